@@ -1,0 +1,66 @@
+"""The commands put together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from reconciler.errors import ReconcilerError
+
+from . import apply, destroy, drift, graph, output, plan, schema, show, validate
+from .exits import Exit, code_of
+
+app = typer.Typer(
+    name="reconciler",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, 1 error, 2 changes or drift, 3 a guard stops the plan, 4 the saved plan is stale.",
+)
+#: typer brings its own copy of click, whose name is private; BadParameter is what it shows of it
+UsageError = typer.BadParameter.__mro__[1]
+
+for command in (validate, plan, apply, drift, destroy, show, graph, output, schema):
+    app.command(command.NAME, epilog=command.EXAMPLES, no_args_is_help=False)(command.run)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"reconciler {version('reconciler')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Who can pull or push which container image, from which account, in which cloud: one file, made true by apply."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; returns its exit code. Errors go to standard error as text."""
+    try:
+        result = app(args=list(arguments), prog_name="reconciler", standalone_mode=False)
+        return int(result) if result is not None else Exit.OK
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("Stopped; nothing was written.", err=True)
+        return Exit.ERROR
+    except UsageError as error:
+        error.show()
+        return Exit.ERROR  # click's own 2 would read as "changes"
+    except ReconcilerError as error:
+        typer.echo(f"Error: {error}" if "\n" not in str(error) else f"Error:\n{error}", err=True)
+        return code_of(error)
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        sys.stderr.close()
+        return Exit.OK

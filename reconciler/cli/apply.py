@@ -1,0 +1,64 @@
+"""`reconciler apply`: makes the spec, or a saved plan, true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .exits import Exit
+from .options import (
+    DEFAULT_SPEC,
+    Adopt,
+    AllowDelete,
+    LogFile,
+    Parallelism,
+    Targets,
+    Verbose,
+    Verify,
+    Yes,
+    is_plan_file,
+    log_calls,
+)
+
+NAME = "apply"
+EXAMPLES = "Examples: reconciler apply; reconciler apply plan.json --yes; reconciler apply --yes --log outcomes.jsonl"
+
+
+def run(
+    source: Annotated[Path, typer.Argument(metavar="[SPEC|PLAN]", help="The spec, or a plan saved by plan --out.")] = DEFAULT_SPEC,
+    yes: Yes = False,
+    target: Targets = None,
+    adopt: Adopt = None,
+    allow_delete: AllowDelete = None,
+    verify: Verify = False,
+    log: LogFile = None,
+    parallelism: Parallelism = 8,
+    verbose: Verbose = False,
+) -> int:
+    """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
+    from reconciler.engine import plan_file
+    from reconciler.engine.apply import refuse
+    from reconciler.engine.plan import Wishes, make_plan
+    from reconciler.errors import ReconcilerError
+    from reconciler.spec.loader import load_spec
+
+    from .carry_out import carry_out, confirm
+    from .plan import Format, print_plan
+
+    log_calls(verbose)
+    saved = is_plan_file(source)
+    if saved and (target or adopt or allow_delete):
+        raise ReconcilerError("--target, --adopt and --allow-delete belong to plan; a saved plan is applied as it is")
+    if saved:
+        plan = plan_file.read(source)
+    else:
+        wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
+        plan = make_plan(load_spec(source), wishes)
+    print_plan(plan, Format.TEXT)
+    refuse(plan)
+    if not plan.changes:
+        return Exit.OK
+    confirm(f"Apply these {len(plan.changes)} changes?", yes)
+    return carry_out(plan, parallelism=parallelism, saved=saved, verify=verify, log=log)

@@ -1,0 +1,137 @@
+"""What apply and destroy share: ask, carry out with progress, log, and tell what became of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import typer
+
+from reconciler.engine import apply as engine
+from reconciler.engine.apply import Outcome, Status
+from reconciler.errors import ReconcilerError
+from reconciler.render.words import SIGNS
+
+from .exits import Exit
+
+if TYPE_CHECKING:
+    from reconciler.engine.change import Change
+    from reconciler.engine.plan import Plan
+
+_PAST = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "adopt": "adopted"}
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Asks on a terminal. Raises ReconcilerError without one, unless `yes`."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ReconcilerError("there is no terminal to ask on; nothing was written. Review the plan, then add --yes")
+    if typer.prompt(f"{question} Only 'yes' will do it", default="no") != "yes":
+        raise ReconcilerError("not confirmed; nothing was written")
+
+
+def carry_out(plan: Plan, *, parallelism: int, saved: bool, verify: bool, log: Path | None) -> Exit:
+    """Applies the plan, shows its progress and the sum; returns the exit code."""
+    with ExitStack() as stack:
+        stop = stack.enter_context(_interruptible())
+        note = stack.enter_context(_log(log))
+        start, done = stack.enter_context(_progress(len(plan.changes), plan))
+
+        def finish(outcome: Outcome) -> None:
+            note(outcome)
+            done(outcome)
+
+        outcomes = engine.apply(
+            plan, parallelism=parallelism, saved=saved, verify=verify, stop=stop, on_start=start, on_outcome=finish
+        )
+    return _sum(outcomes, interrupted=stop.is_set())
+
+
+def _sum(outcomes: list[Outcome], interrupted: bool) -> Exit:
+    counts = {status: sum(1 for outcome in outcomes if outcome.status is status) for status in Status}
+    parts = [f"{count} {status.value}" for status, count in counts.items() if count]
+    typer.echo(f"{'Interrupted' if interrupted else 'Apply'}: {', '.join(parts)}.")
+    if counts[Status.STALE] and not counts[Status.FAILED]:
+        return Exit.STALE
+    return Exit.OK if engine.succeeded(outcomes) else Exit.ERROR
+
+
+@contextmanager
+def _interruptible() -> Iterator[Event]:
+    """Ctrl-C and SIGTERM ask for a stop: what is under way is finished. A second one ends the process at once."""
+    stop = Event()
+    before = {}
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+        typer.echo("Stopping: what is under way is finished, nothing new is started.", err=True)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _log(path: Path | None) -> Iterator[Callable[[Outcome], None]]:
+    if path is None:
+        yield lambda outcome: None
+        return
+    try:
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
+    with file:
+
+        def note(outcome: Outcome) -> None:
+            file.write(json.dumps({"time": datetime.now(UTC).isoformat(), **engine.record(outcome)}) + "\n")
+            file.flush()
+
+        yield note
+
+
+def outcome_line(outcome: Outcome, plan: Plan) -> str:
+    """One outcome as a line; an error names the lines of the grants that it is about."""
+    sign = SIGNS[outcome.action]
+    if outcome.status is Status.DONE:
+        return f"  {sign} {outcome.address} {_PAST[outcome.action.value]} ({outcome.seconds:.1f} s)"
+    text = f"  {sign} {outcome.address} {outcome.status.value.upper()}: {outcome.message}"
+    for grant in outcome.grants:
+        place = plan.places.get(f"grant {grant}", "")
+        text += f"\n      grant {grant}{f' at {place}' if place else ''}"
+    return text
+
+
+@contextmanager
+def _progress(total: int, plan: Plan) -> Iterator[tuple[Callable[[Change], None], Callable[[Outcome], None]]]:
+    if not sys.stdout.isatty():
+        yield (lambda change: None), (lambda outcome: typer.echo(outcome_line(outcome, plan)))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(highlight=False, soft_wrap=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("", total=total)
+
+        def done(outcome: Outcome) -> None:
+            style = None if outcome.status is Status.DONE else "red"
+            progress.console.print(outcome_line(outcome, plan), style=style, markup=False)
+            progress.advance(bar)
+
+        yield (lambda change: progress.update(bar, description=change.address)), done

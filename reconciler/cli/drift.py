@@ -1,0 +1,30 @@
+"""`reconciler drift`: did somebody change the platforms by hand, or has the spec moved on?"""
+
+from __future__ import annotations
+
+from .exits import Exit
+from .options import DEFAULT_SPEC, Parallelism, SpecArgument, Targets, Verbose, log_calls
+
+NAME = "drift"
+EXAMPLES = "Examples: reconciler drift; reconciler drift --target 'images.*' || notify"
+
+
+def run(
+    spec: SpecArgument = DEFAULT_SPEC,
+    target: Targets = None,
+    parallelism: Parallelism = 8,
+    verbose: Verbose = False,
+) -> int:
+    """Show what differs, field by field: drift (changed by hand) apart from pending (the spec moved on). Exits with 2 then."""
+    from reconciler.engine.plan import Wishes, make_plan
+    from reconciler.render.text import drift_lines
+    from reconciler.spec.loader import load_spec
+
+    from .printing import print_lines
+
+    log_calls(verbose)
+    plan = make_plan(load_spec(spec), Wishes(targets=target or (), parallelism=parallelism))
+    print_lines(drift_lines(plan))
+    if plan.problems:
+        return Exit.ERROR
+    return Exit.CHANGES if plan.changes else Exit.OK

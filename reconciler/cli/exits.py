@@ -1,0 +1,26 @@
+"""Exit codes, and which error gives which."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from reconciler.errors import GuardViolation, ReconcilerError, StalePlan
+
+
+class Exit(IntEnum):
+    """What the process tells its caller."""
+
+    OK = 0
+    ERROR = 1
+    CHANGES = 2
+    GUARD = 3
+    STALE = 4
+
+
+def code_of(error: ReconcilerError) -> Exit:
+    """The exit code of an error."""
+    if isinstance(error, GuardViolation):
+        return Exit.GUARD
+    if isinstance(error, StalePlan):
+        return Exit.STALE
+    return Exit.ERROR

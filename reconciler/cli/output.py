@@ -1,0 +1,49 @@
+"""`reconciler output`: values for other programs. Calls nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .exits import Exit
+from .options import DEFAULT_SPEC, SpecArgument
+
+NAME = "output"
+EXAMPLES = "Examples: reconciler output; reconciler output --format dotenv > images.env"
+
+
+class OutputFormat(StrEnum):
+    """How values are printed."""
+
+    JSON = "json"
+    DOTENV = "dotenv"
+
+
+def run(
+    spec: SpecArgument = DEFAULT_SPEC,
+    form: Annotated[OutputFormat, typer.Option("--format", help="How the values are printed.")] = OutputFormat.JSON,
+) -> int:
+    """Print repository URIs and role ARNs."""
+    from reconciler.platforms.catalog import load
+    from reconciler.spec.loader import load_spec
+
+    loaded = load_spec(spec)
+    values = [
+        item
+        for registry in sorted(loaded.registries, key=lambda item: item.name)
+        for item in load(registry.platform).outputs(loaded, registry)
+    ]
+    if form is OutputFormat.JSON:
+        document: dict[str, dict[str, str]] = {}
+        for item in values:
+            document.setdefault(item.address, {})[item.name] = item.value
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        for item in values:
+            name = re.sub(r"[^A-Z0-9]+", "_", f"{item.address}_{item.name}".upper())
+            typer.echo(f"{name}={item.value}")
+    return Exit.OK

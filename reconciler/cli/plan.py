@@ -1,0 +1,96 @@
+"""`reconciler plan`: what would apply do?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .exits import Exit
+from .options import DEFAULT_SPEC, Adopt, AllowDelete, Parallelism, SpecArgument, Targets, Verbose, log_calls
+
+if TYPE_CHECKING:
+    from reconciler.engine.plan import Plan
+
+NAME = "plan"
+EXAMPLES = (
+    "Examples: reconciler plan; reconciler plan --out plan.json --detailed-exitcode;"
+    " reconciler plan specs/ --format markdown; reconciler plan --target 'images.access.*'"
+)
+
+
+class Format(StrEnum):
+    """How a plan is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How the plan is printed.")]
+
+
+def run(
+    spec: SpecArgument = DEFAULT_SPEC,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply.")] = None,
+    form: FormatOption = Format.TEXT,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")] = False,
+    target: Targets = None,
+    adopt: Adopt = None,
+    allow_delete: AllowDelete = None,
+    parallelism: Parallelism = 8,
+    verbose: Verbose = False,
+) -> int:
+    """Show what apply would change, who gains and who loses access, and what the guards say. Changes nothing."""
+    from reconciler.engine.plan import Wishes, make_plan
+    from reconciler.spec.loader import load_spec
+
+    log_calls(verbose)
+    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
+    plan = make_plan(load_spec(spec), wishes)
+    if out is not None:
+        save(plan, out)
+    print_plan(plan, form)
+    if out is not None and form is Format.TEXT:
+        typer.echo(f"Saved to {out}. To make exactly this true: reconciler apply {out}")
+    return exit_code(plan, detailed_exitcode)
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Writes the plan file. Raises ReconcilerError if it can't be written."""
+    from reconciler.engine.plan_file import dumps
+    from reconciler.errors import ReconcilerError
+
+    try:
+        path.write_text(dumps(plan), encoding="utf-8")
+    except OSError as error:
+        raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
+
+
+def print_plan(plan: Plan, form: Format) -> None:
+    """Prints the plan in a form."""
+    if form is Format.JSON:
+        from reconciler.engine.plan_file import dumps
+
+        typer.echo(dumps(plan), nl=False)
+    elif form is Format.MARKDOWN:
+        from reconciler.render.markdown import plan_markdown
+
+        typer.echo(plan_markdown(plan), nl=False)
+    else:
+        from reconciler.render.text import plan_lines
+
+        from .printing import print_lines
+
+        print_lines(plan_lines(plan))
+
+
+def exit_code(plan: Plan, detailed: bool) -> Exit:
+    """What a plan that was shown exits with."""
+    if plan.problems:
+        return Exit.ERROR
+    if plan.violations:
+        return Exit.GUARD
+    return Exit.CHANGES if detailed and plan.changes else Exit.OK

@@ -1,0 +1,39 @@
+"""`reconciler schema`: the JSON Schemas of the spec and of the plan file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .exits import Exit
+
+NAME = "schema"
+EXAMPLES = "Examples: reconciler schema > spec.schema.json; reconciler schema plan; reconciler schema --write schemas"
+
+
+class Document(StrEnum):
+    """Which document's schema."""
+
+    SPEC = "spec"
+    PLAN = "plan"
+
+
+def run(
+    document: Annotated[Document, typer.Argument(help="Which document.")] = Document.SPEC,
+    write: Annotated[Path | None, typer.Option("--write", metavar="FOLDER", help="Write both as files instead.")] = None,
+) -> int:
+    """Print a JSON Schema, for editors (`# yaml-language-server: $schema=...`) and for programs that read plans."""
+    from reconciler.schemas import schema_text
+
+    if write is None:
+        typer.echo(schema_text(document.value), nl=False)
+        return Exit.OK
+    write.mkdir(parents=True, exist_ok=True)
+    for item in Document:
+        path = write / f"{item.value}.schema.json"
+        path.write_text(schema_text(item.value), encoding="utf-8")
+        typer.echo(f"wrote {path}")
+    return Exit.OK

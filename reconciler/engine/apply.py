@@ -1,0 +1,320 @@
+"""A plan made true: every change re-read, written, and checked, on an executor, in the order of the graph."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from enum import StrEnum
+from graphlib import TopologicalSorter
+from threading import Event
+
+from reconciler.errors import GuardViolation, PlanRefused, PlatformError, ReconcilerError, StalePlan
+from reconciler.platforms.base import Session, Write
+
+from .call_log import working_on
+from .canonical import applied_hash, fingerprint
+from .change import Action, Change
+from .diff import changed_settings
+from .fields import differences
+from .observe import sessions_of
+from .plan import Plan
+from .resource import Live, Marks, Scope
+
+PARALLELISM = 8
+
+
+class Status(StrEnum):
+    """What became of a change."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # something it needs failed, or the run was interrupted
+    STALE = "stale"  # its resource moved since the plan was made; nothing was written
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What apply did with one change. `seconds`: how long it took. `grants`: whose lines an error should name."""
+
+    address: str
+    action: Action
+    status: Status
+    message: str = ""
+    seconds: float = 0.0
+    request_id: str = ""
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that one change needs on its way to wherever it is carried out."""
+
+    change: Change
+    owner: str
+    children: Mapping[str, str] = field(default_factory=dict)
+    carried: bool = False
+    fresh: frozenset[str] = frozenset()
+
+
+def refuse(plan: Plan) -> None:
+    """Raises PlanRefused or GuardViolation unless the plan may be applied."""
+    if plan.problems:
+        lines = [f"{problem.address}: {problem.message}" for problem in plan.problems]
+        raise PlanRefused("the plan can't be applied:\n  " + "\n  ".join(lines))
+    if plan.violations:
+        lines = [f"{verdict.guard}: {verdict.message}" for verdict in plan.violations]
+        raise GuardViolation("a guard stops the plan; nothing was written:\n  " + "\n  ".join(lines))
+
+
+def refuse_stale(plan: Plan, sessions: Mapping[str, Session]) -> None:
+    """Reads everything that the plan touches again. Raises StalePlan, naming all that moved, if anything did."""
+    touched: dict[str, list[Change]] = {}
+    made = {change.address for change in plan.changes if change.makes}
+    for change in plan.changes:
+        if change.desired is None or change.desired.parent not in made:
+            touched.setdefault(change.registry, []).append(change)
+    moved: dict[str, str] = {}
+    for name, changes in sorted(touched.items()):
+        session = sessions[name]
+        session.check()
+        live = session.observe(Scope({}, frozenset(change.address for change in changes))).live
+        for change in changes:
+            what = moved_since(change, live.get(change.address), session)
+            if what:
+                moved[change.address] = what
+    if moved:
+        raise StalePlan(moved)
+
+
+def moved_since(change: Change, now: Live | None, session: Session) -> str:
+    """What moved between the plan and now, in words; "" if nothing did."""
+    if fingerprint(now) != change.fingerprint:
+        before = change.live
+        if now is None:
+            return "it is gone since the plan was made"
+        if before is None:
+            return "it exists now; it did not when the plan was made"
+        kind = session.platform.kinds[change.kind]
+        fields = differences(kind.shown(before.settings), kind.shown(now.settings))
+        if fields:
+            return "; ".join(f"{item.path} was {item.old!r}, is {item.new!r} now" for item in fields)
+        if before.rest != now.rest:
+            return "what others keep in the same document changed"
+        return "its owner's marks changed"
+    if change.removes and change.images is not None and now is not None:
+        count = session.count_images(now)
+        if count > change.images:
+            return f"it holds {count} images now, {change.images} when the plan was made"
+    return ""
+
+
+def apply(
+    plan: Plan,
+    *,
+    executor: Executor | None = None,
+    parallelism: int = PARALLELISM,
+    saved: bool = False,
+    verify: bool = False,
+    stop: Event | None = None,
+    on_start: Callable[[Change], None] = lambda change: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Carries the plan out and returns an outcome for each change, in the plan's order.
+
+    `executor`: where changes are carried out (threads, `parallelism` of them, if None). `saved`: the plan comes from a file,
+    so everything that it touches is read again first, and nothing is written if anything moved. `verify`: everything touched
+    is read once more at the end. `stop`: once set, nothing new is started and what is under way is finished.
+
+    Raises PlanRefused, GuardViolation or StalePlan before anything is written; ReadFailed and PlatformError from `check`.
+    """
+    refuse(plan)
+    if not plan.changes:
+        return []
+    with sessions_of(plan.estate) as sessions:
+        if saved:
+            refuse_stale(plan, sessions)
+        run = _Run(plan, sessions, stop or Event(), on_start, on_outcome)
+        if executor is not None:
+            run.go(executor, parallelism)
+        else:
+            with ThreadPoolExecutor(parallelism, thread_name_prefix="apply") as pool:
+                run.go(pool, parallelism)
+        if verify:
+            run.verify()
+    return [run.outcomes[change.address] for change in plan.changes]
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: Plan,
+        sessions: Mapping[str, Session],
+        stop: Event,
+        on_start: Callable[[Change], None],
+        on_outcome: Callable[[Outcome], None],
+    ) -> None:
+        self.plan = plan
+        self.stop = stop
+        self.sessions = sessions
+        self.on_start = on_start
+        self.on_outcome = on_outcome
+        self.changes = {change.address: change for change in plan.changes}
+        self.before: dict[str, list[str]] = {address: [] for address in self.changes}
+        for first, then in plan.graph:
+            self.before[then].append(first)
+        self.children: dict[str, dict[str, str]] = {}
+        for change in plan.changes:
+            if change.action is Action.CREATE and change.desired is not None and change.desired.parent in self.changes:
+                mark = applied_hash(change.desired.settings)
+                self.children.setdefault(change.desired.parent or "", {})[change.address] = mark
+        self.outcomes: dict[str, Outcome] = {}
+        self.made = {change.address for change in plan.changes if change.makes}
+
+    def go(self, executor: Executor, parallelism: int) -> None:
+        sorter = TopologicalSorter(self.before)
+        sorter.prepare()
+        ready: deque[str] = deque()
+        running: dict[Future[Outcome], str] = {}
+        while sorter.is_active():
+            ready.extend(sorted(sorter.get_ready()))
+            while ready and len(running) < parallelism:
+                address = ready.popleft()
+                blocked = self.blocked(address)
+                if blocked is not None:
+                    self.settle(blocked)
+                    sorter.done(address)
+                    ready.extend(sorted(sorter.get_ready()))
+                    continue
+                change = self.changes[address]
+                self.on_start(change)
+                running[executor.submit(carry_out, self.sessions[change.registry], self.task(change))] = address
+            if running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    address = running.pop(future)
+                    self.settle(future.result())
+                    sorter.done(address)
+
+    def blocked(self, address: str) -> Outcome | None:
+        """The outcome of a change that is not even started, or None."""
+        change = self.changes[address]
+        for need in self.before[address]:
+            status = self.outcomes[need].status
+            if status is not Status.DONE:
+                return Outcome(address, change.action, Status.SKIPPED, f"{need}, which comes first, was {status.value}")
+        if self.stop.is_set():
+            return Outcome(address, change.action, Status.SKIPPED, "interrupted before it was started")
+        return None
+
+    def task(self, change: Change) -> Task:
+        parent = change.desired.parent if change.desired is not None else None
+        return Task(
+            change,
+            self.plan.owner,
+            self.children.get(change.address, {}),
+            carried=parent in self.made,
+            fresh=frozenset(self.made.intersection(change.needs)),
+        )
+
+    def settle(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.address] = outcome
+        self.on_outcome(outcome)
+
+    def verify(self) -> None:
+        """Reads everything that was touched again; what is not as wanted becomes a failed outcome."""
+        for change in self.plan.changes:
+            if self.outcomes[change.address].status is not Status.DONE:
+                continue
+            session = self.sessions[change.registry]
+            with working_on(change.address):
+                now = session.read(change.address)
+            wrong = unconverged(change, now, session)
+            if wrong:
+                self.settle(Outcome(change.address, change.action, Status.FAILED, f"did not converge: {wrong}"))
+
+
+def unconverged(change: Change, now: Live | None, session: Session) -> str:
+    """How the resource differs from what was wanted, in words; "" if it does not."""
+    wanted = change.desired
+    if wanted is None:
+        return "" if now is None or now.vacant or now.marks.owner != session.owner else "it is still there"
+    if now is None:
+        return "it is not there"
+    if now.settings == wanted.settings:
+        return ""
+    kind = session.platform.kinds[change.kind]
+    fields = differences(kind.shown(now.settings), kind.shown(wanted.settings))
+    return "; ".join(f"{item.path} is {item.old!r}, not {item.new!r}" for item in fields)
+
+
+def carry_out(session: Session, task: Task) -> Outcome:
+    """Carries one change out and never raises what a platform says. A function of its own, so that any executor can run it."""
+    change = task.change
+    started = time.monotonic()
+    status, message, request_id, grants = Status.DONE, "", "", ()
+    with working_on(change.address):
+        try:
+            _write(session, task)
+        except PlatformError as error:
+            status, message, request_id, grants = Status.FAILED, str(error), error.request_id, error.grants
+        except _Moved as moved:
+            status, message = Status.STALE, str(moved)
+        except ReconcilerError as error:
+            status, message = Status.FAILED, str(error)
+    return Outcome(change.address, change.action, status, message, time.monotonic() - started, request_id, grants)
+
+
+class _Moved(ReconcilerError):
+    """The resource is not what the plan saw. Nothing was written."""
+
+
+class _NotConverged(ReconcilerError):
+    """The platform accepted the write and answered something else than was asked for."""
+
+
+def _write(session: Session, task: Task) -> None:
+    change = task.change
+    kind = session.platform.kinds[change.kind]
+    live = change.live
+    if not task.carried and (live is not None or kind.upserts):
+        live = session.read(change.address)
+        moved = moved_since(change, live, session)
+        if moved:
+            raise _Moved(moved)
+    if change.removes and live is not None:
+        kind.delete(session, live, force=change.force)
+    wanted = change.desired
+    if wanted is None:
+        return
+    marks = Marks(task.owner, "spec", applied_hash(wanted.settings))
+    write = Write(wanted, marks, changed_settings(change), task.children, task.carried, task.fresh)
+    if live is None or change.action in (Action.CREATE, Action.REPLACE):
+        now = kind.create(session, write)
+    else:
+        now = kind.update(session, write, live)
+    wrong = unconverged(change, now, session)
+    if wrong:
+        raise _NotConverged(f"did not converge: the platform answered that {wrong}")
+
+
+def succeeded(outcomes: Iterable[Outcome]) -> bool:
+    """Whether every change was done."""
+    return all(outcome.status is Status.DONE for outcome in outcomes)
+
+
+def record(outcome: Outcome) -> dict[str, object]:
+    """The outcome as JSON values, for a log."""
+    found: dict[str, object] = {
+        "address": outcome.address,
+        "action": outcome.action.value,
+        "status": outcome.status.value,
+        "seconds": round(outcome.seconds, 3),
+    }
+    if outcome.message:
+        found["message"] = outcome.message
+    if outcome.request_id:
+        found["request_id"] = outcome.request_id
+    return found

@@ -1,0 +1,82 @@
+"""The canonical form of settings, and the hashes made of it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any
+
+from .resource import Live, Settings
+
+#: The form that this release writes. A release that changes `plain` gets a new version and keeps the old form in `FORMS`.
+VERSION = "v1"
+ABSENT = "absent"
+
+
+@cache
+def _fields_of(kind: type) -> tuple[tuple[str, Callable[[Any], Any], Any], ...]:
+    if not is_dataclass(kind):
+        raise TypeError(f"settings must be frozen dataclasses of plain values, not {kind.__name__}")
+    return tuple(
+        (item.name, attrgetter(item.name), MISSING if item.default is MISSING else item.default) for item in fields(kind)
+    )
+
+
+_SCALARS = (str, int, bool, float, type(None))
+
+
+def plain(value: Any) -> Any:
+    """Settings as JSON values. Fields at their default are left out, so that a new field changes no old hash."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is tuple:
+        return [plain(item) for item in value]
+    result = {}
+    for name, get, default in _fields_of(kind):
+        item = get(value)
+        if item != default:
+            result[name] = plain(item)
+    return result
+
+
+def text(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """16 hex digits of the SHA-256 of a JSON value's canonical text."""
+    return sha256(text(value).encode()).hexdigest()[:16]
+
+
+def _form_v1(settings: Settings) -> str:
+    return digest(plain(settings))
+
+
+#: every form whose hash this release can still compute
+FORMS: dict[str, Callable[[Settings], str]] = {VERSION: _form_v1}
+
+
+def applied_hash(settings: Settings) -> str:
+    """The mark that says what was applied: `v1-` and a short hash."""
+    return f"{VERSION}-{FORMS[VERSION](settings)}"
+
+
+def records(mark: str, settings: Settings) -> bool | None:
+    """Whether the mark is the hash of these settings; None if its form is not known here, so that nobody can tell."""
+    version, _, value = mark.partition("-")
+    form = FORMS.get(version)
+    return None if form is None else form(settings) == value
+
+
+def fingerprint(live: Live | None) -> str:
+    """What a saved plan remembers of a live resource: it changes when anything that a write would overwrite changes."""
+    if live is None:
+        return ABSENT
+    owner = None if live.inherits else [live.marks.owner, live.marks.origin]
+    return digest([plain(live.settings), live.rest, live.vacant, owner])

@@ -1,0 +1,86 @@
+"""What a plan consists of: changes. Reading this file tells what the engine can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from .resource import Access, Desired, Live
+
+
+class Action(StrEnum):
+    """What happens to a resource. A resource with nothing to do has no Change; the plan counts it as unchanged."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"  # deleted and created again: a repository loses its images
+    DELETE = "delete"
+    ADOPT = "adopt"  # an existing resource that nobody owned becomes ours, and gets the spec's settings
+
+
+class Cause(StrEnum):
+    """Why live and spec differ, as far as the marks tell."""
+
+    PENDING = "pending"  # live is as last applied; the spec moved on
+    DRIFT = "drift"  # the spec is as last applied; somebody changed the platform
+    BOTH = "drift and pending"  # live is not as last applied, and the spec moved on
+    CHANGED = "changed"  # nothing recorded what was last applied: nobody can tell
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field's change: a path such as `retention.keep_last`, and JSON values; None stands for nothing."""
+
+    path: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One action on one address.
+
+    `fingerprint`: of what was observed. `needs`: addresses that the desired (for deletes: the live) resource needs.
+    `along`: live resources that go with this one when it is deleted. `images`: how many images go, where that was counted.
+    `force`: whether the spec or the command line allows images to go. `gains`, `losses`: who gets and who loses access.
+    """
+
+    action: Action
+    address: str
+    kind: str
+    cause: Cause
+    desired: Desired | None = None
+    live: Live | None = None
+    fields: tuple[FieldChange, ...] = ()
+    fingerprint: str = ""
+    needs: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
+    images: int | None = None
+    force: bool = False
+    gains: tuple[Access, ...] = ()
+    losses: tuple[Access, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def registry(self) -> str:
+        """The registry that the resource belongs to."""
+        return self.address.partition(".")[0]
+
+    @property
+    def removes(self) -> bool:
+        """Whether what is there now goes away."""
+        return self.action in (Action.DELETE, Action.REPLACE)
+
+    @property
+    def makes(self) -> bool:
+        """Whether something new comes into being."""
+        return self.action in (Action.CREATE, Action.REPLACE)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PlanProblem:
+    """Why a plan can't be applied: a conflict of ownership, or a platform's limit."""
+
+    address: str
+    message: str

@@ -1,0 +1,271 @@
+"""Desired against live: which changes there are, and why. Pure and linear in the resources."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from reconciler.platforms.base import Kind
+
+from .canonical import applied_hash, fingerprint, records
+from .change import Action, Cause, Change, FieldChange, PlanProblem
+from .fields import differences
+from .observe import Picture
+from .resource import Access, Desired, Live
+
+MARK = "reconciler-applied"
+
+
+@dataclass
+class Difference:
+    """The changes by address, the problems, and what was left alone."""
+
+    changes: dict[str, Change] = field(default_factory=dict)
+    problems: list[PlanProblem] = field(default_factory=list)
+    runtime: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    owned: int = 0
+
+
+def diff(picture: Picture, owner: str, adopt: Collection[str] = ()) -> Difference:
+    """What makes live equal to desired. `adopt`: addresses that may be taken over although nobody marked them."""
+    return _Differ(picture, owner, frozenset(adopt)).run()
+
+
+class _Differ:
+    def __init__(self, picture: Picture, owner: str, adopt: frozenset[str]) -> None:
+        self.picture = picture
+        self.owner = owner
+        self.adopt = adopt
+        self.found = Difference()
+        self.blocked: set[str] = set()  # addresses with a conflict: nothing below them is looked at
+
+    def run(self) -> Difference:
+        live = self.picture.live
+        for address, wanted in self.picture.desired.items():
+            self.wanted(wanted, live.get(address))
+        self.unwanted()
+        self.made_again()
+        self.found.owned = sum(1 for item in live.values() if item.marks.owner == self.owner and not item.vacant)
+        for address in self.adopt - self.picture.desired.keys():
+            self.problem(address, "--adopt names an address that the spec does not have")
+        return self.found
+
+    def kind(self, address: str, kind: str) -> Kind:
+        return self.picture.kinds[address.partition(".")[0]][kind]
+
+    def problem(self, address: str, message: str) -> None:
+        self.blocked.add(address)
+        self.found.problems.append(PlanProblem(address, message))
+
+    def wanted(self, wanted: Desired, live: Live | None) -> None:
+        if wanted.parent in self.blocked:
+            self.blocked.add(wanted.address)
+            return
+        if live is None or live.vacant:
+            self.add(wanted, live, Action.CREATE, self.missing_cause(wanted))
+            return
+        marks = live.marks
+        if marks.owner == self.owner and marks.origin != "runtime":
+            self.compare(wanted, live)
+        elif marks.owner not in (None, self.owner):
+            self.problem(
+                wanted.address,
+                f"{live.native or 'it'} is owned by the spec '{marks.owner}', this spec is '{self.owner}';"
+                " ownership is never taken over: remove it from one of the two",
+            )
+        elif wanted.adopt or not self.adopt.isdisjoint((wanted.address, wanted.parent)):
+            self.take_over(wanted, live)
+        elif marks.owner == self.owner:
+            self.problem(
+                wanted.address,
+                f"{live.native or 'it'} was created at run time (origin runtime), so plans leave it alone;"
+                f" {self.how_to_adopt(wanted)}",
+            )
+        else:
+            self.problem(
+                wanted.address,
+                f"{live.native or 'it'} already exists and nobody owns it; {self.how_to_adopt(wanted)}",
+            )
+
+    def take_over(self, wanted: Desired, live: Live) -> None:
+        if fixed := self.fixed(wanted, live):
+            self.problem(
+                wanted.address,
+                f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ from the spec's and can't be"
+                " changed; write what it has into the spec",
+            )
+        else:
+            self.add(wanted, live, Action.ADOPT, Cause.PENDING)
+
+    def fixed(self, wanted: Desired, live: Live) -> list[str]:
+        """The settings that differ and can't be changed."""
+        names = sorted(self.kind(wanted.address, wanted.kind).immutable)
+        return [name for name in names if getattr(live.settings, name) != getattr(wanted.settings, name)]
+
+    def how_to_adopt(self, wanted: Desired) -> str:
+        return f"to make it this spec's: --adopt {wanted.address}" + (
+            " (or `adopt: true` in the spec)" if self.kind(wanted.address, wanted.kind).holds_images else ""
+        )
+
+    def compare(self, wanted: Desired, live: Live) -> None:
+        mark = live.marks.applied
+        if live.settings == wanted.settings:
+            if mark is not None and records(mark, wanted.settings) is not False:
+                self.found.unchanged += 1
+            else:
+                self.add(wanted, live, Action.UPDATE, Cause.CHANGED)
+            return
+        action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
+        self.add(wanted, live, action, cause(mark, wanted, live))
+
+    def missing_cause(self, wanted: Desired) -> Cause:
+        if wanted.address in (self.picture.recorded or {}):
+            return Cause.DRIFT
+        parent = self.picture.live.get(wanted.parent) if wanted.parent else None
+        return Cause.PENDING if parent is not None and not parent.vacant else Cause.CHANGED
+
+    def add(self, wanted: Desired, live: Live | None, action: Action, why: Cause) -> None:
+        kind = self.kind(wanted.address, wanted.kind)
+        before = kind.shown(live.settings) if live is not None and not live.vacant else {}
+        changed = differences(before, kind.shown(wanted.settings))
+        if live is not None and not changed and action is Action.UPDATE:
+            changed = (FieldChange(MARK, live.marks.applied, applied_hash(wanted.settings)),)
+        limit = kind.limit(wanted, live)
+        if limit is not None:
+            self.problem(wanted.address, limit)
+        gains, losses = self.access(kind, wanted, live)
+        self.found.changes[wanted.address] = Change(
+            action=action,
+            address=wanted.address,
+            kind=wanted.kind,
+            cause=why,
+            desired=wanted,
+            live=live,
+            fields=changed,
+            fingerprint=fingerprint(live),
+            needs=wanted.needs,
+            gains=gains,
+            losses=losses,
+            notes=live.notes if live is not None else (),
+        )
+
+    def access(
+        self, kind: Kind, wanted: Desired | None, live: Live | None
+    ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
+        if not kind.gives_access:
+            return (), ()
+        after = set(kind.access(wanted.address, wanted.settings)) if wanted is not None else set()
+        before = set(kind.access(live.address, live.settings)) if live is not None else set()
+        return tuple(sorted(after - before)), tuple(sorted(before - after))
+
+    def unwanted(self) -> None:
+        doomed: list[Live] = []
+        for address, live in self.picture.live.items():
+            if address in self.picture.desired or live.vacant or live.marks.owner != self.owner:
+                continue
+            if live.marks.origin == "spec":
+                doomed.append(live)
+            else:
+                self.found.runtime.append(address)
+        going = {live.address for live in doomed}
+        for live in doomed:
+            if live.parent not in going:
+                self.found.changes[live.address] = self.removal(live)
+
+    def removal(self, live: Live) -> Change:
+        along = sorted(self.below(live.address), key=lambda item: item.address)
+        losses = {
+            access
+            for item in (live, *along)
+            for access in self.access(self.kind(item.address, item.kind), None, item)[1]
+        }
+        return Change(
+            action=Action.DELETE,
+            address=live.address,
+            kind=live.kind,
+            cause=Cause.PENDING,
+            live=live,
+            fingerprint=fingerprint(live),
+            needs=tuple(sorted({need for item in (live, *along) for need in item.needs})),
+            along=tuple(item.address for item in along),
+            losses=tuple(sorted(losses)),
+            notes=live.notes,
+        )
+
+    @cached_property
+    def children(self) -> Mapping[str, list[Live]]:
+        """Live resources by the parent that takes them along."""
+        found: dict[str, list[Live]] = {}
+        for item in self.picture.live.values():
+            if item.parent is not None and not item.vacant:
+                found.setdefault(item.parent, []).append(item)
+        return found
+
+    def below(self, address: str) -> Iterator[Live]:
+        """Everything that goes along with a live resource."""
+        for item in self.children.get(address, ()):
+            yield item
+            yield from self.below(item.address)
+
+    def made_again(self) -> None:
+        """What stood below a replaced resource goes with it, and what is wanted there is created again."""
+        replaced = [change for change in self.found.changes.values() if change.action is Action.REPLACE]
+        if not replaced:
+            return
+        children: dict[str, list[Desired]] = {}
+        for wanted in self.picture.desired.values():
+            if wanted.parent is not None:
+                children.setdefault(wanted.parent, []).append(wanted)
+        for change in replaced:
+            along = sorted(self.below(change.address), key=lambda item: item.address)
+            for item in along:
+                self.found.changes.pop(item.address, None)
+            gone = {access for item in along for access in self.access(self.kind(item.address, item.kind), None, item)[1]}
+            kept: set[Access] = set()
+            for wanted in children.get(change.address, ()):
+                if wanted.address not in self.found.changes and wanted.address in self.picture.live:
+                    self.found.unchanged -= 1
+                self.add(wanted, None, Action.CREATE, change.cause)
+                kept |= set(self.found.changes[wanted.address].gains)
+                again = self.found.changes[wanted.address]
+                self.found.changes[wanted.address] = replace(again, gains=tuple(a for a in again.gains if a not in gone))
+            self.found.changes[change.address] = replace(
+                change, along=tuple(item.address for item in along), losses=tuple(sorted(gone - kept))
+            )
+
+
+def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
+    """Why settings differ, told from the hash of what was last applied; never a guess."""
+    if mark is None:
+        return Cause.CHANGED
+    as_wanted = records(mark, wanted.settings)
+    as_live = records(mark, live.settings)
+    if as_wanted is None or as_live is None:
+        return Cause.CHANGED
+    if as_wanted:
+        return Cause.DRIFT
+    return Cause.PENDING if as_live else Cause.BOTH
+
+
+def marks_only(change: Change) -> bool:
+    """Whether nothing but our own mark is written."""
+    return [item.path for item in change.fields] == [MARK]
+
+
+def changed_settings(change: Change) -> frozenset[str]:
+    """The top-level settings that differ; empty when the marks alone are written."""
+    if change.desired is None or change.live is None or marks_only(change):
+        return frozenset()
+    wanted, live = change.desired.settings, change.live.settings
+    names = type(wanted).__dataclass_fields__
+    return frozenset(name for name in names if getattr(wanted, name) != getattr(live, name))
+
+
+def by_registry(changes: Mapping[str, Change]) -> dict[str, list[Change]]:
+    """Changes grouped by their registry, in the order they come."""
+    grouped: dict[str, list[Change]] = {}
+    for change in changes.values():
+        grouped.setdefault(change.registry, []).append(change)
+    return grouped

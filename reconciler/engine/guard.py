@@ -1,0 +1,121 @@
+"""Guards: rules over a plan that stop it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.platforms.base import Kind
+from reconciler.spec.models import Guards
+from reconciler.spec.selection import matches_any
+
+from .change import Action, Change
+from .resource import Access, parts
+
+#: octoDNS's safety: a share by default, and only where there is enough for a share to mean something
+DEFAULT_SHARE = 30
+DEFAULT_ABOVE = 10
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Verdict:
+    """What one guard says. `message` has the numbers; `addresses` are those that it stops the plan for."""
+
+    guard: str
+    passed: bool
+    message: str
+    addresses: tuple[str, ...] = ()
+
+
+def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdict:
+    """Too many deletes in one plan."""
+    removals = [change for change in changes if change.removes]
+    deletes = sum(1 + len(change.along) for change in removals)
+    limit = guards.max_deletes
+    if isinstance(limit, int):
+        most, words = limit, f"max_deletes: {limit}"
+    elif isinstance(limit, str):
+        most, words = owned * int(limit.rstrip("%")) // 100, f"max_deletes: {limit} of {owned} owned"
+    elif owned > DEFAULT_ABOVE:
+        most, words = owned * DEFAULT_SHARE // 100, f"{DEFAULT_SHARE}% of {owned} owned, the default"
+    else:
+        return Verdict("max_deletes", True, f"{deletes} to delete; no limit up to {DEFAULT_ABOVE} owned resources")
+    if deletes <= most:
+        return Verdict("max_deletes", True, f"{deletes} to delete, at most {most} ({words})")
+    return Verdict(
+        "max_deletes",
+        False,
+        f"the plan deletes {deletes} resources, at most {most} are allowed ({words}); if that is meant,"
+        " raise guards.max_deletes in the spec",
+        tuple(sorted(change.address for change in removals)),
+    )
+
+
+def protect(guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) -> Iterator[Verdict]:
+    """Protected repositories that would be deleted or replaced."""
+    for change in changes:
+        kind = kinds[change.registry][change.kind]
+        if not (change.removes and kind.holds_images and change.live is not None):
+            continue
+        name = parts(change.address).name
+        if matches_any(name, guards.protect) or matches_any(f"{change.registry}/{name}", guards.protect):
+            why = "guards.protect names it"
+        elif kind.protected(change.live.settings):
+            why = "it was applied with protect: true; apply protect: false first"
+        else:
+            continue
+        verb = "replace" if change.action is Action.REPLACE else "delete"
+        yield Verdict("protect", False, f"{change.address} is protected, the plan would {verb} it: {why}", (change.address,))
+
+
+def images(changes: Iterable[Change]) -> Iterator[Verdict]:
+    """Repositories that hold images and would be deleted or replaced without permission."""
+    for change in changes:
+        if not change.removes or not change.images or change.force:
+            continue
+        verb = "replaced, which loses its images," if change.action is Action.REPLACE else "deleted"
+        yield Verdict(
+            "images",
+            False,
+            f"{change.address} holds {change.images} {plural(change.images, 'image')} and would be {verb} without"
+            f" permission: --allow-delete {change.address}, or apply delete_images: true first",
+            (change.address,),
+        )
+
+
+def plural(count: int, word: str) -> str:
+    """The word, with an s unless there is one."""
+    return word if count == 1 else f"{word}s"
+
+
+def accounts(guards: Guards, granted: Iterable[tuple[str, Access]], own: Mapping[str, str]) -> Iterator[Verdict]:
+    """Access for accounts that are not allowed, and for everyone. `own`: each registry's own account."""
+    strangers: dict[str, set[str]] = {}
+    public: set[str] = set()
+    allowed = guards.allowed_accounts
+    for address, access in granted:
+        principal = access.principal
+        if principal.public and not guards.allow_public:
+            public.add(address)
+        elif allowed is not None and principal.account and principal.account not in allowed:
+            if principal.account != own.get(access.registry):
+                strangers.setdefault(principal.account, set()).add(address)
+    for account, addresses in sorted(strangers.items()):
+        yield Verdict(
+            "allowed_accounts",
+            False,
+            f"{account} would have access, and guards.allowed_accounts does not list it ({_few(addresses)})",
+            tuple(sorted(addresses)),
+        )
+    if public:
+        yield Verdict(
+            "allow_public",
+            False,
+            f"everyone would have access ({_few(public)}); guards.allow_public: true would allow it",
+            tuple(sorted(public)),
+        )
+
+
+def _few(addresses: Iterable[str], most: int = 3) -> str:
+    names = sorted(addresses)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

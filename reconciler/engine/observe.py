@@ -1,0 +1,114 @@
+"""From a spec to what is wanted and what is there: expands it, opens a session per registry, reads them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from reconciler.errors import PlatformError, ReadFailed, ReconcilerError
+from reconciler.platforms.base import Kind, Session, open_session
+from reconciler.platforms.catalog import load
+from reconciler.spec.models import Spec
+
+from .resource import Desired, Estate, ForeignAccess, Live, Observation, Scope
+
+Kinds = Mapping[str, Mapping[str, Kind]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a plan is made from: `kinds` by registry, desired and live by address."""
+
+    kinds: Kinds
+    desired: Mapping[str, Desired]
+    live: Mapping[str, Live]
+    foreign: tuple[ForeignAccess, ...] = ()
+    recorded: Mapping[str, str] | None = None
+    unowned: Mapping[str, int] | None = None
+
+
+def estate_of(spec: Spec, parallelism: int = 8) -> Estate:
+    """What the sessions must know of a spec."""
+    return Estate(spec.name, spec.base, tuple(sorted(spec.registries, key=lambda item: item.name)), parallelism)
+
+
+def expand(spec: Spec) -> tuple[Kinds, dict[str, dict[str, Desired]]]:
+    """Per registry: the kinds of its platform, and its desired resources by address. Pure.
+
+    Raises ReadFailed, naming each registry whose platform this build does not have.
+    """
+    kinds: dict[str, Mapping[str, Kind]] = {}
+    desired: dict[str, dict[str, Desired]] = {}
+    failures: dict[str, ReconcilerError] = {}
+    for registry in sorted(spec.registries, key=lambda item: item.name):
+        try:
+            platform = load(registry.platform)
+        except PlatformError as error:
+            failures[registry.name] = error
+            continue
+        kinds[registry.name] = platform.kinds
+        desired[registry.name] = {item.address: item for item in platform.expand(spec, registry)}
+    if failures:
+        raise ReadFailed(failures)
+    return kinds, desired
+
+
+@contextmanager
+def sessions_of(estate: Estate) -> Iterator[dict[str, Session]]:
+    """A session for each registry, closed at the end."""
+    sessions = {registry.name: open_session(estate, registry.name) for registry in estate.registries}
+    try:
+        yield sessions
+    finally:
+        for session in sessions.values():
+            session.close()
+
+
+def observe_one(session: Session, scope: Scope) -> Observation:
+    """Checks and reads one registry. A function of its own, so that any executor can run it."""
+    session.check()
+    return session.observe(scope)
+
+
+def observe(
+    sessions: Mapping[str, Session], scopes: Mapping[str, Scope], executor: Executor | None = None
+) -> dict[str, Observation]:
+    """Reads every registry of `scopes`, side by side.
+
+    Raises ReadFailed with every registry that could not be read: nothing is planned on half a picture.
+    """
+    failures: dict[str, ReconcilerError] = {}
+    found: dict[str, Observation] = {}
+
+    def gather(run: Callable[[str], Callable[[], Observation]]) -> None:
+        pending = {name: run(name) for name in scopes}
+        for name, result in pending.items():
+            try:
+                found[name] = result()
+            except ReconcilerError as error:
+                failures[name] = error
+
+    if executor is not None:
+        gather(lambda name: executor.submit(observe_one, sessions[name], scopes[name]).result)
+    else:
+        with ThreadPoolExecutor(max(1, min(len(scopes), 16)), thread_name_prefix="observe") as pool:
+            gather(lambda name: pool.submit(observe_one, sessions[name], scopes[name]).result)
+    if failures:
+        raise ReadFailed(failures)
+    return found
+
+
+def picture(
+    kinds: Kinds, desired: Mapping[str, Mapping[str, Desired]], observations: Mapping[str, Observation]
+) -> Picture:
+    """Puts the registries' parts together. Pure."""
+    return Picture(
+        kinds=kinds,
+        desired={text: item for group in desired.values() for text, item in group.items()},
+        live={text: item for found in observations.values() for text, item in found.live.items()},
+        foreign=tuple(sorted(item for found in observations.values() for item in found.foreign)),
+        recorded={text: mark for found in observations.values() for text, mark in found.recorded.items()},
+        unowned={name: len(found.unowned) for name, found in observations.items() if found.unowned},
+    )

@@ -1,0 +1,179 @@
+"""A plan: what would change, in which order, and what the guards say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+
+from reconciler.platforms.base import Session
+from reconciler.spec.models import Guards, Spec
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.selection import matches_any
+
+from . import guard
+from .canonical import digest, text
+from .change import Action, Cause, Change, PlanProblem
+from .diff import Difference, diff
+from .guard import Verdict
+from .observe import Picture, estate_of, expand, observe, picture, sessions_of
+from .order import edges, graph_of, needed_first, ordered
+from .resource import Estate, ForeignAccess, Scope
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes in the order in which they are applied, their graph, and everything a reader must know.
+
+    `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns.
+    `runtime`: addresses that were created at run time and are left alone. `places`: where things stand in the spec's text;
+    known only in the process that loaded the spec, never saved.
+    """
+
+    owner: str
+    base: str
+    spec_hash: str
+    registries: tuple[RegistryBase, ...]
+    changes: tuple[Change, ...] = ()
+    graph: tuple[tuple[str, str], ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    problems: tuple[PlanProblem, ...] = ()
+    foreign: tuple[ForeignAccess, ...] = ()
+    unowned: Mapping[str, int] = field(default_factory=dict)
+    runtime: tuple[str, ...] = ()
+    unchanged: int = 0
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def estate(self) -> Estate:
+        """What sessions must know."""
+        return Estate(self.owner, self.base, self.registries)
+
+    @property
+    def violations(self) -> tuple[Verdict, ...]:
+        """The verdicts that stop the plan."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.passed)
+
+    @property
+    def counts(self) -> Mapping[Action, int]:
+        """How many changes of each action."""
+        return Counter(change.action for change in self.changes)
+
+    @property
+    def causes(self) -> Mapping[Cause, int]:
+        """How many changes of each cause."""
+        return Counter(change.cause for change in self.changes)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line adds to a spec.
+
+    `adopt`, `allow_delete`: addresses. `targets`: globs over addresses (empty: everything).
+    `destroy`: plan the removal of all that the owner owns; the share guard then says nothing.
+    `parallelism`: calls under way at once, per registry, while reading.
+    """
+
+    adopt: Collection[str] = ()
+    allow_delete: Collection[str] = ()
+    targets: Collection[str] = ()
+    destroy: bool = False
+    parallelism: int = 8
+
+
+def make_plan(spec: Spec, wishes: Wishes | None = None, executor: Executor | None = None) -> Plan:
+    """Reads the platforms and plans. `executor`: where registries are read (threads if None).
+
+    Raises ReadFailed if any registry can't be read. Problems and guard violations are in the plan.
+    """
+    wishes = wishes or Wishes()
+    kinds, desired = expand(spec)
+    with sessions_of(estate_of(spec, wishes.parallelism)) as sessions:
+        scopes = {name: Scope(group) for name, group in desired.items()}
+        found = observe(sessions, scopes, executor)
+        wanted = {name: {} for name in desired} if wishes.destroy else desired
+        seen = picture(kinds, wanted, found)
+        difference = diff(seen, spec.name, wishes.adopt)
+        select(difference, wishes.targets)
+        count_images(difference, seen, sessions, wishes)
+    return settle(spec, seen, difference, wishes)
+
+
+def select(difference: Difference, targets: Collection[str]) -> None:
+    """Keeps the changes and problems that the targets name, and the changes that those need."""
+    if not targets:
+        return
+    graph = graph_of(difference.changes)
+    kept = needed_first(graph, {address for address in difference.changes if matches_any(address, targets)})
+    difference.changes = {address: change for address, change in difference.changes.items() if address in kept}
+    difference.problems = [item for item in difference.problems if matches_any(item.address, targets)]
+
+
+def count_images(difference: Difference, seen: Picture, sessions: Mapping[str, Session], wishes: Wishes) -> None:
+    """Counts the images of what would be deleted or replaced, and of nothing else."""
+    for address, change in difference.changes.items():
+        kind = seen.kinds[change.registry][change.kind]
+        if not (change.removes and kind.holds_images and change.live is not None):
+            continue
+        allowed = address in wishes.allow_delete or kind.images_may_go(change.live.settings)
+        if change.desired is not None:
+            allowed = allowed or kind.images_may_go(change.desired.settings)
+        count = sessions[change.registry].count_images(change.live)
+        difference.changes[address] = replace(change, images=count, force=allowed)
+
+
+def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) -> Plan:
+    """Orders the changes and asks the guards. Pure."""
+    changes = difference.changes
+    graph = graph_of(changes)
+    return Plan(
+        owner=spec.name,
+        base=spec.base,
+        spec_hash=spec_digest(spec),
+        registries=estate_of(spec).registries,
+        changes=tuple(changes[address] for address in ordered(graph)),
+        graph=edges(graph),
+        verdicts=verdicts(spec.guards, spec.registries, seen, difference, wishes),
+        problems=tuple(sorted(difference.problems)),
+        foreign=seen.foreign,
+        unowned=dict(sorted((seen.unowned or {}).items())),
+        runtime=tuple(sorted(difference.runtime)),
+        unchanged=difference.unchanged,
+        places=spec.places,
+    )
+
+
+def verdicts(
+    guards: Guards, registries: Iterable[RegistryBase], seen: Picture, difference: Difference, wishes: Wishes
+) -> tuple[Verdict, ...]:
+    """What every guard says of these changes."""
+    changes = list(difference.changes.values())
+    granted = (
+        (wanted.address, access)
+        for wanted in seen.desired.values()
+        if (kind := seen.kinds[wanted.address.partition(".")[0]][wanted.kind]).gives_access
+        for access in kind.access(wanted.address, wanted.settings)
+    )
+    own = {registry.name: registry.own_account for registry in registries}
+    found = [
+        *guard.protect(guards, changes, seen.kinds),
+        *guard.images(changes),
+        *guard.accounts(guards, granted, own),
+    ]
+    if not wishes.destroy:
+        found.append(guard.max_deletes(guards, changes, difference.owned))
+    return tuple(sorted(found))
+
+
+def spec_digest(spec: Spec) -> str:
+    """A hash of what the spec says, whatever the order in which it says it."""
+    return digest(_unordered(spec.model_dump(mode="json", by_alias=True)))
+
+
+def _unordered(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _unordered(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return sorted((_unordered(item) for item in value), key=text)
+    return value

@@ -1,0 +1,295 @@
+"""The plan file: a plan as versioned JSON, the same bytes for the same inputs."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from reconciler.errors import ReconcilerError
+from reconciler.platforms.catalog import Registry, load
+
+from .canonical import plain
+from .change import Action, Cause, Change, FieldChange, PlanProblem
+from .guard import Verdict
+from .plan import Plan
+from .resource import Access, Desired, ForeignAccess, Live, Marks, Principal
+
+FORMAT = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PrincipalPart(_Part):
+    """Who has access."""
+
+    label: str = Field(description="The principal in words.")
+    account: str = Field("", description="Its account or project, where it belongs to one.")
+    public: bool = Field(False, description="Whether it is everyone.")
+
+
+class AccessPart(_Part):
+    """One thing that one principal can do with one repository."""
+
+    principal: PrincipalPart = Field(description="Who.")
+    verb: str = Field(description="What, such as pull or push.")
+    registry: str = Field(description="The registry.")
+    repository: str = Field(description="The repository; * is all of the registry.")
+    where: str = Field("", description="The region, where the registry has several.")
+
+
+class FieldPart(_Part):
+    """One field's change."""
+
+    path: str = Field(description="The field, such as retention.keep_last.")
+    old: JsonValue = Field(description="The live value; null for nothing.")
+    new: JsonValue = Field(description="The value after apply; null for nothing.")
+
+
+class DesiredPart(_Part):
+    """The resource as the spec wants it."""
+
+    settings: dict[str, JsonValue] = Field(description="Its settings; what is left out is at its default.")
+    needs: tuple[str, ...] = Field((), description="Addresses that must exist first.")
+    parent: str | None = Field(None, description="The resource that takes this one along.")
+
+
+class LivePart(_Part):
+    """The resource as it was observed."""
+
+    settings: dict[str, JsonValue] = Field(description="Its settings; what is left out is at its default.")
+    native: str = Field("", description="The platform's own name for it.")
+    owner: str | None = Field(None, description="The spec that owns it.")
+    origin: Literal["spec", "runtime"] | None = Field(None, description="Whether a spec or a running program made it.")
+    applied: str | None = Field(None, description="The hash of what was last applied.")
+    needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
+    parent: str | None = Field(None, description="The resource that takes this one along.")
+    rest: str = Field("", description="What else its native document holds, as canonical text.")
+    vacant: bool = Field(False, description="Whether nothing in the native document is ours.")
+    inherits: bool = Field(False, description="Whether another resource tells the owner.")
+    notes: tuple[str, ...] = Field((), description="What a reader must know of it.")
+
+
+class ChangePart(_Part):
+    """One action on one address."""
+
+    action: Action = Field(description="What happens.")
+    address: str = Field(description="The resource.")
+    kind: str = Field(description="Its kind.")
+    cause: Cause = Field(description="Why live and spec differ, as far as the marks tell.")
+    fields: tuple[FieldPart, ...] = Field((), description="What changes, field by field.")
+    fingerprint: str = Field(description="Of what was observed; a change whose resource has another by now is stale.")
+    desired: DesiredPart | None = Field(None, description="What it will be; null for a delete.")
+    live: LivePart | None = Field(None, description="What it was; null if it was not there.")
+    needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
+    along: tuple[str, ...] = Field((), description="What goes with it when it is deleted.")
+    images: int | None = Field(None, description="Images that it holds, where that was counted.")
+    force: bool = Field(False, description="Whether the images may go.")
+    gains: tuple[AccessPart, ...] = Field((), description="Who gets access.")
+    losses: tuple[AccessPart, ...] = Field((), description="Who loses access.")
+    notes: tuple[str, ...] = Field((), description="What a reader must know.")
+
+
+class VerdictPart(_Part):
+    """What one guard says."""
+
+    guard: str = Field(description="The guard.")
+    passed: bool = Field(description="Whether it lets the plan pass.")
+    message: str = Field(description="Why, with the numbers.")
+    addresses: tuple[str, ...] = Field((), description="What it stops the plan for.")
+
+
+class ProblemPart(_Part):
+    """Why the plan can't be applied."""
+
+    address: str = Field(description="The resource.")
+    message: str = Field(description="What is wrong, and what to do.")
+
+
+class ForeignPart(_Part):
+    """Access that somebody else gave."""
+
+    address: str = Field(description="The resource that gives it.")
+    what: str = Field(description="What gives it.")
+    access: tuple[AccessPart, ...] = Field((), description="Who can do what.")
+
+
+class PlanDocument(_Part):
+    """A saved plan of reconciler."""
+
+    format: Literal[1] = Field(description="The format's version.")
+    tool: str = Field(description="The version of the tool that made the plan.")
+    owner: str = Field(description="The spec's name.")
+    spec_hash: str = Field(description="A hash of what the spec says, whatever its order.")
+    base: str = Field(description="The folder that relative paths in the spec start from.")
+    registries: tuple[Registry, ...] = Field(description="The registries, as the spec has them.")
+    changes: tuple[ChangePart, ...] = Field(description="The changes in the order in which they are applied.")
+    graph: tuple[tuple[str, str], ...] = Field(description="Pairs: the first must be done before the second.")
+    guards: tuple[VerdictPart, ...] = Field(description="The guards' verdicts.")
+    problems: tuple[ProblemPart, ...] = Field(description="Why the plan can't be applied.")
+    foreign: tuple[ForeignPart, ...] = Field(description="Access that somebody else gave; it is kept.")
+    unowned: dict[str, int] = Field(description="Per registry, repositories under its prefix that nobody owns.")
+    runtime: tuple[str, ...] = Field(description="Resources that were created at run time; they are left alone.")
+    unchanged: int = Field(description="How many resources are as the spec wants them.")
+
+
+def tool_version() -> str:
+    """This package's version."""
+    return version("reconciler")
+
+
+def dumps(plan: Plan) -> str:
+    """The plan file's text: JSON, ending in a newline."""
+    document = {
+        "format": FORMAT,
+        "tool": tool_version(),
+        "owner": plan.owner,
+        "spec_hash": plan.spec_hash,
+        "base": plan.base,
+        "registries": [registry.model_dump(mode="json", exclude_defaults=True) for registry in plan.registries],
+        "changes": [_change(change) for change in plan.changes],
+        "graph": plain(plan.graph),
+        "guards": plain(plan.verdicts),
+        "problems": plain(plan.problems),
+        "foreign": plain(plan.foreign),
+        "unowned": dict(plan.unowned),
+        "runtime": list(plan.runtime),
+        "unchanged": plan.unchanged,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
+
+
+def _change(change: Change) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "action": change.action.value,
+        "address": change.address,
+        "kind": change.kind,
+        "cause": change.cause.value,
+        "fingerprint": change.fingerprint,
+        "fields": [{"path": item.path, "old": item.old, "new": item.new} for item in change.fields],
+    }
+    if change.desired is not None:
+        wanted = change.desired
+        document["desired"] = {"settings": plain(wanted.settings), "needs": list(wanted.needs), "parent": wanted.parent}
+    if change.live is not None:
+        live = change.live
+        document["live"] = {
+            "settings": plain(live.settings),
+            "native": live.native,
+            **plain(live.marks),
+            "needs": list(live.needs),
+            "parent": live.parent,
+            "rest": live.rest,
+            "vacant": live.vacant,
+            "inherits": live.inherits,
+            "notes": list(live.notes),
+        }
+    for name in ("needs", "along", "images", "force", "gains", "losses", "notes"):
+        value = getattr(change, name)
+        if value not in ((), None, False):
+            document[name] = plain(value)
+    return document
+
+
+def loads(text: str | bytes, name: str = "the plan") -> Plan:
+    """The plan in a plan file's text.
+
+    Raises ReconcilerError if it is no plan file, or one of another format.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ReconcilerError(f"{name} is not a plan file: {error}") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else None
+        raise ReconcilerError(f"{name} is not a plan file of format {FORMAT} (its format is {found}); make a new plan")
+    try:
+        document = PlanDocument.model_validate(data)
+        return _plan(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ReconcilerError(f"{name} is damaged: {where}: {first['msg']}; make a new plan") from None
+
+
+def read(path: Path) -> Plan:
+    """The plan in a file. Raises ReconcilerError if it can't be read or is no plan file."""
+    try:
+        return loads(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ReconcilerError(f"{path} can't be read: {error.strerror}") from None
+
+
+@cache
+def _adapter(platform: str, kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(load(platform).kinds[kind].settings)
+
+
+def _plan(document: PlanDocument) -> Plan:
+    platforms = {registry.name: registry.platform for registry in document.registries}
+    return Plan(
+        owner=document.owner,
+        base=document.base,
+        spec_hash=document.spec_hash,
+        registries=document.registries,
+        changes=tuple(_loaded(part, platforms[part.address.partition(".")[0]]) for part in document.changes),
+        graph=document.graph,
+        verdicts=tuple(Verdict(part.guard, part.passed, part.message, part.addresses) for part in document.guards),
+        problems=tuple(PlanProblem(part.address, part.message) for part in document.problems),
+        foreign=tuple(ForeignAccess(part.address, part.what, _accesses(part.access)) for part in document.foreign),
+        unowned=document.unowned,
+        runtime=document.runtime,
+        unchanged=document.unchanged,
+    )
+
+
+def _accesses(found: tuple[AccessPart, ...]) -> tuple[Access, ...]:
+    return tuple(
+        Access(Principal(**part.principal.model_dump()), part.verb, part.registry, part.repository, part.where) for part in found
+    )
+
+
+def _loaded(part: ChangePart, platform: str) -> Change:
+    adapter = _adapter(platform, part.kind)
+    desired = live = None
+    if part.desired is not None:
+        settings = adapter.validate_python(part.desired.settings)
+        desired = Desired(part.address, part.kind, settings, part.desired.needs, part.desired.parent)
+    if part.live is not None:
+        was = part.live
+        live = Live(
+            part.address,
+            part.kind,
+            adapter.validate_python(was.settings),
+            Marks(was.owner, was.origin, was.applied),
+            was.native,
+            was.needs,
+            was.parent,
+            was.rest,
+            was.vacant,
+            was.inherits,
+            was.notes,
+        )
+    return Change(
+        action=part.action,
+        address=part.address,
+        kind=part.kind,
+        cause=part.cause,
+        desired=desired,
+        live=live,
+        fields=tuple(FieldChange(item.path, item.old, item.new) for item in part.fields),
+        fingerprint=part.fingerprint,
+        needs=part.needs,
+        along=part.along,
+        images=part.images,
+        force=part.force,
+        gains=_accesses(part.gains),
+        losses=_accesses(part.losses),
+        notes=part.notes,
+    )

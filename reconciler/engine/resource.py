@@ -1,0 +1,154 @@
+"""Resources, desired and live, and what is known about them. Plain frozen values: no I/O, no platform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from reconciler.spec.registry import RegistryBase
+
+Origin = Literal["spec", "runtime"]
+#: a kind's settings: a frozen dataclass of plain values, tuples and further frozen dataclasses
+Settings = Any
+
+
+class AddressParts(NamedTuple):
+    """An address taken apart: `images.repository.app-a@us-west-2`."""
+
+    registry: str
+    kind: str
+    name: str
+    where: str
+
+
+def address(registry: str, kind: str, name: str, where: str = "") -> str:
+    """A resource's stable name in every output; `where` is "" in the registry's own region."""
+    return f"{registry}.{kind}.{name}@{where}" if where else f"{registry}.{kind}.{name}"
+
+
+def parts(text: str) -> AddressParts:
+    """Takes an address apart."""
+    registry, kind, rest = text.split(".", 2)
+    name, _, where = rest.partition("@")
+    return AddressParts(registry, kind, name, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a live resource carries about who made it. `applied` is the hash of the settings last applied."""
+
+    owner: str | None = None
+    origin: Origin | None = None
+    applied: str | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Principal:
+    """Who has access. `account` is "" where the principal belongs to none; `public` means everyone."""
+
+    label: str
+    account: str = ""
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Access:
+    """One thing that one principal can do with one repository (`*`: all of the registry) in one place."""
+
+    principal: Principal
+    verb: str
+    registry: str
+    repository: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A resource as the spec wants it.
+
+    `needs`: addresses that must exist first. `parent`: the resource that takes this one along when it is deleted, and whose
+    owner is this one's owner.
+    """
+
+    address: str
+    kind: str
+    settings: Settings
+    needs: tuple[str, ...] = ()
+    parent: str | None = None
+    adopt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A resource as the platform has it.
+
+    `native`: the platform's own name, such as an ARN. `rest`: everything else in the native document that a write must keep,
+    as canonical text: it counts for the fingerprint. `vacant`: the native document exists, but nothing in it is ours.
+    `inherits`: the owner is told by another resource, so it doesn't count for this one's fingerprint.
+    """
+
+    address: str
+    kind: str
+    settings: Settings
+    marks: Marks
+    native: str = ""
+    needs: tuple[str, ...] = ()
+    parent: str | None = None
+    rest: str = ""
+    vacant: bool = False
+    inherits: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ForeignAccess:
+    """Access to a resource of ours that somebody else gave: always reported, never removed."""
+
+    address: str
+    what: str
+    access: tuple[Access, ...] = ()
+
+
+@dataclass
+class Observation:
+    """What was found on one registry. `recorded`: applied hashes found for addresses, whether they still exist or not."""
+
+    live: dict[str, Live] = field(default_factory=dict)
+    foreign: list[ForeignAccess] = field(default_factory=list)
+    recorded: dict[str, str] = field(default_factory=dict)
+    unowned: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Estate:
+    """What a session must know beyond its own registry: the owner, the folder of relative paths, all registries.
+
+    `parallelism`: how many calls a session may have under way at once while it reads.
+    """
+
+    owner: str
+    base: str
+    registries: tuple[RegistryBase, ...]
+    parallelism: int = 8
+
+    def registry(self, name: str) -> RegistryBase:
+        """The registry of that name."""
+        return next(item for item in self.registries if item.name == name)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an observation is asked for: one registry's desired resources, or `only` some addresses of it (live or not)."""
+
+    desired: Mapping[str, Desired]
+    only: frozenset[str] | None = None
+
+    def wants(self, text: str) -> bool:
+        """Whether the address is asked for."""
+        return self.only is None or text in self.only
+
+    def names(self, kind: str, where: str = "") -> list[str]:
+        """The names of that kind (in that place) that are asked for by `only`."""
+        found = (parts(text) for text in self.only or ())
+        return sorted(item.name for item in found if item.kind == kind and item.where == where)

@@ -1,0 +1,102 @@
+"""The errors that people see. The command line alone turns them into text and exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ReconcilerError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong in the spec, and where: `file:line:column: path: message`."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}: "
+        return place + (f"{self.path}: {self.message}" if self.path else self.message)
+
+
+class SpecError(ReconcilerError):
+    """The spec is not valid. `problems` holds every error of every file, in the order of the text."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PlatformError(ReconcilerError):
+    """A platform refused or failed a call: which resource, which call, its request id, and what to do next."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        address: str = "",
+        operation: str = "",
+        request_id: str = "",
+        code: str = "",
+        hint: str = "",
+        grants: tuple[str, ...] = (),
+    ) -> None:
+        self.message = message
+        self.address = address
+        self.operation = operation
+        self.request_id = request_id
+        self.code = code
+        self.hint = hint
+        #: names of the grants that the refused document is made of, so that the caller can name their lines
+        self.grants = grants
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = ": ".join(part for part in (self.address, self.operation) if part)
+        text = f"{where}: {self.message}" if where else self.message
+        if self.request_id:
+            text += f" (request id {self.request_id})"
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # keyword-only arguments are lost by Exception's own pickling, and an executor may be another process
+        return (_platform_error, (self.message, {k: v for k, v in self.__dict__.items() if k != "message"}))
+
+
+def _platform_error(message: str, fields: dict[str, object]) -> PlatformError:
+    error = PlatformError(message)
+    error.__dict__.update(fields)
+    return error
+
+
+class ReadFailed(ReconcilerError):
+    """One or more registries could not be read, so nothing is planned. `failures`: registry name to cause."""
+
+    def __init__(self, failures: dict[str, ReconcilerError]) -> None:
+        self.failures = failures
+        super().__init__("\n".join(f"registry {name}: {cause}" for name, cause in sorted(failures.items())))
+
+
+class PlanRefused(ReconcilerError):
+    """The plan holds problems (conflicts of ownership, a platform's limits), so it can't be applied."""
+
+
+class GuardViolation(ReconcilerError):
+    """A guard stops the plan. The message names each guard, its numbers and the addresses."""
+
+
+class StalePlan(ReconcilerError):
+    """Resources moved since the plan was made. `moved`: address to what moved."""
+
+    def __init__(self, moved: dict[str, str]) -> None:
+        self.moved = moved
+        lines = [f"{address}: {what}" for address, what in sorted(moved.items())]
+        super().__init__(
+            "the plan is stale; nothing was written:\n  " + "\n  ".join(lines) + "\n  make a new plan and review it"
+        )

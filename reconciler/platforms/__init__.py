@@ -1,0 +1,1 @@
+"""The platforms: one folder each. `catalog` lists them; nothing else in the core names one."""

@@ -1,0 +1,191 @@
+"""AWS in the spec: an ECR registry (one account and region), and who on AWS a grant can be for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.spec.fields import Fault, Model, Text, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.repository import Repository
+
+from . import names
+
+AccountId = Annotated[str, Text(names.ACCOUNT, "an AWS account id: 12 digits, quoted")]
+AnyAccountId = Annotated[str, Text(rf"{names.ACCOUNT}|\*", "an AWS account id (12 digits, quoted), or '*' for everyone")]
+Region = Annotated[str, Text(names.REGION, "an AWS region, such as us-east-1")]
+RoleArn = Annotated[str, Text(names.ROLE_ARN, "an IAM role's ARN, such as arn:aws:iam::123456789012:role/ci")]
+Trusted = Annotated[
+    str, Text(rf"{names.ACCOUNT}|{names.PRINCIPAL_ARN}", "an account id, or the ARN of a role or user")
+]
+FunctionArn = Annotated[str, Text(names.FUNCTION_ARN, "a Lambda function's ARN")]
+
+#: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html (repositoryName)
+_ECR_NAME = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
+MAX_EXCLUSIONS = 5
+#: ECR allows 50 tags; the rest is kept for the tool's marks
+MAX_LABELS = 36
+#: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutLifecyclePolicy.html (lifecyclePolicyText)
+LIFECYCLE_LENGTHS = (100, 30720)
+_TAG_VALUE = re.compile(r"[\w .:/=+@-]*")
+_RESERVED = ("reconciler-", "aws:")
+
+
+class AssumeRole(Model):
+    """The role that every call of this registry is made as."""
+
+    role_arn: RoleArn = Field(description="The role to assume.")
+    external_id: str | None = Field(
+        None, min_length=2, max_length=1224, description="The external id that the role asks for."
+    )
+
+
+class AwsRegistry(RegistryBase):
+    """Amazon ECR in one account and region, with IAM roles for pull and push, and replication."""
+
+    grant_types = ("aws",)
+
+    platform: Literal["aws"] = Field(description="Amazon Elastic Container Registry.")
+    account_id: AccountId = Field(description="The account that holds the registry; checked before any other call.")
+    region: Region = Field(description="The home region.")
+    replication_regions: tuple[Region, ...] = Field((), description="Regions that get a copy of every image and policy.")
+    assume_role: AssumeRole | None = Field(None, description="Make every call as this role.")
+    trusted_principals: tuple[Trusted, ...] = Field(
+        (), description="Who may assume the pull and the push role; left out: whom the account's own IAM policies allow."
+    )
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return (self.account_id, self.region)
+
+    @property
+    def own_account(self) -> str:
+        return self.account_id
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all the registry's ECR repositories start with."""
+        return f"{self.name}-"
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The home region, then the replication regions, sorted."""
+        return (self.region, *sorted(self.replication_regions))
+
+    def native_name(self, repository: str) -> str:
+        return self.prefix + repository
+
+    def name_fault(self, native: str) -> str | None:
+        if not 2 <= len(native) <= 256:
+            return f"the ECR repository name '{native}' has {len(native)} characters; ECR allows 2 to 256"
+        if _ECR_NAME.fullmatch(native) is None:
+            return f"ECR refuses the repository name '{native}': words are joined by a single '.', '_' or '-'"
+        return None
+
+    def faults(self) -> Iterator[Fault]:
+        yield from repeated(self.replication_regions, "replication_regions")
+        home = names.partition(self.region)
+        for index, region in enumerate(self.replication_regions):
+            if region == self.region:
+                yield Fault(("replication_regions", index), f"{region} is the registry's own region")
+            elif names.partition(region) != home:
+                yield Fault(("replication_regions", index), f"{region} is not in the partition {home} of {self.region}")
+        if len(self.replication_regions) > 25:
+            yield Fault(("replication_regions",), "ECR replicates to at most 25 destinations")
+        for index, principal in enumerate(self.trusted_principals):
+            if names.arn_part(principal, 1) not in ("", home):
+                yield Fault(("trusted_principals", index), f"'{principal}' is not in the partition {home}")
+
+    def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        if len(repository.movable_tags) > MAX_EXCLUSIONS:
+            yield Fault(("immutable_tags", "except"), f"ECR takes at most {MAX_EXCLUSIONS} exceptions")
+        if not _TAG_VALUE.fullmatch(repository.description):
+            yield Fault(("description",), "on AWS it is kept in a tag: letters, digits, spaces and _ . : / = + - @ only")
+        yield from self._label_faults(repository)
+        if repository.lifecycle_policy is not None:
+            yield from _lifecycle_faults(repository.lifecycle_policy)
+        if repository.encryption is not None:
+            yield from self._key_faults(repository.encryption.kms_key)
+
+    def _label_faults(self, repository: Repository) -> Iterator[Fault]:
+        for key in repository.labels:
+            if key.lower().startswith(_RESERVED):
+                yield Fault(("labels", key), "keys that start with 'reconciler-' or 'aws:' are reserved")
+        if len(repository.labels) > MAX_LABELS:
+            yield Fault(("labels",), f"at most {MAX_LABELS} labels: ECR allows 50 tags, and the tool's marks are tags too")
+        elif len(" ".join(repository.labels)) > 256:
+            yield Fault(("labels",), "the keys are too long: together they must fit in 256 characters")
+
+    def _key_faults(self, key: str) -> Iterator[Fault]:
+        at = ("encryption", "kms_key")
+        if re.fullmatch(names.KEY_ARN, key) is None:
+            yield Fault(
+                at, "must be a key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); ECR reports that, whatever alias was given"
+            )
+        elif names.arn_part(key, 3) != self.region:
+            yield Fault(at, f"the key is in {names.arn_part(key, 3)}, the registry in {self.region}")
+        elif self.replication_regions and not key.rpartition("/")[2].startswith("mrk-"):
+            yield Fault(at, "the registry is replicated, so the key must be a multi-Region key (mrk-...)")
+
+    def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
+        home = names.partition(self.region)
+        if isinstance(target, AwsTarget):
+            for field in ("role_arns", "function_arns"):
+                for index, arn in enumerate(getattr(target, field)):
+                    if names.arn_part(arn, 1) != home:
+                        yield Fault(("to", field, index), f"'{arn}' is not in the partition {home} of {self.region}")
+
+    def clashes(self, other: RegistryBase) -> str | None:
+        if not isinstance(other, AwsRegistry) or other.account_id != self.account_id:
+            return None
+        shared = sorted(set(self.regions) & set(other.regions))
+        if shared and other.prefix.startswith(self.prefix):
+            return (
+                f"its repositories are named '{self.prefix}*', which includes '{other.prefix}*' of registry {other.name}"
+                f" in the same account and region ({', '.join(shared)}): rename one"
+            )
+        return None
+
+
+class AwsTarget(GrantTarget):
+    """AWS accounts, roles, and the Lambda service of accounts."""
+
+    type: Literal["aws"] = Field(description="Accounts, roles and Lambda functions on AWS.")
+    account_ids: tuple[AnyAccountId, ...] = Field((), description="Accounts; '*' is everyone, which a guard refuses.")
+    regions: tuple[Region, ...] = Field((), description="Regions whose Lambda functions may pull; left out: all.")
+    role_arns: tuple[RoleArn, ...] = Field((), description="IAM roles.")
+    allowed_service_types: tuple[Literal["worker"], ...] = Field(
+        (), description="Services that may pull on behalf of the accounts: worker is AWS Lambda."
+    )
+    function_arns: tuple[FunctionArn, ...] = Field((), description="Narrows the worker statement to these functions.")
+
+    def faults(self) -> Iterator[Fault]:
+        for field in ("account_ids", "regions", "role_arns", "allowed_service_types", "function_arns"):
+            yield from repeated(getattr(self, field), field)
+        if not (self.account_ids or self.role_arns or self.function_arns):
+            yield Fault((), "names nobody: give account_ids, role_arns or function_arns")
+        elif self.allowed_service_types and not (self.account_ids or self.function_arns):
+            yield Fault(("allowed_service_types",), "worker needs account_ids or function_arns: whose functions?")
+
+
+def _lifecycle_faults(policy: dict[str, object]) -> Iterator[Fault]:
+    rules = policy.get("rules")
+    if not isinstance(rules, list) or not rules:
+        yield Fault(("lifecycle_policy",), "needs a list of rules, as ECR's lifecycle policies have")
+        return
+    priorities = [rule.get("rulePriority") if isinstance(rule, dict) else None for rule in rules]
+    for index, (rule, priority) in enumerate(zip(rules, priorities, strict=True)):
+        at = ("lifecycle_policy", "rules", index)
+        if not isinstance(rule, dict) or not all(key in rule for key in ("rulePriority", "selection", "action")):
+            yield Fault(at, "each rule needs rulePriority, selection and action")
+        elif not isinstance(priority, int) or priority < 1 or priorities.count(priority) > 1:
+            yield Fault(at, "rulePriority must be a positive number that no other rule has")
+    size = len(json.dumps(policy, separators=(",", ":")))
+    least, most = LIFECYCLE_LENGTHS
+    if not least <= size <= most:
+        yield Fault(("lifecycle_policy",), f"is {size} characters as JSON; ECR takes {least} to {most}")

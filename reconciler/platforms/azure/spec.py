@@ -1,0 +1,79 @@
+"""Azure in the spec: one Azure Container Registry, and who on Azure a grant can be for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.spec.fields import Fault, Text, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.repository import Repository
+
+_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+Uuid = Annotated[str, Text(_UUID, "a UUID")]
+Location = Annotated[str, Text(r"[a-z0-9]+", "an Azure location, such as westeurope")]
+ResourceGroup = Annotated[str, Text(r"[\w().-]{0,89}[\w()-]", "a resource group's name", 90)]
+AcrName = Annotated[str, Text(r"[A-Za-z0-9]{5,50}", "5 to 50 letters and digits")]
+#: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules (scopeMaps: 5-50)
+_SCOPE_MAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class AzureRegistry(RegistryBase):
+    """One Azure Container Registry."""
+
+    grant_types = ("azure", "azure-token")
+
+    platform: Literal["azure"] = Field(description="Azure Container Registry.")
+    subscription_id: Uuid = Field(description="The subscription that holds the registry.")
+    resource_group: ResourceGroup = Field(description="The resource group that holds the registry.")
+    location: Location = Field(description="The home location.")
+    registry_name: AcrName = Field(description="The global name: 5 to 50 letters and digits.")
+    sku: Literal["Basic", "Standard", "Premium"] = Field("Basic", description="The pricing tier.")
+    replication_regions: tuple[Location, ...] = Field((), description="Locations of geo-replications; Premium only.")
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return (self.registry_name, self.location)
+
+    def native_name(self, repository: str) -> str:
+        return repository
+
+    def faults(self) -> Iterator[Fault]:
+        yield from repeated(self.replication_regions, "replication_regions")
+        if self.replication_regions and self.sku != "Premium":
+            yield Fault(("sku",), f"geo-replication needs sku: Premium, not {self.sku}")
+        if self.location in self.replication_regions:
+            at = self.replication_regions.index(self.location)
+            yield Fault(("replication_regions", at), f"{self.location} is the registry's own location")
+
+    def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        if repository.retention is not None and self.sku != "Premium":
+            yield Fault(("retention",), f"retention needs sku: Premium, not {self.sku}")
+        if repository.lifecycle_policy is not None:
+            yield Fault(("lifecycle_policy",), "is for AWS; use retention on Azure")
+        if repository.encryption is not None:
+            yield Fault(("encryption",), "Azure encrypts a whole registry, not one repository")
+
+    def clashes(self, other: RegistryBase) -> str | None:
+        if isinstance(other, AzureRegistry) and other.registry_name.lower() == self.registry_name.lower():
+            return f"registry {other.name} has the same registry_name"
+        return None
+
+
+class AzureTarget(GrantTarget):
+    """Principals of the registry's own tenant, by role assignment."""
+
+    type: Literal["azure"] = Field(description="Principals of the tenant, by role assignment.")
+    principal_ids: tuple[Uuid, ...] = Field(min_length=1, description="Object ids of users, groups or identities.")
+
+    def faults(self) -> Iterator[Fault]:
+        yield from repeated(self.principal_ids, "principal_ids")
+
+
+class AzureTokenTarget(GrantTarget):
+    """Whoever holds the repository-scoped token that the grant becomes."""
+
+    type: Literal["azure-token"] = Field(description="A repository-scoped token: works across tenants.")

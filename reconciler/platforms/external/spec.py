@@ -1,0 +1,93 @@
+"""External registries in the spec: a registry that somebody else runs, and pull secrets in a Kubernetes cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.spec.fields import Fault, Model, Text, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.repository import Repository
+
+Url = Annotated[str, Text(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?", "an http(s) URL with no query")]
+EnvName = Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
+#: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ (RFC 1123 labels)
+KubernetesName = Annotated[str, Text(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "a Kubernetes name: at most 63 of a-z0-9-")]
+
+
+class EnvCredentials(Model):
+    """Names of the environment variables that hold the login."""
+
+    username: EnvName = Field(description="The variable that holds the user name.")
+    password: EnvName = Field(description="The variable that holds the password.")
+
+
+class SecretReference(Model):
+    """A secret in the cluster."""
+
+    namespace: KubernetesName = Field(description="The secret's namespace.")
+    name: str = Field(min_length=1, max_length=253, description="The secret's name.")
+
+
+class Credentials(Model):
+    """Where the login comes from: exactly one of the three. The login itself is never in the spec."""
+
+    env: EnvCredentials | None = Field(None, description="Environment variables.")
+    docker_config: str | None = Field(None, min_length=1, description="The path of a docker config.json.")
+    kubernetes_secret: SecretReference | None = Field(None, description="A secret of type dockerconfigjson.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if [self.env, self.docker_config, self.kubernetes_secret].count(None) != 2:
+            raise PydanticCustomError("text", "give exactly one of env, docker_config and kubernetes_secret")
+        return self
+
+
+class Cluster(Model):
+    """The Kubernetes cluster that grants of type kubernetes are made in."""
+
+    context: str | None = Field(None, min_length=1, description="The context in the kubeconfig; left out: the current.")
+    kubeconfig: str | None = Field(None, min_length=1, description="The kubeconfig's path; left out: as kubectl finds it.")
+
+
+class ExternalRegistry(RegistryBase):
+    """A registry that the cluster's operator runs; repositories appear there with the first push."""
+
+    grant_types = ("kubernetes",)
+
+    platform: Literal["external"] = Field(description="A registry that somebody else runs.")
+    url: Url = Field(description="The registry's address.")
+    credentials: Credentials | None = Field(None, description="Where its login comes from; left out: anonymous.")
+    ca_file: str | None = Field(None, min_length=1, description="A private CA's certificates; TLS is always verified.")
+    cluster: Cluster | None = Field(None, description="The cluster for grants of type kubernetes.")
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return (self.url,)
+
+    def native_name(self, repository: str) -> str:
+        return repository
+
+    def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        for field in ("retention", "lifecycle_policy", "encryption"):
+            if getattr(repository, field) is not None:
+                yield Fault((field,), "an external registry's operator decides on that; leave it out")
+
+    def grant_faults(self, target: GrantTarget, repositories: object, narrowed: bool) -> Iterator[Fault]:
+        if self.cluster is None:
+            yield Fault(("to",), f"registry {self.name} names no cluster: add `cluster: {{context: ...}}`")
+
+
+class KubernetesTarget(GrantTarget):
+    """Service accounts in namespaces, by an image pull secret."""
+
+    type: Literal["kubernetes"] = Field(description="Service accounts of a Kubernetes cluster.")
+    namespaces: tuple[KubernetesName, ...] = Field(min_length=1, description="The namespaces.")
+    service_accounts: tuple[KubernetesName, ...] = Field(("default",), min_length=1, description="In each namespace.")
+
+    def faults(self) -> Iterator[Fault]:
+        yield from repeated(self.namespaces, "namespaces")
+        yield from repeated(self.service_accounts, "service_accounts")

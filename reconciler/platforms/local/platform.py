@@ -1,0 +1,44 @@
+"""The local platform: what a registry in a folder consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.engine.resource import Desired, Estate, address
+from reconciler.platforms.base import Output, Platform, Session
+from reconciler.spec.models import Spec
+from reconciler.spec.registry import RegistryBase
+
+from . import access, repository
+from .access import AccessKind
+from .repository import RepositoryKind
+from .session import LocalSession
+from .spec import LocalRegistry
+
+
+class LocalPlatform(Platform):
+    """Repositories and their access, as files."""
+
+    name = "local"
+    kinds = {kind.name: kind for kind in (RepositoryKind(), AccessKind())}
+
+    def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
+        for wanted in spec.repositories_by_registry[registry.name]:
+            home = address(registry.name, RepositoryKind.name, wanted.name)
+            yield Desired(home, RepositoryKind.name, repository.settings_of(wanted), adopt=wanted.adopt)
+            grants = spec.grants_by_repository.get((registry.name, wanted.name), ())
+            if grants:
+                below = address(registry.name, AccessKind.name, wanted.name)
+                yield Desired(below, AccessKind.name, access.settings_of(grants), (home,), home, wanted.adopt)
+
+    def open(self, estate: Estate, registry: RegistryBase) -> Session:
+        if not isinstance(registry, LocalRegistry):
+            raise TypeError(f"registry {registry.name} is not local")
+        return LocalSession(self, estate, registry)
+
+    def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
+        for wanted in spec.repositories_by_registry[registry.name]:
+            yield Output(address(registry.name, RepositoryKind.name, wanted.name), "name", wanted.name)
+
+
+PLATFORM = LocalPlatform()

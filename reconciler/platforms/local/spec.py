@@ -1,0 +1,51 @@
+"""The local platform in the spec: a folder, and the users that its server knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.spec.fields import Fault, Text, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.repository import Repository
+
+User = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}|\*", "a user name, or '*' for everyone")]
+
+
+class LocalRegistry(RegistryBase):
+    """An in-process registry that keeps everything in a folder: the embedded default."""
+
+    grant_types = ("local",)
+
+    platform: Literal["local"] = Field(description="A registry in a folder of this machine.")
+    path: str = Field(min_length=1, description="The folder, relative to the spec's own folder.")
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return (self.path,)
+
+    def native_name(self, repository: str) -> str:
+        return repository
+
+    def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        if repository.encryption is not None:
+            yield Fault(("encryption",), "the local platform does not encrypt; encrypt the disk instead")
+        if repository.lifecycle_policy is not None:
+            yield Fault(("lifecycle_policy",), "is for AWS; use retention on the local platform")
+
+    def clashes(self, other: RegistryBase) -> str | None:
+        if isinstance(other, LocalRegistry) and other.path.rstrip("/") == self.path.rstrip("/"):
+            return f"registry {other.name} has the same path"
+        return None
+
+
+class LocalTarget(GrantTarget):
+    """Users of the local server."""
+
+    type: Literal["local"] = Field(description="Users of the local registry's server.")
+    users: tuple[User, ...] = Field(min_length=1, description="User names; '*' is everyone, which a guard refuses.")
+
+    def faults(self) -> Iterator[Fault]:
+        yield from repeated(self.users, "users")

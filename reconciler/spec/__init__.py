@@ -1,0 +1,1 @@
+"""The spec: YAML in, validated models out."""

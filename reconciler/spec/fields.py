@@ -1,0 +1,83 @@
+"""The field types that the models of every platform share, each with the sentence that an error says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, StrictBool, StrictInt
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
+
+
+class Model(BaseModel):
+    """The base of all spec models: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a rule that looks at more than one field found: the path below the checked model, and a sentence."""
+
+    loc: tuple[str | int, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """Metadata of a string field that must match `pattern` whole; a mismatch is told with the sentence `says`."""
+
+    pattern: str
+    says: str
+    most: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        matches = re.compile(self.pattern).fullmatch
+        limit = f", at most {self.most} characters" if self.most is not None else ""
+
+        def check(value: str) -> str:
+            if (self.most is not None and len(value) > self.most) or matches(value) is None:
+                raise PydanticCustomError("text", "{says}", {"says": f"must be {self.says}{limit}"})
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        # an editor checks the text before ${env:NAME} is replaced
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$|\\$\\{{env:"}
+
+
+SpecName = Annotated[
+    str,
+    Text(r"[a-z][a-z0-9-]{0,39}", "a lower-case letter, then letters, digits and dashes, 40 characters in all"),
+]
+RegistryName = Annotated[
+    str, Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 40)
+]
+RepositoryName = Annotated[
+    str,
+    Text(
+        r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
+        "lower-case letters and digits in words joined by '.', '_' or '-', in parts joined by '/'",
+        255,
+    ),
+]
+GrantName = Annotated[
+    str, Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 63)
+]
+Flag = StrictBool
+Count = StrictInt
+
+
+def repeated(values: tuple[str, ...], loc: str) -> Iterator[Fault]:
+    """A fault for each value that a list holds twice."""
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            yield Fault((loc, index), f"'{value}' is listed twice")
+        seen.add(value)

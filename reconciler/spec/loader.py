@@ -1,0 +1,239 @@
+"""From files to a Spec: reads, merges, validates, and tells everything that is wrong at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from reconciler.errors import Problem, SpecError
+from reconciler.platforms.catalog import Registry
+
+from . import rules
+from .messages import did_you_mean, problems_of
+from .models import Defaults, Grant, Guards, Spec
+from .repository import Repository, merge_defaults
+from .source import MAX_ALIASED, Loc, Values, aliased_nodes, files_of, locate, parse, path_text, problem_at
+
+_LISTS = ("registries", "repositories", "grants")
+_KEYS = tuple(Spec.model_fields)
+
+
+def load_spec(path: str | Path, environ: Mapping[str, str] | None = None) -> Spec:
+    """The spec in a YAML file, or in all YAML files of a folder merged.
+
+    `environ` is what `${env:NAME}` is taken from (the process's environment if None).
+    Raises SpecError with every problem of every file.
+    """
+    path = Path(path)
+    problems: list[Problem] = []
+    texts: list[tuple[str, bytes]] = []
+    for file in files_of(path):
+        try:
+            texts.append((str(file), file.read_bytes()))
+        except OSError as error:
+            hint = " (give the spec's path, or run where it is)" if isinstance(error, FileNotFoundError) else ""
+            problems.append(Problem(str(file), 1, 1, "", f"can't be read: {error.strerror}{hint}"))
+    if not texts and not problems:
+        problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml files"))
+    base = path if path.is_dir() else path.parent
+    return _load(texts, problems, str(base), os.environ if environ is None else environ)
+
+
+def parse_spec(
+    text: str | bytes, name: str = "registry.yaml", environ: Mapping[str, str] | None = None, base: str = "."
+) -> Spec:
+    """The spec in a text. `name` is the file name that errors give. Raises SpecError with every problem."""
+    data = text.encode() if isinstance(text, str) else text
+    return _load([(name, data)], [], base, {} if environ is None else environ)
+
+
+def _load(texts: Iterable[tuple[str, bytes]], problems: list[Problem], base: str, environ: Mapping[str, str]) -> Spec:
+    trees: list[MappingNode] = []
+    for name, data in texts:
+        before = len(problems)
+        tree = parse(name, data, problems)
+        if tree is not None and b"&" in data and (reason := _bomb(tree)):
+            problems.append(problem_at(tree, "", reason))
+        elif isinstance(tree, MappingNode):
+            trees.append(tree)
+        elif len(problems) == before:
+            problems.append(Problem(name, 1, 1, "", "the spec is empty" if tree is None else "must be a mapping"))
+    if not trees:
+        raise SpecError(problems)
+    root = _merged(trees, problems)
+    try:
+        values = Values(environ, problems).of(root)
+    except RecursionError:
+        problems.append(problem_at(root, "", "not YAML that a spec needs: hundreds of levels deep"))
+        raise SpecError(problems) from None
+    spec = _Validation(root, values, problems).spec()
+    if spec is None:
+        raise SpecError(problems)
+    spec._base = base
+    return spec
+
+
+def _bomb(tree: Node) -> str:
+    try:
+        added = aliased_nodes(tree)
+    except RecursionError:
+        return "its anchors nest hundreds of levels deep"
+    return f"its aliases stand for {added:,} more values: an anchor bomb" if added > MAX_ALIASED else ""
+
+
+def _merged(trees: list[MappingNode], problems: list[Problem]) -> MappingNode:
+    """One tree out of the files' trees: lists concatenate, anything else stands in one file alone."""
+    if len(trees) == 1:
+        return trees[0]
+    entries: dict[str, tuple[Node, Node]] = {}
+    for tree in trees:
+        for key, value in tree.value:
+            name = key.value if isinstance(key, ScalarNode) else ""
+            if name not in entries:
+                entries[name] = (key, value)
+                continue
+            first = entries[name]
+            if name in _LISTS and isinstance(value, SequenceNode) and isinstance(first[1], SequenceNode):
+                both = SequenceNode(value.tag, [*first[1].value, *value.value], first[1].start_mark, value.end_mark)
+                entries[name] = (first[0], both)
+            elif not (name == "version" and value.value == first[1].value):
+                problems.append(problem_at(key, name, f"is defined twice: here and at {_place(first[0])}"))
+    top = trees[0]
+    return MappingNode(top.tag, list(entries.values()), top.start_mark, top.end_mark)
+
+
+def _place(node: Node) -> str:
+    mark = node.start_mark
+    return f"{mark.name}:{mark.line + 1}:{mark.column + 1}"
+
+
+@cache
+def _registry_adapter() -> TypeAdapter[Any]:
+    return TypeAdapter(Registry)
+
+
+class _Validation:
+    """One validation of one tree. Items are validated one by one, so that one wrong item hides no other's errors."""
+
+    def __init__(self, root: MappingNode, values: dict[str, Any], problems: list[Problem]) -> None:
+        self.root = root
+        self.values = values
+        self.problems = problems
+        self.taken = {(problem.file, problem.line, problem.column) for problem in problems}
+
+    def note(self, problem: Problem) -> None:
+        # a value that is already known to be wrong (a variable that is not set, say) is not reported again
+        if (problem.file, problem.line, problem.column) not in self.taken:
+            self.problems.append(problem)
+
+    def spec(self) -> Spec | None:
+        for key in self.values:
+            if key not in _KEYS:
+                node = locate(self.root, (key,), key=True)
+                self.note(problem_at(node, key, f"unknown key{did_you_mean(key, _KEYS) or _known()}"))
+        head = {key: self.values[key] for key in ("version", "name") if key in self.values}
+        self.item(Spec, head, ())
+        guards = self.item(Guards, self.values.get("guards") or {}, ("guards",)) or Guards()
+        defaults = self.item(Defaults, self.values.get("defaults") or {}, ("defaults",)) or Defaults()
+        parts = self.parts()
+        for fault in rules.faults(parts):
+            # an unknown label is at its key; everything else is at its value
+            node = locate(self.root, fault.loc, key="labels" in fault.loc[-2:-1])
+            self.note(problem_at(node, path_text(fault.loc), fault.message))
+        if self.problems:
+            return None
+        spec = Spec.model_construct(
+            version=1,
+            name=head["name"],
+            defaults=defaults,
+            guards=guards,
+            registries=tuple(parts.registries.values()),
+            repositories=tuple(parts.repositories.values()),
+            grants=tuple(parts.grants.values()),
+        )
+        spec._places = self.places(parts)
+        return spec
+
+    def item(self, model: Any, value: Any, at: Loc, fallback: Loc = ()) -> Any:
+        adapter = model if isinstance(model, TypeAdapter) else None
+        try:
+            return adapter.validate_python(value) if adapter else model.model_validate(value)
+        except ValidationError as error:
+            annotation = Registry if adapter else model
+            for problem in problems_of(error, annotation, self.root, at, fallback):
+                self.note(problem)
+            return None
+
+    def rows(self, section: str) -> list[tuple[int, Any]]:
+        value = self.values.get(section)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.note(problem_at(locate(self.root, (section,)), section, "must be a list"))
+            return []
+        return list(enumerate(value))
+
+    def parts(self) -> rules.Parts:
+        defaults = self.values.get("defaults")
+        under = defaults.get("repository") if isinstance(defaults, dict) else None
+        under = under if isinstance(under, dict) else {}
+        registry_rows, repository_rows, grant_rows = (self.rows(section) for section in _LISTS)
+        self.unique("registries", registry_rows, ("name",))
+        self.unique("repositories", repository_rows, ("registry", "name"))
+        self.unique("grants", grant_rows, ("name",))
+        repositories = [
+            (index, merge_defaults(under, row) if isinstance(row, dict) else row) for index, row in repository_rows
+        ]
+        names: dict[str, set[str]] = {}
+        for _, row in repositories:
+            if isinstance(row, dict) and isinstance(row.get("registry"), str) and isinstance(row.get("name"), str):
+                names.setdefault(row["registry"], set()).add(row["name"])
+        return rules.Parts(
+            registries=self.valid(_registry_adapter(), "registries", registry_rows),
+            repositories=self.valid(Repository, "repositories", repositories, ("defaults", "repository")),
+            grants=self.valid(Grant, "grants", grant_rows),
+            registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
+            repository_names={registry: frozenset(found) for registry, found in names.items()},
+        )
+
+    def valid(self, model: Any, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:
+        items = ((index, self.item(model, row, (section, index), fallback)) for index, row in rows)
+        return {index: item for index, item in items if item is not None}
+
+    def unique(self, section: str, rows: list[tuple[int, Any]], keys: tuple[str, ...]) -> None:
+        first: dict[tuple[Any, ...], int] = {}
+        for index, row in rows:
+            identity = tuple(row.get(key) for key in keys) if isinstance(row, dict) else ()
+            if not identity or not all(isinstance(part, str) for part in identity):
+                continue
+            if identity in first:
+                here = locate(self.root, (section, index, "name"))
+                there = locate(self.root, (section, first[identity], "name"))
+                self.note(
+                    problem_at(
+                        here,
+                        path_text((section, index, "name")),
+                        f"'{identity[-1]}' is defined twice: here and at {_place(there)}",
+                    )
+                )
+            first.setdefault(identity, index)
+
+    def places(self, parts: rules.Parts) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for section, items in (("registries", parts.registries), ("repositories", parts.repositories), ("grants", parts.grants)):
+            node = next((value for key, value in self.root.value if key.value == section), None)
+            for index, item in items.items():
+                kind = {"registries": "registry", "repositories": "repository", "grants": "grant"}[section]
+                name = f"{item.registry}/{item.name}" if isinstance(item, Repository) else item.name
+                found[f"{kind} {name}"] = _place(node.value[index]) if isinstance(node, SequenceNode) else ""
+        return found
+
+
+def _known() -> str:
+    return f" (known: {', '.join(_KEYS)})"

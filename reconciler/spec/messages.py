@@ -1,0 +1,125 @@
+"""pydantic's errors as sentences for people, at their place in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from yaml import Node, ScalarNode
+
+from reconciler.errors import Problem
+
+from .source import Loc, exists, locate, path_text, problem_at
+
+_PLAIN = {
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping (`key: value`)",
+    "model_type": "must be a mapping (`key: value`)",
+    "model_attributes_type": "must be a mapping (`key: value`)",
+}
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """` (did you mean 'x'?)`, or "" where nothing known is near."""
+    near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def problems_of(error: ValidationError, annotation: Any, root: Node, at: Loc, fallback: Loc = ()) -> list[Problem]:
+    """The problems of one validated item. `at`: the item's path; `fallback`: where its merged defaults stand."""
+    found: dict[tuple[int, int], Problem] = {}
+    for details in error.errors(include_url=False):
+        loc = details["loc"]
+        inherited = bool(fallback) and _depth(root, fallback, loc) > _depth(root, at, loc)
+        problem = _problem(details, annotation, root, fallback if inherited else at)
+        position = (problem.line, problem.column)
+        if position not in found or details["type"] == "text":  # a union reports each member; our own sentence says most
+            found[position] = problem
+    return list(found.values())
+
+
+def _depth(root: Node, base: Loc, loc: Loc) -> int:
+    """How many parts of a path the text has below `base`."""
+    at = base
+    for part in loc:
+        at = (*at, part) if exists(root, (*at, part)) else at
+    return len(at) - len(base)
+
+
+def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> Problem:
+    kind, loc = details["type"], details["loc"]
+    context = details.get("ctx") or {}
+    unknown_key = kind == "extra_forbidden"
+    if kind.startswith("union_tag"):
+        loc = (*loc, context["discriminator"].strip("'"))
+    node = locate(root, (*base, *loc), key=unknown_key)
+    if kind == "missing" or kind == "union_tag_not_found":
+        node = locate(root, (*base, *loc[:-1]))
+        return problem_at(node, path_text((*_shown(root, base, loc[:-1]), loc[-1])), "is required")
+    message = _PLAIN.get(kind, details["msg"])
+    raw = node.value if isinstance(node, ScalarNode) else ""
+    if unknown_key:
+        known = sorted(_keys_at(annotation, loc[:-1]))
+        message = f"unknown key{did_you_mean(str(loc[-1]), known) or ' (known: ' + ', '.join(known) + ')'}"
+    elif kind == "string_type" and isinstance(node, ScalarNode) and not node.style and raw:
+        message = f'YAML reads {raw} as {_yaml_kind(details["input"])}: quote it ("{raw}")'
+    elif kind in ("literal_error", "union_tag_invalid"):
+        expected = context["expected" if kind == "literal_error" else "expected_tags"]
+        words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+        message = f"must be {', '.join(words)}, not '{raw}'{did_you_mean(raw, words)}"
+    elif kind == "text":
+        message = f"'{raw}' {message}" if message.startswith("must") and raw else message
+    elif kind in ("too_short", "string_too_short"):
+        message = "must not be empty"
+    elif kind == "greater_than_equal":
+        message = f"must be {context['ge']} or more, not {raw}"
+    elif kind == "string_too_long":
+        message = f"has {len(raw)} characters; at most {context['max_length']} are allowed"
+    return problem_at(node, path_text(_shown(root, base, loc)), message)
+
+
+def _yaml_kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, int | float) else "nothing"
+
+
+def _shown(root: Node, base: Loc, loc: Loc) -> Loc:
+    """The path without the parts that pydantic adds for the members of unions."""
+    shown: Loc = base
+    for part in loc:
+        if exists(root, (*shown, part)):
+            shown = (*shown, part)
+    return shown
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is not Literal:
+        for argument in get_args(annotation):
+            yield from _models(argument)
+
+
+def _keys_at(annotation: Any, loc: Loc) -> set[str]:
+    models = list(_models(annotation))
+    for part in loc:
+        fields = [field for model in models for key, field in model.model_fields.items() if (field.alias or key) == part]
+        if fields:
+            models = [inner for field in fields for inner in _models(field.annotation)]
+        elif isinstance(part, str):
+            models = [model for model in models if _has_tag(model, part)] or models
+    return {field.alias or key for model in models for key, field in model.model_fields.items()}
+
+
+def _has_tag(model: type[BaseModel], tag: str) -> bool:
+    return any(
+        get_origin(field.annotation) is Literal and tag in get_args(field.annotation) for field in model.model_fields.values()
+    )

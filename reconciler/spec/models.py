@@ -1,0 +1,90 @@
+"""The Spec: the validated YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, PrivateAttr
+
+from reconciler.platforms.catalog import Registry, Target
+
+from .fields import Flag, Model, SpecName, Text
+from .registry import GrantBase
+from .repository import Repository, RepositoryDefaults
+from .selection import covered
+
+Percent = Annotated[str, Text(r"(100|[0-9]{1,2})%", "a number, or a percentage such as 10%")]
+Glob = Annotated[str, Text(r"[A-Za-z0-9._/*?\[\]!-]+", "a name, with * and ? for any characters")]
+
+
+class Grant(GrantBase):
+    """A rule that lets a foreign principal pull (or push) named repositories."""
+
+    to: Target = Field(description="Who gets access.")
+
+
+class Defaults(Model):
+    """Values that are merged under the spec's own."""
+
+    repository: RepositoryDefaults = Field(RepositoryDefaults(), description="Merged under every repository.")
+
+
+class Guards(Model):
+    """Rules over a plan that stop it."""
+
+    max_deletes: Annotated[int, Field(strict=True, ge=0)] | Percent | None = Field(
+        None, description="Most deletes in one plan: a number, or a share of what the owner owns. Left out: 30% above 10."
+    )
+    protect: tuple[Glob, ...] = Field((), description="Repositories that are never deleted or replaced by any plan.")
+    allowed_accounts: tuple[str, ...] | None = Field(
+        None, description="A grant to any other account or project is refused. Left out: any account."
+    )
+    allow_public: Flag = Field(False, description="Whether a grant to everyone is allowed.")
+
+
+class Spec(Model):
+    """Registries, repositories and grants, in one reviewed file."""
+
+    version: Literal[1] = Field(description="The format's version.")
+    name: SpecName = Field(description="The owner of all that this spec makes.")
+    defaults: Defaults = Field(Defaults(), description="Values merged under every repository.")
+    guards: Guards = Field(Guards(), description="Rules over a plan that stop it.")
+    registries: tuple[Registry, ...] = Field((), description="Collections of repositories, each on one platform.")
+    repositories: tuple[Repository, ...] = Field((), description="Image repositories.")
+    grants: tuple[Grant, ...] = Field((), description="Who else can pull or push what.")
+
+    #: the folder that relative paths in the spec start from
+    _base: str = PrivateAttr("")
+    #: `registry NAME`, `repository REGISTRY/NAME` and `grant NAME` to `file:line:column`
+    _places: Mapping[str, str] = PrivateAttr({})
+
+    @property
+    def base(self) -> str:
+        """The folder that relative paths in the spec start from, as it was given."""
+        return self._base
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Where things stand in the text: `grant NAME` (registry, repository REGISTRY/NAME) to `file:line:column`."""
+        return self._places
+
+    @cached_property
+    def repositories_by_registry(self) -> Mapping[str, tuple[Repository, ...]]:
+        """Each registry's repositories, sorted by name."""
+        found: dict[str, list[Repository]] = {registry.name: [] for registry in self.registries}
+        for repository in self.repositories:
+            found[repository.registry].append(repository)
+        return {name: tuple(sorted(group, key=lambda item: item.name)) for name, group in found.items()}
+
+    @cached_property
+    def grants_by_repository(self) -> Mapping[tuple[str, str], tuple[Grant, ...]]:
+        """(registry, repository) to the grants that cover it, sorted by grant name."""
+        found: dict[tuple[str, str], list[Grant]] = {}
+        names = {key: [item.name for item in group] for key, group in self.repositories_by_registry.items()}
+        exact = {key: frozenset(group) for key, group in names.items()}
+        for grant in sorted(self.grants, key=lambda item: item.name):
+            for name in covered(grant.repositories, names[grant.registry], exact[grant.registry]):
+                found.setdefault((grant.registry, name), []).append(grant)
+        return {key: tuple(group) for key, group in found.items()}

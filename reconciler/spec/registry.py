@@ -1,0 +1,83 @@
+"""What every platform's registry and grant models have in common: the questions that the core asks them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from .fields import Fault, GrantName, Model, RegistryName
+from .repository import Repository
+
+
+class GrantTarget(Model):
+    """Who a grant is for. Each platform has its own; `type` tells which."""
+
+    type: str = Field(description="Which kind of principal.")
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the target by itself, beyond its fields' types."""
+        yield from ()
+
+
+class RegistryBase(Model):
+    """A collection of repositories with shared identity and access control."""
+
+    name: RegistryName = Field(description="The registry's name: the first part of every address in it.")
+    platform: str = Field(description="The platform that holds it.")
+
+    #: the grant types that the platform can honour
+    grant_types: ClassVar[tuple[str, ...]]
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where it stands, for people: account and region, a folder, a host."""
+        return ()
+
+    @property
+    def own_account(self) -> str:
+        """The account (project, tenant) that holds the registry, "" where there is none. It is no stranger to itself."""
+        return ""
+
+    @abstractmethod
+    def native_name(self, repository: str) -> str:
+        """The repository's name on the platform."""
+
+    def name_fault(self, native: str) -> str | None:
+        """Why the platform would refuse the native name, or None."""
+        return None
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the registry by itself, beyond its fields' types."""
+        yield from ()
+
+    def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        """What the platform can't honour of a repository's settings; paths are below the repository."""
+        yield from ()
+
+    def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
+        """What the platform can't honour of a grant; paths are below the grant.
+
+        `repositories`: names that the grant covers; `narrowed`: whether the grant lists repositories at all.
+        """
+        yield from ()
+
+    def clashes(self, other: RegistryBase) -> str | None:
+        """Why this registry and another of the same spec would get in each other's way, or None."""
+        return None
+
+
+Permission = Literal["pull", "push-pull"]
+
+
+class GrantBase(Model):
+    """A rule that lets a foreign principal pull (or push) named repositories."""
+
+    name: GrantName = Field(description="Unique; it names the statement, binding or secret that the grant becomes.")
+    registry: RegistryName = Field(description="The registry that it opens.")
+    repositories: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Names and globs over this spec's repositories; left out: all of the registry's."
+    )
+    permission: Permission = Field("pull", description="What the principal may do.")

@@ -1,0 +1,273 @@
+"""YAML text to plain values, with every value's place kept: the node tree stays, and a path finds its mark."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from reconciler.errors import Problem
+
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # pyyaml built without libyaml: slower, the same result
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+MAX_BYTES = 32 * 1024 * 1024
+#: nodes that aliases may add beyond those that are written out: what an anchor bomb exceeds
+MAX_ALIASED = 1_000_000
+MAX_DEPTH = 100
+#: openers of collections below which no text can nest deep enough for libyaml's composer (it overflows the C stack somewhere above 20,000)
+_HARMLESS = 10_000
+
+Loc = tuple[str | int, ...]
+_ENV = re.compile(r"\$\{env:([^}]*)\}")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DIGITS = re.compile(r"[0-9][0-9_]*")
+_TAG = "tag:yaml.org,2002:"
+_MERGE = _TAG + "merge"
+
+
+def problem_at(node: Node, path: str, message: str) -> Problem:
+    """A problem at the start of a node."""
+    mark = node.start_mark
+    return Problem(str(mark.name), mark.line + 1, mark.column + 1, path, message)
+
+
+def path_text(loc: Loc) -> str:
+    """A path as people write it: `grants[2].to.account_ids[0]`."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def parse(name: str, data: bytes, problems: list[Problem]) -> Node | None:
+    """The node tree of one file, or None with the reason added to `problems`."""
+    if len(data) > MAX_BYTES:
+        problems.append(
+            Problem(name, 1, 1, "", f"the file has {len(data):,} bytes; a spec has at most {MAX_BYTES:,} (32 MiB)")
+        )
+        return None
+    try:
+        _refuse_deep(name, data)
+        return yaml.compose(_Stream(name, data), Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problems.append(Problem(name, line, column, "", f"not YAML: {error.problem or error.context}"))
+    except yaml.reader.ReaderError as error:
+        line = data[: error.position].count(b"\n") + 1
+        problems.append(Problem(name, line, 1, "", f"not YAML: {error.reason}"))
+    except _TooDeep as error:
+        problems.append(Problem(name, 1, 1, "", f"not YAML: {error}"))
+    return None
+
+
+class _TooDeep(Exception):
+    pass
+
+
+class _Stream(io.BytesIO):
+    """Bytes with a name, which pyyaml writes into every mark."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        super().__init__(data)
+        self.name = name
+
+
+def _refuse_deep(name: str, data: bytes) -> None:
+    """Stop before libyaml's recursive composer overflows the C stack: 100,000 brackets end the process otherwise."""
+    # (indentation can't get there: it needs n²/2 characters for n levels, and the file's size is bounded)
+    if sum(data.count(opener) for opener in (b"[", b"{", b"- ", b"? ")) < _HARMLESS:
+        return
+    depth = 0
+    for event in yaml.parse(_Stream(name, data), Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _TooDeep(f"more than {MAX_DEPTH} levels deep (line {event.start_mark.line + 1})")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+class Values:
+    """Turns node trees into plain values; collects what is wrong on the way.
+
+    Scalars follow YAML 1.1 as pyyaml does, with two differences that protect ids: whatever is written as digits alone is a
+    number (012345678901 too, which other YAML readers would alter), and keys and dates stay text.
+    """
+
+    def __init__(self, environ: Mapping[str, str], problems: list[Problem]) -> None:
+        self._environ = environ
+        self._problems = problems
+        self._done: dict[int, Any] = {}
+        self._open: set[int] = set()
+
+    def of(self, node: Node, loc: Loc = ()) -> Any:
+        """The node's plain value; None where the node is wrong (the problem is then noted)."""
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, loc)
+        key = id(node)
+        if key in self._done:
+            return self._done[key]
+        if key in self._open:
+            self._note(node, loc, "the anchor contains itself")
+            return None
+        self._open.add(key)
+        value = self._mapping(node, loc) if isinstance(node, MappingNode) else self._sequence(node, loc)
+        self._open.discard(key)
+        self._done[key] = value
+        return value
+
+    def _note(self, node: Node, loc: Loc, message: str) -> None:
+        self._problems.append(problem_at(node, path_text(loc), message))
+
+    def _sequence(self, node: SequenceNode, loc: Loc) -> list[Any]:
+        if node.tag != _TAG + "seq":
+            self._note(node, loc, f"the tag {node.tag} means nothing here")
+        return [self.of(item, (*loc, index)) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, loc: Loc) -> dict[str, Any]:
+        if node.tag != _TAG + "map":
+            self._note(node, loc, f"the tag {node.tag} means nothing here")
+        own: dict[str, Any] = {}
+        first: dict[str, Node] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self._note(key_node, loc, "a key must be a plain word")
+                continue
+            key = key_node.value
+            if key_node.tag == _MERGE:
+                for part in self._merged(value_node, loc):
+                    merged = {**part, **merged}
+                continue
+            if key in first:
+                before = first[key].start_mark
+                self._note(key_node, (*loc, key), f"the key stands twice (first at line {before.line + 1})")
+                continue
+            first[key] = key_node
+            own[key] = self.of(value_node, (*loc, key))
+        return {**merged, **own} if merged else own
+
+    def _merged(self, node: Node, loc: Loc) -> Iterator[dict[str, Any]]:
+        for part in node.value if isinstance(node, SequenceNode) else [node]:
+            value = self.of(part, (*loc, "<<"))
+            if isinstance(value, dict):
+                yield value
+            elif value is not None:
+                self._note(part, (*loc, "<<"), "only mappings can be merged")
+
+    def _scalar(self, node: ScalarNode, loc: Loc) -> Any:
+        text: str = node.value
+        kind = node.tag.removeprefix(_TAG)
+        if not node.style and _DIGITS.fullmatch(text):
+            return int(text.replace("_", ""))
+        if kind == "str" or kind in ("timestamp", "value"):
+            return self._interpolated(node, loc) if "${" in text else text
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return text.lower() in ("yes", "true", "on")
+        if kind in ("int", "float"):
+            return _number(text, kind)
+        self._note(node, loc, f"the tag {node.tag} means nothing here")
+        return None
+
+    def _interpolated(self, node: ScalarNode, loc: Loc) -> str:
+        def value(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if not _ENV_NAME.fullmatch(name):
+                self._note(node, loc, f"'{match.group(0)}' names no environment variable")
+            elif name not in self._environ:
+                self._note(node, loc, f"the environment variable {name} is not set")
+            else:
+                return self._environ[name]
+            return match.group(0)
+
+        return _ENV.sub(value, node.value)
+
+
+def _number(text: str, kind: str) -> int | float | str:
+    try:
+        return int(text.replace("_", ""), 0) if kind == "int" else float(text.replace("_", ""))
+    except ValueError:  # YAML 1.1's sexagesimals (1:30) and octals (0o is fine, 017 is not): never what was meant
+        return text
+
+
+def aliased_nodes(root: Node) -> int:
+    """How many nodes aliases add: the tree's size with every alias written out, less its size as it stands."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: Node) -> int:
+        if isinstance(node, ScalarNode):
+            sizes.setdefault(id(node), 1)
+            return 1
+        key = id(node)
+        if key in sizes:
+            return sizes[key]
+        if key in open_nodes:  # a cycle: Values reports it
+            return 0
+        open_nodes.add(key)
+        children = node.value if isinstance(node, SequenceNode) else [part for pair in node.value for part in pair]
+        sizes[key] = 1 + sum(size(child) for child in children)
+        open_nodes.discard(key)
+        return sizes[key]
+
+    return size(root) - len(sizes)
+
+
+def locate(root: Node, loc: Loc, *, key: bool = False) -> Node:
+    """The node at a path, or the deepest that exists on the way; with `key`, a mapping's key instead of its value.
+
+    Parts of the path that the text doesn't have (pydantic names the member of a union) are passed over.
+    """
+    node = root
+    found: Node = root
+    for part in loc:
+        child = _child(node, part)
+        if child is None:
+            continue
+        found, node = child
+    return found if key else node
+
+
+def _child(node: Node, part: str | int) -> tuple[Node, Node] | None:
+    if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    if isinstance(node, MappingNode) and isinstance(part, str):
+        merged = []
+        for key_node, value_node in node.value:
+            if key_node.value == part:
+                return key_node, value_node
+            if key_node.tag == _MERGE:
+                merged += value_node.value if isinstance(value_node, SequenceNode) else [value_node]
+        for source in merged:
+            if isinstance(source, MappingNode) and (hit := _child(source, part)) is not None:
+                return hit
+    return None
+
+
+def exists(root: Node, loc: Loc) -> bool:
+    """Whether the text has every part of the path."""
+    node = root
+    for part in loc:
+        child = _child(node, part)
+        if child is None:
+            return False
+        node = child[1]
+    return True
+
+
+def files_of(path: Path) -> list[Path]:
+    """The YAML files of a spec: the file itself, or a folder's *.yaml and *.yml, sorted by name."""
+    if not path.is_dir():
+        return [path]
+    return sorted(item for item in path.iterdir() if item.suffix in (".yaml", ".yml") and item.is_file())
