@@ -1,8 +1,8 @@
 """Reconciler: who can pull or push which container image, in one file, made true by apply.
 
-    spec = load_spec("registry.yaml")
-    the_plan = plan(spec)
-    outcomes = apply(the_plan)
+spec = load_spec("registry.yaml")
+the_plan = plan(spec)
+outcomes = apply(the_plan)
 """
 
 from __future__ import annotations

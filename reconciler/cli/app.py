@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 error, 2 changes or drift, 3 a guard stops the plan, 4 the saved plan is stale.",
 )
 #: typer brings its own copy of click, whose name is private; BadParameter is what it shows of it
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 for command in (validate, plan, apply, drift, destroy, show, graph, output, schema):
     app.command(command.NAME, epilog=command.EXAMPLES, no_args_is_help=False)(command.run)

@@ -27,7 +27,9 @@ EXAMPLES = "Examples: reconciler apply; reconciler apply plan.json --yes; reconc
 
 
 def run(
-    source: Annotated[Path, typer.Argument(metavar="[SPEC|PLAN]", help="The spec, or a plan saved by plan --out.")] = DEFAULT_SPEC,
+    source: Annotated[
+        Path, typer.Argument(metavar="[SPEC|PLAN]", help="The spec, or a plan saved by plan --out.")
+    ] = DEFAULT_SPEC,
     yes: Yes = False,
     target: Targets = None,
     adopt: Adopt = None,

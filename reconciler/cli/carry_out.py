@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from reconciler.engine.change import Change
     from reconciler.engine.plan import Plan
 
-_PAST = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "adopt": "adopted"}
+_PAST = {
+    "create": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "delete": "deleted",
+    "adopt": "adopted",
+}
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -50,7 +56,13 @@ def carry_out(plan: Plan, *, parallelism: int, saved: bool, verify: bool, log: P
             done(outcome)
 
         outcomes = engine.apply(
-            plan, parallelism=parallelism, saved=saved, verify=verify, stop=stop, on_start=start, on_outcome=finish
+            plan,
+            parallelism=parallelism,
+            saved=saved,
+            verify=verify,
+            stop=stop,
+            on_start=start,
+            on_outcome=finish,
         )
     return _sum(outcomes, interrupted=stop.is_set())
 
@@ -125,7 +137,12 @@ def _progress(total: int, plan: Plan) -> Iterator[tuple[Callable[[Change], None]
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(highlight=False, soft_wrap=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=total)
 

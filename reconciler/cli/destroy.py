@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from .exits import Exit
-from .options import DEFAULT_SPEC, AllowDelete, LogFile, Parallelism, SpecArgument, Targets, Verbose, Verify, Yes, log_calls
+from .options import (
+    DEFAULT_SPEC,
+    AllowDelete,
+    LogFile,
+    Parallelism,
+    SpecArgument,
+    Targets,
+    Verbose,
+    Verify,
+    Yes,
+    log_calls,
+)
 
 NAME = "destroy"
 EXAMPLES = "Examples: reconciler destroy; reconciler destroy --target 'sandbox.*' --yes"

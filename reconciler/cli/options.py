@@ -28,7 +28,8 @@ AllowDelete = Annotated[
     typer.Option("--allow-delete", metavar="ADDRESS", help="Let this repository's images be deleted. Repeatable."),
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Log each API call: address, duration and request id, never a secret.")
+    bool,
+    typer.Option("--verbose", "-v", help="Log each API call: address, duration and request id, never a secret."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 LogFile = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Append each outcome as a line of JSON.")]

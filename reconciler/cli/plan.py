@@ -36,7 +36,9 @@ def run(
     spec: SpecArgument = DEFAULT_SPEC,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply.")] = None,
     form: FormatOption = Format.TEXT,
-    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
+    ] = False,
     target: Targets = None,
     adopt: Adopt = None,
     allow_delete: AllowDelete = None,

@@ -23,7 +23,9 @@ class Document(StrEnum):
 
 def run(
     document: Annotated[Document, typer.Argument(help="Which document.")] = Document.SPEC,
-    write: Annotated[Path | None, typer.Option("--write", metavar="FOLDER", help="Write both as files instead.")] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FOLDER", help="Write both as files instead.")
+    ] = None,
 ) -> int:
     """Print a JSON Schema, for editors (`# yaml-language-server: $schema=...`) and for programs that read plans."""
     from reconciler.schemas import schema_text

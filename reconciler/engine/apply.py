@@ -254,7 +254,8 @@ def carry_out(session: Session, task: Task) -> Outcome:
     """Carries one change out and never raises what a platform says. A function of its own, so that any executor can run it."""
     change = task.change
     started = time.monotonic()
-    status, message, request_id, grants = Status.DONE, "", "", ()
+    status, message, request_id = Status.DONE, "", ""
+    grants: tuple[str, ...] = ()
     with working_on(change.address):
         try:
             _write(session, task)
@@ -291,7 +292,7 @@ def _write(session: Session, task: Task) -> None:
         return
     marks = Marks(task.owner, "spec", applied_hash(wanted.settings))
     write = Write(wanted, marks, changed_settings(change), task.children, task.carried, task.fresh)
-    if live is None or change.action in (Action.CREATE, Action.REPLACE):
+    if live is None or change.action is Action.REPLACE:
         now = kind.create(session, write)
     else:
         now = kind.update(session, write, live)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any
@@ -17,12 +17,13 @@ VERSION = "v1"
 ABSENT = "absent"
 
 
-@cache
-def _fields_of(kind: type) -> tuple[tuple[str, Callable[[Any], Any], Any], ...]:
+@lru_cache(maxsize=None)
+def _fields_of(kind: Any) -> tuple[tuple[str, Callable[[Any], Any], Any], ...]:
     if not is_dataclass(kind):
-        raise TypeError(f"settings must be frozen dataclasses of plain values, not {kind.__name__}")
+        raise TypeError(f"settings must be frozen dataclasses of plain values, not {kind}")
     return tuple(
-        (item.name, attrgetter(item.name), MISSING if item.default is MISSING else item.default) for item in fields(kind)
+        (item.name, attrgetter(item.name), MISSING if item.default is MISSING else item.default)
+        for item in fields(kind)
     )
 
 

@@ -222,7 +222,9 @@ class _Differ:
             along = sorted(self.below(change.address), key=lambda item: item.address)
             for item in along:
                 self.found.changes.pop(item.address, None)
-            gone = {access for item in along for access in self.access(self.kind(item.address, item.kind), None, item)[1]}
+            gone = {
+                access for item in along for access in self.access(self.kind(item.address, item.kind), None, item)[1]
+            }
             kept: set[Access] = set()
             for wanted in children.get(change.address, ()):
                 if wanted.address not in self.found.changes and wanted.address in self.picture.live:
@@ -230,7 +232,9 @@ class _Differ:
                 self.add(wanted, None, Action.CREATE, change.cause)
                 kept |= set(self.found.changes[wanted.address].gains)
                 again = self.found.changes[wanted.address]
-                self.found.changes[wanted.address] = replace(again, gains=tuple(a for a in again.gains if a not in gone))
+                self.found.changes[wanted.address] = replace(
+                    again, gains=tuple(a for a in again.gains if a not in gone)
+                )
             self.found.changes[change.address] = replace(
                 change, along=tuple(item.address for item in along), losses=tuple(sorted(gone - kept))
             )

@@ -65,7 +65,12 @@ def protect(guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mappi
         else:
             continue
         verb = "replace" if change.action is Action.REPLACE else "delete"
-        yield Verdict("protect", False, f"{change.address} is protected, the plan would {verb} it: {why}", (change.address,))
+        yield Verdict(
+            "protect",
+            False,
+            f"{change.address} is protected, the plan would {verb} it: {why}",
+            (change.address,),
+        )
 
 
 def images(changes: Iterable[Change]) -> Iterator[Verdict]:
@@ -97,9 +102,8 @@ def accounts(guards: Guards, granted: Iterable[tuple[str, Access]], own: Mapping
         principal = access.principal
         if principal.public and not guards.allow_public:
             public.add(address)
-        elif allowed is not None and principal.account and principal.account not in allowed:
-            if principal.account != own.get(access.registry):
-                strangers.setdefault(principal.account, set()).add(address)
+        elif allowed is not None and principal.account not in ("", own.get(access.registry), *allowed):
+            strangers.setdefault(principal.account, set()).add(address)
     for account, addresses in sorted(strangers.items()):
         yield Verdict(
             "allowed_accounts",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
 from .change import Action, Change
 
-Graph = nx.DiGraph
+if TYPE_CHECKING:
+    Graph = nx.DiGraph[str]
+else:
+    Graph = nx.DiGraph
 
 
 def graph_of(changes: Mapping[str, Change]) -> Graph:

@@ -176,7 +176,11 @@ def _change(change: Change) -> dict[str, Any]:
     }
     if change.desired is not None:
         wanted = change.desired
-        document["desired"] = {"settings": plain(wanted.settings), "needs": list(wanted.needs), "parent": wanted.parent}
+        document["desired"] = {
+            "settings": plain(wanted.settings),
+            "needs": list(wanted.needs),
+            "parent": wanted.parent,
+        }
     if change.live is not None:
         live = change.live
         document["live"] = {
@@ -251,7 +255,8 @@ def _plan(document: PlanDocument) -> Plan:
 
 def _accesses(found: tuple[AccessPart, ...]) -> tuple[Access, ...]:
     return tuple(
-        Access(Principal(**part.principal.model_dump()), part.verb, part.registry, part.repository, part.where) for part in found
+        Access(Principal(**part.principal.model_dump()), part.verb, part.registry, part.repository, part.where)
+        for part in found
     )
 
 

@@ -112,12 +112,17 @@ class ForeignAccess:
 
 @dataclass
 class Observation:
-    """What was found on one registry. `recorded`: applied hashes found for addresses, whether they still exist or not."""
+    """What was found on one registry.
+
+    `recorded`: applied hashes found for addresses, whether they still exist or not. `extra`: what one kind read and a later
+    kind of the same platform needs; nothing else looks at it.
+    """
 
     live: dict[str, Live] = field(default_factory=dict)
     foreign: list[ForeignAccess] = field(default_factory=list)
     recorded: dict[str, str] = field(default_factory=dict)
     unowned: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

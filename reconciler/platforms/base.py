@@ -81,7 +81,8 @@ class Kind(ABC):
 
     @abstractmethod
     def update(self, session: Any, write: Write, live: Live) -> Live:
-        """Changes the live resource; also how an existing one is adopted. `live` was read right before."""
+        """Changes the live resource, which was read right before; also how an existing one is adopted, and how ours is put
+        into a native document that exists but is vacant."""
 
     @abstractmethod
     def delete(self, session: Any, live: Live, *, force: bool) -> None:
@@ -120,7 +121,7 @@ class Session(ABC):
     def count_images(self, live: Live) -> int:
         """How many images a live resource holds."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sessions hold nothing
         """Lets go of connections."""
 
 

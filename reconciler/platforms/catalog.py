@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from .base import Platform
 
 Registry = Annotated[
-    AwsRegistry | GcpRegistry | AzureRegistry | ExternalRegistry | LocalRegistry, Field(discriminator="platform")
+    AwsRegistry | GcpRegistry | AzureRegistry | ExternalRegistry | LocalRegistry,
+    Field(discriminator="platform"),
 ]
 Target = Annotated[
-    AwsTarget | GcpTarget | AzureTarget | AzureTokenTarget | KubernetesTarget | LocalTarget, Field(discriminator="type")
+    AwsTarget | GcpTarget | AzureTarget | AzureTokenTarget | KubernetesTarget | LocalTarget,
+    Field(discriminator="type"),
 ]
 
 

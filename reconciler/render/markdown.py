@@ -23,13 +23,23 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"### {plan.owner}: {head}"
     yield ""
     for heading, items in (
-        (":no_entry: The plan can't be applied", [f"`{item.address}`: {item.message}" for item in plan.problems]),
-        (":no_entry: Guards that stop the plan", [f"**{item.guard}**: {item.message}" for item in plan.violations]),
+        (
+            ":no_entry: The plan can't be applied",
+            [f"`{item.address}`: {item.message}" for item in plan.problems],
+        ),
+        (
+            ":no_entry: Guards that stop the plan",
+            [f"**{item.guard}**: {item.message}" for item in plan.violations],
+        ),
         ("Who gains access", [f"{item.registry}: {item.text}" for item in words.all_gains(plan)]),
         ("Who loses access", [f"{item.registry}: {item.text}" for item in words.all_losses(plan)]),
         (
             "Foreign access (given by somebody else, kept)",
-            [f"`{item.address}`: {sentence.text} ({item.what})" for item in plan.foreign for sentence in words.held(item.access)],
+            [
+                f"`{item.address}`: {sentence.text} ({item.what})"
+                for item in plan.foreign
+                for sentence in words.held(item.access)
+            ],
         ),
     ):
         if items:
@@ -46,7 +56,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield "```diff"
         for change in sorted(changes, key=lambda item: item.address.split(".", 2)[2]):
             for line in change_lines(change):
-                yield f"{_DIFF[change.action]} {line.text.strip()}" if line.text.startswith("  ") else line.text
+                yield (f"{_DIFF[change.action]} {line.text.strip()}" if line.text.startswith("  ") else line.text)
         yield "```"
         yield ""
         yield "</details>"

@@ -47,13 +47,13 @@ def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
     merged: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
     for (registry, label, repository), verbs in per_repository.items():
         by_place: dict[tuple[str, ...], list[str]] = {}
-        for name, places in verbs.items():
-            by_place.setdefault(tuple(sorted(places)), []).append(name)
+        for name, found in verbs.items():
+            by_place.setdefault(tuple(sorted(found)), []).append(name)
         for places, names in by_place.items():
             merged.setdefault((registry, label, _verbs(names), places), []).append(repository)
-    for (registry, label, names, places), repositories in sorted(merged.items()):
-        where = f" in {', '.join(places)}" if any(places) else ""
-        yield Sentence(registry, f"{label} {verb} {names} {_names(repositories)}{where}")
+    for (registry, label, what, places), repositories in sorted(merged.items()):
+        where = f" in {', '.join(place or 'the home region' for place in places)}" if any(places) else ""
+        yield Sentence(registry, f"{label} {verb} {what} {_names(repositories)}{where}")
 
 
 def _verbs(names: list[str]) -> str:

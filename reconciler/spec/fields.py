@@ -57,7 +57,8 @@ SpecName = Annotated[
     Text(r"[a-z][a-z0-9-]{0,39}", "a lower-case letter, then letters, digits and dashes, 40 characters in all"),
 ]
 RegistryName = Annotated[
-    str, Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 40)
+    str,
+    Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 40),
 ]
 RepositoryName = Annotated[
     str,
@@ -68,7 +69,8 @@ RepositoryName = Annotated[
     ),
 ]
 GrantName = Annotated[
-    str, Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 63)
+    str,
+    Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 63),
 ]
 Flag = StrictBool
 Count = StrictInt

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
@@ -153,7 +153,7 @@ class _Validation:
             name=head["name"],
             defaults=defaults,
             guards=guards,
-            registries=tuple(parts.registries.values()),
+            registries=cast(tuple[Registry, ...], tuple(parts.registries.values())),
             repositories=tuple(parts.repositories.values()),
             grants=tuple(parts.grants.values()),
         )
@@ -226,7 +226,11 @@ class _Validation:
 
     def places(self, parts: rules.Parts) -> dict[str, str]:
         found: dict[str, str] = {}
-        for section, items in (("registries", parts.registries), ("repositories", parts.repositories), ("grants", parts.grants)):
+        for section, items in (
+            ("registries", parts.registries),
+            ("repositories", parts.repositories),
+            ("grants", parts.grants),
+        ):
             node = next((value for key, value in self.root.value if key.value == section), None)
             for index, item in items.items():
                 kind = {"registries": "registry", "repositories": "repository", "grants": "grant"}[section]

@@ -40,7 +40,9 @@ def problems_of(error: ValidationError, annotation: Any, root: Node, at: Loc, fa
         inherited = bool(fallback) and _depth(root, fallback, loc) > _depth(root, at, loc)
         problem = _problem(details, annotation, root, fallback if inherited else at)
         position = (problem.line, problem.column)
-        if position not in found or details["type"] == "text":  # a union reports each member; our own sentence says most
+        if (
+            position not in found or details["type"] == "text"
+        ):  # a union reports each member; our own sentence says most
             found[position] = problem
     return list(found.values())
 
@@ -111,7 +113,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 def _keys_at(annotation: Any, loc: Loc) -> set[str]:
     models = list(_models(annotation))
     for part in loc:
-        fields = [field for model in models for key, field in model.model_fields.items() if (field.alias or key) == part]
+        fields = [
+            field for model in models for key, field in model.model_fields.items() if (field.alias or key) == part
+        ]
         if fields:
             models = [inner for field in fields for inner in _models(field.annotation)]
         elif isinstance(part, str):
@@ -121,5 +125,6 @@ def _keys_at(annotation: Any, loc: Loc) -> set[str]:
 
 def _has_tag(model: type[BaseModel], tag: str) -> bool:
     return any(
-        get_origin(field.annotation) is Literal and tag in get_args(field.annotation) for field in model.model_fields.values()
+        get_origin(field.annotation) is Literal and tag in get_args(field.annotation)
+        for field in model.model_fields.values()
     )

@@ -35,7 +35,8 @@ class Guards(Model):
     """Rules over a plan that stop it."""
 
     max_deletes: Annotated[int, Field(strict=True, ge=0)] | Percent | None = Field(
-        None, description="Most deletes in one plan: a number, or a share of what the owner owns. Left out: 30% above 10."
+        None,
+        description="Most deletes in one plan: a number, or a share of what the owner owns. Left out: 30% above 10.",
     )
     protect: tuple[Glob, ...] = Field((), description="Repositories that are never deleted or replaced by any plan.")
     allowed_accounts: tuple[str, ...] | None = Field(

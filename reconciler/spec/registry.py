@@ -78,6 +78,8 @@ class GrantBase(Model):
     name: GrantName = Field(description="Unique; it names the statement, binding or secret that the grant becomes.")
     registry: RegistryName = Field(description="The registry that it opens.")
     repositories: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Names and globs over this spec's repositories; left out: all of the registry's."
+        None,
+        min_length=1,
+        description="Names and globs over this spec's repositories; left out: all of the registry's.",
     )
     permission: Permission = Field("pull", description="What the principal may do.")

@@ -18,7 +18,9 @@ class ImmutableTags(Model):
     """Tags can't be moved once pushed, except those that match."""
 
     except_: tuple[TagPattern, ...] = Field(
-        alias="except", min_length=1, description="Patterns of tags that may still be moved, such as `latest`."
+        alias="except",
+        min_length=1,
+        description="Patterns of tags that may still be moved, such as `latest`.",
     )
 
 
@@ -30,7 +32,9 @@ class Retention(Model):
     """Which images are removed by the platform itself. At least one of keep_last and untagged_days."""
 
     keep_last: Count | None = Field(None, ge=1, description="Images to keep, newest first; older ones are removed.")
-    untagged_days: Count | None = Field(None, ge=1, description="Days after its push that an untagged image is removed.")
+    untagged_days: Count | None = Field(
+        None, ge=1, description="Days after its push that an untagged image is removed."
+    )
     keep_tags: tuple[TagPattern, ...] = Field(
         (), description="Patterns of tags whose images are never removed, and don't count for keep_last."
     )
@@ -53,7 +57,8 @@ class RepositoryDefaults(Model):
 
     description: str = Field("", max_length=256, description="What the repository is for.")
     immutable_tags: Annotated[
-        Annotated[Flag, Tag("flag")] | Annotated[ImmutableTags, Tag("exceptions")], Discriminator(_immutable_form)
+        Annotated[Flag, Tag("flag")] | Annotated[ImmutableTags, Tag("exceptions")],
+        Discriminator(_immutable_form),
     ] = Field(False, description="Whether a pushed tag can't be moved; `{except: [...]}` names those that can.")
     scan_on_push: Flag = Field(False, description="Whether the platform scans each pushed image.")
     retention: Retention | None = Field(None, description="Which images the platform removes by itself.")
@@ -63,11 +68,13 @@ class RepositoryDefaults(Model):
     encryption: Encryption | None = Field(None, description="Encryption with a key of your own.")
     labels: dict[LabelKey, LabelValue] = Field({}, description="Labels (tags on AWS and Azure) of the repository.")
     protect: Flag = Field(
-        False, description="Never deleted or replaced by any plan, until applied as false. Remembered by the platform."
+        False,
+        description="Never deleted or replaced by any plan, until applied as false. Remembered by the platform.",
     )
     adopt: Flag = Field(False, description="Take over a repository that already exists and that nobody owns.")
     delete_images: Flag = Field(
-        False, description="May be deleted or replaced although it holds images. Remembered by the platform once applied."
+        False,
+        description="May be deleted or replaced although it holds images. Remembered by the platform once applied.",
     )
 
 

@@ -22,7 +22,8 @@ MAX_BYTES = 32 * 1024 * 1024
 #: nodes that aliases may add beyond those that are written out: what an anchor bomb exceeds
 MAX_ALIASED = 1_000_000
 MAX_DEPTH = 100
-#: openers of collections below which no text can nest deep enough for libyaml's composer (it overflows the C stack somewhere above 20,000)
+#: openers of collections, below which no text can nest deep enough for libyaml's composer
+#: (it overflows the C stack somewhere above 20,000)
 _HARMLESS = 10_000
 
 Loc = tuple[str | int, ...]
@@ -91,7 +92,8 @@ def _refuse_deep(name: str, data: bytes) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise _TooDeep(f"more than {MAX_DEPTH} levels deep (line {event.start_mark.line + 1})")
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise _TooDeep(f"more than {MAX_DEPTH} levels deep (line {line})")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -120,7 +122,11 @@ class Values:
             self._note(node, loc, "the anchor contains itself")
             return None
         self._open.add(key)
-        value = self._mapping(node, loc) if isinstance(node, MappingNode) else self._sequence(node, loc)
+        value: Any = None
+        if isinstance(node, MappingNode):
+            value = self._mapping(node, loc)
+        elif isinstance(node, SequenceNode):
+            value = self._sequence(node, loc)
         self._open.discard(key)
         self._done[key] = value
         return value
@@ -243,7 +249,7 @@ def _child(node: Node, part: str | int) -> tuple[Node, Node] | None:
     if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     if isinstance(node, MappingNode) and isinstance(part, str):
-        merged = []
+        merged: list[Node] = []
         for key_node, value_node in node.value:
             if key_node.value == part:
                 return key_node, value_node

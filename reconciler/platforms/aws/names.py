@@ -44,9 +44,9 @@ def account_of(principal: str) -> str:
     return principal if re.fullmatch(ACCOUNT, principal) else arn_part(principal, 4)
 
 
-def root_arn(account: str, region: str) -> str:
+def root_arn(account: str, in_partition: str) -> str:
     """The ARN that stands for a whole account in a policy."""
-    return f"arn:{partition(region)}:iam::{account}:root"
+    return f"arn:{in_partition}:iam::{account}:root"
 
 
 def repository_arn(account: str, region: str, native: str) -> str:

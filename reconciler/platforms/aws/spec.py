@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -16,12 +16,12 @@ from reconciler.spec.repository import Repository
 from . import names
 
 AccountId = Annotated[str, Text(names.ACCOUNT, "an AWS account id: 12 digits, quoted")]
-AnyAccountId = Annotated[str, Text(rf"{names.ACCOUNT}|\*", "an AWS account id (12 digits, quoted), or '*' for everyone")]
+AnyAccountId = Annotated[
+    str, Text(rf"{names.ACCOUNT}|\*", "an AWS account id (12 digits, quoted), or '*' for everyone")
+]
 Region = Annotated[str, Text(names.REGION, "an AWS region, such as us-east-1")]
 RoleArn = Annotated[str, Text(names.ROLE_ARN, "an IAM role's ARN, such as arn:aws:iam::123456789012:role/ci")]
-Trusted = Annotated[
-    str, Text(rf"{names.ACCOUNT}|{names.PRINCIPAL_ARN}", "an account id, or the ARN of a role or user")
-]
+Trusted = Annotated[str, Text(rf"{names.ACCOUNT}|{names.PRINCIPAL_ARN}", "an account id, or the ARN of a role or user")]
 FunctionArn = Annotated[str, Text(names.FUNCTION_ARN, "a Lambda function's ARN")]
 
 #: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html (repositoryName)
@@ -53,10 +53,13 @@ class AwsRegistry(RegistryBase):
     platform: Literal["aws"] = Field(description="Amazon Elastic Container Registry.")
     account_id: AccountId = Field(description="The account that holds the registry; checked before any other call.")
     region: Region = Field(description="The home region.")
-    replication_regions: tuple[Region, ...] = Field((), description="Regions that get a copy of every image and policy.")
+    replication_regions: tuple[Region, ...] = Field(
+        (), description="Regions that get a copy of every image and policy."
+    )
     assume_role: AssumeRole | None = Field(None, description="Make every call as this role.")
     trusted_principals: tuple[Trusted, ...] = Field(
-        (), description="Who may assume the pull and the push role; left out: whom the account's own IAM policies allow."
+        (),
+        description="Who may assume the pull and the push role; left out: whom the account's own IAM policies allow.",
     )
 
     @property
@@ -94,7 +97,10 @@ class AwsRegistry(RegistryBase):
             if region == self.region:
                 yield Fault(("replication_regions", index), f"{region} is the registry's own region")
             elif names.partition(region) != home:
-                yield Fault(("replication_regions", index), f"{region} is not in the partition {home} of {self.region}")
+                yield Fault(
+                    ("replication_regions", index),
+                    f"{region} is not in the partition {home} of {self.region}",
+                )
         if len(self.replication_regions) > 25:
             yield Fault(("replication_regions",), "ECR replicates to at most 25 destinations")
         for index, principal in enumerate(self.trusted_principals):
@@ -105,7 +111,10 @@ class AwsRegistry(RegistryBase):
         if len(repository.movable_tags) > MAX_EXCLUSIONS:
             yield Fault(("immutable_tags", "except"), f"ECR takes at most {MAX_EXCLUSIONS} exceptions")
         if not _TAG_VALUE.fullmatch(repository.description):
-            yield Fault(("description",), "on AWS it is kept in a tag: letters, digits, spaces and _ . : / = + - @ only")
+            yield Fault(
+                ("description",),
+                "on AWS it is kept in a tag: letters, digits, spaces and _ . : / = + - @ only",
+            )
         yield from self._label_faults(repository)
         if repository.lifecycle_policy is not None:
             yield from _lifecycle_faults(repository.lifecycle_policy)
@@ -117,7 +126,10 @@ class AwsRegistry(RegistryBase):
             if key.lower().startswith(_RESERVED):
                 yield Fault(("labels", key), "keys that start with 'reconciler-' or 'aws:' are reserved")
         if len(repository.labels) > MAX_LABELS:
-            yield Fault(("labels",), f"at most {MAX_LABELS} labels: ECR allows 50 tags, and the tool's marks are tags too")
+            yield Fault(
+                ("labels",),
+                f"at most {MAX_LABELS} labels: ECR allows 50 tags, and the tool's marks are tags too",
+            )
         elif len(" ".join(repository.labels)) > 256:
             yield Fault(("labels",), "the keys are too long: together they must fit in 256 characters")
 
@@ -125,7 +137,8 @@ class AwsRegistry(RegistryBase):
         at = ("encryption", "kms_key")
         if re.fullmatch(names.KEY_ARN, key) is None:
             yield Fault(
-                at, "must be a key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); ECR reports that, whatever alias was given"
+                at,
+                "must be a key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); ECR reports that, whatever alias was given",
             )
         elif names.arn_part(key, 3) != self.region:
             yield Fault(at, f"the key is in {names.arn_part(key, 3)}, the registry in {self.region}")
@@ -173,7 +186,7 @@ class AwsTarget(GrantTarget):
             yield Fault(("allowed_service_types",), "worker needs account_ids or function_arns: whose functions?")
 
 
-def _lifecycle_faults(policy: dict[str, object]) -> Iterator[Fault]:
+def _lifecycle_faults(policy: Mapping[str, object]) -> Iterator[Fault]:
     rules = policy.get("rules")
     if not isinstance(rules, list) or not rules:
         yield Fault(("lifecycle_policy",), "needs a list of rules, as ECR's lifecycle policies have")

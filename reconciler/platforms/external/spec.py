@@ -50,7 +50,9 @@ class Cluster(Model):
     """The Kubernetes cluster that grants of type kubernetes are made in."""
 
     context: str | None = Field(None, min_length=1, description="The context in the kubeconfig; left out: the current.")
-    kubeconfig: str | None = Field(None, min_length=1, description="The kubeconfig's path; left out: as kubectl finds it.")
+    kubeconfig: str | None = Field(
+        None, min_length=1, description="The kubeconfig's path; left out: as kubectl finds it."
+    )
 
 
 class ExternalRegistry(RegistryBase):

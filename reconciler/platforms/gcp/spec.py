@@ -22,7 +22,8 @@ Project = Annotated[str, Text(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "a
 ProjectNumber = Annotated[str, Text(r"[0-9]{4,20}", "a project number, quoted")]
 Location = Annotated[str, Text(r"[a-z]+(-[a-z]+[0-9]+)?", "a region or multi-region, such as europe-west1 or eu")]
 ServiceAccount = Annotated[
-    str, Text(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com|\*", "a service account's email, or '*' for everyone")
+    str,
+    Text(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com|\*", "a service account's email, or '*' for everyone"),
 ]
 
 
@@ -95,6 +96,9 @@ class GcpTarget(GrantTarget):
         if not (self.service_account_emails or self.project_numbers):
             yield Fault((), "names nobody: give service_account_emails, or project_numbers with allowed_service_types")
         elif self.project_numbers and not self.allowed_service_types:
-            yield Fault(("project_numbers",), "a project by itself is no principal: add allowed_service_types: [worker]")
+            yield Fault(
+                ("project_numbers",),
+                "a project by itself is no principal: add allowed_service_types: [worker]",
+            )
         elif self.allowed_service_types and not self.project_numbers:
             yield Fault(("allowed_service_types",), "worker needs project_numbers: whose Cloud Run?")

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.engine.canonical import text
-from reconciler.engine.resource import Access, ForeignAccess, Live, Marks, Observation, Principal, Scope, address, parts
+from reconciler.engine.resource import (
+    Access,
+    ForeignAccess,
+    Live,
+    Marks,
+    Observation,
+    Principal,
+    Scope,
+    address,
+    parts,
+)
 from reconciler.platforms.base import Kind, Write
 from reconciler.spec.models import Grant
 
@@ -117,7 +127,9 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
         address=address(session.name, AccessKind.name, name),
         kind=AccessKind.name,
         settings=AccessSettings(
-            tuple(Entry(str(item["grant"]), tuple(item.get("users", ())), item.get("permission", "pull")) for item in own)
+            tuple(
+                Entry(str(item["grant"]), tuple(item.get("users", ())), item.get("permission", "pull")) for item in own
+            )
         ),
         marks=Marks(owner, marks.get(ORIGIN), marks.get(APPLIED)),
         native=f"{session.path}/{name} (access)",

@@ -16,7 +16,12 @@ from .session import LocalSession
 from .store import Document
 
 SECTION = "repositories"
-OWNER, ORIGIN, APPLIED, LABELS = "reconciler-owner", "reconciler-origin", "reconciler-applied", "reconciler-labels"
+OWNER, ORIGIN, APPLIED, LABELS = (
+    "reconciler-owner",
+    "reconciler-origin",
+    "reconciler-applied",
+    "reconciler-labels",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,11 @@ class RepositoryKind(Kind):
         with session.store.writing():
             manifests = session.store.manifests(name)
             if manifests and not force:
-                raise PlatformError(f"the repository holds {len(manifests)} images", operation="delete", hint="make a new plan")
+                raise PlatformError(
+                    f"the repository holds {len(manifests)} images",
+                    operation="delete",
+                    hint="make a new plan",
+                )
             for manifest in manifests:
                 manifest.unlink()
             # the access document goes last, so that a crash in between leaves an orphan that the next run removes
@@ -134,7 +143,9 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
     foreign = _foreign_labels(document)
     own = {key: value for key, value in document.get("labels", {}).items() if key not in foreign}
     stored = document.get("settings", {})
-    known = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items() if key in _FIELDS and key != "labels"}
+    known: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in stored.items() if key in _FIELDS and key != "labels"
+    }
     return Live(
         address=address(session.name, RepositoryKind.name, name),
         kind=RepositoryKind.name,

@@ -60,7 +60,9 @@ class Store:
             return None
         except (OSError, ValueError) as error:
             raise PlatformError(
-                f"{path} can't be read: {error}", operation="read", hint="repair the file, or remove it and apply again"
+                f"{path} can't be read: {error}",
+                operation="read",
+                hint="repair the file, or remove it and apply again",
             ) from None
         if not isinstance(document, dict):
             raise PlatformError(f"{path} is not a JSON object", operation="read", hint="repair or remove the file")
@@ -131,5 +133,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _write_error(path: Path, error: OSError) -> PlatformError:
     return PlatformError(
-        f"{path} can't be written: {error.strerror}", operation="write", hint="check the folder's permissions and free space"
+        f"{path} can't be written: {error.strerror}",
+        operation="write",
+        hint="check the folder's permissions and free space",
     )

@@ -1,0 +1,267 @@
+"""An ECR repository policy: our grants' statements, among whatever others put there.
+
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import stamina
+
+from reconciler.engine.resource import (
+    Access,
+    Desired,
+    ForeignAccess,
+    Live,
+    Marks,
+    Observation,
+    Scope,
+    address,
+    parts,
+)
+from reconciler.errors import PlatformError
+from reconciler.platforms.base import Kind, Write
+
+from . import marks as tagging
+from . import names, policy, statements
+from .lifecycle import repositories_of
+from .marks import Tags
+from .policy import Document, Statement
+from .session import AwsSession
+
+GONE = ("RepositoryPolicyNotFoundException", "RepositoryNotFoundException")
+#: seconds that a role made in this run may take to become visible to ECR (hashicorp/terraform-provider-aws#39064)
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Our statements, sorted, and the partition that accounts are written in."""
+
+    statements: tuple[Statement, ...] = ()
+    partition: str = "aws"
+
+
+class AccessKind(Kind):
+    """The repository policy of one repository in one region."""
+
+    name = "access"
+    settings = AccessSettings
+    gives_access = True
+    upserts = True
+
+    def access(self, address: str, settings: AccessSettings) -> Iterator[Access]:
+        for statement in settings.statements:
+            yield from accesses(address, statement)
+
+    def shown(self, settings: AccessSettings) -> dict[str, Any]:
+        return {statements.title(item.sid): _shown(item) for item in settings.statements}
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        others = json.loads(live.rest)["Statement"] if live is not None and live.rest else []
+        ours = [statements.document_of(item, desired.settings.partition) for item in desired.settings.statements]
+        size = len(_text({"Version": "2012-10-17", "Statement": [*others, *ours]}))
+        if size <= statements.MAX_POLICY:
+            return None
+        grants = sorted({statements.grant_of(item.sid) or "" for item in desired.settings.statements})
+        foreign = f" and {len(others)} foreign statements" if others else ""
+        return (
+            f"the repository policy would have {size:,} characters, ECR takes at most {statements.MAX_POLICY:,};"
+            f" it is made of the grants {', '.join(grants)}{foreign}: grant whole accounts instead of single roles"
+        )
+
+    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
+        asked: list[tuple[str, Tags]] = []
+        for at, tags in repositories_of(session, scope, found, self.name):
+            key = tagging.applied_key(self.name)
+            if key in tags:
+                found.recorded[at] = tags[key]
+            # foreign access to any repository of ours is reported, so the policy is read whether a grant covers it or not
+            if tags.get(tagging.OWNER) == session.owner or at in scope.desired or scope.only is not None:
+                asked.append((at, tags))
+        answers = session.map(lambda item: _read(session, item[0]), asked)
+        for (at, tags), document in zip(asked, answers, strict=True):
+            if document is not None:
+                found.foreign.extend(_foreign(at, document))
+                yield _live(session, at, document, tags)
+
+    def create(self, session: AwsSession, write: Write) -> Live:
+        return self._write(session, write, {})
+
+    def update(self, session: AwsSession, write: Write, live: Live) -> Live:
+        if not write.changed:
+            tagging.record(session, write)
+            return live
+        return self._write(session, write, json.loads(live.rest) if live.rest else {})
+
+    def _write(self, session: AwsSession, write: Write, before: Document) -> Live:
+        at = write.desired.address
+        document = statements.merged(before, write.desired.settings.statements, write.desired.settings.partition)
+        with tagging.taken_back(session, write):
+            answer = _set(session, at, document, write)
+        tagging.record(session, write)
+        return _live(session, at, policy.parsed(answer["policyText"]), _tags_of(write.marks))
+
+    def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
+        document = json.loads(live.rest) if live.rest else {}
+        named: dict[str, Any] = {"repositoryName": session.native_of(live.address)}
+        region = session.region_of(live.address)
+        if policy.statements_of(document):
+            session.call(
+                "ecr", "set_repository_policy", region, address=live.address, policyText=_text(document), **named
+            )
+        else:
+            session.call("ecr", "delete_repository_policy", region, address=live.address, absent=GONE, **named)
+        tagging.forget(session, live.address)
+
+
+def accesses(at: str, statement: Statement) -> Iterator[Access]:
+    """Who can do what because of a statement on the policy at an address."""
+    where = parts(at)
+    if statement.effect != "Allow":
+        return
+    for principal in statement.principals or ("(everyone but some)",):
+        who = policy.who(principal, statement.conditions)
+        for verb in policy.verbs(statement.actions):
+            yield Access(who, verb, where.registry, where.name, where.where)
+
+
+def _set(session: AwsSession, at: str, document: Document, write: Write) -> Any:
+    """Sets the policy. A principal that AWS does not find is waited for if it is a role that was made in this run."""
+    fresh = [need for need in write.fresh if parts(need).kind == "role"]
+    attempts = stamina.retry_context(
+        on=lambda error: bool(fresh) and _unknown_principal(error),
+        attempts=None,
+        timeout=PATIENCE,
+        wait_initial=0.5,
+        wait_max=10.0,
+    )
+    try:
+        for attempt in attempts:
+            with attempt:
+                return session.call(
+                    "ecr",
+                    "set_repository_policy",
+                    session.region_of(at),
+                    address=at,
+                    repositoryName=session.native_of(at),
+                    policyText=_text(document),
+                )
+    except PlatformError as error:
+        if _unknown_principal(error):
+            raise _with_grants(error, document, write) from None
+        raise
+    raise AssertionError("the last attempt raises")
+
+
+def _unknown_principal(error: Exception) -> bool:
+    return (
+        isinstance(error, PlatformError) and error.code == "InvalidParameterException" and "rincipal" in error.message
+    )
+
+
+def _with_grants(error: PlatformError, document: Document, write: Write) -> PlatformError:
+    """The error with the principals that it can be about: AWS does not say which."""
+    suspects: list[str] = []
+    grants: list[str] = []
+    for statement in write.desired.settings.statements:
+        arns = [item for item in statement.principals if not item.startswith("service:") and item != "*"]
+        grant = statements.grant_of(statement.sid)
+        if arns and grant is not None:
+            suspects.append(f"{', '.join(arns)} (grant {grant})")
+            grants.append(grant)
+    for item in statements.foreign(document):
+        dead = [principal for principal in policy.normal(item).principals if policy.is_deleted(principal)]
+        if dead:
+            suspects.append(f"{', '.join(dead)} (deleted, in the foreign statement '{item.get('Sid', '')}')")
+    return PlatformError(
+        f"AWS does not find a principal of the policy: {'; '.join(suspects)}",
+        address=error.address,
+        operation=error.operation,
+        request_id=error.request_id,
+        code=error.code,
+        hint="create the role or account first, or take it out of the grant",
+        grants=tuple(sorted(set(grants))),
+    )
+
+
+def _read(session: AwsSession, at: str) -> Document | None:
+    answer = session.call(
+        "ecr",
+        "get_repository_policy",
+        session.region_of(at),
+        address=at,
+        absent=GONE,
+        repositoryName=session.native_of(at),
+    )
+    return policy.parsed(answer["policyText"]) if answer else None
+
+
+def _live(session: AwsSession, at: str, document: Document, tags: Tags) -> Live:
+    where = parts(at)
+    repository = address(where.registry, "repository", where.name, where.where)
+    ours = tuple(
+        sorted(
+            policy.normal(item)
+            for item in policy.statements_of(document)
+            if statements.grant_of(str(item.get("Sid", ""))) is not None
+        )
+    )
+    foreign = statements.foreign(document)
+    rest = {**document, "Statement": foreign}
+    dead = [
+        f"a deleted {kind} still stands in grant {statements.grant_of(item.sid)} ({principal})"
+        for item in ours
+        for principal in item.principals
+        if policy.is_deleted(principal)
+        for kind in [policy.who(principal).label.split()[2]]
+    ]
+    # statements of ours are ours by their id; the repository's owner is who made them
+    own = bool(ours) or tagging.applied_key(AccessKind.name) in tags
+    return Live(
+        address=at,
+        kind=AccessKind.name,
+        settings=AccessSettings(ours, names.partition(session.registry.region)),
+        marks=tagging.marks_of(tags, tagging.applied_key(AccessKind.name)) if own else Marks(),
+        native=f"{tagging.repository_arn(session, at)} (policy)",
+        needs=(repository,),
+        parent=repository,
+        rest=json.dumps(rest) if foreign or rest.keys() - {"Version", "Statement"} else "",
+        vacant=not own,
+        inherits=True,
+        notes=tuple(dead),
+    )
+
+
+def _tags_of(marks: Marks) -> Tags:
+    tags = tagging.tags_of_marks(marks)
+    tags[tagging.applied_key(AccessKind.name)] = tags.pop(tagging.APPLIED)
+    return tags
+
+
+def _foreign(at: str, document: Document) -> Iterator[ForeignAccess]:
+    for item in statements.foreign(document):
+        statement = policy.normal(item)
+        name = f"statement '{statement.sid}'" if statement.sid else "a statement without an id"
+        if statement.effect != "Allow":
+            name = f"{name} denies {', '.join(statement.actions)}"
+        yield ForeignAccess(at, name, tuple(sorted(accesses(at, statement))))
+
+
+def _shown(statement: Statement) -> dict[str, Any]:
+    shown: dict[str, Any] = {"principals": list(statement.principals), "actions": list(statement.actions)}
+    if statement.conditions:
+        shown["conditions"] = list(statement.conditions)
+    if statement.effect != "Allow":
+        shown["effect"] = statement.effect
+    if statement.other:
+        shown["other"] = statement.other
+    return shown
+
+
+def _text(document: Document) -> str:
+    return json.dumps(document, separators=(",", ":"))

@@ -1,0 +1,174 @@
+"""An ECR lifecycle policy: which images ECR removes by itself. Compared by meaning.
+
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.engine.canonical import text
+from reconciler.engine.resource import Live, Marks, Observation, Scope, address, parts
+from reconciler.platforms.base import Kind, Write
+from reconciler.spec.repository import Repository, Retention
+
+from . import marks as tagging
+from .marks import Tags
+from .session import AwsSession
+
+GONE = ("LifecyclePolicyNotFoundException", "RepositoryNotFoundException")
+#: An image that a rule selects is never expired by a rule of lower priority, so a rule that selects tags and expires only
+#: beyond this many images keeps them. It is above the most images that a repository can hold (100,000 by quota).
+KEEP = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleSettings:
+    """The rules as canonical JSON: sorted by priority, numbered from 1, without descriptions."""
+
+    rules: str
+
+
+def settings_of(repository: Repository) -> LifecycleSettings | None:
+    """The policy that the spec asks for: the raw one, or one made from retention; None if neither is given."""
+    if repository.lifecycle_policy is not None:
+        return normal(dict(repository.lifecycle_policy))
+    return normal({"rules": rules_of(repository.retention)}) if repository.retention is not None else None
+
+
+def rules_of(retention: Retention) -> list[dict[str, Any]]:
+    """ECR's rules for a retention. Several patterns in one rule would select only images with all of them: so one each."""
+    rules = [
+        {"tagStatus": "tagged", "tagPatternList": [pattern], "countType": "imageCountMoreThan", "countNumber": KEEP}
+        for pattern in sorted(set(retention.keep_tags))
+    ]
+    if retention.untagged_days is not None:
+        days = retention.untagged_days
+        rules.append(
+            {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": days}
+        )
+    if retention.keep_last is not None:  # tagStatus any must come last
+        rules.append({"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": retention.keep_last})
+    return [
+        {"rulePriority": number, "selection": selection, "action": {"type": "expire"}}
+        for number, selection in enumerate(rules, 1)
+    ]
+
+
+def normal(policy: dict[str, Any]) -> LifecycleSettings:
+    """The policy in its one form: what counts is the rules' order, not their numbers, texts, or the order in lists."""
+    rules = sorted(policy.get("rules", ()), key=lambda rule: int(rule.get("rulePriority", 0)))
+    return LifecycleSettings(text([_rule(number, rule) for number, rule in enumerate(rules, 1)]))
+
+
+def _rule(number: int, rule: dict[str, Any]) -> dict[str, Any]:
+    selection = {
+        key: sorted(set(value)) if isinstance(value, list) else value
+        for key, value in rule.get("selection", {}).items()
+        if value not in (None, [])
+    }
+    if str(selection.get("countType", "")).startswith("since"):
+        selection.setdefault("countUnit", "days")
+    rest = {key: value for key, value in rule.items() if key not in ("rulePriority", "description", "selection")}
+    return {**rest, "rulePriority": number, "selection": selection}
+
+
+class LifecycleKind(Kind):
+    """The lifecycle policy of one repository in one region."""
+
+    name = "lifecycle"
+    settings = LifecycleSettings
+    upserts = True
+
+    def shown(self, settings: LifecycleSettings) -> dict[str, Any]:
+        return {f"rule {rule['rulePriority']}": _shown_rule(rule) for rule in json.loads(settings.rules)}
+
+    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
+        asked: list[tuple[str, Tags]] = []
+        for at, tags in repositories_of(session, scope, found, self.name):
+            key = tagging.applied_key(self.name)
+            if key in tags:
+                found.recorded[at] = tags[key]
+            if key in tags or at in scope.desired or scope.only is not None:
+                asked.append((at, tags))
+        answers = session.map(lambda item: _policy(session, item[0]), asked)
+        for (at, tags), policy in zip(asked, answers, strict=True):
+            if policy is not None:
+                yield _live(session, at, policy, tagging.inherited(tags, self.name))
+
+    def create(self, session: AwsSession, write: Write) -> Live:
+        at = write.desired.address
+        with tagging.taken_back(session, write):
+            answer = session.call(
+                "ecr",
+                "put_lifecycle_policy",
+                session.region_of(at),
+                address=at,
+                repositoryName=session.native_of(at),
+                lifecyclePolicyText=f'{{"rules":{write.desired.settings.rules}}}',
+            )
+        tagging.record(session, write)
+        return _live(session, at, answer["lifecyclePolicyText"], write.marks)
+
+    def update(self, session: AwsSession, write: Write, live: Live) -> Live:
+        if write.changed or live.marks.owner is None:
+            return self.create(session, write)
+        tagging.record(session, write)
+        return live
+
+    def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
+        session.call(
+            "ecr",
+            "delete_lifecycle_policy",
+            session.region_of(live.address),
+            address=live.address,
+            absent=GONE,
+            repositoryName=session.native_of(live.address),
+        )
+        tagging.forget(session, live.address)
+
+
+def repositories_of(session: AwsSession, scope: Scope, found: Observation, kind: str) -> Iterator[tuple[str, Tags]]:
+    """The address of that kind for each repository that was found or asked for, with the repository's tags."""
+    if scope.only is not None:
+        wanted = sorted(at for at in scope.only if parts(at).kind == kind)
+        yield from zip(wanted, session.map(lambda at: tagging.read_tags(session, at), wanted), strict=True)
+        return
+    for at, tags in found.extra.get("tags", {}).items():
+        if at in found.live:
+            where = parts(at)
+            yield address(where.registry, kind, where.name, where.where), tags
+
+
+def _policy(session: AwsSession, at: str) -> str | None:
+    answer = session.call(
+        "ecr",
+        "get_lifecycle_policy",
+        session.region_of(at),
+        address=at,
+        absent=GONE,
+        repositoryName=session.native_of(at),
+    )
+    return answer["lifecyclePolicyText"] if answer else None
+
+
+def _live(session: AwsSession, at: str, policy: str, marks: Marks) -> Live:
+    where = parts(at)
+    repository = address(where.registry, "repository", where.name, where.where)
+    return Live(
+        address=at,
+        kind=LifecycleKind.name,
+        settings=normal(json.loads(policy)),
+        marks=marks,
+        native=f"{tagging.repository_arn(session, at)} (lifecycle policy)",
+        needs=(repository,),
+        parent=repository,
+        inherits=True,
+    )
+
+
+def _shown_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in rule.items() if key != "rulePriority"}

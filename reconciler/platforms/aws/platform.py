@@ -1,0 +1,115 @@
+"""AWS: what an ECR registry consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.engine.resource import Desired, Estate, address
+from reconciler.platforms.base import Output, Platform, Session
+from reconciler.spec.models import Grant, Spec
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.repository import Repository
+
+from . import access, lifecycle, names, replication, repository, role, statements
+from .access import AccessKind
+from .lifecycle import LifecycleKind
+from .region import RegionKind, RegionSettings
+from .replication import ReplicationKind
+from .repository import RepositoryKind
+from .role import RoleKind
+from .spec import AwsRegistry, AwsTarget
+
+
+class AwsPlatform(Platform):
+    """Roles, regions, repositories with their lifecycle and repository policies, and the replication rule."""
+
+    name = "aws"
+    #: in the order in which they are observed: what holds another's marks comes first
+    kinds = {
+        kind.name: kind
+        for kind in (RoleKind(), RegionKind(), RepositoryKind(), LifecycleKind(), AccessKind(), ReplicationKind())
+    }
+
+    def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
+        here = _aws(registry)
+        for name in role.ROLES:
+            yield Desired(address(here.name, RoleKind.name, name), RoleKind.name, role.settings_of(here, name))
+        pull = address(here.name, RoleKind.name, "pull")
+        roles = roles_of(spec)
+        copies: list[str] = [pull]
+        for region in here.regions:
+            marker = address(here.name, RegionKind.name, region)
+            yield Desired(marker, RegionKind.name, RegionSettings(region), (pull,), pull)
+            for wanted in spec.repositories_by_registry[here.name]:
+                grants = spec.grants_by_repository.get((here.name, wanted.name), ())
+                for desired in _in_region(here, region, wanted, grants, roles):
+                    if region != here.region and desired.kind != LifecycleKind.name:
+                        copies.append(desired.address)
+                    yield desired
+        if here.replication_regions:
+            at = address(here.name, ReplicationKind.name, replication.RULE)
+            yield Desired(at, ReplicationKind.name, replication.settings_of(here), tuple(copies))
+
+    def open(self, estate: Estate, registry: RegistryBase) -> Session:
+        from .session import AwsSession
+
+        return AwsSession(self, estate, _aws(registry))
+
+    def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
+        here = _aws(registry)
+        for name in role.ROLES:
+            arn = names.role_arn(here.account_id, here.region, role.role_name(here, name))
+            yield Output(address(here.name, RoleKind.name, name), "arn", arn)
+        for wanted in spec.repositories_by_registry[here.name]:
+            for region in here.regions:
+                at = address(here.name, RepositoryKind.name, wanted.name, "" if region == here.region else region)
+                host = f"{here.account_id}.dkr.ecr.{region}.{names.dns_suffix(region)}"
+                native = here.native_name(wanted.name)
+                yield Output(at, "uri", f"{host}/{native}")
+                yield Output(at, "arn", names.repository_arn(here.account_id, region, native))
+
+
+def _aws(registry: RegistryBase) -> AwsRegistry:
+    if not isinstance(registry, AwsRegistry):
+        raise TypeError(f"registry {registry.name} is not on AWS")
+    return registry
+
+
+def roles_of(spec: Spec) -> Mapping[str, str]:
+    """The ARNs of the roles that the spec makes, to their addresses: a grant to one must wait for it."""
+    return {
+        names.role_arn(item.account_id, item.region, role.role_name(item, name)): address(
+            item.name, RoleKind.name, name
+        )
+        for item in spec.registries
+        if isinstance(item, AwsRegistry)
+        for name in role.ROLES
+    }
+
+
+def _in_region(
+    here: AwsRegistry, region: str, wanted: Repository, grants: tuple[Grant, ...], roles: Mapping[str, str]
+) -> Iterator[Desired]:
+    """One repository in one region, with what stands below it."""
+    where = "" if region == here.region else region
+    home = address(here.name, RepositoryKind.name, wanted.name, where)
+    needs = (address(here.name, RegionKind.name, region),)
+    yield Desired(home, RepositoryKind.name, repository.settings_of(wanted, region), needs, None, wanted.adopt)
+    rules = lifecycle.settings_of(wanted)
+    if rules is not None:
+        at = address(here.name, LifecycleKind.name, wanted.name, where)
+        yield Desired(at, LifecycleKind.name, rules, (home,), home, wanted.adopt)
+    if grants:
+        at = address(here.name, AccessKind.name, wanted.name, where)
+        settings = access.AccessSettings(statements.of_grants(grants, here), names.partition(here.region))
+        waits = {
+            roles[arn]
+            for grant in grants
+            if isinstance(grant.to, AwsTarget)
+            for arn in grant.to.role_arns
+            if arn in roles
+        }
+        yield Desired(at, AccessKind.name, settings, (home, *sorted(waits)), home, wanted.adopt)
+
+
+PLATFORM = AwsPlatform()

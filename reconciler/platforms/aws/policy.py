@@ -1,0 +1,172 @@
+"""IAM policy documents by meaning: two that say the same in other words compare equal. Pure.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from reconciler.engine.canonical import text
+from reconciler.engine.resource import Principal
+
+from . import names
+
+PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+#: what Lambda needs, and no more: https://docs.aws.amazon.com/lambda/latest/dg/images-permissions.html
+WORKER_PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+PUSH = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
+#: with any of these a principal can widen its own access or destroy images
+ADMIN = ("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy", "ecr:DeleteRepository", "ecr:BatchDeleteImage")
+LOGIN = "ecr:GetAuthorizationToken"
+
+_SPELLED = {action.lower(): action for action in (*PULL, *PUSH, *ADMIN, LOGIN, "sts:AssumeRole", "sts:TagSession")}
+#: what AWS puts in the place of a principal that was deleted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+_DELETED = re.compile(r"A(ROA|IDA|GPA|IPA)[A-Z0-9]{12,}")
+_DELETED_KINDS = {"AROA": "role", "AIDA": "user", "AGPA": "group", "AIPA": "instance profile"}
+_ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Statement:
+    """One statement in one form: sorted, lists everywhere, an account as its id, actions as AWS spells them.
+
+    `principals`: `123456789012`, an ARN, `*`, or `service:lambda.amazonaws.com`. `conditions`: `StringLike aws:sourcearn value`.
+    `other`: whatever else it holds (NotPrincipal, Resource, ...) as canonical text, so that nothing counts as equal by neglect.
+    """
+
+    sid: str
+    principals: tuple[str, ...]
+    actions: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    effect: str = "Allow"
+    other: str = ""
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's value as a list: one string means a list of one."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def statements_of(document: Document) -> list[Document]:
+    """A document's statements as they are."""
+    return [item for item in listed(document.get("Statement")) if isinstance(item, dict)]
+
+
+def parsed(document_text: str | None) -> Document:
+    """A document's text as a mapping; an empty one if there is none or it is no JSON object."""
+    try:
+        document = json.loads(document_text or "{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def normal(statement: Document) -> Statement:
+    """The statement in its one form."""
+    known = {"Sid", "Effect", "Principal", "Action", "Condition"}
+    other = {key: value for key, value in statement.items() if key not in known}
+    return Statement(
+        sid=str(statement.get("Sid", "")),
+        principals=tuple(sorted(set(_principals(statement.get("Principal"))))),
+        actions=tuple(sorted({spelled(str(action)) for action in listed(statement.get("Action"))})),
+        conditions=tuple(sorted(_conditions(statement.get("Condition")))),
+        effect=str(statement.get("Effect", "Allow")),
+        other=text(other) if other else "",
+    )
+
+
+def spelled(action: str) -> str:
+    """An action as AWS spells it; actions are compared without case."""
+    return _SPELLED.get(action.lower(), action.lower())
+
+
+def account_or(principal: str) -> str:
+    """An account's root ARN as the account id: they mean the same. Anything else as it is."""
+    match = _ROOT.fullmatch(principal)
+    return match.group(1) if match else principal
+
+
+def _principals(value: Any) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield from (account_or(str(item)) for item in listed(value))
+        return
+    for kind, items in value.items():
+        prefix = "" if kind == "AWS" else f"{kind.lower()}:"
+        yield from (prefix + (account_or(str(item)) if kind == "AWS" else str(item)) for item in listed(items))
+
+
+def _conditions(value: Any) -> Iterator[str]:
+    for operator, keys in (value or {}).items() if isinstance(value, dict) else ():
+        for key, values in keys.items() if isinstance(keys, dict) else ():
+            # condition keys are compared without case, their values are not
+            yield f"{operator} {key.lower()} {', '.join(sorted(str(item) for item in listed(values)))}"
+
+
+def is_deleted(principal: str) -> bool:
+    """Whether it is the bare id that AWS shows for a principal that was deleted."""
+    return _DELETED.fullmatch(principal) is not None
+
+
+def who(principal: str, conditions: Iterable[str] = ()) -> Principal:
+    """The principal in words. Conditions narrow it, so they are part of who it is."""
+    account = names.account_of(principal)
+    conditions = tuple(conditions)
+    if principal.startswith("service:"):
+        return _service(principal.removeprefix("service:"), conditions)
+    suffix = f" (if {' and '.join(conditions)})" if conditions else ""
+    if principal == "*":
+        return Principal(f"everyone{suffix}", public=True)
+    if is_deleted(principal):
+        return Principal(f"a deleted {_DELETED_KINDS.get(principal[:4], 'principal')} ({principal}){suffix}")
+    if principal == account:
+        return Principal(f"account {account}{suffix}", account)
+    kind, _, name = principal.rpartition(":")[2].partition("/")
+    label = f"{kind} {name} of account {account}" if account and name else principal
+    return Principal(label + suffix, account)
+
+
+_SOURCE = re.compile(r"StringLike aws:sourcearn (.+)")
+
+
+def _service(service: str, conditions: tuple[str, ...]) -> Principal:
+    name = "AWS Lambda" if service == "lambda.amazonaws.com" else service
+    source = _SOURCE.fullmatch(conditions[0]) if len(conditions) == 1 else None
+    if source is None:
+        suffix = f" (if {' and '.join(conditions)})" if conditions else ""
+        return Principal(f"{name}{suffix}", public=not conditions)
+    arns = source.group(1).split(", ")
+    accounts = sorted({names.arn_part(arn, 4) for arn in arns})
+    regions = sorted({names.arn_part(arn, 3) for arn in arns})
+    if all(arn.endswith(":function:*") for arn in arns):
+        where = "" if regions == ["*"] else f" in {', '.join(regions)}"
+        label = f"{name} in account {', '.join(accounts)}{where}"
+    else:
+        label = f"{name} functions {', '.join(arn.split(':', 6)[-1] for arn in arns)} of account {', '.join(accounts)}"
+    public = "*" in accounts
+    return Principal(label, "" if public or len(accounts) != 1 else accounts[0], public)
+
+
+def verbs(actions: Iterable[str]) -> list[str]:
+    """What the actions allow, in words: pull, push, or something that a registry's users should not have."""
+    patterns = [action.lower() for action in actions]
+
+    def allows(action: str) -> bool:
+        return any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
+
+    found = []
+    if all(allows(action) for action in WORKER_PULL):
+        found.append("pull")
+    if all(allows(action) for action in PUSH):
+        found.append("push")
+    if any(allows(action) for action in ADMIN):
+        found.append("change or delete")
+    return found or [f"use {', '.join(sorted(actions))} on"]

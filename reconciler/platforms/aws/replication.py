@@ -1,0 +1,161 @@
+"""Replication: one rule of ours in the one document that an account has in a region. The other rules are kept.
+
+https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutReplicationConfiguration.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from reconciler.engine.resource import Desired, Live, Marks, Observation, Scope, address
+from reconciler.platforms.base import Kind, Write
+
+from . import marks as tagging
+from .role import pull_role, tag_pull_role
+from .session import AwsSession
+from .spec import AwsRegistry
+
+MAX_RULES, MAX_DESTINATIONS = 10, 25
+RULE = "rule"
+_KEY = tagging.applied_key("replication")
+#: registries of one account and region share the document: one read-merge-write at a time
+_locks: dict[tuple[str, str], Lock] = {}
+Rules = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationSettings:
+    """Where the registry's repositories are copied to: regions, or `region/account` for another account.
+
+    `rules`: how many rules of the document are ours; more than one were made by hand.
+    """
+
+    destinations: tuple[str, ...]
+    rules: int = 1
+
+
+class ReplicationKind(Kind):
+    """The registry's replication rule: the one whose only filter is the registry's prefix."""
+
+    name = "replication"
+    settings = ReplicationSettings
+    upserts = True
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        others: Rules = json.loads(live.rest) if live is not None and live.rest else []
+        if len(others) + 1 > MAX_RULES:
+            return f"the account would have {len(others) + 1} replication rules, ECR takes at most {MAX_RULES}"
+        destinations = {_named(item, "") for rule in others for item in rule.get("destinations", ())}
+        count = len(destinations | set(desired.settings.destinations))
+        if count > MAX_DESTINATIONS:
+            return f"the account would replicate to {count} destinations, ECR takes at most {MAX_DESTINATIONS}"
+        return None
+
+    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
+        at = address(session.name, self.name, RULE)
+        role = pull_role(session, found) if scope.wants(at) else None
+        tags = role[1] if role else {}
+        if _KEY in tags:
+            found.recorded[at] = tags[_KEY]
+        if not scope.wants(at) or not (at in scope.desired or _KEY in tags or scope.only is not None):
+            return
+        home = session.registry.region
+        copies = tuple(
+            sorted(
+                item.address
+                for item in found.live.values()
+                if item.kind in ("repository", "access") and session.region_of(item.address) != home
+            )
+        )
+        yield _live(session, _rules(session, at), tagging.inherited(tags, self.name), copies)
+
+    def create(self, session: AwsSession, write: Write) -> Live:
+        at = write.desired.address
+        wanted: ReplicationSettings = write.desired.settings
+        with _lock(session):
+            others = [rule for rule in _rules(session, at) if not _is_ours(rule, session.registry)]
+            rules = _put(session, at, [*others, _rule(session.registry, wanted)])
+        tag_pull_role(session, at, {_KEY: write.marks.applied or ""})
+        return _live(session, rules, write.marks, ())
+
+    def update(self, session: AwsSession, write: Write, live: Live) -> Live:
+        return self.create(session, write)
+
+    def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
+        at = live.address
+        with _lock(session):
+            rules = _rules(session, at)
+            others = [rule for rule in rules if not _is_ours(rule, session.registry)]
+            if len(others) < len(rules):
+                _put(session, at, others)
+        tag_pull_role(session, at, {}, [_KEY])
+
+
+def settings_of(registry: AwsRegistry) -> ReplicationSettings:
+    """The rule that the spec asks for."""
+    return ReplicationSettings(tuple(sorted(registry.replication_regions)))
+
+
+def _lock(session: AwsSession) -> Lock:
+    return _locks.setdefault((session.registry.account_id, session.registry.region), Lock())
+
+
+def _rules(session: AwsSession, at: str) -> Rules:
+    answer = session.call("ecr", "describe_registry", address=at)
+    rules: Rules = answer.get("replicationConfiguration", {}).get("rules", [])
+    return rules
+
+
+def _put(session: AwsSession, at: str, rules: Rules) -> Rules:
+    answer = session.call("ecr", "put_replication_configuration", address=at, replicationConfiguration={"rules": rules})
+    written: Rules = answer["replicationConfiguration"]["rules"]
+    return written
+
+
+def _rule(registry: AwsRegistry, wanted: ReplicationSettings) -> dict[str, Any]:
+    return {
+        "destinations": [{"region": region, "registryId": registry.account_id} for region in wanted.destinations],
+        "repositoryFilters": [{"filter": registry.prefix, "filterType": "PREFIX_MATCH"}],
+    }
+
+
+def _filters(rule: dict[str, Any]) -> list[str]:
+    return [str(item.get("filter")) for item in rule.get("repositoryFilters") or ()]
+
+
+def _is_ours(rule: dict[str, Any], registry: AwsRegistry) -> bool:
+    return _filters(rule) == [registry.prefix]
+
+
+def _named(destination: dict[str, str], own: str) -> str:
+    account = destination.get("registryId", own)
+    return destination["region"] if account == own or not own else f"{destination['region']}/{account}"
+
+
+def _live(session: AwsSession, rules: Rules, marks: Marks, copies: tuple[str, ...]) -> Live:
+    registry = session.registry
+    ours = [rule for rule in rules if _is_ours(rule, registry)]
+    siblings = {
+        item.prefix
+        for item in session.estate.registries
+        if isinstance(item, AwsRegistry) and (item.account_id, item.region) == (registry.account_id, registry.region)
+    }
+    # a sibling's rule changes in the same run, so it must not make this one's plan stale
+    others = [rule for rule in rules if not (len(_filters(rule)) == 1 and _filters(rule)[0] in siblings)]
+    destinations = {_named(item, registry.account_id) for rule in ours for item in rule.get("destinations", ())}
+    role = address(session.name, "role", "pull")
+    return Live(
+        address=address(session.name, ReplicationKind.name, RULE),
+        kind=ReplicationKind.name,
+        settings=ReplicationSettings(tuple(sorted(destinations)), len(ours)),
+        marks=marks if ours or marks.owner else Marks(),
+        native=f"replication rule {registry.prefix}* in {registry.region}",
+        needs=(role, *copies),
+        rest=json.dumps(others) if others else "",
+        vacant=not ours and marks.owner is None,
+        inherits=True,
+    )

@@ -1,0 +1,305 @@
+"""An ECR repository, in the home region or in a replication region: its settings and tags, created in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.engine.canonical import applied_hash, plain, text
+from reconciler.engine.resource import Desired, Live, Observation, Scope, address, parts
+from reconciler.errors import PlatformError
+from reconciler.platforms.base import Kind, Write
+from reconciler.spec.repository import Repository
+
+from . import marks as tagging
+from .marks import Tags
+from .session import AwsSession
+
+GONE = ("RepositoryNotFoundException",)
+MUTABLE, IMMUTABLE, EXCEPT = "MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """What an ECR repository can be set to. `encryption`: a KMS key's ARN, or "" for ECR's own AES-256."""
+
+    description: str = ""
+    tags_immutable: bool = False
+    movable_tags: tuple[str, ...] = ()
+    scan_on_push: bool = False
+    encryption: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    protect: bool = False
+    delete_images: bool = False
+
+
+def settings_of(repository: Repository, region: str) -> RepositorySettings:
+    """The settings that the spec asks for in a region."""
+    key = repository.encryption.kms_key if repository.encryption else ""
+    if (
+        key
+    ):  # a multi-Region key has the same id everywhere; the spec's rules refuse any other for a replicated registry
+        arn = key.split(":", 5)
+        key = ":".join([*arn[:3], region, *arn[4:]])
+    return RepositorySettings(
+        description=repository.description,
+        tags_immutable=repository.tags_immutable,
+        movable_tags=repository.movable_tags,
+        scan_on_push=repository.scan_on_push,
+        encryption=key,
+        labels=tuple(sorted(repository.labels.items())),
+        protect=repository.protect,
+        delete_images=repository.delete_images,
+    )
+
+
+class RepositoryKind(Kind):
+    """The repository itself."""
+
+    name = "repository"
+    settings = RepositorySettings
+    immutable = frozenset({"encryption"})
+    holds_images = True
+
+    def shown(self, settings: RepositorySettings) -> dict[str, Any]:
+        return {**plain(settings), **({"labels": dict(settings.labels)} if settings.labels else {})}
+
+    def protected(self, settings: RepositorySettings) -> bool:
+        return settings.protect
+
+    def images_may_go(self, settings: RepositorySettings) -> bool:
+        return settings.delete_images
+
+    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
+        tags_by_address: dict[str, Tags] = found.extra.setdefault("tags", {})
+        regions = _regions(session, scope, found)
+        for described in session.map(lambda region: _described(session, scope, region), regions):
+            tags = _tags(session, scope, described)
+            for at, repository in described.items():
+                live = _live(session, at, repository, tags[at])
+                tags_by_address[at] = tags[at]
+                if live.marks.owner is None and at not in scope.desired and scope.only is None:
+                    found.unowned.append(repository["repositoryName"])
+                    continue
+                yield live
+
+    def create(self, session: AwsSession, write: Write) -> Live:
+        wanted: RepositorySettings = write.desired.settings
+        at = write.desired.address
+        children = {tagging.applied_key(parts(below).kind): mark for below, mark in write.children.items()}
+        tags = {**_own_tags(write), **children}
+        created = session.call(
+            "ecr",
+            "create_repository",
+            session.region_of(at),
+            address=at,
+            absent=("RepositoryAlreadyExistsException",),
+            repositoryName=session.native_of(at),
+            tags=tagging.as_list(tags),
+            imageScanningConfiguration={"scanOnPush": wanted.scan_on_push},
+            encryptionConfiguration=_encryption(wanted),
+            **_mutability(wanted),
+        )
+        if created is None:
+            return self._already(session, write)
+        return _live(session, at, created["repository"], tags)
+
+    def _already(self, session: AwsSession, write: Write) -> Live:
+        """It exists: an answer to our own call was lost on the way (fine), or somebody else was faster (an error)."""
+        at = write.desired.address
+        live = session.read(at)
+        if live is None or live.marks != write.marks or live.settings != write.desired.settings:
+            raise _exists(at)
+        return live
+
+    def update(self, session: AwsSession, write: Write, live: Live) -> Live:
+        wanted: RepositorySettings = write.desired.settings
+        at, region = live.address, session.region_of(live.address)
+        named: dict[str, Any] = {"repositoryName": session.native_of(at)}
+        if {"tags_immutable", "movable_tags"} & write.changed:
+            session.call("ecr", "put_image_tag_mutability", region, address=at, **named, **_mutability(wanted))
+        if "scan_on_push" in write.changed:
+            scanning = {"scanOnPush": wanted.scan_on_push}
+            session.call(
+                "ecr",
+                "put_image_scanning_configuration",
+                region,
+                address=at,
+                **named,
+                imageScanningConfiguration=scanning,
+            )
+        own = _own_tags(write)
+        gone = [key for key, _ in live.settings.labels if key not in own]
+        optional = (tagging.DESCRIPTION, tagging.PROTECT, tagging.DELETE_IMAGES, tagging.LABELS)
+        before = tagging.tags_of_marks(live.marks).keys() | _setting_tags(live.settings).keys()
+        gone += [key for key in optional if key in before and key not in own]
+        tagging.write_tags(session, at, own, gone)
+        # tagging answers nothing, and the setters answer parts: one read of what they did not return
+        return session.read(at) or live
+
+    def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
+        session.call(
+            "ecr",
+            "delete_repository",
+            session.region_of(live.address),
+            address=live.address,
+            absent=GONE,
+            repositoryName=session.native_of(live.address),
+            force=force,
+        )
+
+
+def _exists(at: str) -> PlatformError:
+    return PlatformError(
+        "somebody else created it since the plan was made",
+        address=at,
+        operation="ecr:CreateRepository",
+        hint="make a new plan; if the repository is to be this spec's, adopt it",
+    )
+
+
+def _regions(session: AwsSession, scope: Scope, found: Observation) -> list[str]:
+    """The regions to read: the spec's, and those that the registry once extended to."""
+    if scope.only is not None:
+        return sorted({session.region_of(at) for at in scope.only if parts(at).kind == RepositoryKind.name})
+    marked = {parts(at).name for at, live in found.live.items() if live.kind == "region"}
+    return sorted(marked | set(session.registry.regions))
+
+
+def _described(session: AwsSession, scope: Scope, region: str) -> dict[str, dict[str, Any]]:
+    """The repositories of a region that are the registry's, by address."""
+    prefix = session.registry.prefix
+    if scope.only is None:
+        found = session.pages("ecr", "describe_repositories", "repositories", region, maxResults=1000)
+    else:
+        found = []
+        for name in scope.names(RepositoryKind.name, session.where(region)):
+            answer = session.call("ecr", "describe_repositories", region, absent=GONE, repositoryNames=[prefix + name])
+            found += answer["repositories"] if answer else []
+    return {
+        address(
+            session.name, RepositoryKind.name, item["repositoryName"].removeprefix(prefix), session.where(region)
+        ): item
+        for item in found
+        if item["repositoryName"].startswith(prefix)
+    }
+
+
+def _tags(session: AwsSession, scope: Scope, described: Mapping[str, dict[str, Any]]) -> dict[str, Tags]:
+    """Each repository's tags: in bulk where the tagging API lists it and nothing hangs on it, one by one elsewhere.
+
+    GetResources is eventually consistent, so whatever would lead to a change, a conflict or a delete is asked for again.
+    https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/overview.html
+    """
+    listed: dict[str, Tags] = {}
+    if scope.only is None and described:
+        listed = _listed(session, session.region_of(next(iter(described))))
+    known: dict[str, Tags] = {}
+    doubtful: list[str] = []
+    for at, repository in described.items():
+        tags = listed.get(repository["repositoryArn"])
+        if tags is not None and _settled(session, scope, at, repository, tags):
+            known[at] = tags
+        else:
+            doubtful.append(at)
+    known.update(zip(doubtful, session.map(lambda at: tagging.read_tags(session, at), doubtful), strict=True))
+    return known
+
+
+def _listed(session: AwsSession, region: str) -> dict[str, Tags]:
+    """By ARN, the tags of the owner's repositories that the tagging API knows of."""
+    found = session.pages(
+        "resourcegroupstaggingapi",
+        "get_resources",
+        "ResourceTagMappingList",
+        region,
+        ResourceTypeFilters=["ecr:repository"],
+        TagFilters=[{"Key": tagging.OWNER, "Values": [session.owner]}],
+        ResourcesPerPage=100,
+    )
+    return {item["ResourceARN"]: tagging.as_dict(item["Tags"]) for item in found}
+
+
+def _settled(session: AwsSession, scope: Scope, at: str, repository: dict[str, Any], tags: Tags) -> bool:
+    """Whether these tags, right or late, lead to no change: then they are not asked for again."""
+    live = _live(session, at, repository, tags)
+    if live.marks.origin == "runtime" and at not in scope.desired:
+        return True
+    below = [wanted for kind in ("lifecycle", "access") if (wanted := _sibling(scope, at, kind)) is not None]
+    wanted = scope.desired.get(at)
+    return (
+        wanted is not None
+        and live.marks.owner == session.owner
+        and live.settings == wanted.settings
+        and live.marks.applied == applied_hash(wanted.settings)
+        and all(tags.get(tagging.applied_key(item.kind)) == applied_hash(item.settings) for item in below)
+    )
+
+
+def _sibling(scope: Scope, at: str, kind: str) -> Desired | None:
+    where = parts(at)
+    return scope.desired.get(address(where.registry, kind, where.name, where.where))
+
+
+def _live(session: AwsSession, at: str, repository: dict[str, Any], tags: Tags) -> Live:
+    where = parts(at)
+    labels = tuple(sorted((key, tags[key]) for key in tags.get(tagging.LABELS, "").split() if key in tags))
+    own = {key for key, _ in labels}
+    foreign = {key: value for key, value in tags.items() if key not in own and not key.startswith(tagging.PREFIX)}
+    filters = repository.get("imageTagMutabilityExclusionFilters") or ()
+    mutability = repository.get("imageTagMutability", MUTABLE)
+    return Live(
+        address=at,
+        kind=RepositoryKind.name,
+        settings=RepositorySettings(
+            description=tags.get(tagging.DESCRIPTION, ""),
+            tags_immutable=mutability != MUTABLE,
+            movable_tags=tuple(sorted(item["filter"] for item in filters)) if mutability == EXCEPT else (),
+            scan_on_push=repository.get("imageScanningConfiguration", {}).get("scanOnPush", False),
+            encryption=_key_of(repository.get("encryptionConfiguration", {})),
+            labels=labels,
+            protect=tags.get(tagging.PROTECT) == "true",
+            delete_images=tags.get(tagging.DELETE_IMAGES) == "true",
+        ),
+        marks=tagging.marks_of(tags),
+        native=repository["repositoryArn"],
+        needs=(address(where.registry, "region", where.where or session.registry.region),),
+        rest=text(foreign) if foreign else "",
+    )
+
+
+def _key_of(encryption: Mapping[str, str]) -> str:
+    kind = encryption.get("encryptionType", "AES256")
+    if kind == "AES256":
+        return ""
+    key = encryption.get("kmsKey", "the AWS managed key")
+    return key if kind == "KMS" else f"{kind} {key}"
+
+
+def _encryption(wanted: RepositorySettings) -> dict[str, str]:
+    return {"encryptionType": "KMS", "kmsKey": wanted.encryption} if wanted.encryption else {"encryptionType": "AES256"}
+
+
+def _mutability(wanted: RepositorySettings) -> dict[str, Any]:
+    if not wanted.movable_tags:
+        return {"imageTagMutability": IMMUTABLE if wanted.tags_immutable else MUTABLE}
+    filters = [{"filterType": "WILDCARD", "filter": pattern} for pattern in wanted.movable_tags]
+    return {"imageTagMutability": EXCEPT, "imageTagMutabilityExclusionFilters": filters}
+
+
+def _setting_tags(wanted: RepositorySettings) -> Tags:
+    tags = dict(wanted.labels)
+    if wanted.labels:
+        tags[tagging.LABELS] = " ".join(key for key, _ in wanted.labels)
+    if wanted.description:
+        tags[tagging.DESCRIPTION] = wanted.description
+    if wanted.protect:
+        tags[tagging.PROTECT] = "true"
+    if wanted.delete_images:
+        tags[tagging.DELETE_IMAGES] = "true"
+    return tags
+
+
+def _own_tags(write: Write) -> Tags:
+    return {**_setting_tags(write.desired.settings), **tagging.tags_of_marks(write.marks)}
