@@ -292,10 +292,8 @@ def _write(session: Session, task: Task) -> None:
         return
     marks = Marks(task.owner, "spec", applied_hash(wanted.settings))
     write = Write(wanted, marks, changed_settings(change), task.children, task.carried, task.fresh)
-    if live is None or change.action is Action.REPLACE:
-        now = kind.create(session, write)
-    else:
-        now = kind.update(session, write, live)
+    new = live is None or change.action is Action.REPLACE
+    now = kind.create(session, write) if new or live is None else kind.update(session, write, live)
     wrong = unconverged(change, now, session)
     if wrong:
         raise _NotConverged(f"did not converge: the platform answered that {wrong}")

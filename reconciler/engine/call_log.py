@@ -30,7 +30,7 @@ def log_call(operation: str, seconds: float, result: str, request_id: str = "") 
     """Notes one call. `seconds`: how long it took; `result`: an HTTP status or an error's code."""
     LOGGER.info(
         "%s %s %.0f ms %s%s",
-        current_address() or "(observe)",
+        current_address(),
         operation,
         seconds * 1000,
         result,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import MISSING, fields, is_dataclass
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from .resource import Live, Settings
 
@@ -17,7 +17,7 @@ VERSION = "v1"
 ABSENT = "absent"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fields_of(kind: Any) -> tuple[tuple[str, Callable[[Any], Any], Any], ...]:
     if not is_dataclass(kind):
         raise TypeError(f"settings must be frozen dataclasses of plain values, not {kind}")
@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
     if kind is tuple:
         return [plain(item) for item in value]
     result = {}
-    for name, get, default in _fields_of(kind):
+    for name, get, default in _fields_of(cast(Hashable, kind)):
         item = get(value)
         if item != default:
             result[name] = plain(item)

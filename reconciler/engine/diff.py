@@ -67,7 +67,7 @@ class _Differ:
             self.add(wanted, live, Action.CREATE, self.missing_cause(wanted))
             return
         marks = live.marks
-        if marks.owner == self.owner and marks.origin != "runtime":
+        if (marks.owner == self.owner and marks.origin != "runtime") or self.lost_its_mark(wanted, live):
             self.compare(wanted, live)
         elif marks.owner not in (None, self.owner):
             self.problem(
@@ -88,6 +88,12 @@ class _Differ:
                 wanted.address,
                 f"{live.native or 'it'} already exists and nobody owns it; {self.how_to_adopt(wanted)}",
             )
+
+    def lost_its_mark(self, wanted: Desired, live: Live) -> bool:
+        """A document below a resource of ours that says just what is wanted, without our mark: only the mark is missing."""
+        parent = self.picture.live.get(wanted.parent or "")
+        ours = parent is not None and parent.marks.owner == self.owner and parent.marks.origin != "runtime"
+        return live.inherits and live.marks.owner is None and ours and live.settings == wanted.settings
 
     def take_over(self, wanted: Desired, live: Live) -> None:
         if fixed := self.fixed(wanted, live):

@@ -12,6 +12,7 @@ from reconciler.platforms.base import Kind, Session, open_session
 from reconciler.platforms.catalog import load
 from reconciler.spec.models import Spec
 
+from .call_log import working_on
 from .resource import Desired, Estate, ForeignAccess, Live, Observation, Scope
 
 Kinds = Mapping[str, Mapping[str, Kind]]
@@ -68,8 +69,9 @@ def sessions_of(estate: Estate) -> Iterator[dict[str, Session]]:
 
 def observe_one(session: Session, scope: Scope) -> Observation:
     """Checks and reads one registry. A function of its own, so that any executor can run it."""
-    session.check()
-    return session.observe(scope)
+    with working_on(session.name):
+        session.check()
+        return session.observe(scope)
 
 
 def observe(

@@ -40,7 +40,7 @@ class AccessPart(_Part):
     principal: PrincipalPart = Field(description="Who.")
     verb: str = Field(description="What, such as pull or push.")
     registry: str = Field(description="The registry.")
-    repository: str = Field(description="The repository; * is all of the registry.")
+    repository: str = Field(description="The repository; empty where the verb says which.")
     where: str = Field("", description="The region, where the registry has several.")
 
 
@@ -196,7 +196,7 @@ def _change(change: Change) -> dict[str, Any]:
         }
     for name in ("needs", "along", "images", "force", "gains", "losses", "notes"):
         value = getattr(change, name)
-        if value not in ((), None, False):
+        if value is not None and value is not False and value != ():  # 0 images is something to know
             document[name] = plain(value)
     return document
 

@@ -54,7 +54,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Access:
-    """One thing that one principal can do with one repository (`*`: all of the registry) in one place."""
+    """One thing that one principal can do with one repository ("" where the verb says which) in one place."""
 
     principal: Principal
     verb: str

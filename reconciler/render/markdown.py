@@ -8,7 +8,7 @@ from reconciler.engine.change import Action
 from reconciler.engine.plan import Plan
 
 from . import words
-from .text import Line, change_lines, joined, registry_title
+from .text import Line, change_lines, joined, reading_order, registry_title
 
 _DIFF = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "!", Action.REPLACE: "!", Action.ADOPT: "!"}
 
@@ -54,7 +54,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"<details><summary>{registry_title(registry)}: {len(changes)} changes</summary>"
         yield ""
         yield "```diff"
-        for change in sorted(changes, key=lambda item: item.address.split(".", 2)[2]):
+        for change in sorted(changes, key=reading_order):
             for line in change_lines(change):
                 yield (f"{_DIFF[change.action]} {line.text.strip()}" if line.text.startswith("  ") else line.text)
         yield "```"

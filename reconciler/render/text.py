@@ -8,6 +8,7 @@ from typing import NamedTuple
 from reconciler.engine.change import Action, Cause, Change
 from reconciler.engine.guard import plural
 from reconciler.engine.plan import Plan
+from reconciler.engine.resource import parts
 from reconciler.spec.registry import RegistryBase
 
 from . import words
@@ -33,19 +34,31 @@ ADDRESS_COLUMN = 44
 def plan_lines(plan: Plan) -> Iterator[Line]:
     """The whole plan."""
     if not plan.changes and not plan.problems:
-        yield Line(f"No changes. {_unchanged(plan)}", "bold")
+        yield Line(f"No changes. {_as_wanted(plan)}", "bold")
     for registry in plan.registries:
         changes = [change for change in plan.changes if change.registry == registry.name]
         if changes:
             yield Line(registry_title(registry), "bold")
-            for change in sorted(changes, key=lambda item: item.address.split(".", 2)[2]):
+            for change in sorted(changes, key=reading_order):
                 yield from change_lines(change)
             yield Line("")
     yield from _access_lines(plan)
     yield from _left_alone_lines(plan)
     yield from _problem_lines(plan)
     if plan.changes:
-        yield Line(f"Plan: {words.totals(plan)}. {_unchanged(plan)}", "bold")
+        yield Line(f"Plan: {words.totals(plan)}, {plan.unchanged} unchanged.", "bold")
+
+
+def reading_order(change: Change) -> tuple[bool, str, str]:
+    """What belongs to the registry as a whole first, then repository by repository, each with what stands below it."""
+    where = parts(change.address)
+    resource = change.desired or change.live
+    below = where.kind == "repository" or (resource is not None and ".repository." in (resource.parent or ""))
+    return (
+        below,
+        f"{where.name}@{where.where}" if below else change.address,
+        change.address if where.kind != "repository" else "",
+    )
 
 
 def registry_title(registry: RegistryBase) -> str:
@@ -53,8 +66,9 @@ def registry_title(registry: RegistryBase) -> str:
     return f"registry {registry.name} ({' '.join((registry.platform, *registry.place))})"
 
 
-def _unchanged(plan: Plan) -> str:
-    return f"{plan.unchanged} {plural(plan.unchanged, 'resource')} as the spec wants {'it' if plan.unchanged == 1 else 'them'}."
+def _as_wanted(plan: Plan) -> str:
+    verb, them = ("is", "it") if plan.unchanged == 1 else ("are", "them")
+    return f"{plan.unchanged} {plural(plan.unchanged, 'resource')} {verb} as the spec wants {them}."
 
 
 def change_lines(change: Change) -> Iterator[Line]:
@@ -149,7 +163,7 @@ DRIFT_GROUPS = (
 def drift_lines(plan: Plan) -> Iterator[Line]:
     """The plan's changes by cause, each with its fields: live → spec."""
     if not plan.changes and not plan.problems:
-        yield Line(f"No drift. {_unchanged(plan)}", "bold")
+        yield Line(f"No drift. {_as_wanted(plan)}", "bold")
     for cause, heading in DRIFT_GROUPS:
         changes = [change for change in plan.changes if change.cause is cause]
         if not changes:

@@ -52,8 +52,7 @@ def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
         for places, names in by_place.items():
             merged.setdefault((registry, label, _verbs(names), places), []).append(repository)
     for (registry, label, what, places), repositories in sorted(merged.items()):
-        where = f" in {', '.join(place or 'the home region' for place in places)}" if any(places) else ""
-        yield Sentence(registry, f"{label} {verb} {what} {_names(repositories)}{where}")
+        yield Sentence(registry, f"{label} {verb} {what}{_names(repositories)}{_copies(places)}")
 
 
 def _verbs(names: list[str]) -> str:
@@ -62,12 +61,20 @@ def _verbs(names: list[str]) -> str:
 
 
 def _names(repositories: list[str]) -> str:
-    if repositories == ["*"]:
-        return "all repositories"
+    if repositories == [""]:
+        return ""
     names = sorted(repositories)
     if len(names) <= MOST_NAMES:
-        return ", ".join(names)
-    return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+        return f" {', '.join(names)}"
+    return f" {', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+
+
+def _copies(places: tuple[str, ...]) -> str:
+    away = [place for place in places if place]
+    if not away:
+        return ""
+    copies = "copy" if len(away) == 1 else "copies"
+    return f" (and the {copies} in {', '.join(away)})" if "" in places else f" in {', '.join(away)}"
 
 
 def value(item: object) -> str:

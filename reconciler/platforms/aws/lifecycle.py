@@ -84,7 +84,7 @@ class LifecycleKind(Kind):
     upserts = True
 
     def shown(self, settings: LifecycleSettings) -> dict[str, Any]:
-        return {f"rule {rule['rulePriority']}": _shown_rule(rule) for rule in json.loads(settings.rules)}
+        return {f"rule {rule['rulePriority']}": in_words(rule) for rule in json.loads(settings.rules)}
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
         asked: list[tuple[str, Tags]] = []
@@ -170,5 +170,20 @@ def _live(session: AwsSession, at: str, policy: str, marks: Marks) -> Live:
     )
 
 
-def _shown_rule(rule: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in rule.items() if key != "rulePriority"}
+_WHICH = {"untagged": "untagged images", "any": "images", "tagged": "images tagged"}
+
+
+def in_words(rule: dict[str, Any]) -> str:
+    """What a rule does, for people; one with anything unusual as its JSON."""
+    selection = dict(rule["selection"])
+    which = _WHICH.get(selection.pop("tagStatus", ""))
+    tags = [*selection.pop("tagPatternList", ()), *(f"{prefix}*" for prefix in selection.pop("tagPrefixList", ()))]
+    number, kind, unit = (selection.pop(key, None) for key in ("countNumber", "countType", "countUnit"))
+    if which is None or selection or rule.get("action") != {"type": "expire"}:
+        return text({key: value for key, value in rule.items() if key != "rulePriority"})
+    which = f"{which} {' and '.join(tags)}" if tags else which
+    if kind == "imageCountMoreThan":
+        return f"keep {which}" if number == KEEP else f"remove {which} beyond the newest {number}"
+    if kind == "sinceImagePushed":
+        return f"remove {which} {number} {unit} after their push"
+    return text({key: value for key, value in rule.items() if key != "rulePriority"})

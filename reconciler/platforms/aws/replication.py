@@ -63,15 +63,16 @@ class ReplicationKind(Kind):
             found.recorded[at] = tags[_KEY]
         if not scope.wants(at) or not (at in scope.desired or _KEY in tags or scope.only is not None):
             return
-        home = session.registry.region
-        copies = tuple(
-            sorted(
-                item.address
-                for item in found.live.values()
-                if item.kind in ("repository", "access") and session.region_of(item.address) != home
-            )
-        )
-        yield _live(session, _rules(session, at), tagging.inherited(tags, self.name), copies)
+        copies = [
+            item
+            for item in found.live.values()
+            if item.kind in ("repository", "access") and session.region_of(item.address) != session.registry.region
+        ]
+        marks = tagging.inherited(tags, self.name)
+        if marks.owner is None and any(copy.marks.owner == session.owner for copy in copies):
+            # the pull role, which holds the mark, was removed by hand: our copies are witness that the rule is ours
+            marks = Marks(session.owner, "spec", None)
+        yield _live(session, _rules(session, at), marks, tuple(sorted(copy.address for copy in copies)))
 
     def create(self, session: AwsSession, write: Write) -> Live:
         at = write.desired.address
@@ -152,10 +153,10 @@ def _live(session: AwsSession, rules: Rules, marks: Marks, copies: tuple[str, ..
         address=address(session.name, ReplicationKind.name, RULE),
         kind=ReplicationKind.name,
         settings=ReplicationSettings(tuple(sorted(destinations)), len(ours)),
-        marks=marks if ours or marks.owner else Marks(),
+        marks=marks,
         native=f"replication rule {registry.prefix}* in {registry.region}",
         needs=(role, *copies),
         rest=json.dumps(others) if others else "",
-        vacant=not ours and marks.owner is None,
+        vacant=not ours and marks.applied is None,
         inherits=True,
     )

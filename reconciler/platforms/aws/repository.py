@@ -10,7 +10,7 @@ from reconciler.engine.canonical import applied_hash, plain, text
 from reconciler.engine.resource import Desired, Live, Observation, Scope, address, parts
 from reconciler.errors import PlatformError
 from reconciler.platforms.base import Kind, Write
-from reconciler.spec.repository import Repository
+from reconciler.spec.repository import Repository, shown_tags
 
 from . import marks as tagging
 from .marks import Tags
@@ -63,7 +63,9 @@ class RepositoryKind(Kind):
     holds_images = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
-        return {**plain(settings), **({"labels": dict(settings.labels)} if settings.labels else {})}
+        shown = {key: value for key, value in plain(settings).items() if key not in ("tags_immutable", "movable_tags")}
+        labels = {"labels": dict(settings.labels)} if settings.labels else {}
+        return {**shown, **shown_tags(settings.tags_immutable, settings.movable_tags), **labels}
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect

@@ -63,9 +63,9 @@ class RoleKind(Kind):
     def access(self, address: str, settings: RoleSettings) -> Iterator[Access]:
         where = parts(address)
         for principal in settings.trusted:
-            yield Access(
-                policy.who(principal), f"assume the role {where.registry}-{where.name} of", where.registry, "*"
-            )
+            what = "pull from" if where.name == "pull" else "push to"
+            verb = f"{what} every repository as {where.registry}-{where.name}"
+            yield Access(policy.who(principal), verb, where.registry, "")
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
         wanted = [role for role in ROLES if scope.wants(address(session.name, self.name, role))]

@@ -17,7 +17,7 @@ import botocore.exceptions as aws_errors
 import botocore.loaders
 import botocore.session
 
-from reconciler.engine.call_log import LOGGER, current_address, log_call
+from reconciler.engine.call_log import LOGGER, current_address, log_call, working_on
 from reconciler.engine.resource import Estate, Live, parts
 from reconciler.errors import PlatformError
 from reconciler.platforms.base import Platform, Session
@@ -119,7 +119,8 @@ class AwsSession(Session):
         """
         try:
             client = self.client(service, region)
-            return getattr(client, operation)(**params)
+            with working_on(address or current_address()):
+                return getattr(client, operation)(**params)
         except aws_errors.ClientError as error:
             if error.response.get("Error", {}).get("Code") in absent:
                 return None

@@ -10,12 +10,14 @@ from reconciler.engine.canonical import plain, text
 from reconciler.engine.resource import Live, Marks, Observation, Scope, address
 from reconciler.errors import PlatformError
 from reconciler.platforms.base import Kind, Write
-from reconciler.spec.repository import Repository
+from reconciler.spec.repository import Repository, shown_tags
 
 from .session import LocalSession
 from .store import Document
 
 SECTION = "repositories"
+_RETENTION = ("keep_last", "untagged_days", "keep_tags")
+_NESTED = (*_RETENTION, "tags_immutable", "movable_tags", "labels")
 OWNER, ORIGIN, APPLIED, LABELS = (
     "reconciler-owner",
     "reconciler-origin",
@@ -65,8 +67,12 @@ class RepositoryKind(Kind):
     holds_images = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
+        shown = {key: value for key, value in plain(settings).items() if key not in _NESTED}
+        retention = {key: value for key, value in plain(settings).items() if key in _RETENTION}
+        if retention:
+            shown["retention"] = retention
         labels = {"labels": dict(settings.labels)} if settings.labels else {}
-        return {**plain(settings), **labels}
+        return {**shown, **shown_tags(settings.tags_immutable, settings.movable_tags), **labels}
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect

@@ -1,0 +1,156 @@
+"""Where moto is not AWS: behaviours for the proxy that answer as AWS documents.
+
+Each one's shape is checked against the service model that botocore publishes, in test_aws_behaviours.py.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from .proxy import Answer, Call
+
+
+class Quiet:
+    """A behaviour that does nothing; the base of those that look at one side only."""
+
+    def before(self, call: Call) -> Answer | None:
+        return None
+
+    def after(self, call: Call) -> Answer | None:
+        return None
+
+
+@dataclass
+class Replication(Quiet):
+    """A registry's replication configuration. moto refuses a second rule ("This feature is disabled"); ECR takes ten.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutReplicationConfiguration.html
+    """
+
+    account: str = "123456789012"
+    rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation == "DescribeRegistry":
+            rules = self.rules.get(call.region, [])
+            return Answer(body={"registryId": self.account, "replicationConfiguration": {"rules": rules}})
+        if call.operation == "PutReplicationConfiguration":
+            configuration = call.body["replicationConfiguration"]
+            if len(configuration["rules"]) > 10:
+                return Answer(400, {"message": "at most 10 rules"}, "ValidationException")
+            self.rules[call.region] = configuration["rules"]
+            return Answer(body={"replicationConfiguration": configuration})
+        return None
+
+
+@dataclass
+class PrincipalNotFound(Quiet):
+    """SetRepositoryPolicy that does not find a principal, for the first `times` tries (-1: for ever).
+
+    The text is ECR's own, from hashicorp/terraform-provider-aws#39064.
+    """
+
+    principal: str
+    times: int
+    tries: int = 0
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "SetRepositoryPolicy" or self.principal not in call.body["policyText"]:
+            return None
+        self.tries += 1
+        if self.times >= 0 and self.tries > self.times:
+            return None
+        message = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Principal not found'"
+        return Answer(400, {"message": message}, "InvalidParameterException")
+
+
+@dataclass
+class TaggingIndex(Quiet):
+    """GetResources that lists ECR repositories, as AWS's does and moto's does not. `late`: ARNs that it does not know yet.
+
+    https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
+    """
+
+    endpoint: str
+    late: set[str] = field(default_factory=set)
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "GetResources":
+            return None
+        wanted = call.body.get("TagFilters", [])
+        client = boto3.client("ecr", endpoint_url=self.endpoint, region_name=call.region)
+        found = []
+        for repository in client.describe_repositories(maxResults=1000)["repositories"]:
+            arn = repository["repositoryArn"]
+            tags = {tag["Key"]: tag["Value"] for tag in client.list_tags_for_resource(resourceArn=arn)["tags"]}
+            if arn not in self.late and all(tags.get(item["Key"]) in item["Values"] for item in wanted):
+                found.append({"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]})
+        size = int(call.body.get("ResourcesPerPage", 100))
+        start = int(call.body.get("PaginationToken") or 0)
+        following = str(start + size) if start + size < len(found) else ""
+        return Answer(body={"ResourceTagMappingList": found[start : start + size], "PaginationToken": following})
+
+
+@dataclass
+class Faults(Quiet):
+    """Fails a share of all calls in one of four ways, before or after they are carried out."""
+
+    seed: int
+    share: float = 0.3
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self.failed = 0
+
+    def before(self, call: Call) -> Answer | None:
+        self._late = None
+        if self._random.random() >= self.share:
+            return None
+        self.failed += 1
+        answer = self._random.choice(
+            [
+                Answer(400, {"message": "Rate exceeded"}, "ThrottlingException"),
+                Answer(503, {"message": "try again"}, "ServiceUnavailable"),
+                Answer(500, {"message": "internal"}, "InternalFailure"),
+                Answer(drop=True),
+            ]
+        )
+        return answer
+
+    def after(self, call: Call) -> Answer | None:
+        # the answer to a call that was carried out is lost on the way: the retry meets its own work
+        if self._random.random() < self.share / 6:
+            self.failed += 1
+            return Answer(drop=True)
+        return None
+
+
+@dataclass
+class KillAfter(Quiet):
+    """Kills a process at its call number `number` (from 1), before or after the server carries it out."""
+
+    number: int
+    carried_out: bool
+    pid: int = 0
+    seen: int = 0
+    killed: bool = False
+
+    def before(self, call: Call) -> Answer | None:
+        self.seen += 1
+        return None if self.carried_out else self._kill()
+
+    def after(self, call: Call) -> Answer | None:
+        return self._kill() if self.carried_out else None
+
+    def _kill(self) -> Answer | None:
+        if self.killed or self.seen != self.number or not self.pid:
+            return None
+        self.killed = True
+        os.kill(self.pid, signal.SIGKILL)
+        return Answer(drop=True)

@@ -1,0 +1,165 @@
+"""An HTTP proxy in front of a cloud stand-in: counts calls, and lets behaviours answer, fail or kill before it forwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from aiohttp import ClientSession, web
+
+
+@dataclass
+class Call:
+    """One request: its service (from the signature), operation, region, account-less body."""
+
+    service: str
+    operation: str
+    region: str
+    body: dict[str, Any]
+
+
+@dataclass
+class Answer:
+    """What a behaviour answers instead of the server. `drop`: close the connection without an answer."""
+
+    status: int = 200
+    body: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    drop: bool = False
+
+
+class Behaviour(Protocol):
+    """Looks at each call before it is forwarded."""
+
+    def before(self, call: Call) -> Answer | None:
+        """An answer to give instead of forwarding, or None."""
+
+    def after(self, call: Call) -> Answer | None:
+        """An answer to give although the server has carried the call out, or None."""
+
+
+class Proxy:
+    """A running proxy: `url`, the `calls` so far, and its `behaviours`, which tests put in and take out."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.url = ""
+        self.calls: list[Call] = []
+        self.behaviours: list[Behaviour] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = Event()
+        self._stop: asyncio.Event | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread that serves, and waits until it does."""
+        self._thread.start()
+        if not self._ready.wait(20):
+            raise RuntimeError("the proxy did not start")
+
+    def stop(self) -> None:
+        """Stops serving."""
+        if self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    def reset(self) -> None:
+        """Forgets calls and behaviours."""
+        self.calls.clear()
+        self.behaviours.clear()
+
+    def operations(self) -> list[str]:
+        """The operations called so far, as `ecr:CreateRepository`."""
+        return [f"{call.service}:{call.operation}" for call in self.calls]
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        async with ClientSession(auto_decompress=False) as client:
+
+            async def handle(request: web.Request) -> web.StreamResponse:
+                return await self._handle(request, client)
+
+            runner = web.ServerRunner(web.Server(handle))
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.url = "http://{}:{}".format(*runner.addresses[0][:2])
+            self._ready.set()
+            await self._stop.wait()
+            await runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest, client: ClientSession) -> web.StreamResponse:
+        data = await request.read()
+        call = _call(request, data)
+        if call is not None:
+            self.calls.append(call)
+            for behaviour in tuple(self.behaviours):
+                answer = behaviour.before(call)
+                if answer is not None:
+                    return _response(request, call, answer)
+        headers = {key: value for key, value in request.headers.items() if key.lower() != "content-length"}
+        async with client.request(request.method, self.target + request.path_qs, data=data, headers=headers) as reply:
+            body = await reply.read()
+            if call is not None:
+                for behaviour in tuple(self.behaviours):
+                    answer = behaviour.after(call)
+                    if answer is not None:
+                        return _response(request, call, answer)
+            skipped = ("transfer-encoding", "content-length", "connection", "server", "date")
+            kept = {key: value for key, value in reply.headers.items() if key.lower() not in skipped}
+            return web.Response(status=reply.status, body=body, headers=kept)
+
+
+@contextmanager
+def proxy_to(target: str) -> Iterator[Proxy]:
+    """A proxy in front of `target`."""
+    proxy = Proxy(target)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
+
+
+def _call(request: web.BaseRequest, data: bytes) -> Call | None:
+    scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", request.headers.get("Authorization", ""))
+    if scope is None:
+        return None
+    region, service = scope.groups()
+    target = request.headers.get("X-Amz-Target", "")
+    if target:
+        return Call(service, target.rpartition(".")[2], region, json.loads(data or b"{}"))
+    form = {key: values[0] for key, values in parse_qs(data.decode()).items()}
+    return Call(service, form.pop("Action", ""), region, form)
+
+
+def _response(request: web.BaseRequest, call: Call, answer: Answer) -> web.StreamResponse:
+    if answer.drop:
+        if request.transport is not None:
+            request.transport.close()
+        raise ConnectionResetError("dropped on purpose")
+    if call.service in ("iam", "sts"):
+        # the query protocol's errors: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+        text = (
+            "<ErrorResponse><Error><Type>Sender</Type>"
+            f"<Code>{answer.error}</Code><Message>{answer.body.get('message', '')}</Message>"
+            "</Error><RequestId>proxy-request</RequestId></ErrorResponse>"
+        )
+        return web.Response(status=answer.status, text=text, content_type="text/xml")
+    body = {"__type": answer.error, **answer.body} if answer.error else answer.body
+    headers = {"x-amzn-RequestId": "proxy-request", "x-amzn-ErrorType": answer.error} if answer.error else {}
+    return web.Response(
+        status=answer.status, body=json.dumps(body), headers=headers, content_type="application/x-amz-json-1.1"
+    )
