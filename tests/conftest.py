@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from .emulators.proxy import Proxy, proxy_to
-from .emulators.servers import moto_server
-from .stages import AwsStage, LocalStage, Stage
+from tests.emulators.proxy import Proxy, proxy_to
+from tests.emulators.servers import moto_server
+from tests.stages import AwsStage, LocalStage, Stage
 
 # examples are the same in every run, so that a red build is red for everybody; --hypothesis-profile=explore looks further
 settings.register_profile(
-    "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    "ci",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("explore", parent=settings.get_profile("ci"), derandomize=False, max_examples=300)
 settings.load_profile("ci")

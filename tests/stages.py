@@ -19,8 +19,8 @@ from reconciler.engine.plan import Plan, Wishes, make_plan
 from reconciler.spec.loader import parse_spec
 from reconciler.spec.models import Spec
 
-from .emulators.aws import Replication
-from .emulators.proxy import Proxy
+from tests.emulators.aws import Replication
+from tests.emulators.proxy import Proxy
 
 Document = dict[str, Any]
 Hand = tuple[str, Callable[[], None]]
@@ -133,7 +133,8 @@ class LocalStage(Stage):
                 yield f"movable {path.name}", self._edit(path, lambda d: d["settings"].update(movable_tags=["x"]))
                 yield f"keep {path.name}", self._edit(path, lambda d: d["settings"].update(keep_last=7))
                 yield f"forget {path.name}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
-                yield f"relabel {path.name}", self._edit(path, _relabel)
+                if json.loads(path.read_text())["labels"]:
+                    yield f"relabel {path.name}", self._edit(path, _relabel)
             else:
                 yield f"empty {path.name}", self._edit(path, lambda d: d.update(entries=[]))
                 yield f"open {path.name}", self._edit(path, lambda d: d["entries"][0].update(users=["mallory"]))
@@ -210,8 +211,12 @@ class AwsStage(Stage):
 
     def state(self) -> Document:
         return {
-            "replication": {region: sorted(map(str, rules)) for region, rules in self.replication.rules.items() if rules},
-            "roles": {role["RoleName"]: self._role(role["RoleName"]) for role in self.client("iam").list_roles()["Roles"]},
+            "replication": {
+                region: sorted(map(str, rules)) for region, rules in self.replication.rules.items() if rules
+            },
+            "roles": {
+                role["RoleName"]: self._role(role["RoleName"]) for role in self.client("iam").list_roles()["Roles"]
+            },
             "repositories": {
                 f"{region}/{item['repositoryName']}": self._repository(region, item)
                 for region in REGIONS
@@ -256,7 +261,9 @@ class AwsStage(Stage):
             hands += self._role_hands(name, role)
         for region, rules in self.replication.rules.items():
             if rules:
-                hands.append((f"stop replication of {region}", lambda region=region: self.replication.rules.pop(region)))
+                hands.append(
+                    (f"stop replication of {region}", lambda region=region: self.replication.rules.pop(region))
+                )
                 hands.append((f"redirect replication of {region}", lambda rules=rules: _redirect(rules)))
         return hands
 
@@ -280,7 +287,10 @@ class AwsStage(Stage):
         )
         yield f"describe {name}", tag("reconciler-description", "by hand")
         for key in found["tags"]:
-            if key not in ("reconciler-owner", "reconciler-origin"):  # without those it is nobody's, and asks to be adopted
+            if key not in (
+                "reconciler-owner",
+                "reconciler-origin",
+            ):  # without those it is nobody's, and asks to be adopted
                 yield f"untag {key} of {name}", untag(key)
                 yield f"retag {key} of {name}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
         if "lifecycle" in found:
@@ -298,10 +308,11 @@ class AwsStage(Stage):
                 f"deleted principal in the policy of {name}",
                 lambda: ecr.set_repository_policy(**named, policyText=json.dumps(changed)),
             )
-            foreign = {"Version": "2012-10-17", "Statement": []}
+            ghost = json.loads(json.dumps(found["policy"]))
+            ghost["Statement"].append({**FOREIGN_STATEMENT, "Sid": "ReconcilerXghost"})
             yield (
-                f"empty policy of {name}",
-                lambda: ecr.set_repository_policy(**named, policyText=json.dumps(foreign)),
+                f"a statement of a grant that is not in the spec in the policy of {name}",
+                lambda: ecr.set_repository_policy(**named, policyText=json.dumps(ghost)),
             )
 
     def _role_hands(self, name: str, role: Document) -> Iterator[Hand]:
@@ -332,14 +343,22 @@ class AwsStage(Stage):
                 yield f"untag {key} of {name}", lambda key=key: iam.untag_role(**named, TagKeys=[key])
 
     def push_image(self, repository: str, tag: str = "v1") -> None:
-        layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": 1, "digest": f"sha256:{tag.encode().hex():0>64}"}
+        layer = {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar",
+            "size": 1,
+            "digest": f"sha256:{tag.encode().hex():0>64}",
+        }
         manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [layer]}
         self.client("ecr").put_image(
             repositoryName=f"images-{repository}", imageTag=tag, imageManifest=json.dumps({**manifest, "config": layer})
         )
 
     def make_foreign(self, repository: str, owner: str | None = None, origin: str = "spec") -> None:
-        tags = [{"Key": "reconciler-owner", "Value": owner}, {"Key": "reconciler-origin", "Value": origin}] if owner else []
+        tags = (
+            [{"Key": "reconciler-owner", "Value": owner}, {"Key": "reconciler-origin", "Value": origin}]
+            if owner
+            else []
+        )
         self.client("ecr").create_repository(repositoryName=f"images-{repository}", tags=tags)
 
     def give_foreign_access(self, repository: str) -> None:

@@ -12,7 +12,7 @@ from reconciler.engine.change import Action, Cause
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation, PlanRefused, StalePlan
 
-from ..stages import Document, Stage
+from tests.stages import Document, Stage
 
 
 @pytest.fixture
@@ -20,14 +20,19 @@ def document(stage: Stage) -> Document:
     return stage.document(
         {"name": "app-a", "description": "the shop", "labels": {"team": "shop"}, "retention": {"keep_last": 5}},
         "app-b",
-        grants=({"name": "one", "to": stage.target("1")}, {"name": "two", "repositories": ["app-a"], "to": stage.target("2")}),
+        grants=(
+            {"name": "one", "to": stage.target("1")},
+            {"name": "two", "repositories": ["app-a"], "to": stage.target("2")},
+        ),
         guards={"max_deletes": "100%"},
     )
 
 
 def test_after_apply_there_is_nothing_left_to_do(stage: Stage, document: Document) -> None:
     outcomes = stage.apply(document)
-    assert {"images.repository.app-a", "images.access.app-a", "images.repository.app-b"} <= {o.address for o in outcomes}
+    assert {"images.repository.app-a", "images.access.app-a", "images.repository.app-b"} <= {
+        o.address for o in outcomes
+    }
     again = stage.plan(document)
     assert again.changes == ()
     assert again.unchanged == len(outcomes)
@@ -43,13 +48,17 @@ def test_a_change_by_hand_is_drift_and_apply_heals_it(stage: Stage, document: Do
     stage.apply(document)
     good = stage.state()
     hands = stage.hands()
-    name, change = next(hand for hand in hands if hand[0].startswith("describe app-a") or "describe images-app-a" in hand[0])
+    name, change = next(
+        hand for hand in hands if hand[0].startswith("describe app-a") or "describe images-app-a" in hand[0]
+    )
     change()
     plan = stage.plan(document)
     assert [(c.address, c.action, c.cause) for c in plan.changes] == [
         ("images.repository.app-a", Action.UPDATE, Cause.DRIFT)
     ], name
-    assert [(item.path, item.old, item.new) for item in plan.changes[0].fields] == [("description", "by hand", "the shop")]
+    assert [(item.path, item.old, item.new) for item in plan.changes[0].fields] == [
+        ("description", "by hand", "the shop")
+    ]
     stage.apply(document)
     assert stage.state() == good
 
@@ -188,7 +197,9 @@ def test_a_repository_with_images_is_not_deleted_without_permission(stage: Stage
     assert not any("app-b" in key for key in stage.state().get("repositories", stage.state()))
 
 
-def test_delete_images_in_the_spec_is_remembered_when_the_repository_leaves_it(stage: Stage, document: Document) -> None:
+def test_delete_images_in_the_spec_is_remembered_when_the_repository_leaves_it(
+    stage: Stage, document: Document
+) -> None:
     document["repositories"][1]["delete_images"] = True
     stage.apply(document)
     stage.push_image("app-b")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ..stages import AwsStage, Document, LocalStage, Stage
+from tests.stages import AwsStage, Document, LocalStage, Stage
 
 NAMES = ("app-a", "app-b", "team/c", "d.e")
 KEYS = ("team", "tier", "cost.center")
@@ -20,7 +20,10 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/mrk-{}"
 
 retentions = st.fixed_dictionaries(
     {"keep_last": st.integers(1, 500)},
-    optional={"untagged_days": st.integers(1, 60), "keep_tags": st.lists(st.sampled_from(["v*", "release-*"]), unique=True)},
+    optional={
+        "untagged_days": st.integers(1, 60),
+        "keep_tags": st.lists(st.sampled_from(["v*", "release-*"]), unique=True),
+    },
 )
 raw_policies = st.integers(1, 90).map(
     lambda days: {
@@ -28,7 +31,12 @@ raw_policies = st.integers(1, 90).map(
             {
                 "rulePriority": 10,
                 "description": "by hand",
-                "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": days},
+                "selection": {
+                    "tagStatus": "untagged",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": days,
+                },
                 "action": {"type": "expire"},
             }
         ]
@@ -116,7 +124,9 @@ def registry_fields(platform: str, name: str) -> st.SearchStrategy[Document]:
         {},
         optional={
             "replication_regions": st.lists(st.sampled_from(["us-west-2", "eu-west-1"]), unique=True),
-            "trusted_principals": st.lists(st.sampled_from(["123456789012", "arn:aws:iam::123456789012:role/ci"]), unique=True),
+            "trusted_principals": st.lists(
+                st.sampled_from(["123456789012", "arn:aws:iam::123456789012:role/ci"]), unique=True
+            ),
         },
     ).map(lambda more: {**base, **more})
 

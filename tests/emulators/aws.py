@@ -90,7 +90,9 @@ class TaggingIndex(Quiet):
             arn = repository["repositoryArn"]
             tags = {tag["Key"]: tag["Value"] for tag in client.list_tags_for_resource(resourceArn=arn)["tags"]}
             if arn not in self.late and all(tags.get(item["Key"]) in item["Values"] for item in wanted):
-                found.append({"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]})
+                found.append(
+                    {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+                )
         size = int(call.body.get("ResourcesPerPage", 100))
         start = int(call.body.get("PaginationToken") or 0)
         following = str(start + size) if start + size < len(found) else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from reconciler.engine.resource import Desired, Live, Marks, Observation, Scope, address
+from reconciler.engine.resource import Desired, Live, Marks, Observation, Scope, address, parts
 from reconciler.platforms.base import Kind, Write
 
 from . import marks as tagging
@@ -21,7 +21,6 @@ from .spec import AwsRegistry
 
 MAX_RULES, MAX_DESTINATIONS = 10, 25
 RULE = "rule"
-_KEY = tagging.applied_key("replication")
 #: registries of one account and region share the document: one read-merge-write at a time
 _locks: dict[tuple[str, str], Lock] = {}
 Rules = list[dict[str, Any]]
@@ -56,44 +55,46 @@ class ReplicationKind(Kind):
         return None
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        at = address(session.name, self.name, RULE)
-        role = pull_role(session, found) if scope.wants(at) else None
-        tags = role[1] if role else {}
-        if _KEY in tags:
-            found.recorded[at] = tags[_KEY]
-        if not scope.wants(at) or not (at in scope.desired or _KEY in tags or scope.only is not None):
+        if scope.only is not None and not any(parts(at).kind == self.name for at in scope.only):
             return
-        copies = [
-            item
-            for item in found.live.values()
-            if item.kind in ("repository", "access") and session.region_of(item.address) != session.registry.region
-        ]
-        marks = tagging.inherited(tags, self.name)
-        if marks.owner is None and any(copy.marks.owner == session.owner for copy in copies):
-            # the pull role, which holds the mark, was removed by hand: our copies are witness that the rule is ours
-            marks = Marks(session.owner, "spec", None)
-        yield _live(session, _rules(session, at), marks, tuple(sorted(copy.address for copy in copies)))
+        role = pull_role(session, found)
+        tags = role[1] if role else {}
+        for region in _regions(session, scope, tags):
+            at = address(session.name, self.name, RULE, session.where(region))
+            key = _key(region)
+            if key in tags:
+                found.recorded[at] = tags[key]
+            copies = [
+                item
+                for item in found.live.values()
+                if item.kind in ("repository", "access") and session.region_of(item.address) != region
+            ]
+            marks = tagging.marks_of(tags, key) if key in tags else Marks()
+            if marks.owner is None and any(copy.marks.owner == session.owner for copy in copies):
+                # the pull role, which holds the mark, was removed by hand: our copies are witness that the rule is ours
+                marks = Marks(session.owner, "spec", None)
+            yield _live(session, at, _rules(session, at), marks, tuple(sorted(copy.address for copy in copies)))
 
     def create(self, session: AwsSession, write: Write) -> Live:
         at = write.desired.address
         wanted: ReplicationSettings = write.desired.settings
-        with _lock(session):
+        with _lock(session, at):
             others = [rule for rule in _rules(session, at) if not _is_ours(rule, session.registry)]
             rules = _put(session, at, [*others, _rule(session.registry, wanted)])
-        tag_pull_role(session, at, {_KEY: write.marks.applied or ""})
-        return _live(session, rules, write.marks, ())
+        tag_pull_role(session, at, {_key(session.region_of(at)): write.marks.applied or ""})
+        return _live(session, at, rules, write.marks, ())
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         return self.create(session, write)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         at = live.address
-        with _lock(session):
+        with _lock(session, at):
             rules = _rules(session, at)
             others = [rule for rule in rules if not _is_ours(rule, session.registry)]
             if len(others) < len(rules):
                 _put(session, at, others)
-        tag_pull_role(session, at, {}, [_KEY])
+        tag_pull_role(session, at, {}, [_key(session.region_of(at))])
 
 
 def settings_of(registry: AwsRegistry) -> ReplicationSettings:
@@ -101,18 +102,41 @@ def settings_of(registry: AwsRegistry) -> ReplicationSettings:
     return ReplicationSettings(tuple(sorted(registry.replication_regions)))
 
 
-def _lock(session: AwsSession) -> Lock:
-    return _locks.setdefault((session.registry.account_id, session.registry.region), Lock())
+def _key(region: str) -> str:
+    """The pull role's tag for the rule in a region: more than the home region only while a registry moves."""
+    return f"{tagging.applied_key('replication')}-{region}"
+
+
+def _regions(session: AwsSession, scope: Scope, tags: tagging.Tags) -> list[str]:
+    """The regions whose rules to read: those that we made one in, and the home region if one is wanted or asked for there."""
+    prefix = _key("")
+    marked = {key.removeprefix(prefix) for key in tags if key.startswith(prefix)}
+    if scope.only is not None:
+        return sorted({session.region_of(at) for at in scope.only if parts(at).kind == ReplicationKind.name})
+    wanted = {
+        session.region_of(at) for at in (address(session.name, ReplicationKind.name, RULE),) if at in scope.desired
+    }
+    return sorted(marked | wanted)
+
+
+def _lock(session: AwsSession, at: str) -> Lock:
+    return _locks.setdefault((session.registry.account_id, session.region_of(at)), Lock())
 
 
 def _rules(session: AwsSession, at: str) -> Rules:
-    answer = session.call("ecr", "describe_registry", address=at)
+    answer = session.call("ecr", "describe_registry", session.region_of(at), address=at)
     rules: Rules = answer.get("replicationConfiguration", {}).get("rules", [])
     return rules
 
 
 def _put(session: AwsSession, at: str, rules: Rules) -> Rules:
-    answer = session.call("ecr", "put_replication_configuration", address=at, replicationConfiguration={"rules": rules})
+    answer = session.call(
+        "ecr",
+        "put_replication_configuration",
+        session.region_of(at),
+        address=at,
+        replicationConfiguration={"rules": rules},
+    )
     written: Rules = answer["replicationConfiguration"]["rules"]
     return written
 
@@ -137,24 +161,24 @@ def _named(destination: dict[str, str], own: str) -> str:
     return destination["region"] if account == own or not own else f"{destination['region']}/{account}"
 
 
-def _live(session: AwsSession, rules: Rules, marks: Marks, copies: tuple[str, ...]) -> Live:
+def _live(session: AwsSession, at: str, rules: Rules, marks: Marks, copies: tuple[str, ...]) -> Live:
     registry = session.registry
     ours = [rule for rule in rules if _is_ours(rule, registry)]
     siblings = {
         item.prefix
         for item in session.estate.registries
-        if isinstance(item, AwsRegistry) and (item.account_id, item.region) == (registry.account_id, registry.region)
+        if isinstance(item, AwsRegistry) and item.account_id == registry.account_id
     }
     # a sibling's rule changes in the same run, so it must not make this one's plan stale
     others = [rule for rule in rules if not (len(_filters(rule)) == 1 and _filters(rule)[0] in siblings)]
     destinations = {_named(item, registry.account_id) for rule in ours for item in rule.get("destinations", ())}
     role = address(session.name, "role", "pull")
     return Live(
-        address=address(session.name, ReplicationKind.name, RULE),
+        address=at,
         kind=ReplicationKind.name,
         settings=ReplicationSettings(tuple(sorted(destinations)), len(ours)),
         marks=marks,
-        native=f"replication rule {registry.prefix}* in {registry.region}",
+        native=f"replication rule {registry.prefix}* in {session.region_of(at)}",
         needs=(role, *copies),
         rest=json.dumps(others) if others else "",
         vacant=not ours and marks.applied is None,
