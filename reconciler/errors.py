@@ -80,7 +80,8 @@ class ReadFailed(ReconcilerError):
 
     def __init__(self, failures: dict[str, ReconcilerError]) -> None:
         self.failures = failures
-        super().__init__("\n".join(f"registry {name}: {cause}" for name, cause in sorted(failures.items())))
+        lines = (f"registry {name}: {str(cause).removeprefix(f'{name}: ')}" for name, cause in sorted(failures.items()))
+        super().__init__("\n".join(lines))
 
 
 class PlanRefused(ReconcilerError):

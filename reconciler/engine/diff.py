@@ -169,7 +169,9 @@ class _Differ:
     def unwanted(self) -> None:
         doomed: list[Live] = []
         for address, live in self.picture.live.items():
-            if address in self.picture.desired or live.vacant or live.marks.owner != self.owner:
+            if address in self.picture.desired or live.marks.owner != self.owner:
+                continue
+            if live.vacant and live.marks.applied is None:
                 continue
             if live.marks.origin == "spec":
                 doomed.append(live)

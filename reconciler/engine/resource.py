@@ -84,7 +84,8 @@ class Live:
     """A resource as the platform has it.
 
     `native`: the platform's own name, such as an ARN. `rest`: everything else in the native document that a write must keep,
-    as canonical text: it counts for the fingerprint. `vacant`: the native document exists, but nothing in it is ours.
+    as canonical text: it counts for the fingerprint. `vacant`: nothing of ours is there, only what others put into the native
+    document, or our mark of what was applied (a crash between a delete and the removal of its mark leaves that).
     `inherits`: the owner is told by another resource, so it doesn't count for this one's fingerprint.
     """
 

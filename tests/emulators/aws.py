@@ -111,7 +111,6 @@ class Faults(Quiet):
         self.failed = 0
 
     def before(self, call: Call) -> Answer | None:
-        self._late = None
         if self._random.random() >= self.share:
             return None
         self.failed += 1
@@ -141,17 +140,20 @@ class KillAfter(Quiet):
     carried_out: bool
     pid: int = 0
     seen: int = 0
+    chosen: Call | None = None
     killed: bool = False
 
     def before(self, call: Call) -> Answer | None:
         self.seen += 1
-        return None if self.carried_out else self._kill()
+        if self.seen == self.number:
+            self.chosen = call
+        return None if self.carried_out else self._kill(call)
 
     def after(self, call: Call) -> Answer | None:
-        return self._kill() if self.carried_out else None
+        return self._kill(call) if self.carried_out else None
 
-    def _kill(self) -> Answer | None:
-        if self.killed or self.seen != self.number or not self.pid:
+    def _kill(self, call: Call) -> Answer | None:
+        if call is not self.chosen or self.killed:
             return None
         self.killed = True
         os.kill(self.pid, signal.SIGKILL)

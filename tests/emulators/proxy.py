@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from aiohttp import ClientSession, web
+
+
+#: dropping connections is what behaviours do; the server need not tell each time
+logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import stamina
@@ -88,6 +88,10 @@ class AccessKind(Kind):
             if document is not None:
                 found.foreign.extend(_foreign(at, document))
                 yield _live(session, at, document, tags)
+            elif tagging.applied_key(self.name) in tags:
+                yield replace(
+                    _live(session, at, {}, tags), vacant=True, notes=("the policy is gone, only its mark is left",)
+                )
 
     def create(self, session: AwsSession, write: Write) -> Live:
         return self._write(session, write, {})

@@ -96,7 +96,7 @@ class LifecycleKind(Kind):
                 asked.append((at, tags))
         answers = session.map(lambda item: _policy(session, item[0]), asked)
         for (at, tags), policy in zip(asked, answers, strict=True):
-            if policy is not None:
+            if policy is not None or tagging.applied_key(self.name) in tags:
                 yield _live(session, at, policy, tagging.inherited(tags, self.name))
 
     def create(self, session: AwsSession, write: Write) -> Live:
@@ -155,14 +155,16 @@ def _policy(session: AwsSession, at: str) -> str | None:
     return answer["lifecyclePolicyText"] if answer else None
 
 
-def _live(session: AwsSession, at: str, policy: str, marks: Marks) -> Live:
+def _live(session: AwsSession, at: str, policy: str | None, marks: Marks) -> Live:
     where = parts(at)
     repository = address(where.registry, "repository", where.name, where.where)
     return Live(
         address=at,
         kind=LifecycleKind.name,
-        settings=normal(json.loads(policy)),
+        settings=normal(json.loads(policy or "{}")),
         marks=marks,
+        vacant=policy is None,
+        notes=() if policy else ("the policy is gone, only its mark is left",),
         native=f"{tagging.repository_arn(session, at)} (lifecycle policy)",
         needs=(repository,),
         parent=repository,

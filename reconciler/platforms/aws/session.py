@@ -262,7 +262,7 @@ def _translated(error: Exception, address: str, operation: str, registry: AwsReg
         error, aws_errors.NoCredentialsError | aws_errors.CredentialRetrievalError | aws_errors.ProfileNotFound
     ):
         hint = "log in again, or check AWS_PROFILE and the AWS config file"
-    elif isinstance(error, aws_errors.HTTPClientError):
+    elif isinstance(error, aws_errors.HTTPClientError | aws_errors.ConnectionError):
         hint = f"check the network, the region {registry.region}, and AWS_ENDPOINT_URL if it is set; then run again"
     else:
         hint = "check the AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE, AWS_ENDPOINT_URL)"

@@ -1,0 +1,120 @@
+"""Who we are on AWS: checked before anything else, and told in words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reconciler.engine.plan import make_plan
+from reconciler.errors import PlatformError, ReadFailed
+from tests.emulators.aws import Quiet
+from tests.emulators.proxy import Answer, Call
+from tests.stages import AwsStage
+
+
+def test_credentials_for_another_account_are_refused_and_nothing_else_is_called(aws: AwsStage) -> None:
+    document = aws.document("app-a", registry={"account_id": "210987654321"})
+    with pytest.raises(ReadFailed) as refused:
+        aws.plan(document)
+    assert "these credentials are for account 123456789012, registry images says 210987654321" in str(refused.value)
+    assert aws.proxy.operations() == ["sts:GetCallerIdentity"]
+
+
+def test_no_credentials_are_told_before_any_call(aws: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(ReadFailed, match="registry images: sts:GetCallerIdentity: there are no AWS credentials"):
+        aws.plan(aws.document("app-a"))
+    assert aws.proxy.calls == []
+
+
+def test_a_profile_that_is_not_there_is_told(aws: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    with pytest.raises(ReadFailed, match=r"nope.*\n.*AWS_PROFILE"):
+        aws.plan(aws.document("app-a"))
+
+
+def test_every_call_is_made_as_the_assumed_role_with_its_external_id(aws: AwsStage) -> None:
+    role = {"role_arn": "arn:aws:iam::210987654321:role/reconciler", "external_id": "shared-with-us"}
+    document = aws.document("app-a", registry={"account_id": "210987654321", "assume_role": role})
+    aws.apply(document)
+    first, second, *_ = aws.proxy.calls
+    assert (first.operation, first.body["RoleArn"], first.body["ExternalId"]) == (
+        "AssumeRole",
+        role["role_arn"],
+        "shared-with-us",
+    )
+    assert first.body["RoleSessionName"] == "reconciler-tests"
+    assert second.operation == "GetCallerIdentity"
+    assert aws.plan(document).changes == ()
+    # moto keeps accounts apart: nothing was made in our own
+    assert aws.client("ecr").describe_repositories()["repositories"] == []
+
+
+class Denied(Quiet):
+    """Refuses one operation as IAM does: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html"""
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != self.operation:
+            return None
+        message = f"User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:{self.operation}"
+        return Answer(400, {"message": message}, "AccessDeniedException")
+
+
+def test_a_registry_that_cannot_be_read_fails_the_run_by_name_and_nothing_is_planned(aws: AwsStage) -> None:
+    document = aws.document("app-a")
+    document["registries"].append(
+        {"name": "images-west", "platform": "aws", "account_id": "123456789012", "region": "us-west-2"}
+    )
+    aws.proxy.behaviours.append(Denied("DescribeRepositories"))
+    with pytest.raises(ReadFailed) as failed:
+        aws.plan(document)
+    assert set(failed.value.failures) == {"images", "images-west"}
+    text = str(failed.value)
+    assert "registry images: ecr:DescribeRepositories: AccessDeniedException" in text
+    assert "request id proxy-request" in text
+    assert "allow ecr:DescribeRepositories to these credentials in account 123456789012" in text
+
+
+def test_no_route_is_told_with_what_to_do(aws: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr("reconciler.platforms.aws.session.MAX_ATTEMPTS", 1)
+    from reconciler.platforms.aws import session
+
+    session._config.cache_clear()
+    try:
+        with pytest.raises(ReadFailed, match="check the network"):
+            make_plan(aws.spec(aws.document("app-a")))
+    finally:
+        session._config.cache_clear()
+
+
+def test_every_call_has_a_timeout_and_standard_retries() -> None:
+    from reconciler.platforms.aws.session import _config
+
+    config = _config()
+    assert (config.connect_timeout, config.read_timeout) == (10, 60)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 10}
+
+
+def test_errors_of_other_processes_survive_pickling() -> None:
+    import pickle
+
+    error = PlatformError(
+        "no", address="images.role.pull", operation="iam:GetRole", request_id="r1", hint="do", grants=("g",)
+    )
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) == "images.role.pull: iam:GetRole: no (request id r1)\n  do"
+    assert again.grants == ("g",)
+
+
+def test_the_secret_key_is_in_no_output(aws: AwsStage, capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
+    from reconciler.engine.plan_file import dumps
+
+    plan = aws.plan(aws.document("app-a"))
+    assert "SECRETSECRETSECRET" not in dumps(plan) + repr(plan)
+    assert json.loads(dumps(plan))["owner"] == "tests"

@@ -1,0 +1,211 @@
+"""AWS on a bad day: killed in the middle, throttled, answers lost, roles not visible yet."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.cli.carry_out import outcome_line
+from reconciler.engine.apply import Status, apply, succeeded
+from tests.emulators.aws import Faults, KillAfter, PrincipalNotFound
+from tests.stages import AwsStage, Document
+
+GRANT = {"name": "one", "to": {"type": "aws", "account_ids": ["987654321091"]}}
+
+
+def small(aws: AwsStage) -> Document:
+    return aws.document(
+        {"name": "app-a", "retention": {"keep_last": 3}}, "app-b", grants=(GRANT,), guards={"max_deletes": "100%"}
+    )
+
+
+def run_apply(folder: Path, document: Document, on_start: Any = None) -> int:
+    """`reconciler apply --yes` as a process of its own; `on_start` gets its process id."""
+    (folder / "registry.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reconciler", "apply", "--yes", "--parallelism", "2"],
+        cwd=folder,
+        env=os.environ.copy(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    if on_start is not None:
+        on_start(process.pid)
+    return process.wait(60)
+
+
+def test_killed_at_any_api_call_the_next_apply_converges(aws: AwsStage, tmp_path: Path) -> None:
+    document = small(aws)
+    assert run_apply(tmp_path, document) == 0
+    total, good = len(aws.proxy.calls), aws.state()
+    assert total > 15
+    killed = 0
+    for number in range(1, total + 1):
+        aws.reset()
+        killer = KillAfter(number, carried_out=number % 2 == 0)
+        aws.proxy.behaviours.append(killer)
+
+        def started(pid: int, killer: KillAfter = killer) -> None:
+            killer.pid = pid
+
+        assert run_apply(tmp_path, document, started) != 0, number
+        assert killer.killed, number
+        killed += 1
+        aws.proxy.behaviours.remove(killer)
+        aws.apply(document)
+        assert aws.plan(document).changes == (), number
+        assert aws.state() == good, number
+    assert killed == total
+
+
+def test_killed_while_it_deletes_and_updates_the_next_apply_converges(aws: AwsStage, tmp_path: Path) -> None:
+    first = small(aws)
+    second = aws.document({"name": "app-a", "labels": {"team": "x"}}, "app-c", guards={"max_deletes": "100%"})
+    aws.apply(first)
+    aws.proxy.calls.clear()
+    assert run_apply(tmp_path, second) == 0
+    total, good = len(aws.proxy.calls), aws.state()
+    for number in range(1, total + 1, 3):
+        aws.reset()
+        aws.apply(first)
+        killer = KillAfter(number, carried_out=number % 2 == 0)
+        aws.proxy.behaviours.append(killer)
+
+        def started(pid: int, killer: KillAfter = killer) -> None:
+            killer.pid = pid
+
+        assert run_apply(tmp_path, second, started) != 0, number
+        aws.proxy.behaviours.remove(killer)
+        aws.apply(second)
+        assert aws.state() == good, number
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_with_30_percent_of_calls_failing_apply_still_converges(aws: AwsStage, seed: int) -> None:
+    document = small(aws)
+    aws.apply(document)
+    good, calm = aws.state(), len(aws.proxy.calls)
+    aws.reset()
+    faults = Faults(seed)
+    aws.proxy.behaviours.append(faults)
+    aws.apply(document)
+    assert faults.failed > 3
+    # each call is tried 1 / (1 - 0.35) times on average; three times that is a bound that a retry storm would break
+    assert len(aws.proxy.calls) < calm * 5
+    aws.proxy.behaviours.remove(faults)
+    assert aws.state() == good
+    assert aws.plan(document).changes == ()
+
+
+ROLE = "arn:aws:iam::123456789012:role/images-pull"
+
+
+def with_role(aws: AwsStage, arn: str = ROLE) -> Document:
+    grant = {"name": "pullers", "repositories": ["app-a"], "to": {"type": "aws", "role_arns": [arn]}}
+    return aws.document("app-a", "app-b", grants=(grant,))
+
+
+def test_a_role_made_in_this_run_is_waited_for(aws: AwsStage) -> None:
+    late = PrincipalNotFound("images-pull", times=3)
+    aws.proxy.behaviours.append(late)
+    document = with_role(aws)
+    aws.apply(document)
+    assert late.tries == 4
+    operations = aws.proxy.operations()
+    assert operations.index("iam:CreateRole") < operations.index("ecr:SetRepositoryPolicy")
+    assert aws.plan(document).changes == ()
+
+
+def test_a_role_that_never_appears_fails_with_the_line_of_the_grant(
+    aws: AwsStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.platforms.aws.access.PATIENCE", 3.0)
+    never = PrincipalNotFound("images-pull", times=-1)
+    aws.proxy.behaviours.append(never)
+    document = with_role(aws)
+    plan = aws.plan(document)
+    outcomes = {outcome.address: outcome for outcome in apply(plan)}
+    failed = outcomes.pop("images.access.app-a")
+    assert failed.status is Status.FAILED
+    assert never.tries > 2
+    line = outcome_line(failed, plan)
+    assert f"AWS does not find a principal of the policy: {ROLE} (grant pullers)" in line
+    assert "request id proxy-request" in line
+    text = yaml.safe_dump(document, sort_keys=False)
+    row = next(
+        number for number, row in enumerate(text.splitlines(), 1) if "pullers" in row or "- registry: images" in row
+    )
+    assert f"grant pullers at {plan.places['grant pullers']}" in line
+    assert plan.places["grant pullers"].startswith("registry.yaml:")
+    assert int(plan.places["grant pullers"].split(":")[1]) >= row
+    assert succeeded(outcomes.values()), "only what depends on it is stopped"
+    # the mark that the repository was made with is taken back: the missing policy is pending work, not drift
+    aws.proxy.behaviours.remove(never)
+    again = aws.plan(document)
+    assert [(change.address, change.cause.value) for change in again.changes] == [("images.access.app-a", "pending")]
+
+
+def test_a_principal_that_is_not_of_this_run_fails_at_once(aws: AwsStage) -> None:
+    never = PrincipalNotFound("role/gone", times=-1)
+    aws.proxy.behaviours.append(never)
+    outcomes = {o.address: o for o in apply(aws.plan(with_role(aws, "arn:aws:iam::987654321091:role/gone")))}
+    assert outcomes["images.access.app-a"].status is Status.FAILED
+    assert never.tries == 1
+
+
+def test_a_failure_skips_what_depends_on_it_and_nothing_else(aws: AwsStage) -> None:
+    from tests.platforms.test_aws_session import Denied
+
+    aws.proxy.behaviours.append(Denied("PutLifecyclePolicy"))
+    document = small(aws)
+    outcomes = {outcome.address: outcome.status for outcome in apply(aws.plan(document))}
+    assert outcomes.pop("images.lifecycle.app-a") is Status.FAILED
+    assert set(outcomes.values()) == {Status.DONE}
+    aws.proxy.behaviours[-1].operation = "CreateRepository"  # type: ignore[attr-defined]
+    aws.reset()
+    aws.proxy.behaviours.append(Denied("CreateRepository"))
+    outcomes = {outcome.address: outcome.status for outcome in apply(aws.plan(document))}
+    assert {address for address, status in outcomes.items() if status is Status.SKIPPED} == {
+        "images.access.app-a",
+        "images.access.app-b",
+        "images.lifecycle.app-a",
+    }
+
+
+def test_a_stop_finishes_what_is_under_way_and_starts_nothing_new(aws: AwsStage) -> None:
+    stop = threading.Event()
+    document = aws.document(*(f"app-{number}" for number in range(20)))
+    outcomes = apply(aws.plan(document), parallelism=2, stop=stop, on_outcome=lambda outcome: stop.set())
+    done = [outcome for outcome in outcomes if outcome.status is Status.DONE]
+    skipped = [outcome for outcome in outcomes if outcome.status is Status.SKIPPED]
+    assert 1 <= len(done) <= 3
+    assert len(done) + len(skipped) == len(outcomes)
+    assert all("interrupted" in outcome.message or "comes first" in outcome.message for outcome in skipped)
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
+
+
+def test_a_policy_that_aws_would_refuse_for_its_size_is_a_problem_of_the_plan(aws: AwsStage) -> None:
+    roles = [f"arn:aws:iam::987654321091:role/a-rather-long-role-name-{number:04}" for number in range(200)]
+    grant = {"name": "many", "to": {"type": "aws", "role_arns": roles}}
+    problems = aws.plan(aws.document("app-a", grants=(grant,))).problems
+    assert [problem.address for problem in problems] == ["images.access.app-a"]
+    assert "ECR takes at most 10,240" in problems[0].message
+    assert "the grants many" in problems[0].message
+
+
+def test_a_create_that_meets_somebody_elses_repository_fails_and_leaves_it(aws: AwsStage) -> None:
+    document = aws.document("app-a")
+    plan = aws.plan(document)
+    aws.make_foreign("app-a")
+    outcomes = {outcome.address: outcome for outcome in apply(plan)}
+    assert outcomes["images.repository.app-a"].status is Status.FAILED
+    assert "somebody else created it" in outcomes["images.repository.app-a"].message
+    assert aws.state()["repositories"]["us-east-1/images-app-a"]["tags"] == {}
