@@ -1,0 +1,217 @@
+"""Policies by meaning, what they say in words, and what IAM thinks of those that we write."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from parliament import analyze_policy_string
+
+from reconciler.engine.change import Action, Cause
+from reconciler.platforms.aws import lifecycle, policy, role, statements
+from reconciler.platforms.aws.spec import AwsRegistry
+from reconciler.spec.repository import Retention
+from tests.stages import AwsStage
+
+REGISTRY = AwsRegistry(name="images", platform="aws", account_id="123456789012", region="us-east-1")
+BY_HAND = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": "*"}]}
+ONE = {
+    "Sid": "s",
+    "Effect": "Allow",
+    "Principal": {"AWS": ["arn:aws:iam::987654321091:root"]},
+    "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Principal": {"AWS": "arn:aws:iam::987654321091:root"}},
+        {"Principal": {"AWS": "987654321091"}},
+        {"Action": ["ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage", "ecr:BatchGetImage"]},
+        {"Action": ["ECR:batchgetimage", "ecr:getdownloadurlforlayer"]},
+    ],
+)
+def test_statements_that_mean_the_same_are_equal(other: dict[str, Any]) -> None:
+    assert policy.normal({**ONE, **other}) == policy.normal(ONE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Principal": {"AWS": "arn:aws:iam::987654321092:root"}},
+        {"Principal": {"Service": "987654321091"}},
+        {"Principal": "*"},
+        {"Action": "ecr:*"},
+        {"Effect": "Deny"},
+        {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}},
+        {"NotAction": "ecr:PutImage"},
+        {"Resource": "*"},
+    ],
+)
+def test_statements_that_mean_something_else_are_not_equal(other: dict[str, Any]) -> None:
+    assert policy.normal({**ONE, **other}) != policy.normal(ONE)
+
+
+def test_one_statement_means_a_list_of_one() -> None:
+    assert policy.statements_of({"Statement": ONE}) == policy.statements_of({"Statement": [ONE]})
+
+
+def test_condition_keys_are_compared_without_case_and_values_with_it() -> None:
+    def condition(key: str, value: Any) -> policy.Statement:
+        return policy.normal({**ONE, "Condition": {"StringLike": {key: value}}})
+
+    assert condition("aws:SourceArn", ["b", "a"]) == condition("AWS:sourcearn", ["a", "b"])
+    assert condition("aws:SourceArn", "A") != condition("aws:SourceArn", "a")
+
+
+@given(st.from_regex(r"[a-z][a-z0-9]{0,6}(-[a-z0-9]{1,6}){0,4}", fullmatch=True), st.booleans())
+def test_a_statement_id_tells_its_grant(name: str, worker: bool) -> None:
+    identifier = statements.sid(name, worker)
+    assert identifier.isalnum()
+    assert statements.grant_of(identifier) == name
+
+
+@pytest.mark.parametrize("identifier", ["", "AllowPull", "ReconcilerWorker", "Reconciler", "new statement", "ReconcilerXA"])
+def test_other_peoples_statement_ids_are_not_ours(identifier: str) -> None:
+    assert statements.grant_of(identifier) is None
+
+
+@given(st.lists(st.sampled_from(["a", "b"]), max_size=2), st.integers(1, 3))
+def test_a_statement_survives_the_way_to_aws_and_back(conditions: list[str], number: int) -> None:
+    statement = policy.normal(
+        {
+            **ONE,
+            "Principal": {"AWS": [f"arn:aws:iam::98765432109{item}:root" for item in range(number)]},
+            **({"Condition": {"StringLike": {"aws:sourceArn": conditions}}} if conditions else {}),
+        }
+    )
+    assert policy.normal(statements.document_of(statement, "aws")) == statement
+
+
+@pytest.mark.parametrize(
+    ("principal", "label", "account"),
+    [
+        ("987654321091", "account 987654321091", "987654321091"),
+        ("arn:aws:iam::987654321091:role/ci/deploy", "role ci/deploy of account 987654321091", "987654321091"),
+        ("AROAEXAMPLEEXAMPLE123", "a deleted role (AROAEXAMPLEEXAMPLE123)", ""),
+        ("AIDAEXAMPLEEXAMPLE123", "a deleted user (AIDAEXAMPLEEXAMPLE123)", ""),
+        ("*", "everyone", ""),
+    ],
+)
+def test_principals_in_words(principal: str, label: str, account: str) -> None:
+    who = policy.who(principal)
+    assert (who.label, who.account) == (label, account)
+    assert who.public == (principal == "*")
+
+
+@pytest.mark.parametrize(
+    ("actions", "verbs"),
+    [
+        (policy.PULL, ["pull"]),
+        (policy.WORKER_PULL, ["pull"]),
+        ((*policy.PULL, *policy.PUSH), ["pull", "push"]),
+        (("ecr:*",), ["pull", "push", "change or delete"]),
+        (("ecr:SetRepositoryPolicy",), ["change or delete"]),
+        (("ecr:DescribeImages",), ["use ecr:DescribeImages on"]),
+    ],
+)
+def test_actions_in_words(actions: tuple[str, ...], verbs: list[str]) -> None:
+    assert policy.verbs(actions) == verbs
+
+
+def test_no_foreign_principal_ever_gets_an_action_that_widens_its_access() -> None:
+    assert not set(policy.ADMIN) & {*policy.PULL, *policy.PUSH, *policy.WORKER_PULL}
+    assert policy.LOGIN not in {*policy.PULL, *policy.PUSH}, "refused in a repository policy (cloudposse/terraform-aws-ecr#67)"
+
+
+def test_lifecycle_policies_that_mean_the_same_are_equal() -> None:
+    rule = {
+        "selection": {"tagStatus": "tagged", "tagPrefixList": ["b", "a"], "countType": "sinceImagePushed", "countNumber": 3},
+        "action": {"type": "expire"},
+    }
+    unit = {"countUnit": "days", "tagPrefixList": ["a", "b"], "tagPatternList": []}
+    same = {**rule, "rulePriority": 70, "description": "other words", "selection": {**rule["selection"], **unit}}
+    first = {"rules": [{**rule, "rulePriority": 1}, {**rule, "rulePriority": 5, "action": {"type": "transition"}}]}
+    second = {"rules": [{**same, "rulePriority": 9, "action": {"type": "transition"}}, {**same, "rulePriority": 2}]}
+    assert lifecycle.normal(first) == lifecycle.normal(second)
+    assert lifecycle.normal(first) != lifecycle.normal({"rules": list(reversed(second["rules"]))[:1]})
+
+
+def test_each_kept_tag_pattern_is_a_rule_of_its_own_before_all_others() -> None:
+    rules = lifecycle.rules_of(Retention(keep_last=5, untagged_days=7, keep_tags=("v*", "release-*")))
+    assert [rule["selection"].get("tagPatternList") for rule in rules] == [["release-*"], ["v*"], None, None]
+    assert [rule["selection"]["tagStatus"] for rule in rules][-1] == "any", "ECR wants it last"
+    assert [lifecycle.in_words(rule) for rule in rules] == [
+        "keep images tagged release-*",
+        "keep images tagged v*",
+        "remove untagged images 7 days after their push",
+        "remove images beyond the newest 5",
+    ]
+
+
+@pytest.mark.parametrize("name", role.ROLES)
+def test_iam_lints_find_nothing_in_the_roles_policies(aws: AwsStage, name: str) -> None:
+    aws.apply(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]}))
+    inline = aws.state()["roles"][f"images-{name}"]["inline"]["reconciler"]
+    findings = [finding for finding in analyze_policy_string(json.dumps(inline)).findings if finding.severity != "MUTED"]
+    assert findings == []
+    resources = inline["Statement"][1]["Resource"]
+    assert resources == [
+        "arn:aws:ecr:eu-west-1:123456789012:repository/images-*",
+        "arn:aws:ecr:us-east-1:123456789012:repository/images-*",
+    ]
+
+
+def test_a_deleted_principal_is_drift_told_in_words_and_replaced(aws: AwsStage) -> None:
+    grant = {"name": "prod", "to": {"type": "aws", "role_arns": ["arn:aws:iam::987654321091:role/r"]}}
+    document = aws.document("app-a", grants=(grant,))
+    aws.apply(document)
+    dict(aws.hands())["deleted principal in the policy of images-app-a"]()
+    (change,) = aws.plan(document).changes
+    assert (change.action, change.cause) == (Action.UPDATE, Cause.DRIFT)
+    assert change.notes == ("a deleted role still stands in grant prod (AROAEXAMPLEEXAMPLE123)",)
+    aws.apply(document)
+    assert "AROA" not in json.dumps(aws.state()["repositories"])
+
+
+def test_another_encryption_key_is_a_replace_that_asks_for_permission(aws: AwsStage) -> None:
+    document = aws.document({"name": "app-a", "retention": {"keep_last": 3}}, grants=({"name": "one", "to": aws.target("1")},))
+    aws.apply(document)
+    aws.push_image("app-a")
+    document["repositories"][0]["encryption"] = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/k"}
+    plan = aws.plan(document)
+    by_address = {change.address: change.action for change in plan.changes}
+    assert by_address == {
+        "images.repository.app-a": Action.REPLACE,
+        "images.lifecycle.app-a": Action.CREATE,
+        "images.access.app-a": Action.CREATE,
+    }
+    assert [verdict.guard for verdict in plan.violations] == ["images"]
+    assert all(not change.gains and not change.losses for change in plan.changes), "access is the same before and after"
+    aws.apply(document, allow_delete=["images.repository.app-a"])
+    assert aws.plan(document).changes == ()
+    found = aws.state()["repositories"]["us-east-1/images-app-a"]
+    assert found["encryptionConfiguration"]["kmsKey"].endswith("key/k")
+    assert {"policy", "lifecycle"} <= found.keys()
+
+
+def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsStage) -> None:
+    from reconciler.engine.apply import Status, apply
+
+    document = aws.document("app-a")
+    aws.apply(document)
+    aws.client("iam").put_role_policy(
+        RoleName="images-push", PolicyName="by-hand", PolicyDocument=json.dumps(BY_HAND)
+    )
+    plan = aws.plan(document)
+    assert [(item.address, item.what) for item in plan.foreign] == [
+        ("images.role.push", "widened by inline policy by-hand, which no spec made")
+    ]
+    outcomes = {outcome.address: outcome for outcome in apply(aws.plan(document, destroy=True))}
+    assert outcomes["images.role.push"].status is Status.FAILED
+    assert "inline policy by-hand" in outcomes["images.role.push"].message
+    assert "images-push" in aws.state()["roles"]
