@@ -8,6 +8,8 @@ import shutil
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,11 @@ from reconciler.engine.apply import Outcome, apply, succeeded
 from reconciler.engine.plan import Plan, Wishes, make_plan
 from reconciler.spec.loader import parse_spec
 from reconciler.spec.models import Spec
-
 from tests.emulators.aws import Replication
 from tests.emulators.proxy import Proxy
 
 Document = dict[str, Any]
-Hand = tuple[str, Callable[[], None]]
+Hand = tuple[str, Callable[[], Any]]
 ACCOUNT = "123456789012"
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 
@@ -242,14 +243,10 @@ class AwsStage(Stage):
         found["tags"] = {tag["Key"]: tag["Value"] for tag in tags}
         if not found.get("imageTagMutabilityExclusionFilters"):
             found.pop("imageTagMutabilityExclusionFilters", None)
-        try:
+        with suppress(ecr.exceptions.LifecyclePolicyNotFoundException):
             found["lifecycle"] = json.loads(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])
-        except ecr.exceptions.LifecyclePolicyNotFoundException:
-            pass
-        try:
+        with suppress(ecr.exceptions.RepositoryPolicyNotFoundException):
             found["policy"] = json.loads(ecr.get_repository_policy(repositoryName=name)["policyText"])
-        except ecr.exceptions.RepositoryPolicyNotFoundException:
-            pass
         return found
 
     def hands(self) -> list[Hand]:
@@ -261,10 +258,8 @@ class AwsStage(Stage):
             hands += self._role_hands(name, role)
         for region, rules in self.replication.rules.items():
             if rules:
-                hands.append(
-                    (f"stop replication of {region}", lambda region=region: self.replication.rules.pop(region))
-                )
-                hands.append((f"redirect replication of {region}", lambda rules=rules: _redirect(rules)))
+                hands.append((f"stop replication of {region}", partial(self.replication.rules.pop, region)))
+                hands.append((f"redirect replication of {region}", partial(_redirect, rules)))
         return hands
 
     def _repository_hands(self, region: str, name: str, found: Document) -> Iterator[Hand]:
@@ -340,7 +335,7 @@ class AwsStage(Stage):
         yield f"shorten {name}", lambda: iam.update_role(**named, MaxSessionDuration=3600)
         for key in role["tags"]:
             if key not in ("reconciler-owner", "reconciler-origin"):
-                yield f"untag {key} of {name}", lambda key=key: iam.untag_role(**named, TagKeys=[key])
+                yield f"untag {key} of {name}", partial(iam.untag_role, **named, TagKeys=[key])
 
     def push_image(self, repository: str, tag: str = "v1") -> None:
         layer = {

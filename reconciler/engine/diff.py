@@ -134,8 +134,11 @@ class _Differ:
 
     def add(self, wanted: Desired, live: Live | None, action: Action, why: Cause) -> None:
         kind = self.kind(wanted.address, wanted.kind)
-        before = kind.shown(live.settings) if live is not None and not live.vacant else {}
-        changed = differences(before, kind.shown(wanted.settings))
+        if live is not None and not live.vacant:
+            changed = differences(kind.shown(live.settings), kind.shown(wanted.settings))
+        else:
+            told = differences(kind.blank, kind.shown(wanted.settings))
+            changed = tuple(FieldChange(item.path, None, item.new) for item in told)
         if live is not None and not changed and action is Action.UPDATE:
             changed = (FieldChange(MARK, live.marks.applied, applied_hash(wanted.settings)),)
         limit = kind.limit(wanted, live)

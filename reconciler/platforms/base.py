@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from typing import Any, ClassVar
 
 from reconciler.engine.canonical import plain
@@ -54,9 +55,14 @@ class Kind(ABC):
         return ()
 
     def shown(self, settings: Settings) -> dict[str, Any]:
-        """The settings as nested plain values, for people and for the field-by-field difference."""
-        shown: dict[str, Any] = plain(settings)
-        return shown
+        """The settings as nested plain values, defaults included, for people and for the field-by-field difference."""
+        return {name: plain(getattr(settings, name)) for name in settings.__dataclass_fields__}
+
+    @cached_property
+    def blank(self) -> dict[str, Any]:
+        """What is shown of settings that are all at their default: a create tells only what differs from it."""
+        missing = any(item.default is MISSING for item in fields(self.settings))
+        return {} if missing else self.shown(self.settings())
 
     def protected(self, settings: Settings) -> bool:
         """Whether the settings forbid that the resource is deleted or replaced."""

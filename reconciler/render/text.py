@@ -79,7 +79,8 @@ def change_lines(change: Change) -> Iterator[Line]:
     head = f"  {sign:<3} {words.title(change)}"
     yield Line(f"{head:<{ADDRESS_COLUMN}}  {change.address}{adopting}", style)
     gains, losses = words.gained(change.gains), words.lost(change.losses)
-    if not (gains or losses) or change.action is Action.ADOPT:
+    # a new grant is told by its words alone; for anything else the fields say exactly what is written
+    if change.action is not Action.CREATE or not gains:
         for item in change.fields:
             yield Line(f"        {words.field_line(item, new=change.action is Action.CREATE)}", style)
     for sentence in gains:

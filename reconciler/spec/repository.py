@@ -95,11 +95,9 @@ class Repository(RepositoryDefaults):
         return tuple(sorted(set(self.immutable_tags.except_))) if isinstance(self.immutable_tags, ImmutableTags) else ()
 
 
-def shown_tags(immutable: bool, movable: tuple[str, ...]) -> dict[str, Any]:
-    """`immutable_tags` as the spec writes it; nothing where tags can be moved."""
-    if movable:
-        return {"immutable_tags": {"except": list(movable)}}
-    return {"immutable_tags": True} if immutable else {}
+def shown_tags(immutable: bool, movable: tuple[str, ...]) -> dict[str, Any] | bool:
+    """`immutable_tags` as the spec writes it."""
+    return {"except": list(movable)} if movable else immutable
 
 
 def merge_defaults(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from reconciler.engine.apply import Status, apply
 from reconciler.engine.change import Action, Cause
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation, PlanRefused, StalePlan
-
 from tests.stages import Document, Stage
 
 

@@ -13,9 +13,8 @@ from reconciler.platforms.aws.spec import AwsRegistry, AwsTarget
 from reconciler.platforms.local.spec import LocalRegistry, LocalTarget
 from reconciler.spec.models import Grant, Guards, Spec
 from reconciler.spec.repository import Repository
-
-from tests.stages import AwsStage, Document, LocalStage, Stage
 from tests.contract.test_transitions import KEY, RICH
+from tests.stages import AwsStage, Document, LocalStage, Stage
 
 Change = Callable[[Document], Any]
 

@@ -87,7 +87,7 @@ def targets(platform: str) -> st.SearchStrategy[Document]:
 
 
 @st.composite
-def documents(draw: st.DrawFn, platform: str) -> Document:
+def documents(draw: Any, platform: str) -> Document:
     """Any valid spec of one or two registries."""
     registries = ["images", *(["other"] if draw(st.booleans()) else [])]
     rows = [

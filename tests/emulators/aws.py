@@ -114,7 +114,7 @@ class Faults(Quiet):
         if self._random.random() >= self.share:
             return None
         self.failed += 1
-        answer = self._random.choice(
+        return self._random.choice(
             [
                 Answer(400, {"message": "Rate exceeded"}, "ThrottlingException"),
                 Answer(503, {"message": "try again"}, "ServiceUnavailable"),
@@ -122,7 +122,6 @@ class Faults(Quiet):
                 Answer(drop=True),
             ]
         )
-        return answer
 
     def after(self, call: Call) -> Answer | None:
         # the answer to a call that was carried out is lost on the way: the retry meets its own work

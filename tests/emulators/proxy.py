@@ -15,7 +15,6 @@ from urllib.parse import parse_qs
 
 from aiohttp import ClientSession, web
 
-
 #: dropping connections is what behaviours do; the server need not tell each time
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
@@ -93,7 +92,7 @@ class Proxy:
         self._stop = asyncio.Event()
         async with ClientSession(auto_decompress=False) as client:
 
-            async def handle(request: web.Request) -> web.StreamResponse:
+            async def handle(request: web.BaseRequest) -> web.StreamResponse:
                 return await self._handle(request, client)
 
             runner = web.ServerRunner(web.Server(handle))

@@ -26,7 +26,9 @@ def shape_problems(service: str, operation: str, body: dict[str, Any]) -> list[s
             return [
                 problem
                 for key, item in value.items()
-                for problem in (walk(item, shape.members[key], f"{path}.{key}") if key in shape.members else [f"{path}.{key}"])
+                for problem in (
+                    walk(item, shape.members[key], f"{path}.{key}") if key in shape.members else [f"{path}.{key}"]
+                )
             ]
         if shape.type_name == "list":
             return [problem for item in value for problem in walk(item, shape.member, f"{path}[]")]
@@ -68,7 +70,7 @@ def test_the_tagging_index_has_the_published_shape(aws: AwsStage) -> None:
     assert shape_problems("resourcegroupstaggingapi", "GetResources", body) == []
 
 
-@pytest.mark.skipif(shutil.which("aws") is None, reason="LOUD: the aws client is not on PATH, so nothing but our own code read this")
+@pytest.mark.skipif(shutil.which("aws") is None, reason="LOUD: no aws client on PATH: only our own code read this")
 def test_the_aws_client_reads_what_we_applied(aws: AwsStage) -> None:
     aws.apply(
         aws.document(

@@ -12,7 +12,6 @@ from tests.emulators.aws import TaggingIndex
 from tests.stages import AwsStage, Document
 
 
-
 def estate(aws: AwsStage, number: int, *regions: str) -> Document:
     return aws.document(
         *({"name": f"app-{index:03}", "retention": {"keep_last": 3}} for index in range(number)),
@@ -91,7 +90,9 @@ def test_a_delete_is_decided_by_the_repository_itself_not_by_the_tagging_api(aws
     smaller = estate(aws, 2)
     smaller["guards"] = {"max_deletes": 9}
     plan = aws.plan(smaller)
-    assert [(change.address, change.action) for change in plan.changes] == [("images.repository.app-002", Action.DELETE)]
+    assert [(change.address, change.action) for change in plan.changes] == [
+        ("images.repository.app-002", Action.DELETE)
+    ]
     asked = [call.body["resourceArn"] for call in aws.proxy.calls if call.operation == "ListTagsForResource"]
     assert asked == [arn]
 

@@ -75,7 +75,9 @@ def test_a_statement_id_tells_its_grant(name: str, worker: bool) -> None:
     assert statements.grant_of(identifier) == name
 
 
-@pytest.mark.parametrize("identifier", ["", "AllowPull", "ReconcilerWorker", "Reconciler", "new statement", "ReconcilerXA"])
+@pytest.mark.parametrize(
+    "identifier", ["", "AllowPull", "ReconcilerWorker", "Reconciler", "new statement", "ReconcilerXA"]
+)
 def test_other_peoples_statement_ids_are_not_ours(identifier: str) -> None:
     assert statements.grant_of(identifier) is None
 
@@ -103,9 +105,35 @@ def test_a_statement_survives_the_way_to_aws_and_back(conditions: list[str], num
     ],
 )
 def test_principals_in_words(principal: str, label: str, account: str) -> None:
-    who = policy.who(principal)
+    (who,) = policy.who(principal)
     assert (who.label, who.account) == (label, account)
     assert who.public == (principal == "*")
+
+
+def test_a_service_is_a_principal_for_each_account_it_acts_for() -> None:
+    condition = "StringLike aws:sourcearn arn:aws:lambda:*:987654321091:function:*, arn:aws:lambda:us-east-1:987654321092:function:f"
+    found = policy.who("service:lambda.amazonaws.com", (condition,))
+    assert [(item.label, item.account, item.public) for item in found] == [
+        ("AWS Lambda in account 987654321091", "987654321091", False),
+        ("AWS Lambda function:f of account 987654321092", "987654321092", False),
+    ]
+    assert policy.who("service:lambda.amazonaws.com")[0].public, "without a condition it acts for everyone"
+
+
+def test_an_account_behind_a_service_is_guarded_too(aws: AwsStage) -> None:
+    target = {"type": "aws", "account_ids": ["987654321091", "987654321092"], "allowed_service_types": ["worker"]}
+    function = {"type": "aws", "function_arns": ["arn:aws:lambda:us-east-1:987654321093:function:f"]}
+    document = aws.document("app-a", grants=({"name": "one", "to": target}, {"name": "two", "to": function}))
+    document["guards"] = {"allowed_accounts": ["987654321091"]}
+    messages = [verdict.message for verdict in aws.plan(document).violations]
+    assert [message.split()[0] for message in messages] == ["987654321092", "987654321093"]
+
+
+def test_a_trusted_principal_of_another_account_is_guarded_too(aws: AwsStage) -> None:
+    trusted = ["arn:aws:iam::123456789012:role/ci", "arn:aws:iam::987654321099:role/theirs"]
+    document = aws.document("app-a", registry={"trusted_principals": trusted}, guards={"allowed_accounts": []})
+    (verdict,) = aws.plan(document).violations
+    assert (verdict.guard, verdict.message.split()[0]) == ("allowed_accounts", "987654321099")
 
 
 @pytest.mark.parametrize(
@@ -125,16 +153,24 @@ def test_actions_in_words(actions: tuple[str, ...], verbs: list[str]) -> None:
 
 def test_no_foreign_principal_ever_gets_an_action_that_widens_its_access() -> None:
     assert not set(policy.ADMIN) & {*policy.PULL, *policy.PUSH, *policy.WORKER_PULL}
-    assert policy.LOGIN not in {*policy.PULL, *policy.PUSH}, "refused in a repository policy (cloudposse/terraform-aws-ecr#67)"
+    assert policy.LOGIN not in {*policy.PULL, *policy.PUSH}, (
+        "refused in a repository policy (cloudposse/terraform-aws-ecr#67)"
+    )
 
 
 def test_lifecycle_policies_that_mean_the_same_are_equal() -> None:
     rule = {
-        "selection": {"tagStatus": "tagged", "tagPrefixList": ["b", "a"], "countType": "sinceImagePushed", "countNumber": 3},
+        "selection": {
+            "tagStatus": "tagged",
+            "tagPrefixList": ["b", "a"],
+            "countType": "sinceImagePushed",
+            "countNumber": 3,
+        },
         "action": {"type": "expire"},
     }
     unit = {"countUnit": "days", "tagPrefixList": ["a", "b"], "tagPatternList": []}
-    same = {**rule, "rulePriority": 70, "description": "other words", "selection": {**rule["selection"], **unit}}
+    same: dict[str, Any] = {**rule, "rulePriority": 70, "description": "other words"}
+    same["selection"] = {**same["selection"], **unit}
     first = {"rules": [{**rule, "rulePriority": 1}, {**rule, "rulePriority": 5, "action": {"type": "transition"}}]}
     second = {"rules": [{**same, "rulePriority": 9, "action": {"type": "transition"}}, {**same, "rulePriority": 2}]}
     assert lifecycle.normal(first) == lifecycle.normal(second)
@@ -157,7 +193,9 @@ def test_each_kept_tag_pattern_is_a_rule_of_its_own_before_all_others() -> None:
 def test_iam_lints_find_nothing_in_the_roles_policies(aws: AwsStage, name: str) -> None:
     aws.apply(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]}))
     inline = aws.state()["roles"][f"images-{name}"]["inline"]["reconciler"]
-    findings = [finding for finding in analyze_policy_string(json.dumps(inline)).findings if finding.severity != "MUTED"]
+    findings = [
+        finding for finding in analyze_policy_string(json.dumps(inline)).findings if finding.severity != "MUTED"
+    ]
     assert findings == []
     resources = inline["Statement"][1]["Resource"]
     assert resources == [
@@ -179,7 +217,9 @@ def test_a_deleted_principal_is_drift_told_in_words_and_replaced(aws: AwsStage) 
 
 
 def test_another_encryption_key_is_a_replace_that_asks_for_permission(aws: AwsStage) -> None:
-    document = aws.document({"name": "app-a", "retention": {"keep_last": 3}}, grants=({"name": "one", "to": aws.target("1")},))
+    document = aws.document(
+        {"name": "app-a", "retention": {"keep_last": 3}}, grants=({"name": "one", "to": aws.target("1")},)
+    )
     aws.apply(document)
     aws.push_image("app-a")
     document["repositories"][0]["encryption"] = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/k"}
@@ -204,9 +244,7 @@ def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsSt
 
     document = aws.document("app-a")
     aws.apply(document)
-    aws.client("iam").put_role_policy(
-        RoleName="images-push", PolicyName="by-hand", PolicyDocument=json.dumps(BY_HAND)
-    )
+    aws.client("iam").put_role_policy(RoleName="images-push", PolicyName="by-hand", PolicyDocument=json.dumps(BY_HAND))
     plan = aws.plan(document)
     assert [(item.address, item.what) for item in plan.foreign] == [
         ("images.role.push", "widened by inline policy by-hand, which no spec made")

@@ -66,7 +66,9 @@ def test_the_rule_stops_copying_before_the_copies_are_deleted(aws: AwsStage) -> 
     document["registries"][0]["replication_regions"] = []
     aws.apply(document)
     operations = [(call.operation, call.region) for call in aws.proxy.calls]
-    assert operations.index(("PutReplicationConfiguration", "us-east-1")) < operations.index(("DeleteRepository", "eu-west-1"))
+    assert operations.index(("PutReplicationConfiguration", "us-east-1")) < operations.index(
+        ("DeleteRepository", "eu-west-1")
+    )
 
 
 def test_a_rule_with_our_prefix_that_we_did_not_make_is_a_conflict(aws: AwsStage) -> None:
@@ -85,7 +87,8 @@ def test_a_rule_with_our_prefix_that_we_did_not_make_is_a_conflict(aws: AwsStage
 
 def test_an_eleventh_rule_is_a_problem_of_the_plan_with_the_numbers(aws: AwsStage) -> None:
     aws.replication.rules["us-east-1"] = [
-        {**FOREIGN[1], "repositoryFilters": [{"filter": f"x{number}-", "filterType": "PREFIX_MATCH"}]} for number in range(10)
+        {**FOREIGN[1], "repositoryFilters": [{"filter": f"x{number}-", "filterType": "PREFIX_MATCH"}]}
+        for number in range(10)
     ]
     problems = aws.plan(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})).problems
     assert [problem.message for problem in problems] == [

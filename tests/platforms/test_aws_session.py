@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_no_route_is_told_with_what_to_do(aws: AwsStage, monkeypatch: pytest.Mon
 def test_every_call_has_a_timeout_and_standard_retries() -> None:
     from reconciler.platforms.aws.session import _config
 
-    config = _config()
+    config: Any = _config()
     assert (config.connect_timeout, config.read_timeout) == (10, 60)
     assert config.retries == {"mode": "standard", "total_max_attempts": 10}
 

@@ -129,9 +129,9 @@ def accesses(at: str, statement: Statement) -> Iterator[Access]:
     if statement.effect != "Allow":
         return
     for principal in statement.principals or ("(everyone but some)",):
-        who = policy.who(principal, statement.conditions)
-        for verb in policy.verbs(statement.actions):
-            yield Access(who, verb, where.registry, where.name, where.where)
+        for who in policy.who(principal, statement.conditions):
+            for verb in policy.verbs(statement.actions):
+                yield Access(who, verb, where.registry, where.name, where.where)
 
 
 def _set(session: AwsSession, at: str, document: Document, write: Write) -> Any:
@@ -222,7 +222,7 @@ def _live(session: AwsSession, at: str, document: Document, tags: Tags) -> Live:
         for item in ours
         for principal in item.principals
         if policy.is_deleted(principal)
-        for kind in [policy.who(principal).label.split()[2]]
+        for kind in [policy.who(principal)[0].label.split()[2]]
     ]
     # statements of ours are ours by their id; the repository's owner is who made them
     own = bool(ours) or tagging.applied_key(AccessKind.name) in tags
@@ -257,7 +257,10 @@ def _foreign(at: str, document: Document) -> Iterator[ForeignAccess]:
 
 
 def _shown(statement: Statement) -> dict[str, Any]:
-    shown: dict[str, Any] = {"principals": list(statement.principals), "actions": list(statement.actions)}
+    usual = (policy.PULL, policy.WORKER_PULL, (*policy.PULL, *policy.PUSH))
+    known = any(statement.actions == tuple(sorted(actions)) for actions in usual)
+    may: Any = " and ".join(policy.verbs(statement.actions)) if known else list(statement.actions)
+    shown: dict[str, Any] = {"principals": list(statement.principals), "may": may}
     if statement.conditions:
         shown["conditions"] = list(statement.conditions)
     if statement.effect != "Allow":

@@ -116,43 +116,42 @@ def is_deleted(principal: str) -> bool:
     return _DELETED.fullmatch(principal) is not None
 
 
-def who(principal: str, conditions: Iterable[str] = ()) -> Principal:
-    """The principal in words. Conditions narrow it, so they are part of who it is."""
+def who(principal: str, conditions: Iterable[str] = ()) -> list[Principal]:
+    """The principal in words, with its conditions, which narrow it. A service that acts for several accounts is one
+    principal for each of them, so that adding an account is no loss for another."""
     account = names.account_of(principal)
     conditions = tuple(conditions)
     if principal.startswith("service:"):
-        return _service(principal.removeprefix("service:"), conditions)
+        return list(_service(principal.removeprefix("service:"), conditions))
     suffix = f" (if {' and '.join(conditions)})" if conditions else ""
     if principal == "*":
-        return Principal(f"everyone{suffix}", public=True)
+        return [Principal(f"everyone{suffix}", public=True)]
     if is_deleted(principal):
-        return Principal(f"a deleted {_DELETED_KINDS.get(principal[:4], 'principal')} ({principal}){suffix}")
+        return [Principal(f"a deleted {_DELETED_KINDS.get(principal[:4], 'principal')} ({principal}){suffix}")]
     if principal == account:
-        return Principal(f"account {account}{suffix}", account)
+        return [Principal(f"account {account}{suffix}", account)]
     kind, _, name = principal.rpartition(":")[2].partition("/")
     label = f"{kind} {name} of account {account}" if account and name else principal
-    return Principal(label + suffix, account)
+    return [Principal(label + suffix, account)]
 
 
 _SOURCE = re.compile(r"StringLike aws:sourcearn (.+)")
 
 
-def _service(service: str, conditions: tuple[str, ...]) -> Principal:
+def _service(service: str, conditions: tuple[str, ...]) -> Iterator[Principal]:
     name = "AWS Lambda" if service == "lambda.amazonaws.com" else service
     source = _SOURCE.fullmatch(conditions[0]) if len(conditions) == 1 else None
     if source is None:
         suffix = f" (if {' and '.join(conditions)})" if conditions else ""
-        return Principal(f"{name}{suffix}", public=not conditions)
-    arns = source.group(1).split(", ")
-    accounts = sorted({names.arn_part(arn, 4) for arn in arns})
-    regions = sorted({names.arn_part(arn, 3) for arn in arns})
-    if all(arn.endswith(":function:*") for arn in arns):
-        where = "" if regions == ["*"] else f" in {', '.join(regions)}"
-        label = f"{name} in account {', '.join(accounts)}{where}"
-    else:
-        label = f"{name} functions {', '.join(arn.split(':', 6)[-1] for arn in arns)} of account {', '.join(accounts)}"
-    public = "*" in accounts
-    return Principal(label, "" if public or len(accounts) != 1 else accounts[0], public)
+        yield Principal(f"{name}{suffix}", public=not conditions)
+        return
+    for arn in source.group(1).split(", "):
+        account, region, what = (names.arn_part(arn, part) for part in (4, 3, 5))
+        label = f"{name} in account {account}" if what == "function:*" else f"{name} {what} of account {account}"
+        if region not in ("*", "") and what == "function:*":
+            label += f" in {region}"
+        public = account in ("*", "")
+        yield Principal(label, "" if public else account, public)
 
 
 def verbs(actions: Iterable[str]) -> list[str]:

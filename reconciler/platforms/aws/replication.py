@@ -33,7 +33,7 @@ class ReplicationSettings:
     `rules`: how many rules of the document are ours; more than one were made by hand.
     """
 
-    destinations: tuple[str, ...]
+    destinations: tuple[str, ...] = ()
     rules: int = 1
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.engine.canonical import applied_hash, plain, text
+from reconciler.engine.canonical import applied_hash, text
 from reconciler.engine.resource import Desired, Live, Observation, Scope, address, parts
 from reconciler.errors import PlatformError
 from reconciler.platforms.base import Kind, Write
@@ -63,9 +63,9 @@ class RepositoryKind(Kind):
     holds_images = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
-        shown = {key: value for key, value in plain(settings).items() if key not in ("tags_immutable", "movable_tags")}
-        labels = {"labels": dict(settings.labels)} if settings.labels else {}
-        return {**shown, **shown_tags(settings.tags_immutable, settings.movable_tags), **labels}
+        shown = super().shown(settings)
+        tags = shown_tags(shown.pop("tags_immutable"), shown.pop("movable_tags"))
+        return {**shown, "immutable_tags": tags, "labels": dict(settings.labels)}
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect

@@ -65,7 +65,7 @@ class RoleKind(Kind):
         for principal in settings.trusted:
             what = "pull from" if where.name == "pull" else "push to"
             verb = f"{what} every repository as {where.registry}-{where.name}"
-            yield Access(policy.who(principal), verb, where.registry, "")
+            yield from (Access(who, verb, where.registry, "") for who in policy.who(principal))
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
         wanted = [role for role in ROLES if scope.wants(address(session.name, self.name, role))]

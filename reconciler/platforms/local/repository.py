@@ -16,8 +16,6 @@ from .session import LocalSession
 from .store import Document
 
 SECTION = "repositories"
-_RETENTION = ("keep_last", "untagged_days", "keep_tags")
-_NESTED = (*_RETENTION, "tags_immutable", "movable_tags", "labels")
 OWNER, ORIGIN, APPLIED, LABELS = (
     "reconciler-owner",
     "reconciler-origin",
@@ -67,12 +65,10 @@ class RepositoryKind(Kind):
     holds_images = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
-        shown = {key: value for key, value in plain(settings).items() if key not in _NESTED}
-        retention = {key: value for key, value in plain(settings).items() if key in _RETENTION}
-        if retention:
-            shown["retention"] = retention
-        labels = {"labels": dict(settings.labels)} if settings.labels else {}
-        return {**shown, **shown_tags(settings.tags_immutable, settings.movable_tags), **labels}
+        shown = super().shown(settings)
+        tags = shown_tags(shown.pop("tags_immutable"), shown.pop("movable_tags"))
+        retention = {key: shown.pop(key) for key in ("keep_last", "untagged_days", "keep_tags")}
+        return {**shown, "immutable_tags": tags, "retention": retention, "labels": dict(settings.labels)}
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect

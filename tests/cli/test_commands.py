@@ -1,0 +1,301 @@
+"""The command line as its users run it: a process, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.stages import AwsStage, LocalStage
+
+SPEC = """\
+version: 1
+name: tests
+registries:
+  - {name: images, platform: local, path: box}
+repositories:
+  - {name: app-a, registry: images}
+  - {name: app-b, registry: images, protect: true}
+grants:
+  - {name: one, registry: images, to: {type: local, users: [alice]}}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "registry.yaml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def reconciler(*arguments: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line; the exit code must be `code`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environ},
+        timeout=60,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_plan_apply_plan(here: Path) -> None:
+    assert "Plan: 4 to create" in reconciler("plan").stdout
+    assert not (here / "box").exists(), "a plan writes nothing"
+    assert "Apply: 4 done." in reconciler("apply", "--yes").stdout
+    assert reconciler("plan", "--detailed-exitcode").stdout.startswith("No changes.")
+    assert "No drift." in reconciler("drift").stdout
+
+
+def test_exit_code_2_tells_changes_where_it_is_asked_for(here: Path) -> None:
+    reconciler("plan", code=0)
+    reconciler("plan", "--detailed-exitcode", code=2)
+    reconciler("drift", code=2)
+
+
+def test_exit_code_1_is_an_error_with_its_line(here: Path) -> None:
+    (here / "registry.yaml").write_text(SPEC.replace("registry: images}", "registry: imges}", 1))
+    for command in (["validate"], ["plan"], ["apply", "--yes"], ["drift"], ["output"], ["graph"], ["destroy", "--yes"]):
+        told = reconciler(*command, code=1).stderr
+        assert (
+            "registry.yaml:6:29: repositories[0].registry: no registry is named 'imges' (did you mean 'images'?)"
+            in told
+        )
+        assert "Traceback" not in told
+
+
+def test_exit_code_1_also_for_a_wrong_option(here: Path) -> None:
+    assert "No such option: --nope" in reconciler("plan", "--nope", code=1).stderr
+
+
+def test_exit_code_3_is_a_guard(here: Path) -> None:
+    reconciler("apply", "--yes")
+    (here / "registry.yaml").write_text(SPEC.replace("  - {name: app-b, registry: images, protect: true}\n", ""))
+    assert "protect: images.repository.app-b is protected" in reconciler("plan", code=3).stdout
+    assert "nothing was written" in reconciler("apply", "--yes", code=3).stderr
+    assert (here / "box/control/repositories/app-b.json").exists()
+
+
+def test_exit_code_4_is_a_stale_plan_and_nothing_is_written(here: Path) -> None:
+    reconciler("apply", "--yes")
+    (here / "registry.yaml").write_text(SPEC.replace("alice", "alice, bob").replace("app-a,", "app-a, description: x,"))
+    reconciler("plan", "--out", "plan.json")
+    access = here / "box/control/access/app-a.json"
+    document = json.loads(access.read_text())
+    document["entries"].append({"users": ["stranger"]})
+    access.write_text(json.dumps(document))
+    before = {path: path.read_bytes() for path in sorted(here.rglob("*.json"))}
+    told = reconciler("apply", "plan.json", "--yes", code=4).stderr
+    assert "images.access.app-a: what others keep in the same document changed" in told
+    assert {path: path.read_bytes() for path in sorted(here.rglob("*.json"))} == before
+
+
+def test_a_saved_plan_is_shown_and_applied_as_it_is(here: Path) -> None:
+    first = reconciler("plan", "--out", "plan.json").stdout
+    assert reconciler("show", "plan.json").stdout in first
+    (here / "registry.yaml").unlink()
+    reconciler("apply", "plan.json", "--yes")
+    assert (here / "box/control/repositories/app-a.json").exists()
+    assert "belong to plan" in reconciler("apply", "plan.json", "--target", "x", code=1).stderr
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"format": 2}', '{"format": 1}'])
+def test_a_damaged_plan_file_is_refused_in_words(here: Path, text: str) -> None:
+    (here / "plan.json").write_text(text)
+    told = reconciler("show", "plan.json", code=1).stderr
+    assert told.startswith("Error: plan.json is ")
+    assert "Traceback" not in told
+
+
+def test_the_plan_file_is_the_same_bytes_for_the_same_inputs(here: Path) -> None:
+    reconciler("plan", "--out", "one.json")
+    reconciler("plan", "--out", "two.json", "--parallelism", "1")
+    assert (here / "one.json").read_bytes() == (here / "two.json").read_bytes()
+    assert reconciler("plan", "--format", "json").stdout == (here / "one.json").read_text()
+
+
+def test_apply_asks_and_without_a_terminal_it_refuses(here: Path) -> None:
+    told = reconciler("apply", code=1).stderr
+    assert "there is no terminal to ask on; nothing was written" in told
+    assert not (here / "box").exists()
+
+
+def test_on_a_terminal_only_yes_means_yes(here: Path) -> None:
+    import pty
+
+    def answer(word: bytes) -> int:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(sys.executable, [sys.executable, "-m", "reconciler", "apply"])
+        seen = b""
+        while b"will do it" not in seen:
+            seen += os.read(terminal, 4096)
+        os.write(terminal, word + b"\n")
+        while True:
+            try:
+                if not os.read(terminal, 4096):
+                    break
+            except OSError:  # the other end is closed
+                break
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert answer(b"y") == 1
+    assert not (here / "box").exists()
+    assert answer(b"yes") == 0
+    assert (here / "box").exists()
+
+
+def test_colour_is_for_terminals_and_no_color_takes_it_away(here: Path) -> None:
+    import pty
+
+    def output(**environ: str) -> bytes:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ.update(TERM="xterm", **environ)
+            os.execv(sys.executable, [sys.executable, "-m", "reconciler", "plan"])
+        seen = b""
+        while True:
+            try:
+                piece = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            seen += piece
+        os.close(terminal)
+        os.waitpid(pid, 0)
+        return seen
+
+    assert b"\x1b[" in output()
+    assert b"\x1b[" not in output(NO_COLOR="1")
+    assert "\x1b[" not in reconciler("plan").stdout
+
+
+def test_the_log_has_a_line_of_json_for_each_outcome(here: Path) -> None:
+    reconciler("apply", "--yes", "--log", "outcomes.jsonl")
+    rows = [json.loads(line) for line in (here / "outcomes.jsonl").read_text().splitlines()]
+    assert {row["address"] for row in rows} == {
+        f"images.{kind}.app-{name}" for kind in ("repository", "access") for name in "ab"
+    }
+    assert {(row["action"], row["status"]) for row in rows} == {("create", "done")}
+    assert all({"time", "seconds"} <= row.keys() for row in rows)
+
+
+def test_destroy_takes_everything_but_what_is_protected(here: Path) -> None:
+    reconciler("apply", "--yes")
+    reconciler("destroy", "--yes", code=3)
+    (here / "registry.yaml").write_text(SPEC.replace("protect: true", "protect: false"))
+    reconciler("apply", "--yes")
+    assert "2 done" in reconciler("destroy", "--yes").stdout
+    assert list(here.glob("box/control/*/*.json")) == []
+
+
+def test_graph_and_output(here: Path) -> None:
+    mermaid = reconciler("graph").stdout
+    assert mermaid.startswith("flowchart LR")
+    assert '["images.repository.app-a"]' in mermaid
+    assert '"images.repository.app-a" -> "images.access.app-a";' in reconciler("graph", "--format", "dot").stdout
+    reconciler("plan", "--out", "plan.json")
+    assert (
+        '"images.repository.app-a" -> "images.access.app-a";'
+        in reconciler("graph", "plan.json", "--format", "dot").stdout
+    )
+    assert json.loads(reconciler("output").stdout)["images.repository.app-a"] == {"name": "app-a"}
+
+
+def test_output_on_aws_gives_uris_and_role_arns_without_any_call() -> None:
+    example = str(Path(__file__).parents[2] / "examples" / "aws")
+    lines = reconciler(
+        "output", example, "--format", "dotenv", AWS_ENDPOINT_URL="http://127.0.0.1:1"
+    ).stdout.splitlines()
+    assert "IMAGES_ROLE_PULL_ARN=arn:aws:iam::123456789012:role/images-pull" in lines
+    assert "IMAGES_REPOSITORY_CHECKOUT_URI=123456789012.dkr.ecr.us-east-1.amazonaws.com/images-checkout" in lines
+    assert (
+        "IMAGES_REPOSITORY_CHECKOUT_EU_WEST_1_URI=123456789012.dkr.ecr.eu-west-1.amazonaws.com/images-checkout" in lines
+    )
+
+
+def test_a_platform_that_this_build_lacks_is_told(here: Path) -> None:
+    example = str(Path(__file__).parents[2] / "examples" / "every-platform")
+    assert "is valid" in reconciler("validate", example).stdout
+    told = reconciler("plan", example, code=1).stderr
+    assert "registry images-eu: platform gcp is not available in this build" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "banned"),
+    [
+        (["--help"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "pydantic", "yaml", "rich")),
+        (["--version"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "pydantic", "yaml", "rich")),
+        (["validate"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "rich")),
+    ],
+)
+def test_what_needs_no_cloud_imports_no_cloud_library(
+    here: Path, arguments: list[str], banned: tuple[str, ...]
+) -> None:
+    code = (
+        "import sys\nfrom reconciler.cli.app import run\n"
+        f"assert run({arguments!r}) == 0\n"
+        f"loaded = sorted(set({banned!r}) & set(sys.modules))\nassert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "command", ["validate", "plan", "apply", "drift", "destroy", "show", "graph", "output", "schema"]
+)
+def test_every_command_has_help_with_examples(command: str) -> None:
+    assert f"reconciler {command}" in reconciler(command, "--help").stdout.split("Example")[1]
+
+
+def test_verbose_logs_each_call_with_address_duration_and_request_id_and_no_secret(
+    aws: AwsStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(document))
+    done = reconciler("apply", "--yes", "-v")
+    lines = done.stderr.splitlines()
+    assert any(" images sts:GetCallerIdentity " in line for line in lines)
+    (created,) = [line for line in lines if "ecr:CreateRepository" in line]
+    assert " images.repository.app-a ecr:CreateRepository " in created
+    assert " ms 200 request-id=" in created
+    assert len(lines) == len(aws.proxy.calls)
+    assert "SECRETSECRETSECRET" not in done.stdout + done.stderr
+    assert "Signature" not in done.stderr
+
+
+def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local: LocalStage, tmp_path: Path) -> None:
+    import signal
+    import time
+
+    names = [f"app-{number:04}" for number in range(1500)]
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(local.document(*names)))
+    with (tmp_path / "output.txt").open("w") as file:  # a pipe that nobody reads would stop the process
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", "apply", "--yes", "--parallelism", "1"],
+            cwd=tmp_path,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.glob("sandbox/control/repositories/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    code = process.wait(60)
+    output = (tmp_path / "output.txt").read_text()
+    assert code == 1, output[-2000:]
+    assert "Stopping: what is under way is finished, nothing new is started." in output
+    assert "Interrupted: " in output
+    made = len(list(tmp_path.glob("sandbox/control/repositories/*.json")))
+    assert f"Interrupted: {made} done, {1500 - made} skipped." in output
+    assert not list(tmp_path.glob("sandbox/control/repositories/.*")), "no half-written file is left"

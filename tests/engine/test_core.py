@@ -1,0 +1,276 @@
+"""The pure core with plain values: hashes, differences, order, guards, and why things differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.engine import canonical, guard
+from reconciler.engine.change import Action, Cause, Change
+from reconciler.engine.diff import MARK, cause, diff
+from reconciler.engine.fields import differences
+from reconciler.engine.observe import Picture
+from reconciler.engine.order import edges, graph_of, needed_first, ordered
+from reconciler.engine.resource import Access, Desired, Live, Marks, Observation, Principal, Scope
+from reconciler.platforms.base import Kind, Write
+from reconciler.spec.models import Guards
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Settings for tests."""
+
+    size: int = 0
+    users: tuple[str, ...] = ()
+    fixed: str = ""
+
+
+class BoxKind(Kind):
+    """A kind that is only looked at."""
+
+    name = "box"
+    settings = Box
+    immutable = frozenset({"fixed"})
+    gives_access = True
+
+    def access(self, address: str, settings: Box) -> Iterator[Access]:
+        for user in settings.users:
+            yield Access(Principal(user, account=user), "pull", "r", address.split(".")[2])
+
+    def observe(self, session: Any, scope: Scope, found: Observation) -> Iterator[Live]:
+        yield from ()
+
+    def create(self, session: Any, write: Write) -> Live:
+        raise AssertionError
+
+    def update(self, session: Any, write: Write, live: Live) -> Live:
+        raise AssertionError
+
+    def delete(self, session: Any, live: Live, *, force: bool) -> None:
+        raise AssertionError
+
+
+KINDS = {"r": {"box": BoxKind()}}
+
+
+def desired(name: str, settings: Box | None = None, *needs: str, parent: str | None = None) -> Desired:
+    return Desired(f"r.box.{name}", "box", settings or Box(), tuple(f"r.box.{need}" for need in needs), parent)
+
+
+def live(wanted: Desired, owner: str | None = "me", origin: Any = "spec", **fields: Any) -> Live:
+    marks = Marks(owner, origin if owner else None, canonical.applied_hash(wanted.settings) if owner else None)
+    return Live(wanted.address, "box", wanted.settings, marks, needs=wanted.needs, parent=wanted.parent, **fields)
+
+
+def changes(wanted: list[Desired], there: list[Live], **wishes: Any) -> dict[str, Action]:
+    picture = Picture(KINDS, {item.address: item for item in wanted}, {item.address: item for item in there})
+    found = diff(picture, "me", **wishes)
+    assert found.problems == []
+    return {address.removeprefix("r.box."): change.action for address, change in found.changes.items()}
+
+
+def test_equal_settings_have_equal_hashes_and_others_have_not() -> None:
+    assert canonical.applied_hash(Box(1, ("a",))) == canonical.applied_hash(Box(1, ("a",)))
+    assert canonical.applied_hash(Box(1)) != canonical.applied_hash(Box(2))
+
+
+def test_the_hash_is_versioned_and_does_not_move_between_releases() -> None:
+    # a change of this value tells every user that everything was changed by hand: raise the version instead
+    assert canonical.applied_hash(Box(1, ("a", "b"))) == "v1-0644ae92cf53234a"
+
+
+def test_a_field_that_a_release_adds_changes_no_old_hash() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Later:
+        size: int = 0
+        users: tuple[str, ...] = ()
+        fixed: str = ""
+        added: str = "default"
+
+    assert canonical.applied_hash(Later(1)) == canonical.applied_hash(Box(1))
+    assert canonical.applied_hash(Later(1, added="x")) != canonical.applied_hash(Box(1))
+
+
+@pytest.mark.parametrize(
+    ("mark", "there", "expected"),
+    [
+        (canonical.applied_hash(Box(1)), Box(2), Cause.DRIFT),
+        (canonical.applied_hash(Box(2)), Box(2), Cause.PENDING),
+        (canonical.applied_hash(Box(3)), Box(2), Cause.BOTH),
+        (None, Box(2), Cause.CHANGED),
+        ("v0-0123456789abcdef", Box(2), Cause.CHANGED),
+        ("by hand", Box(2), Cause.CHANGED),
+    ],
+)
+def test_why_live_differs_is_told_from_the_mark_and_never_guessed(
+    mark: str | None, there: Box, expected: Cause
+) -> None:
+    wanted = desired("a", Box(1))
+    assert cause(mark, wanted, replace(live(wanted), settings=there)) is expected
+
+
+def test_a_mark_of_an_unknown_form_on_what_is_as_wanted_is_left_alone() -> None:
+    wanted = desired("a", Box(1))
+    there = replace(live(wanted), marks=Marks("me", "spec", "v9-0123456789abcdef"))
+    assert changes([wanted], [there]) == {}
+
+
+@pytest.mark.parametrize("mark", [None, canonical.applied_hash(Box(7))])
+def test_a_missing_or_stale_mark_is_written_again_and_nothing_else(mark: str | None) -> None:
+    wanted = desired("a", Box(1))
+    there = replace(live(wanted), marks=Marks("me", "spec", mark))
+    found = diff(Picture(KINDS, {wanted.address: wanted}, {wanted.address: there}), "me")
+    (change,) = found.changes.values()
+    assert [(field.path, field.old, field.new) for field in change.fields] == [
+        (MARK, mark, canonical.applied_hash(Box(1)))
+    ]
+
+
+def test_only_what_is_owned_with_origin_spec_is_deleted() -> None:
+    items = [desired(name) for name in "abcd"]
+    there = [
+        live(items[0]),
+        live(items[1], origin="runtime"),
+        live(items[2], owner="other"),
+        live(items[3], owner=None),
+    ]
+    assert changes([], there) == {"a": Action.DELETE}
+    no_origin = replace(live(items[0]), marks=Marks("me", None, "x"))
+    assert changes([], [no_origin]) == {}, "what may have been made at run time is not deleted"
+
+
+def test_a_fixed_setting_makes_a_replace_and_what_stands_below_is_made_again() -> None:
+    parent = desired("a", Box(fixed="x"))
+    child = desired("b", Box(1), "a", parent=parent.address)
+    there = [live(replace(parent, settings=Box(fixed="y"))), live(child)]
+    assert changes([parent, child], there) == {"a": Action.REPLACE, "b": Action.CREATE}
+
+
+def test_what_goes_with_its_parent_has_no_change_of_its_own() -> None:
+    parent = desired("a")
+    child = desired("b", Box(users=("eve",)), "a", parent=parent.address)
+    picture = Picture(KINDS, {}, {item.address: live(item) for item in (parent, child)})
+    (change,) = diff(picture, "me").changes.values()
+    assert (change.address, change.along) == ("r.box.a", ("r.box.b",))
+    assert [access.principal.label for access in change.losses] == ["eve"]
+
+
+def test_fields_are_told_by_path_and_lists_as_wholes() -> None:
+    old = {"a": {"b": 1, "gone": "x"}, "list": [1, 2], "same": [1]}
+    new = {"a": {"b": 2, "new": True}, "list": [2, 1], "same": [1]}
+    assert [(item.path, item.old, item.new) for item in differences(old, new)] == [
+        ("a.b", 1, 2),
+        ("a.gone", "x", None),
+        ("a.new", None, True),
+        ("list", [1, 2], [2, 1]),
+    ]
+
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["a", "b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y.z", "w"]), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from("xyz"), values), st.dictionaries(st.sampled_from("xyz"), values))
+def test_there_are_field_changes_exactly_where_something_differs(old: dict[str, Any], new: dict[str, Any]) -> None:
+    def clean(value: Any) -> Any:
+        # None is how a change says that there is nothing: settings leave such fields out
+        if isinstance(value, dict):
+            return {key: item for key, below in value.items() if (item := clean(below)) not in (None, {})}
+        return value
+
+    old, new = clean(old), clean(new)
+    assert bool(differences(old, new)) == (old != new)
+    there = {(item.path, str(item.old), str(item.new)) for item in differences(old, new)}
+    back = {(item.path, str(item.new), str(item.old)) for item in differences(new, old)}
+    assert there == back
+
+
+def change(
+    name: str, action: Action, *needs: str, there: tuple[str, ...] | None = None, along: tuple[str, ...] = ()
+) -> Change:
+    wanted = desired(name, None, *needs)
+    was = live(desired(name, None, *there)) if there is not None else None
+    return Change(action, wanted.address, "box", Cause.PENDING, wanted, was, needs=wanted.needs, along=along)
+
+
+def order_of(*items: Change) -> str:
+    graph = graph_of({item.address: item for item in items})
+    return "".join(address.removeprefix("r.box.") for address in ordered(graph))
+
+
+def test_creates_come_before_what_needs_them_and_deletes_after() -> None:
+    assert (
+        order_of(change("a", Action.CREATE, "b"), change("b", Action.CREATE, "c"), change("c", Action.CREATE)) == "cba"
+    )
+    assert order_of(
+        change("a", Action.DELETE, there=()), change("b", Action.DELETE, "a", there=("a",)), change("c", Action.CREATE)
+    ) in ("bac", "bca", "cba")
+
+
+def test_what_stops_needing_something_changes_before_that_is_deleted() -> None:
+    assert order_of(change("a", Action.DELETE, there=()), change("z", Action.UPDATE, there=("a",))) == "za"
+
+
+def test_what_goes_along_is_waited_for_like_its_parent() -> None:
+    assert (
+        order_of(
+            change("a", Action.DELETE, there=(), along=("r.box.m",)), change("z", Action.DELETE, "m", there=("m",))
+        )
+        == "za"
+    )
+
+
+@given(st.permutations([("a", ("b", "c")), ("b", ("d",)), ("c", ()), ("d", ()), ("e", ())]))
+def test_the_order_does_not_depend_on_the_order_of_the_input(rows: list[tuple[str, tuple[str, ...]]]) -> None:
+    items = {item.address: item for item in (change(name, Action.CREATE, *needs) for name, needs in rows)}
+    graph = graph_of(items)
+    assert "".join(address[-1] for address in ordered(graph)) == "cdbae"
+    assert edges(graph)[0] == ("r.box.b", "r.box.a")
+    assert needed_first(graph, {"r.box.b"}) == {"r.box.b", "r.box.d"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "owned", "deletes", "passes"),
+    [
+        (None, 10, 10, True),
+        (None, 11, 3, True),
+        (None, 11, 4, False),
+        (None, 100, 30, True),
+        (None, 100, 31, False),
+        ("10%", 100, 10, True),
+        ("10%", 100, 11, False),
+        ("10%", 5, 1, False),
+        (0, 100, 1, False),
+        (5, 3, 5, True),
+    ],
+)
+def test_the_share_of_deletes_is_guarded(limit: int | str | None, owned: int, deletes: int, passes: bool) -> None:
+    items = [change(str(number), Action.DELETE, there=()) for number in range(deletes)]
+    verdict = guard.max_deletes(Guards(max_deletes=limit), items, owned)
+    assert verdict.passed is passes
+    assert str(deletes) in verdict.message
+
+
+def test_what_goes_along_counts_as_deleted() -> None:
+    item = change("a", Action.DELETE, there=(), along=("r.box.x", "r.box.y"))
+    assert not guard.max_deletes(Guards(max_deletes=2), [item], 10).passed
+
+
+def test_accounts_are_guarded_except_the_registrys_own() -> None:
+    def verdicts(account: str, **fields: Any) -> list[str]:
+        access = Access(Principal("x", account=account), "pull", "r", "a")
+        return [item.guard for item in guard.accounts(Guards(**fields), [("r.box.a", access)], {"r": "own"})]
+
+    assert verdicts("stranger") == []
+    assert verdicts("stranger", allowed_accounts=("friend",)) == ["allowed_accounts"]
+    assert verdicts("friend", allowed_accounts=("friend",)) == []
+    assert verdicts("own", allowed_accounts=("friend",)) == []
+    assert verdicts("", allowed_accounts=()) == []

@@ -1,0 +1,347 @@
+"""Loading a spec: what is right, and every way of being wrong, with its place and what to do."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.errors import SpecError
+from reconciler.spec.loader import load_spec, parse_spec
+from reconciler.spec.source import MAX_BYTES
+
+HEAD = """\
+version: 1
+name: tests
+registries:
+  - name: images
+    platform: aws
+    account_id: "123456789012"
+    region: us-east-1
+  - {name: gcp-all, platform: gcp, project: my-project, location: europe-west1, layout: shared}
+  - {name: gcp-each, platform: gcp, project: my-project, location: europe-west1}
+  - {name: az, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: g,
+     location: westeurope, registry_name: acmeimages, sku: Basic}
+  - {name: onprem, platform: external, url: "https://registry.example.com", cluster: {context: prod}}
+  - {name: sandbox, platform: local, path: here}
+"""
+
+
+def problems(text: str, environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(SpecError) as found:
+        parse_spec(text, environ=environ)
+    return [str(problem) for problem in found.value.problems]
+
+
+def only(text: str, **environ: str) -> str:
+    (problem,) = problems(text, environ)
+    return problem
+
+
+def repository(row: str) -> str:
+    return f"{HEAD}repositories:\n  - {{{row}}}\n"
+
+
+def grant(row: str) -> str:
+    return f"{HEAD}repositories:\n  - {{name: app-a, registry: images}}\ngrants:\n  - {{name: g, {row}}}\n"
+
+
+def test_the_documented_spec_loads() -> None:
+    spec = load_spec(Path(__file__).parents[2] / "examples" / "every-platform" / "registry.yaml", {})
+    assert [registry.platform for registry in spec.registries] == ["aws", "gcp", "azure", "external", "local"]
+    app = spec.repositories[0]
+    assert app.labels == {"team": "payments"}, "the repository's own value wins over the default"
+    assert app.retention is not None
+    assert (app.retention.keep_last, app.retention.untagged_days) == (50, 7)
+
+
+def test_all_errors_come_at_once_each_with_file_line_and_column() -> None:
+    text = """\
+version: 1
+name: Tests
+registries:
+  - {name: images, platform: aws, account_id: 123456789012, region: us-east-1}
+repositories:
+  - name: app-a
+    registry: imges
+    scan_on_pull: true
+grants:
+  - name: g
+    registry: imags
+    to: {type: azure, principal_ids: []}
+"""
+    assert problems(text) == [
+        "registry.yaml:2:7: name: 'Tests' must be a lower-case letter, then letters, digits and dashes, 40 characters in all",
+        'registry.yaml:4:47: registries[0].account_id: YAML reads 123456789012 as a number: quote it ("123456789012")',
+        "registry.yaml:8:5: repositories[0].scan_on_pull: unknown key (did you mean 'scan_on_push'?)",
+        "registry.yaml:12:38: grants[0].to.principal_ids: must not be empty",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (repository("name: a, registry: imges"), "no registry is named 'imges' (did you mean 'images'?)"),
+        (repository("name: a, registry: images, keep: 1"), "unknown key (known: adopt, "),
+        (repository("registry: images"), "repositories[0].name: is required"),
+        (repository("name: App, registry: images"), "'App' must be lower-case letters"),
+        (repository("name: a__b, registry: images"), "ECR refuses the repository name 'images-a__b'"),
+        (repository(f"name: {'a' * 250}, registry: images"), "has 257 characters; ECR allows 2 to 256"),
+        (repository("name: a/b, registry: gcp-each"), "Artifact Registry refuses the repository id 'gcp-each-a/b'"),
+        (repository("name: a, registry: images, description: 5"), 'YAML reads 5 as a number: quote it ("5")'),
+        (repository("name: a, registry: images, protect: 1"), "protect: must be true or false"),
+        (
+            repository("name: a, registry: images, labels: {country: no}"),
+            'YAML reads no as true or false: quote it ("no")',
+        ),
+        (repository("name: a, registry: images, labels: {reconciler-x: y}"), "'reconciler-' or 'aws:' are reserved"),
+        (repository("name: a, registry: images, labels: [x]"), "labels: must be a mapping"),
+        (repository("name: a, registry: images, retention: {keep_tags: [v]}"), "needs keep_last or untagged_days"),
+        (repository("name: a, registry: images, retention: {keep_last: 0}"), "keep_last: must be 1 or more, not 0"),
+        (
+            repository("name: a, registry: images, immutable_tags: {except: [x], exept: [y]}"),
+            "(did you mean 'except'?)",
+        ),
+        (repository("name: a, registry: images, immutable_tags: {except: [a, b, c, d, e, f]}"), "at most 5 exceptions"),
+        (repository("name: a, registry: images, encryption: {kms_key: alias/x}"), "must be a key's ARN"),
+        (
+            repository("name: a, registry: images, encryption: {kms_key: 'arn:aws:kms:eu-west-1:123456789012:key/x'}"),
+            "the key is in eu-west-1, the registry in us-east-1",
+        ),
+        (repository("name: a, registry: sandbox, encryption: {kms_key: x}"), "the local platform does not encrypt"),
+        (repository("name: a, registry: images, lifecycle_policy: {rules: []}"), "needs a list of rules"),
+        (repository("name: a, registry: az, retention: {keep_last: 1}"), "retention needs sku: Premium, not Basic"),
+        (repository("name: a, registry: onprem, retention: {keep_last: 1}"), "an external registry's operator decides"),
+        (
+            grant("registry: images, to: {type: gcp, service_account_emails: ['a@b.iam.gserviceaccount.com']}"),
+            "a grant to 'gcp' can't be honoured by registry images, which can grant to aws",
+        ),
+        (
+            grant("registry: onprem, to: {type: aws, account_ids: ['123456789012']}"),
+            "can't be honoured by registry onprem, which can grant to kubernetes",
+        ),
+        (
+            grant("registry: images, repositories: [ap-a], to: {type: aws, account_ids: ['123456789012']}"),
+            "registry images has no repository named 'ap-a' (did you mean 'app-a'?)",
+        ),
+        (
+            grant(
+                "registry: gcp-all, repositories: ['x*'], to: {type: gcp, service_account_emails: ['a@b.iam.gserviceaccount.com']}"
+            ),
+            "use layout: repository, or leave repositories out",
+        ),
+        (grant("registry: images, to: {type: aws}"), "names nobody"),
+        (
+            grant("registry: images, to: {type: aws, account_ids: ['1']}"),
+            "'1' must be an AWS account id (12 digits, quoted)",
+        ),
+        (grant("registry: images, to: {type: asw}"), "(did you mean 'aws'?)"),
+        (grant("registry: images, to: {account_ids: ['123456789012']}"), "grants[0].to.type: is required"),
+        (
+            grant("registry: images, permission: push, to: {type: aws, account_ids: ['123456789012']}"),
+            "must be pull, push-pull",
+        ),
+        (
+            grant("registry: images, to: {type: aws, account_ids: ['123456789012', '123456789012']}"),
+            "'123456789012' is listed twice",
+        ),
+        (
+            grant(
+                "registry: images, to: {type: aws, role_arns: ['arn:aws:iam::123456789012:role/r'], allowed_service_types: [worker]}"
+            ),
+            "worker needs account_ids or function_arns",
+        ),
+        (
+            grant("registry: images, to: {type: aws, role_arns: ['arn:aws-cn:iam::123456789012:role/r']}"),
+            "is not in the partition aws of us-east-1",
+        ),
+        (f"{HEAD}guards: {{max_deletes: ten}}\n", "'ten' must be a number, or a percentage such as 10%"),
+        (f"{HEAD}guards: {{allowed_accounts: [12345]}}\n", 'YAML reads 12345 as a number: quote it ("12345")'),
+        (f"{HEAD}guard: {{}}\n", "guard: unknown key (did you mean 'guards'?)"),
+        (f"{HEAD}repositories: {{}}\n", "repositories: must be a list"),
+        ("name: x\n", "version: is required"),
+        ("version: 2\nname: x\n", "version: must be 1, not '2'"),
+        ("- a\n", "must be a mapping"),
+        ("", "the spec is empty"),
+        ("version: 1\nname: [\n", "not YAML: "),
+        ("version: 1\nname: x\nname: y\n", "the key stands twice (first at line 2)"),
+        ("version: 1\nname: !secret x\n", "the tag !secret means nothing here"),
+        ("version: 1\nname: x\ndefaults: &d {repository: *d}\n", "the anchor contains itself"),
+        ("version: 1\n---\nname: x\n", "not YAML: but found another document"),
+    ],
+)
+def test_each_error_says_what_is_wrong_and_what_to_do(text: str, expected: str) -> None:
+    assert expected in only(text)
+
+
+@pytest.mark.parametrize("number", ["012345678901", "123456789012", "0x12", "1_000_000"])
+def test_ids_that_yaml_would_turn_into_numbers_are_told_to_be_quoted(number: str) -> None:
+    text = (
+        f"version: 1\nname: x\nregistries:\n  - {{name: i, platform: aws, account_id: {number}, region: us-east-1}}\n"
+    )
+    assert only(text) == (
+        f'registry.yaml:4:42: registries[0].account_id: YAML reads {number} as a number: quote it ("{number}")'
+    )
+
+
+def test_names_defined_twice_show_both_places() -> None:
+    text = (
+        repository("name: a, registry: images") + "  - {name: a, registry: images}\n  - {name: a, registry: sandbox}\n"
+    )
+    assert only(text).endswith("repositories[1].name: 'a' is defined twice: here and at registry.yaml:15:12")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("region: us-east-1", "region: us-east-1", True),
+        ("region: us-east-1, replication_regions: [eu-west-1]", "region: eu-west-1", True),
+        ("region: us-east-1", "region: eu-west-1", False),
+    ],
+)
+def test_registries_whose_repositories_could_not_be_told_apart_are_refused(first: str, second: str, told: bool) -> None:
+    text = (
+        "version: 1\nname: x\nregistries:\n"
+        f"  - {{name: images, platform: aws, account_id: '123456789012', {first}}}\n"
+        f"  - {{name: images-eu, platform: aws, account_id: '123456789012', {second}}}\n"
+    )
+    if told:
+        assert "which includes 'images-eu-*' of registry images-eu" in only(text)
+    else:
+        assert len(parse_spec(text).registries) == 2
+
+
+def test_environment_variables_are_taken_and_a_missing_one_is_told_at_its_line() -> None:
+    text = HEAD.replace('"123456789012"', '"${env:ACCOUNT}"')
+    assert only(text) == "registry.yaml:6:17: registries[0].account_id: the environment variable ACCOUNT is not set"
+    assert parse_spec(text, environ={"ACCOUNT": "210987654321"}).registries[0].own_account == "210987654321"
+
+
+def test_the_value_of_an_environment_variable_is_in_no_error() -> None:
+    text = HEAD.replace('"123456789012"', '"${env:ACCOUNT}"')
+    told = only(text, ACCOUNT="hunter2")
+    assert "hunter2" not in told
+    assert "'${env:ACCOUNT}' must be an AWS account id" in told
+
+
+def test_a_wrong_default_is_told_once_at_the_default() -> None:
+    text = repository("name: a, registry: images") + "  - {name: b, registry: images}\n"
+    text += "defaults: {repository: {retention: {keep_lst: 3}}}\n"
+    assert problems(text) == [
+        "registry.yaml:17:37: defaults.repository.retention.keep_lst: unknown key (did you mean 'keep_last'?)"
+    ]
+
+
+def test_defaults_merge_under_each_repository_and_null_takes_one_away() -> None:
+    text = repository("name: a, registry: images, retention: {keep_last: 5}, labels: {own: '1'}") + (
+        "  - {name: b, registry: images, retention: null}\n"
+        "defaults: {repository: {retention: {keep_last: 9, untagged_days: 3}, labels: {team: t}, scan_on_push: true}}\n"
+    )
+    first, second = parse_spec(text).repositories
+    assert first.retention is not None
+    assert (first.retention.keep_last, first.retention.untagged_days) == (5, 3)
+    assert first.labels == {"team": "t", "own": "1"}
+    assert second.retention is None
+    assert first.scan_on_push
+    assert second.scan_on_push
+
+
+def test_anchors_and_merge_keys_work_as_in_yaml() -> None:
+    text = repository("name: a, registry: images, <<: &base {scan_on_push: true, description: base}") + (
+        "  - {name: b, registry: images, <<: *base, description: own}\n"
+    )
+    first, second = parse_spec(text).repositories
+    assert (first.scan_on_push, first.description, second.scan_on_push, second.description) == (
+        True,
+        "base",
+        True,
+        "own",
+    )
+
+
+def test_an_anchor_bomb_is_refused_quickly() -> None:
+    text = "version: 1\nname: x\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    text += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+    assert any("an anchor bomb" in problem for problem in problems(text))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 50_000, "- " * 60_000, "? " * 60_000])
+def test_text_that_nests_too_deep_is_refused_instead_of_ending_the_process(text: str) -> None:
+    assert "levels deep" in only(text)
+
+
+def test_a_few_hundred_levels_are_refused_too() -> None:
+    assert "levels deep" in only("version: 1\nname: x\ndefaults: " + "[" * 900 + "]" * 900)
+
+
+def test_a_file_over_the_limit_is_refused_with_its_size() -> None:
+    assert "33,554,433 bytes" in only("#" * (MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("data", [b"\xff bad", b"version: \x00"])
+def test_bytes_that_are_no_text_are_told(data: bytes) -> None:
+    with pytest.raises(SpecError, match="not YAML"):
+        parse_spec(data)
+
+
+def test_a_folder_is_merged_and_a_name_in_two_files_shows_both(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\nname: x\nregistries:\n  - {name: s, platform: local, path: p}\n")
+    (tmp_path / "b.yml").write_text("version: 1\nrepositories:\n  - {name: a, registry: s}\n")
+    (tmp_path / "c.yaml").write_text("repositories:\n  - {name: b, registry: s}\n")
+    (tmp_path / "notes.txt").write_text("not a spec")
+    spec = load_spec(tmp_path)
+    assert [item.name for item in spec.repositories] == ["a", "b"]
+    assert spec.base == str(tmp_path)
+    (tmp_path / "c.yaml").write_text("name: y\nrepositories:\n  - {name: a, registry: s}\n")
+    with pytest.raises(SpecError) as found:
+        load_spec(tmp_path)
+    assert [str(problem).removeprefix(str(tmp_path)) for problem in found.value.problems] == [
+        f"/c.yaml:1:1: name: is defined twice: here and at {tmp_path}/a.yaml:2:1",
+        f"/c.yaml:3:12: repositories[1].name: 'a' is defined twice: here and at {tmp_path}/b.yml:3:12",
+    ]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"can't be read: No such file"):
+        load_spec(tmp_path / "registry.yaml")
+    with pytest.raises(SpecError, match=r"the folder has no \.yaml files"):
+        load_spec(tmp_path)
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_loader_fail_otherwise_than_with_spec_errors(text: str) -> None:
+    with pytest.raises(SpecError):
+        parse_spec(text.encode("utf-8", "surrogatepass"))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "version: 1\n",
+                "name: x\n",
+                "registries:\n",
+                "  - name: a\n",
+                "    platform: aws\n",
+                "grants: [",
+                "{",
+                "}",
+                "]\n",
+                "a: &a [*a]\n",
+                "repositories: *a\n",
+                "\t",
+                "'",
+                "- - -\n",
+                "? x\n",
+                "!!python/object:os.system x\n",
+            ]
+        ),
+        max_size=12,
+    )
+)
+def test_no_yaml_makes_the_loader_fail_otherwise_than_with_spec_errors(pieces: list[str]) -> None:
+    with suppress(SpecError):
+        assert parse_spec("".join(pieces)).name == "x"
