@@ -75,7 +75,7 @@ resource "aws_ecr_lifecycle_policy" "app" {{
   for_each   = local.names
   repository = aws_ecr_repository.app[each.key].name
   policy = jsonencode({{ rules = [
-    {{ rulePriority = 1, selection = {{ tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }},
+{{ rulePriority = 1, selection = {{ tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }},
        action = {{ type = "expire" }} }},
     {{ rulePriority = 2, selection = {{ tagStatus = "any", countType = "imageCountMoreThan", countNumber = each.value }},
        action = {{ type = "expire" }} }}

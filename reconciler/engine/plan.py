@@ -126,14 +126,14 @@ def count_images(difference: Difference, seen: Picture, sessions: Mapping[str, S
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) -> Plan:
     """Orders the changes and asks the guards. Pure."""
     changes = difference.changes
-    graph = graph_of(changes)
+    graph = graph_of(changes) if changes else None
     return Plan(
         owner=spec.name,
         base=spec.base,
         spec_hash=spec_digest(spec),
         registries=estate_of(spec).registries,
-        changes=tuple(changes[address] for address in ordered(graph)),
-        graph=edges(graph),
+        changes=tuple(changes[address] for address in ordered(graph)) if graph else (),
+        graph=edges(graph) if graph else (),
         verdicts=verdicts(spec.guards, spec.registries, seen, difference, wishes),
         problems=tuple(sorted(difference.problems)),
         foreign=seen.foreign,

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import stamina
-
 from reconciler.engine.resource import (
     Access,
     Desired,
@@ -136,6 +134,8 @@ def accesses(at: str, statement: Statement) -> Iterator[Access]:
 
 def _set(session: AwsSession, at: str, document: Document, write: Write) -> Any:
     """Sets the policy. A principal that AWS does not find is waited for if it is a role that was made in this run."""
+    import stamina  # here: only a write needs it
+
     fresh = [need for need in write.fresh if parts(need).kind == "role"]
     attempts = stamina.retry_context(
         on=lambda error: bool(fresh) and _unknown_principal(error),

@@ -1,0 +1,90 @@
+"""docs/architecture.md's worked example, done: a new kind is one file and one line, and the core needs no change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from reconciler.engine.canonical import plain
+from reconciler.engine.change import Action, Cause
+from reconciler.engine.plan_file import dumps, loads
+from reconciler.engine.resource import Desired, Live, Marks, Observation, Scope, address
+from reconciler.platforms.base import Kind, Write
+from reconciler.platforms.local.platform import PLATFORM
+from reconciler.platforms.local.session import LocalSession
+from reconciler.render.text import joined, plan_lines
+from reconciler.spec.models import Spec
+from reconciler.spec.registry import RegistryBase
+from tests.stages import LocalStage
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSettings:
+    """The text."""
+
+    text: str
+
+
+class NoticeKind(Kind):
+    """The registry's notice, in one file."""
+
+    name = "notice"
+    settings = NoticeSettings
+
+    def observe(self, session: LocalSession, scope: Scope, found: Observation) -> Iterator[Live]:
+        at = address(session.name, self.name, "login")
+        document = session.store.read("notices", "login") if scope.wants(at) else None
+        if document is not None:
+            yield Live(at, self.name, NoticeSettings(document["text"]), Marks(**document["marks"]))
+
+    def create(self, session: LocalSession, write: Write) -> Live:
+        with session.store.writing():
+            document = {"text": write.desired.settings.text, "marks": plain(write.marks)}
+            session.store.write("notices", "login", document)
+        live = session.read(write.desired.address)
+        assert live is not None
+        return live
+
+    def update(self, session: LocalSession, write: Write, live: Live) -> Live:
+        return self.create(session, write)
+
+    def delete(self, session: LocalSession, live: Live, *, force: bool) -> None:
+        with session.store.writing():
+            session.store.remove("notices", "login")
+
+
+def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_core(
+    local: LocalStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ["be kind"]
+    expand = PLATFORM.expand
+
+    def with_notice(spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
+        yield from expand(spec, registry)
+        for text in wanted:
+            yield Desired(address(registry.name, "notice", "login"), "notice", NoticeSettings(text))
+
+    monkeypatch.setattr(PLATFORM, "kinds", {**PLATFORM.kinds, "notice": NoticeKind()})
+    monkeypatch.setattr(PLATFORM, "expand", with_notice)
+    document = local.document("app-a", guards={"max_deletes": 5})
+    plan = local.plan(document)
+    assert '  +   notice login                            images.notice.login\n        text: "be kind"\n' in joined(
+        plan_lines(plan)
+    )
+    assert dumps(loads(dumps(plan))) == dumps(plan)
+    local.apply(document)
+    assert local.plan(document).changes == ()
+    path = local.root / "control/notices/login.json"
+    path.write_text(path.read_text().replace("be kind", "be rude"))
+    (change,) = local.plan(document).changes
+    assert (change.action, change.cause) == (Action.UPDATE, Cause.DRIFT)
+    local.apply(document)
+    assert "be kind" in path.read_text()
+    wanted.clear()
+    assert [(item.address, item.action) for item in local.plan(document).changes] == [
+        ("images.notice.login", Action.DELETE)
+    ]
+    local.apply(document)
+    assert not path.exists()

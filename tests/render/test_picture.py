@@ -1,0 +1,26 @@
+"""The picture in the README is what the command prints."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from reconciler.engine.plan import make_plan
+from reconciler.render.text import plan_lines
+from reconciler.spec.loader import parse_spec
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_picture_in_the_readme_is_current(tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+    plan = make_plan(parse_spec((ROOT / "registry.yaml").read_text(), base=str(tmp_path)))
+    console = Console(
+        record=True, width=96, file=io.StringIO(), highlight=False, force_terminal=True, color_system="truecolor"
+    )
+    console.print("$ reconciler plan", style="bold")
+    for line in plan_lines(plan):
+        console.print(line.text, style=line.style or None, markup=False, soft_wrap=True)
+    golden("../../docs/first-plan.svg", console.export_svg(title="reconciler plan", unique_id="plan"))
