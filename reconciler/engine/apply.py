@@ -11,7 +11,7 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 from threading import Event
 
-from reconciler.errors import GuardViolation, PlanRefused, PlatformError, ReconcilerError, StalePlan
+from reconciler.errors import GuardViolation, PlanRefused, PlatformError, ReadFailed, ReconcilerError, StalePlan
 from reconciler.platforms.base import Session, Write
 
 from .call_log import working_on
@@ -69,6 +69,19 @@ def refuse(plan: Plan) -> None:
         raise GuardViolation("a guard stops the plan; nothing was written:\n  " + "\n  ".join(lines))
 
 
+def check(registries: Iterable[str], sessions: Mapping[str, Session]) -> None:
+    """Makes sure, before anything is written, that each registry can be reached as who the spec says. Raises ReadFailed."""
+    failures: dict[str, ReconcilerError] = {}
+    for name in sorted(registries):
+        try:
+            with working_on(name):
+                sessions[name].check()
+        except ReconcilerError as error:
+            failures[name] = error
+    if failures:
+        raise ReadFailed(failures)
+
+
 def refuse_stale(plan: Plan, sessions: Mapping[str, Session]) -> None:
     """Reads everything that the plan touches again. Raises StalePlan, naming all that moved, if anything did."""
     touched: dict[str, list[Change]] = {}
@@ -79,7 +92,6 @@ def refuse_stale(plan: Plan, sessions: Mapping[str, Session]) -> None:
     moved: dict[str, str] = {}
     for name, changes in sorted(touched.items()):
         session = sessions[name]
-        session.check()
         live = session.observe(Scope({}, frozenset(change.address for change in changes))).live
         for change in changes:
             what = moved_since(change, live.get(change.address), session)
@@ -128,12 +140,13 @@ def apply(
     so everything that it touches is read again first, and nothing is written if anything moved. `verify`: everything touched
     is read once more at the end. `stop`: once set, nothing new is started and what is under way is finished.
 
-    Raises PlanRefused, GuardViolation or StalePlan before anything is written; ReadFailed and PlatformError from `check`.
+    Raises PlanRefused, GuardViolation, ReadFailed or StalePlan before anything is written.
     """
     refuse(plan)
     if not plan.changes:
         return []
     with sessions_of(plan.estate) as sessions:
+        check({change.registry for change in plan.changes}, sessions)
         if saved:
             refuse_stale(plan, sessions)
         run = _Run(plan, sessions, stop or Event(), on_start, on_outcome)

@@ -120,6 +120,7 @@ def test_an_update_of_one_grant_reads_and_writes_only_its_repositories(aws: AwsS
     calls = writes_and_reads(aws)
     # read right before the write (its tags and its policy), the write, and the note of what was applied
     assert calls == {
+        "sts:GetCallerIdentity": 1,
         "ecr:ListTagsForResource": 1,
         "ecr:GetRepositoryPolicy": 1,
         "ecr:SetRepositoryPolicy": 1,

@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from reconciler.cli.carry_out import outcome_line
-from reconciler.engine.apply import Status, apply, succeeded
-from tests.emulators.aws import Faults, KillAfter, PrincipalNotFound
+from reconciler.engine.apply import Outcome, Status, apply, succeeded
+from reconciler.platforms.aws.platform import PLATFORM
+from tests.emulators.aws import Faults, KillAfter, PrincipalNotFound, Quiet
+from tests.emulators.proxy import Answer, Call
 from tests.stages import AwsStage, Document
 
 GRANT = {"name": "one", "to": {"type": "aws", "account_ids": ["987654321091"]}}
@@ -209,3 +211,55 @@ def test_a_create_that_meets_somebody_elses_repository_fails_and_leaves_it(aws: 
     assert outcomes["images.repository.app-a"].status is Status.FAILED
     assert "somebody else created it" in outcomes["images.repository.app-a"].message
     assert aws.state()["repositories"]["us-east-1/images-app-a"]["tags"] == {}
+
+
+class Lies(Quiet):
+    """Answers a write with something else than was asked for, as a platform does that normalises or ignores a field."""
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "PutLifecyclePolicy":
+            return None
+        text = call.body["lifecyclePolicyText"].replace(":3}", ":4}")
+        return Answer(body={"repositoryName": call.body["repositoryName"], "lifecyclePolicyText": text})
+
+
+def test_an_answer_that_is_not_what_was_asked_for_is_told(aws: AwsStage) -> None:
+    aws.proxy.behaviours.append(Lies())
+    outcomes = {outcome.address: outcome for outcome in apply(aws.plan(small(aws)))}
+    lied = outcomes["images.lifecycle.app-a"]
+    assert lied.status is Status.FAILED
+    assert "did not converge" in lied.message
+    assert "beyond the newest 4" in lied.message
+
+
+def test_verify_reads_what_was_touched_again_and_tells_what_did_not_converge(aws: AwsStage) -> None:
+    hands = []
+
+    def meddle(outcome: Outcome) -> None:
+        if outcome.address == "images.repository.app-b" and not hands:
+            hands.append("scanning")
+            ecr = aws.client("ecr")
+            ecr.put_image_scanning_configuration(
+                repositoryName="images-app-b", imageScanningConfiguration={"scanOnPush": True}
+            )
+
+    plan = aws.plan(small(aws))
+    outcomes = {outcome.address: outcome for outcome in apply(plan, verify=True, on_outcome=meddle)}
+    assert outcomes.pop("images.repository.app-b").message == "did not converge: scan_on_push is True, not False"
+    assert succeeded(outcomes.values())
+
+
+@pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
+def test_other_partitions_have_their_own_arns_and_converge(aws: AwsStage, region: str, partition: str) -> None:
+    grant = {"name": "one", "to": {"type": "aws", "account_ids": ["987654321091"], "allowed_service_types": ["worker"]}}
+    document = aws.document("app-a", grants=(grant,), registry={"region": region})
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
+    found = aws.client("ecr", region).get_repository_policy(repositoryName="images-app-a")["policyText"]
+    assert f"arn:{partition}:iam::987654321091:root" in found
+    assert f"arn:{partition}:lambda:*:987654321091:function:*" in found
+    spec = aws.spec(document)
+    values = {item.value for item in PLATFORM.outputs(spec, spec.registries[0])}
+    host = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    assert f"123456789012.dkr.ecr.{region}.{host}/images-app-a" in values
+    assert f"arn:{partition}:iam::123456789012:role/images-pull" in values

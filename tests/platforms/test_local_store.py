@@ -1,0 +1,84 @@
+"""The local registry's files: whole or not there, one writer at a time, and told when they are damaged."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from reconciler.engine.apply import Status, apply
+from reconciler.errors import PlatformError, ReadFailed
+from reconciler.platforms.local import store
+from reconciler.platforms.local.store import Store
+from tests.stages import LocalStage
+
+
+def test_names_with_slashes_and_dots_are_one_file_each_inside_the_folder(local: LocalStage) -> None:
+    names = ("team/app", "team.app", "a/b/c")
+    local.apply(local.document(*names))
+    assert len(local.state()) == 3
+    assert {path.parent for path in local.root.rglob("*.json")} == {local.root / "control" / "repositories"}
+    assert Store(local.root).names("repositories") == sorted(names)
+
+
+def test_a_damaged_file_fails_the_run_by_name_with_what_to_do(local: LocalStage) -> None:
+    document = local.document("app-a")
+    local.apply(document)
+    path = local.root / "control/repositories/app-a.json"
+    for damage in ("{", "[]"):
+        path.write_text(damage)
+        with pytest.raises(ReadFailed, match=r"registry images: .*app-a\.json"):
+            local.plan(document)
+
+
+def test_a_path_that_is_a_file_is_told(local: LocalStage) -> None:
+    local.root.write_text("not a folder")
+    with pytest.raises(ReadFailed, match="can't be read"):
+        local.plan(local.document("app-a"))
+
+
+def test_a_writer_waits_for_another_and_then_tells(local: LocalStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
+    plan = local.plan(local.document("app-a"))
+    local.root.mkdir()
+    with FileLock(local.root / ".lock"):
+        (outcome,) = apply(plan)
+    assert outcome.status is Status.FAILED
+    assert "another process has been writing" in outcome.message
+
+
+def write_many(root: Path, name: str) -> None:
+    box = Store(root)
+    for number in range(50):
+        with box.writing():
+            box.write("repositories", "shared", {"writer": name, "text": str(number) * 10_000})
+            found = box.read("repositories", "shared")
+            assert found is not None
+            assert found["writer"] == name, "nobody else writes while we hold the lock"
+
+
+def test_two_processes_never_write_into_each_other(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write_many, args=(tmp_path, name)) for name in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+        assert writer.exitcode == 0
+    assert Store(tmp_path).read("repositories", "shared") is not None
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Store(tmp_path)
+    box.write("repositories", "a", {"old": True})
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.os, "fsync", full)
+    with pytest.raises(PlatformError, match="No space left on device"):
+        box.write("repositories", "a", {"old": False})
+    assert box.read("repositories", "a") == {"old": True}
+    assert [path.name for path in (tmp_path / "control/repositories").iterdir()] == ["a.json"]
