@@ -233,7 +233,7 @@ def test_an_answer_that_is_not_what_was_asked_for_is_told(aws: AwsStage) -> None
 
 
 def test_verify_reads_what_was_touched_again_and_tells_what_did_not_converge(aws: AwsStage) -> None:
-    hands = []
+    hands: list[str] = []
 
     def meddle(outcome: Outcome) -> None:
         if outcome.address == "images.repository.app-b" and not hands:

@@ -77,7 +77,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(PlatformError, match="No space left on device"):
         box.write("repositories", "a", {"old": False})
     assert box.read("repositories", "a") == {"old": True}
