@@ -219,7 +219,7 @@ class Lies(Quiet):
     def before(self, call: Call) -> Answer | None:
         if call.operation != "PutLifecyclePolicy":
             return None
-        text = call.body["lifecyclePolicyText"].replace(":3}", ":4}")
+        text = call.body["lifecyclePolicyText"].replace('"countNumber":3', '"countNumber":4')
         return Answer(body={"repositoryName": call.body["repositoryName"], "lifecyclePolicyText": text})
 
 
