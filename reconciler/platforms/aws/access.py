@@ -110,14 +110,10 @@ class AccessKind(Kind):
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         document = json.loads(live.rest) if live.rest else {}
-        named: dict[str, Any] = {"repositoryName": session.native_of(live.address)}
-        region = session.region_of(live.address)
         if policy.statements_of(document):
-            session.call(
-                "ecr", "set_repository_policy", region, address=live.address, policyText=_text(document), **named
-            )
+            session.repository_call("set_repository_policy", live.address, policyText=_text(document))
         else:
-            session.call("ecr", "delete_repository_policy", region, address=live.address, absent=GONE, **named)
+            session.repository_call("delete_repository_policy", live.address, absent=GONE)
         tagging.forget(session, live.address)
 
 
@@ -147,14 +143,7 @@ def _set(session: AwsSession, at: str, document: Document, write: Write) -> Any:
     try:
         for attempt in attempts:
             with attempt:
-                return session.call(
-                    "ecr",
-                    "set_repository_policy",
-                    session.region_of(at),
-                    address=at,
-                    repositoryName=session.native_of(at),
-                    policyText=_text(document),
-                )
+                return session.repository_call("set_repository_policy", at, policyText=_text(document))
     except PlatformError as error:
         if _unknown_principal(error):
             raise _with_grants(error, document, write) from None
@@ -194,14 +183,7 @@ def _with_grants(error: PlatformError, document: Document, write: Write) -> Plat
 
 
 def _read(session: AwsSession, at: str) -> Document | None:
-    answer = session.call(
-        "ecr",
-        "get_repository_policy",
-        session.region_of(at),
-        address=at,
-        absent=GONE,
-        repositoryName=session.native_of(at),
-    )
+    answer = session.repository_call("get_repository_policy", at, absent=GONE)
     return policy.parsed(answer["policyText"]) if answer else None
 
 

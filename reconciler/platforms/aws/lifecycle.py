@@ -102,14 +102,8 @@ class LifecycleKind(Kind):
     def create(self, session: AwsSession, write: Write) -> Live:
         at = write.desired.address
         with tagging.taken_back(session, write):
-            answer = session.call(
-                "ecr",
-                "put_lifecycle_policy",
-                session.region_of(at),
-                address=at,
-                repositoryName=session.native_of(at),
-                lifecyclePolicyText=f'{{"rules":{write.desired.settings.rules}}}',
-            )
+            policy = f'{{"rules":{write.desired.settings.rules}}}'
+            answer = session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=policy)
         tagging.record(session, write)
         return _live(session, at, answer["lifecyclePolicyText"], write.marks)
 
@@ -120,14 +114,7 @@ class LifecycleKind(Kind):
         return live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        session.call(
-            "ecr",
-            "delete_lifecycle_policy",
-            session.region_of(live.address),
-            address=live.address,
-            absent=GONE,
-            repositoryName=session.native_of(live.address),
-        )
+        session.repository_call("delete_lifecycle_policy", live.address, absent=GONE)
         tagging.forget(session, live.address)
 
 
@@ -144,14 +131,7 @@ def repositories_of(session: AwsSession, scope: Scope, found: Observation, kind:
 
 
 def _policy(session: AwsSession, at: str) -> str | None:
-    answer = session.call(
-        "ecr",
-        "get_lifecycle_policy",
-        session.region_of(at),
-        address=at,
-        absent=GONE,
-        repositoryName=session.native_of(at),
-    )
+    answer = session.repository_call("get_lifecycle_policy", at, absent=GONE)
     return answer["lifecyclePolicyText"] if answer else None
 
 

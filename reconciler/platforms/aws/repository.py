@@ -91,13 +91,10 @@ class RepositoryKind(Kind):
         at = write.desired.address
         children = {tagging.applied_key(parts(below).kind): mark for below, mark in write.children.items()}
         tags = {**_own_tags(write), **children}
-        created = session.call(
-            "ecr",
+        created = session.repository_call(
             "create_repository",
-            session.region_of(at),
-            address=at,
+            at,
             absent=("RepositoryAlreadyExistsException",),
-            repositoryName=session.native_of(at),
             tags=tagging.as_list(tags),
             imageScanningConfiguration={"scanOnPush": wanted.scan_on_push},
             encryptionConfiguration=_encryption(wanted),
@@ -117,20 +114,12 @@ class RepositoryKind(Kind):
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         wanted: RepositorySettings = write.desired.settings
-        at, region = live.address, session.region_of(live.address)
-        named: dict[str, Any] = {"repositoryName": session.native_of(at)}
+        at = live.address
         if {"tags_immutable", "movable_tags"} & write.changed:
-            session.call("ecr", "put_image_tag_mutability", region, address=at, **named, **_mutability(wanted))
+            session.repository_call("put_image_tag_mutability", at, **_mutability(wanted))
         if "scan_on_push" in write.changed:
             scanning = {"scanOnPush": wanted.scan_on_push}
-            session.call(
-                "ecr",
-                "put_image_scanning_configuration",
-                region,
-                address=at,
-                **named,
-                imageScanningConfiguration=scanning,
-            )
+            session.repository_call("put_image_scanning_configuration", at, imageScanningConfiguration=scanning)
         own = _own_tags(write)
         gone = [key for key, _ in live.settings.labels if key not in own]
         optional = (tagging.DESCRIPTION, tagging.PROTECT, tagging.DELETE_IMAGES, tagging.LABELS)
@@ -141,15 +130,7 @@ class RepositoryKind(Kind):
         return session.read(at) or live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        session.call(
-            "ecr",
-            "delete_repository",
-            session.region_of(live.address),
-            address=live.address,
-            absent=GONE,
-            repositoryName=session.native_of(live.address),
-            force=force,
-        )
+        session.repository_call("delete_repository", live.address, absent=GONE, force=force)
 
 
 def _exists(at: str) -> PlatformError:

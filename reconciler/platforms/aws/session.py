@@ -129,6 +129,12 @@ class AwsSession(Session):
         except aws_errors.BotoCoreError as error:
             raise _translated(error, address, _action(service, operation), self.registry) from None
 
+    def repository_call(self, operation: str, at: str, *, absent: tuple[str, ...] = (), **params: Any) -> Any:
+        """`call` to ECR about the repository that an address is about, in its region."""
+        return self.call(
+            "ecr", operation, self.region_of(at), address=at, absent=absent, repositoryName=self.native_of(at), **params
+        )
+
     def pages(
         self, service: str, operation: str, key: str, region: str = "", *, address: str = "", **params: Any
     ) -> list[Any]:
