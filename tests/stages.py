@@ -282,10 +282,7 @@ class AwsStage(Stage):
         )
         yield f"describe {name}", tag("reconciler-description", "by hand")
         for key in found["tags"]:
-            if key not in (
-                "reconciler-owner",
-                "reconciler-origin",
-            ):  # without those it is nobody's, and asks to be adopted
+            if key != "reconciler-owner":  # without it the repository is nobody's, and asks to be adopted
                 yield f"untag {key} of {name}", untag(key)
                 yield f"retag {key} of {name}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
         if "lifecycle" in found:
@@ -334,7 +331,7 @@ class AwsStage(Stage):
         yield f"strip {name}", lambda: iam.delete_role_policy(**named, PolicyName="reconciler")
         yield f"shorten {name}", lambda: iam.update_role(**named, MaxSessionDuration=3600)
         for key in role["tags"]:
-            if key not in ("reconciler-owner", "reconciler-origin"):
+            if key != "reconciler-owner":
                 yield f"untag {key} of {name}", partial(iam.untag_role, **named, TagKeys=[key])
 
     def push_image(self, repository: str, tag: str = "v1") -> None:

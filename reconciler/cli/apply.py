@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from .exits import Exit
 from .options import (
     DEFAULT_SPEC,
     Adopt,
@@ -41,26 +40,18 @@ def run(
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
     from reconciler.engine import plan_file
-    from reconciler.engine.apply import refuse
-    from reconciler.engine.plan import Wishes, make_plan
+    from reconciler.engine.plan import Wishes
     from reconciler.errors import ReconcilerError
     from reconciler.spec.loader import load_spec
 
-    from .carry_out import carry_out, confirm
-    from .plan import Format, print_plan
+    from .carry_out import Settings, plan_and_carry_out, show_and_carry_out
 
     log_calls(verbose)
     saved = is_plan_file(source)
     if saved and (target or adopt or allow_delete):
         raise ReconcilerError("--target, --adopt and --allow-delete belong to plan; a saved plan is applied as it is")
+    settings = Settings(parallelism=parallelism, saved=saved, verify=verify, log=log)
     if saved:
-        plan = plan_file.read(source)
-    else:
-        wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
-        plan = make_plan(load_spec(source), wishes)
-    print_plan(plan, Format.TEXT)
-    refuse(plan)
-    if not plan.changes:
-        return Exit.OK
-    confirm(f"Apply these {len(plan.changes)} changes?", yes)
-    return carry_out(plan, parallelism=parallelism, saved=saved, verify=verify, log=log)
+        return show_and_carry_out(plan_file.read(source), None, settings, yes, "Apply these {} changes?")
+    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
+    return plan_and_carry_out(load_spec(source), wishes, settings, yes, "Apply these {} changes?")

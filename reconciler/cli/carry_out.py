@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -16,14 +17,19 @@ import typer
 
 from reconciler.engine import apply as engine
 from reconciler.engine.apply import Outcome, Status
+from reconciler.engine.observe import estate_of, sessions_of
+from reconciler.engine.plan import make_plan
 from reconciler.errors import ReconcilerError
 from reconciler.render.words import SIGNS
 
 from .exits import Exit
+from .plan import Format, print_plan
 
 if TYPE_CHECKING:
     from reconciler.engine.change import Change
-    from reconciler.engine.plan import Plan
+    from reconciler.engine.plan import Plan, Wishes
+    from reconciler.platforms.base import Session
+    from reconciler.spec.models import Spec
 
 _PAST = {
     "create": "created",
@@ -44,11 +50,35 @@ def confirm(question: str, yes: bool) -> None:
         raise ReconcilerError("not confirmed; nothing was written")
 
 
-def carry_out(plan: Plan, *, parallelism: int, saved: bool, verify: bool, log: Path | None) -> Exit:
-    """Applies the plan, shows its progress and the sum; returns the exit code."""
+@dataclass(frozen=True)
+class Settings:
+    """How a plan is carried out; as for engine.apply."""
+
+    parallelism: int
+    saved: bool = False
+    verify: bool = False
+    log: Path | None = None
+
+
+def plan_and_carry_out(spec: Spec, wishes: Wishes, settings: Settings, yes: bool, question: str) -> Exit:
+    """Plans, shows, asks and carries out, all with the same sessions; returns the exit code."""
+    with sessions_of(estate_of(spec, wishes.parallelism)) as sessions:
+        plan = make_plan(spec, wishes, sessions=sessions)
+        return show_and_carry_out(plan, sessions, settings, yes, question)
+
+
+def show_and_carry_out(
+    plan: Plan, sessions: Mapping[str, Session] | None, settings: Settings, yes: bool, question: str
+) -> Exit:
+    """Shows the plan, refuses what may not be applied, asks `question` (its {} is the number of changes), and carries out."""
+    print_plan(plan, Format.TEXT)
+    engine.refuse(plan)
+    if not plan.changes:
+        return Exit.OK
+    confirm(question.format(len(plan.changes)), yes)
     with ExitStack() as stack:
         stop = stack.enter_context(_interruptible())
-        note = stack.enter_context(_log(log))
+        note = stack.enter_context(_log(settings.log))
         start, done = stack.enter_context(_progress(len(plan.changes), plan))
 
         def finish(outcome: Outcome) -> None:
@@ -57,9 +87,10 @@ def carry_out(plan: Plan, *, parallelism: int, saved: bool, verify: bool, log: P
 
         outcomes = engine.apply(
             plan,
-            parallelism=parallelism,
-            saved=saved,
-            verify=verify,
+            sessions=sessions,
+            parallelism=settings.parallelism,
+            saved=settings.saved,
+            verify=settings.verify,
             stop=stop,
             on_start=start,
             on_outcome=finish,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .exits import Exit
 from .options import (
     DEFAULT_SPEC,
     AllowDelete,
@@ -31,19 +30,12 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Remove what the spec's owner owns: protected repositories and those that hold images stop it, foreign things stay."""
-    from reconciler.engine.apply import refuse
-    from reconciler.engine.plan import Wishes, make_plan
+    from reconciler.engine.plan import Wishes
     from reconciler.spec.loader import load_spec
 
-    from .carry_out import carry_out, confirm
-    from .plan import Format, print_plan
+    from .carry_out import Settings, plan_and_carry_out
 
     log_calls(verbose)
     wishes = Wishes((), allow_delete or (), target or (), destroy=True, parallelism=parallelism)
-    plan = make_plan(load_spec(spec), wishes)
-    print_plan(plan, Format.TEXT)
-    refuse(plan)
-    if not plan.changes:
-        return Exit.OK
-    confirm(f"Destroy these {len(plan.changes)} resources?", yes)
-    return carry_out(plan, parallelism=parallelism, saved=False, verify=verify, log=log)
+    settings = Settings(parallelism=parallelism, verify=verify, log=log)
+    return plan_and_carry_out(load_spec(spec), wishes, settings, yes, "Destroy these {} resources?")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import TopologicalSorter
@@ -84,25 +85,32 @@ def check(registries: Iterable[str], sessions: Mapping[str, Session]) -> None:
 
 def refuse_stale(plan: Plan, sessions: Mapping[str, Session]) -> None:
     """Reads everything that the plan touches again. Raises StalePlan, naming all that moved, if anything did."""
-    touched: dict[str, list[Change]] = {}
     made = {change.address for change in plan.changes if change.makes}
-    for change in plan.changes:
-        if change.desired is None or change.desired.parent not in made:
-            touched.setdefault(change.registry, []).append(change)
+    touched = [change for change in plan.changes if change.desired is None or change.desired.parent not in made]
     moved: dict[str, str] = {}
-    for name, changes in sorted(touched.items()):
-        session = sessions[name]
-        live = session.observe(Scope({}, frozenset(change.address for change in changes))).live
-        for change in changes:
-            what = moved_since(change, live.get(change.address), session)
-            if what:
-                moved[change.address] = what
+    for change, now in read_again(touched, sessions):
+        what = moved_since(change, now, sessions[change.registry])
+        if what:
+            moved[change.address] = what
     if moved:
         raise StalePlan(moved)
 
 
+def read_again(changes: Iterable[Change], sessions: Mapping[str, Session]) -> Iterator[tuple[Change, Live | None]]:
+    """Each change with what is there now, read registry by registry."""
+    grouped: dict[str, list[Change]] = {}
+    for change in changes:
+        grouped.setdefault(change.registry, []).append(change)
+    for name, group in sorted(grouped.items()):
+        with working_on(name):
+            live = sessions[name].observe(Scope({}, frozenset(change.address for change in group))).live
+        yield from ((change, live.get(change.address)) for change in group)
+
+
 def moved_since(change: Change, now: Live | None, session: Session) -> str:
-    """What moved between the plan and now, in words; "" if nothing did."""
+    """What moved between the plan and now, in words; "" if nothing did, or if what was to be deleted is gone already."""
+    if now is None and change.action is Action.DELETE:
+        return ""
     if fingerprint(now) != change.fingerprint:
         before = change.live
         if now is None:
@@ -126,6 +134,7 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
 def apply(
     plan: Plan,
     *,
+    sessions: Mapping[str, Session] | None = None,
     executor: Executor | None = None,
     parallelism: int = PARALLELISM,
     saved: bool = False,
@@ -136,7 +145,8 @@ def apply(
 ) -> list[Outcome]:
     """Carries the plan out and returns an outcome for each change, in the plan's order.
 
-    `executor`: where changes are carried out (threads, `parallelism` of them, if None). `saved`: the plan comes from a file,
+    `sessions`: those that the plan was made with, already checked; opened and closed here if None. `executor`: where changes
+    are carried out (threads, `parallelism` of them, if None). `saved`: the plan comes from a file,
     so everything that it touches is read again first, and nothing is written if anything moved. `verify`: everything touched
     is read once more at the end. `stop`: once set, nothing new is started and what is under way is finished.
 
@@ -145,11 +155,12 @@ def apply(
     refuse(plan)
     if not plan.changes:
         return []
-    with sessions_of(plan.estate) as sessions:
-        check({change.registry for change in plan.changes}, sessions)
+    with nullcontext(sessions) if sessions is not None else sessions_of(plan.estate) as opened:
+        if sessions is None:
+            check({change.registry for change in plan.changes}, opened)
         if saved:
-            refuse_stale(plan, sessions)
-        run = _Run(plan, sessions, stop or Event(), on_start, on_outcome)
+            refuse_stale(plan, opened)
+        run = _Run(plan, opened, stop or Event(), on_start, on_outcome)
         if executor is not None:
             run.go(executor, parallelism)
         else:
@@ -238,13 +249,9 @@ class _Run:
 
     def verify(self) -> None:
         """Reads everything that was touched again; what is not as wanted becomes a failed outcome."""
-        for change in self.plan.changes:
-            if self.outcomes[change.address].status is not Status.DONE:
-                continue
-            session = self.sessions[change.registry]
-            with working_on(change.address):
-                now = session.read(change.address)
-            wrong = unconverged(change, now, session)
+        done = [change for change in self.plan.changes if self.outcomes[change.address].status is Status.DONE]
+        for change, now in read_again(done, self.sessions):
+            wrong = unconverged(change, now, self.sessions[change.registry])
             if wrong:
                 self.settle(Outcome(change.address, change.action, Status.FAILED, f"did not converge: {wrong}"))
 

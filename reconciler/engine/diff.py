@@ -118,7 +118,8 @@ class _Differ:
     def compare(self, wanted: Desired, live: Live) -> None:
         mark = live.marks.applied
         if live.settings == wanted.settings:
-            if mark is not None and records(mark, wanted.settings) is not False:
+            whole = live.inherits or live.marks.origin == "spec"
+            if whole and mark is not None and records(mark, wanted.settings) is not False:
                 self.found.unchanged += 1
             else:
                 self.add(wanted, live, Action.UPDATE, Cause.CHANGED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from reconciler.platforms.base import Session
@@ -82,21 +83,28 @@ class Wishes:
     parallelism: int = 8
 
 
-def make_plan(spec: Spec, wishes: Wishes | None = None, executor: Executor | None = None) -> Plan:
-    """Reads the platforms and plans. `executor`: where registries are read (threads if None).
+def make_plan(
+    spec: Spec,
+    wishes: Wishes | None = None,
+    executor: Executor | None = None,
+    sessions: Mapping[str, Session] | None = None,
+) -> Plan:
+    """Reads the platforms and plans. `executor`: where registries are read (threads if None). `sessions`: of all the spec's
+    registries, where the caller goes on to use them; opened and closed here if None.
 
     Raises ReadFailed if any registry can't be read. Problems and guard violations are in the plan.
     """
     wishes = wishes or Wishes()
     kinds, desired = expand(spec)
-    with sessions_of(estate_of(spec, wishes.parallelism)) as sessions:
+    opening = nullcontext(sessions) if sessions is not None else sessions_of(estate_of(spec, wishes.parallelism))
+    with opening as opened:
         scopes = {name: Scope(group) for name, group in desired.items()}
-        found = observe(sessions, scopes, executor)
+        found = observe(opened, scopes, executor)
         wanted = {name: {} for name in desired} if wishes.destroy else desired
         seen = picture(kinds, wanted, found)
         difference = diff(seen, spec.name, wishes.adopt)
         select(difference, wishes.targets)
-        count_images(difference, seen, sessions, wishes)
+        count_images(difference, seen, opened, wishes)
     return settle(spec, seen, difference, wishes)
 
 

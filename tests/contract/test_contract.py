@@ -325,6 +325,15 @@ def test_what_moves_during_the_run_is_stale_and_the_rest_goes_on(stage: Stage, d
     assert stage.plan(document).changes == ()
 
 
+def test_what_is_gone_already_need_not_be_deleted(stage: Stage, document: Document) -> None:
+    stage.apply(document)
+    del document["repositories"][1]
+    plan = loads(dumps(stage.plan(document)))
+    wanted = {"local": "remove app-b.json of repositories", "aws": "delete images-app-b in us-east-1"}[stage.platform]
+    dict(stage.hands())[wanted]()
+    assert [outcome.status for outcome in apply(plan, saved=True, verify=True)] == [Status.DONE]
+
+
 def test_images_pushed_after_the_plan_make_a_delete_stale(stage: Stage, document: Document) -> None:
     stage.apply(document)
     del document["repositories"][1]
