@@ -113,9 +113,10 @@ def _terraforms(number: int, folder: Path, log: Path, url: str, mirror: Path) ->
     quiet = ["-input=false", "-no-color"]
     run(["terraform", "init", *quiet], home, environ, log)
     found = {}
-    for attempt in range(1, 4):
+    for attempt, parallelism in ((1, 10), (2, 4), (3, 2)):  # 10 is its default
+        command = ["terraform", "apply", "-auto-approve", f"-parallelism={parallelism}", *quiet]
         try:
-            found["apply, all new"] = run(["terraform", "apply", "-auto-approve", *quiet], home, environ, log)
+            found["apply, all new"] = run(command, home, environ, log)
         except RuntimeError as error:
             # a create whose answer is lost is tried again by its SDK, meets its own repository, and the run fails
             print(f"terraform  apply, try {attempt}: failed: {str(error).partition('Error: ')[2].splitlines()[:1]}")

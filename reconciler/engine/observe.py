@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from reconciler.errors import PlatformError, ReadFailed, ReconcilerError
-from reconciler.platforms.base import Kind, Session, open_session
+from reconciler.platforms.base import Kind, Session
 from reconciler.platforms.catalog import load
 from reconciler.spec.models import Spec
 
@@ -54,6 +54,12 @@ def expand(spec: Spec) -> tuple[Kinds, dict[str, dict[str, Desired]]]:
     if failures:
         raise ReadFailed(failures)
     return kinds, desired
+
+
+def open_session(estate: Estate, name: str) -> Session:
+    """A session for one of the estate's registries. Raises PlatformError if the platform is not in this build."""
+    registry = estate.registry(name)
+    return load(registry.platform).open(estate, registry)
 
 
 @contextmanager

@@ -105,7 +105,7 @@ class Session(ABC):
         self.name = registry.name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.platform.name, self.estate, self.name)
+        return _reopen, (self.platform, self.estate, self.name)
 
     @abstractmethod
     def check(self) -> None:
@@ -159,14 +159,5 @@ class Platform(ABC):
         """Values for other programs, known from the spec alone. Pure."""
 
 
-def open_session(estate: Estate, name: str) -> Session:
-    """A session for one of the estate's registries. Raises PlatformError if the platform is not in this build."""
-    from .catalog import load
-
-    registry = estate.registry(name)
-    return load(registry.platform).open(estate, registry)
-
-
-def _reopen(platform: str, estate: Estate, name: str) -> Session:
-    del platform
-    return open_session(estate, name)
+def _reopen(platform: Platform, estate: Estate, name: str) -> Session:
+    return platform.open(estate, estate.registry(name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from reconciler.engine.canonical import text
@@ -36,7 +37,13 @@ def settings_of(repository: Repository) -> LifecycleSettings | None:
     """The policy that the spec asks for: the raw one, or one made from retention; None if neither is given."""
     if repository.lifecycle_policy is not None:
         return normal(dict(repository.lifecycle_policy))
-    return normal({"rules": rules_of(repository.retention)}) if repository.retention is not None else None
+    return of_retention(repository.retention) if repository.retention is not None else None
+
+
+@lru_cache(maxsize=1024)
+def of_retention(retention: Retention) -> LifecycleSettings:
+    """The policy made from a retention; most repositories of a spec share a few."""
+    return normal({"rules": rules_of(retention)})
 
 
 def rules_of(retention: Retention) -> list[dict[str, Any]]:
