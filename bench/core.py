@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 
+from reconciler.cli import collect_seldom
 from reconciler.engine.canonical import applied_hash
 from reconciler.engine.diff import diff
 from reconciler.engine.observe import estate_of, expand, picture
@@ -37,6 +38,7 @@ def spec(number: int) -> Spec:
 
 def main(number: int) -> None:
     """Runs once and prints."""
+    collect_seldom()
     wanted = spec(number)
     assert estate_of(wanted).owner == "bench"
     gc.collect()

@@ -45,9 +45,13 @@ def plain(value: Any) -> Any:
     return result
 
 
+#: json.dumps would make an encoder for each call
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def text(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def digest(value: Any) -> str:
