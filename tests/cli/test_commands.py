@@ -76,6 +76,21 @@ def test_exit_code_1_also_for_a_wrong_option(here: Path) -> None:
     assert "No such option: --nope" in reconciler("plan", "--nope", code=1).stderr
 
 
+def test_exit_code_1_is_a_conflict_and_the_plan_still_shows_the_rest(here: Path) -> None:
+    path = here / "box/control/repositories/app-a.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"settings": {}}')
+    told = reconciler("plan", code=1).stdout
+    assert (
+        "images.repository.app-a: box/app-a already exists and nobody owns it; to make it this spec's: --adopt" in told
+    )
+    assert "images.repository.app-b" in told
+    assert "the plan can't be applied" in reconciler("apply", "--yes", code=1).stderr
+    assert json.loads(path.read_text()) == {"settings": {}}
+    reconciler("apply", "--yes", "--adopt", "images.repository.app-a")
+    assert reconciler("plan").stdout.startswith("No changes.")
+
+
 def test_exit_code_3_is_a_guard(here: Path) -> None:
     reconciler("apply", "--yes")
     (here / "registry.yaml").write_text(SPEC.replace("  - {name: app-b, registry: images, protect: true}\n", ""))

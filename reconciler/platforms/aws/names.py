@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 ACCOUNT = r"[0-9]{12}"
-REGION = r"[a-z]{2,4}(-[a-z]+)+-[0-9]"
+REGION = r"[a-z]{2,4}(-[a-z]+)+-[0-9]+"
 PRINCIPAL_ARN = r"arn:aws[a-z-]*:(iam|sts)::[0-9]{12}:(root|(role|user|assumed-role|federated-user)/[\w+=,.@/-]+)"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
 FUNCTION_ARN = r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_*-]+(:[A-Za-z0-9_$*-]+)?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -17,8 +16,6 @@ Uuid = Annotated[str, Text(_UUID, "a UUID")]
 Location = Annotated[str, Text(r"[a-z0-9]+", "an Azure location, such as westeurope")]
 ResourceGroup = Annotated[str, Text(r"[\w().-]{0,89}[\w()-]", "a resource group's name", 90)]
 AcrName = Annotated[str, Text(r"[A-Za-z0-9]{5,50}", "5 to 50 letters and digits")]
-#: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules (scopeMaps: 5-50)
-_SCOPE_MAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class AzureRegistry(RegistryBase):
