@@ -68,8 +68,8 @@ class _Peak(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        while not self._done.wait(0.02):
-            self.peak = max(self.peak, sum(_resident(pid) for pid in _members(self.session)))
+        while not self._done.wait(0.1):  # seldom enough not to take the processor from what is measured
+            self.peak = max(self.peak, sum(resident(pid) for pid in _members(self.session)))
 
     def stop(self) -> None:
         """Stops sampling."""
@@ -90,10 +90,11 @@ def _members(session: int) -> list[str]:
     return found
 
 
-def _resident(pid: str) -> float:
+def resident(pid: str, field: str = "VmRSS:") -> float:
+    """The resident memory of a process in MiB, now or (VmHWM) at its highest; 0 if it can't be told."""
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(field):
                 return int(line.split()[1]) / 1024
     except OSError:
         pass

@@ -251,12 +251,13 @@ class AwsStage(Stage):
 
     def hands(self) -> list[Hand]:
         hands: list[Hand] = []
-        for key, found in self.state()["repositories"].items():
+        # sorted: what threads made has no order of its own, and hypothesis draws by position
+        for key, found in sorted(self.state()["repositories"].items()):
             region, name = key.split("/", 1)
             hands += self._repository_hands(region, name, found)
-        for name, role in self.state()["roles"].items():
+        for name, role in sorted(self.state()["roles"].items()):
             hands += self._role_hands(name, role)
-        for region, rules in self.replication.rules.items():
+        for region, rules in sorted(self.replication.rules.items()):
             if rules:
                 hands.append((f"stop replication of {region}", partial(self.replication.rules.pop, region)))
                 hands.append((f"redirect replication of {region}", partial(_redirect, rules)))

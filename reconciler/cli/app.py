@@ -10,7 +10,7 @@ import typer
 
 from reconciler.errors import ReconcilerError
 
-from . import apply, destroy, drift, graph, output, plan, schema, show, validate
+from . import apply, collect, credentials, destroy, drift, graph, output, plan, schema, serve, show, validate
 from .exits import Exit, code_of
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 #: typer brings its own copy of click, whose name is private; BadParameter is what it shows of it
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
-for command in (validate, plan, apply, drift, destroy, show, graph, output, schema):
+for command in (validate, plan, apply, drift, destroy, show, graph, output, credentials, serve, collect, schema):
     app.command(command.NAME, epilog=command.EXAMPLES, no_args_is_help=False)(command.run)
 
 

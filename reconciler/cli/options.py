@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from reconciler.platforms.base import Session
 
 SpecArgument = Annotated[Path, typer.Argument(metavar="[SPEC]", help="The spec: a YAML file, or a folder of them.")]
 DEFAULT_SPEC = Path("registry.yaml")
@@ -34,6 +40,42 @@ Verbose = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 LogFile = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Append each outcome as a line of JSON.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Read everything that was touched once more at the end.")]
+
+
+SpecOption = Annotated[Path, typer.Option("--spec", metavar="SPEC", help="The spec: a YAML file, or a folder of them.")]
+RegistryArgument = Annotated[
+    str | None, typer.Argument(metavar="[REGISTRY]", help="The registry; not needed where the spec has one alone.")
+]
+
+
+def seconds(text: str) -> float:
+    """A time in seconds: `90`, `90s`, `15m`, `1h`, `7d`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(text))
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a time, such as 90s, 15m, 1h or 7d")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+Grace = Annotated[
+    float,
+    typer.Option(
+        "--grace",
+        metavar="TIME",
+        parser=seconds,
+        show_default="1h",
+        help="Content without an image stays this long, for pushes.",
+    ),
+]
+
+
+@contextmanager
+def registry_session(spec: Path, name: str | None) -> Iterator[Session]:
+    """A session with one registry of a spec file. Raises ReconcilerError."""
+    from reconciler.engine.observe import session
+    from reconciler.spec.loader import load_spec
+
+    with session(load_spec(spec), name) as found:
+        yield found
 
 
 def log_calls(verbose: bool) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from reconciler.errors import PlatformError, ReadFailed, ReconcilerError
 from reconciler.platforms.base import Kind, Session
 from reconciler.platforms.catalog import load
+from reconciler.spec.messages import did_you_mean
 from reconciler.spec.models import Spec
 
 from .call_log import working_on
@@ -60,6 +61,25 @@ def open_session(estate: Estate, name: str) -> Session:
     """A session for one of the estate's registries. Raises PlatformError if the platform is not in this build."""
     registry = estate.registry(name)
     return load(registry.platform).open(estate, registry)
+
+
+@contextmanager
+def session(spec: Spec, name: str | None = None) -> Iterator[Session]:
+    """A session with one of the spec's registries, closed at the end; the name is not needed where there is one alone.
+
+    Raises ReconcilerError if there is no such registry, and PlatformError if its platform is not in this build.
+    """
+    names = [registry.name for registry in spec.registries]
+    if name is None and len(names) != 1:
+        raise ReconcilerError(f"say which registry: the spec has {', '.join(names) or 'none'}")
+    if name is not None and name not in names:
+        known = ", ".join(names) or "none"
+        raise ReconcilerError(f"no registry is named {name!r}{did_you_mean(name, names)}; the spec has {known}")
+    found = open_session(estate_of(spec), name or names[0])
+    try:
+        yield found
+    finally:
+        found.close()
 
 
 @contextmanager

@@ -10,8 +10,11 @@ from typing import Any, ClassVar
 
 from reconciler.engine.canonical import plain
 from reconciler.engine.resource import Access, Desired, Estate, Live, Marks, Observation, Scope, Settings
+from reconciler.errors import PlatformError
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
+
+from .runtime import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,24 @@ class Session(ABC):
     @abstractmethod
     def count_images(self, live: Live) -> int:
         """How many images a live resource holds."""
+
+    def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
+        """Credentials that are good for `ttl` seconds and for the repositories that a name or glob selects.
+
+        With `user`, they can do no more than the spec's grants let that user do. Raises PlatformError.
+        """
+        raise PlatformError("this build can't issue credentials for this platform", operation="credentials")
+
+    def server(self, options: ServerOptions = DEFAULT_OPTIONS) -> Server:
+        """The registry's own server, not yet started. Raises PlatformError where the platform has its own."""
+        raise PlatformError("only registries of platform local are served from here", operation="serve")
+
+    def collect(self, *, grace: float, dry_run: bool = False) -> list[Collected]:
+        """Carries out retention and removes what no image needs, unless it is younger than `grace` seconds.
+
+        Raises PlatformError where the platform does so itself.
+        """
+        raise PlatformError("this platform removes images itself, by the retention in the spec", operation="gc")
 
     def close(self) -> None:  # noqa: B027 - most sessions hold nothing
         """Lets go of connections."""

@@ -94,3 +94,28 @@ def test_an_eleventh_rule_is_a_problem_of_the_plan_with_the_numbers(aws: AwsStag
     assert [problem.message for problem in problems] == [
         "the account would have 11 replication rules, ECR takes at most 10"
     ]
+
+
+def test_a_rule_whose_mark_went_with_the_pull_role_is_ours_by_the_push_role(aws: AwsStage) -> None:
+    """Also in a registry without repositories, where no copy is witness."""
+    document = aws.document(registry={"replication_regions": ["eu-west-1"]})
+    aws.apply(document)
+    good = aws.state()
+    iam = aws.client("iam")
+    for inline in iam.list_role_policies(RoleName="images-pull")["PolicyNames"]:
+        iam.delete_role_policy(RoleName="images-pull", PolicyName=inline)
+    iam.delete_role(RoleName="images-pull")
+    aws.apply(document)
+    assert aws.state() == good
+    assert aws.plan(document).changes == ()
+
+
+def test_a_rule_with_our_prefix_that_somebody_made_is_a_conflict(aws: AwsStage) -> None:
+    aws.apply(aws.document("app-a"))
+    rule = {
+        "destinations": [{"region": "eu-central-1", "registryId": ACCOUNT}],
+        "repositoryFilters": [{"filter": "images-", "filterType": "PREFIX_MATCH"}],
+    }
+    aws.replication.rules["us-east-1"] = [rule]
+    (problem,) = aws.plan(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})).problems
+    assert "nobody owns it" in problem.message

@@ -70,8 +70,12 @@ class ReplicationKind(Kind):
                 if item.kind in ("repository", "access") and session.region_of(item.address) != region
             ]
             marks = tagging.marks_of(tags, key) if key in tags else Marks()
-            if marks.owner is None and any(copy.marks.owner == session.owner for copy in copies):
-                # the pull role, which holds the mark, was removed by hand: our copies are witness that the rule is ours
+            witnesses = copies
+            if role is None:
+                witnesses = [*copies, *(item for item in found.live.values() if item.kind == "role")]
+            if marks.owner is None and any(item.marks.owner == session.owner for item in witnesses):
+                # the pull role, which holds the mark, was removed by hand: our copies, and the push role that is made and
+                # removed with it, are witness that the rule is ours
                 marks = Marks(session.owner, "spec", None)
             yield _live(session, at, _rules(session, at), marks, tuple(sorted(copy.address for copy in copies)))
 

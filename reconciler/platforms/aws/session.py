@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import boto3
 import botocore
 import botocore.config
 import botocore.credentials
@@ -50,7 +49,7 @@ class AwsSession(Session):
     def __init__(self, platform: Platform, estate: Estate, registry: AwsRegistry) -> None:
         super().__init__(platform, estate, registry)
         self.registry = registry
-        self._base: boto3.Session | None = None
+        self._base: botocore.session.Session | None = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(estate.parallelism, thread_name_prefix=f"aws-{registry.name}")
@@ -74,14 +73,15 @@ class AwsSession(Session):
                 hint=f"they belong to {identity['Arn']}; use credentials for {self.registry.account_id}, or assume_role",
             )
 
-    def _session(self) -> boto3.Session:
+    def _session(self) -> botocore.session.Session:
+        # boto3's core, and all of boto3 that is used here: boto3 itself imports S3's transfer manager, 0.1 s of each start
         with self._lock:
             if self._base is None:
                 base = botocore.session.Session()
                 base.register_component("data_loader", _loader())
                 if self.registry.assume_role is not None:
                     _assume(base, self.registry, self.owner)
-                self._base = boto3.Session(botocore_session=base)
+                self._base = base
             return self._base
 
     def _credentials(self) -> object | None:
@@ -98,7 +98,7 @@ class AwsSession(Session):
         base = self._session()
         with self._lock:
             if (service, region) not in self._clients:
-                client = base.client(cast(Any, service), region_name=region, config=_config())
+                client = base.create_client(service, region_name=region, config=_config())
                 if LOGGER.isEnabledFor(20):
                     _log_calls_of(client)
                 self._clients[service, region] = client
@@ -196,7 +196,7 @@ def _config() -> botocore.config.Config:
         retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
         max_pool_connections=64,
         # botocore builds its own user agent anew for each call, at a tenth of the call's CPU; one that is given is taken as it is
-        user_agent=f"reconciler Boto3/{boto3.__version__} Botocore/{botocore.__version__}",
+        user_agent=f"reconciler Botocore/{botocore.__version__}",
     )
 
 

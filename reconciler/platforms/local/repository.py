@@ -112,8 +112,7 @@ class RepositoryKind(Kind):
                     operation="delete",
                     hint="make a new plan",
                 )
-            for manifest in manifests:
-                manifest.unlink()
+            session.content.forget(name)
             # the access document goes last, so that a crash in between leaves an orphan that the next run removes
             session.store.remove(SECTION, name)
             session.store.remove("access", name)

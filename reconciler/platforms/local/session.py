@@ -1,14 +1,22 @@
-"""A session with a local registry: its folder."""
+"""A session with a local registry: its folder, its server, the credentials that it issues."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.engine.resource import Estate, Live, parts
+from reconciler.errors import PlatformError
 from reconciler.platforms.base import Platform, Session
+from reconciler.platforms.runtime import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
+from reconciler.spec.selection import covered
 
+from .content import Content
 from .spec import LocalRegistry
 from .store import Store
+
+#: where `reconciler serve` listens unless it is told otherwise: where a container registry is looked for
+DEFAULT_PLACE = "127.0.0.1:5000"
 
 
 class LocalSession(Session):
@@ -18,6 +26,7 @@ class LocalSession(Session):
         super().__init__(platform, estate, registry)
         self.path = registry.path
         self.store = Store((Path(estate.base) / Path(registry.path).expanduser()).absolute())
+        self.content = Content(self.store)
 
     def check(self) -> None:
         self.store.check()
@@ -25,7 +34,54 @@ class LocalSession(Session):
     def count_images(self, live: Live) -> int:
         return len(self.store.manifests(self.repository_of(live.address)))
 
+    def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
+        # the libraries for hashes and tokens are needed here alone
+        from .credentials import CredentialStore
+
+        names = self.store.names("repositories")
+        chosen = list(covered([repositories], names, set(names)))
+        if not chosen:
+            raise PlatformError(
+                f"registry {self.name} has no repository {repositories}",
+                operation="credentials",
+                hint=f"it has {_listed(names)}; a new one goes into the spec, and `reconciler apply` makes it",
+            )
+        issued = CredentialStore(self.store)
+        for name in chosen if user is not None else ():
+            self._check_grant(user or "", name, "push" if push else "pull")
+        issued.remove_expired()
+        return issued.issue(
+            self.store.served_at() or DEFAULT_PLACE, frozenset(chosen), push=push, ttl=ttl, user=user or ""
+        )
+
+    def _check_grant(self, user: str, name: str, action: str) -> None:
+        from .credentials import allowed
+
+        if action not in allowed(self.store.read("access", name), user):
+            raise PlatformError(
+                f"no grant lets user {user} {action} {'to' if action == 'push' else 'from'} {name}",
+                operation="credentials",
+                hint="add one to `grants` in the spec and run `reconciler apply`",
+            )
+
+    def server(self, options: ServerOptions = DEFAULT_OPTIONS) -> Server:
+        from .server import LocalServer
+
+        self.store.check()
+        return LocalServer(self.name, self.content, options, lambda: self.collect(grace=options.grace))
+
+    def collect(self, *, grace: float, dry_run: bool = False) -> list[Collected]:
+        from .collect import collect
+
+        return collect(self.content, grace=grace, dry_run=dry_run)
+
     @staticmethod
     def repository_of(address: str) -> str:
         """The repository that an address is about."""
         return parts(address).name
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - 10} more" if len(found) > 10 else ""
+    return (", ".join(found[:10]) or "none yet") + more

@@ -30,6 +30,9 @@ class LocalRegistry(RegistryBase):
         return repository
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        # each repository is a file; file systems allow 255 bytes, and a slash takes three
+        if len(repository.name) + 2 * repository.name.count("/") > 250:
+            yield Fault(("name",), "is too long for a file name: at most 250 characters, a slash counts as three")
         if repository.encryption is not None:
             yield Fault(("encryption",), "the local platform does not encrypt; encrypt the disk instead")
         if repository.lifecycle_policy is not None:

@@ -1,0 +1,66 @@
+"""`reconciler credentials`: something to log in to a registry with."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from reconciler.errors import ReconcilerError
+
+from .exits import Exit
+from .options import DEFAULT_SPEC, SpecOption, registry_session, seconds
+
+NAME = "credentials"
+EXAMPLES = (
+    "Examples: reconciler credentials sandbox/app-a --push; reconciler credentials 'sandbox/team/*' --ttl 15m;"
+    " reconciler credentials sandbox/app-a --as alice --format json"
+)
+
+
+class CredentialsFormat(StrEnum):
+    """How credentials are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def run(
+    where: Annotated[
+        str, typer.Argument(metavar="REGISTRY/REPO", help="The registry and the repository, or a glob of its names.")
+    ],
+    spec: SpecOption = DEFAULT_SPEC,
+    push: Annotated[bool, typer.Option("--push", help="Good for pushing and deleting too.")] = False,
+    ttl: Annotated[
+        float,
+        typer.Option(
+            metavar="TIME", parser=seconds, show_default="1h", help="How long they are good: seconds, or 15m, 1h, 7d."
+        ),
+    ] = 3600.0,
+    user: Annotated[
+        str | None, typer.Option("--as", metavar="USER", help="For this user: they can do what the grants say.")
+    ] = None,
+    form: Annotated[CredentialsFormat, typer.Option("--format", help="How they are printed.")] = CredentialsFormat.TEXT,
+) -> int:
+    """Issue credentials for a repository. They are printed, and nothing else keeps them."""
+    registry, slash, repositories = where.partition("/")
+    if not slash or not repositories:
+        raise ReconcilerError(f"{where!r} is not REGISTRY/REPO, such as sandbox/app-a")
+    if ttl <= 0:
+        raise ReconcilerError("--ttl must be more than 0 seconds")
+    with registry_session(spec, registry) as session:
+        issued = session.credentials(repositories, push=push, ttl=ttl, user=user)
+    fields = {
+        "registry": issued.registry,
+        "username": issued.username,
+        "password": issued.password,
+        "expires_at": issued.expires_at.isoformat().replace("+00:00", "Z"),
+    }
+    if form is CredentialsFormat.JSON:
+        typer.echo(json.dumps(fields, indent=2))
+    else:
+        for name, value in fields.items():
+            typer.echo(f"{name + ':':<12}{value}")
+    return Exit.OK

@@ -1,0 +1,56 @@
+"""`reconciler serve`: the registry server of a local registry."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from .exits import Exit
+from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, Verbose, registry_session, seconds
+
+NAME = "serve"
+EXAMPLES = (
+    "Examples: reconciler serve; reconciler serve sandbox --port 0;"
+    " reconciler serve sandbox --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem"
+)
+
+
+def run(
+    registry: RegistryArgument = None,
+    spec: SpecOption = DEFAULT_SPEC,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is any free one.")] = 5000,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Serve HTTPS with this certificate (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
+    gc_every: Annotated[
+        float,
+        typer.Option(metavar="TIME", parser=seconds, show_default="1h", help="How often retention is carried out."),
+    ] = 3600.0,
+    grace: Grace = 3600.0,
+    verbose: Verbose = False,
+) -> int:
+    """Run the server of a local registry until it is stopped (Ctrl-C or SIGTERM)."""
+    from reconciler.platforms.runtime import ServerOptions
+
+    if verbose:
+        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+        logging.getLogger("reconciler.requests").setLevel(logging.INFO)
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    options = ServerOptions(
+        host, port, str(tls_cert or ""), str(tls_key or ""), collect_every=gc_every, grace=grace, log_requests=verbose
+    )
+    with registry_session(spec, registry) as session, session.server(options) as server:
+        typer.echo(f"serving registry {session.name} at {server.url}")
+        sys.stdout.flush()
+        stop.wait()
+    return Exit.OK

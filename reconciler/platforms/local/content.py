@@ -1,0 +1,448 @@
+"""The images of a local registry, as files. Nothing here knows HTTP.
+
+    PATH/blobs/ALGORITHM/HEX                      content, shared by all repositories
+    PATH/links/NAME/ALGORITHM/HEX                 empty: the repository has that blob
+    PATH/manifests/NAME/ALGORITHM/HEX             a manifest, as it was pushed
+    PATH/tags/NAME/TAG                            the digest that the tag stands for
+    PATH/referrers/NAME/ALGORITHM/HEX/ALGORITHM/HEX   below a subject: the descriptor of a manifest that names it
+    PATH/uploads/NAME/ID                          what has arrived of an upload
+
+Each file is written under another name, synced and renamed, so it is there whole or not at all. What makes an image visible is
+the rename of its manifest, which comes after everything that the manifest needs. Whatever a crash leaves is invisible and is
+removed by `collect`. Whoever makes content visible or removes it holds the store's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from urllib.parse import unquote
+
+from . import manifest as manifests
+from .manifest import OCI_INDEX, Manifest, ManifestError
+from .store import Store, encoded, put_file, sync_folder, write_error
+
+#: seconds after which a blob that is asked for counts as used again; a shorter time would write at each HEAD
+FRESH = 60.0
+BLOCK = 1 << 20
+
+
+class Missing(LookupError):
+    """What was asked for is not in the repository."""
+
+
+class Deleted(LookupError):
+    """The repository is gone, since it was asked for."""
+
+
+class Refused(Exception):
+    """The registry's rules forbid it; the message says which."""
+
+
+class WrongDigest(Exception):
+    """The content is not what its digest says."""
+
+
+class Upload:
+    """A blob on its way: a file that grows, and the hash of what is in it."""
+
+    def __init__(self, name: str, path: Path, algorithm: str = "sha256", *, resumed: bool = False) -> None:
+        self.name = name
+        self.id = path.name
+        self.path = path
+        self.algorithm = algorithm
+        self.offset = path.stat().st_size if resumed else 0
+        self._hash: Any = None if resumed else hashlib.new(algorithm)
+        self._file = path.open("r+b" if resumed else "xb", buffering=0)
+        self._file.seek(self.offset)
+
+    def use(self, algorithm: str) -> None:
+        """Hashes with this algorithm; before the first block."""
+        if algorithm != self.algorithm or self._hash is None:
+            self.algorithm, self._hash = algorithm, hashlib.new(algorithm)
+
+    def append(self, block: bytes) -> None:
+        """Adds a block; a disk that is full leaves the upload as long as it was."""
+        try:
+            view = memoryview(block)
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError:
+            self.truncate(self.offset)
+            raise
+        if self._hash is not None:
+            self._hash.update(block)
+        self.offset += len(block)
+
+    def truncate(self, offset: int) -> None:
+        """Forgets what came after `offset` bytes."""
+        self._file.truncate(offset)
+        self._file.seek(offset)
+        if offset != self.offset:
+            self._hash = None  # a hash can't go back; it is made anew at the end
+            self.offset = offset
+
+    def digest(self, algorithm: str) -> str:
+        """The digest of all that has arrived."""
+        if self._hash is not None and self.algorithm == algorithm:
+            return f"{algorithm}:{self._hash.hexdigest()}"
+        with self.path.open("rb") as file:
+            return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+
+    def sync(self) -> None:
+        """Returns once the disk has it all."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Lets go of the file; it stays, so that the upload can be resumed."""
+        self._file.close()
+
+
+class Content:
+    """Blobs, manifests, tags and referrers of one registry."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.root = store.root
+        self._busy = Lock()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Holds the registry's lock, among this process's threads first: they wait without asking the disk again and again."""
+        with self._busy, self.store.writing():
+            yield
+
+    @contextmanager
+    def adding(self, name: str) -> Iterator[None]:
+        """As `changing`, to add to a repository. Raises Deleted if it was deleted meanwhile: nothing may wait there for the next
+        repository of its name."""
+        with self.changing():
+            if self.store.read_again("repositories", name) is None:
+                raise Deleted(name)
+            yield
+
+    # -- blobs --------------------------------------------------------------------------------------------------
+
+    def blob(self, name: str, digest: str) -> tuple[int, bool]:
+        """The blob's size in bytes, and whether `keep_blob` should be called. Raises Missing."""
+        try:
+            linked = self._link(name, digest).stat()
+            return self.blob_path(digest).stat().st_size, time.time() - linked.st_mtime > FRESH
+        except OSError:
+            raise Missing(digest) from None
+
+    def keep_blob(self, name: str, digest: str) -> None:
+        """Somebody who was told that the blob is there will push a manifest next: its grace starts anew. Raises Missing."""
+        with self.changing():
+            try:
+                os.utime(self._link(name, digest))
+            except OSError:
+                raise Missing(digest) from None
+
+    def blob_path(self, digest: str) -> Path:
+        """Where the content is; ask `blob` first."""
+        return self.root / "blobs" / _below(digest)
+
+    def mount(self, name: str, digest: str, sources: Iterable[str]) -> bool:
+        """Puts a blob of one of the source repositories into this one; False if none has it."""
+        with self.adding(name):
+            if not any(self._has_blob(source, digest) for source in sources):
+                return False
+            self._put_link(name, digest)
+        return True
+
+    def remove_blob(self, name: str, digest: str) -> None:
+        """Takes the blob out of the repository. Raises Missing, and Refused while a manifest needs it."""
+        with self.changing():
+            if not self._link(name, digest).exists():
+                raise Missing(digest)
+            for user, found in self.each_manifest(name):
+                if digest in found.blobs:
+                    raise Refused(f"{digest} is part of {user}; delete that manifest first")
+            self._link(name, digest).unlink(missing_ok=True)
+
+    def _link(self, name: str, digest: str) -> Path:
+        return self.root / "links" / encoded(name) / _below(digest)
+
+    def _put_link(self, name: str, digest: str) -> None:
+        link = self._link(name, digest)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.touch()
+
+    def _has_blob(self, name: str, digest: str) -> bool:
+        return self._link(name, digest).exists() and self.blob_path(digest).exists()
+
+    # -- uploads ------------------------------------------------------------------------------------------------
+
+    def start_upload(self, name: str, algorithm: str = "sha256") -> Upload:
+        """A new upload."""
+        folder = self._uploads(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return Upload(name, folder / uuid.uuid4().hex, algorithm)
+
+    def resume_upload(self, name: str, upload_id: str) -> Upload:
+        """An upload of an earlier process. `upload_id` must be 32 hexadecimal digits. Raises Missing."""
+        try:
+            return Upload(name, self._uploads(name) / upload_id, resumed=True)
+        except OSError:
+            raise Missing(upload_id) from None
+
+    def finish_upload(self, upload: Upload, digest: str) -> None:
+        """Makes the upload a blob of its repository. Raises WrongDigest, and Missing if the upload was given up meanwhile."""
+        found = upload.digest(digest.partition(":")[0])
+        if found != digest:
+            raise WrongDigest(f"the content's digest is {found}, not {digest}")
+        upload.sync()
+        path = self.blob_path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self.adding(upload.name):
+            try:
+                os.replace(upload.path, path)
+            except FileNotFoundError:
+                raise Missing(upload.id) from None
+            self._put_link(upload.name, digest)
+        upload.close()
+
+    def drop_upload(self, upload: Upload) -> None:
+        """Forgets the upload."""
+        upload.close()
+        upload.path.unlink(missing_ok=True)
+
+    def _uploads(self, name: str) -> Path:
+        return self.root / "uploads" / encoded(name)
+
+    # -- manifests ----------------------------------------------------------------------------------------------
+
+    def manifest(self, name: str, reference: str) -> tuple[str, Path]:
+        """The digest and file of a manifest by tag or digest. Raises Missing."""
+        digest = reference if ":" in reference else self._tagged(name, reference)
+        path = self._manifest_path(name, digest)
+        if not path.is_file():
+            raise Missing(reference)
+        return digest, path
+
+    def missing(self, name: str, found: Manifest) -> list[str]:
+        """Digests that the manifest needs and that the repository does not have."""
+        return [
+            *(digest for digest in found.blobs if not self._has_blob(name, digest)),
+            *(digest for digest in found.manifests if not self._manifest_path(name, digest).is_file()),
+        ]
+
+    def put_manifest(
+        self, name: str, digest: str, body: bytes, found: Manifest, tags: Iterable[str], movable: Callable[[str], bool]
+    ) -> list[str]:
+        """Makes the manifest visible under its digest and the tags; returns digests that are missing, and then does nothing.
+
+        Raises Refused if a tag stands for another manifest and is not `movable`.
+        """
+        path = self._manifest_path(name, digest)
+        with self.adding(name):
+            if missing := self.missing(name, found):
+                return missing
+            for tag in tags:
+                before = self._read_tag(name, tag)
+                if before is not None and before != digest and not movable(tag):
+                    raise Refused(f"tag {tag} is immutable and stands for {before}")
+            if not path.exists():
+                self._sync_blobs(name, found)
+                if found.subject is not None:
+                    entry = json.dumps(found.descriptor(digest, len(body))).encode()
+                    self._put(self._referrers(name, found.subject) / _below(digest), entry)
+                self._put(path, body)
+            for tag in tags:
+                if self._read_tag(name, tag) != digest:
+                    self._put(self._tags(name) / tag, digest.encode())
+        return []
+
+    def remove_manifest(self, name: str, digest: str) -> None:
+        """Removes a manifest with its tags and from its subject's referrers. Raises Missing."""
+        with self.changing():
+            self.remove_manifest_locked(name, digest)
+
+    def remove_manifest_locked(self, name: str, digest: str) -> None:
+        """As `remove_manifest`, for a caller that holds the lock."""
+        path = self._manifest_path(name, digest)
+        if not path.is_file():
+            raise Missing(digest)
+        subject = _parsed(path).subject
+        for tag in self.tags(name):
+            if self._read_tag(name, tag) == digest:
+                (self._tags(name) / tag).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+        if subject is not None:
+            (self._referrers(name, subject) / _below(digest)).unlink(missing_ok=True)
+            self._clean_fallback(name, subject, digest)
+
+    def remove_tag(self, name: str, tag: str) -> None:
+        """Removes a tag; the manifest stays. Raises Missing."""
+        with self.changing():
+            try:
+                (self._tags(name) / tag).unlink()
+            except OSError:
+                raise Missing(tag) from None
+
+    def each_manifest(self, name: str) -> Iterator[tuple[str, Manifest]]:
+        """The repository's manifests with their digests, in no order. Raises OSError for one that is damaged."""
+        for path in self.store.manifests(name):
+            yield f"{path.parent.name}:{path.name}", _parsed(path)
+
+    def pushed(self, name: str, digest: str) -> float:
+        """When the manifest was first pushed, in seconds since 1970."""
+        return self._manifest_path(name, digest).stat().st_mtime
+
+    def _manifest_path(self, name: str, digest: str) -> Path:
+        return self.root / "manifests" / encoded(name) / _below(digest)
+
+    def _sync_blobs(self, name: str, found: Manifest) -> None:
+        """The manifest must not survive a power cut that its blobs don't."""
+        for algorithm in {digest.partition(":")[0] for digest in found.blobs}:
+            sync_folder(self.root / "blobs" / algorithm)
+            sync_folder(self.root / "links" / encoded(name) / algorithm)
+
+    # -- tags and referrers -------------------------------------------------------------------------------------
+
+    def tags(self, name: str) -> list[str]:
+        """The repository's tags in lexical order."""
+        try:
+            return sorted(os.listdir(self._tags(name)), key=in_order)
+        except OSError:
+            return []
+
+    def tagged(self, name: str) -> dict[str, str]:
+        """Digest by tag."""
+        found = ((tag, self._read_tag(name, tag)) for tag in self.tags(name))
+        return {tag: digest for tag, digest in found if digest is not None}
+
+    def referrers(self, name: str, subject: str) -> list[dict[str, Any]]:
+        """Descriptors of the manifests whose subject it is, sorted by digest."""
+        folder = self._referrers(name, subject)
+        found = []
+        for path in sorted(folder.glob("*/*")):
+            if self._manifest_path(name, f"{path.parent.name}:{path.name}").is_file():
+                with suppress(OSError, ValueError):
+                    found.append(json.loads(path.read_bytes()))
+        return found
+
+    def _tags(self, name: str) -> Path:
+        return self.root / "tags" / encoded(name)
+
+    def _referrers(self, name: str, subject: str) -> Path:
+        return self.root / "referrers" / encoded(name) / _below(subject)
+
+    def _read_tag(self, name: str, tag: str) -> str | None:
+        try:
+            return (self._tags(name) / tag).read_text()
+        except OSError:
+            return None
+
+    def _tagged(self, name: str, tag: str) -> str:
+        digest = self._read_tag(name, tag)
+        if digest is None or not manifests.is_digest(digest):
+            raise Missing(tag)
+        return digest
+
+    def _clean_fallback(self, name: str, subject: str, digest: str) -> None:
+        """Takes the manifest out of the index that a client without the referrers API keeps under the tag of the subject.
+
+        https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#referrers-tag-schema
+        """
+        algorithm, _, hexadecimal = subject.partition(":")
+        tag = f"{algorithm}-{hexadecimal[:64]}"
+        before = self._read_tag(name, tag)
+        if before is None:
+            return
+        path = self._manifest_path(name, before)
+        try:
+            document = json.loads(path.read_bytes())
+            if _parsed(path).media_type != OCI_INDEX:
+                return
+        except (OSError, ValueError):
+            return
+        kept = [item for item in document.get("manifests") or [] if item["digest"] != digest]
+        if len(kept) == len(document.get("manifests") or []):
+            return
+        if kept:
+            body = json.dumps({**document, "manifests": kept}, separators=(",", ":")).encode()
+            after = f"sha256:{hashlib.sha256(body).hexdigest()}"
+            self._put(self._manifest_path(name, after), body)
+            self._put(self._tags(name) / tag, after.encode())
+        else:
+            (self._tags(name) / tag).unlink(missing_ok=True)
+        if before not in self.tagged(name).values():
+            path.unlink(missing_ok=True)
+
+    def _put(self, path: Path, body: bytes) -> None:
+        put_file(path, body, self.root)
+
+    # -- whole repositories -------------------------------------------------------------------------------------
+
+    def forget(self, name: str) -> None:
+        """Removes all that a repository holds, manifests first. The caller holds the lock. Raises PlatformError."""
+        for part in ("manifests", "tags", "referrers", "links", "uploads"):
+            folder = self.root / part / encoded(name)
+            try:
+                shutil.rmtree(folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise write_error(folder, error) from None
+
+    def repositories(self) -> list[str]:
+        """The names of repositories that hold blobs, also of those that are no longer in the registry."""
+        try:
+            return sorted(unquote(name) for name in os.listdir(self.root / "links"))
+        except OSError:
+            return []
+
+    def links(self, name: str) -> Iterator[tuple[str, Path]]:
+        """The blobs that the repository has."""
+        yield from _digests(self.root / "links" / encoded(name))
+
+    def blobs(self) -> Iterator[tuple[str, Path]]:
+        """All content."""
+        yield from _digests(self.root / "blobs")
+
+    def uploads(self) -> Iterator[Path]:
+        """All uploads that were started and not finished."""
+        yield from (self.root / "uploads").glob("*/*")
+
+
+def _digests(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in folder.glob("*/*"):
+        yield f"{path.parent.name}:{path.name}", path
+
+
+def _below(digest: str) -> Path:
+    algorithm, _, hexadecimal = digest.partition(":")
+    return Path(algorithm) / hexadecimal
+
+
+def in_order(text: str) -> tuple[str, str]:
+    """The key of lexical order: case-insensitive, by the specification; upper case first among texts that are else the same."""
+    return text.lower(), text
+
+
+def media_type_of(path: Path) -> str:
+    """The media type of a stored manifest. Raises OSError."""
+    return _parsed(path).media_type
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: Path) -> Manifest:
+    """A stored manifest without its annotations, which can be large. Its file never changes: it is named by its digest."""
+    try:
+        return replace(manifests.parse(path.read_bytes()), annotations={})
+    except ManifestError as error:  # what was accepted once parses; this one was damaged on the disk
+        raise OSError(f"{path}: {error}") from None

@@ -1,0 +1,162 @@
+"""What a manifest says: its media type, what it refers to, its subject. Pure.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md and image-index.md;
+https://distribution.github.io/distribution/spec/manifest-v2-2/ for Docker's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+MANIFESTS = frozenset([OCI_MANIFEST, DOCKER_MANIFEST])
+INDEXES = frozenset([OCI_INDEX, DOCKER_LIST])
+#: layers of these types are fetched from elsewhere, so that the registry need not hold them
+_ELSEWHERE = re.compile(
+    r"application/vnd\.oci\.image\.layer\.nondistributable\.v1\.tar(\+.*)?"
+    r"|application/vnd\.docker\.image\.rootfs\.foreign\.diff\.tar(\.gzip)?"
+)
+_DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
+
+
+class ManifestError(ValueError):
+    """The manifest is not valid; the message says why."""
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text is a digest that this registry can check: sha256 or sha512, in lower-case hexadecimal."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest. `blobs` and `manifests` are the digests that it needs in its own repository."""
+
+    media_type: str
+    blobs: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
+    subject: str | None = None
+    artifact_type: str = ""
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    def descriptor(self, digest: str, size: int) -> dict[str, Any]:
+        """As the referrers of its subject list it."""
+        shown: dict[str, Any] = {"mediaType": self.media_type, "digest": digest, "size": size}
+        if self.artifact_type:
+            shown["artifactType"] = self.artifact_type
+        if self.annotations:
+            shown["annotations"] = self.annotations
+        return shown
+
+
+def parse(body: bytes, content_type: str = "") -> Manifest:
+    """The manifest. `content_type`: as pushed, parameters are ignored. Raises ManifestError."""
+    document = _object(body)
+    media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
+    if document.get("schemaVersion") != 2:
+        raise ManifestError("schemaVersion must be 2")
+    subject = document.get("subject")
+    blobs: list[str] = []
+    children: list[str] = []
+    artifact_type = _text(document, "artifactType")
+    if media_type in MANIFESTS:
+        config = _descriptor(document.get("config"), "config")
+        blobs = [config["digest"]]
+        artifact_type = artifact_type or _text(config, "mediaType")
+        for index, layer in enumerate(_list(document, "layers")):
+            item = _descriptor(layer, f"layers[{index}]")
+            if not item.get("urls") and not _ELSEWHERE.fullmatch(_text(item, "mediaType")):
+                blobs.append(item["digest"])
+    else:
+        children = [
+            _descriptor(item, f"manifests[{index}]")["digest"]
+            for index, item in enumerate(_list(document, "manifests"))
+        ]
+    return Manifest(
+        media_type,
+        tuple(dict.fromkeys(blobs)),
+        tuple(dict.fromkeys(children)),
+        _descriptor(subject, "subject")["digest"] if subject is not None else None,
+        artifact_type,
+        _annotations(document),
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ManifestError(f"the manifest is not JSON: {reason}") from None
+    if not isinstance(document, dict):
+        raise ManifestError("the manifest is not a JSON object")
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _media_type(document: dict[str, Any], pushed_as: str) -> str:
+    said = _text(document, "mediaType")
+    if not said:
+        # OCI 1.0 manifests need not say their type: it is that of the push, or follows from their form
+        form = OCI_INDEX if "manifests" in document and "layers" not in document else OCI_MANIFEST
+        said = pushed_as if pushed_as in MANIFESTS | INDEXES else form
+        if pushed_as in INDEXES and form != OCI_INDEX:
+            raise ManifestError(f"pushed as {pushed_as}, but it has no manifests")
+        if pushed_as in MANIFESTS and form == OCI_INDEX:
+            raise ManifestError(f"pushed as {pushed_as}, but it is an index")
+        if said not in (OCI_MANIFEST, OCI_INDEX):
+            raise ManifestError(f"a manifest of type {said} must say its mediaType")
+        return said
+    if pushed_as and pushed_as != "application/octet-stream" and pushed_as != said.lower():
+        raise ManifestError(f"pushed as {pushed_as}, but its mediaType is {said}")
+    if said not in MANIFESTS | INDEXES:
+        raise ManifestError(f"manifests of type {said} are not supported; push an OCI or a Docker schema 2 manifest")
+    return said
+
+
+def _descriptor(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ManifestError(f"{where} must be a descriptor")
+    digest = value.get("digest")
+    if not isinstance(digest, str) or not is_digest(digest):
+        raise ManifestError(f"{where}.digest must be a sha256 or sha512 digest")
+    size = value.get("size")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise ManifestError(f"{where}.size must be a number of bytes")
+    if not _text(value, "mediaType"):
+        raise ManifestError(f"{where}.mediaType is missing")
+    return value
+
+
+def _list(document: dict[str, Any], key: str) -> list[Any]:
+    value = document.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ManifestError(f"{key} must be a list")
+    return value
+
+
+def _text(document: dict[str, Any], key: str) -> str:
+    value = document.get(key, "")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ManifestError(f"{key} must be a text")
+    return value
+
+
+def _annotations(document: dict[str, Any]) -> dict[str, str]:
+    value = document.get("annotations") or {}
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise ManifestError("annotations must be texts by name")
+    return value

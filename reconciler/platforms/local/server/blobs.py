@@ -1,0 +1,277 @@
+"""Blobs and their uploads: monolithic, chunked, streamed, mounted, resumed, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import StreamReader, web
+
+from reconciler.platforms.local.content import Content, Missing, Refused, Upload, WrongDigest
+from reconciler.platforms.local.manifest import is_digest
+
+from .auth import Doorkeeper
+from .faults import Fault, blob_unknown, digest_invalid
+from .names import digest_of, repository_of, upload_of, upload_unknown
+
+#: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
+PATIENCE = 60.0
+#: bytes below which a block is hashed and written at once: handing it to a thread would take longer
+SMALL = 1 << 16
+#: bytes after which the disk is told to write what has arrived
+FLUSH = 16 << 20
+#: uploads that are kept open; the one that was used the longest ago is closed, and opened again when it is needed
+OPEN_UPLOADS = 512
+_RANGE = re.compile(r"(?:bytes[= ])?(\d{1,18})-(\d{1,18})(?:/(?:\d+|\*))?")
+
+
+class Blobs:
+    """The endpoints under /v2/NAME/blobs/."""
+
+    def __init__(self, door: Doorkeeper, content: Content) -> None:
+        self.door = door
+        self.content = content
+        self._uploads: OrderedDict[str, tuple[Upload, asyncio.Lock]] = OrderedDict()
+
+    # -- blobs --------------------------------------------------------------------------------------------------
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """GET and HEAD /v2/NAME/blobs/DIGEST"""
+        name = repository_of(request)
+        await self.door.enter(request, name, "pull")
+        digest = digest_of(request.match_info["digest"])
+        try:
+            size, stale = self.content.blob(name, digest)
+            if stale:
+                await asyncio.to_thread(self.content.keep_blob, name, digest)
+        except Missing:
+            raise blob_unknown(digest) from None
+        headers = {
+            "Docker-Content-Digest": digest,
+            "Content-Type": "application/octet-stream",
+            "Cache-Control": "private, max-age=31536000, immutable",
+        }
+        if request.method == "HEAD" and "Range" not in request.headers:
+            return web.Response(headers={**headers, "Content-Length": str(size), "Accept-Ranges": "bytes"})
+        return web.FileResponse(self.content.blob_path(digest), chunk_size=1 << 18, headers=headers)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE /v2/NAME/blobs/DIGEST"""
+        name = repository_of(request)
+        await self.door.enter(request, name, "delete")
+        digest = digest_of(request.match_info["digest"])
+        try:
+            await asyncio.to_thread(self.content.remove_blob, name, digest)
+        except Missing:
+            raise blob_unknown(digest) from None
+        except Refused as error:
+            raise Fault(405, "UNSUPPORTED", str(error), {"digest": digest}) from None
+        return web.Response(status=202, headers={"Docker-Content-Digest": digest})
+
+    # -- uploads ------------------------------------------------------------------------------------------------
+
+    async def start(self, request: web.Request) -> web.Response:
+        """POST /v2/NAME/blobs/uploads/"""
+        name = repository_of(request)
+        caller = await self.door.enter(request, name, "push")
+        query = request.query
+        if "mount" in query:
+            digest = query["mount"]
+            sources = [query["from"]] if "from" in query else self.door.visible(caller)
+            readable = [item for item in sources if item == name or "pull" in self.door.rights(caller, item)]
+            # an argument that is no good falls back to an upload, as the specification wants
+            if is_digest(digest) and readable:
+                mounted = await asyncio.to_thread(self.content.mount, name, digest, readable)
+                if mounted:
+                    return _created(name, digest)
+            return self._accepted(self._new(name))
+        if "digest" in query:
+            digest = digest_of(query["digest"])
+            upload = self._new(name, digest.partition(":")[0])
+            async with self._busy(upload):
+                return await self._complete(request, upload, digest)
+        algorithm = query.get("digest-algorithm", "sha256")
+        if algorithm not in ("sha256", "sha512"):
+            raise Fault(400, "DIGEST_INVALID", "digest-algorithm must be sha256 or sha512")
+        return self._accepted(self._new(name, algorithm))
+
+    async def status(self, request: web.Request) -> web.Response:
+        """GET and HEAD /v2/NAME/blobs/uploads/ID"""
+        upload = await self._find(request)
+        return self._accepted(upload, 204)
+
+    async def append(self, request: web.Request) -> web.Response:
+        """PATCH /v2/NAME/blobs/uploads/ID"""
+        upload = await self._find(request)
+        async with self._busy(upload):
+            self._check_range(request, upload)
+            await self._receive(request, upload)
+            return self._accepted(upload)
+
+    async def finish(self, request: web.Request) -> web.Response:
+        """PUT /v2/NAME/blobs/uploads/ID?digest=DIGEST"""
+        upload = await self._find(request)
+        digests = request.query.getall("digest", [])
+        if not digests:
+            raise Fault(400, "DIGEST_INVALID", "the digest parameter is missing")
+        digest = digest_of(digests[0])
+        async with self._busy(upload):
+            self._check_range(request, upload)
+            return await self._complete(request, upload, digest)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """DELETE /v2/NAME/blobs/uploads/ID"""
+        upload = await self._find(request)
+        async with self._busy(upload):
+            self._drop(upload)
+        return web.Response(status=204)
+
+    # -- their parts --------------------------------------------------------------------------------------------
+
+    def _new(self, name: str, algorithm: str = "sha256") -> Upload:
+        upload = self.content.start_upload(name, algorithm)
+        self._remember(upload)
+        return upload
+
+    def _remember(self, upload: Upload) -> None:
+        self._uploads[upload.id] = (upload, asyncio.Lock())
+        if len(self._uploads) > OPEN_UPLOADS:
+            for number, (idle, lock) in list(self._uploads.items()):
+                if not lock.locked() and number != upload.id:
+                    del self._uploads[number]
+                    idle.close()
+                    return
+
+    async def _find(self, request: web.Request) -> Upload:
+        name = repository_of(request)
+        await self.door.enter(request, name, "push")
+        number = upload_of(request)
+        if number not in self._uploads:
+            try:
+                self._remember(self.content.resume_upload(name, number))
+            except Missing:
+                raise upload_unknown() from None
+        upload = self._uploads[number][0]
+        if upload.name != name:
+            raise upload_unknown()
+        self._uploads.move_to_end(number)
+        return upload
+
+    @asynccontextmanager
+    async def _busy(self, upload: Upload) -> AsyncIterator[None]:
+        lock = self._uploads[upload.id][1]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await lock.acquire()
+        except TimeoutError:
+            raise Fault(409, "BLOB_UPLOAD_INVALID", "another request still sends to this upload") from None
+        try:
+            if upload.id not in self._uploads:  # ended while this one waited
+                raise upload_unknown()
+            yield
+        finally:
+            lock.release()
+
+    def _check_range(self, request: web.Request, upload: Upload) -> None:
+        text = request.headers.get("Content-Range")
+        if text is None:
+            return
+        match = _RANGE.fullmatch(text.strip())
+        first, last = (int(match[1]), int(match[2])) if match else (-1, -1)
+        length = request.content_length
+        if match is None or first != upload.offset or last < first - 1:
+            raise Fault(
+                416,
+                "BLOB_UPLOAD_INVALID",
+                f"Content-Range is {text[:60]!r}, but the next chunk starts at {upload.offset}",
+                headers=_place(upload),
+            )
+        if length is not None and length != last - first + 1:
+            raise Fault(400, "SIZE_INVALID", f"Content-Range {text[:60]!r} is not of {length} bytes")
+
+    async def _receive(self, request: web.Request, upload: Upload) -> None:
+        """Appends the body. A body that is cut off leaves what has arrived, whole blocks of it."""
+        content: StreamReader = request.content
+        expected = request.headers.get("Content-Range")
+        before = upload.offset
+        async for block in _blocks(content, upload):
+            if len(block) < SMALL:
+                upload.append(block)
+            else:
+                # hashing lets go of the interpreter; meanwhile the next block arrives
+                await asyncio.to_thread(upload.append, block)
+        match = _RANGE.fullmatch(expected.strip()) if expected is not None else None
+        if match is not None and upload.offset - before != int(match[2]) - int(match[1]) + 1:
+            upload.truncate(before)
+            raise Fault(400, "SIZE_INVALID", f"Content-Range {expected!r} is not what was sent")
+
+    async def _complete(self, request: web.Request, upload: Upload, digest: str) -> web.Response:
+        before = upload.offset
+        if before == 0:
+            upload.use(digest.partition(":")[0])
+        try:
+            await self._receive(request, upload)
+        except BaseException:
+            upload.truncate(before)  # so that the same request can be made again
+            raise
+        try:
+            await asyncio.to_thread(self.content.finish_upload, upload, digest)
+        except WrongDigest as error:
+            self._drop(upload)
+            raise digest_invalid(digest, str(error)) from None
+        except Missing:  # given up by `collect`
+            self._drop(upload)
+            raise upload_unknown() from None
+        self._uploads.pop(upload.id, None)
+        return _created(upload.name, digest)
+
+    def _drop(self, upload: Upload) -> None:
+        self._uploads.pop(upload.id, None)
+        self.content.drop_upload(upload)
+
+    def _accepted(self, upload: Upload, status: int = 202) -> web.Response:
+        return web.Response(status=status, headers=_place(upload))
+
+    def close(self) -> None:
+        """Closes the files of all uploads; they can be resumed by another server."""
+        for upload, _ in self._uploads.values():
+            upload.close()
+
+
+async def _blocks(content: StreamReader, upload: Upload) -> AsyncIterator[bytes]:
+    """The body as it arrives. The disk writes meanwhile, so that little is left to wait for at the end."""
+    flushing: asyncio.Future[None] | None = None
+    flushed = upload.offset
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    block = await content.readany()
+            except TimeoutError:
+                fault = Fault(408, "BLOB_UPLOAD_INVALID", f"nothing has arrived for {PATIENCE:.0f} seconds")
+                fault.headers.update({**_place(upload), "Connection": "close"})
+                raise fault from None
+            if not block:
+                return
+            yield block
+            if upload.offset - flushed >= FLUSH and (flushing is None or flushing.done()):
+                flushing, flushed = asyncio.ensure_future(asyncio.to_thread(upload.sync)), upload.offset
+    finally:
+        if flushing is not None:
+            await flushing
+
+
+def _place(upload: Upload) -> dict[str, str]:
+    return {
+        "Location": f"/v2/{upload.name}/blobs/uploads/{upload.id}",
+        "Range": f"0-{max(upload.offset - 1, 0)}",
+        "Docker-Upload-UUID": upload.id,
+    }
+
+
+def _created(name: str, digest: str) -> web.Response:
+    headers = {"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": digest}
+    return web.Response(status=201, headers=headers)

@@ -1,0 +1,55 @@
+"""Errors as the distribution specification wants them: a status, and a body with codes.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#error-codes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+
+class Fault(Exception):
+    """One answer that is an error."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        more: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.errors = [error(code, message, detail), *more]
+
+    def response(self) -> web.Response:
+        """The answer."""
+        return web.json_response({"errors": self.errors}, status=self.status, headers=self.headers)
+
+
+def error(code: str, message: str, detail: Any = None) -> dict[str, Any]:
+    """One entry of the body."""
+    return {"code": code, "message": message, **({"detail": detail} if detail is not None else {})}
+
+
+def blob_unknown(digest: str) -> Fault:
+    """The repository has no such blob."""
+    return Fault(404, "BLOB_UNKNOWN", f"the repository has no blob {digest}", {"digest": digest})
+
+
+def manifest_unknown(reference: str) -> Fault:
+    """The repository has no such manifest."""
+    return Fault(404, "MANIFEST_UNKNOWN", f"the repository has no manifest {reference}", {"reference": reference})
+
+
+def digest_invalid(digest: str, why: str = "") -> Fault:
+    """The digest can't be one, or is not that of the content."""
+    message = why or f"{digest!r} is not a digest: sha256 or sha512, a colon, and lower-case hexadecimal digits"
+    return Fault(400, "DIGEST_INVALID", message, {"digest": digest})

@@ -1,0 +1,244 @@
+"""Retention and garbage collection of a local registry: what goes, and above all what stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.platforms.local.collect import DAY, Image, Rules, expired
+from reconciler.platforms.local.content import Content
+from reconciler.platforms.local.manifest import OCI_INDEX, OCI_MANIFEST
+from reconciler.platforms.local.store import Store
+from reconciler.platforms.runtime import Collected
+from reconciler.spec.selection import matches_any
+from tests import images
+from tests.images import descriptor, digest
+from tests.registries import Served, open_document, served
+from tests.stages import LocalStage
+
+NOW = 1_000_000_000.0
+
+
+@st.composite
+def repositories(draw: st.DrawFn) -> list[Image]:
+    """Images, indexes of earlier ones, and artifacts whose subject is an earlier or an unknown one."""
+    found: list[Image] = []
+    for number in range(draw(st.integers(0, 12))):
+        names = [image.digest for image in found]
+        below = draw(st.lists(st.sampled_from(names), max_size=3, unique=True)) if names else []
+        subject = draw(st.none() | st.sampled_from([*names, "unknown"]))
+        tags = draw(st.lists(st.sampled_from(["v1", "v2", "dev", "release-1", "latest"]), max_size=2, unique=True))
+        age = draw(st.integers(0, 40))
+        found.append(Image(f"d{number:02}", NOW - age * DAY - 1, tuple(tags), tuple(below), subject))
+    return found
+
+
+RULES = st.builds(
+    Rules,
+    st.none() | st.integers(1, 5),
+    st.none() | st.integers(1, 30),
+    st.lists(st.sampled_from(["release-*", "latest"]), max_size=2).map(tuple),
+)
+
+
+def parts_of(held: dict[str, Image], image: Image) -> set[str]:
+    found = {image.digest}
+    waiting = [image.digest]
+    while waiting:
+        for child in held[waiting.pop()].children:
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return found
+
+
+@settings(max_examples=500)
+@given(held=repositories(), rules=RULES)
+def test_retention_keeps_what_it_must(held: list[Image], rules: Rules) -> None:
+    by_digest = {image.digest: image for image in held}
+    gone = expired(held, rules, NOW)
+    stay = [image for image in held if image.digest not in gone]
+    assert gone <= by_digest.keys()
+    if rules.keep_last is None and rules.untagged_days is None:
+        assert not gone
+    for image in stay:
+        assert parts_of(by_digest, image).isdisjoint(gone), "an image that stays is whole"
+    for image in held:
+        if any(matches_any(tag, rules.keep_tags) for tag in image.tags):
+            assert image.digest not in gone
+        if image.digest in gone and image.tags and rules.keep_last is None:
+            pytest.fail("without keep_last, nothing that has a tag goes")
+    if rules.keep_last is not None and rules.untagged_days is None:
+        assert len(stay) >= min(rules.keep_last, len(held))
+    assert expired(reversed(held), rules, NOW) == gone, "in any order"
+
+
+@settings(max_examples=500)
+@given(held=repositories(), rules=RULES)
+def test_retention_comes_to_rest(held: list[Image], rules: Rules) -> None:
+    """What one run leaves apart (a tagged part of an index that went) the next ones decide; then nothing goes any more."""
+    for _ in range(len(held) + 1):
+        gone = expired(held, rules, NOW)
+        if not gone:
+            break
+        held = [image for image in held if image.digest not in gone]
+    assert expired(held, rules, NOW) == set()
+    alone = [
+        image
+        for image in held
+        if not any(image.digest in other.children for other in held)
+        and (image.subject is None or image.subject not in {other.digest for other in held})
+    ]
+    kept_apart = [image for image in alone if any(matches_any(tag, rules.keep_tags) for tag in image.tags)]
+    if rules.keep_last is not None:
+        assert len(alone) - len(kept_apart) <= rules.keep_last
+    if rules.untagged_days is not None:
+        oldest = NOW - rules.untagged_days * DAY
+        assert not [image for image in alone if not image.tags and image.pushed < oldest]
+
+
+def test_the_newest_stay_and_an_index_keeps_its_images() -> None:
+    held = [
+        Image("old", NOW - 3),
+        Image("part", NOW - 9),
+        Image("index", NOW - 2, ("v1",), ("part",)),
+        Image("new", NOW),
+    ]
+    assert expired(held, Rules(keep_last=2), NOW) == {"old"}
+    assert expired(held, Rules(keep_last=1), NOW) == {"old", "index", "part"}
+
+
+def test_what_refers_to_an_image_goes_with_it_and_stays_with_it() -> None:
+    held = [
+        Image("a", NOW - 40 * DAY),
+        Image("signature", NOW - 39 * DAY, subject="a"),
+        Image("b", NOW - 40 * DAY, ("v1",)),
+        Image("sbom", NOW - 39 * DAY, subject="b"),
+    ]
+    assert expired(held, Rules(untagged_days=30), NOW) == {"a", "signature"}
+
+
+# -- on a registry -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registry(local: LocalStage) -> Iterator[Served]:
+    rows = [{"name": "app", "retention": {"keep_last": 2, "untagged_days": 7, "keep_tags": ["release-*"]}}, "plain"]
+    with served(local, open_document(local, *rows)) as found:
+        yield found
+
+
+def content(registry: Served) -> Content:
+    return Content(Store(registry.stage.root))
+
+
+def age(registry: Served, seconds: float) -> None:
+    """Makes all content, links and manifests older."""
+    for part in ("blobs", "links", "manifests", "uploads", "temporary"):
+        for path in (registry.stage.root / part).rglob("*"):
+            found = path.stat().st_mtime
+            os.utime(path, (found - seconds, found - seconds))
+
+
+def sums(found: list[Collected]) -> dict[str, tuple[int, int, int]]:
+    return {item.repository: (len(item.images), item.blobs, item.uploads) for item in found}
+
+
+def test_retention_is_carried_out_and_what_no_image_needs_goes_after_its_grace(registry: Served) -> None:
+    pushed = []
+    for number, tag in enumerate(["release-1", "v1", "v2", "v3"]):
+        pushed.append(registry.push("app", images.Image(number), tag))
+        age(registry, 10)
+    assert sums(registry.session.collect(grace=3600, dry_run=True)) == {"app": (1, 0, 0)}
+    assert registry.http.get("/v2/app/manifests/v1").status_code == 200, "a dry run"
+    assert sums(registry.session.collect(grace=3600)) == {"app": (1, 0, 0)}, "v1, and its blobs are young"
+    assert registry.http.get("/v2/app/tags/list").json()["tags"] == ["release-1", "v2", "v3"]
+    assert registry.http.get(f"/v2/app/manifests/{pushed[1]}").status_code == 404
+    age(registry, 4000)
+    found = registry.session.collect(grace=3600)
+    assert sums(found) == {"app": (0, 3, 0), "": (0, 3, 0)}
+    assert found[-1].size == sum(len(body) for body in images.Image(1).blobs.values())
+    for number, tag in ((0, "release-1"), (2, "v2"), (3, "v3")):
+        assert registry.http.get(f"/v2/app/manifests/{tag}").status_code == 200
+        for wanted, body in images.Image(number).blobs.items():
+            assert registry.http.get(f"/v2/app/blobs/{wanted}").content == body
+    assert registry.session.collect(grace=0) == []
+
+
+def test_content_stays_while_any_repository_has_it(registry: Served) -> None:
+    image = images.Image(1)
+    registry.push("plain", image, "v1")
+    wanted = registry.push("app", image, "v1")
+    registry.http.delete(f"/v2/app/manifests/{wanted}")
+    assert sums(registry.session.collect(grace=0)) == {"app": (0, 3, 0)}
+    for wanted, body in image.blobs.items():
+        assert registry.http.get(f"/v2/plain/blobs/{wanted}").content == body
+        assert registry.http.get(f"/v2/app/blobs/{wanted}").status_code == 404
+
+
+def test_a_blob_that_a_push_was_told_of_has_its_grace_anew(registry: Served) -> None:
+    wanted = registry.push_blob("plain", b"layer of a push that begins now")
+    forgotten = registry.push_blob("plain", b"layer of a push that never came")
+    age(registry, 5000)
+    assert registry.http.head(f"/v2/plain/blobs/{wanted}").status_code == 200
+    registry.session.collect(grace=3600)
+    assert registry.http.head(f"/v2/plain/blobs/{wanted}").status_code == 200
+    assert registry.http.head(f"/v2/plain/blobs/{forgotten}").status_code == 404
+
+
+def test_untagged_images_go_after_their_days_and_indexes_keep_theirs(registry: Served) -> None:
+    parts = [images.Image(number) for number in (1, 2)]
+    for image in parts:
+        registry.push("app", image, "x")
+    registry.http.delete("/v2/app/manifests/x")
+    rows = [descriptor(image.manifest, OCI_MANIFEST) for image in parts]
+    index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}).encode()
+    registry.put("app", "many", index)
+    lonely = registry.push("app", images.Image(3), "y")
+    registry.http.delete("/v2/app/manifests/y")
+    age(registry, 8 * DAY)
+    (found,) = (item for item in registry.session.collect(grace=3600) if item.repository == "app")
+    assert found.images == (lonely,)
+    for image in parts:
+        assert registry.http.get(f"/v2/app/manifests/{digest(image.manifest)}").status_code == 200
+
+
+def test_uploads_that_nobody_goes_on_with_and_what_a_crash_left_are_removed(registry: Served) -> None:
+    location = registry.http.post("/v2/plain/blobs/uploads/").headers["Location"]
+    registry.http.patch(location, content=b"abandoned")
+    (registry.stage.root / "temporary" / "half").write_text("written")
+    assert registry.session.collect(grace=0) == [], "they may still be on their way"
+    age(registry, 2 * DAY)
+    assert sums(registry.session.collect(grace=0)) == {"": (0, 0, 1)}
+    assert not list((registry.stage.root / "temporary").iterdir())
+    answer = registry.http.put(location, params={"digest": digest(b"abandoned")})
+    assert registry.code(answer) == (404, "BLOB_UPLOAD_UNKNOWN")
+
+
+def test_nothing_is_removed_beside_a_manifest_that_is_damaged(registry: Served) -> None:
+    wanted = registry.push("plain", images.Image(1), "v1")
+    path = registry.stage.root / "manifests/plain/sha256" / wanted.partition(":")[2]
+    path.write_text("{")
+    (found,) = registry.session.collect(grace=0)
+    assert found.repository == "plain"
+    assert "nothing is removed" in found.trouble
+    assert path.name in found.trouble
+    for blob in images.Image(1).blobs:
+        assert registry.http.head(f"/v2/plain/blobs/{blob}").status_code == 200
+
+
+def test_it_is_collected_while_it_is_served(local: LocalStage) -> None:
+    document = open_document(local, {"name": "app", "retention": {"keep_last": 1}})
+    with served(local, document, collect_every=0.1, grace=0.0) as registry:
+        for number in range(3):
+            registry.push_blob("app", f"blob {number} that no image needs".encode())
+        deadline = time.monotonic() + 20
+        while list(content(registry).blobs()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert list(content(registry).blobs()) == []

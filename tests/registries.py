@@ -1,0 +1,84 @@
+"""A local registry that is served, for tests: the spec applied, the server in this process, a client that speaks HTTP to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from reconciler.engine.observe import estate_of, open_session
+from reconciler.platforms.local.session import LocalSession
+from reconciler.platforms.runtime import Credentials, Server, ServerOptions
+from tests.images import Image, digest
+from tests.stages import LocalStage
+
+EVERYONE: dict[str, Any] = {"name": "everyone", "permission": "push-pull", "to": {"type": "local", "users": ["*"]}}
+
+
+@dataclass
+class Served:
+    """A registry that answers at `server.url`."""
+
+    stage: LocalStage
+    session: LocalSession
+    server: Server
+    http: httpx.Client
+
+    @property
+    def place(self) -> str:
+        """Its host and port."""
+        return self.server.url.partition("//")[2]
+
+    def issue(self, repository: str, *, push: bool = False, ttl: float = 600, user: str | None = None) -> Credentials:
+        """Credentials."""
+        return self.session.credentials(repository, push=push, ttl=ttl, user=user)
+
+    def login(self, repository: str, **wanted: Any) -> tuple[str, str]:
+        """Credentials as httpx wants them."""
+        issued = self.issue(repository, **wanted)
+        return issued.username, issued.password
+
+    def push_blob(self, name: str, body: bytes, algorithm: str = "sha256") -> str:
+        """Pushes a blob with one POST; returns its digest."""
+        wanted = digest(body, algorithm)
+        answer = self.http.post(f"/v2/{name}/blobs/uploads/", params={"digest": wanted}, content=body)
+        assert answer.status_code == 201, answer.text
+        return wanted
+
+    def push(self, name: str, image: Image, tag: str = "latest") -> str:
+        """Pushes an image; returns its manifest's digest."""
+        for body in image.blobs.values():
+            self.push_blob(name, body)
+        answer = self.put(name, tag, image.manifest)
+        assert answer.status_code == 201, answer.text
+        return digest(image.manifest)
+
+    def put(self, name: str, reference: str, body: bytes, media_type: str = "", **params: Any) -> httpx.Response:
+        """PUTs a manifest."""
+        headers = {"Content-Type": media_type} if media_type else {}
+        return self.http.put(f"/v2/{name}/manifests/{reference}", content=body, headers=headers, params=params)
+
+    def code(self, answer: httpx.Response) -> tuple[int, str]:
+        """The status of an error and the code of its first entry."""
+        return answer.status_code, answer.json()["errors"][0]["code"]
+
+
+@contextmanager
+def served(stage: LocalStage, document: dict[str, Any], **options: Any) -> Iterator[Served]:
+    """Applies the document and serves its registry `images`."""
+    stage.apply(document)
+    session = open_session(estate_of(stage.spec(document), 4), "images")
+    assert isinstance(session, LocalSession)
+    with (
+        session.server(ServerOptions(**options)) as server,
+        httpx.Client(base_url=server.url, timeout=30, verify=not options) as http,
+    ):
+        yield Served(stage, session, server, http)
+
+
+def open_document(stage: LocalStage, *repositories: Any) -> dict[str, Any]:
+    """A spec whose repositories are open to everyone, also to push."""
+    return stage.document(*repositories, grants=(EVERYONE,), guards={"allow_public": True})
