@@ -128,19 +128,20 @@ class LocalStage(Stage):
 
     def _hands(self) -> Iterator[Hand]:
         for path in sorted(self.root.glob("control/*/*.json")):
-            yield f"remove {path.name} of {path.parent.name}", path.unlink
+            place = f"{path.parent.name}/{path.name}"
+            yield f"remove {place}", path.unlink
             if path.parent.name == "repositories":
-                yield f"describe {path.name}", self._edit(path, lambda d: d["settings"].update(description="by hand"))
-                yield f"movable {path.name}", self._edit(path, lambda d: d["settings"].update(movable_tags=["x"]))
-                yield f"keep {path.name}", self._edit(path, lambda d: d["settings"].update(keep_last=7))
-                yield f"forget {path.name}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
+                yield f"describe {place}", self._edit(path, lambda d: d["settings"].update(description="by hand"))
+                yield f"movable {place}", self._edit(path, lambda d: d["settings"].update(movable_tags=["x"]))
+                yield f"keep {place}", self._edit(path, lambda d: d["settings"].update(keep_last=7))
+                yield f"forget {place}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
                 if json.loads(path.read_text())["labels"]:
-                    yield f"relabel {path.name}", self._edit(path, _relabel)
+                    yield f"relabel {place}", self._edit(path, _relabel)
             else:
-                yield f"empty {path.name}", self._edit(path, lambda d: d.update(entries=[]))
-                yield f"open {path.name}", self._edit(path, lambda d: d["entries"][0].update(users=["mallory"]))
-                yield f"push {path.name}", self._edit(path, lambda d: d["entries"][0].update(permission="push-pull"))
-                yield f"forget {path.name}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
+                yield f"empty {place}", self._edit(path, lambda d: d.update(entries=[]))
+                yield f"open {place}", self._edit(path, lambda d: d["entries"][0].update(users=["mallory"]))
+                yield f"push {place}", self._edit(path, lambda d: d["entries"][0].update(permission="push-pull"))
+                yield f"forget {place}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
 
     def _edit(self, path: Path, change: Callable[[Document], Any]) -> Callable[[], None]:
         def edit() -> None:
@@ -265,6 +266,7 @@ class AwsStage(Stage):
 
     def _repository_hands(self, region: str, name: str, found: Document) -> Iterator[Hand]:
         ecr, arn = self.client("ecr", region), found["repositoryArn"]
+        place = f"{name} in {region}"
         named = {"repositoryName": name}
         other = "MUTABLE" if found["imageTagMutability"] != "MUTABLE" else "IMMUTABLE"
 
@@ -274,37 +276,37 @@ class AwsStage(Stage):
         def untag(key: str) -> Callable[[], None]:
             return lambda: ecr.untag_resource(resourceArn=arn, tagKeys=[key])
 
-        yield f"delete {name} in {region}", lambda: ecr.delete_repository(**named, force=True)
-        yield f"mutability of {name}", lambda: ecr.put_image_tag_mutability(**named, imageTagMutability=other)
+        yield f"delete {place}", lambda: ecr.delete_repository(**named, force=True)
+        yield f"mutability of {place}", lambda: ecr.put_image_tag_mutability(**named, imageTagMutability=other)
         scan = {"scanOnPush": not found["imageScanningConfiguration"]["scanOnPush"]}
         yield (
-            f"scanning of {name}",
+            f"scanning of {place}",
             lambda: ecr.put_image_scanning_configuration(**named, imageScanningConfiguration=scan),
         )
-        yield f"describe {name}", tag("reconciler-description", "by hand")
-        for key in found["tags"]:
+        yield f"describe {place}", tag("reconciler-description", "by hand")
+        for key in sorted(found["tags"]):
             if key != "reconciler-owner":  # without it the repository is nobody's, and asks to be adopted
-                yield f"untag {key} of {name}", untag(key)
-                yield f"retag {key} of {name}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
+                yield f"untag {key} of {place}", untag(key)
+                yield f"retag {key} of {place}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
         if "lifecycle" in found:
-            yield f"delete the lifecycle policy of {name}", lambda: ecr.delete_lifecycle_policy(**named)
+            yield f"delete the lifecycle policy of {place}", lambda: ecr.delete_lifecycle_policy(**named)
             text = json.dumps({"rules": [{**found["lifecycle"]["rules"][0], "selection": _OTHER_SELECTION}]})
             yield (
-                f"other lifecycle policy of {name}",
+                f"other lifecycle policy of {place}",
                 lambda: ecr.put_lifecycle_policy(**named, lifecyclePolicyText=text),
             )
         if "policy" in found:
-            yield f"delete the policy of {name}", lambda: ecr.delete_repository_policy(**named)
+            yield f"delete the policy of {place}", lambda: ecr.delete_repository_policy(**named)
             changed = json.loads(json.dumps(found["policy"]))
             changed["Statement"][0]["Principal"] = {"AWS": "AROAEXAMPLEEXAMPLE123"}
             yield (
-                f"deleted principal in the policy of {name}",
+                f"deleted principal in the policy of {place}",
                 lambda: ecr.set_repository_policy(**named, policyText=json.dumps(changed)),
             )
             ghost = json.loads(json.dumps(found["policy"]))
             ghost["Statement"].append({**FOREIGN_STATEMENT, "Sid": "ReconcilerXghost"})
             yield (
-                f"a statement of a grant that is not in the spec in the policy of {name}",
+                f"a statement of a grant that is not in the spec in the policy of {place}",
                 lambda: ecr.set_repository_policy(**named, policyText=json.dumps(ghost)),
             )
 

@@ -43,18 +43,20 @@ def test_a_plan_changes_nothing(stage: Stage, document: Document) -> None:
     assert stage.state() == before
 
 
+def describe(stage: Stage, repository: str) -> None:
+    """Changes the description of a repository by hand."""
+    place = {"local": f"repositories/{repository}.json", "aws": f"images-{repository} in us-east-1"}[stage.platform]
+    dict(stage.hands())[f"describe {place}"]()
+
+
 def test_a_change_by_hand_is_drift_and_apply_heals_it(stage: Stage, document: Document) -> None:
     stage.apply(document)
     good = stage.state()
-    hands = stage.hands()
-    name, change = next(
-        hand for hand in hands if hand[0].startswith("describe app-a") or "describe images-app-a" in hand[0]
-    )
-    change()
+    describe(stage, "app-a")
     plan = stage.plan(document)
     assert [(c.address, c.action, c.cause) for c in plan.changes] == [
         ("images.repository.app-a", Action.UPDATE, Cause.DRIFT)
-    ], name
+    ]
     assert [(item.path, item.old, item.new) for item in plan.changes[0].fields] == [
         ("description", "by hand", "the shop")
     ]
@@ -70,7 +72,7 @@ def test_a_change_of_the_spec_is_pending_not_drift(stage: Stage, document: Docum
 
 def test_both_changed_is_told_as_both(stage: Stage, document: Document) -> None:
     stage.apply(document)
-    next(change for name, change in stage.hands() if "describe" in name and "app-a" in name)()
+    describe(stage, "app-a")
     document["repositories"][0]["description"] = "the new shop"
     assert [c.cause for c in stage.plan(document).changes] == [Cause.BOTH]
 
@@ -78,7 +80,7 @@ def test_both_changed_is_told_as_both(stage: Stage, document: Document) -> None:
 def test_access_that_was_removed_by_hand_is_drift_and_comes_back(stage: Stage, document: Document) -> None:
     stage.apply(document)
     good = stage.state()
-    wanted = {"local": "remove app-b.json of access", "aws": "delete the policy of images-app-b"}[stage.platform]
+    wanted = {"local": "remove access/app-b.json", "aws": "delete the policy of images-app-b in us-east-1"}[stage.platform]
     dict(stage.hands())[wanted]()
     plan = stage.plan(document)
     assert [(c.address, c.action) for c in plan.changes] == [("images.access.app-b", Action.CREATE)]
@@ -329,7 +331,7 @@ def test_what_is_gone_already_need_not_be_deleted(stage: Stage, document: Docume
     stage.apply(document)
     del document["repositories"][1]
     plan = loads(dumps(stage.plan(document)))
-    wanted = {"local": "remove app-b.json of repositories", "aws": "delete images-app-b in us-east-1"}[stage.platform]
+    wanted = {"local": "remove repositories/app-b.json", "aws": "delete images-app-b in us-east-1"}[stage.platform]
     dict(stage.hands())[wanted]()
     assert [outcome.status for outcome in apply(plan, saved=True, verify=True)] == [Status.DONE]
 

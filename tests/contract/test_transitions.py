@@ -256,7 +256,7 @@ def test_every_single_change_by_hand_is_healed(stage: Stage) -> None:
     stage.apply(document)
     good = stage.state()
     names = [name for name, _ in stage.hands()]
-    assert len(names) >= 10
+    assert len(set(names)) == len(names) >= 10
     for name in names:
         dict(stage.hands())[name]()
         if stage.state() == good:

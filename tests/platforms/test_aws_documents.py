@@ -208,7 +208,7 @@ def test_a_deleted_principal_is_drift_told_in_words_and_replaced(aws: AwsStage) 
     grant = {"name": "prod", "to": {"type": "aws", "role_arns": ["arn:aws:iam::987654321091:role/r"]}}
     document = aws.document("app-a", grants=(grant,))
     aws.apply(document)
-    dict(aws.hands())["deleted principal in the policy of images-app-a"]()
+    dict(aws.hands())["deleted principal in the policy of images-app-a in us-east-1"]()
     (change,) = aws.plan(document).changes
     assert (change.action, change.cause) == (Action.UPDATE, Cause.DRIFT)
     assert change.notes == ("a deleted role still stands in grant prod (AROAEXAMPLEEXAMPLE123)",)

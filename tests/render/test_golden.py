@@ -97,10 +97,10 @@ def test_drift_and_pending_as_text(aws: AwsStage, golden: Golden) -> None:
     estate = document(aws)
     aws.apply(estate)
     hands = dict(aws.hands())
-    hands["scanning of images-app-b"]()
-    hands["deleted principal in the policy of images-app-a"]()
-    hands["delete the policy of images-app-c"]()
-    hands["describe images-app-a"]()
+    hands["scanning of images-app-b in eu-west-1"]()
+    hands["deleted principal in the policy of images-app-a in eu-west-1"]()
+    hands["delete the policy of images-app-c in eu-west-1"]()
+    hands["describe images-app-a in eu-west-1"]()
     estate["repositories"][0]["description"] = "the new shop"
     estate["repositories"][2]["labels"] = {"tier": "1"}
     aws.give_foreign_access("app-b")
