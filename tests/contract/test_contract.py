@@ -80,7 +80,9 @@ def test_both_changed_is_told_as_both(stage: Stage, document: Document) -> None:
 def test_access_that_was_removed_by_hand_is_drift_and_comes_back(stage: Stage, document: Document) -> None:
     stage.apply(document)
     good = stage.state()
-    wanted = {"local": "remove access/app-b.json", "aws": "delete the policy of images-app-b in us-east-1"}[stage.platform]
+    wanted = {"local": "remove access/app-b.json", "aws": "delete the policy of images-app-b in us-east-1"}[
+        stage.platform
+    ]
     dict(stage.hands())[wanted]()
     plan = stage.plan(document)
     assert [(c.address, c.action) for c in plan.changes] == [("images.access.app-b", Action.CREATE)]

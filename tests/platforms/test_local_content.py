@@ -19,10 +19,12 @@ import httpx
 import pytest
 import yaml
 
-from reconciler.platforms.local.content import Content, Upload
+from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.server import blobs
 from reconciler.platforms.local.server.auth import Doorkeeper
+from reconciler.platforms.local.server.running import LocalServer
 from reconciler.platforms.local.store import Store
+from reconciler.platforms.local.upload import Upload
 from tests.images import Image, digest
 from tests.processes import Reconciler, url_of
 from tests.registries import Served, open_document, served
@@ -267,6 +269,34 @@ def test_a_client_that_falls_silent_is_told_and_others_are_served(
     finally:
         for connection in silent:
             connection.close()
+
+
+def test_what_was_sent_before_the_server_ends_is_answered(local: LocalStage) -> None:
+    """Halves of bodies that wait in the sockets when it is told to end: it takes the other halves, and answers."""
+    body = b"first half, second half"
+    with served(local, open_document(local, "app")) as registry:
+        host, _, port = registry.place.partition(":")
+        locations = [start(registry) for _ in range(3)]
+        registry.http.close()
+        assert isinstance(registry.server, LocalServer)
+        assert registry.server._loop is not None
+        registry.server._loop.call_soon_threadsafe(time.sleep, 0.5)  # busy: it has read nothing when it is told to end
+        pushes = [socket.create_connection((host, int(port)), timeout=60) for _ in locations]
+        for connection, location in zip(pushes, locations, strict=True):
+            request = f"PUT {location}?digest={digest(body)} HTTP/1.1\nHost: x\nContent-Length: {len(body)}\n\n"
+            connection.sendall(request.replace("\n", "\r\n").encode() + body[:12])
+
+        def finish() -> None:
+            for connection in pushes:
+                connection.sendall(body[12:])
+
+        rest = threading.Timer(1.0, finish)
+        rest.start()
+    rest.join()
+    assert {connection.recv(12) for connection in pushes} == {b"HTTP/1.1 201"}
+    for connection in pushes:
+        connection.close()
+    check_whole(local.root, "app")
 
 
 @pytest.mark.parametrize(

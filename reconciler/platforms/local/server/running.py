@@ -27,6 +27,8 @@ from .manifests import Manifests
 LOGGER = logging.getLogger("reconciler.requests")
 #: seconds that requests under way have to arrive, and then to be answered, when the server stops
 LAST_REQUESTS = 30.0
+#: turns of the event loop in which what waits in the sockets is surely read
+TURNS = 10
 #: bytes that a connection may have waiting: blocks of this size are hashed and written at once
 READ_AHEAD = 1 << 20
 
@@ -238,12 +240,22 @@ class LocalServer(Server):
                 collecting = asyncio.create_task(self._collect_again_and_again())
                 await self._stop.wait()
             collecting.cancel()
-            # aiohttp's own end waits for answers, but drops what still arrives of a request's body: so that comes first
-            for site in list(runner.sites):
-                await site.stop()
-            await app[UNDER_WAY].end(LAST_REQUESTS)
+            await self._end(app[UNDER_WAY], runner)
         finally:
             await runner.cleanup()
+
+    async def _end(self, under_way: UnderWay, runner: web.AppRunner) -> None:
+        """Lets the requests that have been sent arrive and be answered; takes no new ones.
+
+        aiohttp's own end waits for answers, but drops what still arrives of a request's body: so all of that comes
+        first. What was sent before the end began may still wait in the sockets, and takes some turns of the loop
+        (accept, read, parse, handle) to be counted as under way.
+        """
+        for _ in range(TURNS):
+            await asyncio.sleep(0.01)
+        for site in list(runner.sites):
+            await site.stop()
+        await under_way.end(LAST_REQUESTS)
 
     async def _listen(self, runner: web.AppRunner) -> None:
         options = self.options
