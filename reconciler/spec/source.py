@@ -22,6 +22,7 @@ MAX_BYTES = 32 * 1024 * 1024
 #: nodes that aliases may add beyond those that are written out: what an anchor bomb exceeds
 MAX_ALIASED = 1_000_000
 MAX_DEPTH = 100
+TOO_DEEP = f"more than {MAX_DEPTH} levels deep"
 #: openers of collections, below which no text can nest deep enough for libyaml's composer
 #: (it overflows the C stack somewhere above 20,000)
 _HARMLESS = 10_000
@@ -61,17 +62,14 @@ def parse(name: str, data: bytes, problems: list[Problem]) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problems.append(Problem(name, line, column, "", f"not YAML: {error.problem or error.context}"))
+        reason = error.problem or error.context or ""
+        if "nesting depth" in reason:  # libyaml's own limit, which may come first
+            reason = TOO_DEEP
+        problems.append(Problem(name, line, column, "", f"not YAML: {reason}"))
     except yaml.reader.ReaderError as error:
         line = data[: error.position].count(b"\n") + 1
         problems.append(Problem(name, line, 1, "", f"not YAML: {error.reason}"))
-    except _TooDeep as error:
-        problems.append(Problem(name, 1, 1, "", f"not YAML: {error}"))
     return None
-
-
-class _TooDeep(Exception):
-    pass
 
 
 class _Stream(io.BytesIO):
@@ -92,8 +90,7 @@ def _refuse_deep(name: str, data: bytes) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1 if event.start_mark else 0
-                raise _TooDeep(f"more than {MAX_DEPTH} levels deep (line {line})")
+                raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
