@@ -90,7 +90,8 @@ def _refuse_deep(name: str, data: bytes) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=event.start_mark)
+                mark: Any = event.start_mark  # libyaml's marks serve too; the types don't say so
+                raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
