@@ -20,7 +20,7 @@ from bench.process import HEADER, Figures, run
 from bench.registry import registry
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_EC2_METADATA_DISABLED": "true"}
-RECONCILER = [sys.executable, "-m", "reconciler"]
+RECONCILER = [str(Path(sys.executable).with_name("reconciler"))]
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from reconciler.cli import collect_seldom
 from reconciler.engine.canonical import applied_hash
 from reconciler.engine.diff import diff
 from reconciler.engine.observe import estate_of, expand, picture
-from reconciler.engine.order import graph_of, ordered
+from reconciler.engine.order import edges_of, ordered
 from reconciler.engine.resource import Live, Marks, Observation
 from reconciler.platforms.aws.spec import AwsRegistry, AwsTarget
 from reconciler.spec.models import Grant, Spec
@@ -63,7 +63,7 @@ def main(number: int) -> None:
     )
     started = time.process_time()
     difference = diff(picture(kinds, desired, {"images": found}), "bench")
-    order = ordered(graph_of(difference.changes))
+    order = ordered(difference.changes, edges_of(difference.changes))
     seconds += time.process_time() - started
     assert (order, difference.unchanged) == ([], len(desired["images"]))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024

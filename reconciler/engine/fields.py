@@ -12,12 +12,20 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[FieldCh
     """What differs, sorted by path. Lists are compared and told as wholes; None stands for nothing."""
     if old == new:
         return ()
-    from deepdiff import DeepDiff  # here: it costs 100 ms to import, and most plans have nothing to compare
-
-    tree = DeepDiff(_leaves(old), _leaves(new), view="tree", ignore_order=False, threshold_to_diff_deeper=0)
-    paths = {_named_path(item.path(output_format="list")) for group in tree.values() for item in group}
+    unequal = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    deep = {name for name in unequal if isinstance(old.get(name), Mapping) and isinstance(new.get(name), Mapping)}
+    paths: set[tuple[str, ...]] = {(name,) for name in unequal - deep}
+    if deep:
+        paths |= _paths_below({name: old[name] for name in deep}, {name: new[name] for name in deep})
     changes = (FieldChange(".".join(path), _at(old, path), _at(new, path)) for path in sorted(paths))
     return tuple(change for change in changes if change.old != change.new)
+
+
+def _paths_below(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    from deepdiff import DeepDiff  # here: it costs 60 ms to import, and most plans differ in nothing that is nested
+
+    tree = DeepDiff(_leaves(old), _leaves(new), view="tree", ignore_order=False, threshold_to_diff_deeper=0)
+    return {_named_path(item.path(output_format="list")) for group in tree.values() for item in group}
 
 
 def _leaves(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from .change import Action, Change
@@ -10,42 +10,49 @@ from .change import Action, Change
 if TYPE_CHECKING:
     import networkx as nx
 
-    Graph = nx.DiGraph[str]
+#: (before, after) pairs of addresses, sorted
+Edges = tuple[tuple[str, str], ...]
 
 
-def graph_of(changes: Mapping[str, Change]) -> Graph:
-    """The changes' dependencies: an edge from each change to those that must wait for it."""
-    import networkx as nx  # here: it costs 60 ms to import, and a plan with no changes has nothing to order
-
-    graph: Graph = nx.DiGraph()
-    graph.add_nodes_from(changes)
+def edges_of(changes: Mapping[str, Change]) -> Edges:
+    """The changes' dependencies: an edge from each change to each that must wait for it."""
+    found: set[tuple[str, str]] = set()
     carried_by = {below: change.address for change in changes.values() for below in change.along}
     for change in changes.values():
         if change.action is not Action.DELETE:
             for need in change.needs:
                 if need in changes and changes[need].action is not Action.DELETE:
-                    graph.add_edge(need, change.address)
+                    found.add((need, change.address))
         for need in change.needs if change.live is None else (*change.needs, *change.live.needs):
             holder = carried_by.get(need, need)
             if holder != change.address and holder in changes and changes[holder].action is Action.DELETE:
-                graph.add_edge(change.address, holder)
-    return graph
+                found.add((change.address, holder))
+    return tuple(sorted(found))
 
 
-def ordered(graph: Graph) -> list[str]:
-    """Addresses in an order that respects the graph; the same for the same graph, however it was built."""
+def ordered(addresses: Iterable[str], edges: Edges) -> list[str]:
+    """The addresses in an order that respects the edges; the same however they are given."""
+    if not edges:
+        return sorted(addresses)
     import networkx as nx
 
-    return list(nx.lexicographical_topological_sort(graph))
+    return list(nx.lexicographical_topological_sort(_graph(addresses, edges)))
 
 
-def needed_first(graph: Graph, chosen: set[str]) -> set[str]:
+def needed_first(chosen: set[str], edges: Edges) -> set[str]:
     """The chosen addresses, and all that must happen before them."""
+    if not edges:
+        return chosen
     import networkx as nx
 
+    graph = _graph(chosen, edges)
     return chosen | {before for address in chosen for before in nx.ancestors(graph, address)}
 
 
-def edges(graph: Graph) -> tuple[tuple[str, str], ...]:
-    """The graph's edges, (before, after), sorted."""
-    return tuple(sorted(graph.edges))
+def _graph(addresses: Iterable[str], edges: Edges) -> nx.DiGraph[str]:
+    import networkx as nx  # here: it costs 100 ms to import, and most plans have nothing to order
+
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(addresses)
+    graph.add_edges_from(edges)
+    return graph

@@ -19,7 +19,7 @@ from .change import Action, Cause, Change, PlanProblem
 from .diff import Difference, diff
 from .guard import Verdict
 from .observe import Picture, estate_of, expand, observe, picture, sessions_of
-from .order import edges, graph_of, needed_first, ordered
+from .order import edges_of, needed_first, ordered
 from .resource import Estate, ForeignAccess, Scope
 
 
@@ -112,8 +112,8 @@ def select(difference: Difference, targets: Collection[str]) -> None:
     """Keeps the changes and problems that the targets name, and the changes that those need."""
     if not targets:
         return
-    graph = graph_of(difference.changes)
-    kept = needed_first(graph, {address for address in difference.changes if matches_any(address, targets)})
+    chosen = {address for address in difference.changes if matches_any(address, targets)}
+    kept = needed_first(chosen, edges_of(difference.changes))
     difference.changes = {address: change for address, change in difference.changes.items() if address in kept}
     difference.problems = [item for item in difference.problems if matches_any(item.address, targets)]
 
@@ -134,14 +134,14 @@ def count_images(difference: Difference, seen: Picture, sessions: Mapping[str, S
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) -> Plan:
     """Orders the changes and asks the guards. Pure."""
     changes = difference.changes
-    graph = graph_of(changes) if changes else None
+    edges = edges_of(changes)
     return Plan(
         owner=spec.name,
         base=spec.base,
         spec_hash=spec_digest(spec),
         registries=estate_of(spec).registries,
-        changes=tuple(changes[address] for address in ordered(graph)) if graph else (),
-        graph=edges(graph) if graph else (),
+        changes=tuple(changes[address] for address in ordered(changes, edges)),
+        graph=edges,
         verdicts=verdicts(spec.guards, spec.registries, seen, difference, wishes),
         problems=tuple(sorted(difference.problems)),
         foreign=seen.foreign,

@@ -15,7 +15,7 @@ from reconciler.engine.change import Action, Cause, Change
 from reconciler.engine.diff import MARK, cause, diff
 from reconciler.engine.fields import differences
 from reconciler.engine.observe import Picture
-from reconciler.engine.order import edges, graph_of, needed_first, ordered
+from reconciler.engine.order import edges_of, needed_first, ordered
 from reconciler.engine.resource import Access, Desired, Live, Marks, Observation, Principal, Scope
 from reconciler.platforms.base import Kind, Write
 from reconciler.spec.models import Guards
@@ -202,8 +202,8 @@ def change(
 
 
 def order_of(*items: Change) -> str:
-    graph = graph_of({item.address: item for item in items})
-    return "".join(address.removeprefix("r.box.") for address in ordered(graph))
+    changes = {item.address: item for item in items}
+    return "".join(address.removeprefix("r.box.") for address in ordered(changes, edges_of(changes)))
 
 
 def test_creates_come_before_what_needs_them_and_deletes_after() -> None:
@@ -231,10 +231,10 @@ def test_what_goes_along_is_waited_for_like_its_parent() -> None:
 @given(st.permutations([("a", ("b", "c")), ("b", ("d",)), ("c", ()), ("d", ()), ("e", ())]))
 def test_the_order_does_not_depend_on_the_order_of_the_input(rows: list[tuple[str, tuple[str, ...]]]) -> None:
     items = {item.address: item for item in (change(name, Action.CREATE, *needs) for name, needs in rows)}
-    graph = graph_of(items)
-    assert "".join(address[-1] for address in ordered(graph)) == "cdbae"
-    assert edges(graph)[0] == ("r.box.b", "r.box.a")
-    assert needed_first(graph, {"r.box.b"}) == {"r.box.b", "r.box.d"}
+    edges = edges_of(items)
+    assert "".join(address[-1] for address in ordered(items, edges)) == "cdbae"
+    assert edges[0] == ("r.box.b", "r.box.a")
+    assert needed_first({"r.box.b"}, edges) == {"r.box.b", "r.box.d"}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import botocore.loaders
 import pytest
 
+from reconciler.engine.observe import session
 from reconciler.engine.plan import make_plan
 from reconciler.errors import PlatformError, ReadFailed
+from reconciler.platforms.aws.session import AwsSession
 from tests.emulators.aws import Quiet
 from tests.emulators.proxy import Answer, Call
 from tests.stages import AwsStage
@@ -51,6 +54,18 @@ def test_every_call_is_made_as_the_assumed_role_with_its_external_id(aws: AwsSta
     assert aws.plan(document).changes == ()
     # moto keeps accounts apart: nothing was made in our own
     assert aws.client("ecr").describe_repositories()["repositories"] == []
+
+
+def test_credentials_may_come_from_any_service_that_botocore_knows(aws: AwsStage) -> None:
+    """A login by SSO asks AWS's sso service, web identities ask sts: our loader of models must find them all."""
+    usual = botocore.loaders.Loader()
+    with session(aws.spec(aws.document("app-a"))) as opened:
+        assert isinstance(opened, AwsSession)
+        base = opened._session()
+        ours = base.get_component("data_loader")
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            assert set(usual.list_available_services(kind)) <= set(ours.list_available_services(kind))
+        assert base.create_client("sso", region_name="us-east-1").meta.service_model.service_name == "sso"
 
 
 class Denied(Quiet):
