@@ -95,15 +95,18 @@ class AwsSession(Session):
 
     def client(self, service: str, region: str = "") -> Any:
         """A client for a service in a region (the registry's own if "")."""
-        region = region or self.registry.region
+        key = service, region or self.registry.region
+        found = self._clients.get(key)
+        if found is not None:
+            return found
         base = self._session()
         with self._lock:
-            if (service, region) not in self._clients:
-                client = base.create_client(service, region_name=region, config=_config())
+            if key not in self._clients:
+                client = base.create_client(service, region_name=key[1], config=_config())
                 if LOGGER.isEnabledFor(20):
                     _log_calls_of(client)
-                self._clients[service, region] = client
-            return self._clients[service, region]
+                self._clients[key] = client
+            return self._clients[key]
 
     def call(
         self,
