@@ -96,6 +96,35 @@ def test_a_registry_that_cannot_be_read_fails_the_run_by_name_and_nothing_is_pla
     assert "allow ecr:DescribeRepositories to these credentials in account 123456789012" in text
 
 
+def test_after_a_call_that_failed_no_further_ones_are_made_and_the_first_one_is_told(aws: AwsStage) -> None:
+    names = [f"app-{number:02}" for number in range(40)]
+    document = aws.document(*names)
+    aws.apply(document)
+    aws.proxy.calls.clear()
+    aws.proxy.behaviours.append(Denied("ListTagsForResource"))
+    with pytest.raises(ReadFailed) as failed:
+        aws.plan(document)
+    assert "images.repository.app-00: ecr:ListTagsForResource: AccessDeniedException" in str(failed.value)
+    # those that were under way, at most one for each worker
+    assert 1 <= aws.proxy.operations().count("ecr:ListTagsForResource") <= 8
+
+
+def test_what_is_read_side_by_side_comes_in_the_order_it_was_asked_for(aws: AwsStage) -> None:
+    with session(aws.spec(aws.document("app-a"))) as opened:
+        assert isinstance(opened, AwsSession)
+        assert opened.map(str, range(100)) == [str(number) for number in range(100)]
+        assert opened.map(str, []) == []
+
+        def odd_ones_fail(number: int) -> int:
+            if number % 2:
+                raise ValueError(number)
+            return number
+
+        for _ in range(20):
+            with pytest.raises(ValueError, match=r"^1$"):
+                opened.map(odd_ones_fail, range(100))
+
+
 def test_no_route_is_told_with_what_to_do(aws: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setattr("reconciler.platforms.aws.session.MAX_ATTEMPTS", 1)

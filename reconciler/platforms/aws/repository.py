@@ -151,7 +151,7 @@ def _regions(session: AwsSession, scope: Scope, found: Observation) -> list[str]
 
 
 def _described(session: AwsSession, scope: Scope, region: str) -> dict[str, dict[str, Any]]:
-    """The repositories of a region that are the registry's, by address."""
+    """The repositories of a region that are the registry's, by address and sorted by name."""
     prefix = session.registry.prefix
     if scope.only is None:
         found = session.pages("ecr", "describe_repositories", "repositories", region, maxResults=1000)
@@ -164,7 +164,7 @@ def _described(session: AwsSession, scope: Scope, region: str) -> dict[str, dict
         address(
             session.name, RepositoryKind.name, item["repositoryName"].removeprefix(prefix), session.where(region)
         ): item
-        for item in found
+        for item in sorted(found, key=lambda item: str(item["repositoryName"]))
         if item["repositoryName"].startswith(prefix)
     }
 

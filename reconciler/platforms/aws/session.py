@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -150,9 +151,34 @@ class AwsSession(Session):
             raise _translated(error, address, _action(service, operation), self.registry) from None
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """The function's results in the items' order; calls run side by side."""
-        context = contextvars.copy_context()
-        return list(self._pool.map(lambda item: context.copy().run(function, item), items))
+        """The function's results in the items' order. Calls run side by side; none starts after one has failed, and of
+        several that fail the first item's error is raised."""
+        todo = deque(enumerate(items))
+        done: dict[int, R] = {}
+        failed: dict[int, Exception] = {}
+
+        def work() -> None:
+            while todo and not failed:
+                try:
+                    at, item = todo.popleft()
+                except IndexError:  # another worker was faster
+                    return
+                try:
+                    done[at] = function(item)
+                except Exception as error:
+                    failed[at] = error
+
+        # as many tasks as workers, which take one item after another: a task for each item costs a twentieth of a plan's CPU
+        workers = min(len(todo), self.estate.parallelism)
+        tasks = [self._pool.submit(contextvars.copy_context().run, work) for _ in range(workers)]
+        try:
+            for task in tasks:
+                task.result()
+        finally:
+            todo.clear()
+        if failed:
+            raise failed[min(failed)]
+        return [done[at] for at in range(len(done))]
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
