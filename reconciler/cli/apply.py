@@ -21,7 +21,6 @@ from .options import (
     log_calls,
 )
 
-NAME = "apply"
 EXAMPLES = "Examples: reconciler apply; reconciler apply plan.json --yes; reconciler apply --yes --log outcomes.jsonl"
 
 

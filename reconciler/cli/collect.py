@@ -9,7 +9,6 @@ import typer
 from .exits import Exit
 from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, registry_session
 
-NAME = "gc"
 EXAMPLES = "Examples: reconciler gc --dry-run; reconciler gc sandbox --grace 10m"
 
 

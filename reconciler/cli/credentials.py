@@ -13,7 +13,6 @@ from reconciler.errors import ReconcilerError
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecOption, registry_session, seconds
 
-NAME = "credentials"
 EXAMPLES = (
     "Examples: reconciler credentials sandbox/app-a --push; reconciler credentials 'sandbox/team/*' --ttl 15m;"
     " reconciler credentials sandbox/app-a --as alice --format json"

@@ -15,7 +15,6 @@ from .options import (
     log_calls,
 )
 
-NAME = "destroy"
 EXAMPLES = "Examples: reconciler destroy; reconciler destroy --target 'sandbox.*' --yes"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .exits import Exit
 from .options import DEFAULT_SPEC, Parallelism, SpecArgument, Targets, Verbose, log_calls
 
-NAME = "drift"
 EXAMPLES = "Examples: reconciler drift; reconciler drift --target 'images.*' || notify"
 
 

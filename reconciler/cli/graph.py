@@ -11,7 +11,6 @@ import typer
 from .exits import Exit
 from .options import DEFAULT_SPEC, is_plan_file
 
-NAME = "graph"
 EXAMPLES = "Examples: reconciler graph; reconciler graph plan.json --format dot | dot -Tsvg > plan.svg"
 
 

@@ -12,7 +12,6 @@ import typer
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecArgument
 
-NAME = "output"
 EXAMPLES = "Examples: reconciler output; reconciler output --format dotenv > images.env"
 
 

@@ -14,7 +14,6 @@ from .options import DEFAULT_SPEC, Adopt, AllowDelete, Parallelism, SpecArgument
 if TYPE_CHECKING:
     from reconciler.engine.plan import Plan
 
-NAME = "plan"
 EXAMPLES = (
     "Examples: reconciler plan; reconciler plan --out plan.json --detailed-exitcode;"
     " reconciler plan specs/ --format markdown; reconciler plan --target 'images.access.*'"

@@ -10,7 +10,6 @@ import typer
 
 from .exits import Exit
 
-NAME = "schema"
 EXAMPLES = "Examples: reconciler schema > spec.schema.json; reconciler schema plan; reconciler schema --write schemas"
 
 

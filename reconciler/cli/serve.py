@@ -14,7 +14,6 @@ import typer
 from .exits import Exit
 from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, Verbose, registry_session, seconds
 
-NAME = "serve"
 EXAMPLES = (
     "Examples: reconciler serve; reconciler serve sandbox --port 0;"
     " reconciler serve sandbox --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem"

@@ -10,7 +10,6 @@ import typer
 from .exits import Exit
 from .plan import Format, FormatOption, print_plan
 
-NAME = "show"
 EXAMPLES = "Examples: reconciler show plan.json; reconciler show plan.json --format markdown"
 
 

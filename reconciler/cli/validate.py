@@ -7,7 +7,6 @@ import typer
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecArgument
 
-NAME = "validate"
 EXAMPLES = "Examples: reconciler validate; reconciler validate specs/"
 
 
