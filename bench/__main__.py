@@ -73,7 +73,6 @@ def validate() -> None:
 def aws(sizes: list[int], *, with_terraform: bool) -> None:
     """Apply, plan and plan again on moto_server."""
     home = sysconfig.get_config_var("BINDIR")
-    # how an interpreter was built (static or shared, with or without link-time optimisation) is worth 15% of its CPU
     print(f"\nPython {platform.python_version()} of {home}, botocore {version('botocore')}, moto {version('moto')}")
     mirror = estate.provider_mirror() if with_terraform else None
     if mirror is None:

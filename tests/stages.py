@@ -195,7 +195,7 @@ class AwsStage(Stage):
     def client(self, service: str, region: str = "us-east-1") -> Any:
         if (service, region) not in self._clients:
             session = boto3.Session(aws_access_key_id="hand", aws_secret_access_key="hand", region_name=region)
-            client: Any = session.client(service, endpoint_url=self.moto)  # type: ignore[call-overload]
+            client: Any = session.client(service, endpoint_url=self.moto)  # type: ignore[call-overload]  # the stubs want a literal
             self._clients[service, region] = client
         return self._clients[service, region]
 

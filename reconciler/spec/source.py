@@ -16,7 +16,7 @@ from reconciler.errors import Problem
 try:
     from yaml import CSafeLoader as _Loader
 except ImportError:  # pyyaml built without libyaml: slower, the same result
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]  # two names for one interface
 
 MAX_BYTES = 32 * 1024 * 1024
 #: nodes that aliases may add beyond those that are written out: what an anchor bomb exceeds

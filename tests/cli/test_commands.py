@@ -251,7 +251,21 @@ def test_a_platform_that_this_build_lacks_is_told(here: Path) -> None:
     [
         (["--help"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "pydantic", "yaml", "rich")),
         (["--version"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "pydantic", "yaml", "rich")),
-        (["validate"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "rich", "aiohttp", "argon2")),
+        (
+            ["validate"],
+            (
+                "boto3",
+                "botocore",
+                "google",
+                "azure",
+                "networkx",
+                "deepdiff",
+                "rich",
+                "aiohttp",
+                "argon2",
+                "reconciler.cli.plan",
+            ),
+        ),
         (["plan"], ("boto3", "botocore", "google", "azure", "aiohttp", "argon2", "joserfc", "uvloop")),
     ],
 )

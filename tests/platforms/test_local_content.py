@@ -74,7 +74,7 @@ def test_kill_9_in_mid_push_leaves_nothing_broken_and_nothing_half_visible(local
         url = url_of(process, "images")
 
         def push(url: str, first: int) -> None:
-            registry = Served(local, None, None, httpx.Client(base_url=url, timeout=10))  # type: ignore[arg-type]
+            registry = Served(local, None, None, httpx.Client(base_url=url, timeout=10))  # type: ignore[arg-type]  # only pushed to
             try:
                 for number in range(first, len(images), 2):
                     registry.push("app", images[number], f"v{number}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import get_args
 
-from reconciler.engine.resource import Marks, parts
+from reconciler.engine.resource import Marks, Origin, parts
 from reconciler.errors import PlatformError
 from reconciler.platforms.base import Write
 
@@ -17,6 +18,8 @@ OWNER, ORIGIN, APPLIED = "reconciler-owner", "reconciler-origin", "reconciler-ap
 LABELS, DESCRIPTION = "reconciler-labels", "reconciler-description"
 PROTECT, DELETE_IMAGES = "reconciler-protect", "reconciler-delete-images"
 REGION = "reconciler-region-"
+
+_ORIGINS: Mapping[str, Origin] = {origin: origin for origin in get_args(Origin)}
 
 Tags = dict[str, str]
 
@@ -38,8 +41,7 @@ def as_dict(tags: list[dict[str, str]]) -> Tags:
 
 def marks_of(tags: Mapping[str, str], applied: str = APPLIED) -> Marks:
     """The marks that the tags tell."""
-    origin = tags.get(ORIGIN)
-    return Marks(tags.get(OWNER), origin if origin in ("spec", "runtime") else None, tags.get(applied))  # type: ignore[arg-type]
+    return Marks(tags.get(OWNER), _ORIGINS.get(tags.get(ORIGIN, "")), tags.get(applied))
 
 
 def inherited(tags: Mapping[str, str], kind: str) -> Marks:
