@@ -26,6 +26,10 @@ class Figures:
         each = self.calls / repositories
         return f"{name:<34} {self.calls:>7} {each:>6.2f} {self.cpu:>8.2f} {self.wall:>8.2f} {self.peak:>8.0f}"
 
+    def ratios(self, other: Figures) -> tuple[float, float, float, float]:
+        """Calls, CPU, wall and peak, each as a part of the other's."""
+        return self.calls / other.calls, self.cpu / other.cpu, self.wall / other.wall, self.peak / other.peak
+
 
 HEADER = f"{'':<34} {'calls':>7} {'/repo':>6} {'cpu s':>8} {'wall s':>8} {'MiB':>8}"
 
