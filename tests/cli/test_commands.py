@@ -303,6 +303,8 @@ def test_verbose_logs_each_call_with_address_duration_and_request_id_and_no_secr
     (created,) = [line for line in lines if "ecr:CreateRepository" in line]
     assert " images.repository.app-a ecr:CreateRepository " in created
     assert " ms 200 request-id=" in created
+    (listed,) = [line for line in lines if "ecr:DescribeRepositories" in line]
+    assert " images.region.us-east-1 ecr:DescribeRepositories " in listed
     assert len(lines) == len(aws.proxy.calls)
     assert "SECRETSECRETSECRET" not in done.stdout + done.stderr
     assert "Signature" not in done.stderr

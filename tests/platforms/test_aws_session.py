@@ -91,9 +91,32 @@ def test_a_registry_that_cannot_be_read_fails_the_run_by_name_and_nothing_is_pla
         aws.plan(document)
     assert set(failed.value.failures) == {"images", "images-west"}
     text = str(failed.value)
-    assert "registry images: ecr:DescribeRepositories: AccessDeniedException" in text
+    assert "registry images: images.region.us-east-1: ecr:DescribeRepositories: AccessDeniedException" in text
     assert "request id proxy-request" in text
     assert "allow ecr:DescribeRepositories to these credentials in account 123456789012" in text
+
+
+class NotEnabled(Quiet):
+    """A region that the account has not enabled answers so to every call (the text is from
+    hashicorp/terraform-provider-aws#12940, the code ECR's own)."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+
+    def before(self, call: Call) -> Answer | None:
+        if call.region != self.region or call.service == "iam":
+            return None
+        message = "The security token included in the request is invalid."
+        return Answer(400, {"message": message}, "UnrecognizedClientException")
+
+
+def test_a_region_that_the_account_has_not_enabled_is_named_and_not_only_the_credentials_blamed(aws: AwsStage) -> None:
+    aws.proxy.behaviours.append(NotEnabled("af-south-1"))
+    with pytest.raises(ReadFailed) as failed:
+        aws.plan(aws.document("app-a", registry={"replication_regions": ["af-south-1"]}))
+    text = str(failed.value)
+    assert "registry images: images.region.af-south-1: ecr:DescribeRepositories: UnrecognizedClientException" in text
+    assert "af-south-1 is a region that the account has yet to enable" in text
 
 
 def test_after_a_call_that_failed_no_further_ones_are_made_and_the_first_one_is_told(aws: AwsStage) -> None:

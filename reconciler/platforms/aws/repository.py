@@ -154,7 +154,8 @@ def _described(session: AwsSession, scope: Scope, region: str) -> dict[str, dict
     """The repositories of a region that are the registry's, by address and sorted by name."""
     prefix = session.registry.prefix
     if scope.only is None:
-        found = session.pages("ecr", "describe_repositories", "repositories", region, maxResults=1000)
+        at = address(session.name, "region", region)
+        found = session.pages("ecr", "describe_repositories", "repositories", region, address=at, maxResults=1000)
     else:
         found = []
         for name in scope.names(RepositoryKind.name, session.where(region)):
@@ -197,6 +198,7 @@ def _listed(session: AwsSession, region: str) -> dict[str, Tags]:
         "get_resources",
         "ResourceTagMappingList",
         region,
+        address=address(session.name, "region", region),
         ResourceTypeFilters=["ecr:repository"],
         TagFilters=[{"Key": tagging.OWNER, "Values": [session.owner]}],
         ResourcesPerPage=100,

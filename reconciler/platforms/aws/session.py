@@ -34,8 +34,8 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
 #: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
 MAX_ATTEMPTS = 10
 
+_EXPIRED_CODES = ("ExpiredToken", "RequestExpired")
 _LOGIN_CODES = (
-    "ExpiredToken",
     "InvalidClientTokenId",
     "UnrecognizedClient",
     "SignatureDoesNotMatch",
@@ -90,7 +90,7 @@ class AwsSession(Session):
         try:
             return self._session().get_credentials()
         except aws_errors.BotoCoreError as error:
-            raise _translated(error, "", "credentials", self.registry) from None
+            raise _translated(error, "", "credentials", self.registry, self.registry.region) from None
 
     # -- calls --------------------------------------------------------------------------------------------------
 
@@ -130,9 +130,9 @@ class AwsSession(Session):
         except aws_errors.ClientError as error:
             if error.response.get("Error", {}).get("Code") in absent:
                 return None
-            raise _translated(error, address, _action(service, operation), self.registry) from None
+            raise self._translated(error, service, operation, region, address) from None
         except aws_errors.BotoCoreError as error:
-            raise _translated(error, address, _action(service, operation), self.registry) from None
+            raise self._translated(error, service, operation, region, address) from None
 
     def repository_call(self, operation: str, at: str, *, absent: tuple[str, ...] = (), **params: Any) -> Any:
         """`call` to ECR about the repository that an address is about, in its region."""
@@ -146,9 +146,13 @@ class AwsSession(Session):
         """All items under `key` of a paged call, at the page size that `params` ask for."""
         try:
             paginator = self.client(service, region).get_paginator(operation)
-            return [item for page in paginator.paginate(**params) for item in page.get(key, ())]
+            with working_on(address or current_address()):
+                return [item for page in paginator.paginate(**params) for item in page.get(key, ())]
         except (aws_errors.ClientError, aws_errors.BotoCoreError) as error:
-            raise _translated(error, address, _action(service, operation), self.registry) from None
+            raise self._translated(error, service, operation, region, address) from None
+
+    def _translated(self, error: Exception, service: str, operation: str, region: str, address: str) -> PlatformError:
+        return _translated(error, address, _action(service, operation), self.registry, region or self.registry.region)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The function's results in the items' order. Calls run side by side; none starts after one has failed, and of
@@ -292,8 +296,8 @@ def _action(service: str, operation: str) -> str:
     return f"{'tag' if service == 'resourcegroupstaggingapi' else service}:{words}"
 
 
-def _translated(error: Exception, address: str, operation: str, registry: AwsRegistry) -> PlatformError:
-    """The error for people: what AWS said, and what to do about it."""
+def _translated(error: Exception, address: str, operation: str, registry: AwsRegistry, region: str) -> PlatformError:
+    """The error for people: what AWS said in a region, and what to do about it."""
     address = address or current_address()
     if isinstance(error, aws_errors.ClientError):
         details = error.response.get("Error", {})
@@ -305,22 +309,25 @@ def _translated(error: Exception, address: str, operation: str, registry: AwsReg
             operation=operation,
             request_id=request_id,
             code=code,
-            hint=_hint(code, operation, registry),
+            hint=_hint(code, operation, registry, region),
         )
     if isinstance(
         error, aws_errors.NoCredentialsError | aws_errors.CredentialRetrievalError | aws_errors.ProfileNotFound
     ):
         hint = "log in again, or check AWS_PROFILE and the AWS config file"
     elif isinstance(error, aws_errors.HTTPClientError | aws_errors.ConnectionError):
-        hint = f"check the network, the region {registry.region}, and AWS_ENDPOINT_URL if it is set; then run again"
+        hint = f"check the network, the region {region}, and AWS_ENDPOINT_URL if it is set; then run again"
     else:
         hint = "check the AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE, AWS_ENDPOINT_URL)"
     return PlatformError(str(error), address=address, operation=operation, code=type(error).__name__, hint=hint)
 
 
-def _hint(code: str, operation: str, registry: AwsRegistry) -> str:
+def _hint(code: str, operation: str, registry: AwsRegistry, region: str) -> str:
+    if any(word in code for word in _EXPIRED_CODES):
+        return "the credentials are expired: log in again"
     if any(word in code for word in _LOGIN_CODES):
-        return "the credentials are expired or wrong: log in again"
+        # the same code for both: hashicorp/terraform-provider-aws#12940
+        return f"log in again; if that does not help, {region} is a region that the account has yet to enable"
     if any(word in code for word in _DENIED_CODES):
         return f"allow {operation} to these credentials in account {registry.account_id}"
     if any(word in code for word in _THROTTLE_CODES):
