@@ -26,7 +26,7 @@ EXAMPLES = "Examples: reconciler apply; reconciler apply plan.json --yes; reconc
 
 def run(
     source: Annotated[
-        Path, typer.Argument(metavar="[SPEC|PLAN]", help="The spec, or a plan saved by plan --out.")
+        Path, typer.Argument(metavar="SPEC|PLAN", help="The spec, or a plan saved by plan --out.")
     ] = DEFAULT_SPEC,
     yes: Yes = False,
     target: Targets = None,

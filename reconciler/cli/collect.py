@@ -18,7 +18,7 @@ def run(
     grace: Grace = 3600.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
 ) -> int:
-    """Remove the images that retention has ended, and content that no image needs. Safe beside a running server."""
+    """Remove a local registry's images that retention has ended. What no image needs goes too; safe beside a running server."""
     with registry_session(spec, registry) as session:
         found = session.collect(grace=grace, dry_run=dry_run)
     would = "would be removed" if dry_run else "removed"

@@ -28,7 +28,7 @@ def run(
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
-    """Remove what the spec's owner owns: protected repositories and those that hold images stop it, foreign things stay."""
+    """Remove what the spec made. Protected repositories and those that hold images stop it, foreign things stay."""
     from reconciler.engine.plan import Wishes
     from reconciler.spec.loader import load_spec
 

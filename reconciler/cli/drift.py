@@ -14,7 +14,8 @@ def run(
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
-    """Show what differs, field by field: drift (changed by hand) apart from pending (the spec moved on). Exits with 2 then."""
+    """Show what differs from the spec, field by field. Drift (changed by hand) stands apart from pending (the spec moved on);
+    exits with 2 if there is any."""
     from reconciler.engine.plan import Wishes, make_plan
     from reconciler.render.text import drift_lines
     from reconciler.spec.loader import load_spec

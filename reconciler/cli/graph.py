@@ -22,10 +22,10 @@ class GraphFormat(StrEnum):
 
 
 def run(
-    source: Annotated[Path, typer.Argument(metavar="[SPEC|PLAN]", help="The spec, or a saved plan.")] = DEFAULT_SPEC,
+    source: Annotated[Path, typer.Argument(metavar="SPEC|PLAN", help="The spec, or a saved plan.")] = DEFAULT_SPEC,
     form: Annotated[GraphFormat, typer.Option("--format", help="How the graph is printed.")] = GraphFormat.MERMAID,
 ) -> int:
-    """Print the dependency graph of a spec's resources, or of a saved plan's changes."""
+    """Print what depends on what, in a spec or a saved plan."""
     from reconciler.render import graph
 
     if is_plan_file(source):

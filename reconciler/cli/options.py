@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from reconciler.platforms.base import Session
 
-SpecArgument = Annotated[Path, typer.Argument(metavar="[SPEC]", help="The spec: a YAML file, or a folder of them.")]
+SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec: a YAML file, or a folder of them.")]
 DEFAULT_SPEC = Path("registry.yaml")
 
 Parallelism = Annotated[
@@ -44,7 +44,7 @@ Verify = Annotated[bool, typer.Option("--verify", help="Read everything that was
 
 SpecOption = Annotated[Path, typer.Option("--spec", metavar="SPEC", help="The spec: a YAML file, or a folder of them.")]
 RegistryArgument = Annotated[
-    str | None, typer.Argument(metavar="[REGISTRY]", help="The registry; not needed where the spec has one alone.")
+    str | None, typer.Argument(metavar="REGISTRY", help="The registry; not needed where the spec has one alone.")
 ]
 
 

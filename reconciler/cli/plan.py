@@ -44,7 +44,7 @@ def run(
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
-    """Show what apply would change, who gains and who loses access, and what the guards say. Changes nothing."""
+    """Show what apply would change, and who gains or loses access. Tells what the guards say, and changes nothing."""
     from reconciler.engine.plan import Wishes, make_plan
     from reconciler.spec.loader import load_spec
 

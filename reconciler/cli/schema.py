@@ -26,7 +26,7 @@ def run(
         Path | None, typer.Option("--write", metavar="FOLDER", help="Write both as files instead.")
     ] = None,
 ) -> int:
-    """Print a JSON Schema, for editors (`# yaml-language-server: $schema=...`) and for programs that read plans."""
+    """Print the JSON Schema of specs or of plans. For editors (`# yaml-language-server: $schema=...`) and for programs."""
     from reconciler.schemas import schema_text
 
     if write is None:

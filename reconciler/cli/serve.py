@@ -36,7 +36,7 @@ def run(
     grace: Grace = 3600.0,
     verbose: Verbose = False,
 ) -> int:
-    """Run the server of a local registry until it is stopped (Ctrl-C or SIGTERM)."""
+    """Run the server of a local registry. Ctrl-C and SIGTERM stop it, once requests under way are answered."""
     from reconciler.platforms.runtime import ServerOptions
 
     if verbose:

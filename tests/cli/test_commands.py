@@ -239,6 +239,45 @@ def test_output_on_aws_gives_uris_and_role_arns_without_any_call() -> None:
     )
 
 
+def test_output_as_dotenv_refuses_two_values_of_one_name_and_json_keeps_both(here: Path) -> None:
+    """`app-a` in eu-west-1 and `app-a-eu-west-1` would be one variable: whoever reads the file would use the wrong image."""
+    names = ("app-a", "app-a-eu-west-1")
+    document = {
+        "version": 1,
+        "name": "tests",
+        "registries": [
+            {
+                "name": "images",
+                "platform": "aws",
+                "account_id": "123456789012",
+                "region": "us-east-1",
+                "replication_regions": ["eu-west-1"],
+            }
+        ],
+        "repositories": [{"name": name, "registry": "images"} for name in names],
+    }
+    (here / "registry.yaml").write_text(yaml.safe_dump(document))
+    refused = reconciler("output", "--format", "dotenv", code=1)
+    assert refused.stdout == ""
+    assert "IMAGES_REPOSITORY_APP_A_EU_WEST_1_URI" in refused.stderr
+    assert "images.repository.app-a@eu-west-1 and images.repository.app-a-eu-west-1" in refused.stderr
+    assert "--format json" in refused.stderr
+    values = json.loads(reconciler("output").stdout)
+    assert values["images.repository.app-a@eu-west-1"] != values["images.repository.app-a-eu-west-1"]
+
+
+def test_the_list_of_commands_fits_in_a_terminal_of_80_columns() -> None:
+    told = reconciler("--help", COLUMNS="80").stdout
+    assert [line for line in told.splitlines() if line.startswith("  ") and line.endswith("...")] == []
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_an_optional_argument_stands_in_one_pair_of_brackets() -> None:
+    for command, argument in (("plan", "SPEC"), ("apply", "SPEC|PLAN"), ("serve", "REGISTRY")):
+        usage = reconciler(command, "--help").stdout.splitlines()[0]
+        assert usage == f"Usage: reconciler {command} [OPTIONS] [{argument}]"
+
+
 def test_a_platform_that_this_build_lacks_is_told(here: Path) -> None:
     example = str(Path(__file__).parents[2] / "examples" / "every-platform")
     assert "is valid" in reconciler("validate", example).stdout
