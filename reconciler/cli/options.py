@@ -31,7 +31,11 @@ Adopt = Annotated[
 ]
 AllowDelete = Annotated[
     list[str] | None,
-    typer.Option("--allow-delete", metavar="ADDRESS", help="Let this repository's images be deleted. Repeatable."),
+    typer.Option(
+        "--allow-delete",
+        metavar="ADDRESS",
+        help="Let this repository go with its images and with access that others gave. Repeatable.",
+    ),
 ]
 Verbose = Annotated[
     bool,

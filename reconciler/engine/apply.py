@@ -51,12 +51,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """All that one change needs on its way to wherever it is carried out."""
+    """All that one change needs on its way to wherever it is carried out.
+
+    `carried`: its parent was made in this run, with its mark. `remade`: its parent was replaced in this run, and holds what
+    others had put there.
+    """
 
     change: Change
     owner: str
     children: Mapping[str, str] = field(default_factory=dict)
     carried: bool = False
+    remade: bool = False
     fresh: frozenset[str] = frozenset()
 
 
@@ -128,6 +133,11 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
         count = session.count_images(now)
         if count > change.images:
             return f"it holds {count} images now, {change.images} when the plan was made"
+        # a replacement keeps what others gave
+        given = session.platform.kinds[change.kind].given_by_others(session, now) if change.desired is None else ()
+        new = ", ".join(item.what for item in given if item not in change.foreign)
+        if new:
+            return f"somebody else gave access since the plan was made: {new}"
     return ""
 
 
@@ -190,12 +200,14 @@ class _Run:
         for first, then in plan.graph:
             self.before[then].append(first)
         self.children: dict[str, dict[str, str]] = {}
-        for change in plan.changes:
-            if change.action is Action.CREATE and change.desired is not None and change.desired.parent in self.changes:
-                mark = applied_hash(change.desired.settings)
-                self.children.setdefault(change.desired.parent or "", {})[change.address] = mark
         self.outcomes: dict[str, Outcome] = {}
         self.made = {change.address for change in plan.changes if change.makes}
+        self.replaced = {change.address for change in plan.changes if change.action is Action.REPLACE}
+        for change in plan.changes:
+            parent = change.desired.parent if change.desired is not None else None
+            if change.action is Action.CREATE and parent in self.changes and parent not in self.replaced:
+                mark = applied_hash(change.desired.settings) if change.desired is not None else ""
+                self.children.setdefault(parent or "", {})[change.address] = mark
 
     def go(self, executor: Executor, parallelism: int) -> None:
         sorter = TopologicalSorter(self.before)
@@ -239,7 +251,8 @@ class _Run:
             change,
             self.plan.owner,
             self.children.get(change.address, {}),
-            carried=parent in self.made,
+            carried=parent in self.made - self.replaced,
+            remade=parent in self.replaced,
             fresh=frozenset(self.made.intersection(change.needs)),
         )
 
@@ -300,20 +313,26 @@ def _write(session: Session, task: Task) -> None:
     change = task.change
     kind = session.platform.kinds[change.kind]
     live = change.live
-    if not task.carried and (live is not None or kind.upserts):
+    if task.remade:
+        live = session.read(change.address)  # whatever is there, the replacement has just put there
+    elif not task.carried and (live is not None or kind.upserts):
         live = session.read(change.address)
         moved = moved_since(change, live, session)
         if moved:
             raise _Moved(moved)
-    if change.removes and live is not None:
-        kind.delete(session, live, force=change.force)
     wanted = change.desired
     if wanted is None:
+        if live is not None:
+            kind.delete(session, live, force=change.force)
         return
     marks = Marks(task.owner, "spec", applied_hash(wanted.settings))
-    write = Write(wanted, marks, changed_settings(change), task.children, task.carried, task.fresh)
-    new = live is None or change.action is Action.REPLACE
-    now = kind.create(session, write) if new or live is None else kind.update(session, write, live)
+    write = Write(wanted, marks, changed_settings(wanted, live), task.children, task.carried, task.fresh)
+    if live is None:
+        now = kind.create(session, write)
+    elif change.action is Action.REPLACE:
+        now = kind.replace(session, write, live, force=change.force)
+    else:
+        now = kind.update(session, write, live)
     wrong = unconverged(change, now, session)
     if wrong:
         raise _NotConverged(f"did not converge: the platform answered that {wrong}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .resource import Access, Desired, Live
+from .resource import Access, Desired, ForeignAccess, Live
 
 
 class Action(StrEnum):
@@ -43,7 +43,8 @@ class Change:
 
     `fingerprint`: of what was observed. `needs`: addresses that the desired (for deletes: the live) resource needs.
     `along`: live resources that go with this one when it is deleted. `images`: how many images go, where that was counted.
-    `force`: whether the spec or the command line allows images to go. `gains`, `losses`: who gets and who loses access.
+    `foreign`: what others gave that goes with it. `force`: whether the spec or the command line allows images, and what
+    others gave, to go. `gains`, `losses`: who gets and who loses access.
     """
 
     action: Action
@@ -60,6 +61,7 @@ class Change:
     force: bool = False
     gains: tuple[Access, ...] = ()
     losses: tuple[Access, ...] = ()
+    foreign: tuple[ForeignAccess, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

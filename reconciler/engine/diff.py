@@ -12,7 +12,7 @@ from .canonical import applied_hash, fingerprint, records
 from .change import Action, Cause, Change, FieldChange, PlanProblem
 from .fields import differences
 from .observe import Picture
-from .resource import Access, Desired, Live
+from .resource import Access, Desired, ForeignAccess, Live
 
 MARK = "reconciler-applied"
 
@@ -182,17 +182,31 @@ class _Differ:
             else:
                 self.found.runtime.append(address)
         going = {live.address for live in doomed}
-        for live in doomed:
-            if live.parent not in going:
-                self.found.changes[live.address] = self.removal(live)
+        tops = {live.address: live for live in doomed if live.parent not in going}
+        foreign = self.foreign_below(tops)
+        for live in tops.values():
+            self.found.changes[live.address] = self.removal(live, tuple(foreign.get(live.address, ())))
 
-    def removal(self, live: Live) -> Change:
+    def foreign_below(self, tops: Mapping[str, Live]) -> Mapping[str, list[ForeignAccess]]:
+        """What others gave, by the resource whose delete takes it along."""
+        found: dict[str, list[ForeignAccess]] = {}
+        for item in self.picture.foreign:
+            at: str | None = item.address
+            while at is not None and at not in tops:
+                at = self.picture.live[at].parent if at in self.picture.live else None
+            if at is None or (at == item.address and self.kind(at, tops[at].kind).shared):
+                continue
+            found.setdefault(at, []).append(item)
+        return found
+
+    def removal(self, live: Live, foreign: tuple[ForeignAccess, ...]) -> Change:
         along = sorted(self.below(live.address), key=lambda item: item.address)
         losses = {
             access
             for item in (live, *along)
             for access in self.access(self.kind(item.address, item.kind), None, item)[1]
         }
+        losses.update(access for item in foreign for access in item.access)
         return Change(
             action=Action.DELETE,
             address=live.address,
@@ -203,6 +217,7 @@ class _Differ:
             needs=tuple(sorted({need for item in (live, *along) for need in item.needs})),
             along=tuple(item.address for item in along),
             losses=tuple(sorted(losses)),
+            foreign=foreign,
             notes=live.notes,
         )
 
@@ -270,13 +285,12 @@ def marks_only(change: Change) -> bool:
     return [item.path for item in change.fields] == [MARK]
 
 
-def changed_settings(change: Change) -> frozenset[str]:
-    """The top-level settings that differ; empty when the marks alone are written."""
-    if change.desired is None or change.live is None or marks_only(change):
+def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:
+    """The top-level settings that differ; empty when the marks alone are written, or all is new."""
+    if live is None:
         return frozenset()
-    wanted, live = change.desired.settings, change.live.settings
-    names = type(wanted).__dataclass_fields__
-    return frozenset(name for name in names if getattr(wanted, name) != getattr(live, name))
+    names = type(wanted.settings).__dataclass_fields__
+    return frozenset(name for name in names if getattr(wanted.settings, name) != getattr(live.settings, name))
 
 
 def by_registry(changes: Mapping[str, Change]) -> dict[str, list[Change]]:

@@ -88,6 +88,23 @@ def images(changes: Iterable[Change]) -> Iterator[Verdict]:
         )
 
 
+def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) -> Iterator[Verdict]:
+    """Resources that would be deleted with what others gave on them, without permission."""
+    for change in changes:
+        if not change.foreign or change.force:
+            continue
+        names = "; ".join(item.what for item in change.foreign)
+        why = "which is never removed for you: remove it there first"
+        if kinds[change.registry][change.kind].holds_images:
+            why = f"without permission: --allow-delete {change.address}, or apply delete_images: true first"
+        yield Verdict(
+            "foreign",
+            False,
+            f"{change.address} would be deleted, and with it what somebody else put there ({names}), {why}",
+            (change.address,),
+        )
+
+
 def plural(count: int, word: str) -> str:
     """The word, with an s unless there is one."""
     return word if count == 1 else f"{word}s"

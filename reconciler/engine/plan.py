@@ -52,6 +52,12 @@ class Plan:
         return Estate(self.owner, self.base, self.registries)
 
     @property
+    def kept(self) -> tuple[ForeignAccess, ...]:
+        """What others gave, and keep."""
+        going = {item for change in self.changes for item in change.foreign}
+        return tuple(item for item in self.foreign if item not in going)
+
+    @property
     def violations(self) -> tuple[Verdict, ...]:
         """The verdicts that stop the plan."""
         return tuple(verdict for verdict in self.verdicts if not verdict.passed)
@@ -167,6 +173,7 @@ def verdicts(
     found = [
         *guard.protect(guards, changes, seen.kinds),
         *guard.images(changes),
+        *guard.foreign(changes, seen.kinds),
         *guard.accounts(guards, granted, own),
     ]
     if not wishes.destroy:

@@ -44,6 +44,14 @@ class AccessPart(_Part):
     where: str = Field("", description="The region, where the registry has several.")
 
 
+class ForeignPart(_Part):
+    """Access that somebody else gave."""
+
+    address: str = Field(description="The resource that gives it.")
+    what: str = Field(description="What gives it.")
+    access: tuple[AccessPart, ...] = Field((), description="Who can do what.")
+
+
 class FieldPart(_Part):
     """One field's change."""
 
@@ -90,9 +98,10 @@ class ChangePart(_Part):
     needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
     along: tuple[str, ...] = Field((), description="What goes with it when it is deleted.")
     images: int | None = Field(None, description="Images that it holds, where that was counted.")
-    force: bool = Field(False, description="Whether the images may go.")
+    force: bool = Field(False, description="Whether the images, and what others gave, may go.")
     gains: tuple[AccessPart, ...] = Field((), description="Who gets access.")
     losses: tuple[AccessPart, ...] = Field((), description="Who loses access.")
+    foreign: tuple[ForeignPart, ...] = Field((), description="What others gave that goes with it.")
     notes: tuple[str, ...] = Field((), description="What a reader must know.")
 
 
@@ -112,14 +121,6 @@ class ProblemPart(_Part):
     message: str = Field(description="What is wrong, and what to do.")
 
 
-class ForeignPart(_Part):
-    """Access that somebody else gave."""
-
-    address: str = Field(description="The resource that gives it.")
-    what: str = Field(description="What gives it.")
-    access: tuple[AccessPart, ...] = Field((), description="Who can do what.")
-
-
 class PlanDocument(_Part):
     """A saved plan of reconciler."""
 
@@ -133,7 +134,9 @@ class PlanDocument(_Part):
     graph: tuple[tuple[str, str], ...] = Field(description="Pairs: the first must be done before the second.")
     guards: tuple[VerdictPart, ...] = Field(description="The guards' verdicts.")
     problems: tuple[ProblemPart, ...] = Field(description="Why the plan can't be applied.")
-    foreign: tuple[ForeignPart, ...] = Field(description="Access that somebody else gave; it is kept.")
+    foreign: tuple[ForeignPart, ...] = Field(
+        description="Access that somebody else gave; it is kept, unless a change says that it goes."
+    )
     unowned: dict[str, int] = Field(description="Per registry, repositories under its prefix that nobody owns.")
     runtime: tuple[str, ...] = Field(description="Resources that were created at run time; they are left alone.")
     unchanged: int = Field(description="How many resources are as the spec wants them.")
@@ -194,7 +197,7 @@ def _change(change: Change) -> dict[str, Any]:
             "inherits": live.inherits,
             "notes": list(live.notes),
         }
-    for name in ("needs", "along", "images", "force", "gains", "losses", "notes"):
+    for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes"):
         value = getattr(change, name)
         if value is not None and value is not False and value != ():  # 0 images is something to know
             document[name] = plain(value)
@@ -246,7 +249,7 @@ def _plan(document: PlanDocument) -> Plan:
         graph=document.graph,
         verdicts=tuple(Verdict(part.guard, part.passed, part.message, part.addresses) for part in document.guards),
         problems=tuple(PlanProblem(part.address, part.message) for part in document.problems),
-        foreign=tuple(ForeignAccess(part.address, part.what, _accesses(part.access)) for part in document.foreign),
+        foreign=_foreign(document.foreign),
         unowned=document.unowned,
         runtime=document.runtime,
         unchanged=document.unchanged,
@@ -258,6 +261,10 @@ def _accesses(found: tuple[AccessPart, ...]) -> tuple[Access, ...]:
         Access(Principal(**part.principal.model_dump()), part.verb, part.registry, part.repository, part.where)
         for part in found
     )
+
+
+def _foreign(found: tuple[ForeignPart, ...]) -> tuple[ForeignAccess, ...]:
+    return tuple(ForeignAccess(part.address, part.what, _accesses(part.access)) for part in found)
 
 
 def _loaded(part: ChangePart, platform: str) -> Change:
@@ -296,5 +303,6 @@ def _loaded(part: ChangePart, platform: str) -> Change:
         force=part.force,
         gains=_accesses(part.gains),
         losses=_accesses(part.losses),
+        foreign=_foreign(part.foreign),
         notes=part.notes,
     )

@@ -9,7 +9,17 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from reconciler.engine.canonical import plain
-from reconciler.engine.resource import Access, Desired, Estate, Live, Marks, Observation, Scope, Settings
+from reconciler.engine.resource import (
+    Access,
+    Desired,
+    Estate,
+    ForeignAccess,
+    Live,
+    Marks,
+    Observation,
+    Scope,
+    Settings,
+)
 from reconciler.errors import PlatformError
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
@@ -48,6 +58,8 @@ class Kind(ABC):
     immutable: ClassVar[frozenset[str]] = frozenset()
     #: whether a create would overwrite what somebody else made meanwhile, so that it must be read before
     upserts: ClassVar[bool] = False
+    #: whether others write into the same native document: a delete takes our part out of it and leaves theirs
+    shared: ClassVar[bool] = False
     #: whether deleting one can delete images
     holds_images: ClassVar[bool] = False
     #: whether its settings give access
@@ -96,6 +108,15 @@ class Kind(ABC):
     @abstractmethod
     def delete(self, session: Any, live: Live, *, force: bool) -> None:
         """Deletes it. It is no error if it is gone. Without `force`, one that holds images stays and it is an error."""
+
+    def replace(self, session: Any, write: Write, live: Live, *, force: bool) -> Live:
+        """Deletes it and makes it anew, since an immutable setting differs. Whatever others put on it is there afterwards too."""
+        self.delete(session, live, force=force)
+        return self.create(session, write)
+
+    def given_by_others(self, session: Any, live: Live) -> tuple[ForeignAccess, ...]:
+        """Access that others gave and that would go along with a resource that holds images, read now."""
+        return ()
 
 
 class Session(ABC):

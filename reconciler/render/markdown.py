@@ -35,11 +35,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         ("Who loses access", [f"{item.registry}: {item.text}" for item in words.all_losses(plan)]),
         (
             "Foreign access (given by somebody else, kept)",
-            [
-                f"`{item.address}`: {sentence.text} ({item.what})"
-                for item in plan.foreign
-                for sentence in words.held(item.access)
-            ],
+            [f"`{item.address}`: {text}" for item in plan.kept for text in words.given(item)],
         ),
     ):
         if items:

@@ -83,10 +83,10 @@ def change_lines(change: Change) -> Iterator[Line]:
     if change.action is not Action.CREATE or not gains:
         for item in change.fields:
             yield Line(f"        {words.field_line(item, new=change.action is Action.CREATE)}", style)
-    for sentence in gains:
-        yield Line(f"        {sentence.text}", "green")
-    for sentence in losses:
-        yield Line(f"        {sentence.text}", "red")
+    for gain in gains:
+        yield Line(f"        {gain.text}", "green")
+    for loss in losses:
+        yield Line(f"        {loss.text}", "red")
     if change.action is Action.REPLACE:
         yield Line("        is deleted and created again", style)
     if removal := words.removal(change):
@@ -94,6 +94,9 @@ def change_lines(change: Change) -> Iterator[Line]:
     if change.along:
         names = ", ".join(address.split(".", 1)[1] for address in change.along)
         yield Line(f"        takes along {names}", style)
+    for given in change.foreign:
+        for sentence in words.given(given):
+            yield Line(f"        takes along what somebody else gave: {sentence}", style)
     for note in change.notes:
         yield Line(f"        {note}", "yellow")
     if change.cause in (Cause.DRIFT, Cause.BOTH):
@@ -120,14 +123,10 @@ def _access_lines(plan: Plan) -> Iterator[Line]:
 
 
 def _left_alone_lines(plan: Plan) -> Iterator[Line]:
-    if plan.foreign:
+    if plan.kept:
         yield Line("Foreign access (given by somebody else, kept)", "bold")
-        for item in plan.foreign:
-            sentences = words.held(item.access)
-            for sentence in sentences:
-                yield Line(f"  {item.address}: {sentence.text} ({item.what})", "yellow")
-            if not sentences:
-                yield Line(f"  {item.address}: {item.what}", "yellow")
+        for item in plan.kept:
+            yield from (Line(f"  {item.address}: {text}", "yellow") for text in words.given(item))
         yield Line("")
     notes = [
         f"{count} {plural(count, 'repository').replace('ys', 'ies')} of registry {name} that nobody owns"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.engine.change import Action, Change, FieldChange
 from reconciler.engine.guard import plural
 from reconciler.engine.plan import Plan
-from reconciler.engine.resource import Access
+from reconciler.engine.resource import Access, ForeignAccess
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}
 #: more names than this are counted, not listed
@@ -37,6 +37,11 @@ def lost(access: Iterable[Access]) -> list[Sentence]:
 def held(access: Iterable[Access]) -> list[Sentence]:
     """Sentences for access that there is."""
     return list(_sentences(access, "can"))
+
+
+def given(item: ForeignAccess) -> list[str]:
+    """What somebody else gave, a sentence for each principal: `account 1 can pull app-a (statement 'debug')`."""
+    return [f"{sentence.text} ({item.what})" for sentence in held(item.access)] or [item.what]
 
 
 def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:

@@ -74,7 +74,8 @@ class RepositoryDefaults(Model):
     adopt: Flag = Field(False, description="Take over a repository that already exists and that nobody owns.")
     delete_images: Flag = Field(
         False,
-        description="May be deleted or replaced although it holds images. Remembered by the platform once applied.",
+        description="May be deleted or replaced although it holds images, or access that somebody else gave."
+        " Remembered by the platform once applied.",
     )
 
 

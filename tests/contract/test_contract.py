@@ -11,6 +11,8 @@ from reconciler.engine.apply import Status, apply
 from reconciler.engine.change import Action, Cause
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation, PlanRefused, StalePlan
+from reconciler.render.markdown import plan_markdown
+from reconciler.render.text import joined, plan_lines
 from tests.stages import Document, Stage
 
 
@@ -281,6 +283,51 @@ def test_foreign_access_survives_and_is_reported(stage: Stage, document: Documen
     stage.apply(document)
     assert foreign() == given
     assert stage.plan(document).changes == ()
+
+
+def test_a_repository_with_access_that_others_gave_is_not_deleted_without_permission(
+    stage: Stage, document: Document
+) -> None:
+    stage.apply(document)
+    stage.give_foreign_access("app-b")
+    del document["repositories"][1]
+    before = stage.state()
+    plan = stage.plan(document)
+    (change,) = plan.changes
+    assert [item.address for item in change.foreign] == ["images.access.app-b"]
+    assert {access.principal.label for access in change.foreign[0].access} <= {
+        access.principal.label for access in change.losses
+    }, "who loses access by the delete is told"
+    (violation,) = plan.violations
+    assert (violation.guard, violation.addresses) == ("foreign", ("images.repository.app-b",))
+    assert change.foreign[0].what in violation.message
+    assert "--allow-delete images.repository.app-b" in violation.message
+    with pytest.raises(GuardViolation):
+        apply(plan)
+    assert stage.state() == before
+    allowed = stage.plan(document, allow_delete=["images.repository.app-b"])
+    assert loads(dumps(allowed)).changes[0].foreign == change.foreign
+    for told in (joined(plan_lines(allowed)), plan_markdown(allowed)):
+        assert "takes along what somebody else gave: " in told
+        assert "kept" not in told
+    stage.apply(document, allow_delete=["images.repository.app-b"])
+    assert not any("app-b" in key for key in stage.state().get("repositories", stage.state()))
+
+
+def test_access_that_others_give_after_the_plan_makes_a_delete_stale(stage: Stage, document: Document) -> None:
+    document["grants"][0]["repositories"] = ["app-a"]  # app-b has no access document yet
+    stage.apply(document)
+    del document["repositories"][1]
+    plan = stage.plan(document, allow_delete=["images.repository.app-b"])
+    stage.give_foreign_access("app-b")
+    before = stage.state()
+    (outcome,) = apply(plan)
+    assert outcome.status is Status.STALE
+    assert "somebody else gave access since the plan was made" in outcome.message
+    assert stage.state() == before
+    with pytest.raises(StalePlan, match="somebody else gave access"):
+        apply(loads(dumps(plan)), saved=True)
+    assert stage.state() == before
 
 
 def test_foreign_tags_survive(stage: Stage, document: Document) -> None:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parliament import analyze_policy_string
 
+from reconciler.engine.apply import Status, apply
 from reconciler.engine.change import Action, Cause
 from reconciler.platforms.aws import lifecycle, policy, role, statements
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention
-from tests.stages import AwsStage
+from tests.emulators.aws import PrincipalNotFound
+from tests.stages import FOREIGN_STATEMENT, AwsStage
 
 REGISTRY = AwsRegistry(name="images", platform="aws", account_id="123456789012", region="us-east-1")
 BY_HAND = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": "*"}]}
@@ -239,17 +241,110 @@ def test_another_encryption_key_is_a_replace_that_asks_for_permission(aws: AwsSt
     assert {"policy", "lifecycle"} <= found.keys()
 
 
-def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsStage) -> None:
-    from reconciler.engine.apply import Status, apply
+KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/k"}
 
+
+def test_what_others_put_on_a_repository_survives_its_replacement(aws: AwsStage) -> None:
+    document = aws.document("app-a", "app-b", grants=({"name": "one", "to": aws.target("1")},))
+    aws.apply(document)
+    for name in ("app-a", "app-b"):
+        aws.put_foreign_tag(name, "cost-center", "42")
+        aws.give_foreign_access(name)
+    ecr = aws.client("ecr")
+    by_hand = json.dumps({"rules": normal_rules()})
+    ecr.put_lifecycle_policy(repositoryName="images-app-a", lifecyclePolicyText=by_hand)
+    for repository in document["repositories"]:
+        repository["encryption"] = KEY
+    document["grants"][0]["repositories"] = ["app-b"]  # app-a's policy is somebody else's alone from now on
+    plan = aws.plan(document)
+    assert plan.violations == (), "nothing is lost, so nothing need be allowed"
+    assert {change.action for change in plan.changes} == {Action.REPLACE, Action.CREATE}
+    for outcome in apply(plan, verify=True):
+        assert outcome.status is Status.DONE, outcome
+    assert aws.plan(document).changes == ()
+    found = aws.state()["repositories"]
+    for name, sids in (("app-a", {FOREIGN_STATEMENT["Sid"]}), ("app-b", {FOREIGN_STATEMENT["Sid"], "ReconcilerXone"})):
+        repository = found[f"us-east-1/images-{name}"]
+        assert repository["encryptionConfiguration"]["kmsKey"] == KEY["kms_key"]
+        assert repository["tags"]["cost-center"] == "42"
+        assert {item["Sid"] for item in repository["policy"]["Statement"]} == sids
+        assert FOREIGN_STATEMENT in repository["policy"]["Statement"], "byte for byte"
+        assert repository["policy"]["Version"] == "2012-10-17"
+    assert found["us-east-1/images-app-a"]["lifecycle"] == json.loads(by_hand)
+
+
+def normal_rules() -> list[dict[str, object]]:
+    selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 5}
+    return [{"rulePriority": 7, "description": "ours", "selection": selection, "action": {"type": "expire"}}]
+
+
+def test_access_that_others_give_after_the_plan_survives_a_replacement(aws: AwsStage) -> None:
+    document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
+    aws.apply(document)
+    document["repositories"][0]["encryption"] = KEY
+    plan = aws.plan(document)
+    aws.give_foreign_access("app-a")
+    assert {outcome.status for outcome in apply(plan)} == {Status.DONE}
+    policy = aws.state()["repositories"]["us-east-1/images-app-a"]["policy"]
+    assert FOREIGN_STATEMENT in policy["Statement"]
+    assert len(policy["Statement"]) == 2
+    assert aws.plan(document).changes == ()
+
+
+def test_a_foreign_statement_that_aws_would_not_take_back_keeps_the_repository_from_being_replaced(
+    aws: AwsStage,
+) -> None:
     document = aws.document("app-a")
     aws.apply(document)
+    dead = {**FOREIGN_STATEMENT, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [dead]})
+    aws.client("ecr").set_repository_policy(repositoryName="images-app-a", policyText=text)
+    before = aws.state()
+    document["repositories"][0]["encryption"] = KEY
+    (outcome,) = apply(aws.plan(document))
+    assert outcome.status is Status.FAILED
+    assert "AROAEXAMPLEEXAMPLE123" in outcome.message
+    assert "legacy access, by hand" in outcome.message
+    assert aws.state() == before, "told before anything is deleted"
+
+
+def test_what_cannot_be_put_back_after_a_replacement_is_in_the_error(aws: AwsStage) -> None:
+    document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
+    aws.apply(document)
+    aws.give_foreign_access("app-a")
+    document["repositories"][0]["encryption"] = KEY
+    plan = aws.plan(document)
+    aws.proxy.behaviours.append(PrincipalNotFound("111122223333", times=1))
+    replaced, access = apply(plan)
+    assert (replaced.status, access.status) == (Status.FAILED, Status.SKIPPED)
+    assert json.dumps(FOREIGN_STATEMENT) in replaced.message
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
+
+
+def test_a_role_that_others_widened_stops_the_plan_that_would_delete_it(aws: AwsStage) -> None:
+    document = aws.document("app-a")
+    aws.apply(document)
+    aws.client("iam").put_role_policy(RoleName="images-push", PolicyName="by-hand", PolicyDocument=json.dumps(BY_HAND))
+    for wishes in ({}, {"allow_delete": ["images.role.push"]}):
+        plan = aws.plan(document, destroy=True, **wishes)
+        (violation,) = plan.violations
+        assert (violation.guard, violation.addresses) == ("foreign", ("images.role.push",))
+        assert "inline policy by-hand" in violation.message
+        assert "remove it there first" in violation.message
+        assert "--allow-delete" not in violation.message
+
+
+def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsStage) -> None:
+    document = aws.document("app-a")
+    aws.apply(document)
+    destroying = aws.plan(document, destroy=True)
     aws.client("iam").put_role_policy(RoleName="images-push", PolicyName="by-hand", PolicyDocument=json.dumps(BY_HAND))
     plan = aws.plan(document)
     assert [(item.address, item.what) for item in plan.foreign] == [
         ("images.role.push", "widened by inline policy by-hand, which no spec made")
     ]
-    outcomes = {outcome.address: outcome for outcome in apply(aws.plan(document, destroy=True))}
+    outcomes = {outcome.address: outcome for outcome in apply(destroying)}
     assert outcomes["images.role.push"].status is Status.FAILED
     assert "inline policy by-hand" in outcomes["images.role.push"].message
     assert "images-push" in aws.state()["roles"]

@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from reconciler.engine.apply import Status, apply
+from reconciler.engine.observe import session
 from reconciler.errors import PlatformError, ReadFailed
 from reconciler.platforms.local import store
 from reconciler.platforms.local.store import Store
@@ -47,6 +48,21 @@ def test_a_writer_waits_for_another_and_then_tells(local: LocalStage, monkeypatc
         (outcome,) = apply(plan)
     assert outcome.status is Status.FAILED
     assert "another process has been writing" in outcome.message
+
+
+def test_access_that_comes_up_right_before_a_delete_is_not_lost(local: LocalStage) -> None:
+    local.apply(local.document("app-a"))
+    with session(local.spec(local.document("app-a"))) as opened:
+        live = opened.read("images.repository.app-a")
+        assert live is not None
+        local.give_foreign_access("app-a")
+        before = local.state()
+        kind = opened.platform.kinds["repository"]
+        with pytest.raises(PlatformError, match="somebody else has given access"):
+            kind.delete(opened, live, force=False)
+        assert local.state() == before
+        kind.delete(opened, live, force=True)
+    assert local.state() == {}
 
 
 def write_many(root: Path, name: str) -> None:

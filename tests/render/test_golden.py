@@ -73,6 +73,7 @@ def plan(aws: AwsStage) -> Plan:
     aws.make_foreign("stray")
     aws.make_foreign("made-by-program", owner="tests", origin="runtime")
     aws.give_foreign_access("app-a")
+    aws.give_foreign_access("app-c")
     return aws.plan(later(aws))
 
 

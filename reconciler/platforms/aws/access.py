@@ -51,6 +51,7 @@ class AccessKind(Kind):
     settings = AccessSettings
     gives_access = True
     upserts = True
+    shared = True
 
     def access(self, address: str, settings: AccessSettings) -> Iterator[Access]:
         for statement in settings.statements:
@@ -81,10 +82,10 @@ class AccessKind(Kind):
             # foreign access to any repository of ours is reported, so the policy is read whether a grant covers it or not
             if tags.get(tagging.OWNER) == session.owner or at in scope.desired or scope.only is not None:
                 asked.append((at, tags))
-        answers = session.map(lambda item: _read(session, item[0]), asked)
+        answers = session.map(lambda item: read(session, item[0]), asked)
         for (at, tags), document in zip(asked, answers, strict=True):
             if document is not None:
-                found.foreign.extend(_foreign(at, document))
+                found.foreign.extend(foreign(at, document))
                 yield _live(session, at, document, tags)
             elif tagging.applied_key(self.name) in tags:
                 yield replace(
@@ -167,10 +168,7 @@ def _with_grants(error: PlatformError, document: Document, write: Write) -> Plat
         if arns and grant is not None:
             suspects.append(f"{', '.join(arns)} (grant {grant})")
             grants.append(grant)
-    for item in statements.foreign(document):
-        dead = [principal for principal in policy.normal(item).principals if policy.is_deleted(principal)]
-        if dead:
-            suspects.append(f"{', '.join(dead)} (deleted, in the foreign statement '{item.get('Sid', '')}')")
+    suspects += dead_principals(document)
     return PlatformError(
         f"AWS does not find a principal of the policy: {'; '.join(suspects)}",
         address=error.address,
@@ -182,7 +180,8 @@ def _with_grants(error: PlatformError, document: Document, write: Write) -> Plat
     )
 
 
-def _read(session: AwsSession, at: str) -> Document | None:
+def read(session: AwsSession, at: str) -> Document | None:
+    """The policy of the repository that an address is about; None if it has none."""
     answer = session.repository_call("get_repository_policy", at, absent=GONE)
     return policy.parsed(answer["policyText"]) if answer else None
 
@@ -229,7 +228,8 @@ def _tags_of(marks: Marks) -> Tags:
     return tags
 
 
-def _foreign(at: str, document: Document) -> Iterator[ForeignAccess]:
+def foreign(at: str, document: Document) -> Iterator[ForeignAccess]:
+    """What the statements of a policy that are not ours give."""
     for item in statements.foreign(document):
         statement = policy.normal(item)
         name = f"statement '{statement.sid}'" if statement.sid else "a statement without an id"
@@ -250,6 +250,16 @@ def _shown(statement: Statement) -> dict[str, Any]:
     if statement.other:
         shown["other"] = statement.other
     return shown
+
+
+def dead_principals(document: Document) -> list[str]:
+    """The deleted principals of foreign statements, in words: AWS refuses to write a policy that names one."""
+    found = []
+    for item in statements.foreign(document):
+        dead = [principal for principal in policy.normal(item).principals if policy.is_deleted(principal)]
+        if dead:
+            found.append(f"{', '.join(dead)} (deleted, in the foreign statement '{item.get('Sid', '')}')")
+    return found
 
 
 def _text(document: Document) -> str:

@@ -101,7 +101,7 @@ class LifecycleKind(Kind):
                 found.recorded[at] = tags[key]
             if key in tags or at in scope.desired or scope.only is not None:
                 asked.append((at, tags))
-        answers = session.map(lambda item: _policy(session, item[0]), asked)
+        answers = session.map(lambda item: read(session, item[0]), asked)
         for (at, tags), policy in zip(asked, answers, strict=True):
             if policy is not None or tagging.applied_key(self.name) in tags:
                 yield _live(session, at, policy, tagging.inherited(tags, self.name))
@@ -137,7 +137,8 @@ def repositories_of(session: AwsSession, scope: Scope, found: Observation, kind:
             yield address(where.registry, kind, where.name, where.where), tags
 
 
-def _policy(session: AwsSession, at: str) -> str | None:
+def read(session: AwsSession, at: str) -> str | None:
+    """The text of the lifecycle policy of the repository that an address is about; None if it has none."""
     answer = session.repository_call("get_lifecycle_policy", at, absent=GONE)
     return answer["lifecyclePolicyText"] if answer else None
 

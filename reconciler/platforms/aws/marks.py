@@ -50,6 +50,17 @@ def inherited(tags: Mapping[str, str], kind: str) -> Marks:
     return marks_of(tags, key) if key in tags else Marks()
 
 
+def own_labels(tags: Mapping[str, str]) -> Tags:
+    """The labels that a spec asked for."""
+    return {key: tags[key] for key in tags.get(LABELS, "").split() if key in tags}
+
+
+def foreign(tags: Mapping[str, str]) -> Tags:
+    """The tags that no spec asked for."""
+    own = own_labels(tags)
+    return {key: value for key, value in tags.items() if key not in own and not key.startswith(PREFIX)}
+
+
 def tags_of_marks(marks: Marks) -> Tags:
     """The tags that tell the marks."""
     return {OWNER: marks.owner or "", ORIGIN: marks.origin or "", APPLIED: marks.applied or ""}

@@ -43,6 +43,7 @@ class ReplicationKind(Kind):
     name = "replication"
     settings = ReplicationSettings
     upserts = True
+    shared = True
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others: Rules = json.loads(live.rest) if live is not None and live.rest else []

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.engine.canonical import applied_hash, text
-from reconciler.engine.resource import Desired, Live, Observation, Scope, address, parts
+from reconciler.engine.resource import ForeignAccess, Live, Observation, Scope, address, parts
 from reconciler.errors import PlatformError
 from reconciler.platforms.base import Kind, Write
 from reconciler.spec.repository import Repository, shown_tags
 
+from . import access
 from . import marks as tagging
 from .marks import Tags
+from .others import others_of, put_back
 from .session import AwsSession
 
 GONE = ("RepositoryNotFoundException",)
@@ -37,9 +39,8 @@ class RepositorySettings:
 def settings_of(repository: Repository, region: str) -> RepositorySettings:
     """The settings that the spec asks for in a region."""
     key = repository.encryption.kms_key if repository.encryption else ""
-    if (
-        key
-    ):  # a multi-Region key has the same id everywhere; the spec's rules refuse any other for a replicated registry
+    if key:
+        # a multi-Region key has the same id everywhere; the spec's rules refuse any other for a replicated registry
         arn = key.split(":", 5)
         key = ":".join([*arn[:3], region, *arn[4:]])
     return RepositorySettings(
@@ -87,10 +88,13 @@ class RepositoryKind(Kind):
                 yield live
 
     def create(self, session: AwsSession, write: Write) -> Live:
+        return self._make(session, write, {})
+
+    def _make(self, session: AwsSession, write: Write, others: Tags) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = write.desired.address
         children = {tagging.applied_key(parts(below).kind): mark for below, mark in write.children.items()}
-        tags = {**_own_tags(write), **children}
+        tags = {**others, **_own_tags(write), **children}
         created = session.repository_call(
             "create_repository",
             at,
@@ -131,6 +135,17 @@ class RepositoryKind(Kind):
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.repository_call("delete_repository", live.address, absent=GONE, force=force)
+
+    def replace(self, session: AwsSession, write: Write, live: Live, *, force: bool) -> Live:
+        others = others_of(session, live.address)
+        self.delete(session, live, force=force)
+        made = self._make(session, write, others.tags)
+        put_back(session, live.address, others)
+        return made
+
+    def given_by_others(self, session: AwsSession, live: Live) -> tuple[ForeignAccess, ...]:
+        at = _below(live.address, access.AccessKind.name)
+        return tuple(access.foreign(at, access.read(session, at) or {}))
 
 
 def _exists(at: str) -> PlatformError:
@@ -211,7 +226,7 @@ def _settled(session: AwsSession, scope: Scope, at: str, repository: dict[str, A
     live = _live(session, at, repository, tags)
     if live.marks.origin == "runtime" and at not in scope.desired:
         return True
-    below = [wanted for kind in ("lifecycle", "access") if (wanted := _sibling(scope, at, kind)) is not None]
+    below = [wanted for kind in ("lifecycle", "access") if (wanted := scope.desired.get(_below(at, kind))) is not None]
     wanted = scope.desired.get(at)
     return (
         wanted is not None
@@ -222,16 +237,15 @@ def _settled(session: AwsSession, scope: Scope, at: str, repository: dict[str, A
     )
 
 
-def _sibling(scope: Scope, at: str, kind: str) -> Desired | None:
+def _below(at: str, kind: str) -> str:
+    """The address of what stands below the repository at an address."""
     where = parts(at)
-    return scope.desired.get(address(where.registry, kind, where.name, where.where))
+    return address(where.registry, kind, where.name, where.where)
 
 
 def _live(session: AwsSession, at: str, repository: dict[str, Any], tags: Tags) -> Live:
     where = parts(at)
-    labels = tuple(sorted((key, tags[key]) for key in tags.get(tagging.LABELS, "").split() if key in tags))
-    own = {key for key, _ in labels}
-    foreign = {key: value for key, value in tags.items() if key not in own and not key.startswith(tagging.PREFIX)}
+    foreign = tagging.foreign(tags)
     filters = repository.get("imageTagMutabilityExclusionFilters") or ()
     mutability = repository.get("imageTagMutability", MUTABLE)
     return Live(
@@ -243,7 +257,7 @@ def _live(session: AwsSession, at: str, repository: dict[str, Any], tags: Tags) 
             movable_tags=tuple(sorted(item["filter"] for item in filters)) if mutability == EXCEPT else (),
             scan_on_push=repository.get("imageScanningConfiguration", {}).get("scanOnPush", False),
             encryption=_key_of(repository.get("encryptionConfiguration", {})),
-            labels=labels,
+            labels=tuple(sorted(tagging.own_labels(tags).items())),
             protect=tags.get(tagging.PROTECT) == "true",
             delete_images=tags.get(tagging.DELETE_IMAGES) == "true",
         ),

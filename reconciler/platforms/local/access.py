@@ -21,7 +21,7 @@ from reconciler.engine.resource import (
 from reconciler.platforms.base import Kind, Write
 from reconciler.spec.models import Grant
 
-from .repository import APPLIED, ORIGIN, OWNER
+from .marks import APPLIED, ORIGIN, OWNER
 from .session import LocalSession
 from .spec import LocalTarget
 from .store import Document
@@ -64,6 +64,7 @@ class AccessKind(Kind):
     settings = AccessSettings
     gives_access = True
     upserts = True
+    shared = True
 
     def access(self, address: str, settings: AccessSettings) -> Iterator[Access]:
         where = parts(address)
@@ -79,7 +80,7 @@ class AccessKind(Kind):
             if document is None:
                 continue
             live = _live(session, name, document)
-            found.foreign.extend(_foreign(live.address, document))
+            found.foreign.extend(foreign(live.address, document))
             if mark := document.get("marks", {}).get(APPLIED):
                 found.recorded[live.address] = mark
             yield live
@@ -109,9 +110,9 @@ class AccessKind(Kind):
         name = session.repository_of(live.address)
         with session.store.writing():
             before = session.store.read(SECTION, name) or {}
-            foreign = [item for item in before.get("entries", []) if not item.get("grant")]
-            if foreign:
-                session.store.write(SECTION, name, {"entries": foreign, "marks": {}})
+            others = [item for item in before.get("entries", []) if not item.get("grant")]
+            if others:
+                session.store.write(SECTION, name, {"entries": others, "marks": {}})
             else:
                 session.store.remove(SECTION, name)
 
@@ -120,7 +121,7 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
     marks = document.get("marks", {})
     entries = document.get("entries", [])
     own = sorted((item for item in entries if item.get("grant")), key=lambda item: str(item["grant"]))
-    foreign = [item for item in entries if not item.get("grant")]
+    others = [item for item in entries if not item.get("grant")]
     owner = marks.get(OWNER)
     repository = address(session.name, "repository", name)
     return Live(
@@ -135,13 +136,14 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
         native=f"{session.path}/{name} (access)",
         needs=(repository,),
         parent=repository,
-        rest=text(foreign) if foreign else "",
+        rest=text(others) if others else "",
         vacant=not own and owner is None,
         inherits=True,
     )
 
 
-def _foreign(address: str, document: Document) -> Iterator[ForeignAccess]:
+def foreign(address: str, document: Document) -> Iterator[ForeignAccess]:
+    """What the document's entries that no spec made give."""
     where = parts(address)
     for item in document.get("entries", []):
         if not item.get("grant"):

@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.engine.canonical import plain, text
-from reconciler.engine.resource import Live, Marks, Observation, Scope, address
+from reconciler.engine.resource import ForeignAccess, Live, Marks, Observation, Scope, address
 from reconciler.errors import PlatformError
 from reconciler.platforms.base import Kind, Write
 from reconciler.spec.repository import Repository, shown_tags
 
+from . import access
+from .marks import APPLIED, LABELS, ORIGIN, OWNER
 from .session import LocalSession
 from .store import Document
 
 SECTION = "repositories"
-OWNER, ORIGIN, APPLIED, LABELS = (
-    "reconciler-owner",
-    "reconciler-origin",
-    "reconciler-applied",
-    "reconciler-labels",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +108,19 @@ class RepositoryKind(Kind):
                     operation="delete",
                     hint="make a new plan",
                 )
+            if not force and self.given_by_others(session, live):
+                raise PlatformError(
+                    "somebody else has given access to the repository", operation="delete", hint="make a new plan"
+                )
             session.content.forget(name)
             # the access document goes last, so that a crash in between leaves an orphan that the next run removes
             session.store.remove(SECTION, name)
-            session.store.remove("access", name)
+            session.store.remove(access.SECTION, name)
+
+    def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
+        name = session.repository_of(live.address)
+        document = session.store.read(access.SECTION, name) or {}
+        return tuple(access.foreign(address(session.name, access.AccessKind.name, name), document))
 
 
 def _foreign_labels(document: Document) -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""What others put on an ECR repository: tags, statements of its policy, a lifecycle policy. It outlives a replacement."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from reconciler.engine.resource import address, parts
+from reconciler.errors import PlatformError
+
+from . import access, lifecycle, policy, statements
+from . import marks as tagging
+from .marks import Tags
+from .policy import Document
+from .session import AwsSession
+
+
+@dataclass(frozen=True)
+class Others:
+    """`policy`: the policy without our statements; empty if nothing is left. `lifecycle`: the text as it is; "" if it is ours."""
+
+    tags: Tags = field(default_factory=dict)
+    policy: Document = field(default_factory=dict)
+    lifecycle: str = ""
+
+
+def others_of(session: AwsSession, at: str) -> Others:
+    """What others have on a repository, read now. Raises PlatformError if AWS would not take it back."""
+    where = parts(at)
+    tags = tagging.read_tags(session, at)
+    document = access.read(session, address(where.registry, access.AccessKind.name, where.name, where.where)) or {}
+    dead = access.dead_principals(document)
+    if dead:
+        raise PlatformError(
+            f"it can't be replaced without losing a statement that somebody else made: AWS does not take back {'; '.join(dead)}",
+            address=at,
+            operation="ecr:SetRepositoryPolicy",
+            hint="take the deleted principal out of that statement, then run again",
+        )
+    ours = tagging.applied_key(lifecycle.LifecycleKind.name) in tags
+    left = statements.merged(document, (), "")
+    return Others(
+        # AWS sets tags of its own (aws:cloudformation:...), and nobody else may
+        {key: value for key, value in tagging.foreign(tags).items() if not key.startswith("aws:")},
+        left if policy.statements_of(left) else {},
+        "" if ours else lifecycle.read(session, at) or "",
+    )
+
+
+def put_back(session: AwsSession, at: str, others: Others) -> None:
+    """Puts all but the tags, with which the repository is made, on the new repository.
+
+    Raises PlatformError with the texts of what was to be put there, so that nothing is lost.
+    """
+    document = json.dumps(others.policy) if others.policy else ""
+    try:
+        if document:
+            session.repository_call("set_repository_policy", at, policyText=document)
+        if others.lifecycle:
+            session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=others.lifecycle)
+    except PlatformError as error:
+        texts = [
+            f"policy {document}" if document else "",
+            f"lifecycle policy {others.lifecycle}" if others.lifecycle else "",
+        ]
+        error.hint = (
+            f"the repository is new and lacks what somebody else had put on it: {' and '.join(filter(None, texts))}"
+        )
+        raise
