@@ -26,6 +26,7 @@ class Difference:
     runtime: list[str] = field(default_factory=list)
     unchanged: int = 0
     owned: int = 0
+    left_out: int = 0
 
 
 def diff(picture: Picture, owner: str, adopt: Collection[str] = ()) -> Difference:

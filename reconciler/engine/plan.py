@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
+from reconciler.errors import ReconcilerError
 from reconciler.platforms.base import Session
+from reconciler.spec.messages import did_you_mean
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.selection import matches_any
@@ -28,7 +31,8 @@ class Plan:
     """Changes in the order in which they are applied, their graph, and everything a reader must know.
 
     `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns.
-    `runtime`: addresses that were created at run time and are left alone. `places`: where things stand in the spec's text;
+    `runtime`: addresses that were created at run time and are left alone. `left_out`: how many changes and problems no target
+    names. `places`: where things stand in the spec's text;
     known only in the process that loaded the spec, never saved.
     """
 
@@ -44,6 +48,7 @@ class Plan:
     unowned: Mapping[str, int] = field(default_factory=dict)
     runtime: tuple[str, ...] = ()
     unchanged: int = 0
+    left_out: int = 0
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -98,7 +103,8 @@ def make_plan(
     """Reads the platforms and plans. `executor`: where registries are read (threads if None). `sessions`: of all the spec's
     registries, where the caller goes on to use them; opened and closed here if None.
 
-    Raises ReadFailed if any registry can't be read. Problems and guard violations are in the plan.
+    Raises ReadFailed if any registry can't be read, and ReconcilerError if a target names nothing. Problems and guard violations
+    are in the plan.
     """
     wishes = wishes or Wishes()
     kinds, desired = expand(spec)
@@ -109,9 +115,20 @@ def make_plan(
         wanted = {name: {} for name in desired} if wishes.destroy else desired
         seen = picture(kinds, wanted, found)
         difference = diff(seen, spec.name, wishes.adopt)
+        check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *seen.live])
         select(difference, wishes.targets)
         count_images(difference, seen, opened, wishes)
     return settle(spec, seen, difference, wishes)
+
+
+def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
+    """Raises ReconcilerError for targets that name no address: a plan of nothing would look like success."""
+    wrong = [target for target in targets if not any(matches_any(address, (target,)) for address in addresses)]
+    if wrong:
+        told = (
+            f"--target {target}: no resource has such an address{did_you_mean(target, addresses)}" for target in wrong
+        )
+        raise ReconcilerError("\n".join(told))
 
 
 def select(difference: Difference, targets: Collection[str]) -> None:
@@ -120,8 +137,10 @@ def select(difference: Difference, targets: Collection[str]) -> None:
         return
     chosen = {address for address in difference.changes if matches_any(address, targets)}
     kept = needed_first(chosen, edges_of(difference.changes))
+    everything = len(difference.changes) + len(difference.problems)
     difference.changes = {address: change for address, change in difference.changes.items() if address in kept}
     difference.problems = [item for item in difference.problems if matches_any(item.address, targets)]
+    difference.left_out = everything - len(difference.changes) - len(difference.problems)
 
 
 def count_images(difference: Difference, seen: Picture, sessions: Mapping[str, Session], wishes: Wishes) -> None:
@@ -154,6 +173,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
         unowned=dict(sorted((seen.unowned or {}).items())),
         runtime=tuple(sorted(difference.runtime)),
         unchanged=difference.unchanged,
+        left_out=difference.left_out,
         places=spec.places,
     )
 

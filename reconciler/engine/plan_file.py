@@ -140,6 +140,7 @@ class PlanDocument(_Part):
     unowned: dict[str, int] = Field(description="Per registry, repositories under its prefix that nobody owns.")
     runtime: tuple[str, ...] = Field(description="Resources that were created at run time; they are left alone.")
     unchanged: int = Field(description="How many resources are as the spec wants them.")
+    left_out: int = Field(0, description="How many changes and problems were left out, since no --target names them.")
 
 
 def tool_version() -> str:
@@ -164,6 +165,7 @@ def dumps(plan: Plan) -> str:
         "unowned": dict(plan.unowned),
         "runtime": list(plan.runtime),
         "unchanged": plan.unchanged,
+        "left_out": plan.left_out,
     }
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
 
@@ -253,6 +255,7 @@ def _plan(document: PlanDocument) -> Plan:
         unowned=document.unowned,
         runtime=document.runtime,
         unchanged=document.unchanged,
+        left_out=document.left_out,
     )
 
 

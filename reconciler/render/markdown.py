@@ -57,7 +57,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield "</details>"
         yield ""
-    yield f"{plan.unchanged} unchanged."
+    yield f"{plan.unchanged} unchanged. {words.left_out(plan)}".rstrip()
 
 
 def _escaped(text: str) -> str:

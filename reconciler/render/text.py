@@ -47,6 +47,8 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     yield from _problem_lines(plan)
     if plan.changes:
         yield Line(f"Plan: {words.totals(plan)}, {plan.unchanged} unchanged.", "bold")
+    if left_out := words.left_out(plan):
+        yield Line(left_out, "bold yellow")
 
 
 def reading_order(change: Change) -> tuple[bool, str, str]:
@@ -174,6 +176,8 @@ def drift_lines(plan: Plan) -> Iterator[Line]:
         yield Line("")
     yield from _left_alone_lines(plan)
     yield from _problem_lines(plan)
+    if left_out := words.left_out(plan):
+        yield Line(left_out, "bold yellow")
 
 
 def _drift_change(change: Change) -> Iterator[Line]:

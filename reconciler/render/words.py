@@ -123,6 +123,14 @@ def totals(plan: Plan) -> str:
     return ", ".join(f"{counts[action]} {text}" for action, text in words.items() if counts[action]) or "nothing to do"
 
 
+def left_out(plan: Plan) -> str:
+    """What the targets leave undone, in words; "" if nothing is."""
+    if not plan.left_out:
+        return ""
+    verb = "is" if plan.left_out == 1 else "are"
+    return f"{plan.left_out} {plural(plan.left_out, 'change')} {verb} left out by --target."
+
+
 def removal(change: Change) -> str:
     """What is lost with a delete or replace, in words; "" if nothing is."""
     if change.images is None:

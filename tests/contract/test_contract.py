@@ -10,7 +10,7 @@ import pytest
 from reconciler.engine.apply import Status, apply
 from reconciler.engine.change import Action, Cause
 from reconciler.engine.plan_file import dumps, loads
-from reconciler.errors import GuardViolation, PlanRefused, StalePlan
+from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.text import joined, plan_lines
 from tests.stages import Document, Stage
@@ -395,8 +395,21 @@ def test_images_pushed_after_the_plan_make_a_delete_stale(stage: Stage, document
         apply(loads(dumps(plan)), saved=True)
 
 
+def test_a_target_that_names_nothing_is_an_error_and_not_a_plan_of_nothing(stage: Stage, document: Document) -> None:
+    for wishes in ({}, {"destroy": True}):
+        with pytest.raises(ReconcilerError, match=r"images\.acces\.app-a: .*did you mean 'images\.access\.app-a'"):
+            stage.plan(document, targets=["images.repository.*", "images.acces.app-a"], **wishes)
+        assert stage.plan(document, targets=["images.repository.*"], **wishes)
+    stage.apply(document)
+    stage.apply(document, destroy=True)
+    assert stage.plan(document, targets=["images.access.*"], destroy=True).changes == (), "destroyed twice is no error"
+
+
 def test_a_target_takes_what_it_needs_along_and_nothing_else(stage: Stage, document: Document) -> None:
+    whole = len(stage.plan(document).changes)
     plan = stage.plan(document, targets=["images.access.app-a"])
+    assert plan.left_out == loads(dumps(plan)).left_out == whole - len(plan.changes)
+    assert joined(plan_lines(plan)).endswith(f"{plan.left_out} changes are left out by --target.\n")
     addresses = {change.address for change in plan.changes}
     assert {"images.access.app-a", "images.repository.app-a"} <= addresses
     assert not any("app-b" in address for address in addresses)
