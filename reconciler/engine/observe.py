@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 from reconciler.errors import PlatformError, ReadFailed, ReconcilerError
 from reconciler.platforms.base import Kind, Session
@@ -17,6 +19,7 @@ from .call_log import working_on
 from .resource import Desired, Estate, ForeignAccess, Live, Observation, Scope
 
 Kinds = Mapping[str, Mapping[str, Kind]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -134,9 +137,17 @@ def picture(
     """Puts the registries' parts together. Pure."""
     return Picture(
         kinds=kinds,
-        desired={text: item for group in desired.values() for text, item in group.items()},
-        live={text: item for found in observations.values() for text, item in found.live.items()},
+        desired=_joined(desired.values()),
+        live=_joined(found.live for found in observations.values()),
         foreign=tuple(sorted(item for found in observations.values() for item in found.foreign)),
-        recorded={text: mark for found in observations.values() for text, mark in found.recorded.items()},
+        recorded=_joined(found.recorded for found in observations.values()),
         unowned={name: len(found.unowned) for name, found in observations.items() if found.unowned},
     )
+
+
+def _joined(groups: Iterable[Mapping[str, T]]) -> Mapping[str, T]:
+    """The groups as one; a group that is alone is not copied."""
+    all_of_them = list(groups)
+    if len(all_of_them) == 1:
+        return all_of_them[0]
+    return dict(chain.from_iterable(group.items() for group in all_of_them))

@@ -132,13 +132,18 @@ def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
 
 
 def select(difference: Difference, targets: Collection[str]) -> None:
-    """Keeps the changes and problems that the targets name, and the changes that those need."""
+    """Keeps the changes and problems that the targets name, the changes that those need, and what a replacement takes along and
+    must be made again."""
     if not targets:
         return
-    chosen = {address for address in difference.changes if matches_any(address, targets)}
-    kept = needed_first(chosen, edges_of(difference.changes))
-    everything = len(difference.changes) + len(difference.problems)
-    difference.changes = {address: change for address, change in difference.changes.items() if address in kept}
+    changes = difference.changes
+    edges = edges_of(changes)
+    kept = needed_first({address for address in changes if matches_any(address, targets)}, edges)
+    replaced = {address for address in kept if changes[address].action is Action.REPLACE}
+    again = {address for address, item in changes.items() if item.desired and item.desired.parent in replaced}
+    kept |= needed_first(again, edges)
+    everything = len(changes) + len(difference.problems)
+    difference.changes = {address: change for address, change in changes.items() if address in kept}
     difference.problems = [item for item in difference.problems if matches_any(item.address, targets)]
     difference.left_out = everything - len(difference.changes) - len(difference.problems)
 

@@ -85,7 +85,7 @@ class Spec(Model):
         found: dict[tuple[str, str], list[Grant]] = {}
         names = {key: [item.name for item in group] for key, group in self.repositories_by_registry.items()}
         exact = {key: frozenset(group) for key, group in names.items()}
-        for grant in sorted(self.grants, key=lambda item: item.name):
+        for grant in self.grants:
             for name in covered(grant.repositories, names[grant.registry], exact[grant.registry]):
                 found.setdefault((grant.registry, name), []).append(grant)
-        return {key: tuple(group) for key, group in found.items()}
+        return {key: tuple(sorted(group, key=lambda item: item.name)) for key, group in found.items()}

@@ -278,6 +278,23 @@ def normal_rules() -> list[dict[str, object]]:
     return [{"rulePriority": 7, "description": "ours", "selection": selection, "action": {"type": "expire"}}]
 
 
+def test_a_target_that_is_replaced_brings_what_stood_below_it(aws: AwsStage) -> None:
+    grants = ({"name": "one", "to": aws.target("1")},)
+    document = aws.document({"name": "app-a", "retention": {"keep_last": 3}}, "app-b", grants=grants)
+    aws.apply(document)
+    for repository in document["repositories"]:
+        repository["encryption"] = KEY
+    plan = aws.plan(document, targets=["images.repository.app-a"])
+    assert [change.address for change in plan.changes] == [
+        "images.repository.app-a",
+        "images.access.app-a",
+        "images.lifecycle.app-a",
+    ]
+    assert plan.left_out == 2
+    aws.apply(document, targets=["images.repository.app-a"])
+    assert {"policy", "lifecycle"} <= aws.state()["repositories"]["us-east-1/images-app-a"].keys()
+
+
 def test_access_that_others_give_after_the_plan_survives_a_replacement(aws: AwsStage) -> None:
     document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
     aws.apply(document)

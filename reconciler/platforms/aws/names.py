@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 ACCOUNT = r"[0-9]{12}"
 REGION = r"[a-z]{2,4}(-[a-z]+)+-[0-9]+"
@@ -23,6 +24,7 @@ _PARTITIONS = (
 )
 
 
+@cache
 def partition(region: str) -> str:
     """The partition of a region: `aws`, `aws-cn`, `aws-us-gov`, ..."""
     return next((name for prefix, name, _ in _PARTITIONS if region.startswith(prefix)), "aws")
