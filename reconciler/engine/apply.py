@@ -204,10 +204,11 @@ class _Run:
         self.made = {change.address for change in plan.changes if change.makes}
         self.replaced = {change.address for change in plan.changes if change.action is Action.REPLACE}
         for change in plan.changes:
-            parent = change.desired.parent if change.desired is not None else None
-            if change.action is Action.CREATE and parent in self.changes and parent not in self.replaced:
-                mark = applied_hash(change.desired.settings) if change.desired is not None else ""
-                self.children.setdefault(parent or "", {})[change.address] = mark
+            wanted = change.desired
+            if change.action is not Action.CREATE or wanted is None or wanted.parent is None:
+                continue
+            if wanted.parent in self.changes and wanted.parent not in self.replaced:
+                self.children.setdefault(wanted.parent, {})[change.address] = applied_hash(wanted.settings)
 
     def go(self, executor: Executor, parallelism: int) -> None:
         sorter = TopologicalSorter(self.before)
@@ -251,7 +252,7 @@ class _Run:
             change,
             self.plan.owner,
             self.children.get(change.address, {}),
-            carried=parent in self.made - self.replaced,
+            carried=parent in self.made and parent not in self.replaced,
             remade=parent in self.replaced,
             fresh=frozenset(self.made.intersection(change.needs)),
         )
