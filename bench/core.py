@@ -8,11 +8,11 @@ import sys
 import time
 
 from reconciler.cli import collect_seldom
-from reconciler.engine.canonical import applied_hash
 from reconciler.engine.diff import diff
 from reconciler.engine.observe import estate_of, expand, picture
 from reconciler.engine.order import edges_of, ordered
-from reconciler.engine.resource import Live, Marks, Observation
+from reconciler.model.canonical import applied_hash
+from reconciler.model.resource import Live, Marks, Observation
 from reconciler.platforms.aws.spec import AwsRegistry, AwsTarget
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.repository import Repository, Retention

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from reconciler.engine.observe import estate_of, open_session
+from reconciler.model.service import Credentials, Server, ServerOptions
 from reconciler.platforms.local.session import LocalSession
-from reconciler.platforms.runtime import Credentials, Server, ServerOptions
 from tests.images import Image, digest
 from tests.stages import LocalStage
 

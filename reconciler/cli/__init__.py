@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
+
+# by name: the command's module `gc` becomes an attribute of this package
+from gc import freeze, set_threshold
 
 
 def collect_seldom() -> None:
     """A run is short and builds large trees that stay: collecting garbage as often as a server would is wasted time."""
-    gc.set_threshold(500_000, 50, 100)
+    set_threshold(500_000, 50, 100)
 
 
 def main() -> None:
@@ -20,5 +22,5 @@ def main() -> None:
     from .app import run
 
     code = run(sys.argv[1:])
-    gc.freeze()  # the process ends: the interpreter need not search all that is left for garbage
+    freeze()  # the process ends: the interpreter need not search all that is left for garbage
     sys.exit(code)

@@ -25,7 +25,7 @@ COMMANDS = {
     "output": "output",
     "credentials": "credentials",
     "serve": "serve",
-    "gc": "collect",
+    "gc": "gc",
     "schema": "schema",
 }
 #: typer brings its own copy of click, whose name is private; BadParameter is what it shows of it

@@ -26,9 +26,9 @@ from .exits import Exit
 from .plan import Format, print_plan
 
 if TYPE_CHECKING:
-    from reconciler.engine.change import Change
     from reconciler.engine.plan import Plan, Wishes
-    from reconciler.platforms.base import Session
+    from reconciler.model.change import Change
+    from reconciler.model.platform import Session
     from reconciler.spec.models import Spec
 
 _PAST = {

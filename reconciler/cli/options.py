@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from reconciler.platforms.base import Session
+    from reconciler.model.platform import Session
 
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec: a YAML file, or a folder of them.")]
 DEFAULT_SPEC = Path("registry.yaml")

@@ -16,7 +16,7 @@ from .exits import Exit
 from .options import DEFAULT_SPEC, SpecArgument
 
 if TYPE_CHECKING:
-    from reconciler.platforms.base import Output
+    from reconciler.model.platform import Output
 
 EXAMPLES = "Examples: reconciler output; reconciler output --format dotenv > images.env"
 

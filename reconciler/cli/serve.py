@@ -37,7 +37,7 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Run the server of a local registry. Ctrl-C and SIGTERM stop it, once requests under way are answered."""
-    from reconciler.platforms.runtime import ServerOptions
+    from reconciler.model.service import ServerOptions
 
     if verbose:
         logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

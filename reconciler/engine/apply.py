@@ -13,16 +13,16 @@ from graphlib import TopologicalSorter
 from threading import Event
 
 from reconciler.errors import GuardViolation, PlanRefused, PlatformError, ReadFailed, ReconcilerError, StalePlan
-from reconciler.platforms.base import Session, Write
+from reconciler.model.call_log import working_on
+from reconciler.model.canonical import applied_hash, fingerprint
+from reconciler.model.change import Action, Change
+from reconciler.model.platform import Session, Write
+from reconciler.model.resource import Live, Marks, Scope
 
-from .call_log import working_on
-from .canonical import applied_hash, fingerprint
-from .change import Action, Change
 from .diff import changed_settings
 from .fields import differences
 from .observe import sessions_of
 from .plan import Plan
-from .resource import Live, Marks, Scope
 
 PARALLELISM = 8
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from reconciler.platforms.base import Kind
+from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.canonical import applied_hash, fingerprint, records
+from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
+from reconciler.model.platform import Kind
+from reconciler.model.resource import Desired, Live
 
-from .canonical import applied_hash, fingerprint, records
-from .change import Action, Cause, Change, FieldChange, PlanProblem
 from .fields import differences
 from .observe import Picture
-from .resource import Access, Desired, ForeignAccess, Live
 
 MARK = "reconciler-applied"
 

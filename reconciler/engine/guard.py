@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.platforms.base import Kind
+from reconciler.model.access import Access
+from reconciler.model.change import Action, Change
+from reconciler.model.platform import Kind
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
-
-from .change import Action, Change
-from .resource import Access, parts
+from reconciler.words import plural
 
 #: octoDNS's safety: a share by default, and only where there is enough for a share to mean something
 DEFAULT_SHARE = 30
@@ -57,7 +57,7 @@ def protect(guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mappi
         kind = kinds[change.registry][change.kind]
         if not (change.removes and kind.holds_images and change.live is not None):
             continue
-        name = parts(change.address).name
+        name = change.address.name
         if matches_any(name, guards.protect) or matches_any(f"{change.registry}/{name}", guards.protect):
             why = "guards.protect names it"
         elif kind.protected(change.live.settings):
@@ -103,11 +103,6 @@ def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) 
             f"{change.address} would be deleted, and with it what somebody else put there ({names}), {why}",
             (change.address,),
         )
-
-
-def plural(count: int, word: str) -> str:
-    """The word, with an s unless there is one."""
-    return word if count == 1 else f"{word}s"
 
 
 def accounts(guards: Guards, granted: Iterable[tuple[str, Access]], own: Mapping[str, str]) -> Iterator[Verdict]:

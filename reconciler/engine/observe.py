@@ -10,13 +10,14 @@ from itertools import chain
 from typing import TypeVar
 
 from reconciler.errors import PlatformError, ReadFailed, ReconcilerError
-from reconciler.platforms.base import Kind, Session
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.call_log import working_on
+from reconciler.model.platform import Kind, Session
+from reconciler.model.resource import Desired, Estate, Live, Observation, Scope
 from reconciler.platforms.catalog import load
-from reconciler.spec.messages import did_you_mean
 from reconciler.spec.models import Spec
-
-from .call_log import working_on
-from .resource import Desired, Estate, ForeignAccess, Live, Observation, Scope
+from reconciler.words import did_you_mean
 
 Kinds = Mapping[str, Mapping[str, Kind]]
 T = TypeVar("T")
@@ -27,10 +28,10 @@ class Picture:
     """All that a plan is made from: `kinds` by registry, desired and live by address."""
 
     kinds: Kinds
-    desired: Mapping[str, Desired]
-    live: Mapping[str, Live]
+    desired: Mapping[Address, Desired]
+    live: Mapping[Address, Live]
     foreign: tuple[ForeignAccess, ...] = ()
-    recorded: Mapping[str, str] | None = None
+    recorded: Mapping[Address, str] | None = None
     unowned: Mapping[str, int] | None = None
 
 
@@ -39,13 +40,13 @@ def estate_of(spec: Spec, parallelism: int = 8) -> Estate:
     return Estate(spec.name, spec.base, tuple(sorted(spec.registries, key=lambda item: item.name)), parallelism)
 
 
-def expand(spec: Spec) -> tuple[Kinds, dict[str, dict[str, Desired]]]:
+def expand(spec: Spec) -> tuple[Kinds, dict[str, dict[Address, Desired]]]:
     """Per registry: the kinds of its platform, and its desired resources by address. Pure.
 
     Raises ReadFailed, naming each registry whose platform this build does not have.
     """
     kinds: dict[str, Mapping[str, Kind]] = {}
-    desired: dict[str, dict[str, Desired]] = {}
+    desired: dict[str, dict[Address, Desired]] = {}
     failures: dict[str, ReconcilerError] = {}
     for registry in sorted(spec.registries, key=lambda item: item.name):
         try:
@@ -132,7 +133,7 @@ def observe(
 
 
 def picture(
-    kinds: Kinds, desired: Mapping[str, Mapping[str, Desired]], observations: Mapping[str, Observation]
+    kinds: Kinds, desired: Mapping[str, Mapping[Address, Desired]], observations: Mapping[str, Observation]
 ) -> Picture:
     """Puts the registries' parts together. Pure."""
     return Picture(
@@ -145,7 +146,7 @@ def picture(
     )
 
 
-def _joined(groups: Iterable[Mapping[str, T]]) -> Mapping[str, T]:
+def _joined(groups: Iterable[Mapping[Address, T]]) -> Mapping[Address, T]:
     """The groups as one; a group that is alone is not copied."""
     all_of_them = list(groups)
     if len(all_of_them) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .change import Action, Change
+from reconciler.model.change import Action, Change
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -10,20 +10,21 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from reconciler.errors import ReconcilerError
-from reconciler.platforms.base import Session
-from reconciler.spec.messages import did_you_mean
+from reconciler.model.access import ForeignAccess
+from reconciler.model.canonical import digest, text
+from reconciler.model.change import Action, Cause, Change, PlanProblem
+from reconciler.model.platform import Session
+from reconciler.model.resource import Estate, Scope
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.selection import matches_any
+from reconciler.words import did_you_mean
 
 from . import guard
-from .canonical import digest, text
-from .change import Action, Cause, Change, PlanProblem
 from .diff import Difference, diff
 from .guard import Verdict
 from .observe import Picture, estate_of, expand, observe, picture, sessions_of
 from .order import edges_of, needed_first, ordered
-from .resource import Estate, ForeignAccess, Scope
 
 
 @dataclass(frozen=True)

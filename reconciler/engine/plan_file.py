@@ -11,13 +11,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from reconciler.errors import ReconcilerError
+from reconciler.model.access import Access, ForeignAccess, Principal
+from reconciler.model.address import Address
+from reconciler.model.canonical import plain
+from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
+from reconciler.model.resource import Desired, Live, Marks
 from reconciler.platforms.catalog import Registry, load
 
-from .canonical import plain
-from .change import Action, Cause, Change, FieldChange, PlanProblem
 from .guard import Verdict
 from .plan import Plan
-from .resource import Access, Desired, ForeignAccess, Live, Marks, Principal
 
 FORMAT = 1
 
@@ -259,6 +261,14 @@ def _plan(document: PlanDocument) -> Plan:
     )
 
 
+def _address(text: str | None) -> Address | None:
+    return None if text is None else Address(text)
+
+
+def _addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
+    return tuple(map(Address, texts))
+
+
 def _accesses(found: tuple[AccessPart, ...]) -> tuple[Access, ...]:
     return tuple(
         Access(Principal(**part.principal.model_dump()), part.verb, part.registry, part.repository, part.where)
@@ -275,17 +285,19 @@ def _loaded(part: ChangePart, platform: str) -> Change:
     desired = live = None
     if part.desired is not None:
         settings = adapter.validate_python(part.desired.settings)
-        desired = Desired(part.address, part.kind, settings, part.desired.needs, part.desired.parent)
+        desired = Desired(
+            Address(part.address), part.kind, settings, _addresses(part.desired.needs), _address(part.desired.parent)
+        )
     if part.live is not None:
         was = part.live
         live = Live(
-            part.address,
+            Address(part.address),
             part.kind,
             adapter.validate_python(was.settings),
             Marks(was.owner, was.origin, was.applied),
             was.native,
-            was.needs,
-            was.parent,
+            _addresses(was.needs),
+            _address(was.parent),
             was.rest,
             was.vacant,
             was.inherits,
@@ -293,15 +305,15 @@ def _loaded(part: ChangePart, platform: str) -> Change:
         )
     return Change(
         action=part.action,
-        address=part.address,
+        address=Address(part.address),
         kind=part.kind,
         cause=part.cause,
         desired=desired,
         live=live,
         fields=tuple(FieldChange(item.path, item.old, item.new) for item in part.fields),
         fingerprint=part.fingerprint,
-        needs=part.needs,
-        along=part.along,
+        needs=_addresses(part.needs),
+        along=_addresses(part.along),
         images=part.images,
         force=part.force,
         gains=_accesses(part.gains),

@@ -17,7 +17,7 @@ from .gcp.spec import GcpRegistry, GcpTarget
 from .local.spec import LocalRegistry, LocalTarget
 
 if TYPE_CHECKING:
-    from .base import Platform
+    from reconciler.model.platform import Platform
 
 Registry = Annotated[
     AwsRegistry | GcpRegistry | AzureRegistry | ExternalRegistry | LocalRegistry,

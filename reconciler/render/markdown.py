@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.engine.change import Action
 from reconciler.engine.plan import Plan
+from reconciler.model.change import Action
 
 from . import words
 from .text import Line, change_lines, joined, reading_order, registry_title

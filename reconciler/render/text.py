@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from reconciler.engine.change import Action, Cause, Change
-from reconciler.engine.guard import plural
 from reconciler.engine.plan import Plan
-from reconciler.engine.resource import parts
+from reconciler.model.change import Action, Cause, Change
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import plural
 
 from . import words
 
@@ -53,7 +52,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
 
 def reading_order(change: Change) -> tuple[bool, str, str]:
     """What belongs to the registry as a whole first, then repository by repository, each with what stands below it."""
-    where = parts(change.address)
+    where = change.address
     resource = change.desired or change.live
     below = where.kind == "repository" or (resource is not None and ".repository." in (resource.parent or ""))
     return (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from reconciler.engine.change import Action, Change, FieldChange
-from reconciler.engine.guard import plural
 from reconciler.engine.plan import Plan
-from reconciler.engine.resource import Access, ForeignAccess
+from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.change import Action, Change, FieldChange
+from reconciler.words import plural
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}
 #: more names than this are counted, not listed

@@ -13,9 +13,10 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem, SpecError
 from reconciler.platforms.catalog import Registry
+from reconciler.words import did_you_mean
 
 from . import rules
-from .messages import did_you_mean, problems_of
+from .messages import problems_of
 from .models import Defaults, Grant, Guards, Spec
 from .repository import Repository, merge_defaults
 from .source import MAX_ALIASED, Loc, Values, aliased_nodes, files_of, locate, parse, path_text, problem_at

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +10,7 @@ from pydantic_core import ErrorDetails
 from yaml import Node, ScalarNode
 
 from reconciler.errors import Problem
+from reconciler.words import did_you_mean
 
 from .source import Loc, exists, locate, path_text, problem_at
 
@@ -24,12 +24,6 @@ _PLAIN = {
     "model_type": "must be a mapping (`key: value`)",
     "model_attributes_type": "must be a mapping (`key: value`)",
 }
-
-
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """` (did you mean 'x'?)`, or "" where nothing known is near."""
-    near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def problems_of(error: ValidationError, annotation: Any, root: Node, at: Loc, fallback: Loc = ()) -> list[Problem]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.words import did_you_mean
+
 from .fields import Fault
-from .messages import did_you_mean
 from .models import Grant
 from .registry import RegistryBase
 from .repository import Repository

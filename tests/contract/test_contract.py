@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from reconciler.engine.apply import Status, apply
-from reconciler.engine.change import Action, Cause
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
+from reconciler.model.change import Action, Cause
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.text import joined, plan_lines
 from tests.stages import Document, Stage

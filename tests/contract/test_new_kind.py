@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from reconciler.engine.canonical import plain
-from reconciler.engine.change import Action, Cause
 from reconciler.engine.plan_file import dumps, loads
-from reconciler.engine.resource import Desired, Live, Marks, Observation, Scope, address
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.address import Address
+from reconciler.model.canonical import plain
+from reconciler.model.change import Action, Cause
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
 from reconciler.platforms.local.platform import PLATFORM
 from reconciler.platforms.local.session import LocalSession
 from reconciler.render.text import joined, plan_lines
@@ -34,7 +35,7 @@ class NoticeKind(Kind):
     settings = NoticeSettings
 
     def observe(self, session: LocalSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        at = address(session.name, self.name, "login")
+        at = Address.of(session.name, self.name, "login")
         document = session.store.read("notices", "login") if scope.wants(at) else None
         if document is not None:
             yield Live(at, self.name, NoticeSettings(document["text"]), Marks(**document["marks"]))
@@ -64,7 +65,7 @@ def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_c
     def with_notice(spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         yield from expand(spec, registry)
         for text in wanted:
-            yield Desired(address(registry.name, "notice", "login"), "notice", NoticeSettings(text))
+            yield Desired(Address.of(registry.name, "notice", "login"), "notice", NoticeSettings(text))
 
     monkeypatch.setattr(PLATFORM, "kinds", {**PLATFORM.kinds, "notice": NoticeKind()})
     monkeypatch.setattr(PLATFORM, "expand", with_notice)

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.engine import canonical, guard
-from reconciler.engine.change import Action, Cause, Change
+from reconciler.engine import guard
 from reconciler.engine.diff import MARK, cause, diff
 from reconciler.engine.fields import differences
 from reconciler.engine.observe import Picture
 from reconciler.engine.order import edges_of, needed_first, ordered
-from reconciler.engine.resource import Access, Desired, Live, Marks, Observation, Principal, Scope
-from reconciler.platforms.base import Kind, Write
+from reconciler.model import canonical
+from reconciler.model.access import Access, Principal
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Cause, Change
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
 from reconciler.spec.models import Guards
 
 
@@ -58,8 +61,14 @@ class BoxKind(Kind):
 KINDS = {"r": {"box": BoxKind()}}
 
 
-def desired(name: str, settings: Box | None = None, *needs: str, parent: str | None = None) -> Desired:
-    return Desired(f"r.box.{name}", "box", settings or Box(), tuple(f"r.box.{need}" for need in needs), parent)
+def desired(name: str, settings: Box | None = None, *needs: str, parent: Address | None = None) -> Desired:
+    return Desired(
+        Address.of("r", "box", name),
+        "box",
+        settings or Box(),
+        tuple(Address.of("r", "box", need) for need in needs),
+        parent,
+    )
 
 
 def live(wanted: Desired, owner: str | None = "me", origin: Any = "spec", **fields: Any) -> Live:
@@ -194,7 +203,7 @@ def test_there_are_field_changes_exactly_where_something_differs(old: dict[str, 
 
 
 def change(
-    name: str, action: Action, *needs: str, there: tuple[str, ...] | None = None, along: tuple[str, ...] = ()
+    name: str, action: Action, *needs: str, there: tuple[str, ...] | None = None, along: tuple[Address, ...] = ()
 ) -> Change:
     wanted = desired(name, None, *needs)
     was = live(desired(name, None, *there)) if there is not None else None
@@ -222,7 +231,8 @@ def test_what_stops_needing_something_changes_before_that_is_deleted() -> None:
 def test_what_goes_along_is_waited_for_like_its_parent() -> None:
     assert (
         order_of(
-            change("a", Action.DELETE, there=(), along=("r.box.m",)), change("z", Action.DELETE, "m", there=("m",))
+            change("a", Action.DELETE, there=(), along=(Address("r.box.m"),)),
+            change("z", Action.DELETE, "m", there=("m",)),
         )
         == "za"
     )
@@ -260,7 +270,7 @@ def test_the_share_of_deletes_is_guarded(limit: int | str | None, owned: int, de
 
 
 def test_what_goes_along_counts_as_deleted() -> None:
-    item = change("a", Action.DELETE, there=(), along=("r.box.x", "r.box.y"))
+    item = change("a", Action.DELETE, there=(), along=(Address("r.box.x"), Address("r.box.y")))
     assert not guard.max_deletes(Guards(max_deletes=2), [item], 10).passed
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parliament import analyze_policy_string
 
 from reconciler.engine.apply import Status, apply
-from reconciler.engine.change import Action, Cause
+from reconciler.model.change import Action, Cause
 from reconciler.platforms.aws import lifecycle, policy, role, statements
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention

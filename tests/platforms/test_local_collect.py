@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.model.service import Collected
 from reconciler.platforms.local.collect import DAY, Image, Rules, expired
 from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.manifest import OCI_INDEX, OCI_MANIFEST
 from reconciler.platforms.local.store import Store
-from reconciler.platforms.runtime import Collected
 from reconciler.spec.selection import matches_any
 from tests import images
 from tests.images import descriptor, digest

@@ -10,19 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.engine.resource import (
-    Access,
-    Desired,
-    ForeignAccess,
-    Live,
-    Marks,
-    Observation,
-    Scope,
-    address,
-    parts,
-)
 from reconciler.errors import PlatformError
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
 
 from . import marks as tagging
 from . import names, policy, statements
@@ -53,7 +45,7 @@ class AccessKind(Kind):
     upserts = True
     shared = True
 
-    def access(self, address: str, settings: AccessSettings) -> Iterator[Access]:
+    def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
         for statement in settings.statements:
             yield from accesses(address, statement)
 
@@ -74,7 +66,7 @@ class AccessKind(Kind):
         )
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        asked: list[tuple[str, Tags]] = []
+        asked: list[tuple[Address, Tags]] = []
         for at, tags in repositories_of(session, scope, found, self.name):
             key = tagging.applied_key(self.name)
             if key in tags:
@@ -118,9 +110,9 @@ class AccessKind(Kind):
         tagging.forget(session, live.address)
 
 
-def accesses(at: str, statement: Statement) -> Iterator[Access]:
+def accesses(at: Address, statement: Statement) -> Iterator[Access]:
     """Who can do what because of a statement on the policy at an address."""
-    where = parts(at)
+    where = at
     if statement.effect != "Allow":
         return
     for principal in statement.principals or ("(everyone but some)",):
@@ -129,11 +121,11 @@ def accesses(at: str, statement: Statement) -> Iterator[Access]:
                 yield Access(who, verb, where.registry, where.name, where.where)
 
 
-def _set(session: AwsSession, at: str, document: Document, write: Write) -> Any:
+def _set(session: AwsSession, at: Address, document: Document, write: Write) -> Any:
     """Sets the policy. A principal that AWS does not find is waited for if it is a role that was made in this run."""
     import stamina  # here: only a write needs it
 
-    fresh = [need for need in write.fresh if parts(need).kind == "role"]
+    fresh = [need for need in write.fresh if need.kind == "role"]
     attempts = stamina.retry_context(
         on=lambda error: bool(fresh) and _unknown_principal(error),
         attempts=None,
@@ -180,15 +172,15 @@ def _with_grants(error: PlatformError, document: Document, write: Write) -> Plat
     )
 
 
-def read(session: AwsSession, at: str) -> Document | None:
+def read(session: AwsSession, at: Address) -> Document | None:
     """The policy of the repository that an address is about; None if it has none."""
     answer = session.repository_call("get_repository_policy", at, absent=GONE)
     return policy.parsed(answer["policyText"]) if answer else None
 
 
-def _live(session: AwsSession, at: str, document: Document, tags: Tags) -> Live:
-    where = parts(at)
-    repository = address(where.registry, "repository", where.name, where.where)
+def _live(session: AwsSession, at: Address, document: Document, tags: Tags) -> Live:
+    where = at
+    repository = Address.of(where.registry, "repository", where.name, where.where)
     ours = tuple(
         sorted(
             policy.normal(item)
@@ -228,7 +220,7 @@ def _tags_of(marks: Marks) -> Tags:
     return tags
 
 
-def foreign(at: str, document: Document) -> Iterator[ForeignAccess]:
+def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
     """What the statements of a policy that are not ours give."""
     for item in statements.foreign(document):
         statement = policy.normal(item)

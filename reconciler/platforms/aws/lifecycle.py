@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from reconciler.engine.canonical import text
-from reconciler.engine.resource import Live, Marks, Observation, Scope, address, parts
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.address import Address
+from reconciler.model.canonical import text
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Live, Marks, Observation, Scope
 from reconciler.spec.repository import Repository, Retention
 
 from . import marks as tagging
@@ -94,7 +95,7 @@ class LifecycleKind(Kind):
         return {f"rule {rule['rulePriority']}": in_words(rule) for rule in json.loads(settings.rules)}
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        asked: list[tuple[str, Tags]] = []
+        asked: list[tuple[Address, Tags]] = []
         for at, tags in repositories_of(session, scope, found, self.name):
             key = tagging.applied_key(self.name)
             if key in tags:
@@ -125,27 +126,27 @@ class LifecycleKind(Kind):
         tagging.forget(session, live.address)
 
 
-def repositories_of(session: AwsSession, scope: Scope, found: Observation, kind: str) -> Iterator[tuple[str, Tags]]:
+def repositories_of(session: AwsSession, scope: Scope, found: Observation, kind: str) -> Iterator[tuple[Address, Tags]]:
     """The address of that kind for each repository that was found or asked for, with the repository's tags."""
     if scope.only is not None:
-        wanted = sorted(at for at in scope.only if parts(at).kind == kind)
+        wanted = sorted(at for at in scope.only if at.kind == kind)
         yield from zip(wanted, session.map(lambda at: tagging.read_tags(session, at), wanted), strict=True)
         return
     for at, tags in found.extra.get("tags", {}).items():
         if at in found.live:
-            where = parts(at)
-            yield address(where.registry, kind, where.name, where.where), tags
+            where = at
+            yield Address.of(where.registry, kind, where.name, where.where), tags
 
 
-def read(session: AwsSession, at: str) -> str | None:
+def read(session: AwsSession, at: Address) -> str | None:
     """The text of the lifecycle policy of the repository that an address is about; None if it has none."""
     answer = session.repository_call("get_lifecycle_policy", at, absent=GONE)
     return answer["lifecyclePolicyText"] if answer else None
 
 
-def _live(session: AwsSession, at: str, policy: str | None, marks: Marks) -> Live:
-    where = parts(at)
-    repository = address(where.registry, "repository", where.name, where.where)
+def _live(session: AwsSession, at: Address, policy: str | None, marks: Marks) -> Live:
+    where = at
+    repository = Address.of(where.registry, "repository", where.name, where.where)
     return Live(
         address=at,
         kind=LifecycleKind.name,

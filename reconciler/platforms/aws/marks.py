@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import get_args
 
-from reconciler.engine.resource import Marks, Origin, parts
 from reconciler.errors import PlatformError
-from reconciler.platforms.base import Write
+from reconciler.model.address import Address
+from reconciler.model.platform import Write
+from reconciler.model.resource import Marks, Origin
 
 from . import names
 from .session import AwsSession
@@ -66,12 +67,12 @@ def tags_of_marks(marks: Marks) -> Tags:
     return {OWNER: marks.owner or "", ORIGIN: marks.origin or "", APPLIED: marks.applied or ""}
 
 
-def repository_arn(session: AwsSession, address: str) -> str:
+def repository_arn(session: AwsSession, address: Address) -> str:
     """The ARN of the ECR repository that an address is about."""
     return names.repository_arn(session.registry.account_id, session.region_of(address), session.native_of(address))
 
 
-def read_tags(session: AwsSession, address: str) -> Tags:
+def read_tags(session: AwsSession, address: Address) -> Tags:
     """The tags of the ECR repository that an address is about; none if it does not exist."""
     answer = session.call(
         "ecr",
@@ -84,7 +85,7 @@ def read_tags(session: AwsSession, address: str) -> Tags:
     return as_dict(answer["tags"]) if answer else {}
 
 
-def write_tags(session: AwsSession, address: str, put: Mapping[str, str], remove: list[str] | None = None) -> None:
+def write_tags(session: AwsSession, address: Address, put: Mapping[str, str], remove: list[str] | None = None) -> None:
     """Puts and removes tags of the ECR repository that an address is about; all others stay."""
     arn, region = repository_arn(session, address), session.region_of(address)
     if put:
@@ -96,13 +97,13 @@ def write_tags(session: AwsSession, address: str, put: Mapping[str, str], remove
 def record(session: AwsSession, write: Write) -> None:
     """Notes on the repository what was applied of a document below it, unless the repository was made with that note."""
     if not write.carried:
-        key = applied_key(parts(write.desired.address).kind)
+        key = applied_key(write.desired.address.kind)
         write_tags(session, write.desired.address, {key: write.marks.applied or ""})
 
 
-def forget(session: AwsSession, address: str) -> None:
+def forget(session: AwsSession, address: Address) -> None:
     """Takes that note away."""
-    write_tags(session, address, {}, [applied_key(parts(address).kind)])
+    write_tags(session, address, {}, [applied_key(address.kind)])
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from reconciler.engine.resource import address, parts
 from reconciler.errors import PlatformError
+from reconciler.model.address import Address
 
 from . import access, lifecycle, policy, statements
 from . import marks as tagging
@@ -24,11 +24,11 @@ class Others:
     lifecycle: str = ""
 
 
-def others_of(session: AwsSession, at: str) -> Others:
+def others_of(session: AwsSession, at: Address) -> Others:
     """What others have on a repository, read now. Raises PlatformError if AWS would not take it back."""
-    where = parts(at)
+    where = at
     tags = tagging.read_tags(session, at)
-    document = access.read(session, address(where.registry, access.AccessKind.name, where.name, where.where)) or {}
+    document = access.read(session, Address.of(where.registry, access.AccessKind.name, where.name, where.where)) or {}
     dead = access.dead_principals(document)
     if dead:
         raise PlatformError(
@@ -47,7 +47,7 @@ def others_of(session: AwsSession, at: str) -> Others:
     )
 
 
-def put_back(session: AwsSession, at: str, others: Others) -> None:
+def put_back(session: AwsSession, at: Address, others: Others) -> None:
     """Puts all but the tags, with which the repository is made, on the new repository.
 
     Raises PlatformError with the texts of what was to be put there, so that nothing is lost.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from reconciler.engine.resource import Desired, Estate, address
-from reconciler.platforms.base import Output, Platform, Session
+from reconciler.model.address import Address
+from reconciler.model.platform import Output, Platform, Session
+from reconciler.model.resource import Desired, Estate
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
@@ -33,12 +34,12 @@ class AwsPlatform(Platform):
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _aws(registry)
         for name in role.ROLES:
-            yield Desired(address(here.name, RoleKind.name, name), RoleKind.name, role.settings_of(here, name))
-        pull = address(here.name, RoleKind.name, "pull")
+            yield Desired(Address.of(here.name, RoleKind.name, name), RoleKind.name, role.settings_of(here, name))
+        pull = Address.of(here.name, RoleKind.name, "pull")
         roles = roles_of(spec)
-        copies: list[str] = [pull]
+        copies: list[Address] = [pull]
         for region in here.regions:
-            marker = address(here.name, RegionKind.name, region)
+            marker = Address.of(here.name, RegionKind.name, region)
             yield Desired(marker, RegionKind.name, RegionSettings(region), (pull,), pull)
             for wanted in spec.repositories_by_registry[here.name]:
                 grants = spec.grants_by_repository.get((here.name, wanted.name), ())
@@ -47,7 +48,7 @@ class AwsPlatform(Platform):
                         copies.append(desired.address)
                     yield desired
         if here.replication_regions:
-            at = address(here.name, ReplicationKind.name, replication.RULE)
+            at = Address.of(here.name, ReplicationKind.name, replication.RULE)
             yield Desired(at, ReplicationKind.name, replication.settings_of(here), tuple(copies))
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
@@ -59,10 +60,10 @@ class AwsPlatform(Platform):
         here = _aws(registry)
         for name in role.ROLES:
             arn = names.role_arn(here.account_id, here.region, role.role_name(here, name))
-            yield Output(address(here.name, RoleKind.name, name), "arn", arn)
+            yield Output(Address.of(here.name, RoleKind.name, name), "arn", arn)
         for wanted in spec.repositories_by_registry[here.name]:
             for region in here.regions:
-                at = address(here.name, RepositoryKind.name, wanted.name, "" if region == here.region else region)
+                at = Address.of(here.name, RepositoryKind.name, wanted.name, "" if region == here.region else region)
                 host = f"{here.account_id}.dkr.ecr.{region}.{names.dns_suffix(region)}"
                 native = here.native_name(wanted.name)
                 yield Output(at, "uri", f"{host}/{native}")
@@ -75,10 +76,10 @@ def _aws(registry: RegistryBase) -> AwsRegistry:
     return registry
 
 
-def roles_of(spec: Spec) -> Mapping[str, str]:
+def roles_of(spec: Spec) -> Mapping[str, Address]:
     """The ARNs of the roles that the spec makes, to their addresses: a grant to one must wait for it."""
     return {
-        names.role_arn(item.account_id, item.region, role.role_name(item, name)): address(
+        names.role_arn(item.account_id, item.region, role.role_name(item, name)): Address.of(
             item.name, RoleKind.name, name
         )
         for item in spec.registries
@@ -88,19 +89,19 @@ def roles_of(spec: Spec) -> Mapping[str, str]:
 
 
 def _in_region(
-    here: AwsRegistry, region: str, wanted: Repository, grants: tuple[Grant, ...], roles: Mapping[str, str]
+    here: AwsRegistry, region: str, wanted: Repository, grants: tuple[Grant, ...], roles: Mapping[str, Address]
 ) -> Iterator[Desired]:
     """One repository in one region, with what stands below it."""
     where = "" if region == here.region else region
-    home = address(here.name, RepositoryKind.name, wanted.name, where)
-    needs = (address(here.name, RegionKind.name, region),)
+    home = Address.of(here.name, RepositoryKind.name, wanted.name, where)
+    needs = (Address.of(here.name, RegionKind.name, region),)
     yield Desired(home, RepositoryKind.name, repository.settings_of(wanted, region), needs, None, wanted.adopt)
     rules = lifecycle.settings_of(wanted)
     if rules is not None:
-        at = address(here.name, LifecycleKind.name, wanted.name, where)
+        at = Address.of(here.name, LifecycleKind.name, wanted.name, where)
         yield Desired(at, LifecycleKind.name, rules, (home,), home, wanted.adopt)
     if grants:
-        at = address(here.name, AccessKind.name, wanted.name, where)
+        at = Address.of(here.name, AccessKind.name, wanted.name, where)
         settings = access.AccessSettings(statements.of_grants(grants, here), names.partition(here.region))
         waits = {
             roles[arn]

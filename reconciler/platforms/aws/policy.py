@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.engine.canonical import text
-from reconciler.engine.resource import Principal
+from reconciler.model.access import Principal
+from reconciler.model.canonical import text
 
 from . import names
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.engine.resource import Live, Marks, Observation, Scope, address, parts
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.address import Address
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Live, Marks, Observation, Scope
 
 from . import marks as tagging
 from .role import pull_role, tag_pull_role
@@ -33,11 +34,11 @@ class RegionKind(Kind):
         role = pull_role(session, found)
         for key in sorted(role[1] if role else ()):
             region = key.removeprefix(tagging.REGION)
-            if region != key and scope.wants(address(session.name, self.name, region)) and role is not None:
+            if region != key and scope.wants(Address.of(session.name, self.name, region)) and role is not None:
                 yield _live(session, region, tagging.marks_of(role[1], key))
 
     def create(self, session: AwsSession, write: Write) -> Live:
-        region = parts(write.desired.address).name
+        region = write.desired.address.name
         tag_pull_role(session, write.desired.address, {tagging.REGION + region: write.marks.applied or ""})
         return _live(session, region, write.marks)
 
@@ -45,13 +46,13 @@ class RegionKind(Kind):
         return self.create(session, write)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        tag_pull_role(session, live.address, {}, [tagging.REGION + parts(live.address).name])
+        tag_pull_role(session, live.address, {}, [tagging.REGION + live.address.name])
 
 
 def _live(session: AwsSession, region: str, marks: Marks) -> Live:
-    role = address(session.name, "role", "pull")
+    role = Address.of(session.name, "role", "pull")
     return Live(
-        address=address(session.name, RegionKind.name, region),
+        address=Address.of(session.name, RegionKind.name, region),
         kind=RegionKind.name,
         settings=RegionSettings(region),
         marks=marks,

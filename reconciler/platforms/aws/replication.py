@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from reconciler.engine.resource import Desired, Live, Marks, Observation, Scope, address, parts
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.address import Address
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
 
 from . import marks as tagging
 from .role import pull_role, tag_pull_role
@@ -56,12 +57,12 @@ class ReplicationKind(Kind):
         return None
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        if scope.only is not None and not any(parts(at).kind == self.name for at in scope.only):
+        if scope.only is not None and not any(at.kind == self.name for at in scope.only):
             return
         role = pull_role(session, found)
         tags = role[1] if role else {}
         for region in _regions(session, scope, tags):
-            at = address(session.name, self.name, RULE, session.where(region))
+            at = Address.of(session.name, self.name, RULE, session.where(region))
             key = _key(region)
             if key in tags:
                 found.recorded[at] = tags[key]
@@ -117,24 +118,24 @@ def _regions(session: AwsSession, scope: Scope, tags: tagging.Tags) -> list[str]
     prefix = _key("")
     marked = {key.removeprefix(prefix) for key in tags if key.startswith(prefix)}
     if scope.only is not None:
-        return sorted({session.region_of(at) for at in scope.only if parts(at).kind == ReplicationKind.name})
+        return sorted({session.region_of(at) for at in scope.only if at.kind == ReplicationKind.name})
     wanted = {
-        session.region_of(at) for at in (address(session.name, ReplicationKind.name, RULE),) if at in scope.desired
+        session.region_of(at) for at in (Address.of(session.name, ReplicationKind.name, RULE),) if at in scope.desired
     }
     return sorted(marked | wanted)
 
 
-def _lock(session: AwsSession, at: str) -> Lock:
+def _lock(session: AwsSession, at: Address) -> Lock:
     return _locks.setdefault((session.registry.account_id, session.region_of(at)), Lock())
 
 
-def _rules(session: AwsSession, at: str) -> Rules:
+def _rules(session: AwsSession, at: Address) -> Rules:
     answer = session.call("ecr", "describe_registry", session.region_of(at), address=at)
     rules: Rules = answer.get("replicationConfiguration", {}).get("rules", [])
     return rules
 
 
-def _put(session: AwsSession, at: str, rules: Rules) -> Rules:
+def _put(session: AwsSession, at: Address, rules: Rules) -> Rules:
     answer = session.call(
         "ecr",
         "put_replication_configuration",
@@ -166,7 +167,7 @@ def _named(destination: dict[str, str], own: str) -> str:
     return destination["region"] if account == own or not own else f"{destination['region']}/{account}"
 
 
-def _live(session: AwsSession, at: str, rules: Rules, marks: Marks, copies: tuple[str, ...]) -> Live:
+def _live(session: AwsSession, at: Address, rules: Rules, marks: Marks, copies: tuple[Address, ...]) -> Live:
     registry = session.registry
     ours = [rule for rule in rules if _is_ours(rule, registry)]
     siblings = {
@@ -177,7 +178,7 @@ def _live(session: AwsSession, at: str, rules: Rules, marks: Marks, copies: tupl
     # a sibling's rule changes in the same run, so it must not make this one's plan stale
     others = [rule for rule in rules if not (len(_filters(rule)) == 1 and _filters(rule)[0] in siblings)]
     destinations = {_named(item, registry.account_id) for rule in ours for item in rule.get("destinations", ())}
-    role = address(session.name, "role", "pull")
+    role = Address.of(session.name, "role", "pull")
     return Live(
         address=at,
         kind=ReplicationKind.name,

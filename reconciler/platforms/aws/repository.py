@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.engine.canonical import applied_hash, text
-from reconciler.engine.resource import ForeignAccess, Live, Observation, Scope, address, parts
 from reconciler.errors import PlatformError
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import applied_hash, text
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Live, Observation, Scope
 from reconciler.spec.repository import Repository, shown_tags
 
 from . import access
@@ -75,7 +77,7 @@ class RepositoryKind(Kind):
         return settings.delete_images
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        tags_by_address: dict[str, Tags] = found.extra.setdefault("tags", {})
+        tags_by_address: dict[Address, Tags] = found.extra.setdefault("tags", {})
         regions = _regions(session, scope, found)
         for described in session.map(lambda region: _described(session, scope, region), regions):
             tags = _tags(session, scope, described)
@@ -93,7 +95,7 @@ class RepositoryKind(Kind):
     def _make(self, session: AwsSession, write: Write, others: Tags) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = write.desired.address
-        children = {tagging.applied_key(parts(below).kind): mark for below, mark in write.children.items()}
+        children = {tagging.applied_key(below.kind): mark for below, mark in write.children.items()}
         tags = {**others, **_own_tags(write), **children}
         created = session.repository_call(
             "create_repository",
@@ -144,11 +146,11 @@ class RepositoryKind(Kind):
         return made
 
     def given_by_others(self, session: AwsSession, live: Live) -> tuple[ForeignAccess, ...]:
-        at = _below(live.address, access.AccessKind.name)
+        at = live.address.sibling(access.AccessKind.name)
         return tuple(access.foreign(at, access.read(session, at) or {}))
 
 
-def _exists(at: str) -> PlatformError:
+def _exists(at: Address) -> PlatformError:
     return PlatformError(
         "somebody else created it since the plan was made",
         address=at,
@@ -160,16 +162,16 @@ def _exists(at: str) -> PlatformError:
 def _regions(session: AwsSession, scope: Scope, found: Observation) -> list[str]:
     """The regions to read: the spec's, and those that the registry once extended to."""
     if scope.only is not None:
-        return sorted({session.region_of(at) for at in scope.only if parts(at).kind == RepositoryKind.name})
-    marked = {parts(at).name for at, live in found.live.items() if live.kind == "region"}
+        return sorted({session.region_of(at) for at in scope.only if at.kind == RepositoryKind.name})
+    marked = {at.name for at, live in found.live.items() if live.kind == "region"}
     return sorted(marked | set(session.registry.regions))
 
 
-def _described(session: AwsSession, scope: Scope, region: str) -> dict[str, dict[str, Any]]:
+def _described(session: AwsSession, scope: Scope, region: str) -> dict[Address, dict[str, Any]]:
     """The repositories of a region that are the registry's, by address and sorted by name."""
     prefix = session.registry.prefix
     if scope.only is None:
-        at = address(session.name, "region", region)
+        at = Address.of(session.name, "region", region)
         found = session.pages("ecr", "describe_repositories", "repositories", region, address=at, maxResults=1000)
     else:
         found = []
@@ -177,7 +179,7 @@ def _described(session: AwsSession, scope: Scope, region: str) -> dict[str, dict
             answer = session.call("ecr", "describe_repositories", region, absent=GONE, repositoryNames=[prefix + name])
             found += answer["repositories"] if answer else []
     return {
-        address(
+        Address.of(
             session.name, RepositoryKind.name, item["repositoryName"].removeprefix(prefix), session.where(region)
         ): item
         for item in sorted(found, key=lambda item: str(item["repositoryName"]))
@@ -185,7 +187,7 @@ def _described(session: AwsSession, scope: Scope, region: str) -> dict[str, dict
     }
 
 
-def _tags(session: AwsSession, scope: Scope, described: Mapping[str, dict[str, Any]]) -> dict[str, Tags]:
+def _tags(session: AwsSession, scope: Scope, described: Mapping[Address, dict[str, Any]]) -> dict[Address, Tags]:
     """Each repository's tags: in bulk where the tagging API lists it and nothing hangs on it, one by one elsewhere.
 
     GetResources is eventually consistent, so whatever would lead to a change, a conflict or a delete is asked for again.
@@ -194,8 +196,8 @@ def _tags(session: AwsSession, scope: Scope, described: Mapping[str, dict[str, A
     listed: dict[str, Tags] = {}
     if scope.only is None and described:
         listed = _listed(session, session.region_of(next(iter(described))))
-    known: dict[str, Tags] = {}
-    doubtful: list[str] = []
+    known: dict[Address, Tags] = {}
+    doubtful: list[Address] = []
     for at, repository in described.items():
         tags = listed.get(repository["repositoryArn"])
         if tags is not None and _settled(session, scope, at, repository, tags):
@@ -213,7 +215,7 @@ def _listed(session: AwsSession, region: str) -> dict[str, Tags]:
         "get_resources",
         "ResourceTagMappingList",
         region,
-        address=address(session.name, "region", region),
+        address=Address.of(session.name, "region", region),
         ResourceTypeFilters=["ecr:repository"],
         TagFilters=[{"Key": tagging.OWNER, "Values": [session.owner]}],
         ResourcesPerPage=100,
@@ -221,12 +223,12 @@ def _listed(session: AwsSession, region: str) -> dict[str, Tags]:
     return {item["ResourceARN"]: tagging.as_dict(item["Tags"]) for item in found}
 
 
-def _settled(session: AwsSession, scope: Scope, at: str, repository: dict[str, Any], tags: Tags) -> bool:
+def _settled(session: AwsSession, scope: Scope, at: Address, repository: dict[str, Any], tags: Tags) -> bool:
     """Whether these tags, right or late, lead to no change: then they are not asked for again."""
     live = _live(session, at, repository, tags)
     if live.marks.origin == "runtime" and at not in scope.desired:
         return True
-    below = [wanted for kind in ("lifecycle", "access") if (wanted := scope.desired.get(_below(at, kind))) is not None]
+    below = [wanted for kind in ("lifecycle", "access") if (wanted := scope.desired.get(at.sibling(kind))) is not None]
     wanted = scope.desired.get(at)
     return (
         wanted is not None
@@ -237,14 +239,14 @@ def _settled(session: AwsSession, scope: Scope, at: str, repository: dict[str, A
     )
 
 
-def _below(at: str, kind: str) -> str:
+def _below(at: Address, kind: str) -> Address:
     """The address of what stands below the repository at an address."""
-    where = parts(at)
-    return address(where.registry, kind, where.name, where.where)
+    where = at
+    return Address.of(where.registry, kind, where.name, where.where)
 
 
-def _live(session: AwsSession, at: str, repository: dict[str, Any], tags: Tags) -> Live:
-    where = parts(at)
+def _live(session: AwsSession, at: Address, repository: dict[str, Any], tags: Tags) -> Live:
+    where = at
     foreign = tagging.foreign(tags)
     filters = repository.get("imageTagMutabilityExclusionFilters") or ()
     mutability = repository.get("imageTagMutability", MUTABLE)
@@ -263,7 +265,7 @@ def _live(session: AwsSession, at: str, repository: dict[str, Any], tags: Tags) 
         ),
         marks=tagging.marks_of(tags),
         native=repository["repositoryArn"],
-        needs=(address(where.registry, "region", where.where or session.registry.region),),
+        needs=(Address.of(where.registry, "region", where.where or session.registry.region),),
         rest=text(foreign) if foreign else "",
     )
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.engine.canonical import text
-from reconciler.engine.resource import Access, ForeignAccess, Live, Observation, Scope, address, parts
 from reconciler.errors import PlatformError
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import text
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Live, Observation, Scope
 
 from . import marks as tagging
 from . import names, policy
@@ -60,15 +62,15 @@ class RoleKind(Kind):
     settings = RoleSettings
     gives_access = True
 
-    def access(self, address: str, settings: RoleSettings) -> Iterator[Access]:
-        where = parts(address)
+    def access(self, address: Address, settings: RoleSettings) -> Iterator[Access]:
+        where = address
         for principal in settings.trusted:
             what = "pull from" if where.name == "pull" else "push to"
             verb = f"{what} every repository as {where.registry}-{where.name}"
             yield from (Access(who, verb, where.registry, "") for who in policy.who(principal))
 
     def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        wanted = [role for role in ROLES if scope.wants(address(session.name, self.name, role))]
+        wanted = [role for role in ROLES if scope.wants(Address.of(session.name, self.name, role))]
         for role, described in zip(wanted, session.map(lambda role: _get(session, role), wanted), strict=True):
             if described is None:
                 continue
@@ -80,7 +82,7 @@ class RoleKind(Kind):
             yield live
 
     def create(self, session: AwsSession, write: Write) -> Live:
-        role = parts(write.desired.address).name
+        role = write.desired.address.name
         wanted: RoleSettings = write.desired.settings
         created = session.call(
             "iam",
@@ -107,7 +109,7 @@ class RoleKind(Kind):
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         at, wanted = live.address, write.desired.settings
-        named: dict[str, Any] = {"RoleName": role_name(session.registry, parts(at).name)}
+        named: dict[str, Any] = {"RoleName": role_name(session.registry, at.name)}
         if {"trusted", "other_trust"} & write.changed:
             document = json.dumps(_trust(session.registry, wanted))
             session.call("iam", "update_assume_role_policy", address=at, PolicyDocument=document, **named)
@@ -128,7 +130,7 @@ class RoleKind(Kind):
         return live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        named: dict[str, Any] = {"RoleName": role_name(session.registry, parts(live.address).name)}
+        named: dict[str, Any] = {"RoleName": role_name(session.registry, live.address.name)}
         others = _others(session, named["RoleName"], live.address)
         if others:
             raise PlatformError(
@@ -152,7 +154,7 @@ def pull_role(session: AwsSession, found: Observation) -> tuple[Live, Tags] | No
     return answer
 
 
-def tag_pull_role(session: AwsSession, at: str, put: Tags, remove: list[str] | None = None) -> None:
+def tag_pull_role(session: AwsSession, at: Address, put: Tags, remove: list[str] | None = None) -> None:
     """Puts and removes tags of the pull role; all others stay."""
     name = role_name(session.registry, "pull")
     if put:
@@ -163,7 +165,7 @@ def tag_pull_role(session: AwsSession, at: str, put: Tags, remove: list[str] | N
 
 def _get(session: AwsSession, role: str) -> Document | None:
     """The role with `Permissions` (our inline policy, or None) and `Others` (what else is attached); None if there is none."""
-    name, at = role_name(session.registry, role), address(session.name, RoleKind.name, role)
+    name, at = role_name(session.registry, role), Address.of(session.name, RoleKind.name, role)
     answer = session.call("iam", "get_role", address=at, absent=GONE, RoleName=name)
     if answer is None:
         return None
@@ -175,7 +177,7 @@ def _get(session: AwsSession, role: str) -> Document | None:
     }
 
 
-def _others(session: AwsSession, name: str, at: str) -> list[str]:
+def _others(session: AwsSession, name: str, at: Address) -> list[str]:
     inline = session.pages("iam", "list_role_policies", "PolicyNames", address=at, RoleName=name)
     attached = session.pages("iam", "list_attached_role_policies", "AttachedPolicies", address=at, RoleName=name)
     return sorted(
@@ -194,7 +196,7 @@ def _live(session: AwsSession, role: str, described: Document) -> tuple[Live, li
     foreign = {key: value for key, value in tags.items() if not key.startswith(tagging.PREFIX)}
     dead = [f"a deleted principal is still trusted ({item})" for item in trusted if policy.is_deleted(item)]
     live = Live(
-        address=address(session.name, RoleKind.name, role),
+        address=Address.of(session.name, RoleKind.name, role),
         kind=RoleKind.name,
         settings=RoleSettings(
             trusted, actions, repositories, described.get("MaxSessionDuration", 3600), other_trust, other_permissions
@@ -240,7 +242,7 @@ def _put_permissions(session: AwsSession, write: Write) -> None:
         "iam",
         "put_role_policy",
         address=write.desired.address,
-        RoleName=role_name(session.registry, parts(write.desired.address).name),
+        RoleName=role_name(session.registry, write.desired.address.name),
         PolicyName=INLINE,
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
     )

@@ -19,10 +19,11 @@ import botocore.exceptions as aws_errors
 import botocore.loaders
 import botocore.session
 
-from reconciler.engine.call_log import LOGGER, current_address, log_call, working_on
-from reconciler.engine.resource import Estate, Live, parts
 from reconciler.errors import PlatformError
-from reconciler.platforms.base import Platform, Session
+from reconciler.model.address import Address
+from reconciler.model.call_log import LOGGER, current_address, log_call, working_on
+from reconciler.model.platform import Platform, Session
+from reconciler.model.resource import Estate, Live
 
 from .spec import AwsRegistry
 
@@ -134,7 +135,7 @@ class AwsSession(Session):
         except aws_errors.BotoCoreError as error:
             raise self._translated(error, service, operation, region, address) from None
 
-    def repository_call(self, operation: str, at: str, *, absent: tuple[str, ...] = (), **params: Any) -> Any:
+    def repository_call(self, operation: str, at: Address, *, absent: tuple[str, ...] = (), **params: Any) -> Any:
         """`call` to ECR about the repository that an address is about, in its region."""
         return self.call(
             "ecr", operation, self.region_of(at), address=at, absent=absent, repositoryName=self.native_of(at), **params
@@ -151,7 +152,9 @@ class AwsSession(Session):
         except (aws_errors.ClientError, aws_errors.BotoCoreError) as error:
             raise self._translated(error, service, operation, region, address) from None
 
-    def _translated(self, error: Exception, service: str, operation: str, region: str, address: str) -> PlatformError:
+    def _translated(
+        self, error: Exception, service: str, operation: str, region: str, address: Address
+    ) -> PlatformError:
         return _translated(error, address, _action(service, operation), self.registry, region or self.registry.region)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -191,17 +194,17 @@ class AwsSession(Session):
 
     # -- names --------------------------------------------------------------------------------------------------
 
-    def region_of(self, address: str) -> str:
+    def region_of(self, address: Address) -> str:
         """The region that an address is in."""
-        return parts(address).where or self.registry.region
+        return address.where or self.registry.region
 
     def where(self, region: str) -> str:
         """How an address tells the region: "" for the registry's own."""
         return "" if region == self.registry.region else region
 
-    def native_of(self, address: str) -> str:
+    def native_of(self, address: Address) -> str:
         """The ECR repository's name for the address of anything about it."""
-        return self.registry.native_name(parts(address).name)
+        return self.registry.native_name(address.name)
 
     def count_images(self, live: Live) -> int:
         found = self.pages(
@@ -296,7 +299,9 @@ def _action(service: str, operation: str) -> str:
     return f"{'tag' if service == 'resourcegroupstaggingapi' else service}:{words}"
 
 
-def _translated(error: Exception, address: str, operation: str, registry: AwsRegistry, region: str) -> PlatformError:
+def _translated(
+    error: Exception, address: Address, operation: str, registry: AwsRegistry, region: str
+) -> PlatformError:
     """The error for people: what AWS said in a region, and what to do about it."""
     address = address or current_address()
     if isinstance(error, aws_errors.ClientError):

@@ -6,19 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.engine.canonical import text
-from reconciler.engine.resource import (
-    Access,
-    ForeignAccess,
-    Live,
-    Marks,
-    Observation,
-    Principal,
-    Scope,
-    address,
-    parts,
-)
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.access import Access, ForeignAccess, Principal
+from reconciler.model.address import Address
+from reconciler.model.canonical import text
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Live, Marks, Observation, Scope
 from reconciler.spec.models import Grant
 
 from .marks import APPLIED, ORIGIN, OWNER
@@ -66,8 +58,8 @@ class AccessKind(Kind):
     upserts = True
     shared = True
 
-    def access(self, address: str, settings: AccessSettings) -> Iterator[Access]:
-        where = parts(address)
+    def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
+        where = address
         for entry in settings.entries:
             yield from _accesses(where.registry, where.name, entry.users, entry.permission)
 
@@ -123,9 +115,9 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
     own = sorted((item for item in entries if item.get("grant")), key=lambda item: str(item["grant"]))
     others = [item for item in entries if not item.get("grant")]
     owner = marks.get(OWNER)
-    repository = address(session.name, "repository", name)
+    repository = Address.of(session.name, "repository", name)
     return Live(
-        address=address(session.name, AccessKind.name, name),
+        address=Address.of(session.name, AccessKind.name, name),
         kind=AccessKind.name,
         settings=AccessSettings(
             tuple(
@@ -142,9 +134,9 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
     )
 
 
-def foreign(address: str, document: Document) -> Iterator[ForeignAccess]:
+def foreign(address: Address, document: Document) -> Iterator[ForeignAccess]:
     """What the document's entries that no spec made give."""
-    where = parts(address)
+    where = address
     for item in document.get("entries", []):
         if not item.get("grant"):
             users = tuple(str(user) for user in item.get("users", ()))

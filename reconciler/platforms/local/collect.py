@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.platforms.runtime import Collected
+from reconciler.model.service import Collected
 from reconciler.spec.selection import matches_any
 
 from .content import Content

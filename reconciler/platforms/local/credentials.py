@@ -16,7 +16,7 @@ from threading import Lock
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHash
 
-from reconciler.platforms.runtime import Credentials
+from reconciler.model.service import Credentials
 
 from .access import SECTION as ACCESS
 from .access import VERBS

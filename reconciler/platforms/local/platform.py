@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.engine.resource import Desired, Estate, address
-from reconciler.platforms.base import Output, Platform, Session
+from reconciler.model.address import Address
+from reconciler.model.platform import Output, Platform, Session
+from reconciler.model.resource import Desired, Estate
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 
@@ -24,11 +25,11 @@ class LocalPlatform(Platform):
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         for wanted in spec.repositories_by_registry[registry.name]:
-            home = address(registry.name, RepositoryKind.name, wanted.name)
+            home = Address.of(registry.name, RepositoryKind.name, wanted.name)
             yield Desired(home, RepositoryKind.name, repository.settings_of(wanted), adopt=wanted.adopt)
             grants = spec.grants_by_repository.get((registry.name, wanted.name), ())
             if grants:
-                below = address(registry.name, AccessKind.name, wanted.name)
+                below = Address.of(registry.name, AccessKind.name, wanted.name)
                 yield Desired(below, AccessKind.name, access.settings_of(grants), (home,), home, wanted.adopt)
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
@@ -38,7 +39,7 @@ class LocalPlatform(Platform):
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         for wanted in spec.repositories_by_registry[registry.name]:
-            yield Output(address(registry.name, RepositoryKind.name, wanted.name), "name", wanted.name)
+            yield Output(Address.of(registry.name, RepositoryKind.name, wanted.name), "name", wanted.name)
 
 
 PLATFORM = LocalPlatform()

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.engine.canonical import plain, text
-from reconciler.engine.resource import ForeignAccess, Live, Marks, Observation, Scope, address
 from reconciler.errors import PlatformError
-from reconciler.platforms.base import Kind, Write
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import plain, text
+from reconciler.model.platform import Kind, Write
+from reconciler.model.resource import Live, Marks, Observation, Scope
 from reconciler.spec.repository import Repository, shown_tags
 
 from . import access
@@ -120,7 +122,7 @@ class RepositoryKind(Kind):
     def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
         name = session.repository_of(live.address)
         document = session.store.read(access.SECTION, name) or {}
-        return tuple(access.foreign(address(session.name, access.AccessKind.name, name), document))
+        return tuple(access.foreign(Address.of(session.name, access.AccessKind.name, name), document))
 
 
 def _foreign_labels(document: Document) -> dict[str, str]:
@@ -153,7 +155,7 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
         key: tuple(v) if isinstance(v, list) else v for key, v in stored.items() if key in _FIELDS and key != "labels"
     }
     return Live(
-        address=address(session.name, RepositoryKind.name, name),
+        address=Address.of(session.name, RepositoryKind.name, name),
         kind=RepositoryKind.name,
         settings=RepositorySettings(**known, labels=tuple(sorted(own.items()))),
         marks=Marks(marks.get(OWNER), marks.get(ORIGIN), marks.get(APPLIED)),

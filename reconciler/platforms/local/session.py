@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from reconciler.engine.resource import Estate, Live, parts
 from reconciler.errors import PlatformError
-from reconciler.platforms.base import Platform, Session
-from reconciler.platforms.runtime import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
+from reconciler.model.address import Address
+from reconciler.model.platform import Platform, Session
+from reconciler.model.resource import Estate, Live
+from reconciler.model.service import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
 from reconciler.spec.selection import covered
 
 from .content import Content
@@ -76,9 +77,9 @@ class LocalSession(Session):
         return collect(self.content, grace=grace, dry_run=dry_run)
 
     @staticmethod
-    def repository_of(address: str) -> str:
+    def repository_of(address: Address) -> str:
         """The repository that an address is about."""
-        return parts(address).name
+        return address.name
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -15,9 +15,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reconciler.errors import PlatformError
+from reconciler.model.service import Server, ServerOptions
 from reconciler.platforms.local.content import Content, Deleted
 from reconciler.platforms.local.store import Store
-from reconciler.platforms.runtime import Server, ServerOptions
 
 from .auth import Doorkeeper
 from .blobs import Blobs

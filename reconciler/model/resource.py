@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
 from reconciler.spec.registry import RegistryBase
 
 Origin = Literal["spec", "runtime"]
 #: a kind's settings: a frozen dataclass of plain values, tuples and further frozen dataclasses
 Settings = Any
-
-
-class AddressParts(NamedTuple):
-    """An address taken apart: `images.repository.app-a@us-west-2`."""
-
-    registry: str
-    kind: str
-    name: str
-    where: str
-
-
-def address(registry: str, kind: str, name: str, where: str = "") -> str:
-    """A resource's stable name in every output; `where` is "" in the registry's own region."""
-    return f"{registry}.{kind}.{name}@{where}" if where else f"{registry}.{kind}.{name}"
-
-
-def parts(text: str) -> AddressParts:
-    """Takes an address apart."""
-    registry, kind, rest = text.split(".", 2)
-    name, _, where = rest.partition("@")
-    return AddressParts(registry, kind, name, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +24,6 @@ class Marks:
     applied: str | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Principal:
-    """Who has access. `account` is "" where the principal belongs to none; `public` means everyone."""
-
-    label: str
-    account: str = ""
-    public: bool = False
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Access:
-    """One thing that one principal can do with one repository ("" where the verb says which) in one place."""
-
-    principal: Principal
-    verb: str
-    registry: str
-    repository: str
-    where: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Desired:
     """A resource as the spec wants it.
@@ -71,11 +32,11 @@ class Desired:
     owner is this one's owner.
     """
 
-    address: str
+    address: Address
     kind: str
     settings: Settings
-    needs: tuple[str, ...] = ()
-    parent: str | None = None
+    needs: tuple[Address, ...] = ()
+    parent: Address | None = None
     adopt: bool = False
 
 
@@ -89,26 +50,17 @@ class Live:
     `inherits`: the owner is told by another resource, so it doesn't count for this one's fingerprint.
     """
 
-    address: str
+    address: Address
     kind: str
     settings: Settings
     marks: Marks
     native: str = ""
-    needs: tuple[str, ...] = ()
-    parent: str | None = None
+    needs: tuple[Address, ...] = ()
+    parent: Address | None = None
     rest: str = ""
     vacant: bool = False
     inherits: bool = False
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ForeignAccess:
-    """Access to a resource of ours that somebody else gave: always reported, never removed."""
-
-    address: str
-    what: str
-    access: tuple[Access, ...] = ()
 
 
 @dataclass
@@ -119,9 +71,9 @@ class Observation:
     kind of the same platform needs; nothing else looks at it.
     """
 
-    live: dict[str, Live] = field(default_factory=dict)
+    live: dict[Address, Live] = field(default_factory=dict)
     foreign: list[ForeignAccess] = field(default_factory=list)
-    recorded: dict[str, str] = field(default_factory=dict)
+    recorded: dict[Address, str] = field(default_factory=dict)
     unowned: list[str] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -147,14 +99,13 @@ class Estate:
 class Scope:
     """What an observation is asked for: one registry's desired resources, or `only` some addresses of it (live or not)."""
 
-    desired: Mapping[str, Desired]
-    only: frozenset[str] | None = None
+    desired: Mapping[Address, Desired]
+    only: frozenset[Address] | None = None
 
-    def wants(self, text: str) -> bool:
+    def wants(self, text: Address) -> bool:
         """Whether the address is asked for."""
         return self.only is None or text in self.only
 
     def names(self, kind: str, where: str = "") -> list[str]:
         """The names of that kind (in that place) that are asked for by `only`."""
-        found = (parts(text) for text in self.only or ())
-        return sorted(item.name for item in found if item.kind == kind and item.where == where)
+        return sorted(item.name for item in self.only or () if item.kind == kind and item.where == where)

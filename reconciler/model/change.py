@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .resource import Access, Desired, ForeignAccess, Live
+from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.resource import Desired, Live
 
 
 class Action(StrEnum):
@@ -48,15 +50,15 @@ class Change:
     """
 
     action: Action
-    address: str
+    address: Address
     kind: str
     cause: Cause
     desired: Desired | None = None
     live: Live | None = None
     fields: tuple[FieldChange, ...] = ()
     fingerprint: str = ""
-    needs: tuple[str, ...] = ()
-    along: tuple[str, ...] = ()
+    needs: tuple[Address, ...] = ()
+    along: tuple[Address, ...] = ()
     images: int | None = None
     force: bool = False
     gains: tuple[Access, ...] = ()
@@ -67,7 +69,7 @@ class Change:
     @property
     def registry(self) -> str:
         """The registry that the resource belongs to."""
-        return self.address.partition(".")[0]
+        return self.address.registry
 
     @property
     def removes(self) -> bool:

@@ -8,23 +8,13 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar
 
-from reconciler.engine.canonical import plain
-from reconciler.engine.resource import (
-    Access,
-    Desired,
-    Estate,
-    ForeignAccess,
-    Live,
-    Marks,
-    Observation,
-    Scope,
-    Settings,
-)
 from reconciler.errors import PlatformError
+from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.canonical import plain
+from reconciler.model.resource import Desired, Estate, Live, Marks, Observation, Scope, Settings
+from reconciler.model.service import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
-
-from .runtime import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
 
 
 @dataclass(frozen=True)

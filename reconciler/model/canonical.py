@@ -10,7 +10,7 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import Any, cast
 
-from .resource import Live, Settings
+from reconciler.model.resource import Live, Settings
 
 #: The form that this release writes. A release that changes `plain` gets a new version and keeps the old form in `FORMS`.
 VERSION = "v1"
@@ -37,6 +37,8 @@ def plain(value: Any) -> Any:
         return value
     if kind is tuple:
         return [plain(item) for item in value]
+    if isinstance(value, str):  # an address
+        return str(value)
     result = {}
     for name, get, default in _fields_of(cast(Hashable, kind)):
         item = get(value)

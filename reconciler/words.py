@@ -1,0 +1,22 @@
+"""Words that messages of every room are made of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+
+def plural(count: int, word: str, several: str = "") -> str:
+    """The word for that many: `1 image`, `2 images`; `several` where an s is not enough (`repositories`)."""
+    return word if count == 1 else several or f"{word}s"
+
+
+def counted(count: int, word: str, several: str = "") -> str:
+    """The count and its word: `1 image`, `2 repositories`."""
+    return f"{count} {plural(count, word, several)}"
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """` (did you mean 'x'?)`, or "" where nothing known is near."""
+    near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f" (did you mean '{near[0]}'?)" if near else ""
