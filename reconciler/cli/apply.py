@@ -38,10 +38,9 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
-    from reconciler.engine import plan_file
+    from reconciler.api import load_spec, read_plan
     from reconciler.engine.plan import Wishes
     from reconciler.errors import ReconcilerError
-    from reconciler.spec.loader import load_spec
 
     from .carry_out import Settings, plan_and_carry_out, show_and_carry_out
 
@@ -51,6 +50,6 @@ def run(
         raise ReconcilerError("--target, --adopt and --allow-delete belong to plan; a saved plan is applied as it is")
     settings = Settings(parallelism=parallelism, saved=saved, verify=verify, log=log)
     if saved:
-        return show_and_carry_out(plan_file.read(source), None, settings, yes, "Apply these {} changes?")
+        return show_and_carry_out(read_plan(source), None, settings, yes, "Apply these {} changes?")
     wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
     return plan_and_carry_out(load_spec(source), wishes, settings, yes, "Apply these {} changes?")

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from reconciler.engine import apply as engine
-from reconciler.engine.apply import Outcome, Status
-from reconciler.engine.observe import estate_of, sessions_of
-from reconciler.engine.plan import make_plan
+from reconciler.api import apply, sessions_of
+from reconciler.api import plan as make_plan
+from reconciler.engine.apply import succeeded
+from reconciler.engine.expand import estate_of
+from reconciler.engine.preflight import refuse
+from reconciler.engine.write import Outcome, Status
 from reconciler.errors import ReconcilerError
 from reconciler.render.words import SIGNS
 
@@ -72,7 +74,7 @@ def show_and_carry_out(
 ) -> Exit:
     """Shows the plan, refuses what may not be applied, asks `question` (its {} is the number of changes), and carries out."""
     print_plan(plan, Format.TEXT)
-    engine.refuse(plan)
+    refuse(plan)
     if not plan.changes:
         return Exit.OK
     confirm(question.format(len(plan.changes)), yes)
@@ -85,7 +87,7 @@ def show_and_carry_out(
             note(outcome)
             done(outcome)
 
-        outcomes = engine.apply(
+        outcomes = apply(
             plan,
             sessions=sessions,
             parallelism=settings.parallelism,
@@ -104,7 +106,7 @@ def _sum(outcomes: list[Outcome], interrupted: bool) -> Exit:
     typer.echo(f"{'Interrupted' if interrupted else 'Apply'}: {', '.join(parts)}.")
     if counts[Status.STALE] and not counts[Status.FAILED]:
         return Exit.STALE
-    return Exit.OK if engine.succeeded(outcomes) else Exit.ERROR
+    return Exit.OK if succeeded(outcomes) else Exit.ERROR
 
 
 @contextmanager

@@ -29,8 +29,8 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Remove what the spec made. Protected repositories and those that hold images stop it, foreign things stay."""
+    from reconciler.api import load_spec
     from reconciler.engine.plan import Wishes
-    from reconciler.spec.loader import load_spec
 
     from .carry_out import Settings, plan_and_carry_out
 

@@ -16,9 +16,10 @@ def run(
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed by hand) stands apart from pending (the spec moved on);
     exits with 2 if there is any."""
-    from reconciler.engine.plan import Wishes, make_plan
+    from reconciler.api import load_spec
+    from reconciler.api import plan as make_plan
+    from reconciler.engine.plan import Wishes
     from reconciler.render.text import drift_lines
-    from reconciler.spec.loader import load_spec
 
     from .printing import print_lines
 

@@ -19,8 +19,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
 ) -> int:
     """Remove a local registry's images that retention has ended. What no image needs goes too; safe beside a running server."""
+    from reconciler.model.service import collecting
+
     with registry_session(spec, registry) as session:
-        found = session.collect(grace=grace, dry_run=dry_run)
+        found = collecting(session).collect(grace=grace, dry_run=dry_run)
     would = "would be removed" if dry_run else "removed"
     for item in found:
         if item.trouble:

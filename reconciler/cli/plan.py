@@ -45,8 +45,9 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Show what apply would change, and who gains or loses access. Tells what the guards say, and changes nothing."""
-    from reconciler.engine.plan import Wishes, make_plan
-    from reconciler.spec.loader import load_spec
+    from reconciler.api import load_spec
+    from reconciler.api import plan as make_plan
+    from reconciler.engine.plan import Wishes
 
     log_calls(verbose)
     wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)

@@ -12,7 +12,7 @@ EXAMPLES = "Examples: reconciler validate; reconciler validate specs/"
 
 def run(spec: SpecArgument = DEFAULT_SPEC) -> int:
     """Check the spec and tell every error at once. Each comes with its file, line and column."""
-    from reconciler.spec.loader import load_spec
+    from reconciler.api import load_spec
 
     loaded = load_spec(spec)
     typer.echo(
