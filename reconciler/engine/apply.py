@@ -342,18 +342,3 @@ def _write(session: Session, task: Task) -> None:
 def succeeded(outcomes: Iterable[Outcome]) -> bool:
     """Whether every change was done."""
     return all(outcome.status is Status.DONE for outcome in outcomes)
-
-
-def record(outcome: Outcome) -> dict[str, object]:
-    """The outcome as JSON values, for a log."""
-    found: dict[str, object] = {
-        "address": outcome.address,
-        "action": outcome.action.value,
-        "status": outcome.status.value,
-        "seconds": round(outcome.seconds, 3),
-    }
-    if outcome.message:
-        found["message"] = outcome.message
-    if outcome.request_id:
-        found["request_id"] = outcome.request_id
-    return found
