@@ -43,7 +43,7 @@ def run(
     ] = None,
     form: Annotated[CredentialsFormat, typer.Option("--format", help="How they are printed.")] = CredentialsFormat.TEXT,
 ) -> int:
-    """Issue credentials for a repository. They are printed, and nothing else keeps them."""
+    """Issue credentials for a repository. They are printed and kept nowhere."""
     registry, slash, repositories = where.partition("/")
     if not slash or not repositories:
         raise ReconcilerError(f"{where!r} is not REGISTRY/REPO, such as sandbox/app-a")
