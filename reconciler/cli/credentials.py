@@ -43,7 +43,7 @@ def run(
     ] = None,
     form: Annotated[CredentialsFormat, typer.Option("--format", help="How they are printed.")] = CredentialsFormat.TEXT,
 ) -> int:
-    """Issue credentials for a repository. They are printed, and nothing else keeps them."""
+    """Issue credentials for a repository. They are printed and kept nowhere."""
     from reconciler.model.service import issuing
 
     registry, slash, repositories = where.partition("/")

@@ -1,4 +1,4 @@
-"""`reconciler graph`: what depends on what. Calls nothing."""
+"""`reconciler graph`: what depends on what. Reads files only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler output`: values for other programs. Calls nothing."""
+"""`reconciler output`: values for other programs. Reads files only."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.model.change import Action, Cause
 from reconciler.render.markdown import plan_markdown
+from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.stages import Document, Stage
 
@@ -307,7 +308,7 @@ def test_a_repository_with_access_that_others_gave_is_not_deleted_without_permis
     assert stage.state() == before
     allowed = stage.plan(document, allow_delete=["images.repository.app-b"])
     assert loads(dumps(allowed)).changes[0].foreign == change.foreign
-    for told in (joined(plan_lines(allowed)), plan_markdown(allowed)):
+    for told in (joined(plan_lines(report_of(allowed))), plan_markdown(report_of(allowed))):
         assert "takes along what somebody else gave: " in told
         assert "kept" not in told
     stage.apply(document, allow_delete=["images.repository.app-b"])
@@ -409,7 +410,7 @@ def test_a_target_takes_what_it_needs_along_and_nothing_else(stage: Stage, docum
     whole = len(stage.plan(document).changes)
     plan = stage.plan(document, targets=["images.access.app-a"])
     assert plan.left_out == loads(dumps(plan)).left_out == whole - len(plan.changes)
-    assert joined(plan_lines(plan)).endswith(f"{plan.left_out} changes are left out by --target.\n")
+    assert joined(plan_lines(report_of(plan))).endswith(f"{plan.left_out} changes are left out by --target.\n")
     addresses = {change.address for change in plan.changes}
     assert {"images.access.app-a", "images.repository.app-a"} <= addresses
     assert not any("app-b" in address for address in addresses)

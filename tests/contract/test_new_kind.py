@@ -15,6 +15,7 @@ from reconciler.model.platform import Kind, Write
 from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
 from reconciler.platforms.local.platform import PLATFORM
 from reconciler.platforms.local.session import LocalSession
+from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
@@ -72,7 +73,7 @@ def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_c
     document = local.document("app-a", guards={"max_deletes": 5})
     plan = local.plan(document)
     assert '  +   notice login                            images.notice.login\n        text: "be kind"\n' in joined(
-        plan_lines(plan)
+        plan_lines(report_of(plan))
     )
     assert dumps(loads(dumps(plan))) == dumps(plan)
     local.apply(document)

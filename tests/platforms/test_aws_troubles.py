@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.cli.carry_out import outcome_line
 from reconciler.engine.apply import Outcome, Status, apply, succeeded
 from reconciler.platforms.aws.platform import PLATFORM
+from reconciler.render.outcome import outcome_line
 from tests.emulators.aws import Faults, KillAfter, PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
 from tests.stages import AwsStage, Document
