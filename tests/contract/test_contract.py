@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine.apply import Status, apply
-from reconciler.engine.plan_file import dumps, loads
+from reconciler import apply, dumps, loads
+from reconciler.engine.write import Status
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.model.change import Action, Cause
 from reconciler.render.markdown import plan_markdown
@@ -147,7 +147,7 @@ def test_a_repository_that_nobody_owns_is_a_conflict_until_it_is_adopted(stage: 
         apply(plan)
     assert stage.state() == before
     adopting = stage.plan(document, adopt=["images.repository.app-a"])
-    assert {c.address: c.action for c in adopting.changes}["images.repository.app-a"] is Action.ADOPT
+    assert {str(c.address): c.action for c in adopting.changes}["images.repository.app-a"] is Action.ADOPT
     stage.apply(document, adopt=["images.repository.app-a"])
     assert stage.plan(document).changes == ()
 

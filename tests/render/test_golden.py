@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from reconciler import dumps, loads
 from reconciler.engine.plan import Plan
-from reconciler.engine.plan_file import dumps, loads
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import report_of
 from reconciler.render.text import drift_lines, joined, plan_lines

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reconciler.engine.plan import make_plan
+from reconciler import parse_spec
+from reconciler import plan as make_plan
 from reconciler.render.report import report_of
 from reconciler.render.text import plan_lines
-from reconciler.spec.loader import parse_spec
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,8 +23,10 @@ from reconciler.render.text import drift_lines, joined, plan_lines
 ALICE = Access(Principal("user alice"), "pull", "box", "new")
 BOB = Access(Principal("user bob"), "push", "box", "gone")
 EVERYONE = Access(Principal("everyone", public=True), "pull", "box", "app")
-STRANGER = ForeignAccess("box.access.app", "statement 'debug'", (EVERYONE,))
-GOES_TOO = ForeignAccess("box.access.gone", "statement 'old'", (Access(Principal("user eve"), "pull", "box", "gone"),))
+STRANGER = ForeignAccess(Address("box.access.app"), "statement 'debug'", (EVERYONE,))
+GOES_TOO = ForeignAccess(
+    Address("box.access.gone"), "statement 'old'", (Access(Principal("user eve"), "pull", "box", "gone"),)
+)
 
 
 def address(kind: str, name: str) -> Address:
@@ -76,15 +78,15 @@ def everything() -> Plan:
                 foreign=(GOES_TOO,),
             ),
         ),
-        graph=(("box.repository.new", "box.access.new"),),
+        graph=((address("repository", "new"), address("access", "new")),),
         verdicts=(
-            Verdict("images", False, "box.repository.gone holds 2 images", ("box.repository.gone",)),
+            Verdict("images", False, "box.repository.gone holds 2 images", (address("repository", "gone"),)),
             Verdict("max_deletes", True, "2 to delete"),
         ),
-        problems=(PlanProblem("box.repository.taken", "nobody owns it"),),
+        problems=(PlanProblem(address("repository", "taken"), "nobody owns it"),),
         foreign=(STRANGER, GOES_TOO),
         unowned={"box": 2},
-        runtime=("box.repository.made",),
+        runtime=(address("repository", "made"),),
         unchanged=1,
         left_out=1,
     )

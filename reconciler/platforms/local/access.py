@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 
 from .marks import APPLIED, ORIGIN, OWNER
@@ -49,14 +50,12 @@ def settings_of(grants: Iterable[Grant]) -> AccessSettings:
     )
 
 
-class AccessKind(Kind):
+class AccessKind(Kind, GivesAccess):
     """The access document of one repository."""
 
     name = "access"
     settings = AccessSettings
-    gives_access = True
-    upserts = True
-    shared = True
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
 
     def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
         where = address
@@ -66,16 +65,17 @@ class AccessKind(Kind):
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {entry.grant: {"users": list(entry.users), "permission": entry.permission} for entry in settings.entries}
 
-    def observe(self, session: LocalSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        for name in session.store.names(SECTION) if scope.only is None else scope.names(self.name):
+    def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        yield from self._lives(session, session.store.names(SECTION))
+
+    def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        yield from self._lives(session, (at.name for at in addresses))
+
+    def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
+        for name in names:
             document = session.store.read(SECTION, name)
-            if document is None:
-                continue
-            live = _live(session, name, document)
-            found.foreign.extend(foreign(live.address, document))
-            if mark := document.get("marks", {}).get(APPLIED):
-                found.recorded[live.address] = mark
-            yield live
+            if document is not None:
+                yield _live(session, name, document)
 
     def create(self, session: LocalSession, write: Write) -> Live:
         return self._write(session, write)
@@ -130,7 +130,7 @@ def _live(session: LocalSession, name: str, document: Document) -> Live:
         parent=repository,
         rest=text(others) if others else "",
         vacant=not own and owner is None,
-        inherits=True,
+        foreign=tuple(foreign(Address.of(session.name, AccessKind.name, name), document)),
     )
 
 

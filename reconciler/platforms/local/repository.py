@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain, text
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, HoldsImages, Kind, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
 
 from . import access
@@ -55,12 +56,11 @@ def settings_of(repository: Repository) -> RepositorySettings:
     )
 
 
-class RepositoryKind(Kind):
+class RepositoryKind(Kind, HoldsImages):
     """The repository itself."""
 
     name = "repository"
     settings = RepositorySettings
-    holds_images = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
         shown = super().shown(settings)
@@ -74,15 +74,17 @@ class RepositoryKind(Kind):
     def images_may_go(self, settings: RepositorySettings) -> bool:
         return settings.delete_images
 
-    def observe(self, session: LocalSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        for name in session.store.names(SECTION) if scope.only is None else scope.names(self.name):
+    def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        yield from self._lives(session, session.store.names(SECTION))
+
+    def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        yield from self._lives(session, (at.name for at in addresses))
+
+    def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
+        for name in names:
             document = session.store.read(SECTION, name)
-            if document is None:
-                continue
-            live = _live(session, name, document)
-            if live.marks.owner is None and live.address not in scope.desired and scope.only is None:
-                found.unowned.append(name)
-            yield live
+            if document is not None:
+                yield _live(session, name, document)
 
     def create(self, session: LocalSession, write: Write) -> Live:
         name = session.repository_of(write.desired.address)
@@ -118,6 +120,9 @@ class RepositoryKind(Kind):
             # the access document goes last, so that a crash in between leaves an orphan that the next run removes
             session.store.remove(SECTION, name)
             session.store.remove(access.SECTION, name)
+
+    def count(self, session: LocalSession, live: Live) -> int:
+        return len(session.store.manifests(session.repository_of(live.address)))
 
     def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
         name = session.repository_of(live.address)

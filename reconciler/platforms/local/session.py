@@ -7,8 +7,7 @@ from pathlib import Path
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
-from reconciler.model.platform import Platform, Session
-from reconciler.model.resource import Estate, Live
+from reconciler.model.platform import Estate, Platform, Session
 from reconciler.model.service import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
 from reconciler.spec.selection import covered
 
@@ -31,9 +30,6 @@ class LocalSession(Session):
 
     def check(self) -> None:
         self.store.check()
-
-    def count_images(self, live: Live) -> int:
-        return len(self.store.manifests(self.repository_of(live.address)))
 
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
         # the libraries for hashes and tokens are needed here alone
