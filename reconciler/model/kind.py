@@ -32,6 +32,7 @@ class Verb(StrEnum):
 
     LIST = "list"
     READ = "read"
+    COUNT = "count"  # the images, and what others gave: before a delete or a replace
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"

@@ -59,8 +59,6 @@ def settings_of(repository: Repository, region: str) -> RepositorySettings:
 
 
 _READ = ("ecr:DescribeRepositories", "ecr:ListTagsForResource")
-#: before a delete: how many images, and what others gave
-_LAST_LOOK = ("ecr:ListImages", "ecr:GetRepositoryPolicy")
 
 
 class RepositoryKind(Kind, HoldsImages):
@@ -81,10 +79,13 @@ class RepositoryKind(Kind, HoldsImages):
             "ecr:UntagResource",
             *_READ,
         ),
-        Verb.DELETE: ("ecr:DeleteRepository", *_LAST_LOOK),
+        Verb.COUNT: ("ecr:ListImages", "ecr:GetRepositoryPolicy"),
+        Verb.DELETE: ("ecr:DeleteRepository",),
         Verb.REPLACE: (
-            *("ecr:ListTagsForResource", "ecr:GetLifecyclePolicy", "ecr:DeleteRepository", *_LAST_LOOK),
-            *("ecr:CreateRepository", "ecr:TagResource", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy"),
+            # what others have on it, before and after
+            *("ecr:ListTagsForResource", "ecr:GetRepositoryPolicy", "ecr:GetLifecyclePolicy"),
+            *("ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy"),
+            *("ecr:DeleteRepository", "ecr:CreateRepository", "ecr:TagResource"),
         ),
     }
 

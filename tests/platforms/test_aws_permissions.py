@@ -1,0 +1,170 @@
+"""What each kind says that it must be allowed, against what the proxy saw it call: no call is undeclared, no permission unused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from reconciler import apply
+from reconciler.model.kind import Verb
+from reconciler.platforms.aws.platform import PLATFORM
+from reconciler.platforms.aws.session import AwsSession
+from tests.emulators.aws import PrincipalNotFound, Quiet
+from tests.emulators.proxy import Answer, Call
+from tests.platforms.test_aws_documents import KEY, normal_rules
+from tests.platforms.test_aws_session import Denied
+from tests.stages import AwsStage, Document
+
+HEADER = "x-verb"
+#: the kind and the verb that calls are made for; it travels to the proxy as a header
+VERB: ContextVar[str] = ContextVar("verb", default="")
+#: which function of a kind belongs to which verb
+FUNCTIONS = {
+    "list": Verb.LIST,
+    "read": Verb.READ,
+    "count": Verb.COUNT,
+    "given_by_others": Verb.COUNT,
+    "create": Verb.CREATE,
+    "update": Verb.UPDATE,
+    "delete": Verb.DELETE,
+    "replace": Verb.REPLACE,
+}
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call carries the kind and the verb that it is made for."""
+
+    def within(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **named: Any) -> Any:
+            if VERB.get():  # a verb that asks another one
+                return function(*arguments, **named)
+            token = VERB.set(name)
+            try:
+                result = function(*arguments, **named)
+                return iter(tuple(result)) if isinstance(result, Iterator) else result
+            finally:
+                VERB.reset(token)
+
+        return run
+
+    for kind in PLATFORM.kinds.values():
+        for function, verb in FUNCTIONS.items():
+            original = getattr(kind, function, None)
+            if original is not None:
+                # on the object: a copy of it that an executor pickles is not asked
+                monkeypatch.setitem(vars(kind), function, within(f"{kind.name} {verb.value}", original))
+
+    client = AwsSession.client
+
+    def with_header(self: AwsSession, service: str, region: str = "") -> Any:
+        found = client(self, service, region)
+        found.meta.events.register("before-call", _note, unique_id="verb")
+        return found
+
+    monkeypatch.setattr(AwsSession, "client", with_header)
+
+
+def _note(params: dict[str, Any], **_: Any) -> None:
+    params["headers"][HEADER] = VERB.get() or "none"
+
+
+def needed(call: Call) -> set[str]:
+    """What IAM asks for a call: as a rule the action of its name, and more where tags come along.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/supported-iam-actions-tagging.html
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags_roles.html
+    """
+    found = {f"{'tag' if call.service == 'tagging' else call.service}:{call.operation}"}
+    if call.operation == "CreateRepository" and call.body.get("tags"):
+        found.add("ecr:TagResource")
+    if call.operation == "CreateRole" and any(key.startswith("Tags.") for key in call.body):
+        found.add("iam:TagRole")
+    return found
+
+
+class LostAnswer(Quiet):
+    """The first answer of an operation is lost, after it was carried out."""
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+        self.lost = False
+
+    def after(self, call: Call) -> Answer | None:
+        if call.operation != self.operation or self.lost:
+            return None
+        self.lost = True
+        return Answer(drop=True)
+
+
+@contextmanager
+def behaving(aws: AwsStage, behaviour: Any) -> Iterator[None]:
+    aws.proxy.behaviours.append(behaviour)
+    yield
+    aws.proxy.behaviours.remove(behaviour)
+
+
+def document(aws: AwsStage, **registry: Any) -> Document:
+    return aws.document(
+        {"name": "app-a", "retention": {"keep_last": 3}, "labels": {"team": "a"}},
+        "app-b",
+        grants=({"name": "one", "to": aws.target("1")},),
+        registry={"replication_regions": ["eu-west-1"], **registry},
+        guards={"max_deletes": "100%"},
+    )
+
+
+def live_through_everything(aws: AwsStage) -> None:
+    """An estate's life: made, changed in every way, read, spoilt by hand, replaced, taken down."""
+    ecr, iam = aws.client("ecr"), aws.client("iam")
+    with behaving(aws, LostAnswer("CreateRepository")):
+        aws.apply(document(aws))
+    changed = document(aws, replication_regions=["us-west-2"], trusted_principals=["arn:aws:iam::123456789012:role/ci"])
+    changed["repositories"][0] |= {"immutable_tags": True, "scan_on_push": True, "labels": {}, "retention": {"keep_last": 4}}
+    changed["grants"][0]["to"] = aws.target("2")
+    iam.update_role(RoleName="images-pull", MaxSessionDuration=3600)
+    aws.apply(changed)
+    for key in ("reconciler-region-us-east-1", "reconciler-applied-replication-us-east-1"):
+        iam.untag_role(RoleName="images-pull", TagKeys=[key])
+        iam.tag_role(RoleName="images-pull", Tags=[{"Key": key, "Value": "v1-0000000000000000"}])
+    aws.apply(changed)
+    # what others put there survives a replacement, and the delete of what is ours beside it
+    aws.give_foreign_access("app-a")
+    aws.give_foreign_access("app-b")
+    ecr.put_lifecycle_policy(repositoryName="images-app-b", lifecyclePolicyText=json.dumps({"rules": normal_rules()}))
+    changed["repositories"][1]["encryption"] = KEY
+    aws.apply(changed)
+    changed["grants"] = []
+    del changed["repositories"][0]["retention"]
+    aws.apply(changed)
+    for behaviour in (PrincipalNotFound("987654321091", times=1), Denied("PutLifecyclePolicy")):
+        aws.reset_behaviours()
+        again = document(aws)
+        again["repositories"].append({"name": "app-c", "registry": "images", "retention": {"keep_last": 3}})
+        with behaving(aws, behaviour):
+            apply(aws.plan(again, allow_delete=["images.repository.app-b"]))
+        aws.apply(again, allow_delete=["images.repository.app-b"])
+        aws.apply(changed)
+    destroyed = aws.plan(changed, destroy=True, allow_delete=["images.repository.app-a", "images.repository.app-b"])
+    apply(destroyed, saved=True)
+
+
+@pytest.mark.usefixtures("marked")
+def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(aws: AwsStage) -> None:
+    live_through_everything(aws)
+    assert aws.state() == {"replication": {}, "roles": {}, "repositories": {}}
+    seen: dict[str, set[str]] = {}
+    for call in aws.proxy.calls:
+        seen.setdefault(call.headers[HEADER], set()).update(needed(call))
+    assert seen.pop("none") == {"sts:GetCallerIdentity"}, "only the check of who we are belongs to no kind"
+    declared = {
+        f"{kind.name} {verb.value}": set(actions)
+        for kind in PLATFORM.kinds.values()
+        for verb, actions in kind.permissions.items()
+    }
+    assert seen == declared
