@@ -9,11 +9,11 @@ from typing import Any
 from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
+from reconciler.model.marks import APPLIED, ORIGIN, OWNER
 from reconciler.model.platform import Kind, Write
 from reconciler.model.resource import Live, Marks, Observation, Scope
 from reconciler.spec.models import Grant
 
-from .marks import APPLIED, ORIGIN, OWNER
 from .session import LocalSession
 from .spec import LocalTarget
 from .store import Document

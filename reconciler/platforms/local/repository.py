@@ -10,12 +10,12 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain, text
+from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER
 from reconciler.model.platform import Kind, Write
 from reconciler.model.resource import Live, Marks, Observation, Scope
 from reconciler.spec.repository import Repository, shown_tags
 
 from . import access
-from .marks import APPLIED, LABELS, ORIGIN, OWNER
 from .session import LocalSession
 from .store import Document
 

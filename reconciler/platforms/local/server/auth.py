@@ -22,7 +22,7 @@ from reconciler.platforms.local.credentials import EVERYONE, CredentialStore, Re
 from reconciler.platforms.local.repository import SECTION as REPOSITORIES
 from reconciler.platforms.local.store import Store
 
-from .faults import Fault
+from .errors import ApiError
 
 #: seconds that a token is good for; at least 60 by the specification. Rights are looked up anew at each request all the same
 TOKEN_TTL = 300
@@ -58,7 +58,7 @@ class Doorkeeper:
     # -- who ----------------------------------------------------------------------------------------------------
 
     async def caller(self, request: web.Request) -> Caller:
-        """Who asks. Raises Fault 401 for credentials or a token that are not good."""
+        """Who asks. Raises ApiError 401 for credentials or a token that are not good."""
         header = request.headers.get("Authorization", "")
         scheme, _, value = header.partition(" ")
         if not header:
@@ -124,13 +124,13 @@ class Doorkeeper:
         return self.store.read_again(REPOSITORIES, name) is not None
 
     async def enter(self, request: web.Request, name: str, action: str) -> Caller:
-        """Lets the caller do the action (pull, push or delete) with the repository, or raises Fault."""
+        """Lets the caller do the action (pull, push or delete) with the repository, or raises ApiError."""
         caller = await self.caller(request)
         scope = f"repository:{name}:{'pull,push' if action == 'push' else action}"
         if not self.created(name):
             if caller == Caller() and not self.open_to_everyone():
                 raise self.challenge(request, "log in first", scope)
-            raise Fault(
+            raise ApiError(
                 404,
                 "NAME_UNKNOWN",
                 f"registry {self.name} has no repository {name}: add it to `repositories` in the spec"
@@ -145,7 +145,7 @@ class Doorkeeper:
                     f"{'' if action == 'pull' else ' --push'}` issues credentials",
                     scope,
                 )
-            raise Fault(403, "DENIED", f"{caller.name} may not {action}: {self._why(caller, name, action)}")
+            raise ApiError(403, "DENIED", f"{caller.name} may not {action}: {self._why(caller, name, action)}")
         if caller.scopes is not None and action not in caller.scopes.get(name, ()):
             raise self.challenge(request, f"the token is not for {action} of {name}", scope, error="insufficient_scope")
         return caller
@@ -172,7 +172,7 @@ class Doorkeeper:
 
     # -- tokens -------------------------------------------------------------------------------------------------
 
-    def challenge(self, request: web.Request, message: str, scope: str = "", *, error: str = "") -> Fault:
+    def challenge(self, request: web.Request, message: str, scope: str = "", *, error: str = "") -> ApiError:
         """The 401 that tells a client how to log in."""
         try:
             origin = str(request.url.origin())
@@ -181,7 +181,7 @@ class Doorkeeper:
         parts = [f'realm="{origin}/token"', f'service="{self.name}"']
         parts += [f'scope="{scope}"'] if scope else []
         parts += [f'error="{error}"'] if error else []
-        return Fault(401, "UNAUTHORIZED", message, headers={"WWW-Authenticate": f"Bearer {','.join(parts)}"})
+        return ApiError(401, "UNAUTHORIZED", message, headers={"WWW-Authenticate": f"Bearer {','.join(parts)}"})
 
     def token(self, caller: Caller, wanted: list[str]) -> dict[str, Any]:
         """The answer of the token endpoint: as much of the wanted scopes as the caller may have."""

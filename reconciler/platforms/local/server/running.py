@@ -21,7 +21,7 @@ from reconciler.platforms.local.store import Store
 
 from .auth import Doorkeeper
 from .blobs import Blobs
-from .faults import Fault
+from .errors import ApiError
 from .manifests import Manifests
 
 LOGGER = logging.getLogger("reconciler.requests")
@@ -50,10 +50,10 @@ def application(name: str, store: Store, content: Content) -> web.Application:
         """GET /token, and POST with OAuth's password grant"""
         if request.method == "POST":
             if request.content_type != "application/x-www-form-urlencoded":
-                raise Fault(415, "UNSUPPORTED", "the password grant is sent as application/x-www-form-urlencoded")
+                raise ApiError(415, "UNSUPPORTED", "the password grant is sent as application/x-www-form-urlencoded")
             form = parse_qs((await request.read()).decode(errors="replace"))
             if form.get("grant_type") != ["password"]:
-                raise Fault(400, "UNSUPPORTED", "grant_type must be password")
+                raise ApiError(400, "UNSUPPORTED", "grant_type must be password")
             caller = await door.login(request, form.get("username", [""])[0], form.get("password", [""])[0])
             scopes = form.get("scope", [])
         else:
@@ -134,7 +134,7 @@ UNDER_WAY = web.AppKey("under_way", UnderWay)
 
 def _no_such_method(handlers: dict[str, Handler]) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
-        raise Fault(
+        raise ApiError(
             405, "UNSUPPORTED", f"this path knows {', '.join(handlers)} only", headers={"Allow": ", ".join(handlers)}
         )
 
@@ -142,13 +142,13 @@ def _no_such_method(handlers: dict[str, Handler]) -> Handler:
 
 
 async def _nothing_here(request: web.Request) -> web.StreamResponse:
-    raise Fault(404, "UNSUPPORTED", "the registry's endpoints are below /v2/")
+    raise ApiError(404, "UNSUPPORTED", "the registry's endpoints are below /v2/")
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:
     """Goes on after `Expect: 100-continue`; aiohttp's own handler trips over other values that are not ASCII."""
     if request.headers["Expect"].lower() != "100-continue":
-        return Fault(417, "UNSUPPORTED", "the only expectation that is met is 100-continue").response()
+        return ApiError(417, "UNSUPPORTED", "the only expectation that is met is 100-continue").response()
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return None
 
@@ -159,20 +159,20 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         with request.app[UNDER_WAY]:
             response = await handler(request)
-    except Fault as fault:
-        response = fault.response()
+    except ApiError as refusal:
+        response = refusal.response()
     except web.HTTPException as error:  # a form that is too large
-        response = Fault(error.status, "SIZE_INVALID", error.reason).response()
+        response = ApiError(error.status, "SIZE_INVALID", error.reason).response()
     except Deleted as error:
-        response = Fault(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
+        response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
     except PlatformError as error:
         LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
-        response = Fault(503, "UNAVAILABLE", error.message).response()
+        response = ApiError(503, "UNAVAILABLE", error.message).response()
     except OSError as error:
         if request.transport is None or request.transport.is_closing():
             raise  # the client has gone
         LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
-        response = Fault(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
+        response = ApiError(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
     if not response.prepared:
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         response.headers["X-Content-Type-Options"] = "nosniff"

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 
-class Fault(Exception):
+class ApiError(Exception):
     """One answer that is an error."""
 
     def __init__(
@@ -39,17 +39,17 @@ def error(code: str, message: str, detail: Any = None) -> dict[str, Any]:
     return {"code": code, "message": message, **({"detail": detail} if detail is not None else {})}
 
 
-def blob_unknown(digest: str) -> Fault:
+def blob_unknown(digest: str) -> ApiError:
     """The repository has no such blob."""
-    return Fault(404, "BLOB_UNKNOWN", f"the repository has no blob {digest}", {"digest": digest})
+    return ApiError(404, "BLOB_UNKNOWN", f"the repository has no blob {digest}", {"digest": digest})
 
 
-def manifest_unknown(reference: str) -> Fault:
+def manifest_unknown(reference: str) -> ApiError:
     """The repository has no such manifest."""
-    return Fault(404, "MANIFEST_UNKNOWN", f"the repository has no manifest {reference}", {"reference": reference})
+    return ApiError(404, "MANIFEST_UNKNOWN", f"the repository has no manifest {reference}", {"reference": reference})
 
 
-def digest_invalid(digest: str, why: str = "") -> Fault:
+def digest_invalid(digest: str, why: str = "") -> ApiError:
     """The digest can't be one, or is not that of the content."""
     message = why or f"{digest!r} is not a digest: sha256 or sha512, a colon, and lower-case hexadecimal digits"
-    return Fault(400, "DIGEST_INVALID", message, {"digest": digest})
+    return ApiError(400, "DIGEST_INVALID", message, {"digest": digest})
