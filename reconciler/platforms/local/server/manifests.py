@@ -13,8 +13,8 @@ from aiohttp import web
 
 from reconciler.platforms.local import manifest as manifests
 from reconciler.platforms.local.content import Content, Missing, Refused, in_order, media_type_of
+from reconciler.platforms.local.documents import RepositoryDocument
 from reconciler.platforms.local.manifest import OCI_INDEX, ManifestError
-from reconciler.platforms.local.repository import SECTION as REPOSITORIES
 from reconciler.spec.selection import matches_any
 
 from .auth import Doorkeeper
@@ -116,13 +116,14 @@ class Manifests:
     async def catalog(self, request: web.Request) -> web.Response:
         """GET /v2/_catalog: the repositories that the caller may pull from"""
         caller = await self.door.caller(request)
-        if caller.record is None and not self.door.open_to_everyone():
+        if caller.issued is None and not self.door.open_to_everyone():
             raise self.door.challenge(request, "log in to list repositories", "registry:catalog:*")
         return _page(request, {}, "repositories", self.door.visible(caller))
 
     def _movable(self, name: str, tag: str) -> bool:
-        settings = (self.content.store.read_again(REPOSITORIES, name) or {}).get("settings", {})
-        return not settings.get("tags_immutable") or matches_any(tag, settings.get("movable_tags") or ())
+        settings = (self.content.documents.repositories.read_again(name) or RepositoryDocument(name)).settings
+        # `or ()`: whoever edits the file by hand may write null
+        return not settings.tags_immutable or matches_any(tag, settings.movable_tags or ())
 
 
 async def _body(request: web.Request) -> bytes:
@@ -139,7 +140,7 @@ async def _body(request: web.Request) -> bytes:
 
 def _too_large() -> ApiError:
     return ApiError(
-        413, "SIZE_INVALID", f"a manifest can have {MANIFEST_MOST:,} bytes", headers={"Connection": "close"}
+        413, "SIZE_INVALID", f"a manifest can have at most {MANIFEST_MOST:,} bytes", headers={"Connection": "close"}
     )
 
 
@@ -152,7 +153,7 @@ def _named(reference: str, body: bytes, tags: list[str]) -> tuple[str, list[str]
     if digest != reference:
         raise digest_invalid(reference, f"the manifest's digest is {digest}, not {reference}")
     if len(tags) > TAGS_MOST:
-        raise ApiError(414, "UNSUPPORTED", f"one push can set {TAGS_MOST} tags")
+        raise ApiError(414, "UNSUPPORTED", f"one push can set at most {TAGS_MOST} tags")
     return digest, list(dict.fromkeys(tag_of(tag) for tag in tags))
 
 
