@@ -344,7 +344,7 @@ class Content:
     # -- whole repositories -------------------------------------------------------------------------------------
 
     def forget(self, name: str) -> None:
-        """Removes all that a repository holds, manifests first. The caller holds the lock. Raises PlatformError."""
+        """Removes all that a repository holds, manifests first. The caller holds the lock. Raises PlatformError if the disk fails."""
         for part in ("manifests", "tags", "referrers", "links", "uploads"):
             folder = self.root / part / encoded(name)
             try:
@@ -385,7 +385,7 @@ def _below(digest: str) -> Path:
 
 
 def in_order(text: str) -> tuple[str, str]:
-    """The key of lexical order: case-insensitive, by the specification; upper case first among texts that are else the same."""
+    """The key of lexical order: case-insensitive, by the specification; upper case first among texts that are otherwise the same."""
     return text.lower(), text
 
 

@@ -117,7 +117,7 @@ class Doorkeeper:
                 404,
                 "NAME_UNKNOWN",
                 f"registry {self.name} has no repository {name}: add it to `repositories` in the spec"
-                " and run `reconciler apply`; repositories are not made by a push",
+                " and run `reconciler apply`; a push makes no repository",
                 {"name": name},
             )
         if RIGHTS[action] not in self.rights(caller, name):
@@ -139,7 +139,7 @@ class Doorkeeper:
             return f"they were issued for {', '.join(sorted(issued.repositories))}, not for {name}"
         if issued is not None and issued.permission == "pull" and action != "pull":
             return "they were issued to pull only; --push issues others"
-        return f"no grant to {caller.name} says so for {name}"
+        return f"no grant lets {caller.name} {action} {'to' if action == 'push' else 'from'} {name}"
 
     def open_to_everyone(self) -> bool:
         """Whether somebody who has not logged in may do anything at all."""

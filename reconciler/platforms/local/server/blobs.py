@@ -1,4 +1,4 @@
-"""Blobs and their uploads: monolithic, chunked, streamed, mounted, resumed, cancelled."""
+"""The endpoints of blobs and their uploads: monolithic, chunked, streamed, mounted, resumed, cancelled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiohttp import StreamReader, web
 from reconciler.platforms.local.content import Content, Missing, Refused, WrongDigest
 from reconciler.platforms.local.manifest import is_digest
 from reconciler.platforms.local.upload import Upload
+from reconciler.words import counted
 
 from .auth import Doorkeeper
 from .errors import ApiError, blob_unknown, digest_invalid
@@ -22,7 +23,7 @@ from .names import digest_of, repository_of, upload_of, upload_unknown
 PATIENCE = 60.0
 #: bytes below which a block is hashed and written at once: handing it to a thread would take longer
 SMALL = 1 << 16
-#: bytes after which the disk is told to write what has arrived
+#: bytes after which what has arrived is synced to the disk, while more arrives
 FLUSH = 16 << 20
 #: uploads that are kept open; the one that was used the longest ago is closed, and opened again when it is needed
 OPEN_UPLOADS = 512
@@ -83,7 +84,7 @@ class Blobs:
             digest = query["mount"]
             sources = [query["from"]] if "from" in query else self.door.visible(caller)
             readable = [item for item in sources if item == name or "pull" in self.door.rights(caller, item)]
-            # an argument that is no good falls back to an upload, as the specification wants
+            # arguments that are not valid fall back to an upload, as the specification wants
             if is_digest(digest) and readable:
                 mounted = await asyncio.to_thread(self.content.mount, name, digest, readable)
                 if mounted:
@@ -168,7 +169,7 @@ class Blobs:
             async with asyncio.timeout(PATIENCE):
                 await lock.acquire()
         except TimeoutError:
-            raise ApiError(409, "BLOB_UPLOAD_INVALID", "another request still sends to this upload") from None
+            raise ApiError(409, "BLOB_UPLOAD_INVALID", "another request is still sending to this upload") from None
         try:
             if upload.id not in self._uploads:  # ended while this one waited
                 raise upload_unknown()
@@ -191,7 +192,7 @@ class Blobs:
                 headers=_place(upload),
             )
         if length is not None and length != last - first + 1:
-            raise ApiError(400, "SIZE_INVALID", f"Content-Range {text[:60]!r} is not of {length} bytes")
+            raise ApiError(400, "SIZE_INVALID", f"Content-Range {text[:60]!r} does not fit {counted(length, 'byte')}")
 
     async def _receive(self, request: web.Request, upload: Upload) -> None:
         """Appends the body. A body that is cut off leaves what has arrived, whole blocks of it."""
@@ -223,7 +224,7 @@ class Blobs:
         except WrongDigest as error:
             self._drop(upload)
             raise digest_invalid(digest, str(error)) from None
-        except Missing:  # given up by `collect`
+        except Missing:  # `collect` has removed it
             self._drop(upload)
             raise upload_unknown() from None
         self._uploads.pop(upload.id, None)

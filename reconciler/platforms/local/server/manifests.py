@@ -1,4 +1,4 @@
-"""Manifests by tag and digest, the tags of a repository, and the referrers of a manifest."""
+"""The endpoints of manifests by tag and digest, of the tags of a repository, and of the referrers of a manifest."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _too_large() -> ApiError:
 
 
 def _named(reference: str, body: bytes, tags: list[str]) -> tuple[str, list[str]]:
-    """The manifest's digest and its tags."""
+    """The manifest's digest and its tags. Raises ApiError."""
     if ":" not in reference:
         return f"sha256:{hashlib.sha256(body).hexdigest()}", [reference]
     algorithm = reference.partition(":")[0]
@@ -158,7 +158,7 @@ def _named(reference: str, body: bytes, tags: list[str]) -> tuple[str, list[str]
 
 
 def _page(request: web.Request, document: dict[str, Any], key: str, items: list[str]) -> web.Response:
-    """One page of a sorted list, with a Link to the next one."""
+    """One page of a sorted list, with a Link to the next one. Raises ApiError."""
     query = request.query
     most = query.get("n", "")
     if most and (not most.isascii() or not most.isdigit() or len(most) > 9):

@@ -13,11 +13,12 @@ from .errors import ApiError, digest_invalid, manifest_unknown
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
+#: characters of a repository's name
 NAME_MOST = 255
 
 
 def repository_of(request: web.Request) -> str:
-    """The repository's name. Raises ApiError."""
+    """The name of the repository that the request is about. Raises ApiError 400."""
     name = request.match_info["name"]
     if len(name) > NAME_MOST or _NAME.fullmatch(name) is None:
         raise ApiError(400, "NAME_INVALID", f"{name[:100]!r} can't be a repository's name", {"name": name[:NAME_MOST]})
@@ -25,14 +26,14 @@ def repository_of(request: web.Request) -> str:
 
 
 def digest_of(text: str) -> str:
-    """The digest. Raises ApiError."""
+    """The text, if it is a digest. Raises ApiError 400."""
     if not is_digest(text):
         raise digest_invalid(text[:200])
     return text
 
 
 def reference_of(request: web.Request) -> str:
-    """A tag or a digest. Raises ApiError."""
+    """The tag or digest that the request is about. Raises ApiError 400, or 404 for a read of what can't be a tag."""
     reference = request.match_info["reference"]
     if ":" in reference:
         return digest_of(reference)
@@ -44,14 +45,14 @@ def reference_of(request: web.Request) -> str:
 
 
 def tag_of(text: str) -> str:
-    """The tag. Raises ApiError."""
+    """The text, if it can be a tag. Raises ApiError 400."""
     if _TAG.fullmatch(text) is None:
         raise tag_invalid(text)
     return text
 
 
 def tag_invalid(text: str) -> ApiError:
-    """Text that can't be a tag."""
+    """400: the text can't be a tag."""
     return ApiError(
         400,
         "MANIFEST_INVALID",
@@ -60,7 +61,7 @@ def tag_invalid(text: str) -> ApiError:
 
 
 def upload_of(request: web.Request) -> str:
-    """The upload's ID. Raises ApiError."""
+    """The ID of the upload that the request is about. Raises ApiError 404."""
     upload = request.match_info["upload"]
     if _UPLOAD.fullmatch(upload) is None:
         raise upload_unknown()
@@ -68,5 +69,5 @@ def upload_of(request: web.Request) -> str:
 
 
 def upload_unknown() -> ApiError:
-    """No such upload is under way."""
+    """404: no such upload is under way."""
     return ApiError(404, "BLOB_UPLOAD_UNKNOWN", "no such upload is under way; start another with POST")

@@ -18,14 +18,17 @@ from .routes import LOGGER, UNDER_WAY, UnderWay, application
 
 #: seconds that requests under way have to arrive, and then to be answered, when the server stops
 LAST_REQUESTS = 30.0
-#: turns of the event loop in which what waits in the sockets is surely read
+#: turns of the event loop after which all that waited in the sockets has been read
 TURNS = 10
 #: bytes that a connection may have waiting: blocks of this size are hashed and written at once
 READ_AHEAD = 1 << 20
 
 
 class LocalServer(Server):
-    """A local registry's server: a context manager that answers while its block runs, in a thread of its own."""
+    """A local registry's server: a context manager that answers while its block runs, in a thread of its own.
+
+    `collect` is called every `options.collect_every` seconds. `url` is "" until the server listens.
+    """
 
     def __init__(
         self, name: str, content: Content, options: ServerOptions, collect: Callable[[], Any] | None = None
@@ -130,7 +133,7 @@ class LocalServer(Server):
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop, where it is to be had: pulls and pushes are up to a tenth faster with it (script/bench registry)."""
+    """uvloop, where it is installed: pulls and pushes are up to a tenth faster with it (script/bench registry)."""
     try:
         import uvloop
     except ImportError:
