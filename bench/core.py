@@ -9,12 +9,12 @@ import time
 
 from reconciler.cli import collect_seldom
 from reconciler.engine.diff import diff
-from reconciler.engine.observe import estate_of, expand, picture
+from reconciler.engine.expand import estate_of, expand
 from reconciler.engine.order import edges_of, ordered
-from reconciler.model.canonical import applied_hash
-from reconciler.model.resource import Live, Marks, Observation
+from reconciler.engine.picture import picture
+from reconciler.model.canonical import applied
 from reconciler.platforms.aws.spec import AwsRegistry, AwsTarget
-from reconciler.spec.models import Grant, Spec
+from reconciler.platforms.catalog import CATALOG, Grant, Spec
 from reconciler.spec.repository import Repository, Retention
 
 
@@ -45,22 +45,10 @@ def main(number: int) -> None:
     gc.freeze()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.process_time()
-    kinds, desired = expand(wanted)
+    kinds, desired = expand(wanted, CATALOG)
     seconds = time.process_time() - started
     # the live side is what an observation would have yielded; making it is the platform's work, not the core's
-    found = Observation(
-        live={
-            address: Live(
-                address,
-                item.kind,
-                item.settings,
-                Marks("bench", "spec", applied_hash(item.settings)),
-                needs=item.needs,
-                parent=item.parent,
-            )
-            for address, item in desired["images"].items()
-        }
-    )
+    found = {address: applied(item, "bench") for address, item in desired["images"].items()}
     started = time.process_time()
     difference = diff(picture(kinds, desired, {"images": found}), "bench")
     order = ordered(difference.changes, edges_of(difference.changes))

@@ -13,32 +13,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine.apply import Outcome, apply
-    from .engine.observe import session
+    from .api import apply, dumps, load_spec, loads, open_session, parse_spec, plan, session, sessions_of
     from .engine.plan import Plan, Wishes
-    from .engine.plan import make_plan as plan
-    from .spec.loader import load_spec
-    from .spec.models import Spec
+    from .engine.write import Outcome
+    from .platforms.catalog import Spec
 
-__all__ = ["Outcome", "Plan", "Spec", "Wishes", "apply", "load_spec", "plan", "session"]
+__all__ = [
+    "Outcome",
+    "Plan",
+    "Spec",
+    "Wishes",
+    "apply",
+    "dumps",
+    "load_spec",
+    "loads",
+    "open_session",
+    "parse_spec",
+    "plan",
+    "session",
+    "sessions_of",
+]
 
 #: imported when they are first used: `reconciler --help` needs none of them
 _HOMES = {
-    "Outcome": ("engine.apply", "Outcome"),
-    "Plan": ("engine.plan", "Plan"),
-    "Spec": ("spec.models", "Spec"),
-    "Wishes": ("engine.plan", "Wishes"),
-    "apply": ("engine.apply", "apply"),
-    "load_spec": ("spec.loader", "load_spec"),
-    "plan": ("engine.plan", "make_plan"),
-    "session": ("engine.observe", "session"),
+    "Outcome": "engine.write",
+    "Plan": "engine.plan",
+    "Spec": "platforms.catalog",
+    "Wishes": "engine.plan",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module, attribute = _HOMES[name]
-    return getattr(import_module(f"{__name__}.{module}"), attribute)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'api')}"), name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .places import Place
+
 
 class ReconcilerError(Exception):
     """The base of every error that this package raises on purpose."""
@@ -45,7 +47,7 @@ class PlatformError(ReconcilerError):
         request_id: str = "",
         code: str = "",
         hint: str = "",
-        grants: tuple[str, ...] = (),
+        places: tuple[Place, ...] = (),
     ) -> None:
         self.message = message
         self.address = address
@@ -53,8 +55,8 @@ class PlatformError(ReconcilerError):
         self.request_id = request_id
         self.code = code
         self.hint = hint
-        #: names of the grants that the refused document is made of, so that the caller can name their lines
-        self.grants = grants
+        #: what in the spec the refused document is made of, so that the caller can name the lines
+        self.places = places
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -82,6 +84,10 @@ class ReadFailed(ReconcilerError):
         self.failures = failures
         lines = (f"registry {name}: {str(cause).removeprefix(f'{name}: ')}" for name, cause in sorted(failures.items()))
         super().__init__("\n".join(lines))
+
+
+class Halted(ReconcilerError):
+    """A reading was given up, since something read beside it had failed: that failure is the one to report."""
 
 
 class PlanRefused(ReconcilerError):

@@ -10,13 +10,14 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schema_text(document: str) -> str:
     """The schema of `spec` or `plan` as JSON text that ends in a newline."""
     if document == "spec":
-        from .spec.models import Spec
+        from .platforms.catalog import Spec
 
         schema = Spec.model_json_schema(by_alias=True)
         title = "A reconciler spec"
     else:
         from .engine.plan_file import PlanDocument
+        from .platforms.catalog import Registry
 
-        schema = PlanDocument.model_json_schema(by_alias=True)
+        schema = PlanDocument[Registry].model_json_schema(by_alias=True)
         title = "A saved plan of reconciler"
     return json.dumps({"$schema": DIALECT, **schema, "title": title}, indent=2, ensure_ascii=False) + "\n"

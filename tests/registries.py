@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from reconciler.engine.observe import estate_of, open_session
+from reconciler import open_session
+from reconciler.engine.expand import estate_of
 from reconciler.model.service import Credentials, Server, ServerOptions
 from reconciler.platforms.local.session import LocalSession
 from tests.images import Image, digest

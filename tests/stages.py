@@ -16,9 +16,11 @@ from typing import Any
 import boto3
 import yaml
 
-from reconciler.engine.apply import Outcome, apply, succeeded
-from reconciler.engine.plan import Plan, Wishes, make_plan
-from reconciler.spec.loader import parse_spec
+from reconciler import apply, parse_spec
+from reconciler import plan as make_plan
+from reconciler.engine.apply import succeeded
+from reconciler.engine.plan import Plan, Wishes
+from reconciler.engine.write import Outcome
 from reconciler.spec.models import Spec
 from tests.emulators.aws import Replication
 from tests.emulators.proxy import Proxy

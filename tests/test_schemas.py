@@ -10,10 +10,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from reconciler.engine.plan import make_plan
-from reconciler.engine.plan_file import dumps
+from reconciler import dumps, load_spec
+from reconciler import plan as make_plan
 from reconciler.schemas import schema_text
-from reconciler.spec.loader import load_spec
 from tests.stages import AwsStage, LocalStage
 
 ROOT = Path(__file__).parents[1]

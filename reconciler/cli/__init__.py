@@ -17,10 +17,10 @@ def collect_seldom() -> None:
 def main() -> None:
     """Runs the command line and exits with its code; the only place that turns errors into text and exit codes."""
     collect_seldom()
-    # pydantic runs whatever plugins are installed beside it over all that it validates: not over a spec, and not at each start
+    # pydantic would load every plugin that is installed beside it at each start, and run it over the spec
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from .app import run
 
     code = run(sys.argv[1:])
-    freeze()  # the process ends: the interpreter need not search all that is left for garbage
+    freeze()  # the process ends: this spares the interpreter its last search for garbage
     sys.exit(code)

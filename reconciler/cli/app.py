@@ -68,7 +68,7 @@ def application(names: Iterable[str]) -> typer.Typer:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; returns its exit code. Errors go to standard error as text."""
     try:
-        # a command that is named needs no other's options to be built
+        # only the command that is named is built: the options of all take their time
         app = application(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
         result = app(args=list(arguments), prog_name="reconciler", standalone_mode=False)
         return int(result) if result is not None else Exit.OK

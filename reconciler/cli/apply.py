@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from reconciler.words import counted
+
 from .options import (
     DEFAULT_SPEC,
     Adopt,
@@ -38,19 +40,23 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
-    from reconciler.engine import plan_file
+    from reconciler.api import load_spec, read_plan
     from reconciler.engine.plan import Wishes
     from reconciler.errors import ReconcilerError
-    from reconciler.spec.loader import load_spec
 
-    from .carry_out import Settings, plan_and_carry_out, show_and_carry_out
+    from .carry_out import ApplyOptions, plan_and_carry_out, show_and_carry_out
 
     log_calls(verbose)
     saved = is_plan_file(source)
     if saved and (target or adopt or allow_delete):
         raise ReconcilerError("--target, --adopt and --allow-delete belong to plan; a saved plan is applied as it is")
-    settings = Settings(parallelism=parallelism, saved=saved, verify=verify, log=log)
+    options = ApplyOptions(parallelism=parallelism, saved=saved, verify=verify, log=log)
     if saved:
-        return show_and_carry_out(plan_file.read(source), None, settings, yes, "Apply these {} changes?")
+        return show_and_carry_out(read_plan(source), None, options, yes, question)
     wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
-    return plan_and_carry_out(load_spec(source), wishes, settings, yes, "Apply these {} changes?")
+    return plan_and_carry_out(load_spec(source), wishes, options, yes, question)
+
+
+def question(changes: int) -> str:
+    """What is asked before that many changes."""
+    return f"Apply {counted(changes, 'change')}?"

@@ -1,4 +1,4 @@
-"""What apply and destroy share: ask, carry out with progress, log, and tell what became of it."""
+"""What apply and destroy share: ask, carry out with progress, log, and report what became of it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from reconciler.engine import apply as engine
-from reconciler.engine.apply import Outcome, Status
-from reconciler.engine.observe import estate_of, sessions_of
-from reconciler.engine.plan import make_plan
+from reconciler.api import apply, sessions_of
+from reconciler.api import plan as make_plan
+from reconciler.engine.apply import succeeded
+from reconciler.engine.expand import estate_of
+from reconciler.engine.preflight import refuse
+from reconciler.engine.write import Outcome, Status
 from reconciler.errors import ReconcilerError
-from reconciler.render.words import SIGNS
+from reconciler.render.outcome import closing_line, outcome_line, outcome_record
 
 from .exits import Exit
 from .plan import Format, print_plan
@@ -30,14 +32,6 @@ if TYPE_CHECKING:
     from reconciler.model.change import Change
     from reconciler.model.platform import Session
     from reconciler.spec.models import Spec
-
-_PAST = {
-    "create": "created",
-    "update": "updated",
-    "replace": "replaced",
-    "delete": "deleted",
-    "adopt": "adopted",
-}
 
 
 def confirm(question: str, yes: bool) -> None:
@@ -51,7 +45,7 @@ def confirm(question: str, yes: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ApplyOptions:
     """How a plan is carried out; as for engine.apply."""
 
     parallelism: int
@@ -60,51 +54,54 @@ class Settings:
     log: Path | None = None
 
 
-def plan_and_carry_out(spec: Spec, wishes: Wishes, settings: Settings, yes: bool, question: str) -> Exit:
+#: what to ask before that many changes
+Question = Callable[[int], str]
+
+
+def plan_and_carry_out(spec: Spec, wishes: Wishes, options: ApplyOptions, yes: bool, question: Question) -> Exit:
     """Plans, shows, asks and carries out, all with the same sessions; returns the exit code."""
     with sessions_of(estate_of(spec, wishes.parallelism)) as sessions:
         plan = make_plan(spec, wishes, sessions=sessions)
-        return show_and_carry_out(plan, sessions, settings, yes, question)
+        return show_and_carry_out(plan, sessions, options, yes, question)
 
 
 def show_and_carry_out(
-    plan: Plan, sessions: Mapping[str, Session] | None, settings: Settings, yes: bool, question: str
+    plan: Plan, sessions: Mapping[str, Session] | None, options: ApplyOptions, yes: bool, question: Question
 ) -> Exit:
-    """Shows the plan, refuses what may not be applied, asks `question` (its {} is the number of changes), and carries out."""
+    """Shows the plan, refuses what may not be applied, asks, and carries out."""
     print_plan(plan, Format.TEXT)
-    engine.refuse(plan)
+    refuse(plan)
     if not plan.changes:
         return Exit.OK
-    confirm(question.format(len(plan.changes)), yes)
+    confirm(question(len(plan.changes)), yes)
     with ExitStack() as stack:
         stop = stack.enter_context(_interruptible())
-        note = stack.enter_context(_log(settings.log))
-        start, done = stack.enter_context(_progress(len(plan.changes), plan))
+        log = stack.enter_context(_log(options.log))
+        start, done = stack.enter_context(_progress(len(plan.changes)))
 
         def finish(outcome: Outcome) -> None:
-            note(outcome)
+            log(outcome)
             done(outcome)
 
-        outcomes = engine.apply(
+        outcomes = apply(
             plan,
             sessions=sessions,
-            parallelism=settings.parallelism,
-            saved=settings.saved,
-            verify=settings.verify,
+            parallelism=options.parallelism,
+            saved=options.saved,
+            verify=options.verify,
             stop=stop,
             on_start=start,
             on_outcome=finish,
         )
-    return _sum(outcomes, interrupted=stop.is_set())
+    typer.echo(closing_line(outcomes, interrupted=stop.is_set()))
+    return _exit_code(outcomes)
 
 
-def _sum(outcomes: list[Outcome], interrupted: bool) -> Exit:
-    counts = {status: sum(1 for outcome in outcomes if outcome.status is status) for status in Status}
-    parts = [f"{count} {status.value}" for status, count in counts.items() if count]
-    typer.echo(f"{'Interrupted' if interrupted else 'Apply'}: {', '.join(parts)}.")
-    if counts[Status.STALE] and not counts[Status.FAILED]:
+def _exit_code(outcomes: list[Outcome]) -> Exit:
+    found = {outcome.status for outcome in outcomes}
+    if Status.STALE in found and Status.FAILED not in found:
         return Exit.STALE
-    return Exit.OK if engine.succeeded(outcomes) else Exit.ERROR
+    return Exit.OK if succeeded(outcomes) else Exit.ERROR
 
 
 @contextmanager
@@ -140,29 +137,17 @@ def _log(path: Path | None) -> Iterator[Callable[[Outcome], None]]:
         raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
     with file:
 
-        def note(outcome: Outcome) -> None:
-            file.write(json.dumps({"time": datetime.now(UTC).isoformat(), **engine.record(outcome)}) + "\n")
+        def log(outcome: Outcome) -> None:
+            file.write(json.dumps({"time": datetime.now(UTC).isoformat(), **outcome_record(outcome)}) + "\n")
             file.flush()
 
-        yield note
-
-
-def outcome_line(outcome: Outcome, plan: Plan) -> str:
-    """One outcome as a line; an error names the lines of the grants that it is about."""
-    sign = SIGNS[outcome.action]
-    if outcome.status is Status.DONE:
-        return f"  {sign} {outcome.address} {_PAST[outcome.action.value]} ({outcome.seconds:.1f} s)"
-    text = f"  {sign} {outcome.address} {outcome.status.value.upper()}: {outcome.message}"
-    for grant in outcome.grants:
-        place = plan.places.get(f"grant {grant}", "")
-        text += f"\n      grant {grant}{f' at {place}' if place else ''}"
-    return text
+        yield log
 
 
 @contextmanager
-def _progress(total: int, plan: Plan) -> Iterator[tuple[Callable[[Change], None], Callable[[Outcome], None]]]:
+def _progress(total: int) -> Iterator[tuple[Callable[[Change], None], Callable[[Outcome], None]]]:
     if not sys.stdout.isatty():
-        yield (lambda change: None), (lambda outcome: typer.echo(outcome_line(outcome, plan)))
+        yield (lambda change: None), (lambda outcome: typer.echo(outcome_line(outcome)))
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -179,7 +164,7 @@ def _progress(total: int, plan: Plan) -> Iterator[tuple[Callable[[Change], None]
 
         def done(outcome: Outcome) -> None:
             style = None if outcome.status is Status.DONE else "red"
-            progress.console.print(outcome_line(outcome, plan), style=style, markup=False)
+            progress.console.print(outcome_line(outcome), style=style, markup=False)
             progress.advance(bar)
 
         yield (lambda change: progress.update(bar, description=change.address)), done

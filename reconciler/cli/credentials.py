@@ -43,14 +43,16 @@ def run(
     ] = None,
     form: Annotated[CredentialsFormat, typer.Option("--format", help="How they are printed.")] = CredentialsFormat.TEXT,
 ) -> int:
-    """Issue credentials for a repository. They are printed, and nothing else keeps them."""
+    """Issue credentials for a repository. They are printed and kept nowhere."""
+    from reconciler.model.service import issuing
+
     registry, slash, repositories = where.partition("/")
     if not slash or not repositories:
         raise ReconcilerError(f"{where!r} is not REGISTRY/REPO, such as sandbox/app-a")
     if ttl <= 0:
         raise ReconcilerError("--ttl must be more than 0 seconds")
     with registry_session(spec, registry) as session:
-        issued = session.credentials(repositories, push=push, ttl=ttl, user=user)
+        issued = issuing(session).credentials(repositories, push=push, ttl=ttl, user=user)
     fields = {
         "registry": issued.registry,
         "username": issued.username,

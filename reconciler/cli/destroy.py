@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.words import counted
+
 from .options import (
     DEFAULT_SPEC,
     AllowDelete,
@@ -28,13 +30,18 @@ def run(
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
-    """Remove what the spec made. Protected repositories and those that hold images stop it, foreign things stay."""
+    """Remove what the spec made. Protected repositories and those that hold images stop it; what others made stays."""
+    from reconciler.api import load_spec
     from reconciler.engine.plan import Wishes
-    from reconciler.spec.loader import load_spec
 
-    from .carry_out import Settings, plan_and_carry_out
+    from .carry_out import ApplyOptions, plan_and_carry_out
 
     log_calls(verbose)
     wishes = Wishes((), allow_delete or (), target or (), destroy=True, parallelism=parallelism)
-    settings = Settings(parallelism=parallelism, verify=verify, log=log)
-    return plan_and_carry_out(load_spec(spec), wishes, settings, yes, "Destroy these {} resources?")
+    options = ApplyOptions(parallelism=parallelism, verify=verify, log=log)
+    return plan_and_carry_out(load_spec(spec), wishes, options, yes, question)
+
+
+def question(resources: int) -> str:
+    """What is asked before that many resources go."""
+    return f"Destroy {counted(resources, 'resource')}?"

@@ -16,15 +16,17 @@ def run(
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed by hand) stands apart from pending (the spec moved on);
     exits with 2 if there is any."""
-    from reconciler.engine.plan import Wishes, make_plan
+    from reconciler.api import load_spec
+    from reconciler.api import plan as make_plan
+    from reconciler.engine.plan import Wishes
+    from reconciler.render.report import report_of
     from reconciler.render.text import drift_lines
-    from reconciler.spec.loader import load_spec
 
     from .printing import print_lines
 
     log_calls(verbose)
     plan = make_plan(load_spec(spec), Wishes(targets=target or (), parallelism=parallelism))
-    print_lines(drift_lines(plan))
+    print_lines(drift_lines(report_of(plan)))
     if plan.problems:
         return Exit.ERROR
     return Exit.CHANGES if plan.changes else Exit.OK

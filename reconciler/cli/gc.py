@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.words import counted, plural
+
 from .exits import Exit
 from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, registry_session
+
+if TYPE_CHECKING:
+    from reconciler.model.service import Collected
 
 EXAMPLES = "Examples: reconciler gc --dry-run; reconciler gc sandbox --grace 10m"
 
@@ -16,22 +21,30 @@ def run(
     registry: RegistryArgument = None,
     spec: SpecOption = DEFAULT_SPEC,
     grace: Grace = 3600.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
 ) -> int:
-    """Remove a local registry's images that retention has ended. What no image needs goes too; safe beside a running server."""
+    """Remove a local registry's images that retention has ended. What no image needs goes too. Safe beside a running server."""
+    from reconciler.model.service import collecting
+
     with registry_session(spec, registry) as session:
-        found = session.collect(grace=grace, dry_run=dry_run)
+        found = collecting(session).collect(grace=grace, dry_run=dry_run)
     would = "would be removed" if dry_run else "removed"
     for item in found:
         if item.trouble:
             typer.echo(f"{item.repository}: {item.trouble}", err=True)
-        elif item.repository:
-            typer.echo(f"{item.repository}: {len(item.images)} images and {item.blobs} blobs {would}")
+        else:
+            typer.echo(line(item, would))
             for digest in item.images:
                 typer.echo(f"  - {digest}")
-        else:
-            size = f"{item.size:,} bytes"
-            typer.echo(f"content: {item.blobs} blobs and {item.uploads} unfinished uploads {would}, {size}")
     if not found:
         typer.echo("Nothing to remove.")
     return Exit.ERROR if any(item.trouble for item in found) else Exit.OK
+
+
+def line(item: Collected, would: str) -> str:
+    """How much of a repository, or of the registry's content, is removed."""
+    blobs = counted(item.blobs, "blob")
+    if item.repository:
+        return f"{item.repository}: {counted(len(item.images), 'image')} and {blobs} {would}"
+    uploads = counted(item.uploads, "unfinished upload")
+    return f"content: {blobs} and {uploads} {would}, {item.size:,} {plural(item.size, 'byte')}"

@@ -1,4 +1,4 @@
-"""`reconciler graph`: what depends on what. Calls nothing."""
+"""`reconciler graph`: what depends on what. Reads files only."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ def run(
     from reconciler.render import graph
 
     if is_plan_file(source):
-        from reconciler.engine import plan_file
+        from reconciler.api import read_plan
 
-        plan = plan_file.read(source)
-        nodes, edges = [change.address for change in plan.changes], list(plan.graph)
+        plan = read_plan(source)
+        nodes = [change.address for change in plan.changes]
+        edges = list(plan.graph)
     else:
-        from reconciler.engine.observe import expand
-        from reconciler.spec.loader import load_spec
+        from reconciler.api import load_spec
+        from reconciler.engine.expand import expand
+        from reconciler.platforms.catalog import CATALOG
 
-        _, groups = expand(load_spec(source))
+        _, groups = expand(load_spec(source), CATALOG)
         desired = {address: item for group in groups.values() for address, item in group.items()}
         nodes = list(desired)
         edges = [(need, item.address) for item in desired.values() for need in item.needs if need in desired]

@@ -75,8 +75,7 @@ Grace = Annotated[
 @contextmanager
 def registry_session(spec: Path, name: str | None) -> Iterator[Session]:
     """A session with one registry of a spec file. Raises ReconcilerError."""
-    from reconciler.engine.observe import session
-    from reconciler.spec.loader import load_spec
+    from reconciler.api import load_spec, session
 
     with session(load_spec(spec), name) as found:
         yield found

@@ -1,4 +1,4 @@
-"""`reconciler output`: values for other programs. Calls nothing."""
+"""`reconciler output`: values for other programs. Reads files only."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ def run(
     form: Annotated[OutputFormat, typer.Option("--format", help="How the values are printed.")] = OutputFormat.JSON,
 ) -> int:
     """Print repository URIs and role ARNs."""
-    from reconciler.platforms.catalog import load
-    from reconciler.spec.loader import load_spec
+    from reconciler.api import load_spec
+    from reconciler.engine.expand import platform_of
+    from reconciler.platforms.catalog import CATALOG
 
     loaded = load_spec(spec)
     values = [
         item
         for registry in sorted(loaded.registries, key=lambda item: item.name)
-        for item in load(registry.platform).outputs(loaded, registry)
+        for item in platform_of(CATALOG, registry.platform).outputs(loaded, registry)
     ]
     if form is OutputFormat.JSON:
         document: dict[str, dict[str, str]] = {}

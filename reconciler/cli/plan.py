@@ -44,9 +44,10 @@ def run(
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
-    """Show what apply would change, and who gains or loses access. Tells what the guards say, and changes nothing."""
-    from reconciler.engine.plan import Wishes, make_plan
-    from reconciler.spec.loader import load_spec
+    """Show what apply would change, and who gains or loses access. Shows what the guards say too, and only reads."""
+    from reconciler.api import load_spec
+    from reconciler.api import plan as make_plan
+    from reconciler.engine.plan import Wishes
 
     log_calls(verbose)
     wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
@@ -78,14 +79,16 @@ def print_plan(plan: Plan, form: Format) -> None:
         typer.echo(dumps(plan), nl=False)
     elif form is Format.MARKDOWN:
         from reconciler.render.markdown import plan_markdown
+        from reconciler.render.report import report_of
 
-        typer.echo(plan_markdown(plan), nl=False)
+        typer.echo(plan_markdown(report_of(plan)), nl=False)
     else:
+        from reconciler.render.report import report_of
         from reconciler.render.text import plan_lines
 
         from .printing import print_lines
 
-        print_lines(plan_lines(plan))
+        print_lines(plan_lines(report_of(plan)))
 
 
 def exit_code(plan: Plan, detailed: bool) -> Exit:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from reconciler.render.text import Line
+if TYPE_CHECKING:
+    from reconciler.render.text import Line
 
 
 def coloured() -> bool:

@@ -37,7 +37,7 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Run the server of a local registry. Ctrl-C and SIGTERM stop it, once requests under way are answered."""
-    from reconciler.model.service import ServerOptions
+    from reconciler.model.service import ServerOptions, serving
 
     if verbose:
         logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -48,7 +48,7 @@ def run(
     options = ServerOptions(
         host, port, str(tls_cert or ""), str(tls_key or ""), collect_every=gc_every, grace=grace, log_requests=verbose
     )
-    with registry_session(spec, registry) as session, session.server(options) as server:
+    with registry_session(spec, registry) as session, serving(session).server(options) as server:
         typer.echo(f"serving registry {session.name} at {server.url}")
         sys.stdout.flush()
         stop.wait()

@@ -18,7 +18,7 @@ def run(
     form: FormatOption = Format.TEXT,
 ) -> int:
     """Print a saved plan."""
-    from reconciler.engine import plan_file
+    from reconciler.api import read_plan
 
-    print_plan(plan_file.read(plan), form)
+    print_plan(read_plan(plan), form)
     return Exit.OK

@@ -1,8 +1,10 @@
-"""`reconciler validate`: is the spec right? Reads files only, calls nothing."""
+"""`reconciler validate`: is the spec right? Reads files only."""
 
 from __future__ import annotations
 
 import typer
+
+from reconciler.words import counted
 
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecArgument
@@ -11,12 +13,20 @@ EXAMPLES = "Examples: reconciler validate; reconciler validate specs/"
 
 
 def run(spec: SpecArgument = DEFAULT_SPEC) -> int:
-    """Check the spec and tell every error at once. Each comes with its file, line and column."""
-    from reconciler.spec.loader import load_spec
+    """Check the spec and report every error at once. Each comes with its file, line and column."""
+    from reconciler.api import load_spec
 
     loaded = load_spec(spec)
-    typer.echo(
-        f"{spec} is valid: {len(loaded.registries)} registries, {len(loaded.repositories)} repositories,"
-        f" {len(loaded.grants)} grants."
-    )
+    typer.echo(f"{spec} is valid: {size(len(loaded.registries), len(loaded.repositories), len(loaded.grants))}.")
     return Exit.OK
+
+
+def size(registries: int, repositories: int, grants: int) -> str:
+    """`1 registry, 2 repositories, 0 grants`."""
+    return ", ".join(
+        (
+            counted(registries, "registry", "registries"),
+            counted(repositories, "repository", "repositories"),
+            counted(grants, "grant"),
+        )
+    )

@@ -7,24 +7,24 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess
-from reconciler.model.canonical import applied_hash, fingerprint, records
+from reconciler.model.address import Address
+from reconciler.model.canonical import applied_hash, records
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
-from reconciler.model.platform import Kind
+from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
+from reconciler.model.marks import APPLIED
 from reconciler.model.resource import Desired, Live
 
 from .fields import differences
-from .observe import Picture
-
-MARK = "reconciler-applied"
+from .picture import Picture
 
 
 @dataclass
 class Difference:
     """The changes by address, the problems, and what was left alone."""
 
-    changes: dict[str, Change] = field(default_factory=dict)
+    changes: dict[Address, Change] = field(default_factory=dict)
     problems: list[PlanProblem] = field(default_factory=list)
-    runtime: list[str] = field(default_factory=list)
+    runtime: list[Address] = field(default_factory=list)
     unchanged: int = 0
     owned: int = 0
     left_out: int = 0
@@ -41,7 +41,7 @@ class _Differ:
         self.owner = owner
         self.adopt = adopt
         self.found = Difference()
-        self.blocked: set[str] = set()  # addresses with a conflict: nothing below them is looked at
+        self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
 
     def run(self) -> Difference:
         live = self.picture.live
@@ -50,14 +50,14 @@ class _Differ:
         self.unwanted()
         self.made_again()
         self.found.owned = sum(1 for item in live.values() if item.marks.owner == self.owner and not item.vacant)
-        for address in self.adopt - self.picture.desired.keys():
+        for address in map(Address, self.adopt - self.picture.desired.keys()):
             self.problem(address, "--adopt names an address that the spec does not have")
         return self.found
 
-    def kind(self, address: str, kind: str) -> Kind:
-        return self.picture.kinds[address.partition(".")[0]][kind]
+    def kind(self, item: Desired | Live) -> Kind:
+        return self.picture.kinds[item.address.registry][item.kind]
 
-    def problem(self, address: str, message: str) -> None:
+    def problem(self, address: Address, message: str) -> None:
         self.blocked.add(address)
         self.found.problems.append(PlanProblem(address, message))
 
@@ -66,7 +66,7 @@ class _Differ:
             self.blocked.add(wanted.address)
             return
         if live is None or live.vacant:
-            self.add(wanted, live, Action.CREATE, self.missing_cause(wanted))
+            self.add(wanted, live, Action.CREATE, self.missing_cause(wanted, live))
             return
         marks = live.marks
         if (marks.owner == self.owner and marks.origin != "runtime") or self.lost_its_mark(wanted, live):
@@ -93,9 +93,14 @@ class _Differ:
 
     def lost_its_mark(self, wanted: Desired, live: Live) -> bool:
         """A document below a resource of ours that says just what is wanted, without our mark: only the mark is missing."""
-        parent = self.picture.live.get(wanted.parent or "")
+        if live.marks.owner is not None or wanted.parent is None or not self.inherits(live):
+            return False
+        parent = self.picture.live.get(wanted.parent)
         ours = parent is not None and parent.marks.owner == self.owner and parent.marks.origin != "runtime"
-        return live.inherits and live.marks.owner is None and ours and live.settings == wanted.settings
+        return ours and live.settings == wanted.settings
+
+    def inherits(self, live: Live) -> bool:
+        return Trait.INHERITS in self.kind(live).traits
 
     def take_over(self, wanted: Desired, live: Live) -> None:
         if fixed := self.fixed(wanted, live):
@@ -109,18 +114,18 @@ class _Differ:
 
     def fixed(self, wanted: Desired, live: Live) -> list[str]:
         """The settings that differ and can't be changed."""
-        names = sorted(self.kind(wanted.address, wanted.kind).immutable)
+        names = sorted(self.kind(wanted).immutable)
         return [name for name in names if getattr(live.settings, name) != getattr(wanted.settings, name)]
 
     def how_to_adopt(self, wanted: Desired) -> str:
         return f"to make it this spec's: --adopt {wanted.address}" + (
-            " (or `adopt: true` in the spec)" if self.kind(wanted.address, wanted.kind).holds_images else ""
+            " (or `adopt: true` in the spec)" if isinstance(self.kind(wanted), HoldsImages) else ""
         )
 
     def compare(self, wanted: Desired, live: Live) -> None:
         mark = live.marks.applied
         if live.settings == wanted.settings:
-            whole = live.inherits or live.marks.origin == "spec"
+            whole = live.marks.origin == "spec" or self.inherits(live)
             if whole and mark is not None and records(mark, wanted.settings) is not False:
                 self.found.unchanged += 1
             else:
@@ -129,21 +134,21 @@ class _Differ:
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
         self.add(wanted, live, action, cause(mark, wanted, live))
 
-    def missing_cause(self, wanted: Desired) -> Cause:
-        if wanted.address in (self.picture.recorded or {}):
-            return Cause.DRIFT
+    def missing_cause(self, wanted: Desired, live: Live | None) -> Cause:
+        if live is not None and live.marks.applied is not None:
+            return Cause.DRIFT  # only its mark is left
         parent = self.picture.live.get(wanted.parent) if wanted.parent else None
         return Cause.PENDING if parent is not None and not parent.vacant else Cause.CHANGED
 
     def add(self, wanted: Desired, live: Live | None, action: Action, why: Cause) -> None:
-        kind = self.kind(wanted.address, wanted.kind)
+        kind = self.kind(wanted)
         if live is not None and not live.vacant:
             changed = differences(kind.shown(live.settings), kind.shown(wanted.settings))
         else:
             told = differences(kind.blank, kind.shown(wanted.settings))
             changed = tuple(FieldChange(item.path, None, item.new) for item in told)
         if live is not None and not changed and action is Action.UPDATE:
-            changed = (FieldChange(MARK, live.marks.applied, applied_hash(wanted.settings)),)
+            changed = (FieldChange(APPLIED, live.marks.applied, applied_hash(wanted.settings)),)
         limit = kind.limit(wanted, live)
         if limit is not None:
             self.problem(wanted.address, limit)
@@ -156,7 +161,7 @@ class _Differ:
             desired=wanted,
             live=live,
             fields=changed,
-            fingerprint=fingerprint(live),
+            fingerprint=kind.fingerprint(live),
             needs=wanted.needs,
             gains=gains,
             losses=losses,
@@ -166,7 +171,7 @@ class _Differ:
     def access(
         self, kind: Kind, wanted: Desired | None, live: Live | None
     ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
-        if not kind.gives_access:
+        if not isinstance(kind, GivesAccess):
             return (), ()
         after = set(kind.access(wanted.address, wanted.settings)) if wanted is not None else set()
         before = set(kind.access(live.address, live.settings)) if live is not None else set()
@@ -189,25 +194,21 @@ class _Differ:
         for live in tops.values():
             self.found.changes[live.address] = self.removal(live, tuple(foreign.get(live.address, ())))
 
-    def foreign_below(self, tops: Mapping[str, Live]) -> Mapping[str, list[ForeignAccess]]:
+    def foreign_below(self, tops: Mapping[Address, Live]) -> Mapping[Address, list[ForeignAccess]]:
         """What others gave, by the resource whose delete takes it along."""
-        found: dict[str, list[ForeignAccess]] = {}
+        found: dict[Address, list[ForeignAccess]] = {}
         for item in self.picture.foreign:
-            at: str | None = item.address
+            at: Address | None = item.address
             while at is not None and at not in tops:
                 at = self.picture.live[at].parent if at in self.picture.live else None
-            if at is None or (at == item.address and self.kind(at, tops[at].kind).shared):
+            if at is None or (at == item.address and Trait.SHARED in self.kind(tops[at]).traits):
                 continue
             found.setdefault(at, []).append(item)
         return found
 
     def removal(self, live: Live, foreign: tuple[ForeignAccess, ...]) -> Change:
         along = sorted(self.below(live.address), key=lambda item: item.address)
-        losses = {
-            access
-            for item in (live, *along)
-            for access in self.access(self.kind(item.address, item.kind), None, item)[1]
-        }
+        losses = {access for item in (live, *along) for access in self.access(self.kind(item), None, item)[1]}
         losses.update(access for item in foreign for access in item.access)
         return Change(
             action=Action.DELETE,
@@ -215,7 +216,7 @@ class _Differ:
             kind=live.kind,
             cause=Cause.PENDING,
             live=live,
-            fingerprint=fingerprint(live),
+            fingerprint=self.kind(live).fingerprint(live),
             needs=tuple(sorted({need for item in (live, *along) for need in item.needs})),
             along=tuple(item.address for item in along),
             losses=tuple(sorted(losses)),
@@ -224,15 +225,15 @@ class _Differ:
         )
 
     @cached_property
-    def children(self) -> Mapping[str, list[Live]]:
+    def children(self) -> Mapping[Address, list[Live]]:
         """Live resources by the parent that takes them along."""
-        found: dict[str, list[Live]] = {}
+        found: dict[Address, list[Live]] = {}
         for item in self.picture.live.values():
             if item.parent is not None and not item.vacant:
                 found.setdefault(item.parent, []).append(item)
         return found
 
-    def below(self, address: str) -> Iterator[Live]:
+    def below(self, address: Address) -> Iterator[Live]:
         """Everything that goes along with a live resource."""
         for item in self.children.get(address, ()):
             yield item
@@ -243,7 +244,7 @@ class _Differ:
         replaced = [change for change in self.found.changes.values() if change.action is Action.REPLACE]
         if not replaced:
             return
-        children: dict[str, list[Desired]] = {}
+        children: dict[Address, list[Desired]] = {}
         for wanted in self.picture.desired.values():
             if wanted.parent is not None:
                 children.setdefault(wanted.parent, []).append(wanted)
@@ -251,9 +252,7 @@ class _Differ:
             along = sorted(self.below(change.address), key=lambda item: item.address)
             for item in along:
                 self.found.changes.pop(item.address, None)
-            gone = {
-                access for item in along for access in self.access(self.kind(item.address, item.kind), None, item)[1]
-            }
+            gone = {access for item in along for access in self.access(self.kind(item), None, item)[1]}
             kept: set[Access] = set()
             for wanted in children.get(change.address, ()):
                 if wanted.address not in self.found.changes and wanted.address in self.picture.live:
@@ -284,7 +283,7 @@ def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
 
 def marks_only(change: Change) -> bool:
     """Whether nothing but our own mark is written."""
-    return [item.path for item in change.fields] == [MARK]
+    return [item.path for item in change.fields] == [APPLIED]
 
 
 def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:
@@ -293,11 +292,3 @@ def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:
         return frozenset()
     names = type(wanted.settings).__dataclass_fields__
     return frozenset(name for name in names if getattr(wanted.settings, name) != getattr(live.settings, name))
-
-
-def by_registry(changes: Mapping[str, Change]) -> dict[str, list[Change]]:
-    """Changes grouped by their registry, in the order they come."""
-    grouped: dict[str, list[Change]] = {}
-    for change in changes.values():
-        grouped.setdefault(change.registry, []).append(change)
-    return grouped

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.access import Access
+from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.platform import Kind
+from reconciler.model.kind import HoldsImages, Kind
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
 from reconciler.words import plural
@@ -24,7 +25,7 @@ class Verdict:
     guard: str
     passed: bool
     message: str
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
 
 def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdict:
@@ -55,7 +56,7 @@ def protect(guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mappi
     """Protected repositories that would be deleted or replaced."""
     for change in changes:
         kind = kinds[change.registry][change.kind]
-        if not (change.removes and kind.holds_images and change.live is not None):
+        if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
             continue
         name = change.address.name
         if matches_any(name, guards.protect) or matches_any(f"{change.registry}/{name}", guards.protect):
@@ -95,7 +96,7 @@ def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) 
             continue
         names = "; ".join(item.what for item in change.foreign)
         why = "which is never removed for you: remove it there first"
-        if kinds[change.registry][change.kind].holds_images:
+        if isinstance(kinds[change.registry][change.kind], HoldsImages):
             why = f"without permission: --allow-delete {change.address}, or apply delete_images: true first"
         yield Verdict(
             "foreign",
@@ -105,10 +106,10 @@ def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) 
         )
 
 
-def accounts(guards: Guards, granted: Iterable[tuple[str, Access]], own: Mapping[str, str]) -> Iterator[Verdict]:
+def accounts(guards: Guards, granted: Iterable[tuple[Address, Access]], own: Mapping[str, str]) -> Iterator[Verdict]:
     """Access for accounts that are not allowed, and for everyone. `own`: each registry's own account."""
-    strangers: dict[str, set[str]] = {}
-    public: set[str] = set()
+    strangers: dict[str, set[Address]] = {}
+    public: set[Address] = set()
     allowed = guards.allowed_accounts
     for address, access in granted:
         principal = access.principal

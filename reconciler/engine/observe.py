@@ -1,121 +1,36 @@
-"""From a spec to what is wanted and what is there: expands it, opens a session per registry, reads them side by side."""
+"""What is there: registries listed side by side, and in each of them the kinds that don't wait for each other; or a few
+addresses read again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain
-from typing import TypeVar
+from contextvars import copy_context
+from graphlib import TopologicalSorter
 
-from reconciler.errors import PlatformError, ReadFailed, ReconcilerError
-from reconciler.model.access import ForeignAccess
+from reconciler.errors import Halted, ReadFailed, ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
-from reconciler.model.platform import Kind, Session
-from reconciler.model.resource import Desired, Estate, Live, Observation, Scope
-from reconciler.platforms.catalog import load
-from reconciler.spec.models import Spec
-from reconciler.words import did_you_mean
+from reconciler.model.change import Change
+from reconciler.model.platform import Session
+from reconciler.model.resource import Desired, Live
 
-Kinds = Mapping[str, Mapping[str, Kind]]
-T = TypeVar("T")
+from .expand import Wanted
+from .sessions import Sessions
 
-
-@dataclass(frozen=True)
-class Picture:
-    """All that a plan is made from: `kinds` by registry, desired and live by address."""
-
-    kinds: Kinds
-    desired: Mapping[Address, Desired]
-    live: Mapping[Address, Live]
-    foreign: tuple[ForeignAccess, ...] = ()
-    recorded: Mapping[Address, str] | None = None
-    unowned: Mapping[str, int] | None = None
+Listed = dict[Address, Live]
 
 
-def estate_of(spec: Spec, parallelism: int = 8) -> Estate:
-    """What the sessions must know of a spec."""
-    return Estate(spec.name, spec.base, tuple(sorted(spec.registries, key=lambda item: item.name)), parallelism)
-
-
-def expand(spec: Spec) -> tuple[Kinds, dict[str, dict[Address, Desired]]]:
-    """Per registry: the kinds of its platform, and its desired resources by address. Pure.
-
-    Raises ReadFailed, naming each registry whose platform this build does not have.
-    """
-    kinds: dict[str, Mapping[str, Kind]] = {}
-    desired: dict[str, dict[Address, Desired]] = {}
-    failures: dict[str, ReconcilerError] = {}
-    for registry in sorted(spec.registries, key=lambda item: item.name):
-        try:
-            platform = load(registry.platform)
-        except PlatformError as error:
-            failures[registry.name] = error
-            continue
-        kinds[registry.name] = platform.kinds
-        desired[registry.name] = {item.address: item for item in platform.expand(spec, registry)}
-    if failures:
-        raise ReadFailed(failures)
-    return kinds, desired
-
-
-def open_session(estate: Estate, name: str) -> Session:
-    """A session for one of the estate's registries. Raises PlatformError if the platform is not in this build."""
-    registry = estate.registry(name)
-    return load(registry.platform).open(estate, registry)
-
-
-@contextmanager
-def session(spec: Spec, name: str | None = None) -> Iterator[Session]:
-    """A session with one of the spec's registries, closed at the end; the name is not needed where there is one alone.
-
-    Raises ReconcilerError if there is no such registry, and PlatformError if its platform is not in this build.
-    """
-    names = [registry.name for registry in spec.registries]
-    if name is None and len(names) != 1:
-        raise ReconcilerError(f"say which registry: the spec has {', '.join(names) or 'none'}")
-    if name is not None and name not in names:
-        known = ", ".join(names) or "none"
-        raise ReconcilerError(f"no registry is named {name!r}{did_you_mean(name, names)}; the spec has {known}")
-    found = open_session(estate_of(spec), name or names[0])
-    try:
-        yield found
-    finally:
-        found.close()
-
-
-@contextmanager
-def sessions_of(estate: Estate) -> Iterator[dict[str, Session]]:
-    """A session for each registry, closed at the end."""
-    sessions = {registry.name: open_session(estate, registry.name) for registry in estate.registries}
-    try:
-        yield sessions
-    finally:
-        for session in sessions.values():
-            session.close()
-
-
-def observe_one(session: Session, scope: Scope) -> Observation:
-    """Checks and reads one registry. A function of its own, so that any executor can run it."""
-    with working_on(session.name):
-        session.check()
-        return session.observe(scope)
-
-
-def observe(
-    sessions: Mapping[str, Session], scopes: Mapping[str, Scope], executor: Executor | None = None
-) -> dict[str, Observation]:
-    """Reads every registry of `scopes`, side by side.
+def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None) -> dict[str, Listed]:
+    """Lists every registry of `wanted`, side by side: its live resources by address.
 
     Raises ReadFailed with every registry that could not be read: nothing is planned on half a picture.
     """
     failures: dict[str, ReconcilerError] = {}
-    found: dict[str, Observation] = {}
+    found: dict[str, Listed] = {}
 
-    def gather(run: Callable[[str], Callable[[], Observation]]) -> None:
-        pending = {name: run(name) for name in scopes}
+    def gather(run: Callable[[str], Callable[[], Listed]]) -> None:
+        pending = {name: run(name) for name in wanted}
         for name, result in pending.items():
             try:
                 found[name] = result()
@@ -123,32 +38,80 @@ def observe(
                 failures[name] = error
 
     if executor is not None:
-        gather(lambda name: executor.submit(observe_one, sessions[name], scopes[name]).result)
+        gather(lambda name: executor.submit(list_registry, sessions[name], wanted[name]).result)
     else:
-        with ThreadPoolExecutor(max(1, min(len(scopes), 16)), thread_name_prefix="observe") as pool:
-            gather(lambda name: pool.submit(observe_one, sessions[name], scopes[name]).result)
+        with ThreadPoolExecutor(max(1, min(len(wanted), 16)), thread_name_prefix="observe") as pool:
+            gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
     if failures:
         raise ReadFailed(failures)
     return found
 
 
-def picture(
-    kinds: Kinds, desired: Mapping[str, Mapping[Address, Desired]], observations: Mapping[str, Observation]
-) -> Picture:
-    """Puts the registries' parts together. Pure."""
-    return Picture(
-        kinds=kinds,
-        desired=_joined(desired.values()),
-        live=_joined(found.live for found in observations.values()),
-        foreign=tuple(sorted(item for found in observations.values() for item in found.foreign)),
-        recorded=_joined(found.recorded for found in observations.values()),
-        unowned={name: len(found.unowned) for name, found in observations.items() if found.unowned},
-    )
+def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed:
+    """Checks one registry and lists it. A function of its own, so that any executor can run it."""
+    with working_on(session.name):
+        session.check()
+        return {live.address: live for group in _kinds(session, wanted).values() for live in group}
 
 
-def _joined(groups: Iterable[Mapping[Address, T]]) -> Mapping[Address, T]:
-    """The groups as one; a group that is alone is not copied."""
-    all_of_them = list(groups)
-    if len(all_of_them) == 1:
-        return all_of_them[0]
-    return dict(chain.from_iterable(group.items() for group in all_of_them))
+def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Sequence[Live]]:
+    """Each kind's live resources, in the platform's order of kinds."""
+    kinds = session.platform.kinds
+    session.halt.clear()
+    found: dict[str, Sequence[Live]] = {}
+
+    def listed(name: str) -> Sequence[Live]:
+        return tuple(kinds[name].list(session, wanted, found))
+
+    sorter = TopologicalSorter({name: kind.after for name, kind in kinds.items()})
+    sorter.prepare()
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        together = [name for name in kinds if name in ready]
+        if len(together) == 1:
+            found[together[0]] = listed(together[0])
+        else:
+            found |= _side_by_side(session, listed, together)
+        sorter.done(*together)
+    return {name: found[name] for name in kinds}
+
+
+def _side_by_side(
+    session: Session, listed: Callable[[str], Sequence[Live]], names: Sequence[str]
+) -> dict[str, Sequence[Live]]:
+    """Lists several kinds at once. After a failure no further call is started; the first kind's own failure is raised."""
+
+    def run(name: str) -> Sequence[Live]:
+        try:
+            return listed(name)
+        except BaseException:
+            session.halt.set()
+            raise
+
+    with ThreadPoolExecutor(len(names), thread_name_prefix=f"list-{session.name}") as pool:
+        tasks = {name: pool.submit(copy_context().run, run, name) for name in names}
+    failures = [failure for task in tasks.values() if (failure := task.exception()) is not None]
+    for failure in failures:
+        if not isinstance(failure, Halted):
+            raise failure
+    return {name: task.result() for name, task in tasks.items()}
+
+
+def read(session: Session, addresses: Iterable[Address]) -> Iterator[Live]:
+    """Exactly these resources of one registry, as they are now."""
+    by_kind: dict[str, list[Address]] = {}
+    for address in sorted(addresses):
+        by_kind.setdefault(address.kind, []).append(address)
+    for kind, group in by_kind.items():
+        yield from session.platform.kinds[kind].read(session, group)
+
+
+def read_again(changes: Iterable[Change], sessions: Sessions) -> Iterator[tuple[Change, Live | None]]:
+    """Each change with what is there now, read registry by registry."""
+    grouped: dict[str, list[Change]] = {}
+    for change in changes:
+        grouped.setdefault(change.registry, []).append(change)
+    for name, group in sorted(grouped.items()):
+        with working_on(name):
+            live = {item.address: item for item in read(sessions[name], (change.address for change in group))}
+        yield from ((change, live.get(change.address)) for change in group)

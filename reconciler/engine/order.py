@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
 
 if TYPE_CHECKING:
     import networkx as nx
 
 #: (before, after) pairs of addresses, sorted
-Edges = tuple[tuple[str, str], ...]
+Edges = tuple[tuple[Address, Address], ...]
 
 
-def edges_of(changes: Mapping[str, Change]) -> Edges:
+def edges_of(changes: Mapping[Address, Change]) -> Edges:
     """The changes' dependencies: an edge from each change to each that must wait for it."""
-    found: set[tuple[str, str]] = set()
+    found: set[tuple[Address, Address]] = set()
     carried_by = {below: change.address for change in changes.values() for below in change.along}
     for change in changes.values():
         if change.action is not Action.DELETE:
@@ -30,7 +31,7 @@ def edges_of(changes: Mapping[str, Change]) -> Edges:
     return tuple(sorted(found))
 
 
-def ordered(addresses: Iterable[str], edges: Edges) -> list[str]:
+def ordered(addresses: Iterable[Address], edges: Edges) -> list[Address]:
     """The addresses in an order that respects the edges; the same however they are given."""
     if not edges:
         return sorted(addresses)
@@ -39,7 +40,7 @@ def ordered(addresses: Iterable[str], edges: Edges) -> list[str]:
     return list(nx.lexicographical_topological_sort(_graph(addresses, edges)))
 
 
-def needed_first(chosen: set[str], edges: Edges) -> set[str]:
+def needed_first(chosen: set[Address], edges: Edges) -> set[Address]:
     """The chosen addresses, and all that must happen before them."""
     if not edges:
         return chosen
@@ -49,10 +50,10 @@ def needed_first(chosen: set[str], edges: Edges) -> set[str]:
     return chosen | {before for address in chosen for before in nx.ancestors(graph, address)}
 
 
-def _graph(addresses: Iterable[str], edges: Edges) -> nx.DiGraph[str]:
+def _graph(addresses: Iterable[Address], edges: Edges) -> nx.DiGraph[Address]:
     import networkx as nx  # here: it costs 100 ms to import, and most plans have nothing to order
 
-    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph: nx.DiGraph[Address] = nx.DiGraph()
     graph.add_nodes_from(addresses)
     graph.add_edges_from(edges)
     return graph

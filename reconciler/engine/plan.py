@@ -11,10 +11,11 @@ from itertools import chain
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
-from reconciler.model.platform import Session
-from reconciler.model.resource import Estate, Scope
+from reconciler.model.kind import GivesAccess, HoldsImages
+from reconciler.model.platform import PARALLELISM, Estate, Platforms
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.selection import matches_any
@@ -22,9 +23,12 @@ from reconciler.words import did_you_mean
 
 from . import guard
 from .diff import Difference, diff
+from .expand import estate_of, expand
 from .guard import Verdict
-from .observe import Picture, estate_of, expand, observe, picture, sessions_of
+from .observe import observe
 from .order import edges_of, needed_first, ordered
+from .picture import Picture, picture
+from .sessions import Sessions, sessions_of
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,7 @@ class Plan:
 
     `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns.
     `runtime`: addresses that were created at run time and are left alone. `left_out`: how many changes and problems no target
-    names. `places`: where things stand in the spec's text;
-    known only in the process that loaded the spec, never saved.
+    names.
     """
 
     owner: str
@@ -42,15 +45,14 @@ class Plan:
     spec_hash: str
     registries: tuple[RegistryBase, ...]
     changes: tuple[Change, ...] = ()
-    graph: tuple[tuple[str, str], ...] = ()
+    graph: tuple[tuple[Address, Address], ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     problems: tuple[PlanProblem, ...] = ()
     foreign: tuple[ForeignAccess, ...] = ()
     unowned: Mapping[str, int] = field(default_factory=dict)
-    runtime: tuple[str, ...] = ()
+    runtime: tuple[Address, ...] = ()
     unchanged: int = 0
     left_out: int = 0
-    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def estate(self) -> Estate:
@@ -92,29 +94,28 @@ class Wishes:
     allow_delete: Collection[str] = ()
     targets: Collection[str] = ()
     destroy: bool = False
-    parallelism: int = 8
+    parallelism: int = PARALLELISM
 
 
 def make_plan(
     spec: Spec,
     wishes: Wishes | None = None,
+    *,
+    platforms: Platforms,
     executor: Executor | None = None,
-    sessions: Mapping[str, Session] | None = None,
+    sessions: Sessions | None = None,
 ) -> Plan:
-    """Reads the platforms and plans. `executor`: where registries are read (threads if None). `sessions`: of all the spec's
-    registries, where the caller goes on to use them; opened and closed here if None.
+    """Reads the platforms and plans. `platforms`: the catalog. `executor`: where registries are read (threads if None).
+    `sessions`: of all the spec's registries, where the caller goes on to use them; opened and closed here if None.
 
     Raises ReadFailed if any registry can't be read, and ReconcilerError if a target names nothing. Problems and guard violations
     are in the plan.
     """
     wishes = wishes or Wishes()
-    kinds, desired = expand(spec)
-    opening = nullcontext(sessions) if sessions is not None else sessions_of(estate_of(spec, wishes.parallelism))
-    with opening as opened:
-        scopes = {name: Scope(group) for name, group in desired.items()}
-        found = observe(opened, scopes, executor)
-        wanted = {name: {} for name in desired} if wishes.destroy else desired
-        seen = picture(kinds, wanted, found)
+    kinds, desired = expand(spec, platforms)
+    estate = estate_of(spec, wishes.parallelism)
+    with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
+        seen = picture(kinds, desired, observe(opened, desired, executor), destroy=wishes.destroy)
         difference = diff(seen, spec.name, wishes.adopt)
         check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *seen.live])
         select(difference, wishes.targets)
@@ -149,16 +150,16 @@ def select(difference: Difference, targets: Collection[str]) -> None:
     difference.left_out = everything - len(difference.changes) - len(difference.problems)
 
 
-def count_images(difference: Difference, seen: Picture, sessions: Mapping[str, Session], wishes: Wishes) -> None:
+def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:
     """Counts the images of what would be deleted or replaced, and of nothing else."""
     for address, change in difference.changes.items():
         kind = seen.kinds[change.registry][change.kind]
-        if not (change.removes and kind.holds_images and change.live is not None):
+        if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
             continue
         allowed = address in wishes.allow_delete or kind.images_may_go(change.live.settings)
         if change.desired is not None:
             allowed = allowed or kind.images_may_go(change.desired.settings)
-        count = sessions[change.registry].count_images(change.live)
+        count = kind.count(sessions[change.registry], change.live)
         difference.changes[address] = replace(change, images=count, force=allowed)
 
 
@@ -176,11 +177,10 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
         verdicts=verdicts(spec.guards, spec.registries, seen, difference, wishes),
         problems=tuple(sorted(difference.problems)),
         foreign=seen.foreign,
-        unowned=dict(sorted((seen.unowned or {}).items())),
+        unowned=dict(sorted(seen.unowned.items())),
         runtime=tuple(sorted(difference.runtime)),
         unchanged=difference.unchanged,
         left_out=difference.left_out,
-        places=spec.places,
     )
 
 
@@ -192,7 +192,7 @@ def verdicts(
     granted = (
         (wanted.address, access)
         for wanted in seen.desired.values()
-        if (kind := seen.kinds[wanted.address.partition(".")[0]][wanted.kind]).gives_access
+        if isinstance(kind := seen.kinds[wanted.address.registry][wanted.kind], GivesAccess)
         for access in kind.access(wanted.address, wanted.settings)
     )
     own = {registry.name: registry.own_account for registry in registries}

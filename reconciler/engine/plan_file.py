@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
@@ -15,13 +14,17 @@ from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
-from reconciler.model.resource import Desired, Live, Marks
-from reconciler.platforms.catalog import Registry, load
+from reconciler.model.marks import Marks
+from reconciler.model.platform import Platform, Platforms
+from reconciler.model.resource import Desired, Live
+from reconciler.places import Place
+from reconciler.spec.registry import RegistryBase
 
+from .expand import platform_of
 from .guard import Verdict
 from .plan import Plan
 
-FORMAT = 1
+FORMAT = 2
 
 
 class _Part(BaseModel):
@@ -62,12 +65,23 @@ class FieldPart(_Part):
     new: JsonValue = Field(description="The value after apply; null for nothing.")
 
 
+class PlacePart(_Part):
+    """A place in the spec's text."""
+
+    kind: Literal["registry", "repository", "grant"] = Field(description="What stands there.")
+    name: str = Field(description="Its name; of a repository, REGISTRY/NAME.")
+    file: str = Field(description="The file.")
+    line: int = Field(description="The line, from 1.")
+    column: int = Field(description="The column, from 1.")
+
+
 class DesiredPart(_Part):
     """The resource as the spec wants it."""
 
     settings: dict[str, JsonValue] = Field(description="Its settings; what is left out is at its default.")
     needs: tuple[str, ...] = Field((), description="Addresses that must exist first.")
     parent: str | None = Field(None, description="The resource that takes this one along.")
+    source: tuple[PlacePart, ...] = Field((), description="Where it comes from in the spec.")
 
 
 class LivePart(_Part):
@@ -82,7 +96,6 @@ class LivePart(_Part):
     parent: str | None = Field(None, description="The resource that takes this one along.")
     rest: str = Field("", description="What else its native document holds, as canonical text.")
     vacant: bool = Field(False, description="Whether nothing in the native document is ours.")
-    inherits: bool = Field(False, description="Whether another resource tells the owner.")
     notes: tuple[str, ...] = Field((), description="What a reader must know of it.")
 
 
@@ -123,15 +136,18 @@ class ProblemPart(_Part):
     message: str = Field(description="What is wrong, and what to do.")
 
 
-class PlanDocument(_Part):
-    """A saved plan of reconciler."""
+R = TypeVar("R")
 
-    format: Literal[1] = Field(description="The format's version.")
+
+class PlanDocument(_Part, Generic[R]):
+    """A saved plan of reconciler. `R`: what a registry is."""
+
+    format: Literal[2] = Field(description="The format's version.")
     tool: str = Field(description="The version of the tool that made the plan.")
     owner: str = Field(description="The spec's name.")
     spec_hash: str = Field(description="A hash of what the spec says, whatever its order.")
     base: str = Field(description="The folder that relative paths in the spec start from.")
-    registries: tuple[Registry, ...] = Field(description="The registries, as the spec has them.")
+    registries: tuple[R, ...] = Field(description="The registries, as the spec has them.")
     changes: tuple[ChangePart, ...] = Field(description="The changes in the order in which they are applied.")
     graph: tuple[tuple[str, str], ...] = Field(description="Pairs: the first must be done before the second.")
     guards: tuple[VerdictPart, ...] = Field(description="The guards' verdicts.")
@@ -187,6 +203,7 @@ def _change(change: Change) -> dict[str, Any]:
             "settings": plain(wanted.settings),
             "needs": list(wanted.needs),
             "parent": wanted.parent,
+            "source": plain(wanted.source),
         }
     if change.live is not None:
         live = change.live
@@ -198,7 +215,6 @@ def _change(change: Change) -> dict[str, Any]:
             "parent": live.parent,
             "rest": live.rest,
             "vacant": live.vacant,
-            "inherits": live.inherits,
             "notes": list(live.notes),
         }
     for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes"):
@@ -208,10 +224,10 @@ def _change(change: Change) -> dict[str, Any]:
     return document
 
 
-def loads(text: str | bytes, name: str = "the plan") -> Plan:
-    """The plan in a plan file's text.
+def loads(text: str | bytes, name: str = "the plan", *, platforms: Platforms) -> Plan:
+    """The plan in a plan file's text. `platforms`: the catalog, which knows registries and kinds.
 
-    Raises ReconcilerError if it is no plan file, or one of another format.
+    Raises ReconcilerError if it is no plan file, one of another format, or of a platform that this build does not have.
     """
     try:
         data = json.loads(text)
@@ -221,44 +237,107 @@ def loads(text: str | bytes, name: str = "the plan") -> Plan:
         found = data.get("format") if isinstance(data, dict) else None
         raise ReconcilerError(f"{name} is not a plan file of format {FORMAT} (its format is {found}); make a new plan")
     try:
-        document = PlanDocument.model_validate(data)
-        return _plan(document)
+        return _Loading(PlanDocument[dict[str, JsonValue]].model_validate(data), platforms).plan()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ReconcilerError(f"{name} is damaged: {where}: {first['msg']}; make a new plan") from None
 
 
-def read(path: Path) -> Plan:
+def read(path: Path, *, platforms: Platforms) -> Plan:
     """The plan in a file. Raises ReconcilerError if it can't be read or is no plan file."""
     try:
-        return loads(path.read_bytes(), str(path))
+        return loads(path.read_bytes(), str(path), platforms=platforms)
     except OSError as error:
         raise ReconcilerError(f"{path} can't be read: {error.strerror}") from None
 
 
-@cache
-def _adapter(platform: str, kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter(load(platform).kinds[kind].settings)
+class _Loading:
+    """From the file's parts to the plan's values, with the catalog's registries and kinds."""
 
+    def __init__(self, document: PlanDocument[dict[str, JsonValue]], platforms: Platforms) -> None:
+        self.document = document
+        self.platforms: dict[str, Platform] = {}
+        self.adapters: dict[tuple[str, str], TypeAdapter[Any]] = {}
+        self.registries = tuple(self.registry(item, platforms) for item in document.registries)
 
-def _plan(document: PlanDocument) -> Plan:
-    platforms = {registry.name: registry.platform for registry in document.registries}
-    return Plan(
-        owner=document.owner,
-        base=document.base,
-        spec_hash=document.spec_hash,
-        registries=document.registries,
-        changes=tuple(_loaded(part, platforms[part.address.partition(".")[0]]) for part in document.changes),
-        graph=document.graph,
-        verdicts=tuple(Verdict(part.guard, part.passed, part.message, part.addresses) for part in document.guards),
-        problems=tuple(PlanProblem(part.address, part.message) for part in document.problems),
-        foreign=_foreign(document.foreign),
-        unowned=document.unowned,
-        runtime=document.runtime,
-        unchanged=document.unchanged,
-        left_out=document.left_out,
-    )
+    def registry(self, item: dict[str, JsonValue], platforms: Platforms) -> RegistryBase:
+        platform = platform_of(platforms, str(item.get("platform")))
+        registry = platform.registry.model_validate(item)
+        self.platforms[registry.name] = platform
+        return registry
+
+    def plan(self) -> Plan:
+        document = self.document
+        return Plan(
+            owner=document.owner,
+            base=document.base,
+            spec_hash=document.spec_hash,
+            registries=self.registries,
+            changes=tuple(self.change(part) for part in document.changes),
+            graph=tuple((Address(first), Address(then)) for first, then in document.graph),
+            verdicts=tuple(
+                Verdict(part.guard, part.passed, part.message, _addresses(part.addresses)) for part in document.guards
+            ),
+            problems=tuple(PlanProblem(Address(part.address), part.message) for part in document.problems),
+            foreign=_foreign(document.foreign),
+            unowned=document.unowned,
+            runtime=_addresses(document.runtime),
+            unchanged=document.unchanged,
+            left_out=document.left_out,
+        )
+
+    def adapter(self, address: Address, kind: str) -> TypeAdapter[Any]:
+        platform = self.platforms[address.registry]
+        key = platform.name, kind
+        if key not in self.adapters:
+            self.adapters[key] = TypeAdapter(platform.kinds[kind].settings)
+        return self.adapters[key]
+
+    def desired(self, address: Address, kind: str, part: DesiredPart) -> Desired:
+        return Desired(
+            address,
+            kind,
+            self.adapter(address, kind).validate_python(part.settings),
+            _addresses(part.needs),
+            _address(part.parent),
+            source=tuple(Place(**item.model_dump()) for item in part.source),
+        )
+
+    def live(self, address: Address, kind: str, part: LivePart) -> Live:
+        return Live(
+            address,
+            kind,
+            self.adapter(address, kind).validate_python(part.settings),
+            Marks(part.owner, part.origin, part.applied),
+            native=part.native,
+            needs=_addresses(part.needs),
+            parent=_address(part.parent),
+            rest=part.rest,
+            vacant=part.vacant,
+            notes=part.notes,
+        )
+
+    def change(self, part: ChangePart) -> Change:
+        address = Address(part.address)
+        return Change(
+            action=part.action,
+            address=address,
+            kind=part.kind,
+            cause=part.cause,
+            desired=self.desired(address, part.kind, part.desired) if part.desired is not None else None,
+            live=self.live(address, part.kind, part.live) if part.live is not None else None,
+            fields=tuple(FieldChange(item.path, item.old, item.new) for item in part.fields),
+            fingerprint=part.fingerprint,
+            needs=_addresses(part.needs),
+            along=_addresses(part.along),
+            images=part.images,
+            force=part.force,
+            gains=_accesses(part.gains),
+            losses=_accesses(part.losses),
+            foreign=_foreign(part.foreign),
+            notes=part.notes,
+        )
 
 
 def _address(text: str | None) -> Address | None:
@@ -277,47 +356,4 @@ def _accesses(found: tuple[AccessPart, ...]) -> tuple[Access, ...]:
 
 
 def _foreign(found: tuple[ForeignPart, ...]) -> tuple[ForeignAccess, ...]:
-    return tuple(ForeignAccess(part.address, part.what, _accesses(part.access)) for part in found)
-
-
-def _loaded(part: ChangePart, platform: str) -> Change:
-    adapter = _adapter(platform, part.kind)
-    desired = live = None
-    if part.desired is not None:
-        settings = adapter.validate_python(part.desired.settings)
-        desired = Desired(
-            Address(part.address), part.kind, settings, _addresses(part.desired.needs), _address(part.desired.parent)
-        )
-    if part.live is not None:
-        was = part.live
-        live = Live(
-            Address(part.address),
-            part.kind,
-            adapter.validate_python(was.settings),
-            Marks(was.owner, was.origin, was.applied),
-            was.native,
-            _addresses(was.needs),
-            _address(was.parent),
-            was.rest,
-            was.vacant,
-            was.inherits,
-            was.notes,
-        )
-    return Change(
-        action=part.action,
-        address=Address(part.address),
-        kind=part.kind,
-        cause=part.cause,
-        desired=desired,
-        live=live,
-        fields=tuple(FieldChange(item.path, item.old, item.new) for item in part.fields),
-        fingerprint=part.fingerprint,
-        needs=_addresses(part.needs),
-        along=_addresses(part.along),
-        images=part.images,
-        force=part.force,
-        gains=_accesses(part.gains),
-        losses=_accesses(part.losses),
-        foreign=_foreign(part.foreign),
-        notes=part.notes,
-    )
+    return tuple(ForeignAccess(Address(part.address), part.what, _accesses(part.access)) for part in found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .address import Address
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Principal:
@@ -29,6 +31,6 @@ class Access:
 class ForeignAccess:
     """Access to a resource of ours that somebody else gave: always reported, never removed."""
 
-    address: str
+    address: Address
     what: str
     access: tuple[Access, ...] = ()

@@ -10,7 +10,8 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import Any, cast
 
-from reconciler.model.resource import Live, Settings
+from .marks import Marks, Origin
+from .resource import Desired, Live, Settings
 
 #: The form that this release writes. A release that changes `plain` gets a new version and keeps the old form in `FORMS`.
 VERSION = "v1"
@@ -30,20 +31,25 @@ def _fields_of(kind: Any) -> tuple[tuple[str, Callable[[Any], Any], Any], ...]:
 _SCALARS = (str, int, bool, float, type(None))
 
 
-def plain(value: Any) -> Any:
-    """Settings as JSON values. Fields at their default are left out, so that a new field changes no old hash."""
+def plain(value: Any, form: str = "") -> Any:
+    """Settings as JSON values. Fields at their default are left out, so that a new field changes no old hash.
+
+    `form`: the method (`as_v1`) with which a value whose shape has changed since says how a version of the hash wrote it.
+    """
     kind = type(value)
     if kind in _SCALARS:
         return value
     if kind is tuple:
-        return [plain(item) for item in value]
+        return [plain(item, form) for item in value]
     if isinstance(value, str):  # an address
         return str(value)
+    if form and (then := getattr(value, form, None)) is not None:
+        return then()
     result = {}
     for name, get, default in _fields_of(cast(Hashable, kind)):
         item = get(value)
         if item != default:
-            result[name] = plain(item)
+            result[name] = plain(item, form)
     return result
 
 
@@ -62,7 +68,7 @@ def digest(value: Any) -> str:
 
 
 def _form_v1(settings: Settings) -> str:
-    return digest(plain(settings))
+    return digest(plain(settings, "as_v1"))
 
 
 #: every form whose hash this release can still compute
@@ -81,9 +87,24 @@ def records(mark: str, settings: Settings) -> bool | None:
     return None if form is None else form(settings) == value
 
 
-def fingerprint(live: Live | None) -> str:
-    """What a saved plan remembers of a live resource: it changes when anything that a write would overwrite changes."""
+def fingerprint(live: Live | None, *, inherits: bool = False) -> str:
+    """What a saved plan remembers of a live resource: it changes when anything that a write would overwrite changes.
+
+    `inherits`: another resource says whose it is, so that its owner doesn't count.
+    """
     if live is None:
         return ABSENT
-    owner = None if live.inherits else [live.marks.owner, live.marks.origin]
+    owner = None if inherits else [live.marks.owner, live.marks.origin]
     return digest([plain(live.settings), live.rest, live.vacant, owner])
+
+
+def applied(desired: Desired, owner: str, origin: Origin = "spec") -> Live:
+    """The resource as it would be found right after it was applied."""
+    return Live(
+        desired.address,
+        desired.kind,
+        desired.settings,
+        Marks(owner, origin, applied_hash(desired.settings)),
+        needs=desired.needs,
+        parent=desired.parent,
+    )

@@ -86,5 +86,5 @@ class Change:
 class PlanProblem:
     """Why a plan can't be applied: a conflict of ownership, or a platform's limit."""
 
-    address: str
+    address: Address
     message: str

@@ -1,11 +1,39 @@
-"""The keys of the marks that a live resource carries: who made it, and what was last applied."""
+"""The marks by which a resource says whose it is and what was last applied to it. There is no state file beside them."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-OWNER: Final = "reconciler-owner"
-ORIGIN: Final = "reconciler-origin"
-APPLIED: Final = "reconciler-applied"
-#: which of a resource's labels are ours: their keys, with spaces between
-LABELS: Final = "reconciler-labels"
+Origin = Literal["spec", "runtime"]
+_ORIGINS: Mapping[str, Origin] = {origin: origin for origin in get_args(Origin)}
+
+#: what the keys of all our marks start with
+PREFIX = "reconciler-"
+OWNER, ORIGIN, APPLIED = "reconciler-owner", "reconciler-origin", "reconciler-applied"
+#: the keys of the labels that a spec asked for, among those that others put beside them
+LABELS = "reconciler-labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a live resource carries about who made it. `applied` is the hash of the settings last applied."""
+
+    owner: str | None = None
+    origin: Origin | None = None
+    applied: str | None = None
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str | None], applied: str = APPLIED) -> Marks:
+        """The marks among a resource's tags, labels or annotations. `applied`: the key that holds the hash."""
+        return cls(texts.get(OWNER), _ORIGINS.get(texts.get(ORIGIN) or ""), texts.get(applied))
+
+    def texts(self) -> dict[str, str]:
+        """The marks as tags, labels or annotations."""
+        return {OWNER: self.owner or "", ORIGIN: self.origin or "", APPLIED: self.applied or ""}
+
+
+def applied_key(kind: str) -> str:
+    """The key under which a resource carries the hash of what was applied to one of that kind below it."""
+    return f"{APPLIED}-{kind}"

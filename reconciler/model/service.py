@@ -1,11 +1,15 @@
-"""What a session offers beside plan and apply: credentials, a server, retention."""
+"""What a session may offer beside plan and apply: credentials, a server, garbage collection. Each is an interface of its own."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
+
+from reconciler.errors import PlatformError
+
+from .platform import Session
 
 #: seconds that content which no image needs stays: a push may be under way. As in Zot: https://zotregistry.dev/v2.1.0/articles/storage/
 GRACE = 3600.0
@@ -42,7 +46,7 @@ class Server(ABC):
 class ServerOptions:
     """How a registry is served. Port 0: any free one. `certificate` and `key`: PEM files for TLS.
 
-    Every `collect_every` seconds, what Session.collect would remove with `grace` is removed.
+    Every `collect_every` seconds, what `collect` would remove with `grace` is removed.
     """
 
     host: str = "127.0.0.1"
@@ -70,3 +74,51 @@ class Collected:
     uploads: int = 0
     size: int = 0
     trouble: str = ""
+
+
+@runtime_checkable
+class IssuesCredentials(Protocol):
+    """A session that hands out credentials."""
+
+    def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
+        """Credentials that are good for `ttl` seconds and for the repositories that a name or glob selects.
+
+        With `user`, they can do no more than the spec's grants let that user do. Raises PlatformError.
+        """
+
+
+@runtime_checkable
+class Serves(Protocol):
+    """A session whose registry has a server of its own here."""
+
+    def server(self, options: ServerOptions = DEFAULT_OPTIONS) -> Server:
+        """The registry's server, not yet started."""
+
+
+@runtime_checkable
+class Collects(Protocol):
+    """A session that carries out retention itself, where the platform doesn't."""
+
+    def collect(self, *, grace: float, dry_run: bool = False) -> list[Collected]:
+        """Carries out retention and removes what no image needs, unless it is younger than `grace` seconds. Raises PlatformError."""
+
+
+def issuing(session: Session) -> IssuesCredentials:
+    """The session as one that hands out credentials. Raises PlatformError if it doesn't."""
+    if isinstance(session, IssuesCredentials):
+        return session
+    raise PlatformError("this build can't issue credentials for this platform", operation="credentials")
+
+
+def serving(session: Session) -> Serves:
+    """The session as one that serves. Raises PlatformError if the platform has its own server."""
+    if isinstance(session, Serves):
+        return session
+    raise PlatformError("only registries of platform local are served from here", operation="serve")
+
+
+def collecting(session: Session) -> Collects:
+    """The session as one that carries out retention. Raises PlatformError if the platform does so itself."""
+    if isinstance(session, Collects):
+        return session
+    raise PlatformError("this platform removes images itself, by the retention in the spec", operation="gc")

@@ -1,14 +1,15 @@
-"""The platforms that there are. A new one is a folder and a line in each of these lists."""
+"""The platforms that there are. A new one is a folder and a line in each of the two lists."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 from pydantic import Field
 
-from reconciler.errors import PlatformError
+from reconciler.spec import models
 
 from .aws.spec import AwsRegistry, AwsTarget
 from .azure.spec import AzureRegistry, AzureTarget, AzureTokenTarget
@@ -29,12 +30,38 @@ Target = Annotated[
 ]
 
 
-def load(name: str) -> Platform:
-    """The platform's code, imported when it is first needed.
+class Grant(models.Grant):
+    """A rule that lets a foreign principal pull (or push) named repositories."""
 
-    Raises PlatformError if this build has only the platform's models.
-    """
-    module = f"{__package__}.{name}.platform"
-    if find_spec(module) is None:
-        raise PlatformError(f"platform {name} is not available in this build")
-    return cast("Platform", import_module(module).PLATFORM)
+    to: Target = Field(description="Who gets access.")
+
+
+class Spec(models.Spec):
+    """Registries, repositories and grants, in one reviewed file."""
+
+    registries: tuple[Registry, ...] = Field((), description="Collections of repositories, each on one platform.")
+    grants: tuple[Grant, ...] = Field((), description="Who else can pull or push what.")
+
+
+class _Catalog(Mapping[str, "Platform"]):
+    """The platforms' code by name, each imported when it is first asked for. A folder with a spec alone is none of them."""
+
+    def __getitem__(self, name: str) -> Platform:
+        module = f"{__package__}.{name}.platform"
+        if name not in self._specified() or find_spec(module) is None:
+            raise KeyError(name)
+        return cast("Platform", import_module(module).PLATFORM)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._specified() if find_spec(f"{__package__}.{name}.platform") is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @staticmethod
+    def _specified() -> list[str]:
+        registries = get_args(get_args(Registry)[0])
+        return [get_args(item.model_fields["platform"].annotation)[0] for item in registries]
+
+
+CATALOG: Mapping[str, Platform] = _Catalog()

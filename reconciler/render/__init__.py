@@ -1,1 +1,1 @@
-"""A plan for people: each file is one form. Pure: a plan in, text out."""
+"""Plans and outcomes for people. `report.py` computes once what there is to say; each other file is one form. Pure."""

@@ -1,63 +1,69 @@
-"""The plan as markdown for a pull request: who gains and loses first, then every change as a diff."""
+"""The report as markdown for a pull request: who gains and loses first, then every change as a diff."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.engine.plan import Plan
 from reconciler.model.change import Action
 
-from . import words
-from .text import Line, change_lines, joined, reading_order, registry_title
+from .change_item import ChangeItem
+from .report import RegistrySection, Report, Section, Topic
 
-_DIFF = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "!", Action.REPLACE: "!", Action.ADOPT: "!"}
+#: what a diff colours a line by
+_MARKS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "!", Action.REPLACE: "!", Action.ADOPT: "!"}
+#: what comes before a section's heading, and what stands around each statement's subject
+_SECTIONS = {
+    Topic.PROBLEMS: (":no_entry: ", "`"),
+    Topic.VIOLATIONS: (":no_entry: ", "**"),
+    Topic.GAINS: ("", ""),
+    Topic.LOSSES: ("", ""),
+    Topic.FOREIGN: ("", "`"),
+}
+_TITLE_COLUMN = 38
 
 
-def plan_markdown(plan: Plan) -> str:
-    """The whole plan."""
-    return joined(Line(text) for text in _lines(plan))
+def plan_markdown(report: Report) -> str:
+    """The whole report."""
+    return "".join(f"{line}\n" for line in _lines(report))
 
 
-def _lines(plan: Plan) -> Iterator[str]:
-    head = "No changes" if not plan.changes and not plan.problems else words.totals(plan)
-    yield f"### {plan.owner}: {head}"
+def _lines(report: Report) -> Iterator[str]:
+    yield f"### {report.owner}: {report.headline}"
     yield ""
-    for heading, items in (
-        (
-            ":no_entry: The plan can't be applied",
-            [f"`{item.address}`: {item.message}" for item in plan.problems],
-        ),
-        (
-            ":no_entry: Guards that stop the plan",
-            [f"**{item.guard}**: {item.message}" for item in plan.violations],
-        ),
-        ("Who gains access", [f"{item.registry}: {item.text}" for item in words.all_gains(plan)]),
-        ("Who loses access", [f"{item.registry}: {item.text}" for item in words.all_losses(plan)]),
-        (
-            "Foreign access (given by somebody else, kept)",
-            [f"`{item.address}`: {text}" for item in plan.kept for text in words.given(item)],
-        ),
-    ):
-        if items:
-            yield f"#### {heading}"
-            yield ""
-            yield from (f"- {_escaped(item)}" for item in items)
-            yield ""
-    for registry in plan.registries:
-        changes = [change for change in plan.changes if change.registry == registry.name]
-        if not changes:
-            continue
-        yield f"<details><summary>{registry_title(registry)}: {len(changes)} changes</summary>"
-        yield ""
-        yield "```diff"
-        for change in sorted(changes, key=reading_order):
-            for line in change_lines(change):
-                yield (f"{_DIFF[change.action]} {line.text.strip()}" if line.text.startswith("  ") else line.text)
-        yield "```"
-        yield ""
-        yield "</details>"
-        yield ""
-    yield f"{plan.unchanged} unchanged. {words.left_out(plan)}".rstrip()
+    for section in (report.problems, report.violations, report.gains, report.losses, report.foreign):
+        if section:
+            yield from _section(section)
+    for registry in report.registries:
+        yield from _registry(registry)
+    yield " ".join(part for part in (f"{report.unchanged} unchanged.", report.left_out) if part)
+
+
+def _section(section: Section) -> Iterator[str]:
+    icon, around = _SECTIONS[section.topic]
+    yield f"#### {icon}{section.heading}"
+    yield ""
+    for statement in section.statements:
+        yield f"- {_escaped(f'{around}{statement.subject}{around}: {statement.text}')}"
+    yield ""
+
+
+def _registry(registry: RegistrySection) -> Iterator[str]:
+    yield f"<details><summary>{registry.title}: {registry.size}</summary>"
+    yield ""
+    yield "```diff"
+    for change in registry.changes:
+        yield from _change(change)
+    yield "```"
+    yield ""
+    yield "</details>"
+    yield ""
+
+
+def _change(change: ChangeItem) -> Iterator[str]:
+    mark = _MARKS[change.action]
+    adopting = "  (adopt)" if change.action is Action.ADOPT else ""
+    yield f"{mark} {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{adopting}"
+    yield from (f"{mark} {detail.text}" for detail in change.details)
 
 
 def _escaped(text: str) -> str:

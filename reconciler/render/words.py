@@ -1,16 +1,14 @@
-"""Access and counts in words."""
+"""Access in words: who can do what with which repositories."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.engine.plan import Plan
 from reconciler.model.access import Access, ForeignAccess
-from reconciler.model.change import Action, Change, FieldChange
 from reconciler.words import plural
 
-SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}
 #: more names than this are counted, not listed
 MOST_NAMES = 12
 _VERB_ORDER = ("pull", "push")
@@ -18,10 +16,14 @@ _VERB_ORDER = ("pull", "push")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sentence:
-    """Who can do what with which repositories of a registry: `account 1 can now pull app-a, app-b`."""
+    """Who can do what with which repositories of a registry: `account 1 can now pull app-a, app-b`.
+
+    `public`: whether it is about everyone.
+    """
 
     registry: str
     text: str
+    public: bool = False
 
 
 def gained(access: Iterable[Access]) -> list[Sentence]:
@@ -39,14 +41,18 @@ def held(access: Iterable[Access]) -> list[Sentence]:
     return list(_sentences(access, "can"))
 
 
-def given(item: ForeignAccess) -> list[str]:
+def given(item: ForeignAccess) -> list[Sentence]:
     """What somebody else gave, a sentence for each principal: `account 1 can pull app-a (statement 'debug')`."""
-    return [f"{sentence.text} ({item.what})" for sentence in held(item.access)] or [item.what]
+    sentences = [replace(sentence, text=f"{sentence.text} ({item.what})") for sentence in held(item.access)]
+    return sentences or [Sentence(item.address.partition(".")[0], item.what)]
 
 
 def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
     per_repository: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    public: set[str] = set()
     for item in access:
+        if item.principal.public:
+            public.add(item.principal.label)
         verbs = per_repository.setdefault((item.registry, item.principal.label, item.repository), {})
         verbs.setdefault(item.verb, set()).add(item.where)
     merged: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
@@ -57,7 +63,7 @@ def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
         for places, names in by_place.items():
             merged.setdefault((registry, label, _verbs(names), places), []).append(repository)
     for (registry, label, what, places), repositories in sorted(merged.items()):
-        yield Sentence(registry, f"{label} {verb} {what}{_names(repositories)}{_copies(places)}")
+        yield Sentence(registry, f"{label} {verb} {what}{_names(repositories)}{_copies(places)}", label in public)
 
 
 def _verbs(names: list[str]) -> str:
@@ -78,67 +84,11 @@ def _copies(places: tuple[str, ...]) -> str:
     away = [place for place in places if place]
     if not away:
         return ""
-    copies = "copy" if len(away) == 1 else "copies"
-    return f" (and the {copies} in {', '.join(away)})" if "" in places else f" in {', '.join(away)}"
-
-
-def value(item: object) -> str:
-    """A field's value as people read it."""
-    if item is None:
-        return "(none)"
-    if isinstance(item, bool):
-        return "true" if item else "false"
-    if isinstance(item, str):
-        return f'"{item}"'
-    if isinstance(item, dict):
-        return "{" + ", ".join(f"{key}: {value(below)}" for key, below in item.items()) + "}"
-    if isinstance(item, list | tuple):
-        return "[" + ", ".join(value(below) for below in item) + "]"
-    return str(item)
-
-
-def field_line(change: FieldChange, *, new: bool) -> str:
-    """`path: old → new`, or `path: value` where nothing was there."""
-    if new:
-        return f"{change.path}: {value(change.new)}"
-    return f"{change.path}: {value(change.old)} → {value(change.new)}"
-
-
-def title(change: Change) -> str:
-    """The kind and the name: `repository app-a`, `access app-a@eu-west-1`."""
-    _, kind, name = change.address.split(".", 2)
-    return f"{kind} {name}"
-
-
-def totals(plan: Plan) -> str:
-    """`3 to create, 1 to update` and so on; only what there is."""
-    counts = plan.counts
-    words = {
-        Action.CREATE: "to create",
-        Action.UPDATE: "to update",
-        Action.REPLACE: "to replace",
-        Action.DELETE: "to delete",
-        Action.ADOPT: "to adopt",
-    }
-    return ", ".join(f"{counts[action]} {text}" for action, text in words.items() if counts[action]) or "nothing to do"
-
-
-def left_out(plan: Plan) -> str:
-    """What the targets leave undone, in words; "" if nothing is."""
-    if not plan.left_out:
-        return ""
-    verb = "is" if plan.left_out == 1 else "are"
-    return f"{plan.left_out} {plural(plan.left_out, 'change')} {verb} left out by --target."
-
-
-def removal(change: Change) -> str:
-    """What is lost with a delete or replace, in words; "" if nothing is."""
-    if change.images is None:
-        return ""
-    count = f"{change.images} {plural(change.images, 'image')}"
-    if not change.images:
-        return "holds no images"
-    return f"holds {count}, which {'will be deleted' if change.force else 'may not be deleted without permission'}"
+    return (
+        f" (and the {plural(len(away), 'copy', 'copies')} in {', '.join(away)})"
+        if "" in places
+        else f" in {', '.join(away)}"
+    )
 
 
 def all_gains(plan: Plan) -> list[Sentence]:

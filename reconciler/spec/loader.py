@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem, SpecError
-from reconciler.platforms.catalog import Registry
+from reconciler.places import Place
 from reconciler.words import did_you_mean
 
 from . import rules
 from .messages import problems_of
-from .models import Defaults, Grant, Guards, Spec
+from .models import Defaults, Guards, Spec
 from .repository import Repository, merge_defaults
 from .source import MAX_ALIASED, Loc, Values, aliased_nodes, files_of, locate, parse, path_text, problem_at
 
 _LISTS = ("registries", "repositories", "grants")
 _KEYS = tuple(Spec.model_fields)
+_PlaceKind = Literal["registry", "repository", "grant"]
+S = TypeVar("S", bound=Spec)
 
 
-def load_spec(path: str | Path, environ: Mapping[str, str] | None = None) -> Spec:
+def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, model: type[S]) -> S:
     """The spec in a YAML file, or in all YAML files of a folder merged.
 
-    `environ` is what `${env:NAME}` is taken from (the process's environment if None).
-    Raises SpecError with every problem of every file.
+    `model`: the Spec with the registries and targets that there are. `environ` is what `${env:NAME}` is taken from (the
+    process's environment if None). Raises SpecError with every problem of every file.
     """
     path = Path(path)
     problems: list[Problem] = []
@@ -43,18 +45,28 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None) -> Spe
     if not texts and not problems:
         problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml files"))
     base = path if path.is_dir() else path.parent
-    return _load(texts, problems, str(base), os.environ if environ is None else environ)
+    return _load(texts, model, problems, str(base), os.environ if environ is None else environ)
 
 
 def parse_spec(
-    text: str | bytes, name: str = "registry.yaml", environ: Mapping[str, str] | None = None, base: str = "."
-) -> Spec:
-    """The spec in a text. `name` is the file name that errors give. Raises SpecError with every problem."""
+    text: str | bytes,
+    name: str = "registry.yaml",
+    environ: Mapping[str, str] | None = None,
+    base: str = ".",
+    *,
+    model: type[S],
+) -> S:
+    """The spec in a text. `model` as for `load_spec`; `name` is the file name that errors give.
+
+    Raises SpecError with every problem.
+    """
     data = text.encode() if isinstance(text, str) else text
-    return _load([(name, data)], [], base, {} if environ is None else environ)
+    return _load([(name, data)], model, [], base, {} if environ is None else environ)
 
 
-def _load(texts: Iterable[tuple[str, bytes]], problems: list[Problem], base: str, environ: Mapping[str, str]) -> Spec:
+def _load(
+    texts: Iterable[tuple[str, bytes]], model: type[S], problems: list[Problem], base: str, environ: Mapping[str, str]
+) -> S:
     trees: list[MappingNode] = []
     for name, data in texts:
         before = len(problems)
@@ -73,7 +85,7 @@ def _load(texts: Iterable[tuple[str, bytes]], problems: list[Problem], base: str
     except RecursionError:
         problems.append(problem_at(root, "", "not YAML that a spec needs: hundreds of levels deep"))
         raise SpecError(problems) from None
-    spec = _Validation(root, values, problems).spec()
+    spec = _Validation(model, root, values, problems).spec()
     if spec is None:
         raise SpecError(problems)
     spec._base = base
@@ -115,14 +127,17 @@ def _place(node: Node) -> str:
 
 
 @cache
-def _registry_adapter() -> TypeAdapter[Any]:
-    return TypeAdapter(Registry)
+def _adapter(model: type[Spec], section: str) -> tuple[Any, TypeAdapter[Any]]:
+    """The type of a section's rows, and what validates one."""
+    row = get_args(model.model_fields[section].annotation)[0]
+    return row, TypeAdapter(row)
 
 
-class _Validation:
+class _Validation(Generic[S]):
     """One validation of one tree. Items are validated one by one, so that one wrong item hides no other's errors."""
 
-    def __init__(self, root: MappingNode, values: dict[str, Any], problems: list[Problem]) -> None:
+    def __init__(self, model: type[S], root: MappingNode, values: dict[str, Any], problems: list[Problem]) -> None:
+        self.model = model
         self.root = root
         self.values = values
         self.problems = problems
@@ -133,13 +148,13 @@ class _Validation:
         if (problem.file, problem.line, problem.column) not in self.taken:
             self.problems.append(problem)
 
-    def spec(self) -> Spec | None:
+    def spec(self) -> S | None:
         for key in self.values:
             if key not in _KEYS:
                 node = locate(self.root, (key,), key=True)
                 self.note(problem_at(node, key, f"unknown key{did_you_mean(key, _KEYS) or _known()}"))
         head = {key: self.values[key] for key in ("version", "name") if key in self.values}
-        self.item(Spec, head, ())
+        self.item(self.model, head, ())
         guards = self.item(Guards, self.values.get("guards") or {}, ("guards",)) or Guards()
         defaults = self.item(Defaults, self.values.get("defaults") or {}, ("defaults",)) or Defaults()
         parts = self.parts()
@@ -149,25 +164,26 @@ class _Validation:
             self.note(problem_at(node, path_text(fault.loc), fault.message))
         if self.problems:
             return None
-        spec = Spec.model_construct(
+        spec = self.model.model_construct(
             version=1,
             name=head["name"],
             defaults=defaults,
             guards=guards,
-            registries=cast(tuple[Registry, ...], tuple(parts.registries.values())),
+            registries=tuple(parts.registries.values()),
             repositories=tuple(parts.repositories.values()),
             grants=tuple(parts.grants.values()),
         )
         spec._places = self.places(parts)
-        return spec
+        return cast(S, spec)
 
-    def item(self, model: Any, value: Any, at: Loc, fallback: Loc = ()) -> Any:
-        adapter = model if isinstance(model, TypeAdapter) else None
+    def item(self, model: type[BaseModel], value: Any, at: Loc) -> Any:
+        return self.validated(model, model.model_validate, value, at)
+
+    def validated(self, row: Any, validate: Callable[[Any], Any], value: Any, at: Loc, fallback: Loc = ()) -> Any:
         try:
-            return adapter.validate_python(value) if adapter else model.model_validate(value)
+            return validate(value)
         except ValidationError as error:
-            annotation = Registry if adapter else model
-            for problem in problems_of(error, annotation, self.root, at, fallback):
+            for problem in problems_of(error, row, self.root, at, fallback):
                 self.note(problem)
             return None
 
@@ -196,15 +212,19 @@ class _Validation:
             if isinstance(row, dict) and isinstance(row.get("registry"), str) and isinstance(row.get("name"), str):
                 names.setdefault(row["registry"], set()).add(row["name"])
         return rules.Parts(
-            registries=self.valid(_registry_adapter(), "registries", registry_rows),
-            repositories=self.valid(Repository, "repositories", repositories, ("defaults", "repository")),
-            grants=self.valid(Grant, "grants", grant_rows),
+            registries=self.valid("registries", registry_rows),
+            repositories=self.valid("repositories", repositories, ("defaults", "repository")),
+            grants=self.valid("grants", grant_rows),
             registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
             repository_names={registry: frozenset(found) for registry, found in names.items()},
         )
 
-    def valid(self, model: Any, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:
-        items = ((index, self.item(model, row, (section, index), fallback)) for index, row in rows)
+    def valid(self, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:
+        row_type, adapter = _adapter(self.model, section)
+        items = (
+            (index, self.validated(row_type, adapter.validate_python, row, (section, index), fallback))
+            for index, row in rows
+        )
         return {index: item for index, item in items if item is not None}
 
     def unique(self, section: str, rows: list[tuple[int, Any]], keys: tuple[str, ...]) -> None:
@@ -225,18 +245,21 @@ class _Validation:
                 )
             first.setdefault(identity, index)
 
-    def places(self, parts: rules.Parts) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for section, items in (
-            ("registries", parts.registries),
-            ("repositories", parts.repositories),
-            ("grants", parts.grants),
-        ):
+    def places(self, parts: rules.Parts) -> dict[tuple[str, str], Place]:
+        sections: tuple[tuple[_PlaceKind, str, Mapping[int, Any]], ...] = (
+            ("registry", "registries", parts.registries),
+            ("repository", "repositories", parts.repositories),
+            ("grant", "grants", parts.grants),
+        )
+        found: dict[tuple[str, str], Place] = {}
+        for kind, section, items in sections:
             node = next((value for key, value in self.root.value if key.value == section), None)
+            if not isinstance(node, SequenceNode):
+                continue
             for index, item in items.items():
-                kind = {"registries": "registry", "repositories": "repository", "grants": "grant"}[section]
                 name = f"{item.registry}/{item.name}" if isinstance(item, Repository) else item.name
-                found[f"{kind} {name}"] = _place(node.value[index]) if isinstance(node, SequenceNode) else ""
+                mark = node.value[index].start_mark
+                found[kind, name] = Place(kind, name, str(mark.name), mark.line + 1, mark.column + 1)
         return found
 
 

@@ -1,17 +1,20 @@
-"""The Spec: the validated YAML."""
+"""The Spec: the validated YAML.
+
+Which registries and targets there are is the platforms' to say: `platforms/catalog.py` has the Spec with all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from reconciler.platforms.catalog import Registry, Target
+from reconciler.places import Place
 
 from .fields import Flag, Model, SpecName, Text
-from .registry import GrantBase
+from .registry import GrantBase, GrantTarget, RegistryBase
 from .repository import Repository, RepositoryDefaults
 from .selection import covered
 
@@ -22,7 +25,7 @@ Glob = Annotated[str, Text(r"[A-Za-z0-9._/*?\[\]!-]+", "a name, with * and ? for
 class Grant(GrantBase):
     """A rule that lets a foreign principal pull (or push) named repositories."""
 
-    to: Target = Field(description="Who gets access.")
+    to: GrantTarget = Field(description="Who gets access.")
 
 
 class Defaults(Model):
@@ -52,14 +55,13 @@ class Spec(Model):
     name: SpecName = Field(description="The owner of all that this spec makes.")
     defaults: Defaults = Field(Defaults(), description="Values merged under every repository.")
     guards: Guards = Field(Guards(), description="Rules over a plan that stop it.")
-    registries: tuple[Registry, ...] = Field((), description="Collections of repositories, each on one platform.")
+    registries: tuple[RegistryBase, ...] = Field((), description="Collections of repositories, each on one platform.")
     repositories: tuple[Repository, ...] = Field((), description="Image repositories.")
     grants: tuple[Grant, ...] = Field((), description="Who else can pull or push what.")
 
     #: the folder that relative paths in the spec start from
     _base: str = PrivateAttr("")
-    #: `registry NAME`, `repository REGISTRY/NAME` and `grant NAME` to `file:line:column`
-    _places: Mapping[str, str] = PrivateAttr({})
+    _places: Mapping[tuple[str, str], Place] = PrivateAttr({})
 
     @property
     def base(self) -> str:
@@ -67,9 +69,21 @@ class Spec(Model):
         return self._base
 
     @property
-    def places(self) -> Mapping[str, str]:
-        """Where things stand in the text: `grant NAME` (registry, repository REGISTRY/NAME) to `file:line:column`."""
+    def places(self) -> Mapping[tuple[str, str], Place]:
+        """Where things stand in the text, by kind and name (of a repository, `REGISTRY/NAME`)."""
         return self._places
+
+    def source(
+        self, registry: str, repository: str | None = None, grants: Iterable[GrantBase] = ()
+    ) -> tuple[Place, ...]:
+        """The places of a registry, one of its repositories and some grants; empty for a spec that was not read from text."""
+        if not self._places:
+            return ()
+        keys = [("registry", registry)]
+        if repository is not None:
+            keys.append(("repository", f"{registry}/{repository}"))
+        keys += (("grant", grant.name) for grant in grants)
+        return tuple(self._places[key] for key in keys if key in self._places)
 
     @cached_property
     def repositories_by_registry(self) -> Mapping[str, tuple[Repository, ...]]:

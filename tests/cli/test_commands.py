@@ -48,6 +48,7 @@ def reconciler(*arguments: str, code: int = 0, **environ: str) -> subprocess.Com
 
 
 def test_plan_apply_plan(here: Path) -> None:
+    assert "registry.yaml is valid: 1 registry, 2 repositories, 1 grant.\n" in reconciler("validate").stdout
     assert "Plan: 4 to create" in reconciler("plan").stdout
     assert not (here / "box").exists(), "a plan writes nothing"
     assert "Apply: 4 done." in reconciler("apply", "--yes").stdout
@@ -288,7 +289,21 @@ def test_a_platform_that_this_build_lacks_is_told(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "banned"),
     [
-        (["--help"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "pydantic", "yaml", "rich")),
+        (
+            ["--help"],
+            (
+                "boto3",
+                "botocore",
+                "google",
+                "azure",
+                "networkx",
+                "deepdiff",
+                "pydantic",
+                "yaml",
+                "rich",
+                "reconciler.render",
+            ),
+        ),
         (["--version"], ("boto3", "botocore", "google", "azure", "networkx", "deepdiff", "pydantic", "yaml", "rich")),
         (
             ["validate"],
@@ -303,6 +318,7 @@ def test_a_platform_that_this_build_lacks_is_told(here: Path) -> None:
                 "aiohttp",
                 "argon2",
                 "reconciler.cli.plan",
+                "reconciler.render",
             ),
         ),
         (["plan"], ("boto3", "botocore", "google", "azure", "aiohttp", "argon2", "joserfc", "uvloop")),

@@ -18,6 +18,8 @@ import yaml
 
 import reconciler as package
 from reconciler.errors import PlatformError
+from reconciler.model.service import issuing
+from reconciler.platforms.local.session import LocalSession
 from tests.images import Image, digest
 from tests.processes import Reconciler, serving, url_of
 from tests.registries import EVERYONE
@@ -137,10 +139,10 @@ def test_gc_tells_what_goes_and_what_it_was(here: Reconciler) -> None:
         path = here.folder / "store/manifests/app-a/sha256" / gone.partition(":")[2]
         os.utime(path, (time.time() - 10, time.time() - 10))
         told = here("gc", "--dry-run", "--grace", "0")
-        assert told.splitlines()[:2] == ["app-a: 1 images and 3 blobs would be removed", f"  - {gone}"]
+        assert told.splitlines()[:2] == ["app-a: 1 image and 3 blobs would be removed", f"  - {gone}"]
         assert path.exists()
         told = here("gc", "sandbox", "--grace", "0")
-        assert told.splitlines()[:2] == ["app-a: 1 images and 3 blobs removed", f"  - {gone}"]
+        assert told.splitlines()[:2] == ["app-a: 1 image and 3 blobs removed", f"  - {gone}"]
         assert not path.exists()
         assert here("gc", "--grace", "0s") == "Nothing to remove.\n"
         assert httpx.get(f"{url}/v2/app-a/tags/list").json()["tags"] == ["v1"]
@@ -193,6 +195,7 @@ def test_in_code_a_registry_runs_for_a_block_on_a_free_port(tmp_path: Path) -> N
     package.apply(package.plan(spec))
     before = threading.active_count()
     with package.session(spec, "sandbox") as sandbox:
+        assert isinstance(sandbox, LocalSession)
         with sandbox.server() as first, sandbox.server() as second:
             assert first.url != second.url
             issued = sandbox.credentials("closed", push=True, ttl=60)
@@ -205,4 +208,4 @@ def test_in_code_a_registry_runs_for_a_block_on_a_free_port(tmp_path: Path) -> N
         assert not (tmp_path / "store/control/server/running.json").exists()
     assert threading.active_count() == before
     with pytest.raises(PlatformError, match="no repository nope"), package.session(spec) as sandbox:
-        sandbox.credentials("nope", push=False, ttl=60)
+        issuing(sandbox).credentials("nope", push=False, ttl=60)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.engine.apply import Status, apply
-from reconciler.engine.plan_file import dumps, loads
+from reconciler import apply, dumps, loads
+from reconciler.engine.write import Status
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.model.change import Action, Cause
 from reconciler.render.markdown import plan_markdown
+from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.stages import Document, Stage
 
@@ -146,7 +147,7 @@ def test_a_repository_that_nobody_owns_is_a_conflict_until_it_is_adopted(stage: 
         apply(plan)
     assert stage.state() == before
     adopting = stage.plan(document, adopt=["images.repository.app-a"])
-    assert {c.address: c.action for c in adopting.changes}["images.repository.app-a"] is Action.ADOPT
+    assert {str(c.address): c.action for c in adopting.changes}["images.repository.app-a"] is Action.ADOPT
     stage.apply(document, adopt=["images.repository.app-a"])
     assert stage.plan(document).changes == ()
 
@@ -307,7 +308,7 @@ def test_a_repository_with_access_that_others_gave_is_not_deleted_without_permis
     assert stage.state() == before
     allowed = stage.plan(document, allow_delete=["images.repository.app-b"])
     assert loads(dumps(allowed)).changes[0].foreign == change.foreign
-    for told in (joined(plan_lines(allowed)), plan_markdown(allowed)):
+    for told in (joined(plan_lines(report_of(allowed))), plan_markdown(report_of(allowed))):
         assert "takes along what somebody else gave: " in told
         assert "kept" not in told
     stage.apply(document, allow_delete=["images.repository.app-b"])
@@ -409,7 +410,7 @@ def test_a_target_takes_what_it_needs_along_and_nothing_else(stage: Stage, docum
     whole = len(stage.plan(document).changes)
     plan = stage.plan(document, targets=["images.access.app-a"])
     assert plan.left_out == loads(dumps(plan)).left_out == whole - len(plan.changes)
-    assert joined(plan_lines(plan)).endswith(f"{plan.left_out} changes are left out by --target.\n")
+    assert joined(plan_lines(report_of(plan))).endswith(f"{plan.left_out} changes are left out by --target.\n")
     addresses = {change.address for change in plan.changes}
     assert {"images.access.app-a", "images.repository.app-a"} <= addresses
     assert not any("app-b" in address for address in addresses)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
 
-from reconciler.engine.plan_file import dumps, loads
+from reconciler import dumps, loads
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain
 from reconciler.model.change import Action, Cause
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, Kind, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.platforms.local.platform import PLATFORM
 from reconciler.platforms.local.session import LocalSession
+from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
@@ -34,17 +36,20 @@ class NoticeKind(Kind):
     name = "notice"
     settings = NoticeSettings
 
-    def observe(self, session: LocalSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        at = Address.of(session.name, self.name, "login")
-        document = session.store.read("notices", "login") if scope.wants(at) else None
-        if document is not None:
-            yield Live(at, self.name, NoticeSettings(document["text"]), Marks(**document["marks"]))
+    def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        yield from self.read(session, [Address.of(session.name, self.name, "login")])
+
+    def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        for at in addresses:
+            document = session.store.read("notices", at.name)
+            if document is not None:
+                yield Live(at, self.name, NoticeSettings(document["text"]), Marks(**document["marks"]))
 
     def create(self, session: LocalSession, write: Write) -> Live:
         with session.store.writing():
             document = {"text": write.desired.settings.text, "marks": plain(write.marks)}
             session.store.write("notices", "login", document)
-        live = session.read(write.desired.address)
+        live = self.read_one(session, write.desired.address)
         assert live is not None
         return live
 
@@ -72,7 +77,7 @@ def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_c
     document = local.document("app-a", guards={"max_deletes": 5})
     plan = local.plan(document)
     assert '  +   notice login                            images.notice.login\n        text: "be kind"\n' in joined(
-        plan_lines(plan)
+        plan_lines(report_of(plan))
     )
     assert dumps(loads(dumps(plan))) == dumps(plan)
     local.apply(document)

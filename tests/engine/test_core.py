@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,16 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.engine import guard
-from reconciler.engine.diff import MARK, cause, diff
+from reconciler.engine.diff import cause, diff
 from reconciler.engine.fields import differences
-from reconciler.engine.observe import Picture
 from reconciler.engine.order import edges_of, needed_first, ordered
+from reconciler.engine.picture import Picture
 from reconciler.model import canonical
 from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, GivesAccess, Kind, Write
+from reconciler.model.marks import APPLIED, Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Guards
 
 
@@ -33,19 +34,21 @@ class Box:
     fixed: str = ""
 
 
-class BoxKind(Kind):
+class BoxKind(Kind, GivesAccess):
     """A kind that is only looked at."""
 
     name = "box"
     settings = Box
     immutable = frozenset({"fixed"})
-    gives_access = True
 
-    def access(self, address: str, settings: Box) -> Iterator[Access]:
+    def access(self, address: Address, settings: Box) -> Iterator[Access]:
         for user in settings.users:
-            yield Access(Principal(user, account=user), "pull", "r", address.split(".")[2])
+            yield Access(Principal(user, account=user), "pull", "r", address.name)
 
-    def observe(self, session: Any, scope: Scope, found: Observation) -> Iterator[Live]:
+    def list(self, session: Any, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        yield from ()
+
+    def read(self, session: Any, addresses: Sequence[Address]) -> Iterator[Live]:
         yield from ()
 
     def create(self, session: Any, write: Write) -> Live:
@@ -136,7 +139,7 @@ def test_a_missing_or_stale_mark_is_written_again_and_nothing_else(mark: str | N
     found = diff(Picture(KINDS, {wanted.address: wanted}, {wanted.address: there}), "me")
     (change,) = found.changes.values()
     assert [(field.path, field.old, field.new) for field in change.fields] == [
-        (MARK, mark, canonical.applied_hash(Box(1)))
+        (APPLIED, mark, canonical.applied_hash(Box(1)))
     ]
 
 
@@ -244,7 +247,7 @@ def test_the_order_does_not_depend_on_the_order_of_the_input(rows: list[tuple[st
     edges = edges_of(items)
     assert "".join(address[-1] for address in ordered(items, edges)) == "cdbae"
     assert edges[0] == ("r.box.b", "r.box.a")
-    assert needed_first({"r.box.b"}, edges) == {"r.box.b", "r.box.d"}
+    assert needed_first({Address("r.box.b")}, edges) == {"r.box.b", "r.box.d"}
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ def test_what_goes_along_counts_as_deleted() -> None:
 def test_accounts_are_guarded_except_the_registrys_own() -> None:
     def verdicts(account: str, **fields: Any) -> list[str]:
         access = Access(Principal("x", account=account), "pull", "r", "a")
-        return [item.guard for item in guard.accounts(Guards(**fields), [("r.box.a", access)], {"r": "own"})]
+        return [item.guard for item in guard.accounts(Guards(**fields), [(Address("r.box.a"), access)], {"r": "own"})]
 
     assert verdicts("stranger") == []
     assert verdicts("stranger", allowed_accounts=("friend",)) == ["allowed_accounts"]

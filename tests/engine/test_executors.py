@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
-from reconciler.engine.apply import apply, succeeded
-from reconciler.engine.plan import make_plan
+from reconciler import apply
+from reconciler import plan as make_plan
+from reconciler.engine.apply import succeeded
 from tests.stages import LocalStage
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from reconciler.engine.apply import apply
+from reconciler import apply
 from reconciler.model.change import Action
 from tests.emulators.aws import TaggingIndex
 from tests.stages import AwsStage, Document

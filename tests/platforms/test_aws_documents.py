@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parliament import analyze_policy_string
 
-from reconciler.engine.apply import Status, apply
+from reconciler import apply
+from reconciler.engine.write import Outcome, Status
 from reconciler.model.change import Action, Cause
 from reconciler.platforms.aws import lifecycle, policy, role, statements
 from reconciler.platforms.aws.spec import AwsRegistry
@@ -113,7 +114,8 @@ def test_principals_in_words(principal: str, label: str, account: str) -> None:
 
 
 def test_a_service_is_a_principal_for_each_account_it_acts_for() -> None:
-    condition = "StringLike aws:sourcearn arn:aws:lambda:*:987654321091:function:*, arn:aws:lambda:us-east-1:987654321092:function:f"
+    arns = ("arn:aws:lambda:*:987654321091:function:*", "arn:aws:lambda:us-east-1:987654321092:function:f")
+    condition = policy.Condition("StringLike", "aws:SourceArn", arns)
     found = policy.who("service:lambda.amazonaws.com", (condition,))
     assert [(item.label, item.account, item.public) for item in found] == [
         ("AWS Lambda in account 987654321091", "987654321091", False),
@@ -361,7 +363,7 @@ def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsSt
     assert [(item.address, item.what) for item in plan.foreign] == [
         ("images.role.push", "widened by inline policy by-hand, which no spec made")
     ]
-    outcomes = {outcome.address: outcome for outcome in apply(destroying)}
+    outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in apply(destroying)}
     assert outcomes["images.role.push"].status is Status.FAILED
     assert "inline policy by-hand" in outcomes["images.role.push"].message
     assert "images-push" in aws.state()["roles"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from reconciler.engine.apply import apply, succeeded
+from reconciler import apply
+from reconciler.engine.apply import succeeded
 from tests.stages import ACCOUNT, AwsStage
 
 FOREIGN: list[dict[str, Any]] = [

@@ -8,9 +8,10 @@ from typing import Any
 import botocore.loaders
 import pytest
 
-from reconciler.engine.observe import session
-from reconciler.engine.plan import make_plan
+from reconciler import plan as make_plan
+from reconciler import session
 from reconciler.errors import PlatformError, ReadFailed
+from reconciler.places import Place
 from reconciler.platforms.aws.session import AwsSession
 from tests.emulators.aws import Quiet
 from tests.emulators.proxy import Answer, Call
@@ -172,16 +173,17 @@ def test_every_call_has_a_timeout_and_standard_retries() -> None:
 def test_errors_of_other_processes_survive_pickling() -> None:
     import pickle
 
+    grant = Place("grant", "g", "registry.yaml", 1, 1)
     error = PlatformError(
-        "no", address="images.role.pull", operation="iam:GetRole", request_id="r1", hint="do", grants=("g",)
+        "no", address="images.role.pull", operation="iam:GetRole", request_id="r1", hint="do", places=(grant,)
     )
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error) == "images.role.pull: iam:GetRole: no (request id r1)\n  do"
-    assert again.grants == ("g",)
+    assert again.places == (grant,)
 
 
 def test_the_secret_key_is_in_no_output(aws: AwsStage, capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
-    from reconciler.engine.plan_file import dumps
+    from reconciler import dumps
 
     plan = aws.plan(aws.document("app-a"))
     assert "SECRETSECRETSECRET" not in dumps(plan) + repr(plan)

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.cli.carry_out import outcome_line
-from reconciler.engine.apply import Outcome, Status, apply, succeeded
+from reconciler import apply
+from reconciler.engine.apply import succeeded
+from reconciler.engine.write import Outcome, Status
 from reconciler.platforms.aws.platform import PLATFORM
+from reconciler.render.outcome import outcome_line
 from tests.emulators.aws import Faults, KillAfter, PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
 from tests.stages import AwsStage, Document
@@ -133,20 +135,21 @@ def test_a_role_that_never_appears_fails_with_the_line_of_the_grant(
     aws.proxy.behaviours.append(never)
     document = with_role(aws)
     plan = aws.plan(document)
-    outcomes = {outcome.address: outcome for outcome in apply(plan)}
+    outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in apply(plan)}
     failed = outcomes.pop("images.access.app-a")
     assert failed.status is Status.FAILED
     assert never.tries > 2
-    line = outcome_line(failed, plan)
+    line = outcome_line(failed)
     assert f"AWS does not find a principal of the policy: {ROLE} (grant pullers)" in line
     assert "request id proxy-request" in line
     text = yaml.safe_dump(document, sort_keys=False)
     row = next(
         number for number, row in enumerate(text.splitlines(), 1) if "pullers" in row or "- registry: images" in row
     )
-    assert f"grant pullers at {plan.places['grant pullers']}" in line
-    assert plan.places["grant pullers"].startswith("registry.yaml:")
-    assert int(plan.places["grant pullers"].split(":")[1]) >= row
+    (place,) = failed.places
+    assert (place.kind, place.name, place.file) == ("grant", "pullers", "registry.yaml")
+    assert place.line >= row
+    assert f"grant pullers at registry.yaml:{place.line}:{place.column}" in line
     assert succeeded(outcomes.values()), "only what depends on it is stopped"
     # the mark that the repository was made with is taken back: the missing policy is pending work, not drift
     aws.proxy.behaviours.remove(never)
@@ -157,7 +160,9 @@ def test_a_role_that_never_appears_fails_with_the_line_of_the_grant(
 def test_a_principal_that_is_not_of_this_run_fails_at_once(aws: AwsStage) -> None:
     never = PrincipalNotFound("role/gone", times=-1)
     aws.proxy.behaviours.append(never)
-    outcomes = {o.address: o for o in apply(aws.plan(with_role(aws, "arn:aws:iam::987654321091:role/gone")))}
+    outcomes: dict[str, Outcome] = {
+        o.address: o for o in apply(aws.plan(with_role(aws, "arn:aws:iam::987654321091:role/gone")))
+    }
     assert outcomes["images.access.app-a"].status is Status.FAILED
     assert never.tries == 1
 
@@ -167,7 +172,7 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(aws: AwsStage) -> N
 
     aws.proxy.behaviours.append(Denied("PutLifecyclePolicy"))
     document = small(aws)
-    outcomes = {outcome.address: outcome.status for outcome in apply(aws.plan(document))}
+    outcomes: dict[str, Status] = {outcome.address: outcome.status for outcome in apply(aws.plan(document))}
     assert outcomes.pop("images.lifecycle.app-a") is Status.FAILED
     assert set(outcomes.values()) == {Status.DONE}
     aws.reset()
@@ -206,7 +211,7 @@ def test_a_create_that_meets_somebody_elses_repository_fails_and_leaves_it(aws: 
     document = aws.document("app-a")
     plan = aws.plan(document)
     aws.make_foreign("app-a")
-    outcomes = {outcome.address: outcome for outcome in apply(plan)}
+    outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in apply(plan)}
     assert outcomes["images.repository.app-a"].status is Status.FAILED
     assert "somebody else created it" in outcomes["images.repository.app-a"].message
     assert aws.state()["repositories"]["us-east-1/images-app-a"]["tags"] == {}
@@ -224,7 +229,7 @@ class Lies(Quiet):
 
 def test_an_answer_that_is_not_what_was_asked_for_is_told(aws: AwsStage) -> None:
     aws.proxy.behaviours.append(Lies())
-    outcomes = {outcome.address: outcome for outcome in apply(aws.plan(small(aws)))}
+    outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in apply(aws.plan(small(aws)))}
     lied = outcomes["images.lifecycle.app-a"]
     assert lied.status is Status.FAILED
     assert "did not converge" in lied.message
@@ -243,7 +248,7 @@ def test_verify_reads_what_was_touched_again_and_tells_what_did_not_converge(aws
             )
 
     plan = aws.plan(small(aws))
-    outcomes = {outcome.address: outcome for outcome in apply(plan, verify=True, on_outcome=meddle)}
+    outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in apply(plan, verify=True, on_outcome=meddle)}
     assert outcomes.pop("images.repository.app-b").message == "did not converge: scan_on_push is True, not False"
     assert succeeded(outcomes.values())
 

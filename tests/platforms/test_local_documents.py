@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.resource import Marks
+from reconciler.model.marks import Marks
 from reconciler.platforms.local.documents import (
     AccessDocument,
     CredentialsDocument,

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from reconciler.engine.apply import Status, apply
-from reconciler.engine.observe import session
+from reconciler import apply, session
+from reconciler.engine.write import Status
 from reconciler.errors import PlatformError, ReadFailed
+from reconciler.model.address import Address
 from reconciler.platforms.local import store
 from reconciler.platforms.local.store import Store
 from tests.stages import LocalStage
@@ -53,11 +54,11 @@ def test_a_writer_waits_for_another_and_then_tells(local: LocalStage, monkeypatc
 def test_access_that_comes_up_right_before_a_delete_is_not_lost(local: LocalStage) -> None:
     local.apply(local.document("app-a"))
     with session(local.spec(local.document("app-a"))) as opened:
-        live = opened.read("images.repository.app-a")
-        assert live is not None
         local.give_foreign_access("app-a")
         before = local.state()
         kind = opened.platform.kinds["repository"]
+        live = kind.read_one(opened, Address("images.repository.app-a"))
+        assert live is not None
         with pytest.raises(PlatformError, match="somebody else has given access"):
             kind.delete(opened, live, force=False)
         assert local.state() == before

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from reconciler import dumps, loads
 from reconciler.engine.plan import Plan
-from reconciler.engine.plan_file import dumps, loads
 from reconciler.render.markdown import plan_markdown
+from reconciler.render.report import report_of
 from reconciler.render.text import drift_lines, joined, plan_lines
 from tests.stages import AwsStage, Document, LocalStage
 
@@ -78,20 +79,22 @@ def plan(aws: AwsStage) -> Plan:
 
 
 def test_a_first_plan_as_text(aws: AwsStage, golden: Golden) -> None:
-    golden("first-plan.txt", joined(plan_lines(aws.plan(document(aws)))))
+    golden("first-plan.txt", joined(plan_lines(report_of(aws.plan(document(aws))))))
 
 
 def test_a_later_plan_as_text_and_as_markdown(plan: Plan, golden: Golden) -> None:
-    golden("later-plan.txt", joined(plan_lines(plan)))
-    golden("later-plan.md", plan_markdown(plan))
-    assert joined(plan_lines(loads(dumps(plan)))) == joined(plan_lines(plan)), "show prints what plan printed"
+    golden("later-plan.txt", joined(plan_lines(report_of(plan))))
+    golden("later-plan.md", plan_markdown(report_of(plan)))
+    assert joined(plan_lines(report_of(loads(dumps(plan))))) == joined(plan_lines(report_of(plan))), (
+        "show prints what plan printed"
+    )
 
 
 def test_no_changes_as_text_and_as_markdown(local: LocalStage, golden: Golden) -> None:
     small = local.document("app-a")
     local.apply(small)
-    golden("no-changes.txt", joined(plan_lines(local.plan(small))))
-    golden("no-changes.md", plan_markdown(local.plan(small)))
+    golden("no-changes.txt", joined(plan_lines(report_of(local.plan(small)))))
+    golden("no-changes.md", plan_markdown(report_of(local.plan(small))))
 
 
 def test_drift_and_pending_as_text(aws: AwsStage, golden: Golden) -> None:
@@ -105,13 +108,13 @@ def test_drift_and_pending_as_text(aws: AwsStage, golden: Golden) -> None:
     estate["repositories"][0]["description"] = "the new shop"
     estate["repositories"][2]["labels"] = {"tier": "1"}
     aws.give_foreign_access("app-b")
-    golden("drift.txt", joined(drift_lines(aws.plan(estate))))
+    golden("drift.txt", joined(drift_lines(report_of(aws.plan(estate)))))
 
 
 def test_a_conflict_as_text(local: LocalStage, golden: Golden) -> None:
     local.make_foreign("app-a")
     local.make_foreign("app-b", owner="somebody-else")
-    golden("conflict.txt", joined(plan_lines(local.plan(local.document("app-a", "app-b")))))
+    golden("conflict.txt", joined(plan_lines(report_of(local.plan(local.document("app-a", "app-b"))))))
 
 
 def test_markdown_from_the_cloud_cannot_open_a_tag_or_a_mention(aws: AwsStage) -> None:
@@ -120,7 +123,7 @@ def test_markdown_from_the_cloud_cannot_open_a_tag_or_a_mention(aws: AwsStage) -
     row = {"Sid": "<img src=x> @everyone", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"}
     statement = json.dumps({"Version": "2012-10-17", "Statement": [row]})
     ecr.set_repository_policy(repositoryName="images-app-a", policyText=statement)
-    text = plan_markdown(aws.plan(aws.document("app-a")))
+    text = plan_markdown(report_of(aws.plan(aws.document("app-a"))))
     assert "everyone can pull, push" in text.replace(" and", ",")
     assert "<img" not in text
     assert "@everyone" not in text

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reconciler.engine.plan import make_plan
+from reconciler import parse_spec
+from reconciler import plan as make_plan
+from reconciler.render.report import report_of
 from reconciler.render.text import plan_lines
-from reconciler.spec.loader import parse_spec
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,6 @@ def test_the_picture_in_the_readme_is_current(tmp_path: Path, golden: Callable[[
         record=True, width=96, file=io.StringIO(), highlight=False, force_terminal=True, color_system="truecolor"
     )
     console.print("$ reconciler plan", style="bold")
-    for line in plan_lines(plan):
+    for line in plan_lines(report_of(plan)):
         console.print(line.text, style=line.style or None, markup=False, soft_wrap=True)
     golden("../../docs/first-plan.svg", console.export_svg(title="reconciler plan", unique_id="plan"))

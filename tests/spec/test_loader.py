@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler import load_spec, parse_spec
 from reconciler.errors import SpecError
-from reconciler.spec.loader import load_spec, parse_spec
 from reconciler.spec.source import MAX_BYTES
 
 HEAD = """\

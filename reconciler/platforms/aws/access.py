@@ -6,20 +6,20 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+from reconciler.words import counted
 
-from . import marks as tagging
 from . import names, policy, statements
-from .lifecycle import repositories_of
-from .marks import Tags
+from .ledgers import RepositoryLedger, repository_arn
 from .policy import Document, Statement
 from .session import AwsSession
 
@@ -36,14 +36,20 @@ class AccessSettings:
     partition: str = "aws"
 
 
-class AccessKind(Kind):
+class AccessKind(Kind, GivesAccess):
     """The repository policy of one repository in one region."""
 
     name = "access"
     settings = AccessSettings
-    gives_access = True
-    upserts = True
-    shared = True
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
+    after = ("repository",)
+    permissions = {
+        Verb.LIST: ("ecr:GetRepositoryPolicy",),
+        Verb.READ: ("ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"),
+        Verb.CREATE: ("ecr:SetRepositoryPolicy", "ecr:TagResource", "ecr:UntagResource"),
+        Verb.UPDATE: ("ecr:SetRepositoryPolicy", "ecr:TagResource"),
+        Verb.DELETE: ("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy", "ecr:UntagResource"),
+    }
 
     def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
         for statement in settings.statements:
@@ -59,47 +65,42 @@ class AccessKind(Kind):
         if size <= statements.MAX_POLICY:
             return None
         grants = sorted({statements.grant_of(item.sid) or "" for item in desired.settings.statements})
-        foreign = f" and {len(others)} foreign statements" if others else ""
+        foreign = f" and {counted(len(others), 'foreign statement')}" if others else ""
         return (
             f"the repository policy would have {size:,} characters, ECR takes at most {statements.MAX_POLICY:,};"
             f" it is made of the grants {', '.join(grants)}{foreign}: grant whole accounts instead of single roles"
         )
 
-    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        asked: list[tuple[Address, Tags]] = []
-        for at, tags in repositories_of(session, scope, found, self.name):
-            key = tagging.applied_key(self.name)
-            if key in tags:
-                found.recorded[at] = tags[key]
+    def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        ledger = session.ledger(RepositoryLedger)
+        asked: dict[Address, Marks] = {}
+        for repository in found["repository"]:
+            at = repository.address.sibling(self.name)
             # foreign access to any repository of ours is reported, so the policy is read whether a grant covers it or not
-            if tags.get(tagging.OWNER) == session.owner or at in scope.desired or scope.only is not None:
-                asked.append((at, tags))
-        answers = session.map(lambda item: read(session, item[0]), asked)
-        for (at, tags), document in zip(asked, answers, strict=True):
-            if document is not None:
-                found.foreign.extend(foreign(at, document))
-                yield _live(session, at, document, tags)
-            elif tagging.applied_key(self.name) in tags:
-                yield replace(
-                    _live(session, at, {}, tags), vacant=True, notes=("the policy is gone, only its mark is left",)
-                )
+            if repository.marks.owner == session.owner or at in wanted:
+                asked[at] = ledger.marks(at)
+        yield from _lives(session, asked)
+
+    def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        ledger = session.ledger(RepositoryLedger)
+        texts = zip(addresses, ledger.read(addresses), strict=True)
+        yield from _lives(session, {at: ledger.marks(at, carried) for at, carried in texts})
 
     def create(self, session: AwsSession, write: Write) -> Live:
         return self._write(session, write, {})
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         if not write.changed:
-            tagging.record(session, write)
-            return live
+            with session.ledger(RepositoryLedger).noting(write):
+                return live
         return self._write(session, write, json.loads(live.rest) if live.rest else {})
 
     def _write(self, session: AwsSession, write: Write, before: Document) -> Live:
         at = write.desired.address
         document = statements.merged(before, write.desired.settings.statements, write.desired.settings.partition)
-        with tagging.taken_back(session, write):
+        with session.ledger(RepositoryLedger).noting(write):
             answer = _set(session, at, document, write)
-        tagging.record(session, write)
-        return _live(session, at, policy.parsed(answer["policyText"]), _tags_of(write.marks))
+        return _live(session, at, policy.parsed(answer["policyText"]), write.marks)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         document = json.loads(live.rest) if live.rest else {}
@@ -107,27 +108,26 @@ class AccessKind(Kind):
             session.repository_call("set_repository_policy", live.address, policyText=_text(document))
         else:
             session.repository_call("delete_repository_policy", live.address, absent=GONE)
-        tagging.forget(session, live.address)
+        session.ledger(RepositoryLedger).forget(live.address)
 
 
 def accesses(at: Address, statement: Statement) -> Iterator[Access]:
     """Who can do what because of a statement on the policy at an address."""
-    where = at
     if statement.effect != "Allow":
         return
     for principal in statement.principals or ("(everyone but some)",):
         for who in policy.who(principal, statement.conditions):
             for verb in policy.verbs(statement.actions):
-                yield Access(who, verb, where.registry, where.name, where.where)
+                yield Access(who, verb, at.registry, at.name, at.where)
 
 
 def _set(session: AwsSession, at: Address, document: Document, write: Write) -> Any:
     """Sets the policy. A principal that AWS does not find is waited for if it is a role that was made in this run."""
     import stamina  # here: only a write needs it
 
-    fresh = [need for need in write.fresh if need.kind == "role"]
+    fresh = any(need.kind == "role" for need in write.fresh)
     attempts = stamina.retry_context(
-        on=lambda error: bool(fresh) and _unknown_principal(error),
+        on=lambda error: fresh and _unknown_principal(error),
         attempts=None,
         timeout=PATIENCE,
         wait_initial=0.5,
@@ -151,15 +151,15 @@ def _unknown_principal(error: Exception) -> bool:
 
 
 def _with_grants(error: PlatformError, document: Document, write: Write) -> PlatformError:
-    """The error with the principals that it can be about: AWS does not say which."""
+    """The error with the principals that it can be about, and their grants' places: AWS does not say which."""
     suspects: list[str] = []
-    grants: list[str] = []
+    grants: set[str] = set()
     for statement in write.desired.settings.statements:
         arns = [item for item in statement.principals if not item.startswith("service:") and item != "*"]
         grant = statements.grant_of(statement.sid)
         if arns and grant is not None:
             suspects.append(f"{', '.join(arns)} (grant {grant})")
-            grants.append(grant)
+            grants.add(grant)
     suspects += dead_principals(document)
     return PlatformError(
         f"AWS does not find a principal of the policy: {'; '.join(suspects)}",
@@ -168,7 +168,7 @@ def _with_grants(error: PlatformError, document: Document, write: Write) -> Plat
         request_id=error.request_id,
         code=error.code,
         hint="create the role or account first, or take it out of the grant",
-        grants=tuple(sorted(set(grants))),
+        places=tuple(place for place in write.desired.source if place.kind == "grant" and place.name in grants),
     )
 
 
@@ -178,46 +178,51 @@ def read(session: AwsSession, at: Address) -> Document | None:
     return policy.parsed(answer["policyText"]) if answer else None
 
 
-def _live(session: AwsSession, at: Address, document: Document, tags: Tags) -> Live:
-    where = at
-    repository = Address.of(where.registry, "repository", where.name, where.where)
+def _lives(session: AwsSession, asked: Mapping[Address, Marks]) -> Iterator[Live]:
+    """The policies at these addresses; a mark without a policy is one too."""
+    answers = session.map(lambda at: read(session, at), asked)
+    for (at, marks), document in zip(asked.items(), answers, strict=True):
+        if document is not None or marks.applied is not None:
+            yield _live(session, at, document, marks)
+
+
+def _live(session: AwsSession, at: Address, document: Document | None, marks: Marks) -> Live:
+    repository = at.sibling("repository")
+    present = document or {}
     ours = tuple(
         sorted(
             policy.normal(item)
-            for item in policy.statements_of(document)
+            for item in policy.statements_of(present)
             if statements.grant_of(str(item.get("Sid", ""))) is not None
         )
     )
-    foreign = statements.foreign(document)
-    rest = {**document, "Statement": foreign}
-    dead = [
-        f"a deleted {kind} still stands in grant {statements.grant_of(item.sid)} ({principal})"
-        for item in ours
-        for principal in item.principals
-        if policy.is_deleted(principal)
-        for kind in [policy.who(principal)[0].label.split()[2]]
-    ]
+    others = statements.foreign(present)
     # statements of ours are ours by their id; the repository's owner is who made them
-    own = bool(ours) or tagging.applied_key(AccessKind.name) in tags
+    own = bool(ours) or marks.applied is not None
+    gone = document is None
     return Live(
         address=at,
         kind=AccessKind.name,
         settings=AccessSettings(ours, names.partition(session.registry.region)),
-        marks=tagging.marks_of(tags, tagging.applied_key(AccessKind.name)) if own else Marks(),
-        native=f"{tagging.repository_arn(session, at)} (policy)",
+        marks=marks if own else Marks(),
+        native=f"{repository_arn(session, at)} (policy)",
         needs=(repository,),
         parent=repository,
-        rest=json.dumps(rest) if foreign or rest.keys() - {"Version", "Statement"} else "",
-        vacant=not own,
-        inherits=True,
-        notes=tuple(dead),
+        rest=json.dumps({**present, "Statement": others})
+        if others or present.keys() - {"Version", "Statement"}
+        else "",
+        vacant=gone or not own,
+        notes=("the policy is gone, only its mark is left",) if gone else tuple(_dead(ours)),
+        foreign=tuple(foreign(at, present)),
     )
 
 
-def _tags_of(marks: Marks) -> Tags:
-    tags = tagging.tags_of_marks(marks)
-    tags[tagging.applied_key(AccessKind.name)] = tags.pop(tagging.APPLIED)
-    return tags
+def _dead(ours: Sequence[Statement]) -> Iterator[str]:
+    for item in ours:
+        for principal in item.principals:
+            if policy.is_deleted(principal):
+                kind, grant = policy.deleted_kind(principal), statements.grant_of(item.sid)
+                yield f"a deleted {kind} still stands in grant {grant} ({principal})"
 
 
 def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
@@ -236,7 +241,7 @@ def _shown(statement: Statement) -> dict[str, Any]:
     may: Any = " and ".join(policy.verbs(statement.actions)) if known else list(statement.actions)
     shown: dict[str, Any] = {"principals": list(statement.principals), "may": may}
     if statement.conditions:
-        shown["conditions"] = list(statement.conditions)
+        shown["conditions"] = [str(condition) for condition in statement.conditions]
     if statement.effect != "Allow":
         shown["effect"] = statement.effect
     if statement.other:

@@ -6,19 +6,19 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_paramete
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, Retention
 
-from . import marks as tagging
-from .marks import Tags
+from .ledgers import RepositoryLedger, repository_arn
 from .session import AwsSession
 
 GONE = ("LifecyclePolicyNotFoundException", "RepositoryNotFoundException")
@@ -89,53 +89,50 @@ class LifecycleKind(Kind):
 
     name = "lifecycle"
     settings = LifecycleSettings
-    upserts = True
+    traits = frozenset({Trait.UPSERTS, Trait.INHERITS})
+    after = ("repository",)
+    permissions = {
+        Verb.LIST: ("ecr:GetLifecyclePolicy",),
+        Verb.READ: ("ecr:GetLifecyclePolicy", "ecr:ListTagsForResource"),
+        Verb.CREATE: ("ecr:PutLifecyclePolicy", "ecr:TagResource", "ecr:UntagResource"),
+        Verb.UPDATE: ("ecr:PutLifecyclePolicy", "ecr:TagResource"),
+        Verb.DELETE: ("ecr:DeleteLifecyclePolicy", "ecr:UntagResource"),
+    }
 
     def shown(self, settings: LifecycleSettings) -> dict[str, Any]:
         return {f"rule {rule['rulePriority']}": in_words(rule) for rule in json.loads(settings.rules)}
 
-    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        asked: list[tuple[Address, Tags]] = []
-        for at, tags in repositories_of(session, scope, found, self.name):
-            key = tagging.applied_key(self.name)
-            if key in tags:
-                found.recorded[at] = tags[key]
-            if key in tags or at in scope.desired or scope.only is not None:
-                asked.append((at, tags))
-        answers = session.map(lambda item: read(session, item[0]), asked)
-        for (at, tags), policy in zip(asked, answers, strict=True):
-            if policy is not None or tagging.applied_key(self.name) in tags:
-                yield _live(session, at, policy, tagging.inherited(tags, self.name))
+    def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        ledger = session.ledger(RepositoryLedger)
+        asked: dict[Address, Marks] = {}
+        for repository in found["repository"]:
+            at = repository.address.sibling(self.name)
+            marks = ledger.marks(at)
+            if at in wanted or (marks.owner is not None and marks.applied is not None):
+                asked[at] = marks
+        yield from _lives(session, asked)
+
+    def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        ledger = session.ledger(RepositoryLedger)
+        texts = zip(addresses, ledger.read(addresses), strict=True)
+        yield from _lives(session, {at: ledger.marks(at, carried) for at, carried in texts})
 
     def create(self, session: AwsSession, write: Write) -> Live:
         at = write.desired.address
-        with tagging.taken_back(session, write):
+        with session.ledger(RepositoryLedger).noting(write):
             policy = f'{{"rules":{write.desired.settings.rules}}}'
             answer = session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=policy)
-        tagging.record(session, write)
         return _live(session, at, answer["lifecyclePolicyText"], write.marks)
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         if write.changed or live.marks.owner is None:
             return self.create(session, write)
-        tagging.record(session, write)
-        return live
+        with session.ledger(RepositoryLedger).noting(write):
+            return live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.repository_call("delete_lifecycle_policy", live.address, absent=GONE)
-        tagging.forget(session, live.address)
-
-
-def repositories_of(session: AwsSession, scope: Scope, found: Observation, kind: str) -> Iterator[tuple[Address, Tags]]:
-    """The address of that kind for each repository that was found or asked for, with the repository's tags."""
-    if scope.only is not None:
-        wanted = sorted(at for at in scope.only if at.kind == kind)
-        yield from zip(wanted, session.map(lambda at: tagging.read_tags(session, at), wanted), strict=True)
-        return
-    for at, tags in found.extra.get("tags", {}).items():
-        if at in found.live:
-            where = at
-            yield Address.of(where.registry, kind, where.name, where.where), tags
+        session.ledger(RepositoryLedger).forget(live.address)
 
 
 def read(session: AwsSession, at: Address) -> str | None:
@@ -144,20 +141,26 @@ def read(session: AwsSession, at: Address) -> str | None:
     return answer["lifecyclePolicyText"] if answer else None
 
 
+def _lives(session: AwsSession, asked: Mapping[Address, Marks]) -> Iterator[Live]:
+    """The policies at these addresses; a mark without a policy is one too. A policy without our mark is nobody's."""
+    answers = session.map(lambda at: read(session, at), asked)
+    for (at, marks), policy in zip(asked.items(), answers, strict=True):
+        if policy is not None or marks.applied is not None:
+            yield _live(session, at, policy, marks if marks.applied is not None else Marks())
+
+
 def _live(session: AwsSession, at: Address, policy: str | None, marks: Marks) -> Live:
-    where = at
-    repository = Address.of(where.registry, "repository", where.name, where.where)
+    repository = at.sibling("repository")
     return Live(
         address=at,
         kind=LifecycleKind.name,
         settings=normal(json.loads(policy or "{}")),
         marks=marks,
-        vacant=policy is None,
-        notes=() if policy else ("the policy is gone, only its mark is left",),
-        native=f"{tagging.repository_arn(session, at)} (lifecycle policy)",
+        native=f"{repository_arn(session, at)} (lifecycle policy)",
         needs=(repository,),
         parent=repository,
-        inherits=True,
+        vacant=policy is None,
+        notes=() if policy else ("the policy is gone, only its mark is left",),
     )
 
 

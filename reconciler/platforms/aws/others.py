@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
+from reconciler.model.marks import applied_key
 
 from . import access, lifecycle, policy, statements
-from . import marks as tagging
-from .marks import Tags
+from .ledgers import RepositoryLedger
 from .policy import Document
 from .session import AwsSession
+from .tags import Tags, foreign
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,8 @@ class Others:
 
 def others_of(session: AwsSession, at: Address) -> Others:
     """What others have on a repository, read now. Raises PlatformError if AWS would not take it back."""
-    where = at
-    tags = tagging.read_tags(session, at)
-    document = access.read(session, Address.of(where.registry, access.AccessKind.name, where.name, where.where)) or {}
+    (tags,) = session.ledger(RepositoryLedger).read([at])
+    document = access.read(session, at.sibling(access.AccessKind.name)) or {}
     dead = access.dead_principals(document)
     if dead:
         raise PlatformError(
@@ -37,11 +37,11 @@ def others_of(session: AwsSession, at: Address) -> Others:
             operation="ecr:SetRepositoryPolicy",
             hint="take the deleted principal out of that statement, then run again",
         )
-    ours = tagging.applied_key(lifecycle.LifecycleKind.name) in tags
+    ours = applied_key(lifecycle.LifecycleKind.name) in tags
     left = statements.merged(document, (), "")
     return Others(
         # AWS sets tags of its own (aws:cloudformation:...), and nobody else may
-        {key: value for key, value in tagging.foreign(tags).items() if not key.startswith("aws:")},
+        {key: value for key, value in foreign(tags).items() if not key.startswith("aws:")},
         left if policy.statements_of(left) else {},
         "" if ours else lifecycle.read(session, at) or "",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from reconciler.model.address import Address
-from reconciler.model.platform import Output, Platform, Session
-from reconciler.model.resource import Desired, Estate
+from reconciler.model.platform import Estate, Output, Platform, Session
+from reconciler.model.resource import Desired
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
@@ -25,7 +25,7 @@ class AwsPlatform(Platform):
     """Roles, regions, repositories with their lifecycle and repository policies, and the replication rule."""
 
     name = "aws"
-    #: in the order in which they are observed: what holds another's marks comes first
+    registry = AwsRegistry
     kinds = {
         kind.name: kind
         for kind in (RoleKind(), RegionKind(), RepositoryKind(), LifecycleKind(), AccessKind(), ReplicationKind())
@@ -33,23 +33,27 @@ class AwsPlatform(Platform):
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _aws(registry)
+        source = spec.source(here.name)
         for name in role.ROLES:
-            yield Desired(Address.of(here.name, RoleKind.name, name), RoleKind.name, role.settings_of(here, name))
+            at = Address.of(here.name, RoleKind.name, name)
+            yield Desired(at, RoleKind.name, role.settings_of(here, name), source=source)
         pull = Address.of(here.name, RoleKind.name, "pull")
         roles = roles_of(spec)
         copies: list[Address] = [pull]
         for region in here.regions:
             marker = Address.of(here.name, RegionKind.name, region)
-            yield Desired(marker, RegionKind.name, RegionSettings(region), (pull,), pull)
+            yield Desired(marker, RegionKind.name, RegionSettings(region), (pull,), pull, source=source)
+            needs = (marker,)
             for wanted in spec.repositories_by_registry[here.name]:
                 grants = spec.grants_by_repository.get((here.name, wanted.name), ())
-                for desired in _in_region(here, region, wanted, grants, roles):
+                for desired in _in_region(spec, here, region, needs, wanted, grants, roles):
                     if region != here.region and desired.kind != LifecycleKind.name:
                         copies.append(desired.address)
                     yield desired
         if here.replication_regions:
             at = Address.of(here.name, ReplicationKind.name, replication.RULE)
-            yield Desired(at, ReplicationKind.name, replication.settings_of(here), tuple(copies))
+            settings = replication.settings_of(here)
+            yield Desired(at, ReplicationKind.name, settings, tuple(copies), source=source)
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         from .session import AwsSession
@@ -59,7 +63,7 @@ class AwsPlatform(Platform):
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         here = _aws(registry)
         for name in role.ROLES:
-            arn = names.role_arn(here.account_id, here.region, role.role_name(here, name))
+            arn = names.role_arn(here.account_id, here.region, here.role_name(name))
             yield Output(Address.of(here.name, RoleKind.name, name), "arn", arn)
         for wanted in spec.repositories_by_registry[here.name]:
             for region in here.regions:
@@ -79,9 +83,7 @@ def _aws(registry: RegistryBase) -> AwsRegistry:
 def roles_of(spec: Spec) -> Mapping[str, Address]:
     """The ARNs of the roles that the spec makes, to their addresses: a grant to one must wait for it."""
     return {
-        names.role_arn(item.account_id, item.region, role.role_name(item, name)): Address.of(
-            item.name, RoleKind.name, name
-        )
+        names.role_arn(item.account_id, item.region, item.role_name(name)): Address.of(item.name, RoleKind.name, name)
         for item in spec.registries
         if isinstance(item, AwsRegistry)
         for name in role.ROLES
@@ -89,28 +91,49 @@ def roles_of(spec: Spec) -> Mapping[str, Address]:
 
 
 def _in_region(
-    here: AwsRegistry, region: str, wanted: Repository, grants: tuple[Grant, ...], roles: Mapping[str, Address]
+    spec: Spec,
+    here: AwsRegistry,
+    region: str,
+    needs: tuple[Address, ...],
+    wanted: Repository,
+    grants: tuple[Grant, ...],
+    roles: Mapping[str, Address],
 ) -> Iterator[Desired]:
     """One repository in one region, with what stands below it."""
-    where = "" if region == here.region else region
-    home = Address.of(here.name, RepositoryKind.name, wanted.name, where)
-    needs = (Address.of(here.name, RegionKind.name, region),)
-    yield Desired(home, RepositoryKind.name, repository.settings_of(wanted, region), needs, None, wanted.adopt)
+    home = Address.of(here.name, RepositoryKind.name, wanted.name, "" if region == here.region else region)
+    source = spec.source(here.name, wanted.name)
+    settings = repository.settings_of(wanted, region)
+    yield Desired(home, RepositoryKind.name, settings, needs, None, wanted.adopt, source)
+    below = (home,)
     rules = lifecycle.settings_of(wanted)
     if rules is not None:
-        at = Address.of(here.name, LifecycleKind.name, wanted.name, where)
-        yield Desired(at, LifecycleKind.name, rules, (home,), home, wanted.adopt)
+        at = home.sibling(LifecycleKind.name)
+        yield Desired(at, LifecycleKind.name, rules, below, home, wanted.adopt, source)
     if grants:
-        at = Address.of(here.name, AccessKind.name, wanted.name, where)
-        settings = access.AccessSettings(statements.of_grants(grants, here), names.partition(here.region))
-        waits = {
+        policy = access.AccessSettings(statements.of_grants(grants, here), names.partition(here.region))
+        waits = _waits(grants, roles)
+        yield Desired(
+            home.sibling(AccessKind.name),
+            AccessKind.name,
+            policy,
+            (home, *waits) if waits else below,
+            home,
+            wanted.adopt,
+            spec.source(here.name, wanted.name, grants),
+        )
+
+
+def _waits(grants: tuple[Grant, ...], roles: Mapping[str, Address]) -> list[Address]:
+    """The roles of this spec that the grants name: they must be there before a policy can."""
+    return sorted(
+        {
             roles[arn]
             for grant in grants
             if isinstance(grant.to, AwsTarget)
             for arn in grant.to.role_arns
             if arn in roles
         }
-        yield Desired(at, AccessKind.name, settings, (home, *sorted(waits)), home, wanted.adopt)
+    )
 
 
 PLATFORM = AwsPlatform()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import total_ordering
 from typing import Any
 
 from reconciler.model.access import Principal
@@ -29,22 +30,96 @@ _SPELLED = {action.lower(): action for action in (*PULL, *PUSH, *ADMIN, LOGIN, "
 #: what AWS puts in the place of a principal that was deleted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 _DELETED = re.compile(r"A(ROA|IDA|GPA|IPA)[A-Z0-9]{12,}")
 _DELETED_KINDS = {"AROA": "role", "AIDA": "user", "AGPA": "group", "AIPA": "instance profile"}
+#: AWS's spelling of the global condition keys, which it compares without case:
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+_KEYS = (
+    "aws:CalledVia",
+    "aws:CalledViaFirst",
+    "aws:CalledViaLast",
+    "aws:CurrentTime",
+    "aws:EpochTime",
+    "aws:FederatedProvider",
+    "aws:MultiFactorAuthAge",
+    "aws:MultiFactorAuthPresent",
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:PrincipalIsAWSService",
+    "aws:PrincipalOrgID",
+    "aws:PrincipalOrgPaths",
+    "aws:PrincipalServiceName",
+    "aws:PrincipalServiceNamesList",
+    "aws:PrincipalType",
+    "aws:RequestedRegion",
+    "aws:ResourceAccount",
+    "aws:ResourceOrgID",
+    "aws:ResourceOrgPaths",
+    "aws:SecureTransport",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    "aws:SourceIdentity",
+    "aws:SourceIp",
+    "aws:SourceOrgID",
+    "aws:SourceOrgPaths",
+    "aws:SourceVpc",
+    "aws:SourceVpcArn",
+    "aws:SourceVpce",
+    "aws:TokenIssueTime",
+    "aws:UserAgent",
+    "aws:ViaAWSService",
+    "aws:VpcSourceIp",
+    "aws:VpceAccount",
+    "aws:VpceOrgID",
+    "aws:VpceOrgPaths",
+    "aws:referer",
+    "aws:userid",
+    "aws:username",
+)
+_SPELLED_KEYS = {key.lower(): key for key in _KEYS}
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
 Document = dict[str, Any]
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """One condition: an operator, a key, and the values that are allowed, sorted. Keys are compared without case."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+    def _meaning(self) -> tuple[str, str, tuple[str, ...]]:
+        return self.operator, self.key.lower(), self.values
+
+    def __eq__(self, other: object) -> bool:
+        return self._meaning() == other._meaning() if isinstance(other, Condition) else NotImplemented
+
+    def __lt__(self, other: Condition) -> bool:
+        return self._meaning() < other._meaning()
+
+    def __hash__(self) -> int:
+        return hash(self._meaning())
+
+    def __str__(self) -> str:
+        return f"{self.operator} {self.key} {', '.join(self.values)}"
+
+    def as_v1(self) -> str:
+        """As hashes of version v1 have it: a text."""
+        return f"{self.operator} {self.key.lower()} {', '.join(self.values)}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Statement:
     """One statement in one form: sorted, lists everywhere, an account as its id, actions as AWS spells them.
 
-    `principals`: `123456789012`, an ARN, `*`, or `service:lambda.amazonaws.com`. `conditions`: `StringLike aws:sourcearn value`.
+    `principals`: `123456789012`, an ARN, `*`, or `service:lambda.amazonaws.com`.
     `other`: whatever else it holds (NotPrincipal, Resource, ...) as canonical text, so that nothing counts as equal by neglect.
     """
 
     sid: str
     principals: tuple[str, ...]
     actions: tuple[str, ...]
-    conditions: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     effect: str = "Allow"
     other: str = ""
 
@@ -104,11 +179,16 @@ def _principals(value: Any) -> Iterator[str]:
         yield from (prefix + (account_or(str(item)) if kind == "AWS" else str(item)) for item in listed(items))
 
 
-def _conditions(value: Any) -> Iterator[str]:
+def _conditions(value: Any) -> Iterator[Condition]:
     for operator, keys in (value or {}).items() if isinstance(value, dict) else ():
         for key, values in keys.items() if isinstance(keys, dict) else ():
-            # condition keys are compared without case, their values are not
-            yield f"{operator} {key.lower()} {', '.join(sorted(str(item) for item in listed(values)))}"
+            texts = tuple(sorted(_text(item) for item in listed(values)))
+            yield Condition(str(operator), _SPELLED_KEYS.get(str(key).lower(), str(key)), texts)
+
+
+def _text(value: Any) -> str:
+    """A condition's value, which JSON may have as a truth value or a number."""
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def is_deleted(principal: str) -> bool:
@@ -116,18 +196,23 @@ def is_deleted(principal: str) -> bool:
     return _DELETED.fullmatch(principal) is not None
 
 
-def who(principal: str, conditions: Iterable[str] = ()) -> list[Principal]:
+def deleted_kind(principal: str) -> str:
+    """What a deleted principal was: role, user, group or instance profile."""
+    return _DELETED_KINDS.get(principal[:4], "principal")
+
+
+def who(principal: str, conditions: Iterable[Condition] = ()) -> list[Principal]:
     """The principal in words, with its conditions, which narrow it. A service that acts for several accounts is one
     principal for each of them, so that adding an account is no loss for another."""
     account = names.account_of(principal)
     conditions = tuple(conditions)
     if principal.startswith("service:"):
         return list(_service(principal.removeprefix("service:"), conditions))
-    suffix = f" (if {' and '.join(conditions)})" if conditions else ""
+    suffix = _suffix(conditions)
     if principal == "*":
         return [Principal(f"everyone{suffix}", public=True)]
     if is_deleted(principal):
-        return [Principal(f"a deleted {_DELETED_KINDS.get(principal[:4], 'principal')} ({principal}){suffix}")]
+        return [Principal(f"a deleted {deleted_kind(principal)} ({principal}){suffix}")]
     if principal == account:
         return [Principal(f"account {account}{suffix}", account)]
     kind, _, name = principal.rpartition(":")[2].partition("/")
@@ -135,17 +220,17 @@ def who(principal: str, conditions: Iterable[str] = ()) -> list[Principal]:
     return [Principal(label + suffix, account)]
 
 
-_SOURCE = re.compile(r"StringLike aws:sourcearn (.+)")
+def _suffix(conditions: Collection[Condition]) -> str:
+    return f" (if {' and '.join(map(str, conditions))})" if conditions else ""
 
 
-def _service(service: str, conditions: tuple[str, ...]) -> Iterator[Principal]:
+def _service(service: str, conditions: tuple[Condition, ...]) -> Iterator[Principal]:
     name = "AWS Lambda" if service == "lambda.amazonaws.com" else service
-    source = _SOURCE.fullmatch(conditions[0]) if len(conditions) == 1 else None
-    if source is None:
-        suffix = f" (if {' and '.join(conditions)})" if conditions else ""
-        yield Principal(f"{name}{suffix}", public=not conditions)
+    source = conditions[0] if len(conditions) == 1 else None
+    if source is None or (source.operator, source.key) != ("StringLike", "aws:SourceArn"):
+        yield Principal(name + _suffix(conditions), public=not conditions)
         return
-    for arn in source.group(1).split(", "):
+    for arn in source.values:
         account, region, what = (names.arn_part(arn, part) for part in (4, 3, 5))
         label = f"{name} in account {account}" if what == "function:*" else f"{name} {what} of account {account}"
         if region not in ("*", "") and what == "function:*":

@@ -3,15 +3,15 @@ would be forgotten together with the repositories that were made there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.model.address import Address
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
 
-from . import marks as tagging
-from .role import pull_role, tag_pull_role
+from .ledgers import RoleLedger
 from .session import AwsSession
 
 
@@ -27,37 +27,49 @@ class RegionKind(Kind):
 
     name = "region"
     settings = RegionSettings
+    traits = frozenset({Trait.INHERITS})
+    after = ("role",)
+    permissions = {
+        Verb.READ: ("iam:GetRole",),
+        Verb.CREATE: ("iam:TagRole",),
+        Verb.UPDATE: ("iam:TagRole",),
+        Verb.DELETE: ("iam:UntagRole",),
+    }
 
-    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        if scope.only is not None and not scope.names(self.name):
-            return
-        role = pull_role(session, found)
-        for key in sorted(role[1] if role else ()):
-            region = key.removeprefix(tagging.REGION)
-            if region != key and scope.wants(Address.of(session.name, self.name, region)) and role is not None:
-                yield _live(session, region, tagging.marks_of(role[1], key))
+    def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        ledger = session.ledger(RoleLedger)
+        role = Address.of(session.name, "role", "pull")
+        for region in ledger.regions(ledger.texts(role)):
+            at = Address.of(session.name, self.name, region)
+            yield _live(at, ledger.marks(at))
+
+    def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        ledger = session.ledger(RoleLedger)
+        for at, texts in zip(addresses, ledger.read(addresses), strict=True):
+            marks = ledger.marks(at, texts)
+            if marks.applied is not None:
+                yield _live(at, marks)
 
     def create(self, session: AwsSession, write: Write) -> Live:
-        region = write.desired.address.name
-        tag_pull_role(session, write.desired.address, {tagging.REGION + region: write.marks.applied or ""})
-        return _live(session, region, write.marks)
+        ledger, at = session.ledger(RoleLedger), write.desired.address
+        ledger.change(at, {ledger.key(at): write.marks.applied or ""})
+        return _live(at, write.marks)
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         return self.create(session, write)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        tag_pull_role(session, live.address, {}, [tagging.REGION + live.address.name])
+        session.ledger(RoleLedger).forget(live.address)
 
 
-def _live(session: AwsSession, region: str, marks: Marks) -> Live:
-    role = Address.of(session.name, "role", "pull")
+def _live(at: Address, marks: Marks) -> Live:
+    role = Address.of(at.registry, "role", "pull")
     return Live(
-        address=Address.of(session.name, RegionKind.name, region),
+        address=at,
         kind=RegionKind.name,
-        settings=RegionSettings(region),
+        settings=RegionSettings(at.name),
         marks=marks,
-        native=f"region {region}",
+        native=f"region {at.name}",
         needs=(role,),
         parent=role,
-        inherits=True,
     )

@@ -6,17 +6,17 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutReplicationConf
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 from reconciler.model.address import Address
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Desired, Live, Marks, Observation, Scope
+from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
 
-from . import marks as tagging
-from .role import pull_role, tag_pull_role
+from .ledgers import RoleLedger
 from .session import AwsSession
 from .spec import AwsRegistry
 
@@ -43,8 +43,15 @@ class ReplicationKind(Kind):
 
     name = "replication"
     settings = ReplicationSettings
-    upserts = True
-    shared = True
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
+    after = ("role", "repository", "access")
+    permissions = {
+        Verb.LIST: ("ecr:DescribeRegistry",),
+        Verb.READ: ("ecr:DescribeRegistry", "iam:GetRole"),
+        Verb.CREATE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:TagRole"),
+        Verb.UPDATE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:TagRole"),
+        Verb.DELETE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:UntagRole"),
+    }
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others: Rules = json.loads(live.rest) if live is not None and live.rest else []
@@ -56,38 +63,36 @@ class ReplicationKind(Kind):
             return f"the account would replicate to {count} destinations, ECR takes at most {MAX_DESTINATIONS}"
         return None
 
-    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        if scope.only is not None and not any(at.kind == self.name for at in scope.only):
-            return
-        role = pull_role(session, found)
-        tags = role[1] if role else {}
-        for region in _regions(session, scope, tags):
+    def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        ledger = session.ledger(RoleLedger)
+        home = Address.of(session.name, self.name, RULE)
+        role = ledger.texts(ledger.carrier(home))
+        regions = {*ledger.regions_with_a_rule(role), *([session.registry.region] if home in wanted else [])}
+        copied = [item for kind in ("repository", "access") for item in found[kind] if _known(session, item, wanted)]
+        for region in sorted(regions):
             at = Address.of(session.name, self.name, RULE, session.where(region))
-            key = _key(region)
-            if key in tags:
-                found.recorded[at] = tags[key]
-            copies = [
-                item
-                for item in found.live.values()
-                if item.kind in ("repository", "access") and session.region_of(item.address) != region
-            ]
-            marks = tagging.marks_of(tags, key) if key in tags else Marks()
-            witnesses = copies
-            if role is None:
-                witnesses = [*copies, *(item for item in found.live.values() if item.kind == "role")]
+            copies = [item for item in copied if session.region_of(item.address) != region]
+            marks = ledger.marks(at) if ledger.marks(at).applied is not None else Marks()
+            pull_role_is_gone = not any(item.address.name == "pull" for item in found["role"])
+            witnesses = [*copies, *(found["role"] if pull_role_is_gone else ())]
             if marks.owner is None and any(item.marks.owner == session.owner for item in witnesses):
                 # the pull role, which holds the mark, was removed by hand: our copies, and the push role that is made and
                 # removed with it, are witness that the rule is ours
                 marks = Marks(session.owner, "spec", None)
             yield _live(session, at, _rules(session, at), marks, tuple(sorted(copy.address for copy in copies)))
 
+    def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        ledger = session.ledger(RoleLedger)
+        for at, texts in zip(addresses, ledger.read(addresses), strict=True):
+            marks = ledger.marks(at, texts)
+            yield _live(session, at, _rules(session, at), marks if marks.applied is not None else Marks(), ())
+
     def create(self, session: AwsSession, write: Write) -> Live:
         at = write.desired.address
         wanted: ReplicationSettings = write.desired.settings
-        with _lock(session, at):
+        with session.ledger(RoleLedger).noting(write), _lock(session, at):
             others = [rule for rule in _rules(session, at) if not _is_ours(rule, session.registry)]
             rules = _put(session, at, [*others, _rule(session.registry, wanted)])
-        tag_pull_role(session, at, {_key(session.region_of(at)): write.marks.applied or ""})
         return _live(session, at, rules, write.marks, ())
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
@@ -100,29 +105,18 @@ class ReplicationKind(Kind):
             others = [rule for rule in rules if not _is_ours(rule, session.registry)]
             if len(others) < len(rules):
                 _put(session, at, others)
-        tag_pull_role(session, at, {}, [_key(session.region_of(at))])
+        session.ledger(RoleLedger).forget(at)
+
+
+def _known(session: AwsSession, item: Live, wanted: Mapping[Address, Desired]) -> bool:
+    """Whether somebody owns the repository, or this spec wants it: one that is only there is no copy of ours."""
+    repository = item.address.sibling("repository")
+    return item.kind != "repository" or item.marks.owner is not None or repository in wanted
 
 
 def settings_of(registry: AwsRegistry) -> ReplicationSettings:
     """The rule that the spec asks for."""
     return ReplicationSettings(tuple(sorted(registry.replication_regions)))
-
-
-def _key(region: str) -> str:
-    """The pull role's tag for the rule in a region: more than the home region only while a registry moves."""
-    return f"{tagging.applied_key('replication')}-{region}"
-
-
-def _regions(session: AwsSession, scope: Scope, tags: tagging.Tags) -> list[str]:
-    """The regions whose rules to read: those that we made one in, and the home region if one is wanted or asked for there."""
-    prefix = _key("")
-    marked = {key.removeprefix(prefix) for key in tags if key.startswith(prefix)}
-    if scope.only is not None:
-        return sorted({session.region_of(at) for at in scope.only if at.kind == ReplicationKind.name})
-    wanted = {
-        session.region_of(at) for at in (Address.of(session.name, ReplicationKind.name, RULE),) if at in scope.desired
-    }
-    return sorted(marked | wanted)
 
 
 def _lock(session: AwsSession, at: Address) -> Lock:
@@ -188,5 +182,4 @@ def _live(session: AwsSession, at: Address, rules: Rules, marks: Marks, copies: 
         needs=(role, *copies),
         rest=json.dumps(others) if others else "",
         vacant=not ours and marks.applied is None,
-        inherits=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,16 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Observation, Scope
+from reconciler.model.kind import Found, HoldsImages, Kind, Verb, Write
+from reconciler.model.marks import LABELS, OWNER, Marks, applied_key
+from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
 
 from . import access
-from . import marks as tagging
-from .marks import Tags
+from .ledgers import RepositoryLedger
 from .others import others_of, put_back
 from .session import AwsSession
+from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, Tags, as_dict, as_list, foreign, own_labels
 
 GONE = ("RepositoryNotFoundException",)
 MUTABLE, IMMUTABLE, EXCEPT = "MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"
@@ -57,13 +58,35 @@ def settings_of(repository: Repository, region: str) -> RepositorySettings:
     )
 
 
-class RepositoryKind(Kind):
+_READ = ("ecr:DescribeRepositories", "ecr:ListTagsForResource")
+#: before a delete: how many images, and what others gave
+_LAST_LOOK = ("ecr:ListImages", "ecr:GetRepositoryPolicy")
+
+
+class RepositoryKind(Kind, HoldsImages):
     """The repository itself."""
 
     name = "repository"
     settings = RepositorySettings
     immutable = frozenset({"encryption"})
-    holds_images = True
+    after = ("region",)
+    permissions = {
+        Verb.LIST: (*_READ, "tag:GetResources"),
+        Verb.READ: _READ,
+        Verb.CREATE: ("ecr:CreateRepository", "ecr:TagResource", *_READ),
+        Verb.UPDATE: (
+            "ecr:PutImageTagMutability",
+            "ecr:PutImageScanningConfiguration",
+            "ecr:TagResource",
+            "ecr:UntagResource",
+            *_READ,
+        ),
+        Verb.DELETE: ("ecr:DeleteRepository", *_LAST_LOOK),
+        Verb.REPLACE: (
+            *("ecr:ListTagsForResource", "ecr:GetLifecyclePolicy", "ecr:DeleteRepository", *_LAST_LOOK),
+            *("ecr:CreateRepository", "ecr:TagResource", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy"),
+        ),
+    }
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
         shown = super().shown(settings)
@@ -76,18 +99,24 @@ class RepositoryKind(Kind):
     def images_may_go(self, settings: RepositorySettings) -> bool:
         return settings.delete_images
 
-    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        tags_by_address: dict[Address, Tags] = found.extra.setdefault("tags", {})
-        regions = _regions(session, scope, found)
-        for described in session.map(lambda region: _described(session, scope, region), regions):
-            tags = _tags(session, scope, described)
+    def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        ledger = session.ledger(RepositoryLedger)
+        # the spec's regions, and those that the registry once extended to
+        regions = sorted({*(item.address.name for item in found["region"]), *session.registry.regions})
+        for described in session.map(lambda region: _in_region(session, region), regions):
+            tags = _tags(session, wanted, described)
             for at, repository in described.items():
-                live = _live(session, at, repository, tags[at])
-                tags_by_address[at] = tags[at]
-                if live.marks.owner is None and at not in scope.desired and scope.only is None:
-                    found.unowned.append(repository["repositoryName"])
-                    continue
-                yield live
+                ledger.learn(at, tags[at])
+                yield _live(session, at, repository, tags[at])
+
+    def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        there = {
+            at: answer["repositories"][0]
+            for at, answer in zip(addresses, session.map(lambda at: _described(session, at), addresses), strict=True)
+            if answer is not None
+        }
+        for at, tags in zip(there, session.ledger(RepositoryLedger).read(list(there)), strict=True):
+            yield _live(session, at, there[at], tags)
 
     def create(self, session: AwsSession, write: Write) -> Live:
         return self._make(session, write, {})
@@ -95,13 +124,12 @@ class RepositoryKind(Kind):
     def _make(self, session: AwsSession, write: Write, others: Tags) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = write.desired.address
-        children = {tagging.applied_key(below.kind): mark for below, mark in write.children.items()}
-        tags = {**others, **_own_tags(write), **children}
+        tags = {**others, **_own_tags(write), **session.ledger(RepositoryLedger).carried(write.children)}
         created = session.repository_call(
             "create_repository",
             at,
             absent=("RepositoryAlreadyExistsException",),
-            tags=tagging.as_list(tags),
+            tags=as_list(tags),
             imageScanningConfiguration={"scanOnPush": wanted.scan_on_push},
             encryptionConfiguration=_encryption(wanted),
             **_mutability(wanted),
@@ -113,7 +141,7 @@ class RepositoryKind(Kind):
     def _already(self, session: AwsSession, write: Write) -> Live:
         """It exists: an answer to our own call was lost on the way (fine), or somebody else was faster (an error)."""
         at = write.desired.address
-        live = session.read(at)
+        live = self.read_one(session, at)
         if live is None or live.marks != write.marks or live.settings != write.desired.settings:
             raise _exists(at)
         return live
@@ -128,12 +156,11 @@ class RepositoryKind(Kind):
             session.repository_call("put_image_scanning_configuration", at, imageScanningConfiguration=scanning)
         own = _own_tags(write)
         gone = [key for key, _ in live.settings.labels if key not in own]
-        optional = (tagging.DESCRIPTION, tagging.PROTECT, tagging.DELETE_IMAGES, tagging.LABELS)
-        before = tagging.tags_of_marks(live.marks).keys() | _setting_tags(live.settings).keys()
-        gone += [key for key in optional if key in before and key not in own]
-        tagging.write_tags(session, at, own, gone)
+        before = live.marks.texts().keys() | _setting_tags(live.settings).keys()
+        gone += [key for key in (DESCRIPTION, PROTECT, DELETE_IMAGES, LABELS) if key in before and key not in own]
+        session.ledger(RepositoryLedger).change(at, own, gone)
         # tagging answers nothing, and the setters answer parts: one read of what they did not return
-        return session.read(at) or live
+        return self.read_one(session, at) or live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.repository_call("delete_repository", live.address, absent=GONE, force=force)
@@ -144,6 +171,18 @@ class RepositoryKind(Kind):
         made = self._make(session, write, others.tags)
         put_back(session, live.address, others)
         return made
+
+    def count(self, session: AwsSession, live: Live) -> int:
+        found = session.pages(
+            "ecr",
+            "list_images",
+            "imageIds",
+            session.region_of(live.address),
+            address=live.address,
+            repositoryName=session.native_of(live.address),
+            maxResults=1000,
+        )
+        return len({item.get("imageDigest") or item.get("imageTag") for item in found})
 
     def given_by_others(self, session: AwsSession, live: Live) -> tuple[ForeignAccess, ...]:
         at = live.address.sibling(access.AccessKind.name)
@@ -159,52 +198,43 @@ def _exists(at: Address) -> PlatformError:
     )
 
 
-def _regions(session: AwsSession, scope: Scope, found: Observation) -> list[str]:
-    """The regions to read: the spec's, and those that the registry once extended to."""
-    if scope.only is not None:
-        return sorted({session.region_of(at) for at in scope.only if at.kind == RepositoryKind.name})
-    marked = {at.name for at, live in found.live.items() if live.kind == "region"}
-    return sorted(marked | set(session.registry.regions))
-
-
-def _described(session: AwsSession, scope: Scope, region: str) -> dict[Address, dict[str, Any]]:
+def _in_region(session: AwsSession, region: str) -> dict[Address, dict[str, Any]]:
     """The repositories of a region that are the registry's, by address and sorted by name."""
-    prefix = session.registry.prefix
-    if scope.only is None:
-        at = Address.of(session.name, "region", region)
-        found = session.pages("ecr", "describe_repositories", "repositories", region, address=at, maxResults=1000)
-    else:
-        found = []
-        for name in scope.names(RepositoryKind.name, session.where(region)):
-            answer = session.call("ecr", "describe_repositories", region, absent=GONE, repositoryNames=[prefix + name])
-            found += answer["repositories"] if answer else []
+    prefix, where = session.registry.prefix, session.where(region)
+    at = Address.of(session.name, "region", region)
+    found = session.pages("ecr", "describe_repositories", "repositories", region, address=at, maxResults=1000)
     return {
-        Address.of(
-            session.name, RepositoryKind.name, item["repositoryName"].removeprefix(prefix), session.where(region)
-        ): item
+        Address.of(session.name, RepositoryKind.name, item["repositoryName"].removeprefix(prefix), where): item
         for item in sorted(found, key=lambda item: str(item["repositoryName"]))
         if item["repositoryName"].startswith(prefix)
     }
 
 
-def _tags(session: AwsSession, scope: Scope, described: Mapping[Address, dict[str, Any]]) -> dict[Address, Tags]:
+def _described(session: AwsSession, at: Address) -> Any:
+    names = [session.native_of(at)]
+    return session.call("ecr", "describe_repositories", session.region_of(at), absent=GONE, repositoryNames=names)
+
+
+def _tags(
+    session: AwsSession, wanted: Mapping[Address, Desired], described: Mapping[Address, dict[str, Any]]
+) -> dict[Address, Tags]:
     """Each repository's tags: in bulk where the tagging API lists it and nothing hangs on it, one by one elsewhere.
 
     GetResources is eventually consistent, so whatever would lead to a change, a conflict or a delete is asked for again.
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/overview.html
     """
     listed: dict[str, Tags] = {}
-    if scope.only is None and described:
+    if described:
         listed = _listed(session, session.region_of(next(iter(described))))
     known: dict[Address, Tags] = {}
     doubtful: list[Address] = []
     for at, repository in described.items():
         tags = listed.get(repository["repositoryArn"])
-        if tags is not None and _settled(session, scope, at, repository, tags):
+        if tags is not None and _settled(session, wanted, at, repository, tags):
             known[at] = tags
         else:
             doubtful.append(at)
-    known.update(zip(doubtful, session.map(lambda at: tagging.read_tags(session, at), doubtful), strict=True))
+    known.update(zip(doubtful, map(dict, session.ledger(RepositoryLedger).read(doubtful)), strict=True))
     return known
 
 
@@ -217,56 +247,51 @@ def _listed(session: AwsSession, region: str) -> dict[str, Tags]:
         region,
         address=Address.of(session.name, "region", region),
         ResourceTypeFilters=["ecr:repository"],
-        TagFilters=[{"Key": tagging.OWNER, "Values": [session.owner]}],
+        TagFilters=[{"Key": OWNER, "Values": [session.owner]}],
         ResourcesPerPage=100,
     )
-    return {item["ResourceARN"]: tagging.as_dict(item["Tags"]) for item in found}
+    return {item["ResourceARN"]: as_dict(item["Tags"]) for item in found}
 
 
-def _settled(session: AwsSession, scope: Scope, at: Address, repository: dict[str, Any], tags: Tags) -> bool:
+def _settled(
+    session: AwsSession, wanted: Mapping[Address, Desired], at: Address, repository: dict[str, Any], tags: Tags
+) -> bool:
     """Whether these tags, right or late, lead to no change: then they are not asked for again."""
     live = _live(session, at, repository, tags)
-    if live.marks.origin == "runtime" and at not in scope.desired:
+    if live.marks.origin == "runtime" and at not in wanted:
         return True
-    below = [wanted for kind in ("lifecycle", "access") if (wanted := scope.desired.get(at.sibling(kind))) is not None]
-    wanted = scope.desired.get(at)
+    below = [item for kind in ("lifecycle", "access") if (item := wanted.get(at.sibling(kind))) is not None]
+    desired = wanted.get(at)
     return (
-        wanted is not None
+        desired is not None
         and live.marks.owner == session.owner
-        and live.settings == wanted.settings
-        and live.marks.applied == applied_hash(wanted.settings)
-        and all(tags.get(tagging.applied_key(item.kind)) == applied_hash(item.settings) for item in below)
+        and live.settings == desired.settings
+        and live.marks.applied == applied_hash(desired.settings)
+        and all(tags.get(applied_key(item.kind)) == applied_hash(item.settings) for item in below)
     )
 
 
-def _below(at: Address, kind: str) -> Address:
-    """The address of what stands below the repository at an address."""
-    where = at
-    return Address.of(where.registry, kind, where.name, where.where)
-
-
-def _live(session: AwsSession, at: Address, repository: dict[str, Any], tags: Tags) -> Live:
-    where = at
-    foreign = tagging.foreign(tags)
+def _live(session: AwsSession, at: Address, repository: dict[str, Any], tags: Mapping[str, str]) -> Live:
+    others = foreign(tags)
     filters = repository.get("imageTagMutabilityExclusionFilters") or ()
     mutability = repository.get("imageTagMutability", MUTABLE)
     return Live(
         address=at,
         kind=RepositoryKind.name,
         settings=RepositorySettings(
-            description=tags.get(tagging.DESCRIPTION, ""),
+            description=tags.get(DESCRIPTION, ""),
             tags_immutable=mutability != MUTABLE,
             movable_tags=tuple(sorted(item["filter"] for item in filters)) if mutability == EXCEPT else (),
             scan_on_push=repository.get("imageScanningConfiguration", {}).get("scanOnPush", False),
             encryption=_key_of(repository.get("encryptionConfiguration", {})),
-            labels=tuple(sorted(tagging.own_labels(tags).items())),
-            protect=tags.get(tagging.PROTECT) == "true",
-            delete_images=tags.get(tagging.DELETE_IMAGES) == "true",
+            labels=tuple(sorted(own_labels(tags).items())),
+            protect=tags.get(PROTECT) == "true",
+            delete_images=tags.get(DELETE_IMAGES) == "true",
         ),
-        marks=tagging.marks_of(tags),
+        marks=Marks.of(tags),
         native=repository["repositoryArn"],
-        needs=(Address.of(where.registry, "region", where.where or session.registry.region),),
-        rest=text(foreign) if foreign else "",
+        needs=(Address.of(at.registry, "region", session.region_of(at)),),
+        rest=text(others) if others else "",
     )
 
 
@@ -292,15 +317,15 @@ def _mutability(wanted: RepositorySettings) -> dict[str, Any]:
 def _setting_tags(wanted: RepositorySettings) -> Tags:
     tags = dict(wanted.labels)
     if wanted.labels:
-        tags[tagging.LABELS] = " ".join(key for key, _ in wanted.labels)
+        tags[LABELS] = " ".join(key for key, _ in wanted.labels)
     if wanted.description:
-        tags[tagging.DESCRIPTION] = wanted.description
+        tags[DESCRIPTION] = wanted.description
     if wanted.protect:
-        tags[tagging.PROTECT] = "true"
+        tags[PROTECT] = "true"
     if wanted.delete_images:
-        tags[tagging.DELETE_IMAGES] = "true"
+        tags[DELETE_IMAGES] = "true"
     return tags
 
 
 def _own_tags(write: Write) -> Tags:
-    return {**_setting_tags(write.desired.settings), **tagging.tags_of_marks(write.marks)}
+    return {**_setting_tags(write.desired.settings), **write.marks.texts()}

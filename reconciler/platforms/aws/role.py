@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,17 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Observation, Scope
+from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
+from reconciler.model.marks import PREFIX, Marks
+from reconciler.model.resource import Desired, Live
 
-from . import marks as tagging
 from . import names, policy
-from .marks import Tags
+from .ledgers import GONE, RoleLedger
 from .policy import Document
 from .session import AwsSession
 from .spec import AwsRegistry
+from .tags import Tags, as_dict, as_list
 
-GONE = ("NoSuchEntity", "NoSuchEntityException")
 EXISTS = ("EntityAlreadyExists", "EntityAlreadyExistsException")
 #: the name of our inline policy
 INLINE = "reconciler"
@@ -50,36 +50,42 @@ def settings_of(registry: AwsRegistry, role: str) -> RoleSettings:
     return RoleSettings(tuple(sorted(trusted)), tuple(sorted(actions)), tuple(sorted(arns)))
 
 
-def role_name(registry: AwsRegistry, role: str) -> str:
-    """The IAM role's name."""
-    return f"{registry.name}-{role}"
+_OTHERS = ("iam:ListRolePolicies", "iam:ListAttachedRolePolicies")
+_READ = ("iam:GetRole", "iam:GetRolePolicy", *_OTHERS)
 
 
-class RoleKind(Kind):
+class RoleKind(Kind, GivesAccess):
     """One of the two roles."""
 
     name = "role"
     settings = RoleSettings
-    gives_access = True
+    permissions = {
+        Verb.LIST: _READ,
+        Verb.READ: _READ,
+        Verb.CREATE: ("iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy", *_READ),
+        Verb.UPDATE: ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:UpdateRole", "iam:TagRole", *_READ),
+        Verb.DELETE: (*_OTHERS, "iam:DeleteRolePolicy", "iam:DeleteRole"),
+    }
 
     def access(self, address: Address, settings: RoleSettings) -> Iterator[Access]:
-        where = address
+        what = "pull from" if address.name == "pull" else "push to"
+        verb = f"{what} every repository as {address.registry}-{address.name}"
         for principal in settings.trusted:
-            what = "pull from" if where.name == "pull" else "push to"
-            verb = f"{what} every repository as {where.registry}-{where.name}"
-            yield from (Access(who, verb, where.registry, "") for who in policy.who(principal))
+            yield from (Access(who, verb, address.registry, "") for who in policy.who(principal))
 
-    def observe(self, session: AwsSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        wanted = [role for role in ROLES if scope.wants(Address.of(session.name, self.name, role))]
-        for role, described in zip(wanted, session.map(lambda role: _get(session, role), wanted), strict=True):
-            if described is None:
-                continue
-            live, others = _live(session, role, described)
-            if role == "pull":
-                found.extra["pull role"] = live, _tags(described)
-            if others:
-                found.foreign.append(ForeignAccess(live.address, f"widened by {', '.join(others)}, which no spec made"))
-            yield live
+    def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        roles = [Address.of(session.name, self.name, role) for role in ROLES]
+        for at, described in zip(roles, session.map(lambda at: _get(session, at), roles), strict=True):
+            if at.name == "pull":
+                session.ledger(RoleLedger).learn(at, _tags(described or {}))
+            if described is not None:
+                yield _live(session, at, described)
+
+    def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        answers = session.map(lambda at: _get(session, at), addresses)
+        for at, described in zip(addresses, answers, strict=True):
+            if described is not None:
+                yield _live(session, at, described)
 
     def create(self, session: AwsSession, write: Write) -> Live:
         role = write.desired.address.name
@@ -89,14 +95,14 @@ class RoleKind(Kind):
             "create_role",
             address=write.desired.address,
             absent=EXISTS,
-            RoleName=role_name(session.registry, role),
+            RoleName=session.registry.role_name(role),
             Description=f"Made by reconciler for {session.owner}: {role} images of registry {session.name}.",
             AssumeRolePolicyDocument=json.dumps(_trust(session.registry, wanted)),
             MaxSessionDuration=wanted.max_session_seconds,
-            Tags=tagging.as_list(tagging.tags_of_marks(write.marks)),
+            Tags=as_list(write.marks.texts()),
         )
         if created is None:
-            live = session.read(write.desired.address)
+            live = self.read_one(session, write.desired.address)
             if live is None or live.marks != write.marks:
                 raise PlatformError(
                     "somebody else created it since the plan was made",
@@ -109,7 +115,7 @@ class RoleKind(Kind):
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         at, wanted = live.address, write.desired.settings
-        named: dict[str, Any] = {"RoleName": role_name(session.registry, at.name)}
+        named: dict[str, Any] = {"RoleName": session.registry.role_name(at.name)}
         if {"trusted", "other_trust"} & write.changed:
             document = json.dumps(_trust(session.registry, wanted))
             session.call("iam", "update_assume_role_policy", address=at, PolicyDocument=document, **named)
@@ -117,12 +123,12 @@ class RoleKind(Kind):
             _put_permissions(session, write)
         if "max_session_seconds" in write.changed:
             session.call("iam", "update_role", address=at, MaxSessionDuration=wanted.max_session_seconds, **named)
-        session.call("iam", "tag_role", address=at, Tags=tagging.as_list(tagging.tags_of_marks(write.marks)), **named)
+        session.call("iam", "tag_role", address=at, Tags=as_list(write.marks.texts()), **named)
         return self._again(session, write)
 
     def _again(self, session: AwsSession, write: Write) -> Live:
         """IAM's setters answer nothing, so the role is read once after them."""
-        live = session.read(write.desired.address)
+        live = self.read_one(session, write.desired.address)
         if live is None:
             raise PlatformError(
                 "the role is gone right after it was written", address=write.desired.address, hint="run again"
@@ -130,7 +136,7 @@ class RoleKind(Kind):
         return live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        named: dict[str, Any] = {"RoleName": role_name(session.registry, live.address.name)}
+        named: dict[str, Any] = {"RoleName": session.registry.role_name(live.address.name)}
         others = _others(session, named["RoleName"], live.address)
         if others:
             raise PlatformError(
@@ -143,29 +149,9 @@ class RoleKind(Kind):
         session.call("iam", "delete_role", address=live.address, absent=GONE, **named)
 
 
-def pull_role(session: AwsSession, found: Observation) -> tuple[Live, Tags] | None:
-    """The pull role and its tags, which hold the marks of what can't be tagged: regions and the replication rule."""
-    if "pull role" not in found.extra:
-        described = _get(session, "pull")
-        found.extra["pull role"] = (
-            None if described is None else (_live(session, "pull", described)[0], _tags(described))
-        )
-    answer: tuple[Live, Tags] | None = found.extra["pull role"]
-    return answer
-
-
-def tag_pull_role(session: AwsSession, at: Address, put: Tags, remove: list[str] | None = None) -> None:
-    """Puts and removes tags of the pull role; all others stay."""
-    name = role_name(session.registry, "pull")
-    if put:
-        session.call("iam", "tag_role", address=at, RoleName=name, Tags=tagging.as_list(put))
-    if remove:
-        session.call("iam", "untag_role", address=at, absent=GONE, RoleName=name, TagKeys=remove)
-
-
-def _get(session: AwsSession, role: str) -> Document | None:
+def _get(session: AwsSession, at: Address) -> Document | None:
     """The role with `Permissions` (our inline policy, or None) and `Others` (what else is attached); None if there is none."""
-    name, at = role_name(session.registry, role), Address.of(session.name, RoleKind.name, role)
+    name = session.registry.role_name(at.name)
     answer = session.call("iam", "get_role", address=at, absent=GONE, RoleName=name)
     if answer is None:
         return None
@@ -186,27 +172,28 @@ def _others(session: AwsSession, name: str, at: Address) -> list[str]:
 
 
 def _tags(described: Document) -> Tags:
-    return tagging.as_dict(described.get("Tags", []))
+    return as_dict(described.get("Tags", []))
 
 
-def _live(session: AwsSession, role: str, described: Document) -> tuple[Live, list[str]]:
+def _live(session: AwsSession, at: Address, described: Document) -> Live:
     tags = _tags(described)
     trusted, other_trust = _trusted(described.get("AssumeRolePolicyDocument", {}))
     actions, repositories, other_permissions = _permitted(described["Permissions"])
-    foreign = {key: value for key, value in tags.items() if not key.startswith(tagging.PREFIX)}
-    dead = [f"a deleted principal is still trusted ({item})" for item in trusted if policy.is_deleted(item)]
-    live = Live(
-        address=Address.of(session.name, RoleKind.name, role),
+    others = {key: value for key, value in tags.items() if not key.startswith(PREFIX)}
+    attached = described["Others"]
+    widened = f"widened by {', '.join(attached)}, which no spec made"
+    return Live(
+        address=at,
         kind=RoleKind.name,
         settings=RoleSettings(
             trusted, actions, repositories, described.get("MaxSessionDuration", 3600), other_trust, other_permissions
         ),
-        marks=tagging.marks_of(tags),
+        marks=Marks.of(tags),
         native=described["Arn"],
-        rest=text(foreign) if foreign else "",
-        notes=tuple(dead),
+        rest=text(others) if others else "",
+        notes=tuple(f"a deleted principal is still trusted ({item})" for item in trusted if policy.is_deleted(item)),
+        foreign=(ForeignAccess(at, widened),) if attached else (),
     )
-    return live, described["Others"]
 
 
 def _trust(registry: AwsRegistry, wanted: RoleSettings) -> Document:
@@ -242,7 +229,7 @@ def _put_permissions(session: AwsSession, write: Write) -> None:
         "iam",
         "put_role_policy",
         address=write.desired.address,
-        RoleName=role_name(session.registry, write.desired.address.name),
+        RoleName=session.registry.role_name(write.desired.address.name),
         PolicyName=INLINE,
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
     )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import os
-import time
-from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 import botocore
 import botocore.config
@@ -21,32 +17,33 @@ import botocore.session
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
-from reconciler.model.call_log import LOGGER, current_address, log_call, working_on
-from reconciler.model.platform import Platform, Session
-from reconciler.model.resource import Estate, Live
+from reconciler.model.call_log import current_address, working_on
+from reconciler.model.platform import Estate, Platform
+from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, Trouble, logged
 
 from .spec import AwsRegistry
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-#: seconds; no call waits longer, whatever the network does
-CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
 #: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
 MAX_ATTEMPTS = 10
 
-_EXPIRED_CODES = ("ExpiredToken", "RequestExpired")
-_LOGIN_CODES = (
-    "InvalidClientTokenId",
-    "UnrecognizedClient",
-    "SignatureDoesNotMatch",
-    "InvalidSignature",
+#: words in AWS's error codes, and what they mean; the first that is found counts
+_TROUBLES = (
+    (("ExpiredToken", "RequestExpired"), Trouble.EXPIRED),
+    (("InvalidClientTokenId", "UnrecognizedClient", "SignatureDoesNotMatch", "InvalidSignature"), Trouble.LOGIN),
+    (("AccessDenied", "UnauthorizedOperation", "NotAuthorized"), Trouble.DENIED),
+    (("Throttl", "TooManyRequests", "RequestLimitExceeded"), Trouble.THROTTLED),
+    (("LimitExceeded",), Trouble.QUOTA),
+    (("RepositoryNotEmptyException",), Trouble.NOT_EMPTY),
+    (("DeleteConflict",), Trouble.IN_USE),
 )
-_DENIED_CODES = ("AccessDenied", "UnauthorizedOperation", "NotAuthorized")
-_THROTTLE_CODES = ("Throttl", "TooManyRequests", "RequestLimitExceeded")
+#: what AWS's own users add to the general advice
+_MORE = {
+    Trouble.QUOTA: " in Service Quotas",
+    Trouble.IN_USE: " (an instance profile, say)",
+}
 
 
-class AwsSession(Session):
+class AwsSession(HttpSession):
     """Clients for one registry's account, as who the spec says."""
 
     def __init__(self, platform: Platform, estate: Estate, registry: AwsRegistry) -> None:
@@ -55,7 +52,6 @@ class AwsSession(Session):
         self._base: botocore.session.Session | None = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(estate.parallelism, thread_name_prefix=f"aws-{registry.name}")
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -104,10 +100,7 @@ class AwsSession(Session):
         base = self._session()
         with self._lock:
             if key not in self._clients:
-                client = base.create_client(service, region_name=key[1], config=_config())
-                if LOGGER.isEnabledFor(20):
-                    _log_calls_of(client)
-                self._clients[key] = client
+                self._clients[key] = base.create_client(service, region_name=key[1], config=_config())
             return self._clients[key]
 
     def call(
@@ -127,7 +120,7 @@ class AwsSession(Session):
         try:
             client = self.client(service, region)
             with working_on(address or current_address()):
-                return getattr(client, operation)(**params)
+                return self._once(_action(service, operation), partial(getattr(client, operation), **params))
         except aws_errors.ClientError as error:
             if error.response.get("Error", {}).get("Code") in absent:
                 return None
@@ -146,49 +139,35 @@ class AwsSession(Session):
     ) -> list[Any]:
         """All items under `key` of a paged call, at the page size that `params` ask for."""
         try:
-            paginator = self.client(service, region).get_paginator(operation)
+            pages = iter(self.client(service, region).get_paginator(operation).paginate(**params))
             with working_on(address or current_address()):
-                return [item for page in paginator.paginate(**params) for item in page.get(key, ())]
+                return [item for page in self._each(_action(service, operation), pages) for item in page.get(key, ())]
         except (aws_errors.ClientError, aws_errors.BotoCoreError) as error:
             raise self._translated(error, service, operation, region, address) from None
 
-    def _translated(
-        self, error: Exception, service: str, operation: str, region: str, address: Address
-    ) -> PlatformError:
+    def _each(self, action: str, pages: Iterator[Any]) -> Iterator[Any]:
+        while (page := self._once(action, partial(next, pages, None))) is not None:
+            yield page
+
+    def _once(self, action: str, make: Callable[[], Any]) -> Any:
+        """One call, as soon as there is room for it among those under way, and its line in the log."""
+        with self.under_way, logged(action) as log:
+            try:
+                answer = make()
+            except aws_errors.ClientError as error:
+                log.answered(*_result(error.response))
+                raise
+            if answer is None:  # there was no further page, so nothing was called
+                log.drop()
+            else:
+                log.answered(*_result(answer))
+            return answer
+
+    def _translated(self, error: Exception, service: str, operation: str, region: str, address: str) -> PlatformError:
         return _translated(error, address, _action(service, operation), self.registry, region or self.registry.region)
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """The function's results in the items' order. Calls run side by side; none starts after one has failed, and of
-        several that fail the first item's error is raised."""
-        todo = deque(enumerate(items))
-        done: dict[int, R] = {}
-        failed: dict[int, Exception] = {}
-
-        def work() -> None:
-            while todo and not failed:
-                try:
-                    at, item = todo.popleft()
-                except IndexError:  # another worker was faster
-                    return
-                try:
-                    done[at] = function(item)
-                except Exception as error:
-                    failed[at] = error
-
-        # as many tasks as workers, which take one item after another: a task for each item costs a twentieth of a plan's CPU
-        workers = min(len(todo), self.estate.parallelism)
-        tasks = [self._pool.submit(contextvars.copy_context().run, work) for _ in range(workers)]
-        try:
-            for task in tasks:
-                task.result()
-        finally:
-            todo.clear()
-        if failed:
-            raise failed[min(failed)]
-        return [done[at] for at in range(len(done))]
-
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        super().close()
         for client in self._clients.values():
             client.close()
 
@@ -199,24 +178,12 @@ class AwsSession(Session):
         return address.where or self.registry.region
 
     def where(self, region: str) -> str:
-        """How an address tells the region: "" for the registry's own."""
+        """How an address names the region: "" for the registry's own."""
         return "" if region == self.registry.region else region
 
     def native_of(self, address: Address) -> str:
         """The ECR repository's name for the address of anything about it."""
         return self.registry.native_name(address.name)
-
-    def count_images(self, live: Live) -> int:
-        found = self.pages(
-            "ecr",
-            "list_images",
-            "imageIds",
-            self.region_of(live.address),
-            address=live.address,
-            repositoryName=self.native_of(live.address),
-            maxResults=1000,
-        )
-        return len({item.get("imageDigest") or item.get("imageTag") for item in found})
 
 
 class _Loader(botocore.loaders.Loader):
@@ -269,39 +236,22 @@ def _assume(base: botocore.session.Session, registry: AwsRegistry, owner: str) -
     )
 
 
-def _log_calls_of(client: Any) -> None:
-    def before(context: dict[str, Any], **_: Any) -> None:
-        context["reconciler_started"] = time.monotonic()
-
-    def after(model: Any, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        meta = parsed.get("ResponseMetadata", {})
-        retried = meta.get("RetryAttempts", 0)
-        result = parsed.get("Error", {}).get("Code") or str(meta.get("HTTPStatusCode", ""))
-        seconds = time.monotonic() - context.get("reconciler_started", time.monotonic())
-        log_call(
-            f"{model.service_model.service_name}:{model.name}",
-            seconds,
-            f"{result}{f' after {retried} retries' if retried else ''}",
-            str(meta.get("RequestId", "")),
-        )
-
-    def failed(exception: Exception, context: dict[str, Any], **_: Any) -> None:
-        seconds = time.monotonic() - context.get("reconciler_started", time.monotonic())
-        log_call("(no answer)", seconds, type(exception).__name__)
-
-    client.meta.events.register("before-call.*.*", before)
-    client.meta.events.register("after-call.*.*", after)
-    client.meta.events.register("after-call-error.*.*", failed)
-
-
+@cache
 def _action(service: str, operation: str) -> str:
+    """The call in IAM's words: `ecr:CreateRepository`."""
     words = "".join(word.capitalize() for word in operation.split("_"))
     return f"{'tag' if service == 'resourcegroupstaggingapi' else service}:{words}"
 
 
-def _translated(
-    error: Exception, address: Address, operation: str, registry: AwsRegistry, region: str
-) -> PlatformError:
+def _result(answer: Any) -> tuple[str, str]:
+    """What a call came to, and its request id."""
+    meta = answer.get("ResponseMetadata", {})
+    retried = meta.get("RetryAttempts", 0)
+    result = answer.get("Error", {}).get("Code") or str(meta.get("HTTPStatusCode", ""))
+    return f"{result}{f' after {retried} retries' if retried else ''}", str(meta.get("RequestId", ""))
+
+
+def _translated(error: Exception, address: str, operation: str, registry: AwsRegistry, region: str) -> PlatformError:
     """The error for people: what AWS said in a region, and what to do about it."""
     address = address or current_address()
     if isinstance(error, aws_errors.ClientError):
@@ -328,21 +278,13 @@ def _translated(
 
 
 def _hint(code: str, operation: str, registry: AwsRegistry, region: str) -> str:
-    if any(word in code for word in _EXPIRED_CODES):
-        return "the credentials are expired: log in again"
-    if any(word in code for word in _LOGIN_CODES):
+    trouble = next((trouble for words, trouble in _TROUBLES if any(word in code for word in words)), None)
+    if trouble is None and code.startswith(("5", "Server", "Internal")):
+        trouble = Trouble.SERVER
+    if trouble is None:
+        return ""
+    hint = trouble.hint(operation=operation, cloud="AWS", account=f"account {registry.account_id}")
+    if trouble is Trouble.LOGIN:
         # the same code for both: hashicorp/terraform-provider-aws#12940
-        return f"log in again; if that does not help, {region} is a region that the account has yet to enable"
-    if any(word in code for word in _DENIED_CODES):
-        return f"allow {operation} to these credentials in account {registry.account_id}"
-    if any(word in code for word in _THROTTLE_CODES):
-        return "AWS still throttles after many tries: run again, with a smaller --parallelism"
-    if "LimitExceeded" in code:
-        return "a quota of the account is used up: ask for more in Service Quotas"
-    if code == "RepositoryNotEmptyException":
-        return "images were pushed since the plan was made: make a new plan"
-    if code == "DeleteConflict":
-        return "something else still uses it (an instance profile, say): remove that first"
-    if code.startswith(("5", "Server", "Internal")):
-        return "AWS failed: run again; what is done stays done"
-    return ""
+        return f"{hint}; if that does not help, {region} is a region that the account has yet to enable"
+    return hint + _MORE.get(trouble, "")

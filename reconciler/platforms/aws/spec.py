@@ -83,6 +83,10 @@ class AwsRegistry(RegistryBase):
     def native_name(self, repository: str) -> str:
         return self.prefix + repository
 
+    def role_name(self, role: str) -> str:
+        """The name of one of the registry's IAM roles, pull or push."""
+        return f"{self.name}-{role}"
+
     def name_fault(self, native: str) -> str | None:
         if not 2 <= len(native) <= 256:
             return f"the ECR repository name '{native}' has {len(native)} characters; ECR allows 2 to 256"

@@ -1,4 +1,4 @@
-"""Grants as statements of an ECR repository policy, and statement ids that tell their grant. Pure."""
+"""Grants as statements of an ECR repository policy, and statement ids that name their grant. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sid(grant: str, worker: bool = False) -> str:
 
 
 def grant_of(statement_id: str) -> str | None:
-    """The grant that a statement id tells, or None if the statement is not ours."""
+    """The grant that a statement id names, or None if the statement is not ours."""
     match = _OURS.fullmatch(statement_id)
     return match.group(1)[1:].replace("X", "-") if match else None
 
@@ -53,7 +53,7 @@ def _documents(grant: Grant, registry: AwsRegistry) -> Iterator[Document]:
             "Effect": "Allow",
             "Principal": {"Service": "lambda.amazonaws.com"},
             "Action": list(policy.WORKER_PULL),
-            "Condition": {"StringLike": {"aws:sourceArn": _sources(target, partition)}},
+            "Condition": {"StringLike": {"aws:SourceArn": _sources(target, partition)}},
         }
 
 
@@ -81,8 +81,7 @@ def document_of(statement: Statement, partition: str) -> Document:
         "Action": list(statement.actions),
     }
     for condition in statement.conditions:
-        operator, key, values = condition.split(" ", 2)
-        found.setdefault("Condition", {}).setdefault(operator, {})[key] = values.split(", ")
+        found.setdefault("Condition", {}).setdefault(condition.operator, {})[condition.key] = list(condition.values)
     return found
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Observation, Scope
+from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Write
+from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 
 from .documents import EVERYONE, VERBS, AccessDocument, Entry
@@ -36,34 +36,31 @@ def settings_of(grants: Iterable[Grant]) -> AccessSettings:
     )
 
 
-class AccessKind(Kind):
+class AccessKind(Kind, GivesAccess):
     """The access document of one repository."""
 
     name = "access"
     settings = AccessSettings
-    gives_access = True
-    upserts = True
-    shared = True
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
 
-    def access(self, address: str, settings: AccessSettings) -> Iterator[Access]:
-        where = Address(address)
+    def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
         for entry in settings.entries:
-            yield from _accesses(where, entry.users, entry.permission)
+            yield from _accesses(address, entry.users, entry.permission)
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {entry.grant: {"users": list(entry.users), "permission": entry.permission} for entry in settings.entries}
 
-    def observe(self, session: LocalSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        stored = session.documents.access
-        for name in stored.names() if scope.only is None else scope.names(self.name):
-            document = stored.read(name)
-            if document is None:
-                continue
-            live = _live(session, document)
-            found.foreign.extend(foreign(session.name, document))
-            if document.marks.applied:
-                found.recorded[live.address] = document.marks.applied
-            yield live
+    def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        yield from self._lives(session, session.documents.access.names())
+
+    def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        yield from self._lives(session, (at.name for at in addresses))
+
+    def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
+        for name in names:
+            document = session.documents.access.read(name)
+            if document is not None:
+                yield _live(session, document)
 
     def create(self, session: LocalSession, write: Write) -> Live:
         stored, name = session.documents.access, write.desired.address.name
@@ -105,7 +102,7 @@ def _live(session: LocalSession, document: AccessDocument) -> Live:
         parent=repository,
         rest=text([entry.stored for entry in document.foreign]) if document.foreign else "",
         vacant=not document.entries and document.marks.owner is None,
-        inherits=True,
+        foreign=tuple(foreign(session.name, document)),
     )
 
 

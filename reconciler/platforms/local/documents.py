@@ -18,8 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from reconciler.model.canonical import plain
-from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER
-from reconciler.model.resource import Marks
+from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER, Marks
 
 from .store import Document, Section, Store
 

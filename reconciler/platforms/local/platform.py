@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.model.address import Address
-from reconciler.model.platform import Output, Platform, Session
-from reconciler.model.resource import Desired, Estate
+from reconciler.model.platform import Estate, Output, Platform, Session
+from reconciler.model.resource import Desired
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 
@@ -21,16 +21,21 @@ class LocalPlatform(Platform):
     """Repositories and their access, as files."""
 
     name = "local"
+    registry = LocalRegistry
     kinds = {kind.name: kind for kind in (RepositoryKind(), AccessKind())}
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         for wanted in spec.repositories_by_registry[registry.name]:
             home = Address.of(registry.name, RepositoryKind.name, wanted.name)
-            yield Desired(home, RepositoryKind.name, repository.settings_of(wanted), adopt=wanted.adopt)
+            source = spec.source(registry.name, wanted.name)
+            settings = repository.settings_of(wanted)
+            yield Desired(home, RepositoryKind.name, settings, adopt=wanted.adopt, source=source)
             grants = spec.grants_by_repository.get((registry.name, wanted.name), ())
             if grants:
-                below = Address.of(registry.name, AccessKind.name, wanted.name)
-                yield Desired(below, AccessKind.name, access.settings_of(grants), (home,), home, wanted.adopt)
+                at = home.sibling(AccessKind.name)
+                source = spec.source(registry.name, wanted.name, grants)
+                entries = access.settings_of(grants)
+                yield Desired(at, AccessKind.name, entries, (home,), home, wanted.adopt, source)
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         if not isinstance(registry, LocalRegistry):

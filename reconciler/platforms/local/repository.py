@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.platform import Kind, Write
-from reconciler.model.resource import Live, Observation, Scope
+from reconciler.model.kind import Found, HoldsImages, Kind, Write
+from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
 from reconciler.words import counted
 
@@ -36,12 +36,11 @@ def settings_of(repository: Repository) -> RepositorySettings:
     )
 
 
-class RepositoryKind(Kind):
+class RepositoryKind(Kind, HoldsImages):
     """The repository itself."""
 
     name = "repository"
     settings = RepositorySettings
-    holds_images = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
         shown = super().shown(settings)
@@ -55,16 +54,17 @@ class RepositoryKind(Kind):
     def images_may_go(self, settings: RepositorySettings) -> bool:
         return settings.delete_images
 
-    def observe(self, session: LocalSession, scope: Scope, found: Observation) -> Iterator[Live]:
-        stored = session.documents.repositories
-        for name in stored.names() if scope.only is None else scope.names(self.name):
-            document = stored.read(name)
-            if document is None:
-                continue
-            live = _live(session, document)
-            if live.marks.owner is None and live.address not in scope.desired and scope.only is None:
-                found.unowned.append(name)
-            yield live
+    def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        yield from self._lives(session, session.documents.repositories.names())
+
+    def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        yield from self._lives(session, (at.name for at in addresses))
+
+    def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
+        for name in names:
+            document = session.documents.repositories.read(name)
+            if document is not None:
+                yield _live(session, document)
 
     def create(self, session: LocalSession, write: Write) -> Live:
         stored, name = session.documents.repositories, write.desired.address.name
@@ -84,7 +84,7 @@ class RepositoryKind(Kind):
     def delete(self, session: LocalSession, live: Live, *, force: bool) -> None:
         name = live.address.name
         with session.store.writing():
-            images = session.count_images(live)
+            images = self.count(session, live)
             if images and not force:
                 raise PlatformError(
                     f"the repository holds {counted(images, 'image')}", operation="delete", hint="make a new plan"
@@ -97,6 +97,9 @@ class RepositoryKind(Kind):
             # the access document goes last, so that a crash in between leaves an orphan that the next run removes
             session.documents.repositories.remove(name)
             session.documents.access.remove(name)
+
+    def count(self, session: LocalSession, live: Live) -> int:
+        return len(session.content.manifest_files(live.address.name))
 
     def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
         document = session.documents.access.read(live.address.name)

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.errors import PlatformError
-from reconciler.model.platform import Platform, Session
-from reconciler.model.resource import Estate, Live
+from reconciler.model.platform import Estate, Platform, Session
 from reconciler.model.service import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
 from reconciler.spec.selection import covered
 
@@ -33,9 +32,6 @@ class LocalSession(Session):
 
     def check(self) -> None:
         self.store.check()
-
-    def count_images(self, live: Live) -> int:
-        return len(self.content.manifest_files(live.address.name))
 
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
         # imported here: plan and apply do without the library for hashes

@@ -1,0 +1,58 @@
+"""All that a plan is made from, put together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TypeVar
+
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.kind import HoldsImages
+from reconciler.model.resource import Desired, Live
+
+from .expand import Kinds, Wanted
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Desired and live by address. `kinds`: by registry. `unowned`: per registry, how many repositories nobody owns or wants."""
+
+    kinds: Kinds
+    desired: Mapping[Address, Desired]
+    live: Mapping[Address, Live]
+    foreign: tuple[ForeignAccess, ...] = ()
+    unowned: Mapping[str, int] = field(default_factory=dict)
+
+
+def picture(
+    kinds: Kinds, desired: Wanted, listed: Mapping[str, Mapping[Address, Live]], *, destroy: bool = False
+) -> Picture:
+    """The registries' parts as one picture. `destroy`: nothing is wanted any more."""
+    live = _joined(listed.values())
+    return Picture(
+        kinds=kinds,
+        desired={} if destroy else _joined(desired.values()),
+        live=live,
+        foreign=tuple(sorted(chain.from_iterable(item.foreign for item in live.values() if item.foreign))),
+        unowned={
+            name: count for name, found in listed.items() if (count := _unowned(kinds[name], desired[name], found))
+        },
+    )
+
+
+def _unowned(kinds: Mapping[str, object], desired: Mapping[Address, Desired], found: Mapping[Address, Live]) -> int:
+    holders = {name for name, kind in kinds.items() if isinstance(kind, HoldsImages)}
+    nobodys = (item for item in found.values() if item.marks.owner is None and item.kind in holders)
+    return sum(1 for item in nobodys if item.address not in desired)
+
+
+def _joined(groups: Iterable[Mapping[Address, T]]) -> Mapping[Address, T]:
+    """The groups as one; a group that is alone is not copied."""
+    all_of_them = list(groups)
+    if len(all_of_them) == 1:
+        return all_of_them[0]
+    return dict(chain.from_iterable(group.items() for group in all_of_them))

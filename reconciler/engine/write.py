@@ -1,0 +1,172 @@
+"""One change made true: re-read, written through its kind, and compared with what was wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.errors import PlatformError, ReconcilerError
+from reconciler.model.address import Address
+from reconciler.model.call_log import working_on
+from reconciler.model.canonical import applied_hash
+from reconciler.model.change import Action, Change
+from reconciler.model.kind import HoldsImages, Kind, Trait, Write
+from reconciler.model.marks import Marks, Origin
+from reconciler.model.platform import Session
+from reconciler.model.resource import Live
+from reconciler.places import Place
+from reconciler.words import counted
+
+from .diff import changed_settings
+from .fields import differences
+
+
+class Status(StrEnum):
+    """What became of a change."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # something it needs failed, or the run was interrupted
+    STALE = "stale"  # its resource moved since the plan was made; nothing was written
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change. `seconds`: how long it took. `places`: what in the spec an error is about."""
+
+    address: Address
+    action: Action
+    status: Status
+    message: str = ""
+    seconds: float = 0.0
+    request_id: str = ""
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that one change needs on its way to wherever it is carried out.
+
+    `origin`: what the resource will say made it. `carried`: its parent was made in this run, with its mark. `remade`: its
+    parent was replaced in this run, and holds what others had put there.
+    """
+
+    change: Change
+    owner: str
+    origin: Origin = "spec"
+    children: Mapping[Address, str] = field(default_factory=dict)
+    carried: bool = False
+    remade: bool = False
+    fresh: frozenset[Address] = frozenset()
+
+
+def carry_out(session: Session, task: Task) -> Outcome:
+    """Carries one change out and never raises what a platform says. A function of its own, so that any executor can run it."""
+    change = task.change
+    started = time.monotonic()
+    status, message, request_id = Status.DONE, "", ""
+    places: tuple[Place, ...] = ()
+    with working_on(change.address):
+        try:
+            write(session, task)
+        except PlatformError as error:
+            status, message, request_id, places = Status.FAILED, str(error), error.request_id, error.places
+        except Moved as moved:
+            status, message = Status.STALE, str(moved)
+        except ReconcilerError as error:
+            status, message = Status.FAILED, str(error)
+    return Outcome(change.address, change.action, status, message, time.monotonic() - started, request_id, places)
+
+
+class Moved(ReconcilerError):
+    """The resource is not what the plan saw. Nothing was written."""
+
+
+class NotConverged(ReconcilerError):
+    """The platform accepted the write and answered something else than was asked for."""
+
+
+def write(session: Session, task: Task) -> Live | None:
+    """Writes one change; returns the resource as the platform answered it, None for a delete.
+
+    Raises Moved, NotConverged and PlatformError.
+    """
+    change = task.change
+    kind = session.platform.kinds[change.kind]
+    live = _current(session, kind, task)
+    wanted = change.desired
+    if wanted is None:
+        if live is not None:
+            kind.delete(session, live, force=change.force)
+        return None
+    marks = Marks(task.owner, task.origin, applied_hash(wanted.settings))
+    asked = Write(wanted, marks, changed_settings(wanted, live), task.children, task.carried, task.fresh)
+    if live is None:
+        now = kind.create(session, asked)
+    elif change.action is Action.REPLACE:
+        now = kind.replace(session, asked, live, force=change.force)
+    else:
+        now = kind.update(session, asked, live)
+    wrong = unconverged(change, now, session)
+    if wrong:
+        raise NotConverged(f"did not converge: the platform answered that {wrong}")
+    return now
+
+
+def _current(session: Session, kind: Kind, task: Task) -> Live | None:
+    """What is there right before the write. Raises Moved if that is not what the plan saw."""
+    change = task.change
+    if task.remade:
+        return kind.read_one(session, change.address)  # whatever is there, the replacement has just put there
+    if task.carried or (change.live is None and Trait.UPSERTS not in kind.traits):
+        return change.live
+    live = kind.read_one(session, change.address)
+    moved = moved_since(change, live, session)
+    if moved:
+        raise Moved(moved)
+    return live
+
+
+def moved_since(change: Change, now: Live | None, session: Session) -> str:
+    """What moved between the plan and now, in words; "" if nothing did, or if what was to be deleted is gone already."""
+    if now is None and change.action is Action.DELETE:
+        return ""
+    kind = session.platform.kinds[change.kind]
+    if kind.fingerprint(now) != change.fingerprint:
+        before = change.live
+        if now is None:
+            return "it is gone since the plan was made"
+        if before is None:
+            return "it exists now; it did not when the plan was made"
+        fields = differences(kind.shown(before.settings), kind.shown(now.settings))
+        if fields:
+            return "; ".join(f"{item.path} was {item.old!r}, is {item.new!r} now" for item in fields)
+        if before.rest != now.rest:
+            return "what others keep in the same document changed"
+        return "its owner's marks changed"
+    if change.removes and change.images is not None and now is not None and isinstance(kind, HoldsImages):
+        count = kind.count(session, now)
+        if count > change.images:
+            return f"it holds {counted(count, 'image')} now, {change.images} when the plan was made"
+        # a replacement keeps what others gave
+        given = kind.given_by_others(session, now) if change.desired is None else ()
+        new = ", ".join(item.what for item in given if item not in change.foreign)
+        if new:
+            return f"somebody else gave access since the plan was made: {new}"
+    return ""
+
+
+def unconverged(change: Change, now: Live | None, session: Session) -> str:
+    """How the resource differs from what was wanted, in words; "" if it does not."""
+    wanted = change.desired
+    if wanted is None:
+        return "" if now is None or now.vacant or now.marks.owner != session.owner else "it is still there"
+    if now is None:
+        return "it is not there"
+    if now.settings == wanted.settings:
+        return ""
+    kind = session.platform.kinds[change.kind]
+    fields = differences(kind.shown(now.settings), kind.shown(wanted.settings))
+    return "; ".join(f"{item.path} is {item.old!r}, not {item.new!r}" for item in fields)

@@ -1,0 +1,162 @@
+"""The contract of a kind of resource. docs/architecture.md has a worked example of adding one.
+
+What every kind must have is small; what is rare (access, images) is an interface of its own that a kind may offer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar
+
+from .access import Access, ForeignAccess
+from .address import Address
+from .canonical import fingerprint, plain
+from .marks import Marks
+from .resource import Desired, Live, Settings
+
+
+class Trait(StrEnum):
+    """What is peculiar about a kind."""
+
+    UPSERTS = "upserts"  # a create would overwrite what somebody else made meanwhile, so it is read before
+    SHARED = "shared"  # others write into the same native document: a delete takes our part out and leaves theirs
+    INHERITS = "inherits"  # another resource says whose it is, so its owner doesn't count for its fingerprint
+
+
+class Verb(StrEnum):
+    """What a kind does with its platform."""
+
+    LIST = "list"
+    READ = "read"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    REPLACE = "replace"
+
+
+#: what has been listed already: the resources of each kind that has
+Found = Mapping[str, Sequence[Live]]
+
+
+@dataclass(frozen=True)
+class Write:
+    """What a create, an update or a replace is given.
+
+    `marks`: to be put on the resource. `changed`: the settings' fields that differ (empty: the marks alone).
+    `children`: applied hashes of resources that this plan creates below this one, so that one call can carry all marks.
+    `carried`: whether the parent was made in this run and so already carries this resource's mark.
+    `fresh`: which of the resource's needs were made in this run.
+    """
+
+    desired: Desired
+    marks: Marks
+    changed: frozenset[str] = frozenset()
+    children: Mapping[Address, str] = field(default_factory=dict)
+    carried: bool = False
+    fresh: frozenset[Address] = frozenset()
+
+
+class Kind(ABC):
+    """One kind of resource: its settings, the facts that follow from them, and the verbs.
+
+    The facts are pure. The verbs talk to the platform through the session and raise PlatformError; each write returns the
+    resource as the platform answered it, so that the engine can compare it with what was wanted.
+    """
+
+    name: ClassVar[str]
+    settings: ClassVar[type]
+    #: settings that can't change: a difference is a replace
+    immutable: ClassVar[frozenset[str]] = frozenset()
+    traits: ClassVar[frozenset[Trait]] = frozenset()
+    #: the kinds that must be listed before this one; kinds that don't wait for each other are listed side by side
+    after: ClassVar[tuple[str, ...]] = ()
+    #: what the platform must allow for each verb, in the platform's own words
+    permissions: ClassVar[Mapping[Verb, tuple[str, ...]]] = {}
+
+    # -- facts --------------------------------------------------------------------------------------------------
+
+    def shown(self, settings: Settings) -> dict[str, Any]:
+        """The settings as nested plain values, defaults included, for people and for the field-by-field difference."""
+        return {name: plain(getattr(settings, name)) for name in settings.__dataclass_fields__}
+
+    @cached_property
+    def blank(self) -> dict[str, Any]:
+        """What is shown of settings that are all at their default: a create shows only what differs from it."""
+        missing = any(item.default is MISSING for item in fields(self.settings))
+        return {} if missing else self.shown(self.settings())
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        """Which limit of the platform the write would exceed, with the numbers; or None."""
+        return None
+
+    def fingerprint(self, live: Live | None) -> str:
+        """What a saved plan remembers of a live resource of this kind, or of its absence."""
+        return fingerprint(live, inherits=Trait.INHERITS in self.traits)
+
+    # -- verbs --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def list(self, session: Any, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        """All resources of this kind in the registry, read in bulk; details only of what is wanted or owned.
+
+        `wanted`: the registry's desired resources, of all kinds. `found`: what the kinds in `after` have listed.
+        """
+
+    @abstractmethod
+    def read(self, session: Any, addresses: Sequence[Address]) -> Iterator[Live]:
+        """Exactly these resources, all of this kind, as they are now; nothing for those that aren't there."""
+
+    def read_one(self, session: Any, address: Address) -> Live | None:
+        """One resource as it is now; None if it isn't there."""
+        return next(iter(self.read(session, (address,))), None)
+
+    @abstractmethod
+    def create(self, session: Any, write: Write) -> Live:
+        """Makes the resource; fails if it exists and is not exactly what would have been made
+        (a kind that UPSERTS was read right before)."""
+
+    @abstractmethod
+    def update(self, session: Any, write: Write, live: Live) -> Live:
+        """Changes the live resource, which was read right before; also how an existing one is adopted, and how ours is put
+        into a native document that exists but is vacant."""
+
+    @abstractmethod
+    def delete(self, session: Any, live: Live, *, force: bool) -> None:
+        """Deletes it. It is no error if it is gone. Without `force`, one that holds images stays and it is an error."""
+
+    def replace(self, session: Any, write: Write, live: Live, *, force: bool) -> Live:
+        """Deletes it and makes it anew, since an immutable setting differs. Whatever others put on it is there afterwards too."""
+        self.delete(session, live, force=force)
+        return self.create(session, write)
+
+
+class GivesAccess:
+    """What a kind offers whose settings give access."""
+
+    @abstractmethod
+    def access(self, address: Address, settings: Settings) -> Iterable[Access]:
+        """Who can do what because of these settings. Pure."""
+
+
+class HoldsImages:
+    """What a kind offers that deletes images when it deletes a resource."""
+
+    @abstractmethod
+    def protected(self, settings: Settings) -> bool:
+        """Whether the settings forbid that the resource is deleted or replaced. Pure."""
+
+    @abstractmethod
+    def images_may_go(self, settings: Settings) -> bool:
+        """Whether the settings allow that images are deleted with the resource. Pure."""
+
+    @abstractmethod
+    def count(self, session: Any, live: Live) -> int:
+        """How many images it holds now."""
+
+    @abstractmethod
+    def given_by_others(self, session: Any, live: Live) -> tuple[ForeignAccess, ...]:
+        """Access that others gave and that would go along with it, read now."""

@@ -1,0 +1,98 @@
+"""Where the marks stand of what can't carry marks: on another resource, its carrier.
+
+An ECR policy has no tags, so its repository's tags say what was last applied to it. Every platform has such things; what differs
+is the carrier, the key, and how the carrier's texts (tags, labels, a description) are read and changed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from reconciler.errors import PlatformError
+
+from .address import Address
+from .kind import Write
+from .marks import Marks, applied_key
+
+Texts = Mapping[str, str]
+
+
+class Ledger(ABC):
+    """The marks of resources that other resources carry for them.
+
+    Its owner and origin are the carrier's; its applied hash is an entry of its own. What a listing found is remembered, so
+    that each carrier is read once for all that it carries; `read` asks anew.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self._known: dict[Address, Texts] = {}
+
+    # -- what a platform says -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def carrier(self, at: Address) -> Address:
+        """The resource that carries the marks of the resource at an address."""
+
+    def key(self, at: Address) -> str:
+        """The key of the entry that holds its applied hash."""
+        return applied_key(at.kind)
+
+    @abstractmethod
+    def fetch(self, carriers: Sequence[Address]) -> Sequence[Texts]:
+        """The texts of each carrier, read now; empty for one that isn't there. Raises PlatformError."""
+
+    @abstractmethod
+    def change(self, at: Address, put: Texts, remove: Sequence[str] = ()) -> None:
+        """Puts entries on the carrier of an address and removes others; whatever else it carries stays. Raises PlatformError."""
+
+    # -- what kinds ask -----------------------------------------------------------------------------------------
+
+    def learn(self, carrier: Address, texts: Texts) -> None:
+        """Remembers what a listing has found on a carrier."""
+        self._known[carrier] = texts
+
+    def texts(self, carrier: Address) -> Texts:
+        """What a listing has found on a carrier; empty if there is none."""
+        return self._known.get(carrier, {})
+
+    def marks(self, at: Address, texts: Texts | None = None) -> Marks:
+        """The carrier's owner and origin, and what was last applied at the address (None: nothing is recorded).
+
+        `texts`: the carrier's, from `read`; what the listing found if left out.
+        """
+        return Marks.of(self.texts(self.carrier(at)) if texts is None else texts, self.key(at))
+
+    def read(self, addresses: Sequence[Address]) -> Sequence[Texts]:
+        """The texts of each address's carrier, read now, and each carrier once. Raises PlatformError."""
+        carriers = list(dict.fromkeys(self.carrier(at) for at in addresses))
+        found = dict(zip(carriers, self.fetch(carriers), strict=True))
+        return [found[self.carrier(at)] for at in addresses]
+
+    def carried(self, children: Mapping[Address, str]) -> dict[str, str]:
+        """The entries with which a carrier is made, so that what is made below it needs no call for its mark."""
+        return {self.key(at): applied for at, applied in children.items()}
+
+    @contextmanager
+    def noting(self, write: Write) -> Iterator[None]:
+        """Notes what is applied, once the block has written it, unless the carrier was made with that note.
+
+        If the block fails although the carrier was made with the note, takes the note back. Raises PlatformError.
+        """
+        at = write.desired.address
+        try:
+            yield
+        except PlatformError:
+            if write.carried:
+                with suppress(PlatformError):  # the first error is the one to report
+                    self.forget(at)
+            raise
+        if not write.carried:
+            self.change(at, {self.key(at): write.marks.applied or ""})
+
+    def forget(self, at: Address) -> None:
+        """Takes the note away. Raises PlatformError."""
+        self.change(at, {}, [self.key(at)])

@@ -1,0 +1,32 @@
+"""Our tags on AWS: marks, which labels are ours, and what else a repository remembers in them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.model.marks import LABELS, PREFIX
+
+DESCRIPTION, PROTECT, DELETE_IMAGES = "reconciler-description", "reconciler-protect", "reconciler-delete-images"
+
+Tags = dict[str, str]
+
+
+def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as the APIs want them."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def as_dict(tags: Iterable[Mapping[str, str]]) -> Tags:
+    """Tags as the APIs give them."""
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def own_labels(tags: Mapping[str, str]) -> Tags:
+    """The labels that a spec asked for."""
+    return {key: tags[key] for key in tags.get(LABELS, "").split() if key in tags}
+
+
+def foreign(tags: Mapping[str, str]) -> Tags:
+    """The tags that no spec asked for."""
+    own = own_labels(tags)
+    return {key: value for key, value in tags.items() if key not in own and not key.startswith(PREFIX)}

@@ -1,0 +1,124 @@
+"""What sessions with a platform over HTTP share: time limits, the limit of calls under way, work over many items at once, the
+log of calls, and what to do about an error."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from enum import Enum
+from logging import INFO
+from threading import BoundedSemaphore
+from typing import TypeVar
+
+from reconciler.errors import Halted
+from reconciler.model.call_log import LOGGER, log_call
+from reconciler.model.platform import Estate, Platform, Session
+from reconciler.spec.registry import RegistryBase
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: seconds; no call waits longer, whatever the network does
+CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
+
+
+class Trouble(Enum):
+    """What a platform's error means for people, and what they can do about it."""
+
+    EXPIRED = "the credentials are expired: log in again"
+    LOGIN = "log in again"
+    DENIED = "allow {operation} to these credentials in {account}"
+    THROTTLED = "{cloud} still throttles after many tries: run again, with a smaller --parallelism"
+    QUOTA = "a quota of {account} is used up: ask for more"
+    NOT_EMPTY = "images were pushed since the plan was made: make a new plan"
+    IN_USE = "something else still uses it: remove that first"
+    SERVER = "{cloud} failed: run again; what is done stays done"
+
+    def hint(self, **words: str) -> str:
+        """The sentence. `words`: operation, cloud, account, as far as the sentence has them."""
+        return self.value.format(**words)
+
+
+class HttpSession(Session):
+    """A session whose calls go over HTTP: at most `parallelism` of them under way, whichever thread makes them."""
+
+    def __init__(self, platform: Platform, estate: Estate, registry: RegistryBase) -> None:
+        super().__init__(platform, estate, registry)
+        #: held while a call is under way
+        self.under_way = BoundedSemaphore(estate.parallelism)
+        self._pool = ThreadPoolExecutor(estate.parallelism, thread_name_prefix=f"{platform.name}-{registry.name}")
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """The function's results in the items' order. Calls run side by side; none starts after one has failed, and of
+        several that fail the first item's error is raised. Raises Halted if what is listed beside it has failed."""
+        todo = deque(enumerate(items))
+        if len(todo) == 1:
+            return [function(item) for _, item in todo]
+        done: dict[int, R] = {}
+        failed: dict[int, Exception] = {}
+
+        def work() -> None:
+            while todo and not failed and not self.halt.is_set():
+                try:
+                    at, item = todo.popleft()
+                except IndexError:  # another worker was faster
+                    return
+                try:
+                    done[at] = function(item)
+                except Exception as error:
+                    failed[at] = error
+
+        # as many tasks as workers, which take one item after another: a task for each item costs a twentieth of a plan's CPU
+        workers = min(len(todo), self.estate.parallelism)
+        tasks = [self._pool.submit(contextvars.copy_context().run, work) for _ in range(workers)]
+        try:
+            for task in tasks:
+                task.result()
+        finally:
+            left = len(todo)
+            todo.clear()
+        if failed:
+            raise failed[min(failed)]
+        if left:
+            raise Halted(f"registry {self.name}: reading was given up")
+        return [done[at] for at in range(len(done))]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class LogLine:
+    """The line of one call in the log of calls, while the call is being made."""
+
+    def __init__(self) -> None:
+        self.result, self.request_id, self.wanted = "", "", True
+
+    def answered(self, result: str, request_id: str = "") -> None:
+        """What came of it: an HTTP status or an error's code."""
+        self.result, self.request_id = result, request_id
+
+    def drop(self) -> None:
+        """Nothing was called after all."""
+        self.wanted = False
+
+
+@contextmanager
+def logged(operation: str) -> Iterator[LogLine]:
+    """Notes the call that the block makes in the log of calls, if anybody wants that log."""
+    line = LogLine()
+    if not LOGGER.isEnabledFor(INFO):
+        yield line
+        return
+    started = time.monotonic()
+    try:
+        yield line
+    except Exception as error:
+        line.result = line.result or type(error).__name__
+        raise
+    finally:
+        if line.wanted:
+            log_call(operation, time.monotonic() - started, line.result, line.request_id)

@@ -1,0 +1,152 @@
+"""One change as its readers see it: every value and sentence that a form may show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Cause, Change
+
+from . import counts, words
+from .values import value
+from .words import Sentence
+
+SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}
+_STATES = {
+    Action.CREATE: "is not there",
+    Action.DELETE: "is no longer in the spec",
+    Action.REPLACE: "differs in what can't be changed",
+    Action.ADOPT: "is there and is to be adopted",
+    Action.UPDATE: "differs",
+}
+
+
+class Meaning(StrEnum):
+    """What a detail of a change is about."""
+
+    FIELD = "field"
+    GAIN = "gain"
+    LOSS = "loss"
+    REMOVAL = "removal"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One sentence about a change."""
+
+    meaning: Meaning
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldItem:
+    """One field's change, its values as people read them. `new_resource`: the resource itself is new, so `old` is (none)."""
+
+    path: str
+    old: str
+    new: str
+    new_resource: bool
+
+    @property
+    def text(self) -> str:
+        """`path: old → new`, or `path: value` of a new resource."""
+        return f"{self.path}: {self.new}" if self.new_resource else f"{self.path}: {self.old} → {self.new}"
+
+    @property
+    def compared(self) -> str:
+        """`path: old (live), new (spec)`."""
+        return f"{self.path}: {self.old} (live), {self.new} (spec)"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeItem:
+    """One change.
+
+    `title`: the kind and the name. `state`: how the resource differs, as the end of a sentence that starts with its address.
+    `removal`: what becomes of its images. `along`: what goes with it. `foreign`: sentences on what others gave and goes with it.
+    """
+
+    action: Action
+    sign: str
+    title: str
+    address: Address
+    kind: str
+    cause: Cause
+    state: str
+    fields: tuple[FieldItem, ...] = ()
+    gains: tuple[Sentence, ...] = ()
+    losses: tuple[Sentence, ...] = ()
+    removal: str = ""
+    along: tuple[Address, ...] = ()
+    foreign: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody changed the platform by hand."""
+        return self.cause in (Cause.DRIFT, Cause.BOTH)
+
+    @property
+    def details(self) -> Iterator[Detail]:
+        """All that there is to say of it, in reading order."""
+        # for a new grant the sentences on access say it all; for anything else the fields say exactly what is written
+        if not (self.action is Action.CREATE and self.gains):
+            yield from (Detail(Meaning.FIELD, item.text) for item in self.fields)
+        yield from (Detail(Meaning.GAIN, sentence.text) for sentence in self.gains)
+        yield from (Detail(Meaning.LOSS, sentence.text) for sentence in self.losses)
+        if self.action is Action.REPLACE:
+            yield Detail(Meaning.REMOVAL, "is deleted and created again")
+        if self.removal:
+            yield Detail(Meaning.REMOVAL, self.removal)
+        if self.along:
+            names = ", ".join(address.partition(".")[2] for address in self.along)
+            yield Detail(Meaning.REMOVAL, f"takes along {names}")
+        for sentence in self.foreign:
+            yield Detail(Meaning.REMOVAL, f"takes along what somebody else gave: {sentence}")
+        yield from (Detail(Meaning.NOTE, note) for note in self.notes)
+        if self.by_hand:
+            yield Detail(Meaning.NOTE, "changed by hand since the last apply")
+
+
+def change_item(change: Change) -> ChangeItem:
+    """The change with all its sentences."""
+    new = change.action is Action.CREATE
+    return ChangeItem(
+        action=change.action,
+        sign=SIGNS[change.action],
+        title=" ".join(change.address.split(".", 2)[1:]),
+        address=change.address,
+        kind=change.kind,
+        cause=change.cause,
+        state=_state(change),
+        fields=tuple(FieldItem(item.path, value(item.old), value(item.new), new) for item in change.fields),
+        gains=tuple(words.gained(change.gains)),
+        losses=tuple(words.lost(change.losses)),
+        removal=counts.images_going(change.images, change.force),
+        along=change.along,
+        foreign=tuple(sentence.text for item in change.foreign for sentence in words.given(item)),
+        notes=change.notes,
+    )
+
+
+def reading_order(change: Change) -> tuple[bool, str, str]:
+    """What belongs to the registry as a whole first, then repository by repository, each with what stands below it."""
+    where = change.address
+    resource = change.desired or change.live
+    below = where.kind == "repository" or (resource is not None and ".repository." in (resource.parent or ""))
+    return (
+        below,
+        f"{where.name}@{where.where}" if below else change.address,
+        change.address if where.kind != "repository" else "",
+    )
+
+
+def _state(change: Change) -> str:
+    if change.action is Action.CREATE and change.cause is Cause.DRIFT:
+        return "was removed by hand, or the apply that was to make it was cut off"
+    if change.action is Action.CREATE and change.cause is Cause.CHANGED:
+        return "is not there: new in the spec, or removed by hand"
+    return _STATES[change.action]

@@ -1,0 +1,61 @@
+"""The sentences of a report that have a count in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model.change import Action
+from reconciler.words import counted
+
+_TO_DO = {
+    Action.CREATE: "to create",
+    Action.UPDATE: "to update",
+    Action.REPLACE: "to replace",
+    Action.DELETE: "to delete",
+    Action.ADOPT: "to adopt",
+}
+
+
+def totals(counts: Mapping[Action, int]) -> str:
+    """`3 to create, 1 to update` and so on; only what there is."""
+    return ", ".join(f"{counts[action]} {text}" for action, text in _TO_DO.items() if counts[action]) or "nothing to do"
+
+
+def as_wanted(unchanged: int) -> str:
+    """`1 resource is as the spec wants it.`"""
+    verb, them = ("is", "it") if unchanged == 1 else ("are", "them")
+    return f"{counted(unchanged, 'resource')} {verb} as the spec wants {them}."
+
+
+def changes(count: int) -> str:
+    """`1 change`, `2 changes`."""
+    return counted(count, "change")
+
+
+def left_out(count: int) -> str:
+    """What the targets leave undone; "" if nothing is left out."""
+    if not count:
+        return ""
+    return f"{changes(count)} {'is' if count == 1 else 'are'} left out by --target."
+
+
+def left_alone(unowned: Mapping[str, int], runtime: int) -> str:
+    """What is there and stays as it is; "" if there is no such thing. `unowned`: repositories per registry."""
+    parts = [
+        f"{counted(count, 'repository', 'repositories')} of registry {name} that nobody owns"
+        for name, count in unowned.items()
+        if count
+    ]
+    if runtime:
+        parts.append(f"{counted(runtime, 'resource')} created at run time")
+    return f"Left alone: {', '.join(parts)}." if parts else ""
+
+
+def images_going(images: int | None, allowed: bool) -> str:
+    """What a delete or a replacement means for the images; "" where they were not counted."""
+    if images is None:
+        return ""
+    if images == 0:
+        return "holds no images"
+    fate = "will be deleted" if allowed else "may not be deleted without permission"
+    return f"holds {counted(images, 'image')}, which {fate}"

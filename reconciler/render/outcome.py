@@ -1,0 +1,50 @@
+"""What apply did, in words for people and as JSON values for a log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from reconciler.engine.write import Outcome, Status
+from reconciler.model.change import Action
+
+from .change_item import SIGNS
+
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REPLACE: "replaced",
+    Action.DELETE: "deleted",
+    Action.ADOPT: "adopted",
+}
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """One outcome as a line; an error goes on below it with the lines of the grants that it is about."""
+    head = f"  {SIGNS[outcome.action]} {outcome.address}"
+    if outcome.status is Status.DONE:
+        return f"{head} {_DONE[outcome.action]} ({outcome.seconds:.1f} s)"
+    failure = f"{head} {outcome.status.value.upper()}: {outcome.message}"
+    return "\n".join([failure, *(f"      {place.kind} {place.name} at {place.at}" for place in outcome.places)])
+
+
+def outcome_record(outcome: Outcome) -> dict[str, object]:
+    """The outcome as JSON values, for a log."""
+    found: dict[str, object] = {
+        "address": outcome.address,
+        "action": outcome.action.value,
+        "status": outcome.status.value,
+        "seconds": round(outcome.seconds, 3),
+    }
+    if outcome.message:
+        found["message"] = outcome.message
+    if outcome.request_id:
+        found["request_id"] = outcome.request_id
+    return found
+
+
+def closing_line(outcomes: Iterable[Outcome], *, interrupted: bool) -> str:
+    """How many outcomes of each status there are: `Apply: 3 done, 1 failed.`"""
+    counts = Counter(outcome.status for outcome in outcomes)
+    parts = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    return f"{'Interrupted' if interrupted else 'Apply'}: {parts}."

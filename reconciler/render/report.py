@@ -1,0 +1,187 @@
+"""What a plan says to its readers, computed once. A form (text, markdown, ...) lays these values out and adds no fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.engine.plan import Plan
+from reconciler.model.change import Action, Cause, Change
+from reconciler.spec.registry import RegistryBase
+
+from . import counts, words
+from .change_item import ChangeItem, change_item, reading_order
+from .words import Sentence
+
+NO_CHANGES = "No changes"
+NO_DRIFT = "No drift"
+NOBODY = "Nobody gains or loses access."
+
+
+class Topic(StrEnum):
+    """What a section is about."""
+
+    GAINS = "gains"
+    LOSSES = "losses"
+    FOREIGN = "foreign"
+    PROBLEMS = "problems"
+    VIOLATIONS = "violations"
+
+
+HEADINGS = {
+    Topic.GAINS: "Who gains access",
+    Topic.LOSSES: "Who loses access",
+    Topic.FOREIGN: "Foreign access (given by somebody else, kept)",
+    Topic.PROBLEMS: "The plan can't be applied",
+    Topic.VIOLATIONS: "Guards that stop the plan",
+}
+#: in the order in which they are read
+CAUSE_HEADINGS = {
+    Cause.DRIFT: "Drift: changed by hand since the last apply",
+    Cause.BOTH: "Drift and pending: changed by hand, and the spec has moved on too",
+    Cause.CHANGED: "Changed: differs, and what was last applied is not recorded, so the cause is unknown",
+    Cause.PENDING: "Pending: the spec has moved on since the last apply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySection:
+    """A registry with its changes in reading order. `title`: `registry images (aws 123456789012 us-east-1)`."""
+
+    name: str
+    title: str
+    size: str
+    changes: tuple[ChangeItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CauseSection:
+    """All changes of one cause, sorted by address."""
+
+    cause: Cause
+    heading: str
+    changes: tuple[ChangeItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One line of a section. `subject`: the registry, address or guard that it is about. `addresses`: where it applies."""
+
+    subject: str
+    text: str
+    addresses: tuple[str, ...] = ()
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """All statements on one topic; false if there are none."""
+
+    topic: Topic
+    statements: tuple[Statement, ...]
+
+    @property
+    def heading(self) -> str:
+        """Its heading, the same in every form."""
+        return HEADINGS[self.topic]
+
+    def __bool__(self) -> bool:
+        return bool(self.statements)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A plan for people.
+
+    `headline`: what there is to do. `registries`: only those with changes. `gains`, `losses`: by the plan as a whole.
+    `foreign`: what others gave and keep. `as_wanted`, `left_alone`, `left_out`: sentences; "" where there is nothing to say.
+    `graph`: (before, after), as in the plan.
+    """
+
+    owner: str
+    headline: str
+    counts: Mapping[Action, int]
+    unchanged: int
+    as_wanted: str
+    registries: tuple[RegistrySection, ...]
+    gains: Section
+    losses: Section
+    foreign: Section
+    problems: Section
+    violations: Section
+    left_alone: str
+    left_out: str
+    graph: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to change and nothing wrong."""
+        return not self.registries and not self.problems
+
+    @property
+    def by_cause(self) -> tuple[CauseSection, ...]:
+        """All changes again, by cause: what `drift` shows."""
+        groups: dict[Cause, list[ChangeItem]] = {cause: [] for cause in CAUSE_HEADINGS}
+        for section in self.registries:
+            for item in section.changes:
+                groups[item.cause].append(item)
+        return tuple(
+            CauseSection(cause, CAUSE_HEADINGS[cause], tuple(sorted(items, key=lambda item: item.address)))
+            for cause, items in groups.items()
+            if items
+        )
+
+
+def report_of(plan: Plan) -> Report:
+    """Everything that a reader of the plan must know. Pure."""
+    registries = tuple(_registries(plan))
+    return Report(
+        owner=plan.owner,
+        headline=counts.totals(plan.counts) if plan.changes or plan.problems else NO_CHANGES,
+        counts=plan.counts,
+        unchanged=plan.unchanged,
+        as_wanted=counts.as_wanted(plan.unchanged),
+        registries=registries,
+        gains=_access(Topic.GAINS, words.all_gains(plan)),
+        losses=_access(Topic.LOSSES, words.all_losses(plan)),
+        foreign=_foreign(plan),
+        problems=Section(
+            Topic.PROBLEMS,
+            tuple(Statement(item.address, item.message, (item.address,)) for item in plan.problems),
+        ),
+        violations=Section(
+            Topic.VIOLATIONS,
+            tuple(Statement(item.guard, item.message, item.addresses) for item in plan.violations),
+        ),
+        left_alone=counts.left_alone(plan.unowned, len(plan.runtime)),
+        left_out=counts.left_out(plan.left_out),
+        graph=plan.graph,
+    )
+
+
+def _registries(plan: Plan) -> Iterator[RegistrySection]:
+    grouped: dict[str, list[Change]] = {}
+    for change in plan.changes:
+        grouped.setdefault(change.registry, []).append(change)
+    for registry in plan.registries:
+        if changes := grouped.get(registry.name):
+            items = tuple(change_item(change) for change in sorted(changes, key=reading_order))
+            yield RegistrySection(registry.name, _title(registry), counts.changes(len(items)), items)
+
+
+def _title(registry: RegistryBase) -> str:
+    return f"registry {registry.name} ({' '.join((registry.platform, *registry.place))})"
+
+
+def _access(topic: Topic, sentences: list[Sentence]) -> Section:
+    return Section(topic, tuple(Statement(item.registry, item.text, public=item.public) for item in sentences))
+
+
+def _foreign(plan: Plan) -> Section:
+    statements = (
+        Statement(item.address, sentence.text, (item.address,), sentence.public)
+        for item in plan.kept
+        for sentence in words.given(item)
+    )
+    return Section(Topic.FOREIGN, tuple(statements))

@@ -1,0 +1,215 @@
+"""The report with plain values: every form shows the same facts, and counts agree with their nouns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.engine.guard import Verdict
+from reconciler.engine.plan import Plan
+from reconciler.model.access import Access, ForeignAccess, Principal
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
+from reconciler.platforms.local.spec import LocalRegistry
+from reconciler.render import counts
+from reconciler.render.change_item import SIGNS, Meaning
+from reconciler.render.markdown import plan_markdown
+from reconciler.render.report import CAUSE_HEADINGS, Report, report_of
+from reconciler.render.text import drift_lines, joined, plan_lines
+
+ALICE = Access(Principal("user alice"), "pull", "box", "new")
+BOB = Access(Principal("user bob"), "push", "box", "gone")
+EVERYONE = Access(Principal("everyone", public=True), "pull", "box", "app")
+STRANGER = ForeignAccess(Address("box.access.app"), "statement 'debug'", (EVERYONE,))
+GOES_TOO = ForeignAccess(
+    Address("box.access.gone"), "statement 'old'", (Access(Principal("user eve"), "pull", "box", "gone"),)
+)
+
+
+def address(kind: str, name: str) -> Address:
+    return Address.of("box", kind, name)
+
+
+def everything() -> Plan:
+    """A plan with at least one of all that a plan can have."""
+    scan = FieldChange("scan", True, False)
+    return Plan(
+        owner="tests",
+        base="",
+        spec_hash="",
+        registries=(
+            LocalRegistry(name="quiet", platform="local", path="q"),
+            LocalRegistry(name="box", platform="local", path="b"),
+        ),
+        changes=(
+            Change(Action.ADOPT, address("repository", "old"), "repository", Cause.PENDING),
+            Change(
+                Action.CREATE,
+                address("access", "new"),
+                "access",
+                Cause.DRIFT,
+                fields=(FieldChange("users", None, ["alice"]),),
+                gains=(ALICE,),
+            ),
+            Change(
+                Action.CREATE,
+                address("repository", "new"),
+                "repository",
+                Cause.CHANGED,
+                fields=(FieldChange("labels.team", None, "shop"),),
+            ),
+            Change(
+                Action.UPDATE, address("repository", "app"), "repository", Cause.BOTH, fields=(scan,), notes=("a note",)
+            ),
+            Change(
+                Action.REPLACE, address("repository", "moved"), "repository", Cause.PENDING, images=0, fields=(scan,)
+            ),
+            Change(
+                Action.DELETE,
+                address("repository", "gone"),
+                "repository",
+                Cause.PENDING,
+                images=2,
+                along=(address("access", "gone"),),
+                losses=(BOB,),
+                foreign=(GOES_TOO,),
+            ),
+        ),
+        graph=((address("repository", "new"), address("access", "new")),),
+        verdicts=(
+            Verdict("images", False, "box.repository.gone holds 2 images", (address("repository", "gone"),)),
+            Verdict("max_deletes", True, "2 to delete"),
+        ),
+        problems=(PlanProblem(address("repository", "taken"), "nobody owns it"),),
+        foreign=(STRANGER, GOES_TOO),
+        unowned={"box": 2},
+        runtime=(address("repository", "made"),),
+        unchanged=1,
+        left_out=1,
+    )
+
+
+def of_each_action(count: int) -> str:
+    return counts.totals(Counter(dict.fromkeys(Action, count)))
+
+
+@pytest.fixture
+def report() -> Report:
+    return report_of(everything())
+
+
+def test_text_and_markdown_show_the_same_facts(report: Report) -> None:
+    text, markdown = joined(plan_lines(report)), plan_markdown(report)
+    for form in (text, markdown):
+        assert report.headline in form
+        for registry in report.registries:
+            assert registry.title in form
+            for change in registry.changes:
+                assert re.search(rf"{re.escape(change.sign)} +{change.title} +{change.address}\b", form)
+                for detail in change.details:
+                    assert detail.text in form
+        for section in (report.gains, report.losses, report.foreign, report.problems, report.violations):
+            assert section.heading in form
+            for statement in section.statements:
+                assert re.search(rf"\W{re.escape(statement.subject)}\W+{re.escape(statement.text)}\n", form)
+        assert "1 unchanged." in form
+        assert report.left_out in form
+    assert "registry quiet" not in text + markdown
+
+
+def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
+    (registry,) = report.registries
+    assert (registry.name, registry.size) == ("box", "6 changes")
+    found = {change.address: change for change in registry.changes}
+    assert found.keys() == {change.address for change in everything().changes}
+    assert {change.sign for change in found.values()} == set(SIGNS.values())
+    said = {address: [detail.text for detail in change.details] for address, change in found.items()}
+    assert said == {
+        "box.repository.old": [],
+        "box.access.new": ["user alice can now pull new", "changed by hand since the last apply"],
+        "box.repository.new": ['labels.team: "shop"'],
+        "box.repository.app": ["scan: true → false", "a note", "changed by hand since the last apply"],
+        "box.repository.moved": ["scan: true → false", "is deleted and created again", "holds no images"],
+        "box.repository.gone": [
+            "user bob can no longer push gone",
+            "holds 2 images, which may not be deleted without permission",
+            "takes along access.gone",
+            "takes along what somebody else gave: user eve can pull gone (statement 'old')",
+        ],
+    }
+    meanings = {detail.meaning for change in found.values() for detail in change.details}
+    assert meanings == set(Meaning), "a form must know a style for each"
+    assert [item.text for item in found[address("access", "new")].fields] == ['users: ["alice"]'], "for forms with room"
+    assert [(item.subject, item.public) for item in report.foreign.statements] == [("box.access.app", True)]
+    assert report.violations.statements[0].addresses == ("box.repository.gone",)
+    assert report.graph == everything().graph
+
+
+def test_drift_shows_every_change_by_cause(report: Report) -> None:
+    assert [section.cause for section in report.by_cause] == list(CAUSE_HEADINGS)
+    assert set(CAUSE_HEADINGS) == set(Cause)
+    text = joined(drift_lines(report))
+    for section in report.by_cause:
+        assert section.heading in text
+        for change in section.changes:
+            assert f"  {change.address} {change.state}\n" in text
+    assert "scan: true (live), false (spec)" in text
+    for part in (report.left_alone, report.left_out, report.problems.heading, report.violations.heading, "a note"):
+        assert part in text
+
+
+def test_a_plan_without_anything_is_one_line() -> None:
+    report = report_of(Plan("tests", "", "", (), unchanged=2))
+    assert report.quiet
+    assert joined(plan_lines(report)) == "No changes. 2 resources are as the spec wants them.\n"
+    assert joined(drift_lines(report)) == "No drift. 2 resources are as the spec wants them.\n"
+    assert plan_markdown(report) == "### tests: No changes\n\n2 unchanged.\n"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "none", "one", "two"),
+    [
+        (
+            counts.as_wanted,
+            "0 resources are as the spec wants them.",
+            "1 resource is as the spec wants it.",
+            "2 resources are as the spec wants them.",
+        ),
+        (counts.changes, "0 changes", "1 change", "2 changes"),
+        (
+            counts.left_out,
+            "",
+            "1 change is left out by --target.",
+            "2 changes are left out by --target.",
+        ),
+        (
+            lambda count: counts.left_alone({}, count),
+            "",
+            "Left alone: 1 resource created at run time.",
+            "Left alone: 2 resources created at run time.",
+        ),
+        (
+            lambda count: counts.left_alone({"box": count}, 0),
+            "",
+            "Left alone: 1 repository of registry box that nobody owns.",
+            "Left alone: 2 repositories of registry box that nobody owns.",
+        ),
+        (
+            lambda count: counts.images_going(count, True),
+            "holds no images",
+            "holds 1 image, which will be deleted",
+            "holds 2 images, which will be deleted",
+        ),
+        (
+            of_each_action,
+            "nothing to do",
+            "1 to create, 1 to update, 1 to replace, 1 to delete, 1 to adopt",
+            "2 to create, 2 to update, 2 to replace, 2 to delete, 2 to adopt",
+        ),
+    ],
+)
+def test_counts_agree_with_their_nouns(sentence: Callable[[int], str], none: str, one: str, two: str) -> None:
+    assert [sentence(count) for count in range(3)] == [none, one, two]
