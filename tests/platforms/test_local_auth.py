@@ -124,7 +124,7 @@ def test_a_grant_that_is_taken_away_ends_at_once_also_for_tokens(registry: Serve
     assert may(registry, "app-a", token=token) == ""
     assert may(registry, "app-a", auth=login) == ""
     answer = registry.http.get("/v2/app-a/manifests/v1", auth=login)
-    assert "no grant to alice says so" in answer.json()["errors"][0]["message"]
+    assert "no grant lets alice pull from app-a" in answer.json()["errors"][0]["message"]
 
 
 def test_expired_credentials_are_good_for_nothing_and_neither_is_their_token(registry: Served) -> None:

@@ -1,4 +1,4 @@
-"""Who may use a local repository: one file, with an entry for each grant. Entries without our mark are somebody else's."""
+"""Who may use a local repository: an entry for each grant. Entries without a grant are somebody else's."""
 
 from __future__ import annotations
 
@@ -10,26 +10,12 @@ from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Write
-from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 
-from .marks import APPLIED, ORIGIN, OWNER
+from .documents import EVERYONE, VERBS, AccessDocument, Entry
 from .session import LocalSession
 from .spec import LocalTarget
-from .store import Document
-
-SECTION = "access"
-VERBS = {"pull": ("pull",), "push-pull": ("pull", "push")}
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One grant: its users and what they may do."""
-
-    grant: str
-    users: tuple[str, ...]
-    permission: str = "pull"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,94 +44,70 @@ class AccessKind(Kind, GivesAccess):
     traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
 
     def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
-        where = address
         for entry in settings.entries:
-            yield from _accesses(where.registry, where.name, entry.users, entry.permission)
+            yield from _accesses(address, entry.users, entry.permission)
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {entry.grant: {"users": list(entry.users), "permission": entry.permission} for entry in settings.entries}
 
     def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        yield from self._lives(session, session.store.names(SECTION))
+        yield from self._lives(session, session.documents.access.names())
 
     def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
         yield from self._lives(session, (at.name for at in addresses))
 
     def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
         for name in names:
-            document = session.store.read(SECTION, name)
+            document = session.documents.access.read(name)
             if document is not None:
-                yield _live(session, name, document)
+                yield _live(session, document)
 
     def create(self, session: LocalSession, write: Write) -> Live:
-        return self._write(session, write)
+        stored, name = session.documents.access, write.desired.address.name
+        with session.store.writing():
+            before = stored.read(name) or AccessDocument(name)
+            stored.write(AccessDocument(name, write.desired.settings.entries, write.marks, before.foreign))
+        return _live(session, stored.read(name) or AccessDocument(name))
 
     def update(self, session: LocalSession, write: Write, live: Live) -> Live:
-        return self._write(session, write)
-
-    def _write(self, session: LocalSession, write: Write) -> Live:
-        name = session.repository_of(write.desired.address)
-        wanted: AccessSettings = write.desired.settings
-        with session.store.writing():
-            before = session.store.read(SECTION, name) or {}
-            document = {
-                "entries": [
-                    *(item for item in before.get("entries", []) if not item.get("grant")),
-                    *({"grant": e.grant, "users": list(e.users), "permission": e.permission} for e in wanted.entries),
-                ],
-                "marks": {OWNER: write.marks.owner, ORIGIN: write.marks.origin, APPLIED: write.marks.applied},
-            }
-            session.store.write(SECTION, name, document)
-        return _live(session, name, session.store.read(SECTION, name) or {})
+        return self.create(session, write)
 
     def delete(self, session: LocalSession, live: Live, *, force: bool) -> None:
-        name = session.repository_of(live.address)
+        stored, name = session.documents.access, live.address.name
         with session.store.writing():
-            before = session.store.read(SECTION, name) or {}
-            others = [item for item in before.get("entries", []) if not item.get("grant")]
-            if others:
-                session.store.write(SECTION, name, {"entries": others, "marks": {}})
+            before = stored.read(name)
+            if before is not None and before.foreign:
+                stored.write(AccessDocument(name, foreign=before.foreign))
             else:
-                session.store.remove(SECTION, name)
+                stored.remove(name)
 
 
-def _live(session: LocalSession, name: str, document: Document) -> Live:
-    marks = document.get("marks", {})
-    entries = document.get("entries", [])
-    own = sorted((item for item in entries if item.get("grant")), key=lambda item: str(item["grant"]))
-    others = [item for item in entries if not item.get("grant")]
-    owner = marks.get(OWNER)
-    repository = Address.of(session.name, "repository", name)
+def foreign(registry: str, document: AccessDocument) -> Iterator[ForeignAccess]:
+    """What the entries that no spec made give, one by one."""
+    address = Address.of(registry, AccessKind.name, document.name)
+    for entry in document.foreign:
+        given = _accesses(address, (str(user) for user in entry.users), entry.permission)
+        yield ForeignAccess(address, "an entry that no spec made", tuple(sorted(given)))
+
+
+def _live(session: LocalSession, document: AccessDocument) -> Live:
+    repository = Address.of(session.name, "repository", document.name)
     return Live(
-        address=Address.of(session.name, AccessKind.name, name),
+        address=Address.of(session.name, AccessKind.name, document.name),
         kind=AccessKind.name,
-        settings=AccessSettings(
-            tuple(
-                Entry(str(item["grant"]), tuple(item.get("users", ())), item.get("permission", "pull")) for item in own
-            )
-        ),
-        marks=Marks(owner, marks.get(ORIGIN), marks.get(APPLIED)),
-        native=f"{session.path}/{name} (access)",
+        settings=AccessSettings(document.entries),
+        marks=document.marks,
+        native=f"{session.path}/{document.name} (access)",
         needs=(repository,),
         parent=repository,
-        rest=text(others) if others else "",
-        vacant=not own and owner is None,
-        foreign=tuple(foreign(Address.of(session.name, AccessKind.name, name), document)),
+        rest=text([entry.stored for entry in document.foreign]) if document.foreign else "",
+        vacant=not document.entries and document.marks.owner is None,
+        foreign=tuple(foreign(session.name, document)),
     )
 
 
-def foreign(address: Address, document: Document) -> Iterator[ForeignAccess]:
-    """What the document's entries that no spec made give."""
-    where = address
-    for item in document.get("entries", []):
-        if not item.get("grant"):
-            users = tuple(str(user) for user in item.get("users", ()))
-            found = tuple(sorted(_accesses(where.registry, where.name, users, str(item.get("permission", "pull")))))
-            yield ForeignAccess(address, "an entry that no spec made", found)
-
-
-def _accesses(registry: str, repository: str, users: Iterable[str], permission: str) -> Iterator[Access]:
+def _accesses(address: Address, users: Iterable[str], permission: str) -> Iterator[Access]:
     for user in users:
-        principal = Principal("everyone", public=True) if user == "*" else Principal(f"user {user}")
+        principal = Principal("everyone", public=True) if user == EVERYONE else Principal(f"user {user}")
         for verb in VERBS.get(permission, (permission,)):
-            yield Access(principal, verb, registry, repository)
+            yield Access(principal, verb, address.registry, address.name)

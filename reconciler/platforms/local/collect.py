@@ -17,16 +17,16 @@ from reconciler.model.service import Collected
 from reconciler.spec.selection import matches_any
 
 from .content import Content
-from .repository import SECTION
+from .documents import RepositoryDocument
 
-#: seconds after which an upload to which nothing was added is given up
+#: seconds after which an upload to which nothing was added is removed
 IDLE_UPLOAD = 24 * 3600.0
 DAY = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A manifest as retention sees it. `pushed`: seconds since 1970."""
+    """A manifest as retention sees it. `pushed`: seconds since 1970. `children`: digests of an index's images."""
 
     digest: str
     pushed: float
@@ -37,7 +37,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A repository's retention."""
+    """A repository's retention. `keep_last`: a number of images. None: no such rule."""
 
     keep_last: int | None = None
     untagged_days: int | None = None
@@ -45,7 +45,7 @@ class Rules:
 
 
 def expired(images: Iterable[Image], rules: Rules, now: float) -> set[str]:
-    """The digests that retention removes. Pure."""
+    """The digests that retention removes. `now`: seconds since 1970. Pure."""
     held = {image.digest: image for image in images}
     if rules.keep_last is None and rules.untagged_days is None:
         return set()
@@ -92,14 +92,16 @@ def _with_what_belongs_to_them(held: Mapping[str, Image], digests: set[str]) -> 
 
 
 def collect(content: Content, *, grace: float, dry_run: bool = False) -> list[Collected]:
-    """Carries out each repository's retention, then removes blobs that no image needs and uploads that nobody goes on with.
+    """Carries out each repository's retention, then removes blobs that no image needs and uploads that were abandoned.
 
-    Content younger than `grace` seconds stays: its manifest may be on its way. Each step holds the registry's lock, so that a
-    push comes either before it, and is seen, or after it, and finds out what is missing.
+    Returns what was removed, or would be with `dry_run`: an item for each repository where that is anything, and one for the
+    registry as a whole. Content younger than `grace` seconds stays: its manifest may be on its way. Each step holds the registry's
+    lock, so that a push comes either before it, and is seen, or after it, and finds out what is missing. Raises PlatformError if
+    another process keeps the lock, and OSError if the disk fails.
     """
     now = time.time()
     done = []
-    for name in content.store.names(SECTION):
+    for name in content.documents.repositories.names():
         with content.changing():
             done.append(_collect_repository(content, name, now, grace, dry_run))
     done.append(_collect_content(content, now, grace, dry_run))
@@ -107,11 +109,12 @@ def collect(content: Content, *, grace: float, dry_run: bool = False) -> list[Co
 
 
 def _collect_repository(content: Content, name: str, now: float, grace: float, dry_run: bool) -> Collected:
-    settings = (content.store.read(SECTION, name) or {}).get("settings", {})
-    rules = Rules(settings.get("keep_last"), settings.get("untagged_days"), tuple(settings.get("keep_tags") or ()))
+    settings = (content.documents.repositories.read(name) or RepositoryDocument(name)).settings
+    # `or ()`: whoever edits the file by hand may write null
+    rules = Rules(settings.keep_last, settings.untagged_days, tuple(settings.keep_tags or ()))
     try:
         held = dict(content.each_manifest(name))
-    except OSError as error:  # what it needs can't be told, so nothing goes
+    except OSError as error:  # what the damaged manifest needs is unknown, so nothing goes
         return Collected(name, trouble=f"nothing is removed: {error}")
     tags: dict[str, list[str]] = {}
     for tag, digest in content.tagged(name).items():
@@ -132,7 +135,7 @@ def _collect_repository(content: Content, name: str, now: float, grace: float, d
 
 
 def _collect_content(content: Content, now: float, grace: float, dry_run: bool) -> Collected:
-    """Content that no repository has, uploads without end, and what a crash left half-written."""
+    """Removes content that no repository has, abandoned uploads, and what a crash left half-written."""
     size = blobs = 0
     with content.changing():
         needed = {digest for name in content.repositories() for digest, _ in content.links(name)}

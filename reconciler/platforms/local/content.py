@@ -30,6 +30,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from . import manifest as manifests
+from .documents import Documents
 from .manifest import OCI_INDEX, Manifest, ManifestError
 from .store import Store, encoded, put_file, sync_folder, write_error
 from .upload import Upload
@@ -43,7 +44,7 @@ class Missing(LookupError):
 
 
 class Deleted(LookupError):
-    """The repository is gone, since it was asked for."""
+    """The repository was deleted while the request was under way."""
 
 
 class Refused(Exception):
@@ -59,28 +60,32 @@ class Content:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.documents = Documents(store)
         self.root = store.root
         self._busy = Lock()
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Holds the registry's lock, among this process's threads first: they wait without asking the disk again and again."""
+        """Holds the registry's lock, among this process's threads first: they wait without asking the disk again and again.
+
+        Raises PlatformError if another process keeps the lock for too long.
+        """
         with self._busy, self.store.writing():
             yield
 
     @contextmanager
     def adding(self, name: str) -> Iterator[None]:
-        """As `changing`, to add to a repository. Raises Deleted if it was deleted meanwhile: nothing may wait there for the next
-        repository of its name."""
+        """As `changing`, to add to a repository. Raises Deleted if it was deleted meanwhile: otherwise the next repository of its
+        name would begin with what was added."""
         with self.changing():
-            if self.store.read_again("repositories", name) is None:
+            if self.documents.repositories.read_again(name) is None:
                 raise Deleted(name)
             yield
 
     # -- blobs --------------------------------------------------------------------------------------------------
 
     def blob(self, name: str, digest: str) -> tuple[int, bool]:
-        """The blob's size in bytes, and whether `keep_blob` should be called. Raises Missing."""
+        """The blob's size in bytes, and whether it is time to call `keep_blob`. Raises Missing."""
         try:
             linked = self._link(name, digest).stat()
             return self.blob_path(digest).stat().st_size, time.time() - linked.st_mtime > FRESH
@@ -88,7 +93,7 @@ class Content:
             raise Missing(digest) from None
 
     def keep_blob(self, name: str, digest: str) -> None:
-        """Somebody who was told that the blob is there will push a manifest next: its grace starts anew. Raises Missing."""
+        """Makes the blob's grace start anew: a client that has seen the blob pushes its manifest next. Raises Missing."""
         with self.changing():
             try:
                 os.utime(self._link(name, digest))
@@ -100,7 +105,7 @@ class Content:
         return self.root / "blobs" / _below(digest)
 
     def mount(self, name: str, digest: str, sources: Iterable[str]) -> bool:
-        """Puts a blob of one of the source repositories into this one; False if none has it."""
+        """Puts a blob of one of the source repositories into this one; False if none has it. Raises Deleted."""
         with self.adding(name):
             if not any(self._has_blob(source, digest) for source in sources):
                 return False
@@ -131,7 +136,7 @@ class Content:
     # -- uploads ------------------------------------------------------------------------------------------------
 
     def start_upload(self, name: str, algorithm: str = "sha256") -> Upload:
-        """A new upload."""
+        """A new, empty upload to the repository."""
         folder = self._uploads(name)
         folder.mkdir(parents=True, exist_ok=True)
         return Upload(name, folder / uuid.uuid4().hex, algorithm)
@@ -144,7 +149,7 @@ class Content:
             raise Missing(upload_id) from None
 
     def finish_upload(self, upload: Upload, digest: str) -> None:
-        """Makes the upload a blob of its repository. Raises WrongDigest, and Missing if the upload was given up meanwhile."""
+        """Makes the upload a blob of its repository. Raises WrongDigest, and Missing if `collect` has removed the upload."""
         found = upload.digest(digest.partition(":")[0])
         if found != digest:
             raise WrongDigest(f"the content's digest is {found}, not {digest}")
@@ -160,7 +165,7 @@ class Content:
         upload.close()
 
     def drop_upload(self, upload: Upload) -> None:
-        """Forgets the upload."""
+        """Removes the upload and what has arrived of it."""
         upload.close()
         upload.path.unlink(missing_ok=True)
 
@@ -187,9 +192,9 @@ class Content:
     def put_manifest(
         self, name: str, digest: str, body: bytes, found: Manifest, tags: Iterable[str], movable: Callable[[str], bool]
     ) -> list[str]:
-        """Makes the manifest visible under its digest and the tags; returns digests that are missing, and then does nothing.
+        """Makes the manifest visible under its digest and the tags; if it needs what is missing, returns those digests instead.
 
-        Raises Refused if a tag stands for another manifest and is not `movable`.
+        Raises Refused if a tag stands for another manifest and is not `movable`, and Deleted.
         """
         path = self._manifest_path(name, digest)
         with self.adding(name):
@@ -239,9 +244,14 @@ class Content:
                 raise Missing(tag) from None
 
     def each_manifest(self, name: str) -> Iterator[tuple[str, Manifest]]:
-        """The repository's manifests with their digests, in no order. Raises OSError for one that is damaged."""
-        for path in self.store.manifests(name):
+        """The repository's manifests with their digests, in any order. Raises OSError for one that is damaged."""
+        for path in self.manifest_files(name):
             yield f"{path.parent.name}:{path.name}", _parsed(path)
+
+    def manifest_files(self, name: str) -> list[Path]:
+        """The files of the repository's manifests, one each, sorted."""
+        folder = self.root / "manifests" / encoded(name)
+        return sorted(item for item in folder.glob("*/*") if item.is_file())
 
     def pushed(self, name: str, digest: str) -> float:
         """When the manifest was first pushed, in seconds since 1970."""
@@ -251,7 +261,7 @@ class Content:
         return self.root / "manifests" / encoded(name) / _below(digest)
 
     def _sync_blobs(self, name: str, found: Manifest) -> None:
-        """The manifest must not survive a power cut that its blobs don't."""
+        """Returns once the disk has the blobs' names, so that a power cut can't leave the manifest without its blobs."""
         for algorithm in {digest.partition(":")[0] for digest in found.blobs}:
             sync_folder(self.root / "blobs" / algorithm)
             sync_folder(self.root / "links" / encoded(name) / algorithm)
@@ -334,7 +344,7 @@ class Content:
     # -- whole repositories -------------------------------------------------------------------------------------
 
     def forget(self, name: str) -> None:
-        """Removes all that a repository holds, manifests first. The caller holds the lock. Raises PlatformError."""
+        """Removes all that a repository holds, manifests first. The caller holds the lock. Raises PlatformError if the disk fails."""
         for part in ("manifests", "tags", "referrers", "links", "uploads"):
             folder = self.root / part / encoded(name)
             try:
@@ -352,15 +362,15 @@ class Content:
             return []
 
     def links(self, name: str) -> Iterator[tuple[str, Path]]:
-        """The blobs that the repository has."""
+        """The digests of the blobs that the repository has, each with the file that says so."""
         yield from _digests(self.root / "links" / encoded(name))
 
     def blobs(self) -> Iterator[tuple[str, Path]]:
-        """All content."""
+        """The digests of all content, each with its file."""
         yield from _digests(self.root / "blobs")
 
     def uploads(self) -> Iterator[Path]:
-        """All uploads that were started and not finished."""
+        """The files of all uploads that were started and not finished."""
         yield from (self.root / "uploads").glob("*/*")
 
 
@@ -375,7 +385,7 @@ def _below(digest: str) -> Path:
 
 
 def in_order(text: str) -> tuple[str, str]:
-    """The key of lexical order: case-insensitive, by the specification; upper case first among texts that are else the same."""
+    """The key of lexical order: case-insensitive, by the specification; upper case first among texts that are otherwise the same."""
     return text.lower(), text
 
 

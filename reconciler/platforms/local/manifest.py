@@ -46,7 +46,7 @@ class Manifest:
     annotations: dict[str, str] = field(default_factory=dict)
 
     def descriptor(self, digest: str, size: int) -> dict[str, Any]:
-        """As the referrers of its subject list it."""
+        """Its descriptor, as the referrers of its subject list it. `size`: bytes."""
         shown: dict[str, Any] = {"mediaType": self.media_type, "digest": digest, "size": size}
         if self.artifact_type:
             shown["artifactType"] = self.artifact_type

@@ -1,42 +1,22 @@
-"""A local repository: its settings, in one file."""
+"""A local repository: its settings and labels, in one document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.canonical import plain, text
+from reconciler.model.canonical import text
 from reconciler.model.kind import Found, HoldsImages, Kind, Write
-from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
+from reconciler.words import counted
 
-from . import access
-from .marks import APPLIED, LABELS, ORIGIN, OWNER
+from .access import foreign
+from .documents import RepositoryDocument, RepositorySettings
 from .session import LocalSession
-from .store import Document
-
-SECTION = "repositories"
-
-
-@dataclass(frozen=True, slots=True)
-class RepositorySettings:
-    """What a local repository can be set to. `scan_on_push` is kept, and nothing scans."""
-
-    description: str = ""
-    tags_immutable: bool = False
-    movable_tags: tuple[str, ...] = ()
-    scan_on_push: bool = False
-    keep_last: int | None = None
-    untagged_days: int | None = None
-    keep_tags: tuple[str, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-    protect: bool = False
-    delete_images: bool = False
 
 
 def settings_of(repository: Repository) -> RepositorySettings:
@@ -75,42 +55,39 @@ class RepositoryKind(Kind, HoldsImages):
         return settings.delete_images
 
     def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        yield from self._lives(session, session.store.names(SECTION))
+        yield from self._lives(session, session.documents.repositories.names())
 
     def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
         yield from self._lives(session, (at.name for at in addresses))
 
     def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
         for name in names:
-            document = session.store.read(SECTION, name)
+            document = session.documents.repositories.read(name)
             if document is not None:
-                yield _live(session, name, document)
+                yield _live(session, document)
 
     def create(self, session: LocalSession, write: Write) -> Live:
-        name = session.repository_of(write.desired.address)
+        stored, name = session.documents.repositories, write.desired.address.name
         with session.store.writing():
-            document = session.store.read(SECTION, name)
-            if document is not None:
+            if stored.read(name) is not None:
                 raise PlatformError("the repository exists by now", operation="create", hint="make a new plan")
-            session.store.write(SECTION, name, _document(write, {}))
-        return _live(session, name, session.store.read(SECTION, name) or {})
+            stored.write(RepositoryDocument(name, write.desired.settings, write.marks))
+        return _live(session, stored.read(name) or RepositoryDocument(name))
 
     def update(self, session: LocalSession, write: Write, live: Live) -> Live:
-        name = session.repository_of(live.address)
+        stored, name = session.documents.repositories, live.address.name
         with session.store.writing():
-            before = session.store.read(SECTION, name) or {}
-            session.store.write(SECTION, name, _document(write, _foreign_labels(before)))
-        return _live(session, name, session.store.read(SECTION, name) or {})
+            before = stored.read(name) or RepositoryDocument(name)
+            stored.write(RepositoryDocument(name, write.desired.settings, write.marks, before.foreign_labels))
+        return _live(session, stored.read(name) or RepositoryDocument(name))
 
     def delete(self, session: LocalSession, live: Live, *, force: bool) -> None:
-        name = session.repository_of(live.address)
+        name = live.address.name
         with session.store.writing():
-            manifests = session.store.manifests(name)
-            if manifests and not force:
+            images = self.count(session, live)
+            if images and not force:
                 raise PlatformError(
-                    f"the repository holds {len(manifests)} images",
-                    operation="delete",
-                    hint="make a new plan",
+                    f"the repository holds {counted(images, 'image')}", operation="delete", hint="make a new plan"
                 )
             if not force and self.given_by_others(session, live):
                 raise PlatformError(
@@ -118,55 +95,23 @@ class RepositoryKind(Kind, HoldsImages):
                 )
             session.content.forget(name)
             # the access document goes last, so that a crash in between leaves an orphan that the next run removes
-            session.store.remove(SECTION, name)
-            session.store.remove(access.SECTION, name)
+            session.documents.repositories.remove(name)
+            session.documents.access.remove(name)
 
     def count(self, session: LocalSession, live: Live) -> int:
-        return len(session.store.manifests(session.repository_of(live.address)))
+        return len(session.content.manifest_files(live.address.name))
 
     def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
-        name = session.repository_of(live.address)
-        document = session.store.read(access.SECTION, name) or {}
-        return tuple(access.foreign(Address.of(session.name, access.AccessKind.name, name), document))
+        document = session.documents.access.read(live.address.name)
+        return tuple(foreign(session.name, document)) if document is not None else ()
 
 
-def _foreign_labels(document: Document) -> dict[str, str]:
-    labels = document.get("labels", {})
-    own = set(document.get("marks", {}).get(LABELS, "").split())
-    return {key: value for key, value in labels.items() if key not in own}
-
-
-def _document(write: Write, foreign: dict[str, str]) -> Document:
-    wanted: RepositorySettings = write.desired.settings
-    settings = {key: value for key, value in plain(wanted).items() if key != "labels"}
-    return {
-        "settings": settings,
-        "labels": {**foreign, **dict(wanted.labels)},
-        "marks": {
-            OWNER: write.marks.owner,
-            ORIGIN: write.marks.origin,
-            APPLIED: write.marks.applied,
-            LABELS: " ".join(key for key, _ in wanted.labels),
-        },
-    }
-
-
-def _live(session: LocalSession, name: str, document: Document) -> Live:
-    marks = document.get("marks", {})
-    foreign = _foreign_labels(document)
-    own = {key: value for key, value in document.get("labels", {}).items() if key not in foreign}
-    stored = document.get("settings", {})
-    known: dict[str, Any] = {
-        key: tuple(v) if isinstance(v, list) else v for key, v in stored.items() if key in _FIELDS and key != "labels"
-    }
+def _live(session: LocalSession, document: RepositoryDocument) -> Live:
     return Live(
-        address=Address.of(session.name, RepositoryKind.name, name),
+        address=Address.of(session.name, RepositoryKind.name, document.name),
         kind=RepositoryKind.name,
-        settings=RepositorySettings(**known, labels=tuple(sorted(own.items()))),
-        marks=Marks(marks.get(OWNER), marks.get(ORIGIN), marks.get(APPLIED)),
-        native=f"{session.path}/{name}",
-        rest=text(foreign) if foreign else "",
+        settings=document.settings,
+        marks=document.marks,
+        native=f"{session.path}/{document.name}",
+        rest=text(document.foreign_labels) if document.foreign_labels else "",
     )
-
-
-_FIELDS = frozenset(RepositorySettings.__dataclass_fields__)

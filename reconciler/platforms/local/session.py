@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.errors import PlatformError
-from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Platform, Session
 from reconciler.model.service import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
 from reconciler.spec.selection import covered
 
+from .collect import collect
 from .content import Content
+from .documents import AccessDocument, Documents
 from .spec import LocalRegistry
 from .store import Store
 
-#: where `reconciler serve` listens unless it is told otherwise: where a container registry is looked for
+#: where `reconciler serve` listens unless --host and --port say otherwise: where clients look for a container registry
 DEFAULT_PLACE = "127.0.0.1:5000"
 
 
@@ -26,16 +27,17 @@ class LocalSession(Session):
         super().__init__(platform, estate, registry)
         self.path = registry.path
         self.store = Store((Path(estate.base) / Path(registry.path).expanduser()).absolute())
+        self.documents = Documents(self.store)
         self.content = Content(self.store)
 
     def check(self) -> None:
         self.store.check()
 
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
-        # the libraries for hashes and tokens are needed here alone
+        # imported here: plan and apply do without the library for hashes
         from .credentials import CredentialStore
 
-        names = self.store.names("repositories")
+        names = self.documents.repositories.names()
         chosen = list(covered([repositories], names, set(names)))
         if not chosen:
             raise PlatformError(
@@ -43,18 +45,16 @@ class LocalSession(Session):
                 operation="credentials",
                 hint=f"it has {_listed(names)}; a new one goes into the spec, and `reconciler apply` makes it",
             )
-        issued = CredentialStore(self.store)
+        issued = CredentialStore(self.documents)
         for name in chosen if user is not None else ():
             self._check_grant(user or "", name, "push" if push else "pull")
         issued.remove_expired()
-        return issued.issue(
-            self.store.served_at() or DEFAULT_PLACE, frozenset(chosen), push=push, ttl=ttl, user=user or ""
-        )
+        place = self.documents.served_at() or DEFAULT_PLACE
+        return issued.issue(place, frozenset(chosen), push=push, ttl=ttl, user=user or "")
 
     def _check_grant(self, user: str, name: str, action: str) -> None:
-        from .credentials import allowed
-
-        if action not in allowed(self.store.read("access", name), user):
+        access = self.documents.access.read(name) or AccessDocument(name)
+        if action not in access.allows(user):
             raise PlatformError(
                 f"no grant lets user {user} {action} {'to' if action == 'push' else 'from'} {name}",
                 operation="credentials",
@@ -62,20 +62,14 @@ class LocalSession(Session):
             )
 
     def server(self, options: ServerOptions = DEFAULT_OPTIONS) -> Server:
-        from .server import LocalServer
+        # imported here: nothing else needs the libraries for HTTP and tokens
+        from .server.running import LocalServer
 
         self.store.check()
         return LocalServer(self.name, self.content, options, lambda: self.collect(grace=options.grace))
 
     def collect(self, *, grace: float, dry_run: bool = False) -> list[Collected]:
-        from .collect import collect
-
         return collect(self.content, grace=grace, dry_run=dry_run)
-
-    @staticmethod
-    def repository_of(address: Address) -> str:
-        """The repository that an address is about."""
-        return address.name
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,12 +1,9 @@
 """The local registry's folder: small JSON files, written atomically, one writer at a time.
 
-    PATH/control/repositories/NAME.json   a repository's settings, marks and labels
-    PATH/control/access/NAME.json         who may use it: entries of ours, each with its grant, and foreign ones
-    PATH/control/credentials/ID.json      what was issued to log in with: whose it is, until when, a salted hash of the secret
-    PATH/manifests/NAME/ALGORITHM/HEX     one file per image manifest; content.py tells of the rest of the images
-    PATH/temporary/                       files that are being written
+    PATH/control/SECTION/NAME.json   a document; documents.py knows the sections, and what is in a document
+    PATH/temporary/                  files that are being written
 
-NAME is percent-encoded, so that a name with slashes is one file.
+NAME is percent-encoded, so that a name with slashes is one file. content.py lists the rest of the folder.
 """
 
 from __future__ import annotations
@@ -14,10 +11,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, unquote
 
 from filelock import FileLock, Timeout
@@ -27,10 +24,9 @@ from reconciler.errors import PlatformError
 #: seconds to wait for another process that writes to the same registry
 LOCK_TIMEOUT = 30.0
 
+#: what a file below PATH/control holds: a JSON object
 Document = dict[str, Any]
-
-#: the section and name of the document that tells where the registry is served
-_SERVED = ("server", "running")
+T = TypeVar("T")
 
 
 class Store:
@@ -38,7 +34,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._seen: dict[Path, tuple[tuple[int, int, int], Document]] = {}
+        self._seen: dict[Path, tuple[tuple[int, int, int], Any]] = {}
 
     def check(self) -> None:
         """Raises PlatformError if the folder can't be used. An absent folder is an empty registry."""
@@ -51,14 +47,14 @@ class Store:
             )
 
     def names(self, section: str) -> list[str]:
-        """The names that the section has, sorted."""
+        """The names of the section's documents, sorted."""
         folder = self.root / "control" / section
         if not folder.is_dir():
             return []
         return sorted(unquote(item.name[:-5]) for item in folder.iterdir() if item.name.endswith(".json"))
 
     def read(self, section: str, name: str) -> Document | None:
-        """The document, or None. Raises PlatformError if it is damaged."""
+        """The document; None if there is none. Raises PlatformError if it is damaged."""
         path = self._path(section, name)
         try:
             document = json.loads(path.read_bytes())
@@ -74,8 +70,12 @@ class Store:
             raise PlatformError(f"{path} is not a JSON object", operation="read", hint="repair or remove the file")
         return document
 
-    def read_again(self, section: str, name: str) -> Document | None:
-        """As `read`, for whoever asks often: the file is parsed only if it is another one than the last time. Don't change it."""
+    def read_again(self, section: str, name: str, parse: Callable[[str, Document], T]) -> T | None:
+        """What `parse` makes of the name and its document; None if there is none. Raises PlatformError if it is damaged.
+
+        For whoever asks often: the file is read and parsed only if it has changed since the last time. So the answer is shared and
+        must not be changed, and a section always has the same `parse`.
+        """
         path = self._path(section, name)
         try:
             found = path.stat()
@@ -84,16 +84,19 @@ class Store:
         state = (found.st_mtime_ns, found.st_ino, found.st_size)
         seen = self._seen.get(path)
         if seen is not None and seen[0] == state:
-            return seen[1]
+            known: T = seen[1]
+            return known
         document = self.read(section, name)
-        if document is not None:
-            if len(self._seen) >= 4096:
-                self._seen.clear()
-            self._seen[path] = (state, document)
-        return document
+        if document is None:
+            return None
+        parsed = parse(name, document)
+        if len(self._seen) >= 4096:
+            self._seen.clear()
+        self._seen[path] = (state, parsed)
+        return parsed
 
     def write(self, section: str, name: str, document: Document) -> None:
-        """Puts the document in place at once: a temporary file, synced, then renamed."""
+        """Puts the document in place at once: a temporary file, synced, then renamed. Raises PlatformError if the disk fails."""
         path = self._path(section, name)
         try:
             put_file(path, json.dumps(document, indent=1, sort_keys=True).encode(), self.root)
@@ -101,7 +104,7 @@ class Store:
             raise write_error(path, error) from None
 
     def remove(self, section: str, name: str) -> None:
-        """Removes the document; it is no error if there is none."""
+        """Removes the document; it is no error if there is none. Raises PlatformError if the disk fails."""
         path = self._path(section, name)
         try:
             path.unlink(missing_ok=True)
@@ -127,34 +130,61 @@ class Store:
             raise write_error(self.root, error) from None
 
     @contextmanager
-    def serving(self, place: str) -> Iterator[None]:
-        """Tells while the block runs where the registry is served; if another server does so already, that one stays."""
+    def claiming(self, lock: str) -> Iterator[bool]:
+        """Holds the lock of that file name while the block runs; gives False, without waiting, if somebody else holds it."""
         self.root.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            with suppress(Timeout):
-                stack.enter_context(FileLock(self.root / ".serving", timeout=0))
-                self.write(*_SERVED, {"place": place})
-                stack.callback(self.remove, *_SERVED)
-            yield
-
-    def served_at(self) -> str | None:
-        """Host and port of a server that runs now. A server that was killed holds its lock no more."""
-        document = self.read(*_SERVED)
-        if document is None:
-            return None
-        try:
-            with FileLock(self.root / ".serving", timeout=0):
-                return None
-        except Timeout:
-            return str(document.get("place"))
-
-    def manifests(self, name: str) -> list[Path]:
-        """The files of a repository's image manifests."""
-        folder = self.root / "manifests" / encoded(name)
-        return sorted(item for item in folder.glob("*/*") if item.is_file())
+            try:
+                stack.enter_context(FileLock(self.root / lock, timeout=0))
+                claimed = True
+            except Timeout:
+                claimed = False
+            yield claimed
 
     def _path(self, section: str, name: str) -> Path:
         return self.root / "control" / section / f"{encoded(name)}.json"
+
+
+class Stored(Protocol):
+    """A document that can be written."""
+
+    @property
+    def name(self) -> str: ...
+
+    def to_json(self) -> Document: ...
+
+
+D = TypeVar("D", bound=Stored)
+
+
+class Section(Generic[D]):
+    """The documents of one section, typed. Its methods raise PlatformError if the disk fails, or if a file is damaged."""
+
+    def __init__(self, store: Store, name: str, parse: Callable[[str, Document], D | None]) -> None:
+        self.name = name
+        self._store = store
+        self._parse = parse
+
+    def names(self) -> list[str]:
+        """The names of its documents, sorted."""
+        return self._store.names(self.name)
+
+    def read(self, name: str) -> D | None:
+        """The document; None if there is none."""
+        document = self._store.read(self.name, name)
+        return None if document is None else self._parse(name, document)
+
+    def read_again(self, name: str) -> D | None:
+        """As `read`, for whoever asks often: it is parsed only if its file is another one than the last time."""
+        return self._store.read_again(self.name, name, self._parse)
+
+    def write(self, document: D) -> None:
+        """Puts the document in the place of the one with its name."""
+        self._store.write(self.name, document.name, document.to_json())
+
+    def remove(self, name: str) -> None:
+        """Removes the document; it is no error if there is none."""
+        self._store.remove(self.name, name)
 
 
 def put_file(path: Path, body: bytes, root: Path) -> None:

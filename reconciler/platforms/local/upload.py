@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Upload:
-    """A blob on its way: a file that grows, and the hash of what is in it."""
+    """A blob on its way: a file that grows, and the hash of what is in it. `offset`: how many bytes have arrived."""
 
     def __init__(self, name: str, path: Path, algorithm: str = "sha256", *, resumed: bool = False) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class Upload:
             self.algorithm, self._hash = algorithm, hashlib.new(algorithm)
 
     def append(self, block: bytes) -> None:
-        """Adds a block; a disk that is full leaves the upload as long as it was."""
+        """Adds a block. Raises OSError if the disk fails or is full; the upload is then as long as it was."""
         try:
             view = memoryview(block)
             while view:
@@ -44,7 +44,7 @@ class Upload:
         self._file.truncate(offset)
         self._file.seek(offset)
         if offset != self.offset:
-            self._hash = None  # a hash can't go back; it is made anew at the end
+            self._hash = None  # a hash can't go back; `digest` makes a new one
             self.offset = offset
 
     def digest(self, algorithm: str) -> str:
@@ -59,5 +59,5 @@ class Upload:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Lets go of the file; it stays, so that the upload can be resumed."""
+        """Closes the file; it stays, so that the upload can be resumed."""
         self._file.close()

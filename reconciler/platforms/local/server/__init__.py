@@ -1,5 +1,1 @@
-"""The OCI Distribution server of a local registry."""
-
-from .running import LocalServer
-
-__all__ = ["LocalServer"]
+"""The OCI Distribution server of a local registry: HTTP over content.py and credentials.py. running.py starts it."""

@@ -7,58 +7,48 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
 
-from reconciler.platforms.local.access import SECTION as ACCESS
-from reconciler.platforms.local.credentials import EVERYONE, CredentialStore, Record
-from reconciler.platforms.local.repository import SECTION as REPOSITORIES
-from reconciler.platforms.local.store import Store
+from reconciler.platforms.local.credentials import CredentialStore
+from reconciler.platforms.local.documents import CredentialsDocument, Documents
 
-from .faults import Fault
+from .errors import ApiError
+from .tokens import BadToken, Scopes, Tokens
 
-#: seconds that a token is good for; at least 60 by the specification. Rights are looked up anew at each request all the same
-TOKEN_TTL = 300
 #: what an action of a token's scope needs
 RIGHTS = {"pull": "pull", "push": "push", "delete": "push"}
-Scopes = dict[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `record` is None for somebody who has not logged in; `scopes` is None unless a token limits them."""
+    """Who asks. `issued` is None for somebody who has not logged in; `scopes` is None unless a token limits them."""
 
-    record: Record | None = None
+    issued: CredentialsDocument | None = None
     scopes: Scopes | None = field(default=None)
 
     @property
     def name(self) -> str:
-        """The user, as told in errors."""
-        return self.record.user if self.record is not None and self.record.user else "these credentials"
+        """The user, as errors name them."""
+        return self.issued.user if self.issued is not None and self.issued.user else "these credentials"
 
 
 class Doorkeeper:
     """Authentication and authorization of one registry."""
 
-    def __init__(self, name: str, store: Store) -> None:
+    def __init__(self, name: str, documents: Documents) -> None:
         self.name = name
-        self.store = store
-        self.credentials = CredentialStore(store)
-        # of this process only: no secret lies on the disk, and a restart ends all tokens
-        self._key = OctKey.import_key(secrets.token_bytes(32))
-        self._tokens: dict[str, tuple[float, str, Scopes]] = {}
+        self.documents = documents
+        self.credentials = CredentialStore(documents)
+        self._tokens = Tokens(name)
 
     # -- who ----------------------------------------------------------------------------------------------------
 
     async def caller(self, request: web.Request) -> Caller:
-        """Who asks. Raises Fault 401 for credentials or a token that are not good."""
+        """Who asks. Raises ApiError 401 for credentials or a token that are wrong or have expired."""
         header = request.headers.get("Authorization", "")
         scheme, _, value = header.partition(" ")
         if not header:
@@ -70,7 +60,7 @@ class Doorkeeper:
         raise self.challenge(request, f"authorization by {scheme[:20]!r} is not supported; use Basic or Bearer")
 
     async def basic(self, request: web.Request, value: str) -> Caller:
-        """Who logs in with a user name and a password."""
+        """Who logs in with the value of a Basic header. Raises ApiError 401."""
         try:
             username, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
         except ValueError:
@@ -80,108 +70,98 @@ class Doorkeeper:
         return await self.login(request, username, password)
 
     async def login(self, request: web.Request, username: str, password: str) -> Caller:
-        """Who has this name and password; nobody in particular if both are empty."""
+        """Who has this name and password; somebody who has not logged in if both are empty. Raises ApiError 401."""
         if not username and not password:
             return Caller()
-        record = await asyncio.to_thread(self.credentials.check, username, password)
-        if record is None:
+        issued = await asyncio.to_thread(self.credentials.check, username, password)
+        if issued is None:
             raise self.challenge(
                 request,
-                "the user name and password are not good, or no longer; issue others with"
+                "the user name and password are wrong, or have expired; issue others with"
                 f" `reconciler credentials {self.name}/REPOSITORY`",
             )
-        return Caller(record)
+        return Caller(issued)
 
     def _bearer(self, request: web.Request, token: str) -> Caller:
-        known = self._tokens.get(token)
-        if known is None:
-            try:
-                claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
-                known = (float(claims["exp"]), str(claims["sub"]), _scopes(claims["access"]))
-            except (JoseError, ValueError, TypeError, KeyError):
-                raise self.challenge(request, "the token is not one of this server's", error="invalid_token") from None
-            if len(self._tokens) >= 1024:
-                self._tokens.clear()
-            self._tokens[token] = known
-        expires, number, scopes = known
-        if time.time() >= expires:
+        try:
+            known = self._tokens.read(token)
+        except BadToken:
+            raise self.challenge(request, "the token is not one of this server's", error="invalid_token") from None
+        if time.time() >= known.expires:
             raise self.challenge(request, "the token has expired", error="invalid_token")
-        if not number:
-            return Caller(None, scopes)
-        record = self.credentials.record(number)
-        if record is None or record.expired:
+        if not known.subject:
+            return Caller(None, known.scopes)
+        issued = self.credentials.find(known.subject)
+        if issued is None or issued.expired:
             raise self.challenge(request, "the credentials behind the token have expired", error="invalid_token")
-        return Caller(record, scopes)
+        return Caller(issued, known.scopes)
 
     # -- what ---------------------------------------------------------------------------------------------------
 
     def rights(self, caller: Caller, name: str) -> frozenset[str]:
         """What the caller may do with a repository, whatever the token says: pull, push."""
-        return self.credentials.rights(caller.record, name)
+        return self.credentials.rights(caller.issued, name)
 
     def created(self, name: str) -> bool:
         """Whether the registry has the repository."""
-        return self.store.read_again(REPOSITORIES, name) is not None
+        return self.documents.repositories.read_again(name) is not None
 
     async def enter(self, request: web.Request, name: str, action: str) -> Caller:
-        """Lets the caller do the action (pull, push or delete) with the repository, or raises Fault."""
+        """The caller, who may do the action (pull, push or delete) with the repository. Raises ApiError if they may not."""
         caller = await self.caller(request)
         scope = f"repository:{name}:{'pull,push' if action == 'push' else action}"
         if not self.created(name):
             if caller == Caller() and not self.open_to_everyone():
                 raise self.challenge(request, "log in first", scope)
-            raise Fault(
+            raise ApiError(
                 404,
                 "NAME_UNKNOWN",
                 f"registry {self.name} has no repository {name}: add it to `repositories` in the spec"
-                " and run `reconciler apply`; repositories are not made by a push",
+                " and run `reconciler apply`; a push makes no repository",
                 {"name": name},
             )
         if RIGHTS[action] not in self.rights(caller, name):
-            if caller.record is None:
+            if caller.issued is None:
                 raise self.challenge(
                     request,
                     f"log in to {action}; `reconciler credentials {self.name}/{name}"
                     f"{'' if action == 'pull' else ' --push'}` issues credentials",
                     scope,
                 )
-            raise Fault(403, "DENIED", f"{caller.name} may not {action}: {self._why(caller, name, action)}")
+            raise ApiError(403, "DENIED", f"{caller.name} may not {action}: {self._why(caller, name, action)}")
         if caller.scopes is not None and action not in caller.scopes.get(name, ()):
             raise self.challenge(request, f"the token is not for {action} of {name}", scope, error="insufficient_scope")
         return caller
 
     def _why(self, caller: Caller, name: str, action: str) -> str:
-        record = caller.record
-        if record is not None and name not in record.repositories:
-            return f"they were issued for {', '.join(sorted(record.repositories))}, not for {name}"
-        if record is not None and record.permission == "pull" and action != "pull":
+        issued = caller.issued
+        if issued is not None and name not in issued.repositories:
+            return f"they were issued for {', '.join(sorted(issued.repositories))}, not for {name}"
+        if issued is not None and issued.permission == "pull" and action != "pull":
             return "they were issued to pull only; --push issues others"
-        return f"no grant to {caller.name} says so for {name}"
+        return f"no grant lets {caller.name} {action} {'to' if action == 'push' else 'from'} {name}"
 
     def open_to_everyone(self) -> bool:
         """Whether somebody who has not logged in may do anything at all."""
-        return any(
-            EVERYONE in entry.get("users", ())
-            for name in self.store.names(ACCESS)
-            for entry in (self.store.read_again(ACCESS, name) or {}).get("entries", ())
-        )
+        found = (self.documents.access.read_again(name) for name in self.documents.access.names())
+        return any(access is not None and access.open_to_everyone for access in found)
 
     def visible(self, caller: Caller) -> list[str]:
         """The repositories that the caller may pull from, sorted."""
-        return [name for name in self.store.names(REPOSITORIES) if "pull" in self.rights(caller, name)]
+        return [name for name in self.documents.repositories.names() if "pull" in self.rights(caller, name)]
 
     # -- tokens -------------------------------------------------------------------------------------------------
 
-    def challenge(self, request: web.Request, message: str, scope: str = "", *, error: str = "") -> Fault:
-        """The 401 that tells a client how to log in."""
+    def challenge(self, request: web.Request, message: str, scope: str = "", *, error: str = "") -> ApiError:
+        """The 401 that says to a client how to log in. `scope`: what it should ask a token for."""
         try:
             origin = str(request.url.origin())
-        except ValueError:  # a Host header that is none
+        except ValueError:  # the Host header is not valid
             origin = f"{request.scheme}://localhost"
         parts = [f'realm="{origin}/token"', f'service="{self.name}"']
         parts += [f'scope="{scope}"'] if scope else []
         parts += [f'error="{error}"'] if error else []
-        return Fault(401, "UNAUTHORIZED", message, headers={"WWW-Authenticate": f"Bearer {','.join(parts)}"})
+        return ApiError(401, "UNAUTHORIZED", message, headers={"WWW-Authenticate": f"Bearer {','.join(parts)}"})
 
     def token(self, caller: Caller, wanted: list[str]) -> dict[str, Any]:
         """The answer of the token endpoint: as much of the wanted scopes as the caller may have."""
@@ -194,31 +174,13 @@ class Doorkeeper:
             asked = set(RIGHTS) if "*" in actions else actions
             granted = sorted(action for action in asked if RIGHTS.get(action) in rights)
             access.append({"type": kind, "name": name, "actions": granted})
-        now = int(time.time())
-        record = caller.record
-        end = now + TOKEN_TTL if record is None else min(now + TOKEN_TTL, int(record.expires_at.timestamp()))
-        claims = {
-            "iss": "reconciler",
-            "aud": self.name,
-            "sub": record.id if record is not None else "",
-            "iat": now,
-            "exp": end,
-            "jti": secrets.token_hex(8),
-            "access": access,
-        }
-        token = jwt.encode({"alg": "HS256"}, claims, self._key)
-        issued_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-        return {"token": token, "access_token": token, "expires_in": max(end - now, 0), "issued_at": issued_at}
+        issued = caller.issued
+        if issued is None:
+            return self._tokens.issue("", access, None)
+        return self._tokens.issue(issued.name, access, issued.expires_at.timestamp())
 
 
 def _scope(text: str) -> tuple[str, str, set[str]]:
     kind, _, rest = text.partition(":")
     name, _, actions = rest.rpartition(":")
     return kind, name, set(actions.split(","))
-
-
-def _scopes(access: Any) -> Scopes:
-    found: Scopes = {}
-    for item in access:
-        found[item["name"]] = found.get(item["name"], frozenset()) | frozenset(item["actions"])
-    return found

@@ -1,4 +1,4 @@
-"""Blobs and their uploads: monolithic, chunked, streamed, mounted, resumed, cancelled."""
+"""The endpoints of blobs and their uploads: monolithic, chunked, streamed, mounted, resumed, cancelled."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from aiohttp import StreamReader, web
 from reconciler.platforms.local.content import Content, Missing, Refused, WrongDigest
 from reconciler.platforms.local.manifest import is_digest
 from reconciler.platforms.local.upload import Upload
+from reconciler.words import counted
 
 from .auth import Doorkeeper
-from .faults import Fault, blob_unknown, digest_invalid
+from .errors import ApiError, blob_unknown, digest_invalid
 from .names import digest_of, repository_of, upload_of, upload_unknown
 
 #: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
 PATIENCE = 60.0
 #: bytes below which a block is hashed and written at once: handing it to a thread would take longer
 SMALL = 1 << 16
-#: bytes after which the disk is told to write what has arrived
+#: bytes after which what has arrived is synced to the disk, while more arrives
 FLUSH = 16 << 20
 #: uploads that are kept open; the one that was used the longest ago is closed, and opened again when it is needed
 OPEN_UPLOADS = 512
@@ -69,7 +70,7 @@ class Blobs:
         except Missing:
             raise blob_unknown(digest) from None
         except Refused as error:
-            raise Fault(405, "UNSUPPORTED", str(error), {"digest": digest}) from None
+            raise ApiError(405, "UNSUPPORTED", str(error), {"digest": digest}) from None
         return web.Response(status=202, headers={"Docker-Content-Digest": digest})
 
     # -- uploads ------------------------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ class Blobs:
             digest = query["mount"]
             sources = [query["from"]] if "from" in query else self.door.visible(caller)
             readable = [item for item in sources if item == name or "pull" in self.door.rights(caller, item)]
-            # an argument that is no good falls back to an upload, as the specification wants
+            # arguments that are not valid fall back to an upload, as the specification wants
             if is_digest(digest) and readable:
                 mounted = await asyncio.to_thread(self.content.mount, name, digest, readable)
                 if mounted:
@@ -96,7 +97,7 @@ class Blobs:
                 return await self._complete(request, upload, digest)
         algorithm = query.get("digest-algorithm", "sha256")
         if algorithm not in ("sha256", "sha512"):
-            raise Fault(400, "DIGEST_INVALID", "digest-algorithm must be sha256 or sha512")
+            raise ApiError(400, "DIGEST_INVALID", "digest-algorithm must be sha256 or sha512")
         return self._accepted(self._new(name, algorithm))
 
     async def status(self, request: web.Request) -> web.Response:
@@ -117,7 +118,7 @@ class Blobs:
         upload = await self._find(request)
         digests = request.query.getall("digest", [])
         if not digests:
-            raise Fault(400, "DIGEST_INVALID", "the digest parameter is missing")
+            raise ApiError(400, "DIGEST_INVALID", "the digest parameter is missing")
         digest = digest_of(digests[0])
         async with self._busy(upload):
             self._check_range(request, upload)
@@ -168,7 +169,7 @@ class Blobs:
             async with asyncio.timeout(PATIENCE):
                 await lock.acquire()
         except TimeoutError:
-            raise Fault(409, "BLOB_UPLOAD_INVALID", "another request still sends to this upload") from None
+            raise ApiError(409, "BLOB_UPLOAD_INVALID", "another request is still sending to this upload") from None
         try:
             if upload.id not in self._uploads:  # ended while this one waited
                 raise upload_unknown()
@@ -184,14 +185,14 @@ class Blobs:
         first, last = (int(match[1]), int(match[2])) if match else (-1, -1)
         length = request.content_length
         if match is None or first != upload.offset or last < first - 1:
-            raise Fault(
+            raise ApiError(
                 416,
                 "BLOB_UPLOAD_INVALID",
                 f"Content-Range is {text[:60]!r}, but the next chunk starts at {upload.offset}",
                 headers=_place(upload),
             )
         if length is not None and length != last - first + 1:
-            raise Fault(400, "SIZE_INVALID", f"Content-Range {text[:60]!r} is not of {length} bytes")
+            raise ApiError(400, "SIZE_INVALID", f"Content-Range {text[:60]!r} does not fit {counted(length, 'byte')}")
 
     async def _receive(self, request: web.Request, upload: Upload) -> None:
         """Appends the body. A body that is cut off leaves what has arrived, whole blocks of it."""
@@ -207,7 +208,7 @@ class Blobs:
         match = _RANGE.fullmatch(expected.strip()) if expected is not None else None
         if match is not None and upload.offset - before != int(match[2]) - int(match[1]) + 1:
             upload.truncate(before)
-            raise Fault(400, "SIZE_INVALID", f"Content-Range {expected!r} is not what was sent")
+            raise ApiError(400, "SIZE_INVALID", f"Content-Range {expected!r} is not what was sent")
 
     async def _complete(self, request: web.Request, upload: Upload, digest: str) -> web.Response:
         before = upload.offset
@@ -223,7 +224,7 @@ class Blobs:
         except WrongDigest as error:
             self._drop(upload)
             raise digest_invalid(digest, str(error)) from None
-        except Missing:  # given up by `collect`
+        except Missing:  # `collect` has removed it
             self._drop(upload)
             raise upload_unknown() from None
         self._uploads.pop(upload.id, None)
@@ -252,9 +253,9 @@ async def _blocks(content: StreamReader, upload: Upload) -> AsyncIterator[bytes]
                 async with asyncio.timeout(PATIENCE):
                     block = await content.readany()
             except TimeoutError:
-                fault = Fault(408, "BLOB_UPLOAD_INVALID", f"nothing has arrived for {PATIENCE:.0f} seconds")
-                fault.headers.update({**_place(upload), "Connection": "close"})
-                raise fault from None
+                silence = ApiError(408, "BLOB_UPLOAD_INVALID", f"nothing has arrived for {PATIENCE:.0f} seconds")
+                silence.headers.update({**_place(upload), "Connection": "close"})
+                raise silence from None
             if not block:
                 return
             yield block

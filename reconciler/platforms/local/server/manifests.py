@@ -1,4 +1,4 @@
-"""Manifests by tag and digest, the tags of a repository, and the referrers of a manifest."""
+"""The endpoints of manifests by tag and digest, of the tags of a repository, and of the referrers of a manifest."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aiohttp import web
 
 from reconciler.platforms.local import manifest as manifests
 from reconciler.platforms.local.content import Content, Missing, Refused, in_order, media_type_of
+from reconciler.platforms.local.documents import RepositoryDocument
 from reconciler.platforms.local.manifest import OCI_INDEX, ManifestError
-from reconciler.platforms.local.repository import SECTION as REPOSITORIES
 from reconciler.spec.selection import matches_any
 
 from .auth import Doorkeeper
-from .faults import Fault, digest_invalid, error, manifest_unknown
+from .errors import ApiError, digest_invalid, error, manifest_unknown
 from .names import digest_of, reference_of, repository_of, tag_of
 
 #: bytes. The specification wants at least 4 MiB: spec.md#pushing-manifests
@@ -62,19 +62,19 @@ class Manifests:
         try:
             found = await asyncio.to_thread(manifests.parse, body, request.headers.get("Content-Type", ""))
         except ManifestError as problem:
-            raise Fault(400, "MANIFEST_INVALID", str(problem)) from None
+            raise ApiError(400, "MANIFEST_INVALID", str(problem)) from None
         try:
             missing = await asyncio.to_thread(
                 self.content.put_manifest, name, digest, body, found, tags, lambda tag: self._movable(name, tag)
             )
         except Refused as problem:
-            raise Fault(409, "DENIED", str(problem)) from None
+            raise ApiError(409, "DENIED", str(problem)) from None
         if missing:
             first, *rest = (
                 error("MANIFEST_BLOB_UNKNOWN", f"the repository has no {item}: push it first", {"digest": item})
                 for item in missing[:100]
             )
-            raise Fault(400, first["code"], first["message"], first["detail"], more=tuple(rest))
+            raise ApiError(400, first["code"], first["message"], first["detail"], more=tuple(rest))
         headers = {"Location": f"/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}
         if found.subject is not None:
             headers["OCI-Subject"] = found.subject
@@ -116,13 +116,14 @@ class Manifests:
     async def catalog(self, request: web.Request) -> web.Response:
         """GET /v2/_catalog: the repositories that the caller may pull from"""
         caller = await self.door.caller(request)
-        if caller.record is None and not self.door.open_to_everyone():
+        if caller.issued is None and not self.door.open_to_everyone():
             raise self.door.challenge(request, "log in to list repositories", "registry:catalog:*")
         return _page(request, {}, "repositories", self.door.visible(caller))
 
     def _movable(self, name: str, tag: str) -> bool:
-        settings = (self.content.store.read_again(REPOSITORIES, name) or {}).get("settings", {})
-        return not settings.get("tags_immutable") or matches_any(tag, settings.get("movable_tags") or ())
+        settings = (self.content.documents.repositories.read_again(name) or RepositoryDocument(name)).settings
+        # `or ()`: whoever edits the file by hand may write null
+        return not settings.tags_immutable or matches_any(tag, settings.movable_tags or ())
 
 
 async def _body(request: web.Request) -> bytes:
@@ -137,12 +138,14 @@ async def _body(request: web.Request) -> bytes:
     return bytes(body)
 
 
-def _too_large() -> Fault:
-    return Fault(413, "SIZE_INVALID", f"a manifest can have {MANIFEST_MOST:,} bytes", headers={"Connection": "close"})
+def _too_large() -> ApiError:
+    return ApiError(
+        413, "SIZE_INVALID", f"a manifest can have at most {MANIFEST_MOST:,} bytes", headers={"Connection": "close"}
+    )
 
 
 def _named(reference: str, body: bytes, tags: list[str]) -> tuple[str, list[str]]:
-    """The manifest's digest and its tags."""
+    """The manifest's digest and its tags. Raises ApiError."""
     if ":" not in reference:
         return f"sha256:{hashlib.sha256(body).hexdigest()}", [reference]
     algorithm = reference.partition(":")[0]
@@ -150,16 +153,16 @@ def _named(reference: str, body: bytes, tags: list[str]) -> tuple[str, list[str]
     if digest != reference:
         raise digest_invalid(reference, f"the manifest's digest is {digest}, not {reference}")
     if len(tags) > TAGS_MOST:
-        raise Fault(414, "UNSUPPORTED", f"one push can set {TAGS_MOST} tags")
+        raise ApiError(414, "UNSUPPORTED", f"one push can set at most {TAGS_MOST} tags")
     return digest, list(dict.fromkeys(tag_of(tag) for tag in tags))
 
 
 def _page(request: web.Request, document: dict[str, Any], key: str, items: list[str]) -> web.Response:
-    """One page of a sorted list, with a Link to the next one."""
+    """One page of a sorted list, with a Link to the next one. Raises ApiError."""
     query = request.query
     most = query.get("n", "")
     if most and (not most.isascii() or not most.isdigit() or len(most) > 9):
-        raise Fault(400, "UNSUPPORTED", f"n must be a number, not {most[:40]!r}")
+        raise ApiError(400, "UNSUPPORTED", f"n must be a number, not {most[:40]!r}")
     last = query.get("last", "")
     rest = (item for item in items if in_order(item) > in_order(last))
     page = list(islice(rest, int(most))) if most else list(rest)

@@ -8,31 +8,32 @@ from aiohttp import web
 
 from reconciler.platforms.local.manifest import is_digest
 
-from .faults import Fault, digest_invalid, manifest_unknown
+from .errors import ApiError, digest_invalid, manifest_unknown
 
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
+#: characters of a repository's name
 NAME_MOST = 255
 
 
 def repository_of(request: web.Request) -> str:
-    """The repository's name. Raises Fault."""
+    """The name of the repository that the request is about. Raises ApiError 400."""
     name = request.match_info["name"]
     if len(name) > NAME_MOST or _NAME.fullmatch(name) is None:
-        raise Fault(400, "NAME_INVALID", f"{name[:100]!r} can't be a repository's name", {"name": name[:NAME_MOST]})
+        raise ApiError(400, "NAME_INVALID", f"{name[:100]!r} can't be a repository's name", {"name": name[:NAME_MOST]})
     return name
 
 
 def digest_of(text: str) -> str:
-    """The digest. Raises Fault."""
+    """The text, if it is a digest. Raises ApiError 400."""
     if not is_digest(text):
         raise digest_invalid(text[:200])
     return text
 
 
 def reference_of(request: web.Request) -> str:
-    """A tag or a digest. Raises Fault."""
+    """The tag or digest that the request is about. Raises ApiError 400, or 404 for a read of what can't be a tag."""
     reference = request.match_info["reference"]
     if ":" in reference:
         return digest_of(reference)
@@ -44,15 +45,15 @@ def reference_of(request: web.Request) -> str:
 
 
 def tag_of(text: str) -> str:
-    """The tag. Raises Fault."""
+    """The text, if it can be a tag. Raises ApiError 400."""
     if _TAG.fullmatch(text) is None:
         raise tag_invalid(text)
     return text
 
 
-def tag_invalid(text: str) -> Fault:
-    """Text that can't be a tag."""
-    return Fault(
+def tag_invalid(text: str) -> ApiError:
+    """400: the text can't be a tag."""
+    return ApiError(
         400,
         "MANIFEST_INVALID",
         f"{text[:200]!r} can't be a tag: at most 128 letters, digits and `_.-`, and no `.` or `-` first",
@@ -60,13 +61,13 @@ def tag_invalid(text: str) -> Fault:
 
 
 def upload_of(request: web.Request) -> str:
-    """The upload's ID. Raises Fault."""
+    """The ID of the upload that the request is about. Raises ApiError 404."""
     upload = request.match_info["upload"]
     if _UPLOAD.fullmatch(upload) is None:
         raise upload_unknown()
     return upload
 
 
-def upload_unknown() -> Fault:
-    """No such upload is under way."""
-    return Fault(404, "BLOB_UPLOAD_UNKNOWN", "no such upload is under way; start another with POST")
+def upload_unknown() -> ApiError:
+    """404: no such upload is under way."""
+    return ApiError(404, "BLOB_UPLOAD_UNKNOWN", "no such upload is under way; start another with POST")

@@ -1,186 +1,34 @@
-"""The server as a whole: its routes, its start and its end."""
+"""The server's start and end: it listens in a thread of its own, and collects garbage meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Self
-from urllib.parse import parse_qs
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from reconciler.errors import PlatformError
 from reconciler.model.service import Server, ServerOptions
-from reconciler.platforms.local.content import Content, Deleted
-from reconciler.platforms.local.store import Store
+from reconciler.platforms.local.content import Content
 
-from .auth import Doorkeeper
-from .blobs import Blobs
-from .faults import Fault
-from .manifests import Manifests
+from .routes import LOGGER, UNDER_WAY, UnderWay, application
 
-LOGGER = logging.getLogger("reconciler.requests")
 #: seconds that requests under way have to arrive, and then to be answered, when the server stops
 LAST_REQUESTS = 30.0
-#: turns of the event loop in which what waits in the sockets is surely read
+#: turns of the event loop after which all that waited in the sockets has been read
 TURNS = 10
 #: bytes that a connection may have waiting: blocks of this size are hashed and written at once
 READ_AHEAD = 1 << 20
 
 
-def application(name: str, store: Store, content: Content) -> web.Application:
-    """The registry's routes."""
-    door = Doorkeeper(name, store)
-    blobs, manifests = Blobs(door, content), Manifests(door, content)
-
-    async def base(request: web.Request) -> web.Response:
-        """GET /v2/"""
-        caller = await door.caller(request)
-        if caller.record is None and caller.scopes is None:
-            # also where everyone may pull: clients ask here whether to log in at all
-            raise door.challenge(request, "log in; clients without credentials get a token for what everyone may do")
-        return web.json_response({})
-
-    async def token(request: web.Request) -> web.Response:
-        """GET /token, and POST with OAuth's password grant"""
-        if request.method == "POST":
-            if request.content_type != "application/x-www-form-urlencoded":
-                raise Fault(415, "UNSUPPORTED", "the password grant is sent as application/x-www-form-urlencoded")
-            form = parse_qs((await request.read()).decode(errors="replace"))
-            if form.get("grant_type") != ["password"]:
-                raise Fault(400, "UNSUPPORTED", "grant_type must be password")
-            caller = await door.login(request, form.get("username", [""])[0], form.get("password", [""])[0])
-            scopes = form.get("scope", [])
-        else:
-            header = request.headers.get("Authorization", "")
-            scheme, _, value = header.partition(" ")
-            if header and scheme.lower() != "basic":
-                raise door.challenge(request, "a token is given for a user name and a password")
-            caller = await door.basic(request, value) if header else await door.login(request, "", "")
-            scopes = request.query.getall("scope", [])
-        return web.json_response(door.token(caller, scopes), headers={"Cache-Control": "no-store"})
-
-    app = web.Application(middlewares=[_answers], client_max_size=1 << 16)
-    repository = r"/v2/{name:.+}"
-    upload: dict[str, Handler] = {
-        "GET": blobs.status,
-        "PATCH": blobs.append,
-        "PUT": blobs.finish,
-        "DELETE": blobs.cancel,
-    }
-    routes: dict[str, dict[str, Handler]] = {
-        "/v2/": {"GET": base},
-        "/v2": {"GET": base},
-        "/token": {"GET": token, "POST": token},
-        "/v2/_catalog": {"GET": manifests.catalog},
-        f"{repository}/blobs/uploads/": {"POST": blobs.start},
-        f"{repository}/blobs/uploads": {"POST": blobs.start},
-        f"{repository}/blobs/uploads/{{upload}}": upload,
-        f"{repository}/blobs/{{digest}}": {"GET": blobs.get, "DELETE": blobs.delete},
-        f"{repository}/manifests/{{reference}}": {
-            "GET": manifests.get,
-            "PUT": manifests.put,
-            "DELETE": manifests.delete,
-        },
-        f"{repository}/tags/list": {"GET": manifests.tags},
-        f"{repository}/referrers/{{digest}}": {"GET": manifests.referrers},
-        "/{nothing:.*}": {},
-    }
-    for path, handlers in routes.items():
-        if "GET" in handlers:
-            handlers = {**handlers, "HEAD": handlers["GET"]}
-        for method, handler in {**handlers, "*": _no_such_method(handlers) if handlers else _nothing_here}.items():
-            app.router.add_route(method, path, handler, expect_handler=_expect)
-
-    async def close(app: web.Application) -> None:
-        blobs.close()
-
-    app.on_cleanup.append(close)
-    app[UNDER_WAY] = UnderWay()
-    return app
-
-
-class UnderWay:
-    """How many requests are being read and handled."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._none = asyncio.Event()
-        self._none.set()
-
-    def __enter__(self) -> None:
-        self.number += 1
-        self._none.clear()
-
-    def __exit__(self, *exception: object) -> None:
-        self.number -= 1
-        if not self.number:
-            self._none.set()
-
-    async def end(self, seconds: float) -> None:
-        """Returns once none is, or after some seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._none.wait()
-
-
-UNDER_WAY = web.AppKey("under_way", UnderWay)
-
-
-def _no_such_method(handlers: dict[str, Handler]) -> Handler:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        raise Fault(
-            405, "UNSUPPORTED", f"this path knows {', '.join(handlers)} only", headers={"Allow": ", ".join(handlers)}
-        )
-
-    return answer
-
-
-async def _nothing_here(request: web.Request) -> web.StreamResponse:
-    raise Fault(404, "UNSUPPORTED", "the registry's endpoints are below /v2/")
-
-
-async def _expect(request: web.Request) -> web.StreamResponse | None:
-    """Goes on after `Expect: 100-continue`; aiohttp's own handler trips over other values that are not ASCII."""
-    if request.headers["Expect"].lower() != "100-continue":
-        return Fault(417, "UNSUPPORTED", "the only expectation that is met is 100-continue").response()
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return None
-
-
-@web.middleware
-async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in the specification's form; and what every answer says."""
-    try:
-        with request.app[UNDER_WAY]:
-            response = await handler(request)
-    except Fault as fault:
-        response = fault.response()
-    except web.HTTPException as error:  # a form that is too large
-        response = Fault(error.status, "SIZE_INVALID", error.reason).response()
-    except Deleted as error:
-        response = Fault(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
-    except PlatformError as error:
-        LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
-        response = Fault(503, "UNAVAILABLE", error.message).response()
-    except OSError as error:
-        if request.transport is None or request.transport.is_closing():
-            raise  # the client has gone
-        LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
-        response = Fault(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
-    if not response.prepared:
-        response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
 class LocalServer(Server):
-    """A local registry's server: a context manager that answers while its block runs, in a thread of its own."""
+    """A local registry's server: a context manager that answers while its block runs, in a thread of its own.
+
+    `collect` is called every `options.collect_every` seconds. `url` is "" until the server listens.
+    """
 
     def __init__(
         self, name: str, content: Content, options: ServerOptions, collect: Callable[[], Any] | None = None
@@ -222,7 +70,7 @@ class LocalServer(Server):
     async def _serve(self, ready: Callable[[], None]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         options = self.options
-        app = application(self.name, self.content.store, self.content)
+        app = application(self.name, self.content)
         runner = web.AppRunner(
             app,
             access_log=LOGGER if options.log_requests else None,
@@ -235,7 +83,7 @@ class LocalServer(Server):
         await runner.setup()
         try:
             await self._listen(runner)
-            with self.content.store.serving(self.url.partition("://")[2]):
+            with self.content.documents.serving(self.url.partition("://")[2]):
                 ready()
                 collecting = asyncio.create_task(self._collect_again_and_again())
                 await self._stop.wait()
@@ -285,7 +133,7 @@ class LocalServer(Server):
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop, where it is to be had: pulls and pushes are up to a tenth faster with it (script/bench registry)."""
+    """uvloop, where it is installed: pulls and pushes are up to a tenth faster with it (script/bench registry)."""
     try:
         import uvloop
     except ImportError:

@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 
 
-class Fault(Exception):
-    """One answer that is an error."""
+class ApiError(Exception):
+    """One answer that is an error. `more`: further entries of its body, as `error` makes them."""
 
     def __init__(
         self,
@@ -35,21 +35,21 @@ class Fault(Exception):
 
 
 def error(code: str, message: str, detail: Any = None) -> dict[str, Any]:
-    """One entry of the body."""
+    """One entry of an error's body, with one of the specification's codes."""
     return {"code": code, "message": message, **({"detail": detail} if detail is not None else {})}
 
 
-def blob_unknown(digest: str) -> Fault:
-    """The repository has no such blob."""
-    return Fault(404, "BLOB_UNKNOWN", f"the repository has no blob {digest}", {"digest": digest})
+def blob_unknown(digest: str) -> ApiError:
+    """404: the repository has no such blob."""
+    return ApiError(404, "BLOB_UNKNOWN", f"the repository has no blob {digest}", {"digest": digest})
 
 
-def manifest_unknown(reference: str) -> Fault:
-    """The repository has no such manifest."""
-    return Fault(404, "MANIFEST_UNKNOWN", f"the repository has no manifest {reference}", {"reference": reference})
+def manifest_unknown(reference: str) -> ApiError:
+    """404: the repository has no such manifest."""
+    return ApiError(404, "MANIFEST_UNKNOWN", f"the repository has no manifest {reference}", {"reference": reference})
 
 
-def digest_invalid(digest: str, why: str = "") -> Fault:
-    """The digest can't be one, or is not that of the content."""
+def digest_invalid(digest: str, why: str = "") -> ApiError:
+    """400: the text is not a digest, or, as `why` says, not that of the content."""
     message = why or f"{digest!r} is not a digest: sha256 or sha512, a colon, and lower-case hexadecimal digits"
-    return Fault(400, "DIGEST_INVALID", message, {"digest": digest})
+    return ApiError(400, "DIGEST_INVALID", message, {"digest": digest})

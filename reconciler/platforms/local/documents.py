@@ -1,0 +1,265 @@
+"""The small JSON documents of a local registry: the one place that knows how they look.
+
+    PATH/control/repositories/NAME.json   a repository's settings, its labels (ours and other people's), its marks
+    PATH/control/access/NAME.json         who may use it: entries of ours, each with its grant, and foreign ones; its marks
+    PATH/control/credentials/ID.json      what was issued to log in with: whose it is, until when, a salted hash of the secret
+    PATH/control/server/running.json      where the registry is served, while it is
+
+A document that is parsed and written keeps what others put into it: labels that our mark does not list, and entries without a
+grant, whole. Each has `parse(name, document)`, which makes it from stored JSON, and `to_json()`, which gives that JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from reconciler.model.canonical import plain
+from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER, Marks
+
+from .store import Document, Section, Store
+
+#: the user of an entry for everybody, also for those who have not logged in
+EVERYONE = "*"
+#: what each permission lets its user do
+VERBS: Mapping[str, tuple[str, ...]] = {"pull": ("pull",), "push-pull": ("pull", "push")}
+#: of what no spec made
+NO_MARKS = Marks()
+#: the lock that the server holds whose place is written down
+_SERVING = ".serving"
+#: the name of the only document of its section
+_RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """What a local repository can be set to. `labels`: ours alone. `scan_on_push` is kept, and nothing scans."""
+
+    description: str = ""
+    tags_immutable: bool = False
+    movable_tags: tuple[str, ...] = ()
+    scan_on_push: bool = False
+    keep_last: int | None = None
+    untagged_days: int | None = None
+    keep_tags: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    protect: bool = False
+    delete_images: bool = False
+
+
+NO_SETTINGS = RepositorySettings()
+_STORED_SETTINGS = frozenset(RepositorySettings.__dataclass_fields__) - {"labels"}
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryDocument:
+    """A repository. `foreign_labels`: those that our mark does not list; a label of ours replaces one with the same key."""
+
+    name: str
+    settings: RepositorySettings = NO_SETTINGS
+    marks: Marks = NO_MARKS
+    foreign_labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, name: str, document: Document) -> Self:
+        labels = document.get("labels", {})
+        marks = document.get("marks", {})
+        own = set(marks.get(LABELS, "").split())
+        known: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in document.get("settings", {}).items()
+            if key in _STORED_SETTINGS
+        }
+        return cls(
+            name,
+            RepositorySettings(**known, labels=tuple(sorted(item for item in labels.items() if item[0] in own))),
+            _marks(marks),
+            {key: value for key, value in labels.items() if key not in own},
+        )
+
+    def to_json(self) -> Document:
+        settings = self.settings
+        return {
+            "settings": {key: value for key, value in plain(settings).items() if key in _STORED_SETTINGS},
+            "labels": {**self.foreign_labels, **dict(settings.labels)},
+            "marks": {**_stored(self.marks), LABELS: " ".join(key for key, _ in settings.labels)},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One grant: its users and what they may do."""
+
+    grant: str
+    users: tuple[str, ...]
+    permission: str = "pull"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignEntry:
+    """An entry that no spec made. `users` and `permission`: as written, also if this release does not know them.
+
+    `stored`: all of it, as it was found.
+    """
+
+    users: tuple[Any, ...]
+    permission: str
+    stored: Document
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDocument:
+    """Who may use a repository. `entries`: ours, sorted by grant. `foreign`: other people's, in their own order."""
+
+    name: str
+    entries: tuple[Entry, ...] = ()
+    marks: Marks = NO_MARKS
+    foreign: tuple[ForeignEntry, ...] = ()
+
+    @classmethod
+    def parse(cls, name: str, document: Document) -> Self:
+        found = document.get("entries", [])
+        own = sorted((item for item in found if item.get("grant")), key=lambda item: str(item["grant"]))
+        return cls(
+            name,
+            tuple(
+                Entry(str(item["grant"]), tuple(item.get("users", ())), item.get("permission", "pull")) for item in own
+            ),
+            _marks(document.get("marks", {})),
+            tuple(
+                ForeignEntry(tuple(item.get("users", ())), str(item.get("permission", "pull")), item)
+                for item in found
+                if not item.get("grant")
+            ),
+        )
+
+    def to_json(self) -> Document:
+        own = ({"grant": e.grant, "users": list(e.users), "permission": e.permission} for e in self.entries)
+        return {"entries": [*(item.stored for item in self.foreign), *own], "marks": _stored(self.marks)}
+
+    def allows(self, user: str) -> frozenset[str]:
+        """What the entries let a user do (pull, push); "" is somebody who has not logged in."""
+        found: set[str] = set()
+        for entry in self._every_entry():
+            if EVERYONE in entry.users or (user and user in entry.users):
+                found.update(VERBS.get(str(entry.permission), ()))
+        return frozenset(found)
+
+    def _every_entry(self) -> tuple[Entry | ForeignEntry, ...]:
+        return (*self.entries, *self.foreign)
+
+    @property
+    def open_to_everyone(self) -> bool:
+        """Whether an entry is for somebody who has not logged in, whatever it permits."""
+        return any(EVERYONE in entry.users for entry in self._every_entry())
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsDocument:
+    """What is kept of issued credentials. `name`: the ID in their password. `user`: "" for those that need no grant.
+
+    `expires_at` has a time zone.
+    """
+
+    name: str
+    user: str
+    repositories: frozenset[str]
+    permission: str
+    expires_at: datetime
+    hash: str
+
+    @classmethod
+    def parse(cls, name: str, document: Document) -> Self | None:
+        """The credentials; None if the document is none of ours."""
+        try:
+            return cls(
+                name,
+                str(document["user"]),
+                frozenset(document["repositories"]),
+                str(document["permission"]),
+                datetime.fromisoformat(document["expires_at"]),
+                str(document["hash"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def to_json(self) -> Document:
+        return {
+            "user": self.user,
+            "repositories": sorted(self.repositories),
+            "permission": self.permission,
+            "expires_at": self.expires_at.isoformat(),
+            "hash": self.hash,
+        }
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """What they were issued for: pull, push."""
+        return frozenset(VERBS.get(self.permission, ()))
+
+    @property
+    def expired(self) -> bool:
+        """Whether their time is over."""
+        return datetime.now(UTC) >= self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDocument:
+    """Where the registry is served: `place` is host and port."""
+
+    place: str
+    name: str = _RUNNING
+
+    @classmethod
+    def parse(cls, name: str, document: Document) -> Self:
+        return cls(str(document.get("place")), name)
+
+    def to_json(self) -> Document:
+        return {"place": self.place}
+
+
+class Documents:
+    """All documents of one registry."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.repositories = Section(store, "repositories", RepositoryDocument.parse)
+        self.access = Section(store, "access", AccessDocument.parse)
+        self.credentials = Section(store, "credentials", CredentialsDocument.parse)
+        self._server = Section(store, "server", ServedDocument.parse)
+
+    @contextmanager
+    def serving(self, place: str) -> Iterator[None]:
+        """Says while the block runs where the registry is served; if another server says so already, that one stays.
+
+        `place`: host and port. Raises PlatformError if the disk fails.
+        """
+        served = ServedDocument(place)
+        with self.store.claiming(_SERVING) as first:
+            if first:
+                self._server.write(served)
+            try:
+                yield
+            finally:
+                if first:
+                    self._server.remove(served.name)
+
+    def served_at(self) -> str | None:
+        """Host and port of a server that runs now; None if there is none. Raises PlatformError if the disk fails."""
+        served = self._server.read(_RUNNING)
+        if served is None:
+            return None
+        # a server that was killed leaves its document, but no longer holds its lock
+        with self.store.claiming(_SERVING) as nobody_serves:
+            return None if nobody_serves else served.place
+
+
+def _marks(stored: Document) -> Marks:
+    return Marks(stored.get(OWNER), stored.get(ORIGIN), stored.get(APPLIED))
+
+
+def _stored(marks: Marks) -> Document:
+    return {} if marks == NO_MARKS else {OWNER: marks.owner, ORIGIN: marks.origin, APPLIED: marks.applied}

@@ -1,0 +1,180 @@
+"""The routes of the server, and what every request goes through: counting, and errors in the specification's form."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from urllib.parse import parse_qs
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from reconciler.errors import PlatformError
+from reconciler.platforms.local.content import Content, Deleted
+
+from .auth import Doorkeeper
+from .blobs import Blobs
+from .errors import ApiError
+from .manifests import Manifests
+
+LOGGER = logging.getLogger("reconciler.requests")
+#: bytes of a body that is read as a whole, such as the form of the token endpoint
+FORM_MOST = 1 << 16
+
+
+class UnderWay:
+    """How many requests are being read and handled."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __enter__(self) -> None:
+        self.number += 1
+        self._none.clear()
+
+    def __exit__(self, *exception: object) -> None:
+        self.number -= 1
+        if not self.number:
+            self._none.set()
+
+    async def end(self, seconds: float) -> None:
+        """Returns once none is, or after that many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none.wait()
+
+
+UNDER_WAY = web.AppKey("under_way", UnderWay)
+
+
+class Entrance:
+    """The endpoints where clients log in: /v2/ and /token."""
+
+    def __init__(self, door: Doorkeeper) -> None:
+        self.door = door
+
+    async def base(self, request: web.Request) -> web.Response:
+        """GET /v2/"""
+        caller = await self.door.caller(request)
+        if caller.issued is None and caller.scopes is None:
+            # also where everyone may pull: clients ask here whether to log in at all
+            raise self.door.challenge(
+                request, "log in; clients without credentials get a token for what everyone may do"
+            )
+        return web.json_response({})
+
+    async def token(self, request: web.Request) -> web.Response:
+        """GET /token, and POST with OAuth's password grant"""
+        if request.method == "POST":
+            if request.content_type != "application/x-www-form-urlencoded":
+                raise ApiError(415, "UNSUPPORTED", "the password grant is sent as application/x-www-form-urlencoded")
+            form = parse_qs((await request.read()).decode(errors="replace"))
+            if form.get("grant_type") != ["password"]:
+                raise ApiError(400, "UNSUPPORTED", "grant_type must be password")
+            caller = await self.door.login(request, form.get("username", [""])[0], form.get("password", [""])[0])
+            scopes = form.get("scope", [])
+        else:
+            header = request.headers.get("Authorization", "")
+            scheme, _, value = header.partition(" ")
+            if header and scheme.lower() != "basic":
+                raise self.door.challenge(request, "a token is given for a user name and a password")
+            caller = await self.door.basic(request, value) if header else await self.door.login(request, "", "")
+            scopes = request.query.getall("scope", [])
+        return web.json_response(self.door.token(caller, scopes), headers={"Cache-Control": "no-store"})
+
+
+def application(name: str, content: Content) -> web.Application:
+    """The application that serves the registry of that name."""
+    door = Doorkeeper(name, content.documents)
+    entrance, blobs, manifests = Entrance(door), Blobs(door, content), Manifests(door, content)
+    app = web.Application(middlewares=[_answers], client_max_size=FORM_MOST)
+    app[UNDER_WAY] = UnderWay()
+    for path, handlers in _routes(entrance, blobs, manifests).items():
+        if "GET" in handlers:
+            handlers = {**handlers, "HEAD": handlers["GET"]}
+        for method, handler in {**handlers, "*": _no_such_method(handlers) if handlers else _nothing_here}.items():
+            app.router.add_route(method, path, handler, expect_handler=_expect)
+
+    async def close(app: web.Application) -> None:
+        blobs.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+def _routes(entrance: Entrance, blobs: Blobs, manifests: Manifests) -> dict[str, dict[str, Handler]]:
+    """Handlers by path and method, in the order in which paths are tried. HEAD goes where GET goes."""
+    repository = r"/v2/{name:.+}"
+    return {
+        "/v2/": {"GET": entrance.base},
+        "/v2": {"GET": entrance.base},
+        "/token": {"GET": entrance.token, "POST": entrance.token},
+        "/v2/_catalog": {"GET": manifests.catalog},
+        f"{repository}/blobs/uploads/": {"POST": blobs.start},
+        f"{repository}/blobs/uploads": {"POST": blobs.start},
+        f"{repository}/blobs/uploads/{{upload}}": {
+            "GET": blobs.status,
+            "PATCH": blobs.append,
+            "PUT": blobs.finish,
+            "DELETE": blobs.cancel,
+        },
+        f"{repository}/blobs/{{digest}}": {"GET": blobs.get, "DELETE": blobs.delete},
+        f"{repository}/manifests/{{reference}}": {
+            "GET": manifests.get,
+            "PUT": manifests.put,
+            "DELETE": manifests.delete,
+        },
+        f"{repository}/tags/list": {"GET": manifests.tags},
+        f"{repository}/referrers/{{digest}}": {"GET": manifests.referrers},
+        "/{nothing:.*}": {},
+    }
+
+
+def _no_such_method(handlers: dict[str, Handler]) -> Handler:
+    methods = ", ".join(handlers)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        raise ApiError(405, "UNSUPPORTED", f"the methods of this path are: {methods}", headers={"Allow": methods})
+
+    return answer
+
+
+async def _nothing_here(request: web.Request) -> web.StreamResponse:
+    raise ApiError(404, "UNSUPPORTED", "the registry's endpoints are below /v2/")
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Goes on after `Expect: 100-continue`; aiohttp's own handler fails on other values that are not ASCII."""
+    if request.headers["Expect"].lower() != "100-continue":
+        return ApiError(417, "UNSUPPORTED", "the only expectation that is met is 100-continue").response()
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None
+
+
+@web.middleware
+async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors in the specification's form; and the headers that every answer has."""
+    try:
+        with request.app[UNDER_WAY]:
+            response = await handler(request)
+    except ApiError as refusal:
+        response = refusal.response()
+    except web.HTTPException as error:  # a form that is too large
+        response = ApiError(error.status, "SIZE_INVALID", error.reason).response()
+    except Deleted as error:
+        response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
+    except PlatformError as error:
+        LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
+        response = ApiError(503, "UNAVAILABLE", error.message).response()
+    except OSError as error:
+        if request.transport is None or request.transport.is_closing():
+            raise  # the client has gone
+        LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
+        response = ApiError(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
+    if not response.prepared:
+        response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
