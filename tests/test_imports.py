@@ -98,9 +98,7 @@ def test_no_import_goes_in_a_circle() -> None:
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_no_arrow_runs_back_up(module: str) -> None:
     up = [
-        name
-        for name in graph().successors(module)
-        if room(name) != room(module) and floor_of(name) >= floor_of(module)
+        name for name in graph().successors(module) if room(name) != room(module) and floor_of(name) >= floor_of(module)
     ]
     assert up == [], f"{module} imports what stands above it or beside it"
 

@@ -10,9 +10,9 @@ from graphlib import TopologicalSorter
 from threading import Event
 
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
 from reconciler.model.platform import PARALLELISM, Platforms
+from reconciler.model.resource import Desired
 
 from .observe import read_again
 from .plan import Plan
@@ -81,7 +81,7 @@ class _Run:
         self.before: dict[Address, list[Address]] = {address: [] for address in self.changes}
         for first, then in plan.graph:
             self.before[then].append(first)
-        self.children: dict[Address, dict[Address, str]] = {}
+        self.children: dict[Address, list[Desired]] = {}
         self.outcomes: dict[Address, Outcome] = {}
         self.made = {change.address for change in plan.changes if change.makes}
         self.replaced = {change.address for change in plan.changes if change.action is Action.REPLACE}
@@ -90,7 +90,7 @@ class _Run:
             if change.action is not Action.CREATE or wanted is None or wanted.parent is None:
                 continue
             if wanted.parent in self.changes and wanted.parent not in self.replaced:
-                self.children.setdefault(wanted.parent, {})[change.address] = applied_hash(wanted.settings)
+                self.children.setdefault(wanted.parent, []).append(wanted)
 
     def go(self, executor: Executor, parallelism: int) -> None:
         sorter = TopologicalSorter(self.before)
@@ -133,7 +133,7 @@ class _Run:
         return Task(
             change,
             self.plan.owner,
-            children=self.children.get(change.address, {}),
+            children=tuple(self.children.get(change.address, ())),
             carried=parent in self.made and parent not in self.replaced,
             remade=parent in self.replaced,
             fresh=frozenset(self.made.intersection(change.needs)),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.errors import PlatformError, ReconcilerError
@@ -15,7 +14,7 @@ from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Trait, Write
 from reconciler.model.marks import Marks, Origin
 from reconciler.model.platform import Session
-from reconciler.model.resource import Live
+from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
 from reconciler.words import counted
 
@@ -56,7 +55,7 @@ class Task:
     change: Change
     owner: str
     origin: Origin = "spec"
-    children: Mapping[Address, str] = field(default_factory=dict)
+    children: tuple[Desired, ...] = ()
     carried: bool = False
     remade: bool = False
     fresh: frozenset[Address] = frozenset()

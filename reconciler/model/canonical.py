@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, cast
@@ -67,7 +67,9 @@ def digest(value: Any) -> str:
     return sha256(text(value).encode()).hexdigest()[:16]
 
 
+@lru_cache(maxsize=4096)
 def _form_v1(settings: Settings) -> str:
+    # most resources of a registry are set alike, and equal settings have one hash
     return digest(plain(settings, "as_v1"))
 
 

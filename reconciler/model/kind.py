@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar
@@ -48,7 +48,7 @@ class Write:
     """What a create, an update or a replace is given.
 
     `marks`: to be put on the resource. `changed`: the settings' fields that differ (empty: the marks alone).
-    `children`: applied hashes of resources that this plan creates below this one, so that one call can carry all marks.
+    `children`: resources that this plan creates below this one, so that one call can carry the marks of all.
     `carried`: whether the parent was made in this run and so already carries this resource's mark.
     `fresh`: which of the resource's needs were made in this run.
     """
@@ -56,7 +56,7 @@ class Write:
     desired: Desired
     marks: Marks
     changed: frozenset[str] = frozenset()
-    children: Mapping[Address, str] = field(default_factory=dict)
+    children: tuple[Desired, ...] = ()
     carried: bool = False
     fresh: frozenset[Address] = frozenset()
 

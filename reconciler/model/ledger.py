@@ -7,15 +7,17 @@ is the carrier, the key, and how the carrier's texts (tags, labels, a descriptio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from reconciler.errors import PlatformError
 
 from .address import Address
+from .canonical import applied_hash
 from .kind import Write
 from .marks import Marks, applied_key
+from .resource import Desired
 
 Texts = Mapping[str, str]
 
@@ -40,6 +42,10 @@ class Ledger(ABC):
     def key(self, at: Address) -> str:
         """The key of the entry that holds its applied hash."""
         return applied_key(at.kind)
+
+    def entries(self, desired: Desired, applied: str) -> Texts:
+        """What is noted of a resource: its applied hash, unless a platform has more to remember."""
+        return {self.key(desired.address): applied}
 
     @abstractmethod
     def fetch(self, carriers: Sequence[Address]) -> Sequence[Texts]:
@@ -72,9 +78,11 @@ class Ledger(ABC):
         found = dict(zip(carriers, self.fetch(carriers), strict=True))
         return [found[self.carrier(at)] for at in addresses]
 
-    def carried(self, children: Mapping[Address, str]) -> dict[str, str]:
-        """The entries with which a carrier is made, so that what is made below it needs no call for its mark."""
-        return {self.key(at): applied for at, applied in children.items()}
+    def carried(self, children: Iterable[Desired]) -> dict[str, str]:
+        """The entries with which a carrier is made, so that what is made below it needs no call for its note."""
+        return {
+            key: text for child in children for key, text in self.entries(child, applied_hash(child.settings)).items()
+        }
 
     @contextmanager
     def noting(self, write: Write) -> Iterator[None]:
@@ -91,7 +99,7 @@ class Ledger(ABC):
                     self.forget(at)
             raise
         if not write.carried:
-            self.change(at, {self.key(at): write.marks.applied or ""})
+            self.change(at, self.entries(write.desired, write.marks.applied or ""))
 
     def forget(self, at: Address) -> None:
         """Takes the note away. Raises PlatformError."""

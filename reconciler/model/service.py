@@ -114,7 +114,9 @@ def serving(session: Session) -> Serves:
     """The session as one that serves. Raises PlatformError if the platform has its own server."""
     if isinstance(session, Serves):
         return session
-    raise PlatformError("this registry's platform has a server of its own: nothing is served from here", operation="serve")
+    raise PlatformError(
+        "this registry's platform has a server of its own: nothing is served from here", operation="serve"
+    )
 
 
 def collecting(session: Session) -> Collects:

@@ -125,7 +125,12 @@ def live_through_everything(aws: AwsStage) -> None:
     with behaving(aws, LostAnswer("CreateRepository")):
         aws.apply(document(aws))
     changed = document(aws, replication_regions=["us-west-2"], trusted_principals=["arn:aws:iam::123456789012:role/ci"])
-    changed["repositories"][0] |= {"immutable_tags": True, "scan_on_push": True, "labels": {}, "retention": {"keep_last": 4}}
+    changed["repositories"][0] |= {
+        "immutable_tags": True,
+        "scan_on_push": True,
+        "labels": {},
+        "retention": {"keep_last": 4},
+    }
     changed["grants"][0]["to"] = aws.target("2")
     iam.update_role(RoleName="images-pull", MaxSessionDuration=3600)
     aws.apply(changed)

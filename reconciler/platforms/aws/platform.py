@@ -100,20 +100,21 @@ def _in_region(
     roles: Mapping[str, Address],
 ) -> Iterator[Desired]:
     """One repository in one region, with what stands below it."""
-    home = Address.of(here.name, RepositoryKind.name, wanted.name, "" if region == here.region else region)
+    where = "" if region == here.region else region
+    home = Address.of(here.name, RepositoryKind.name, wanted.name, where)
     source = spec.source(here.name, wanted.name)
     settings = repository.settings_of(wanted, region)
     yield Desired(home, RepositoryKind.name, settings, needs, None, wanted.adopt, source)
     below = (home,)
     rules = lifecycle.settings_of(wanted)
     if rules is not None:
-        at = home.sibling(LifecycleKind.name)
+        at = Address.of(here.name, LifecycleKind.name, wanted.name, where)
         yield Desired(at, LifecycleKind.name, rules, below, home, wanted.adopt, source)
     if grants:
         policy = access.AccessSettings(statements.of_grants(grants, here), names.partition(here.region))
         waits = _waits(grants, roles)
         yield Desired(
-            home.sibling(AccessKind.name),
+            Address.of(here.name, AccessKind.name, wanted.name, where),
             AccessKind.name,
             policy,
             (home, *waits) if waits else below,

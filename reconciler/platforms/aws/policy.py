@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from typing import Any
 
 from reconciler.model.access import Principal
@@ -151,12 +151,18 @@ def normal(statement: Document) -> Statement:
     other = {key: value for key, value in statement.items() if key not in known}
     return Statement(
         sid=str(statement.get("Sid", "")),
-        principals=tuple(sorted(set(_principals(statement.get("Principal"))))),
-        actions=tuple(sorted({spelled(str(action)) for action in listed(statement.get("Action"))})),
+        principals=_shared(tuple(sorted(set(_principals(statement.get("Principal")))))),
+        actions=_shared(tuple(sorted({spelled(str(action)) for action in listed(statement.get("Action"))}))),
         conditions=tuple(sorted(_conditions(statement.get("Condition")))),
         effect=str(statement.get("Effect", "Allow")),
         other=text(other) if other else "",
     )
+
+
+@lru_cache(maxsize=4096)
+def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The same texts, as the one tuple that all statements with them share: a large estate has few different ones."""
+    return texts
 
 
 def spelled(action: str) -> str:
