@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.emulators.aws_wire import AwsWire
 from tests.emulators.proxy import Proxy, proxy_to
 from tests.emulators.servers import moto_server
 from tests.stages import AwsStage, LocalStage, Stage
@@ -70,7 +71,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def proxy(moto: str) -> Iterator[Proxy]:
     """The proxy in front of moto."""
-    with proxy_to(moto) as running:
+    with proxy_to(moto, AwsWire()) as running:
         yield running
 
 
