@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.stages import AwsStage, LocalStage
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.local import LocalSandbox
 
 SPEC = """\
 version: 1
@@ -331,7 +332,7 @@ def test_every_command_has_help_with_examples(command: str) -> None:
 
 
 def test_verbose_logs_each_call_with_address_duration_and_request_id_and_no_secret(
-    aws: AwsStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: AwsSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
@@ -349,7 +350,7 @@ def test_verbose_logs_each_call_with_address_duration_and_request_id_and_no_secr
     assert "Signature" not in done.stderr
 
 
-def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local: LocalStage, tmp_path: Path) -> None:
+def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local: LocalSandbox, tmp_path: Path) -> None:
     import signal
     import time
 

@@ -20,7 +20,7 @@ from reconciler.spec.selection import matches_any
 from tests import images
 from tests.images import descriptor, digest
 from tests.registries import Served, open_document, served
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 NOW = 1_000_000_000.0
 
@@ -128,20 +128,20 @@ def test_what_refers_to_an_image_goes_with_it_and_stays_with_it() -> None:
 
 
 @pytest.fixture
-def registry(local: LocalStage) -> Iterator[Served]:
+def registry(local: LocalSandbox) -> Iterator[Served]:
     rows = [{"name": "app", "retention": {"keep_last": 2, "untagged_days": 7, "keep_tags": ["release-*"]}}, "plain"]
     with served(local, open_document(local, *rows)) as found:
         yield found
 
 
 def content(registry: Served) -> Content:
-    return Content(Store(registry.stage.root))
+    return Content(Store(registry.sandbox.root))
 
 
 def age(registry: Served, seconds: float) -> None:
     """Makes all content, links and manifests older."""
     for part in ("blobs", "links", "manifests", "uploads", "temporary"):
-        for path in (registry.stage.root / part).rglob("*"):
+        for path in (registry.sandbox.root / part).rglob("*"):
             found = path.stat().st_mtime
             os.utime(path, (found - seconds, found - seconds))
 
@@ -212,18 +212,18 @@ def test_untagged_images_go_after_their_days_and_indexes_keep_theirs(registry: S
 def test_uploads_that_nobody_goes_on_with_and_what_a_crash_left_are_removed(registry: Served) -> None:
     location = registry.http.post("/v2/plain/blobs/uploads/").headers["Location"]
     registry.http.patch(location, content=b"abandoned")
-    (registry.stage.root / "temporary" / "half").write_text("written")
+    (registry.sandbox.root / "temporary" / "half").write_text("written")
     assert registry.session.collect(grace=0) == [], "they may still be on their way"
     age(registry, 2 * DAY)
     assert sums(registry.session.collect(grace=0)) == {"": (0, 0, 1)}
-    assert not list((registry.stage.root / "temporary").iterdir())
+    assert not list((registry.sandbox.root / "temporary").iterdir())
     answer = registry.http.put(location, params={"digest": digest(b"abandoned")})
     assert registry.code(answer) == (404, "BLOB_UPLOAD_UNKNOWN")
 
 
 def test_nothing_is_removed_beside_a_manifest_that_is_damaged(registry: Served) -> None:
     wanted = registry.push("plain", images.Image(1), "v1")
-    path = registry.stage.root / "manifests/plain/sha256" / wanted.partition(":")[2]
+    path = registry.sandbox.root / "manifests/plain/sha256" / wanted.partition(":")[2]
     path.write_text("{")
     (found,) = registry.session.collect(grace=0)
     assert found.repository == "plain"
@@ -233,7 +233,7 @@ def test_nothing_is_removed_beside_a_manifest_that_is_damaged(registry: Served) 
         assert registry.http.head(f"/v2/plain/blobs/{blob}").status_code == 200
 
 
-def test_it_is_collected_while_it_is_served(local: LocalStage) -> None:
+def test_it_is_collected_while_it_is_served(local: LocalSandbox) -> None:
     document = open_document(local, {"name": "app", "retention": {"keep_last": 1}})
     with served(local, document, collect_every=0.1, grace=0.0) as registry:
         for number in range(3):
