@@ -11,6 +11,7 @@ from filelock import FileLock
 from reconciler import apply, session
 from reconciler.engine.apply import Status
 from reconciler.errors import PlatformError, ReadFailed
+from reconciler.model.address import Address
 from reconciler.platforms.local import store
 from reconciler.platforms.local.store import Store
 from tests.sandbox.local import LocalSandbox
@@ -53,7 +54,7 @@ def test_a_writer_waits_for_another_and_then_tells(local: LocalSandbox, monkeypa
 def test_access_that_comes_up_right_before_a_delete_is_not_lost(local: LocalSandbox) -> None:
     local.apply(local.document("app-a"))
     with session(local.spec(local.document("app-a"))) as opened:
-        live = opened.read("images.repository.app-a")
+        live = opened.read(Address.of("images", "repository", "app-a"))
         assert live is not None
         local.give_foreign_access("app-a")
         before = local.state()
