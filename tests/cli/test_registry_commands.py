@@ -18,8 +18,8 @@ import yaml
 
 import reconciler as package
 from reconciler.errors import PlatformError
+from tests.command_line import Reconciler, serving, url_of
 from tests.images import Image, digest
-from tests.processes import Reconciler, serving, url_of
 from tests.registries import EVERYONE
 
 DOCUMENT: dict[str, Any] = {

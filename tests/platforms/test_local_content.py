@@ -25,8 +25,8 @@ from reconciler.platforms.local.server.auth import Doorkeeper
 from reconciler.platforms.local.server.running import LocalServer
 from reconciler.platforms.local.store import Store
 from reconciler.platforms.local.upload import Upload
+from tests.command_line import Reconciler, url_of
 from tests.images import Image, digest
-from tests.processes import Reconciler, url_of
 from tests.registries import Served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
