@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx
 
-from reconciler import open_session
-from reconciler.engine.expand import estate_of
-from reconciler.model.service import Credentials, Server, ServerOptions
+from reconciler import session
+from reconciler.model.service import Credentials, Server, ServerOptions, serving
 from reconciler.platforms.local.session import LocalSession
 from tests.images import Image, digest
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 EVERYONE: dict[str, Any] = {"name": "everyone", "permission": "push-pull", "to": {"type": "local", "users": ["*"]}}
 
@@ -23,7 +22,7 @@ EVERYONE: dict[str, Any] = {"name": "everyone", "permission": "push-pull", "to":
 class Served:
     """A registry that answers at `server.url`."""
 
-    stage: LocalStage
+    sandbox: LocalSandbox
     session: LocalSession
     server: Server
     http: httpx.Client
@@ -68,18 +67,18 @@ class Served:
 
 
 @contextmanager
-def served(stage: LocalStage, document: dict[str, Any], **options: Any) -> Iterator[Served]:
+def served(sandbox: LocalSandbox, document: dict[str, Any], **options: Any) -> Iterator[Served]:
     """Applies the document and serves its registry `images`."""
-    stage.apply(document)
-    session = open_session(estate_of(stage.spec(document), 4), "images")
-    assert isinstance(session, LocalSession)
+    sandbox.apply(document)
     with (
-        session.server(ServerOptions(**options)) as server,
+        session(sandbox.spec(document), "images") as opened,
+        serving(opened).server(ServerOptions(**options)) as server,
         httpx.Client(base_url=server.url, timeout=30, verify=not options) as http,
     ):
-        yield Served(stage, session, server, http)
+        assert isinstance(opened, LocalSession)
+        yield Served(sandbox, opened, server, http)
 
 
-def open_document(stage: LocalStage, *repositories: Any) -> dict[str, Any]:
+def open_document(sandbox: LocalSandbox, *repositories: Any) -> dict[str, Any]:
     """A spec whose repositories are open to everyone, also to push."""
-    return stage.document(*repositories, grants=(EVERYONE,), guards={"allow_public": True})
+    return sandbox.document(*repositories, grants=(EVERYONE,), guards={"allow_public": True})

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from reconciler import dumps, load_spec
-from reconciler import plan as make_plan
+from reconciler import dumps, load_spec, plan
 from reconciler.schemas import schema_text
-from tests.stages import AwsStage, LocalStage
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.local import LocalSandbox
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = [*sorted(ROOT.glob("examples/*/registry.yaml")), ROOT / "registry.yaml"]
@@ -73,22 +73,22 @@ def test_every_field_has_a_description() -> None:
         assert undescribed(json.loads(schema_text(document)), document) == []
 
 
-def test_a_plan_file_is_valid(local: LocalStage) -> None:
+def test_a_plan_file_is_valid(local: LocalSandbox) -> None:
     document = local.document("app-a", grants=({"name": "one", "to": local.target("1")},))
     for _ in range(2):
-        plan = json.loads(dumps(make_plan(local.spec(document))))
-        assert [error.message for error in validator("plan").iter_errors(plan)] == []
+        stored = json.loads(dumps(local.plan(document)))
+        assert [error.message for error in validator("plan").iter_errors(stored)] == []
         local.apply(document)
         document["repositories"][0]["description"] = "other"
 
 
-def test_a_plan_file_of_aws_is_valid(aws: AwsStage) -> None:
-    plan = json.loads(dumps(make_plan(load_spec(ROOT / "examples" / "aws" / "registry.yaml", {}))))
-    assert plan["changes"]
-    assert [error.message for error in validator("plan").iter_errors(plan)] == []
+def test_a_plan_file_of_aws_is_valid(aws: AwsSandbox) -> None:
+    stored = json.loads(dumps(plan(load_spec(ROOT / "examples" / "aws" / "registry.yaml", {}))))
+    assert stored["changes"]
+    assert [error.message for error in validator("plan").iter_errors(stored)] == []
 
 
-def test_the_aws_example_applies_and_then_has_nothing_left_to_do(aws: AwsStage) -> None:
+def test_the_aws_example_applies_and_then_has_nothing_left_to_do(aws: AwsSandbox) -> None:
     document = yaml.safe_load((ROOT / "examples" / "aws" / "registry.yaml").read_text())
     aws.apply(document)
     assert aws.plan(document).changes == ()

@@ -1,4 +1,4 @@
-"""The command line as its users run it: a process, its output and its exit code."""
+"""The command line as its users run it: its output and its exit code, of a process where that makes a difference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.stages import AwsStage, LocalStage
+from tests.command_line import as_a_process
+from tests.command_line import in_this_process as reconciler
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.local import LocalSandbox
 
 SPEC = """\
 version: 1
@@ -33,39 +36,24 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def reconciler(*arguments: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command line; the exit code must be `code`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "reconciler", *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environ},
-        timeout=60,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
 def test_plan_apply_plan(here: Path) -> None:
-    assert "registry.yaml is valid: 1 registry, 2 repositories, 1 grant.\n" in reconciler("validate").stdout
-    assert "Plan: 4 to create" in reconciler("plan").stdout
+    assert "Plan: 4 to create" in as_a_process("plan").stdout
     assert not (here / "box").exists(), "a plan writes nothing"
-    assert "Apply: 4 done." in reconciler("apply", "--yes").stdout
+    assert "Apply: 4 done." in as_a_process("apply", "--yes").stdout
     assert reconciler("plan", "--detailed-exitcode").stdout.startswith("No changes.")
     assert "No drift." in reconciler("drift").stdout
 
 
 def test_exit_code_2_tells_changes_where_it_is_asked_for(here: Path) -> None:
     reconciler("plan", code=0)
-    reconciler("plan", "--detailed-exitcode", code=2)
+    as_a_process("plan", "--detailed-exitcode", code=2)
     reconciler("drift", code=2)
 
 
 def test_exit_code_1_is_an_error_with_its_line(here: Path) -> None:
     (here / "registry.yaml").write_text(SPEC.replace("registry: images}", "registry: imges}", 1))
     for command in (["validate"], ["plan"], ["apply", "--yes"], ["drift"], ["output"], ["graph"], ["destroy", "--yes"]):
-        told = reconciler(*command, code=1).stderr
+        told = (as_a_process if command == ["validate"] else reconciler)(*command, code=1).stderr
         assert (
             "registry.yaml:6:29: repositories[0].registry: no registry is named 'imges' (did you mean 'images'?)"
             in told
@@ -74,14 +62,14 @@ def test_exit_code_1_is_an_error_with_its_line(here: Path) -> None:
 
 
 def test_exit_code_1_also_for_a_wrong_option(here: Path) -> None:
-    assert "No such option: --nope" in reconciler("plan", "--nope", code=1).stderr
+    assert "No such option: --nope" in as_a_process("plan", "--nope", code=1).stderr
 
 
 def test_exit_code_1_is_a_conflict_and_the_plan_still_shows_the_rest(here: Path) -> None:
     path = here / "box/control/repositories/app-a.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"settings": {}}')
-    told = reconciler("plan", code=1).stdout
+    told = as_a_process("plan", code=1).stdout
     assert (
         "images.repository.app-a: box/app-a already exists and nobody owns it; to make it this spec's: --adopt" in told
     )
@@ -96,7 +84,7 @@ def test_exit_code_3_is_a_guard(here: Path) -> None:
     reconciler("apply", "--yes")
     (here / "registry.yaml").write_text(SPEC.replace("  - {name: app-b, registry: images, protect: true}\n", ""))
     assert "protect: images.repository.app-b is protected" in reconciler("plan", code=3).stdout
-    assert "nothing was written" in reconciler("apply", "--yes", code=3).stderr
+    assert "nothing was written" in as_a_process("apply", "--yes", code=3).stderr
     assert (here / "box/control/repositories/app-b.json").exists()
 
 
@@ -109,7 +97,7 @@ def test_exit_code_4_is_a_stale_plan_and_nothing_is_written(here: Path) -> None:
     document["entries"].append({"users": ["stranger"]})
     access.write_text(json.dumps(document))
     before = {path: path.read_bytes() for path in sorted(here.rglob("*.json"))}
-    told = reconciler("apply", "plan.json", "--yes", code=4).stderr
+    told = as_a_process("apply", "plan.json", "--yes", code=4).stderr
     assert "images.access.app-a: what others keep in the same document changed" in told
     assert {path: path.read_bytes() for path in sorted(here.rglob("*.json"))} == before
 
@@ -139,7 +127,7 @@ def test_the_plan_file_is_the_same_bytes_for_the_same_inputs(here: Path) -> None
 
 
 def test_apply_asks_and_without_a_terminal_it_refuses(here: Path) -> None:
-    told = reconciler("apply", code=1).stderr
+    told = as_a_process("apply", code=1).stderr
     assert "there is no terminal to ask on; nothing was written" in told
     assert not (here / "box").exists()
 
@@ -193,7 +181,7 @@ def test_colour_is_for_terminals_and_no_color_takes_it_away(here: Path) -> None:
 
     assert b"\x1b[" in output()
     assert b"\x1b[" not in output(NO_COLOR="1")
-    assert "\x1b[" not in reconciler("plan").stdout
+    assert "\x1b[" not in as_a_process("plan").stdout
 
 
 def test_the_log_has_a_line_of_json_for_each_outcome(here: Path) -> None:
@@ -230,7 +218,7 @@ def test_graph_and_output(here: Path) -> None:
 
 def test_output_on_aws_gives_uris_and_role_arns_without_any_call() -> None:
     example = str(Path(__file__).parents[2] / "examples" / "aws")
-    lines = reconciler(
+    lines = as_a_process(
         "output", example, "--format", "dotenv", AWS_ENDPOINT_URL="http://127.0.0.1:1"
     ).stdout.splitlines()
     assert "IMAGES_ROLE_PULL_ARN=arn:aws:iam::123456789012:role/images-pull" in lines
@@ -268,7 +256,7 @@ def test_output_as_dotenv_refuses_two_values_of_one_name_and_json_keeps_both(her
 
 
 def test_the_list_of_commands_fits_in_a_terminal_of_80_columns() -> None:
-    told = reconciler("--help", COLUMNS="80").stdout
+    told = as_a_process("--help", COLUMNS="80").stdout
     assert [line for line in told.splitlines() if line.startswith("  ") and line.endswith("...")] == []
     assert max(map(len, told.splitlines())) <= 80
 
@@ -347,12 +335,12 @@ def test_every_command_has_help_with_examples(command: str) -> None:
 
 
 def test_verbose_logs_each_call_with_address_duration_and_request_id_and_no_secret(
-    aws: AwsStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: AwsSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump(document))
-    done = reconciler("apply", "--yes", "-v")
+    done = as_a_process("apply", "--yes", "-v")
     lines = done.stderr.splitlines()
     assert any(" images sts:GetCallerIdentity " in line for line in lines)
     (created,) = [line for line in lines if "ecr:CreateRepository" in line]
@@ -365,7 +353,7 @@ def test_verbose_logs_each_call_with_address_duration_and_request_id_and_no_secr
     assert "Signature" not in done.stderr
 
 
-def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local: LocalStage, tmp_path: Path) -> None:
+def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local: LocalSandbox, tmp_path: Path) -> None:
     import signal
     import time
 

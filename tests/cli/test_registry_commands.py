@@ -20,8 +20,8 @@ import reconciler as package
 from reconciler.errors import PlatformError
 from reconciler.model.service import issuing
 from reconciler.platforms.local.session import LocalSession
+from tests.command_line import Reconciler, serving, url_of
 from tests.images import Image, digest
-from tests.processes import Reconciler, serving, url_of
 from tests.registries import EVERYONE
 
 DOCUMENT: dict[str, Any] = {

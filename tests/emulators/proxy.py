@@ -1,32 +1,43 @@
-"""An HTTP proxy in front of a cloud stand-in: counts calls, and lets behaviours answer, fail or kill before it forwards."""
+"""An HTTP proxy in front of a cloud stand-in: counts calls, and lets behaviours answer, fail or kill before it forwards.
+
+It knows no cloud: the `Wire` that it is given says which call a request is, and how an answer to it is written.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
 from aiohttp import ClientSession, web
 
-#: dropping connections is what behaviours do; the server need not tell each time
+#: dropping connections is what behaviours do; the server need not say so each time
 logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request. `path`: with its query; `headers`: with lower-case keys."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass
 class Call:
-    """One request: its service (from the signature), operation, region, account-less body."""
+    """What a request asks of the cloud. `headers`: the request's, with lower-case keys."""
 
     service: str
     operation: str
     region: str
     body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -37,6 +48,16 @@ class Answer:
     body: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     drop: bool = False
+
+
+class Wire(Protocol):
+    """How a cloud's API travels over HTTP."""
+
+    def call(self, request: Request) -> Call | None:
+        """The call that the request makes, or None if it makes none: it is forwarded unseen."""
+
+    def response(self, call: Call, answer: Answer) -> web.Response:
+        """An answer that is not dropped, as the cloud would write it."""
 
 
 class Behaviour(Protocol):
@@ -52,8 +73,9 @@ class Behaviour(Protocol):
 class Proxy:
     """A running proxy: `url`, the `calls` so far, and its `behaviours`, which tests put in and take out."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, wire: Wire) -> None:
         self.target = target
+        self.wire = wire
         self.url = ""
         self.calls: list[Call] = []
         self.behaviours: list[Behaviour] = []
@@ -106,64 +128,40 @@ class Proxy:
 
     async def _handle(self, request: web.BaseRequest, client: ClientSession) -> web.StreamResponse:
         data = await request.read()
-        call = _call(request, data)
+        headers = {key.lower(): value for key, value in request.headers.items()}
+        call = self.wire.call(Request(request.method, request.path_qs, headers, data))
         if call is not None:
             self.calls.append(call)
             for behaviour in tuple(self.behaviours):
                 answer = behaviour.before(call)
                 if answer is not None:
-                    return _response(request, call, answer)
-        headers = {key: value for key, value in request.headers.items() if key.lower() != "content-length"}
-        async with client.request(request.method, self.target + request.path_qs, data=data, headers=headers) as reply:
+                    return self._answer(request, call, answer)
+        sent = {key: value for key, value in request.headers.items() if key.lower() != "content-length"}
+        async with client.request(request.method, self.target + request.path_qs, data=data, headers=sent) as reply:
             body = await reply.read()
             if call is not None:
                 for behaviour in tuple(self.behaviours):
                     answer = behaviour.after(call)
                     if answer is not None:
-                        return _response(request, call, answer)
+                        return self._answer(request, call, answer)
             skipped = ("transfer-encoding", "content-length", "connection", "server", "date")
             kept = {key: value for key, value in reply.headers.items() if key.lower() not in skipped}
             return web.Response(status=reply.status, body=body, headers=kept)
 
+    def _answer(self, request: web.BaseRequest, call: Call, answer: Answer) -> web.StreamResponse:
+        if answer.drop:
+            if request.transport is not None:
+                request.transport.close()
+            raise ConnectionResetError("dropped on purpose")
+        return self.wire.response(call, answer)
+
 
 @contextmanager
-def proxy_to(target: str) -> Iterator[Proxy]:
-    """A proxy in front of `target`."""
-    proxy = Proxy(target)
+def proxy_to(target: str, wire: Wire) -> Iterator[Proxy]:
+    """A proxy in front of `target`, whose requests `wire` reads."""
+    proxy = Proxy(target, wire)
     proxy.start()
     try:
         yield proxy
     finally:
         proxy.stop()
-
-
-def _call(request: web.BaseRequest, data: bytes) -> Call | None:
-    scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", request.headers.get("Authorization", ""))
-    if scope is None:
-        return None
-    region, service = scope.groups()
-    target = request.headers.get("X-Amz-Target", "")
-    if target:
-        return Call(service, target.rpartition(".")[2], region, json.loads(data or b"{}"))
-    form = {key: values[0] for key, values in parse_qs(data.decode()).items()}
-    return Call(service, form.pop("Action", ""), region, form)
-
-
-def _response(request: web.BaseRequest, call: Call, answer: Answer) -> web.StreamResponse:
-    if answer.drop:
-        if request.transport is not None:
-            request.transport.close()
-        raise ConnectionResetError("dropped on purpose")
-    if call.service in ("iam", "sts"):
-        # the query protocol's errors: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
-        text = (
-            "<ErrorResponse><Error><Type>Sender</Type>"
-            f"<Code>{answer.error}</Code><Message>{answer.body.get('message', '')}</Message>"
-            "</Error><RequestId>proxy-request</RequestId></ErrorResponse>"
-        )
-        return web.Response(status=answer.status, text=text, content_type="text/xml")
-    body = {"__type": answer.error, **answer.body} if answer.error else answer.body
-    headers = {"x-amzn-RequestId": "proxy-request", "x-amzn-ErrorType": answer.error} if answer.error else {}
-    return web.Response(
-        status=answer.status, body=json.dumps(body), headers=headers, content_type="application/x-amz-json-1.1"
-    )

@@ -13,7 +13,7 @@ import pytest
 
 from tests.emulators.aws import PrincipalNotFound, Replication, TaggingIndex
 from tests.emulators.proxy import Answer, Call
-from tests.stages import ACCOUNT, AwsStage
+from tests.sandbox.aws import ACCOUNT, AwsSandbox
 
 
 def shape_problems(service: str, operation: str, body: dict[str, Any]) -> list[str]:
@@ -62,7 +62,7 @@ def test_the_unknown_principal_error_is_one_that_the_operation_publishes() -> No
     assert answer.error in {shape.name for shape in operation.error_shapes}
 
 
-def test_the_tagging_index_has_the_published_shape(aws: AwsStage) -> None:
+def test_the_tagging_index_has_the_published_shape(aws: AwsSandbox) -> None:
     aws.make_foreign("app-a", owner="tests")
     call = Call("tagging", "GetResources", "us-east-1", {})
     body = answered(TaggingIndex(aws.moto).before(call)).body
@@ -71,7 +71,7 @@ def test_the_tagging_index_has_the_published_shape(aws: AwsStage) -> None:
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="LOUD: no aws client on PATH: only our own code read this")
-def test_the_aws_client_reads_what_we_applied(aws: AwsStage) -> None:
+def test_the_aws_client_reads_what_we_applied(aws: AwsSandbox) -> None:
     aws.apply(
         aws.document(
             {"name": "app-a", "retention": {"keep_last": 3}, "labels": {"team": "a"}},

@@ -9,10 +9,11 @@ import pytest
 from reconciler import apply
 from reconciler.model.change import Action
 from tests.emulators.aws import TaggingIndex
-from tests.stages import AwsStage, Document
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.base import Document
 
 
-def estate(aws: AwsStage, number: int, *regions: str) -> Document:
+def estate(aws: AwsSandbox, number: int, *regions: str) -> Document:
     return aws.document(
         *({"name": f"app-{index:03}", "retention": {"keep_last": 3}} for index in range(number)),
         grants=({"name": "one", "to": {"type": "aws", "account_ids": ["987654321091"]}},),
@@ -20,13 +21,13 @@ def estate(aws: AwsStage, number: int, *regions: str) -> Document:
     )
 
 
-def writes_and_reads(aws: AwsStage) -> Counter[str]:
+def writes_and_reads(aws: AwsSandbox) -> Counter[str]:
     counted = Counter(aws.proxy.operations())
     aws.proxy.calls.clear()
     return counted
 
 
-def test_a_new_repository_costs_three_calls_and_three_more_for_each_replication_region(aws: AwsStage) -> None:
+def test_a_new_repository_costs_three_calls_and_three_more_for_each_replication_region(aws: AwsSandbox) -> None:
     plan = aws.plan(estate(aws, 6, "eu-west-1"))
     writes_and_reads(aws)
     apply(plan)
@@ -36,7 +37,7 @@ def test_a_new_repository_costs_three_calls_and_three_more_for_each_replication_
     assert per_repository == {"ecr:CreateRepository": 12, "ecr:PutLifecyclePolicy": 12, "ecr:SetRepositoryPolicy": 12}
 
 
-def test_an_unchanged_repository_costs_three_calls_where_the_tagging_api_does_not_list_it(aws: AwsStage) -> None:
+def test_an_unchanged_repository_costs_three_calls_where_the_tagging_api_does_not_list_it(aws: AwsSandbox) -> None:
     document = estate(aws, 20)
     aws.apply(document)
     writes_and_reads(aws)
@@ -50,7 +51,7 @@ def test_an_unchanged_repository_costs_three_calls_where_the_tagging_api_does_no
     assert sum(calls.values()) == 60 + 11
 
 
-def test_an_unchanged_repository_costs_two_calls_where_the_tagging_api_lists_it(aws: AwsStage) -> None:
+def test_an_unchanged_repository_costs_two_calls_where_the_tagging_api_lists_it(aws: AwsSandbox) -> None:
     document = estate(aws, 120)
     aws.apply(document)
     aws.proxy.behaviours.append(TaggingIndex(aws.moto))
@@ -63,7 +64,7 @@ def test_an_unchanged_repository_costs_two_calls_where_the_tagging_api_lists_it(
     assert calls["ecr:GetLifecyclePolicy"] == calls["ecr:GetRepositoryPolicy"] == 120
 
 
-def test_an_unchanged_repository_that_wants_no_lifecycle_policy_costs_one_call_less(aws: AwsStage) -> None:
+def test_an_unchanged_repository_that_wants_no_lifecycle_policy_costs_one_call_less(aws: AwsSandbox) -> None:
     document = aws.document(*(f"app-{index}" for index in range(10)))
     aws.apply(document)
     writes_and_reads(aws)
@@ -71,7 +72,7 @@ def test_an_unchanged_repository_that_wants_no_lifecycle_policy_costs_one_call_l
     assert writes_and_reads(aws)["ecr:GetLifecyclePolicy"] == 0
 
 
-def test_a_repository_that_the_tagging_api_does_not_know_yet_is_no_conflict(aws: AwsStage) -> None:
+def test_a_repository_that_the_tagging_api_does_not_know_yet_is_no_conflict(aws: AwsSandbox) -> None:
     document = estate(aws, 3)
     aws.apply(document)
     arn = "arn:aws:ecr:us-east-1:123456789012:repository/images-app-001"
@@ -82,7 +83,7 @@ def test_a_repository_that_the_tagging_api_does_not_know_yet_is_no_conflict(aws:
     assert writes_and_reads(aws)["ecr:ListTagsForResource"] == 1
 
 
-def test_a_delete_is_decided_by_the_repository_itself_not_by_the_tagging_api(aws: AwsStage) -> None:
+def test_a_delete_is_decided_by_the_repository_itself_not_by_the_tagging_api(aws: AwsSandbox) -> None:
     aws.apply(estate(aws, 3))
     aws.proxy.behaviours.append(TaggingIndex(aws.moto))
     arn = "arn:aws:ecr:us-east-1:123456789012:repository/images-app-002"
@@ -97,7 +98,7 @@ def test_a_delete_is_decided_by_the_repository_itself_not_by_the_tagging_api(aws
     assert asked == [arn]
 
 
-def test_images_are_counted_only_where_they_would_be_deleted(aws: AwsStage) -> None:
+def test_images_are_counted_only_where_they_would_be_deleted(aws: AwsSandbox) -> None:
     document = estate(aws, 4)
     aws.apply(document)
     document["repositories"][0]["description"] = "new"
@@ -109,7 +110,7 @@ def test_images_are_counted_only_where_they_would_be_deleted(aws: AwsStage) -> N
 
 
 @pytest.mark.parametrize("many", [3])
-def test_an_update_of_one_grant_reads_and_writes_only_its_repositories(aws: AwsStage, many: int) -> None:
+def test_an_update_of_one_grant_reads_and_writes_only_its_repositories(aws: AwsSandbox, many: int) -> None:
     document = estate(aws, many)
     document["grants"].append({"name": "two", "registry": "images", "repositories": ["app-000"], "to": aws.target("2")})
     aws.apply(document)

@@ -17,7 +17,7 @@ from reconciler.platforms.aws import lifecycle, policy, role, statements
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention
 from tests.emulators.aws import PrincipalNotFound
-from tests.stages import FOREIGN_STATEMENT, AwsStage
+from tests.sandbox.aws import FOREIGN_STATEMENT, AwsSandbox
 
 REGISTRY = AwsRegistry(name="images", platform="aws", account_id="123456789012", region="us-east-1")
 BY_HAND = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:DescribeImages", "Resource": "*"}]}
@@ -124,7 +124,7 @@ def test_a_service_is_a_principal_for_each_account_it_acts_for() -> None:
     assert policy.who("service:lambda.amazonaws.com")[0].public, "without a condition it acts for everyone"
 
 
-def test_an_account_behind_a_service_is_guarded_too(aws: AwsStage) -> None:
+def test_an_account_behind_a_service_is_guarded_too(aws: AwsSandbox) -> None:
     target = {"type": "aws", "account_ids": ["987654321091", "987654321092"], "allowed_service_types": ["worker"]}
     function = {"type": "aws", "function_arns": ["arn:aws:lambda:us-east-1:987654321093:function:f"]}
     document = aws.document("app-a", grants=({"name": "one", "to": target}, {"name": "two", "to": function}))
@@ -133,7 +133,7 @@ def test_an_account_behind_a_service_is_guarded_too(aws: AwsStage) -> None:
     assert [message.split()[0] for message in messages] == ["987654321092", "987654321093"]
 
 
-def test_a_trusted_principal_of_another_account_is_guarded_too(aws: AwsStage) -> None:
+def test_a_trusted_principal_of_another_account_is_guarded_too(aws: AwsSandbox) -> None:
     trusted = ["arn:aws:iam::123456789012:role/ci", "arn:aws:iam::987654321099:role/theirs"]
     document = aws.document("app-a", registry={"trusted_principals": trusted}, guards={"allowed_accounts": []})
     (verdict,) = aws.plan(document).violations
@@ -194,7 +194,7 @@ def test_each_kept_tag_pattern_is_a_rule_of_its_own_before_all_others() -> None:
 
 
 @pytest.mark.parametrize("name", role.ROLES)
-def test_iam_lints_find_nothing_in_the_roles_policies(aws: AwsStage, name: str) -> None:
+def test_iam_lints_find_nothing_in_the_roles_policies(aws: AwsSandbox, name: str) -> None:
     aws.apply(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]}))
     inline = aws.state()["roles"][f"images-{name}"]["inline"]["reconciler"]
     findings = [
@@ -208,7 +208,7 @@ def test_iam_lints_find_nothing_in_the_roles_policies(aws: AwsStage, name: str) 
     ]
 
 
-def test_a_deleted_principal_is_drift_told_in_words_and_replaced(aws: AwsStage) -> None:
+def test_a_deleted_principal_is_drift_told_in_words_and_replaced(aws: AwsSandbox) -> None:
     grant = {"name": "prod", "to": {"type": "aws", "role_arns": ["arn:aws:iam::987654321091:role/r"]}}
     document = aws.document("app-a", grants=(grant,))
     aws.apply(document)
@@ -220,7 +220,7 @@ def test_a_deleted_principal_is_drift_told_in_words_and_replaced(aws: AwsStage) 
     assert "AROA" not in json.dumps(aws.state()["repositories"])
 
 
-def test_another_encryption_key_is_a_replace_that_asks_for_permission(aws: AwsStage) -> None:
+def test_another_encryption_key_is_a_replace_that_asks_for_permission(aws: AwsSandbox) -> None:
     document = aws.document(
         {"name": "app-a", "retention": {"keep_last": 3}}, grants=({"name": "one", "to": aws.target("1")},)
     )
@@ -246,7 +246,7 @@ def test_another_encryption_key_is_a_replace_that_asks_for_permission(aws: AwsSt
 KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/k"}
 
 
-def test_what_others_put_on_a_repository_survives_its_replacement(aws: AwsStage) -> None:
+def test_what_others_put_on_a_repository_survives_its_replacement(aws: AwsSandbox) -> None:
     document = aws.document("app-a", "app-b", grants=({"name": "one", "to": aws.target("1")},))
     aws.apply(document)
     for name in ("app-a", "app-b"):
@@ -280,7 +280,7 @@ def normal_rules() -> list[dict[str, object]]:
     return [{"rulePriority": 7, "description": "ours", "selection": selection, "action": {"type": "expire"}}]
 
 
-def test_a_target_that_is_replaced_brings_what_stood_below_it(aws: AwsStage) -> None:
+def test_a_target_that_is_replaced_brings_what_stood_below_it(aws: AwsSandbox) -> None:
     grants = ({"name": "one", "to": aws.target("1")},)
     document = aws.document({"name": "app-a", "retention": {"keep_last": 3}}, "app-b", grants=grants)
     aws.apply(document)
@@ -297,7 +297,7 @@ def test_a_target_that_is_replaced_brings_what_stood_below_it(aws: AwsStage) -> 
     assert {"policy", "lifecycle"} <= aws.state()["repositories"]["us-east-1/images-app-a"].keys()
 
 
-def test_access_that_others_give_after_the_plan_survives_a_replacement(aws: AwsStage) -> None:
+def test_access_that_others_give_after_the_plan_survives_a_replacement(aws: AwsSandbox) -> None:
     document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
     aws.apply(document)
     document["repositories"][0]["encryption"] = KEY
@@ -311,7 +311,7 @@ def test_access_that_others_give_after_the_plan_survives_a_replacement(aws: AwsS
 
 
 def test_a_foreign_statement_that_aws_would_not_take_back_keeps_the_repository_from_being_replaced(
-    aws: AwsStage,
+    aws: AwsSandbox,
 ) -> None:
     document = aws.document("app-a")
     aws.apply(document)
@@ -327,7 +327,7 @@ def test_a_foreign_statement_that_aws_would_not_take_back_keeps_the_repository_f
     assert aws.state() == before, "told before anything is deleted"
 
 
-def test_what_cannot_be_put_back_after_a_replacement_is_in_the_error(aws: AwsStage) -> None:
+def test_what_cannot_be_put_back_after_a_replacement_is_in_the_error(aws: AwsSandbox) -> None:
     document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
     aws.apply(document)
     aws.give_foreign_access("app-a")
@@ -341,7 +341,7 @@ def test_what_cannot_be_put_back_after_a_replacement_is_in_the_error(aws: AwsSta
     assert aws.plan(document).changes == ()
 
 
-def test_a_role_that_others_widened_stops_the_plan_that_would_delete_it(aws: AwsStage) -> None:
+def test_a_role_that_others_widened_stops_the_plan_that_would_delete_it(aws: AwsSandbox) -> None:
     document = aws.document("app-a")
     aws.apply(document)
     aws.client("iam").put_role_policy(RoleName="images-push", PolicyName="by-hand", PolicyDocument=json.dumps(BY_HAND))
@@ -354,7 +354,7 @@ def test_a_role_that_others_widened_stops_the_plan_that_would_delete_it(aws: Aws
         assert "--allow-delete" not in violation.message
 
 
-def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsStage) -> None:
+def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsSandbox) -> None:
     document = aws.document("app-a")
     aws.apply(document)
     destroying = aws.plan(document, destroy=True)

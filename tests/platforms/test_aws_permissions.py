@@ -18,7 +18,8 @@ from tests.emulators.aws import PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
 from tests.platforms.test_aws_documents import KEY, normal_rules
 from tests.platforms.test_aws_session import Denied
-from tests.stages import AwsStage, Document
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.base import Document
 
 HEADER = "x-verb"
 #: the kind and the verb that calls are made for; it travels to the proxy as a header
@@ -103,13 +104,13 @@ class LostAnswer(Quiet):
 
 
 @contextmanager
-def behaving(aws: AwsStage, behaviour: Any) -> Iterator[None]:
+def behaving(aws: AwsSandbox, behaviour: Any) -> Iterator[None]:
     aws.proxy.behaviours.append(behaviour)
     yield
     aws.proxy.behaviours.remove(behaviour)
 
 
-def document(aws: AwsStage, **registry: Any) -> Document:
+def document(aws: AwsSandbox, **registry: Any) -> Document:
     return aws.document(
         {"name": "app-a", "retention": {"keep_last": 3}, "labels": {"team": "a"}},
         "app-b",
@@ -119,7 +120,7 @@ def document(aws: AwsStage, **registry: Any) -> Document:
     )
 
 
-def live_through_everything(aws: AwsStage) -> None:
+def live_through_everything(aws: AwsSandbox) -> None:
     """An estate's life: made, changed in every way, read, spoilt by hand, replaced, taken down."""
     ecr, iam = aws.client("ecr"), aws.client("iam")
     with behaving(aws, LostAnswer("CreateRepository")):
@@ -148,7 +149,6 @@ def live_through_everything(aws: AwsStage) -> None:
     del changed["repositories"][0]["retention"]
     aws.apply(changed)
     for behaviour in (PrincipalNotFound("987654321091", times=1), Denied("PutLifecyclePolicy")):
-        aws.reset_behaviours()
         again = document(aws)
         again["repositories"].append({"name": "app-c", "registry": "images", "retention": {"keep_last": 3}})
         with behaving(aws, behaviour):
@@ -160,7 +160,7 @@ def live_through_everything(aws: AwsStage) -> None:
 
 
 @pytest.mark.usefixtures("marked")
-def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(aws: AwsStage) -> None:
+def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(aws: AwsSandbox) -> None:
     live_through_everything(aws)
     assert aws.state() == {"replication": {}, "roles": {}, "repositories": {}}
     seen: dict[str, set[str]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler import apply
 from reconciler.engine.apply import succeeded
-from tests.stages import ACCOUNT, AwsStage
+from tests.sandbox.aws import ACCOUNT, AwsSandbox
 
 FOREIGN: list[dict[str, Any]] = [
     {"destinations": [{"region": "ap-south-1", "registryId": "111122223333"}]},
@@ -18,15 +18,15 @@ FOREIGN: list[dict[str, Any]] = [
 ]
 
 
-def rules(aws: AwsStage) -> list[dict[str, Any]]:
+def rules(aws: AwsSandbox) -> list[dict[str, Any]]:
     return aws.replication.rules.get("us-east-1", [])
 
 
-def foreign(aws: AwsStage) -> list[dict[str, Any]]:
+def foreign(aws: AwsSandbox) -> list[dict[str, Any]]:
     return [rule for rule in rules(aws) if rule.get("repositoryFilters", [{}])[0].get("filter") != "images-"]
 
 
-def test_foreign_rules_survive_create_update_and_delete_of_ours(aws: AwsStage) -> None:
+def test_foreign_rules_survive_create_update_and_delete_of_ours(aws: AwsSandbox) -> None:
     aws.replication.rules["us-east-1"] = copy.deepcopy(FOREIGN)
     for regions in (["eu-west-1"], ["eu-west-1", "us-west-2"], ["us-west-2"], []):
         document = aws.document("app-a", registry={"replication_regions": regions}, guards={"max_deletes": "100%"})
@@ -37,7 +37,7 @@ def test_foreign_rules_survive_create_update_and_delete_of_ours(aws: AwsStage) -
     assert rules(aws) == FOREIGN
 
 
-def test_two_registries_of_one_account_keep_each_others_rules(aws: AwsStage) -> None:
+def test_two_registries_of_one_account_keep_each_others_rules(aws: AwsSandbox) -> None:
     document = aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})
     other = {**document["registries"][0], "name": "tools", "replication_regions": ["us-west-2"]}
     document["registries"].append(other)
@@ -48,7 +48,7 @@ def test_two_registries_of_one_account_keep_each_others_rules(aws: AwsStage) -> 
     assert aws.plan(document).changes == ()
 
 
-def test_repositories_and_policies_stand_in_every_region_before_the_rule_is_made(aws: AwsStage) -> None:
+def test_repositories_and_policies_stand_in_every_region_before_the_rule_is_made(aws: AwsSandbox) -> None:
     document = aws.document(
         "app-a", grants=({"name": "one", "to": aws.target("1")},), registry={"replication_regions": ["eu-west-1"]}
     )
@@ -60,7 +60,7 @@ def test_repositories_and_policies_stand_in_every_region_before_the_rule_is_made
     assert state["us-east-1/images-app-a"]["policy"] == state["eu-west-1/images-app-a"]["policy"]
 
 
-def test_the_rule_stops_copying_before_the_copies_are_deleted(aws: AwsStage) -> None:
+def test_the_rule_stops_copying_before_the_copies_are_deleted(aws: AwsSandbox) -> None:
     document = aws.document("app-a", registry={"replication_regions": ["eu-west-1"]}, guards={"max_deletes": "100%"})
     aws.apply(document)
     aws.proxy.calls.clear()
@@ -72,7 +72,7 @@ def test_the_rule_stops_copying_before_the_copies_are_deleted(aws: AwsStage) -> 
     )
 
 
-def test_a_rule_with_our_prefix_that_we_did_not_make_is_a_conflict(aws: AwsStage) -> None:
+def test_a_rule_with_our_prefix_that_we_did_not_make_is_a_conflict(aws: AwsSandbox) -> None:
     rule = {
         "destinations": [{"region": "ap-south-1", "registryId": ACCOUNT}],
         "repositoryFilters": [{"filter": "images-", "filterType": "PREFIX_MATCH"}],
@@ -86,7 +86,7 @@ def test_a_rule_with_our_prefix_that_we_did_not_make_is_a_conflict(aws: AwsStage
     assert [item["region"] for item in rules(aws)[0]["destinations"]] == ["eu-west-1"]
 
 
-def test_an_eleventh_rule_is_a_problem_of_the_plan_with_the_numbers(aws: AwsStage) -> None:
+def test_an_eleventh_rule_is_a_problem_of_the_plan_with_the_numbers(aws: AwsSandbox) -> None:
     aws.replication.rules["us-east-1"] = [
         {**FOREIGN[1], "repositoryFilters": [{"filter": f"x{number}-", "filterType": "PREFIX_MATCH"}]}
         for number in range(10)
@@ -97,7 +97,7 @@ def test_an_eleventh_rule_is_a_problem_of_the_plan_with_the_numbers(aws: AwsStag
     ]
 
 
-def test_a_rule_whose_mark_went_with_the_pull_role_is_ours_by_the_push_role(aws: AwsStage) -> None:
+def test_a_rule_whose_mark_went_with_the_pull_role_is_ours_by_the_push_role(aws: AwsSandbox) -> None:
     """Also in a registry without repositories, where no copy is witness."""
     document = aws.document(registry={"replication_regions": ["eu-west-1"]})
     aws.apply(document)
@@ -111,7 +111,7 @@ def test_a_rule_whose_mark_went_with_the_pull_role_is_ours_by_the_push_role(aws:
     assert aws.plan(document).changes == ()
 
 
-def test_a_rule_with_our_prefix_that_somebody_made_is_a_conflict(aws: AwsStage) -> None:
+def test_a_rule_with_our_prefix_that_somebody_made_is_a_conflict(aws: AwsSandbox) -> None:
     aws.apply(aws.document("app-a"))
     rule = {
         "destinations": [{"region": "eu-central-1", "registryId": ACCOUNT}],

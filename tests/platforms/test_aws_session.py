@@ -8,17 +8,16 @@ from typing import Any
 import botocore.loaders
 import pytest
 
-from reconciler import plan as make_plan
 from reconciler import session
 from reconciler.errors import PlatformError, ReadFailed
 from reconciler.places import Place
 from reconciler.platforms.aws.session import AwsSession
 from tests.emulators.aws import Quiet
 from tests.emulators.proxy import Answer, Call
-from tests.stages import AwsStage
+from tests.sandbox.aws import AwsSandbox
 
 
-def test_credentials_for_another_account_are_refused_and_nothing_else_is_called(aws: AwsStage) -> None:
+def test_credentials_for_another_account_are_refused_and_nothing_else_is_called(aws: AwsSandbox) -> None:
     document = aws.document("app-a", registry={"account_id": "210987654321"})
     with pytest.raises(ReadFailed) as refused:
         aws.plan(document)
@@ -26,7 +25,7 @@ def test_credentials_for_another_account_are_refused_and_nothing_else_is_called(
     assert aws.proxy.operations() == ["sts:GetCallerIdentity"]
 
 
-def test_no_credentials_are_told_before_any_call(aws: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials_are_told_before_any_call(aws: AwsSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(ReadFailed, match="registry images: sts:GetCallerIdentity: there are no AWS credentials"):
@@ -34,13 +33,13 @@ def test_no_credentials_are_told_before_any_call(aws: AwsStage, monkeypatch: pyt
     assert aws.proxy.calls == []
 
 
-def test_a_profile_that_is_not_there_is_told(aws: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_that_is_not_there_is_told(aws: AwsSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nope")
     with pytest.raises(ReadFailed, match=r"nope.*\n.*AWS_PROFILE"):
         aws.plan(aws.document("app-a"))
 
 
-def test_every_call_is_made_as_the_assumed_role_with_its_external_id(aws: AwsStage) -> None:
+def test_every_call_is_made_as_the_assumed_role_with_its_external_id(aws: AwsSandbox) -> None:
     role = {"role_arn": "arn:aws:iam::210987654321:role/reconciler", "external_id": "shared-with-us"}
     document = aws.document("app-a", registry={"account_id": "210987654321", "assume_role": role})
     aws.apply(document)
@@ -57,7 +56,7 @@ def test_every_call_is_made_as_the_assumed_role_with_its_external_id(aws: AwsSta
     assert aws.client("ecr").describe_repositories()["repositories"] == []
 
 
-def test_credentials_may_come_from_any_service_that_botocore_knows(aws: AwsStage) -> None:
+def test_credentials_may_come_from_any_service_that_botocore_knows(aws: AwsSandbox) -> None:
     """A login by SSO asks AWS's sso service, web identities ask sts: our loader of models must find them all."""
     usual = botocore.loaders.Loader()
     with session(aws.spec(aws.document("app-a"))) as opened:
@@ -82,7 +81,7 @@ class Denied(Quiet):
         return Answer(400, {"message": message}, "AccessDeniedException")
 
 
-def test_a_registry_that_cannot_be_read_fails_the_run_by_name_and_nothing_is_planned(aws: AwsStage) -> None:
+def test_a_registry_that_cannot_be_read_fails_the_run_by_name_and_nothing_is_planned(aws: AwsSandbox) -> None:
     document = aws.document("app-a")
     document["registries"].append(
         {"name": "images-west", "platform": "aws", "account_id": "123456789012", "region": "us-west-2"}
@@ -111,7 +110,9 @@ class NotEnabled(Quiet):
         return Answer(400, {"message": message}, "UnrecognizedClientException")
 
 
-def test_a_region_that_the_account_has_not_enabled_is_named_and_not_only_the_credentials_blamed(aws: AwsStage) -> None:
+def test_a_region_that_the_account_has_not_enabled_is_named_and_not_only_the_credentials_blamed(
+    aws: AwsSandbox,
+) -> None:
     aws.proxy.behaviours.append(NotEnabled("af-south-1"))
     with pytest.raises(ReadFailed) as failed:
         aws.plan(aws.document("app-a", registry={"replication_regions": ["af-south-1"]}))
@@ -120,7 +121,7 @@ def test_a_region_that_the_account_has_not_enabled_is_named_and_not_only_the_cre
     assert "af-south-1 is a region that the account has yet to enable" in text
 
 
-def test_after_a_call_that_failed_no_further_ones_are_made_and_the_first_one_is_told(aws: AwsStage) -> None:
+def test_after_a_call_that_failed_no_further_ones_are_made_and_the_first_one_is_told(aws: AwsSandbox) -> None:
     names = [f"app-{number:02}" for number in range(40)]
     document = aws.document(*names)
     aws.apply(document)
@@ -133,7 +134,7 @@ def test_after_a_call_that_failed_no_further_ones_are_made_and_the_first_one_is_
     assert 1 <= aws.proxy.operations().count("ecr:ListTagsForResource") <= 8
 
 
-def test_what_is_read_side_by_side_comes_in_the_order_it_was_asked_for(aws: AwsStage) -> None:
+def test_what_is_read_side_by_side_comes_in_the_order_it_was_asked_for(aws: AwsSandbox) -> None:
     with session(aws.spec(aws.document("app-a"))) as opened:
         assert isinstance(opened, AwsSession)
         assert opened.map(str, range(100)) == [str(number) for number in range(100)]
@@ -149,7 +150,7 @@ def test_what_is_read_side_by_side_comes_in_the_order_it_was_asked_for(aws: AwsS
                 opened.map(odd_ones_fail, range(100))
 
 
-def test_no_route_is_told_with_what_to_do(aws: AwsStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_route_is_told_with_what_to_do(aws: AwsSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setattr("reconciler.platforms.aws.session.MAX_ATTEMPTS", 1)
     from reconciler.platforms.aws import session
@@ -157,7 +158,7 @@ def test_no_route_is_told_with_what_to_do(aws: AwsStage, monkeypatch: pytest.Mon
     session._config.cache_clear()
     try:
         with pytest.raises(ReadFailed, match="check the network"):
-            make_plan(aws.spec(aws.document("app-a")))
+            aws.plan(aws.document("app-a"))
     finally:
         session._config.cache_clear()
 
@@ -182,7 +183,7 @@ def test_errors_of_other_processes_survive_pickling() -> None:
     assert again.places == (grant,)
 
 
-def test_the_secret_key_is_in_no_output(aws: AwsStage, capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
+def test_the_secret_key_is_in_no_output(aws: AwsSandbox, capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
     from reconciler import dumps
 
     plan = aws.plan(aws.document("app-a"))

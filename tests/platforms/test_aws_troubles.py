@@ -19,12 +19,13 @@ from reconciler.platforms.aws.platform import PLATFORM
 from reconciler.render.outcome import outcome_line
 from tests.emulators.aws import Faults, KillAfter, PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
-from tests.stages import AwsStage, Document
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.base import Document
 
 GRANT = {"name": "one", "to": {"type": "aws", "account_ids": ["987654321091"]}}
 
 
-def small(aws: AwsStage) -> Document:
+def small(aws: AwsSandbox) -> Document:
     return aws.document(
         {"name": "app-a", "retention": {"keep_last": 3}}, "app-b", grants=(GRANT,), guards={"max_deletes": "100%"}
     )
@@ -45,7 +46,7 @@ def run_apply(folder: Path, document: Document, on_start: Any = None) -> int:
     return process.wait(60)
 
 
-def test_killed_at_any_api_call_the_next_apply_converges(aws: AwsStage, tmp_path: Path) -> None:
+def test_killed_at_any_api_call_the_next_apply_converges(aws: AwsSandbox, tmp_path: Path) -> None:
     document = small(aws)
     assert run_apply(tmp_path, document) == 0
     total, good = len(aws.proxy.calls), aws.state()
@@ -69,7 +70,7 @@ def test_killed_at_any_api_call_the_next_apply_converges(aws: AwsStage, tmp_path
     assert killed == total
 
 
-def test_killed_while_it_deletes_and_updates_the_next_apply_converges(aws: AwsStage, tmp_path: Path) -> None:
+def test_killed_while_it_deletes_and_updates_the_next_apply_converges(aws: AwsSandbox, tmp_path: Path) -> None:
     first = small(aws)
     second = aws.document({"name": "app-a", "labels": {"team": "x"}}, "app-c", guards={"max_deletes": "100%"})
     aws.apply(first)
@@ -92,7 +93,7 @@ def test_killed_while_it_deletes_and_updates_the_next_apply_converges(aws: AwsSt
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_with_30_percent_of_calls_failing_apply_still_converges(aws: AwsStage, seed: int) -> None:
+def test_with_30_percent_of_calls_failing_apply_still_converges(aws: AwsSandbox, seed: int) -> None:
     document = small(aws)
     aws.apply(document)
     good, calm = aws.state(), len(aws.proxy.calls)
@@ -111,12 +112,12 @@ def test_with_30_percent_of_calls_failing_apply_still_converges(aws: AwsStage, s
 ROLE = "arn:aws:iam::123456789012:role/images-pull"
 
 
-def with_role(aws: AwsStage, arn: str = ROLE) -> Document:
+def with_role(aws: AwsSandbox, arn: str = ROLE) -> Document:
     grant = {"name": "pullers", "repositories": ["app-a"], "to": {"type": "aws", "role_arns": [arn]}}
     return aws.document("app-a", "app-b", grants=(grant,))
 
 
-def test_a_role_made_in_this_run_is_waited_for(aws: AwsStage) -> None:
+def test_a_role_made_in_this_run_is_waited_for(aws: AwsSandbox) -> None:
     late = PrincipalNotFound("images-pull", times=3)
     aws.proxy.behaviours.append(late)
     document = with_role(aws)
@@ -128,7 +129,7 @@ def test_a_role_made_in_this_run_is_waited_for(aws: AwsStage) -> None:
 
 
 def test_a_role_that_never_appears_fails_with_the_line_of_the_grant(
-    aws: AwsStage, monkeypatch: pytest.MonkeyPatch
+    aws: AwsSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reconciler.platforms.aws.access.PATIENCE", 3.0)
     never = PrincipalNotFound("images-pull", times=-1)
@@ -157,7 +158,7 @@ def test_a_role_that_never_appears_fails_with_the_line_of_the_grant(
     assert [(change.address, change.cause.value) for change in again.changes] == [("images.access.app-a", "pending")]
 
 
-def test_a_principal_that_is_not_of_this_run_fails_at_once(aws: AwsStage) -> None:
+def test_a_principal_that_is_not_of_this_run_fails_at_once(aws: AwsSandbox) -> None:
     never = PrincipalNotFound("role/gone", times=-1)
     aws.proxy.behaviours.append(never)
     outcomes: dict[str, Outcome] = {
@@ -167,7 +168,7 @@ def test_a_principal_that_is_not_of_this_run_fails_at_once(aws: AwsStage) -> Non
     assert never.tries == 1
 
 
-def test_a_failure_skips_what_depends_on_it_and_nothing_else(aws: AwsStage) -> None:
+def test_a_failure_skips_what_depends_on_it_and_nothing_else(aws: AwsSandbox) -> None:
     from tests.platforms.test_aws_session import Denied
 
     aws.proxy.behaviours.append(Denied("PutLifecyclePolicy"))
@@ -185,7 +186,7 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(aws: AwsStage) -> N
     }
 
 
-def test_a_stop_finishes_what_is_under_way_and_starts_nothing_new(aws: AwsStage) -> None:
+def test_a_stop_finishes_what_is_under_way_and_starts_nothing_new(aws: AwsSandbox) -> None:
     stop = threading.Event()
     document = aws.document(*(f"app-{number}" for number in range(20)))
     outcomes = apply(aws.plan(document), parallelism=2, stop=stop, on_outcome=lambda outcome: stop.set())
@@ -198,7 +199,7 @@ def test_a_stop_finishes_what_is_under_way_and_starts_nothing_new(aws: AwsStage)
     assert aws.plan(document).changes == ()
 
 
-def test_a_policy_that_aws_would_refuse_for_its_size_is_a_problem_of_the_plan(aws: AwsStage) -> None:
+def test_a_policy_that_aws_would_refuse_for_its_size_is_a_problem_of_the_plan(aws: AwsSandbox) -> None:
     roles = [f"arn:aws:iam::987654321091:role/a-rather-long-role-name-{number:04}" for number in range(200)]
     grant = {"name": "many", "to": {"type": "aws", "role_arns": roles}}
     problems = aws.plan(aws.document("app-a", grants=(grant,))).problems
@@ -207,7 +208,7 @@ def test_a_policy_that_aws_would_refuse_for_its_size_is_a_problem_of_the_plan(aw
     assert "the grants many" in problems[0].message
 
 
-def test_a_create_that_meets_somebody_elses_repository_fails_and_leaves_it(aws: AwsStage) -> None:
+def test_a_create_that_meets_somebody_elses_repository_fails_and_leaves_it(aws: AwsSandbox) -> None:
     document = aws.document("app-a")
     plan = aws.plan(document)
     aws.make_foreign("app-a")
@@ -227,7 +228,7 @@ class Lies(Quiet):
         return Answer(body={"repositoryName": call.body["repositoryName"], "lifecyclePolicyText": text})
 
 
-def test_an_answer_that_is_not_what_was_asked_for_is_told(aws: AwsStage) -> None:
+def test_an_answer_that_is_not_what_was_asked_for_is_told(aws: AwsSandbox) -> None:
     aws.proxy.behaviours.append(Lies())
     outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in apply(aws.plan(small(aws)))}
     lied = outcomes["images.lifecycle.app-a"]
@@ -236,7 +237,7 @@ def test_an_answer_that_is_not_what_was_asked_for_is_told(aws: AwsStage) -> None
     assert "beyond the newest 4" in lied.message
 
 
-def test_verify_reads_what_was_touched_again_and_tells_what_did_not_converge(aws: AwsStage) -> None:
+def test_verify_reads_what_was_touched_again_and_tells_what_did_not_converge(aws: AwsSandbox) -> None:
     hands: list[str] = []
 
     def meddle(outcome: Outcome) -> None:
@@ -254,7 +255,7 @@ def test_verify_reads_what_was_touched_again_and_tells_what_did_not_converge(aws
 
 
 @pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
-def test_other_partitions_have_their_own_arns_and_converge(aws: AwsStage, region: str, partition: str) -> None:
+def test_other_partitions_have_their_own_arns_and_converge(aws: AwsSandbox, region: str, partition: str) -> None:
     grant = {"name": "one", "to": {"type": "aws", "account_ids": ["987654321091"], "allowed_service_types": ["worker"]}}
     document = aws.document("app-a", grants=(grant,), registry={"region": region})
     aws.apply(document)

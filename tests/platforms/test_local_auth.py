@@ -19,7 +19,7 @@ from reconciler.errors import PlatformError
 from reconciler.platforms.local import credentials as issued
 from tests.images import Image
 from tests.registries import Served, open_document, served
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 GRANTS: tuple[dict[str, Any], ...] = (
     {"name": "devs", "repositories": ["app-*"], "permission": "push-pull", "to": {"type": "local", "users": ["alice"]}},
@@ -28,7 +28,7 @@ GRANTS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.fixture
-def registry(local: LocalStage) -> Iterator[Served]:
+def registry(local: LocalSandbox) -> Iterator[Served]:
     with served(local, local.document("app-a", "app-b", "other", grants=GRANTS)) as found:
         found.http.auth = found.login("*", push=True)
         for name in ("app-a", "app-b", "other"):
@@ -69,7 +69,7 @@ def test_without_credentials_nothing_is_open_unless_the_spec_says_so(registry: S
     assert may(registry, "app-a", token=token_for(registry, None, "repository:app-a:pull,push")) == ""
 
 
-def test_a_grant_to_everyone_opens_exactly_its_repositories(local: LocalStage) -> None:
+def test_a_grant_to_everyone_opens_exactly_its_repositories(local: LocalSandbox) -> None:
     grant = {"name": "open", "repositories": ["app-a"], "to": {"type": "local", "users": ["*"]}}
     document = local.document("app-a", "app-b", grants=(grant,), guards={"allow_public": True})
     with served(local, document) as registry:
@@ -120,7 +120,7 @@ def test_a_grant_that_is_taken_away_ends_at_once_also_for_tokens(registry: Serve
     login = registry.login("app-a", push=True, user="alice")
     token = token_for(registry, login, "repository:app-a:pull,push")
     assert may(registry, "app-a", token=token) == "pull push"
-    registry.stage.apply(registry.stage.document("app-a", "app-b", "other", grants=GRANTS[1:]))
+    registry.sandbox.apply(registry.sandbox.document("app-a", "app-b", "other", grants=GRANTS[1:]))
     assert may(registry, "app-a", token=token) == ""
     assert may(registry, "app-a", auth=login) == ""
     answer = registry.http.get("/v2/app-a/manifests/v1", auth=login)
@@ -131,7 +131,7 @@ def test_expired_credentials_are_good_for_nothing_and_neither_is_their_token(reg
     login = registry.login("app-a", ttl=2)
     token = token_for(registry, login, "repository:app-a:pull")
     assert may(registry, "app-a", auth=login) == "pull"
-    (path,) = [path for path in registry.stage.root.glob("control/credentials/*.json") if login[1][4:20] in path.name]
+    (path,) = [path for path in registry.sandbox.root.glob("control/credentials/*.json") if login[1][4:20] in path.name]
     document = json.loads(path.read_text())
     document["expires_at"] = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     path.write_text(json.dumps(document))
@@ -187,7 +187,7 @@ def test_a_token_of_another_server_or_algorithm_is_refused(registry: Served, tmp
             base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims)
         )
 
-    other = LocalStage(tmp_path)
+    other = LocalSandbox(tmp_path)
     with served(other, open_document(other, "app-a")) as stranger:
         tokens = [token_for(stranger, None), f"{unsigned(alg='none')}.", f"{unsigned(alg='HS256')}.AAAA"]
     for token in tokens:
@@ -227,11 +227,11 @@ def test_secrets_are_kept_as_salted_hashes_and_shown_nowhere(
     may(registry, "app-a", token=token)
     ours = [record.getMessage() for record in caplog.records if record.name.startswith(("reconciler", "aiohttp"))]
     texts = [repr(found), str(found), *ours]
-    files = (path for path in registry.stage.root.rglob("*") if path.is_file())
+    files = (path for path in registry.sandbox.root.rglob("*") if path.is_file())
     texts.extend(path.read_bytes().decode("latin-1") for path in files)
     basic = base64.b64encode(":".join(login).encode()).decode()
     assert not [text for text in texts for shown in (secret, token, basic) if shown in text]
-    kept = json.loads((registry.stage.root / f"control/credentials/{found.password[4:20]}.json").read_text())
+    kept = json.loads((registry.sandbox.root / f"control/credentials/{found.password[4:20]}.json").read_text())
     assert kept["hash"].startswith("$argon2id$")
     assert set(kept) == {"user", "repositories", "permission", "expires_at", "hash"}
 
@@ -247,12 +247,12 @@ def test_credentials_of_repositories_that_are_not_there_are_refused_with_those_t
 
 def test_expired_records_are_forgotten(registry: Served) -> None:
     registry.issue("app-a", ttl=-7200)
-    before = len(list(registry.stage.root.glob("control/credentials/*.json")))
+    before = len(list(registry.sandbox.root.glob("control/credentials/*.json")))
     registry.issue("app-b")
-    assert len(list(registry.stage.root.glob("control/credentials/*.json"))) == before
+    assert len(list(registry.sandbox.root.glob("control/credentials/*.json"))) == before
 
 
-def test_tls_with_a_given_certificate(local: LocalStage, tmp_path: Path) -> None:
+def test_tls_with_a_given_certificate(local: LocalSandbox, tmp_path: Path) -> None:
     import ssl
 
     import trustme
@@ -277,16 +277,16 @@ def test_tls_with_a_given_certificate(local: LocalStage, tmp_path: Path) -> None
 
 
 def test_a_place_that_is_taken_and_a_certificate_that_is_none_are_told(registry: Served, tmp_path: Path) -> None:
-    document = registry.stage.document("app-a", "app-b", "other", grants=GRANTS)
+    document = registry.sandbox.document("app-a", "app-b", "other", grants=GRANTS)
     port = int(registry.place.rpartition(":")[2])
     with (
         pytest.raises(PlatformError, match=rf"can't listen on 127\.0\.0\.1:{port}"),
-        served(registry.stage, document, port=port),
+        served(registry.sandbox, document, port=port),
     ):
         pass
     (tmp_path / "cert.pem").write_text("nothing")
     with (
         pytest.raises(PlatformError, match="check the certificate"),
-        served(registry.stage, document, certificate=str(tmp_path / "cert.pem")),
+        served(registry.sandbox, document, certificate=str(tmp_path / "cert.pem")),
     ):
         pass

@@ -25,14 +25,14 @@ from reconciler.platforms.local.server.auth import Doorkeeper
 from reconciler.platforms.local.server.running import LocalServer
 from reconciler.platforms.local.store import Store
 from reconciler.platforms.local.upload import Upload
+from tests.command_line import Reconciler, url_of
 from tests.images import Image, digest
-from tests.processes import Reconciler, url_of
 from tests.registries import Served, open_document, served
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 
 @pytest.fixture
-def registry(local: LocalStage) -> Iterator[Served]:
+def registry(local: LocalSandbox) -> Iterator[Served]:
     with served(local, open_document(local, "app", "other")) as found:
         yield found
 
@@ -62,7 +62,7 @@ def start(registry: Served) -> str:
 
 
 @pytest.mark.slow
-def test_kill_9_in_mid_push_leaves_nothing_broken_and_nothing_half_visible(local: LocalStage) -> None:
+def test_kill_9_in_mid_push_leaves_nothing_broken_and_nothing_half_visible(local: LocalSandbox) -> None:
     (local.folder / "registry.yaml").write_text(yaml.safe_dump(open_document(local, "app")))
     reconciler = Reconciler(local.folder)
     reconciler("apply", "--yes")
@@ -98,7 +98,7 @@ def test_kill_9_in_mid_push_leaves_nothing_broken_and_nothing_half_visible(local
     assert check_whole(local.root, "app") == len(images)
 
 
-def test_an_upload_goes_on_after_a_restart(local: LocalStage) -> None:
+def test_an_upload_goes_on_after_a_restart(local: LocalSandbox) -> None:
     document = open_document(local, "app")
     body = random.Random(1).randbytes(300_000)
     with served(local, document) as registry:
@@ -135,8 +135,8 @@ def test_several_uploads_at_once_of_the_same_blob(registry: Served) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(push, range(16))) == {201}
     assert registry.http.get(f"/v2/app/blobs/{digest(body)}").content == body
-    assert [name for name, _ in Content(Store(registry.stage.root)).blobs()] == [digest(body)]
-    assert not list(Content(Store(registry.stage.root)).uploads())
+    assert [name for name, _ in Content(Store(registry.sandbox.root)).blobs()] == [digest(body)]
+    assert not list(Content(Store(registry.sandbox.root)).uploads())
 
 
 def test_pushes_of_one_tag_at_once_end_with_one_of_them(registry: Served) -> None:
@@ -145,7 +145,7 @@ def test_pushes_of_one_tag_at_once_end_with_one_of_them(registry: Served) -> Non
         list(pool.map(lambda image: registry.push("app", image, "latest"), images))
     answer = registry.http.get("/v2/app/manifests/latest")
     assert answer.content in {image.manifest for image in images}
-    assert check_whole(registry.stage.root, "app") == 8
+    assert check_whole(registry.sandbox.root, "app") == 8
 
 
 def test_collecting_beside_pushes_breaks_no_image(registry: Served) -> None:
@@ -175,7 +175,7 @@ def test_collecting_beside_pushes_breaks_no_image(registry: Served) -> None:
         collector.join()
     assert accepted + refused == 60
     registry.session.collect(grace=0)
-    check_whole(registry.stage.root, "app")
+    check_whole(registry.sandbox.root, "app")
     for tag in registry.http.get("/v2/app/tags/list").json()["tags"]:
         manifest = registry.http.get(f"/v2/app/manifests/{tag}").json()
         for item in (manifest["config"], *manifest["layers"]):
@@ -271,7 +271,7 @@ def test_a_client_that_falls_silent_is_told_and_others_are_served(
             connection.close()
 
 
-def test_what_was_sent_before_the_server_ends_is_answered(local: LocalStage) -> None:
+def test_what_was_sent_before_the_server_ends_is_answered(local: LocalSandbox) -> None:
     """Halves of bodies that wait in the sockets when it is told to end: it takes the other halves, and answers."""
     body = b"first half, second half"
     with served(local, open_document(local, "app")) as registry:
@@ -346,7 +346,7 @@ def test_a_full_disk_is_told_and_the_upload_is_as_long_as_it_was(
 
 
 @pytest.mark.slow
-def test_a_layer_of_2_gib_takes_less_than_200_mb_of_memory(local: LocalStage) -> None:
+def test_a_layer_of_2_gib_takes_less_than_200_mb_of_memory(local: LocalSandbox) -> None:
     (local.folder / "registry.yaml").write_text(yaml.safe_dump(open_document(local, "app")))
     reconciler = Reconciler(local.folder)
     reconciler("apply", "--yes")
@@ -382,15 +382,15 @@ def test_a_layer_of_2_gib_takes_less_than_200_mb_of_memory(local: LocalStage) ->
 def test_a_repository_that_is_deleted_takes_its_images_along_and_is_empty_when_it_is_made_again(
     registry: Served,
 ) -> None:
-    stage = registry.stage
+    sandbox = registry.sandbox
     registry.push("app", Image(1), "v1")
     registry.push("other", Image(1), "v1")
-    gone = open_document(stage, "other")
-    guarded = stage.plan(gone)
+    gone = open_document(sandbox, "other")
+    guarded = sandbox.plan(gone)
     assert guarded.verdicts, "a repository that holds images is not deleted without permission"
-    stage.apply(gone, allow_delete=("images.repository.app",))
+    sandbox.apply(gone, allow_delete=("images.repository.app",))
     assert registry.code(registry.http.get("/v2/app/manifests/v1")) == (404, "NAME_UNKNOWN")
-    stage.apply(open_document(stage, "app", "other"))
+    sandbox.apply(open_document(sandbox, "app", "other"))
     assert registry.http.get("/v2/app/tags/list").json()["tags"] == []
     assert registry.http.get("/v2/app/manifests/v1").status_code == 404
     for wanted in Image(1).blobs:
@@ -403,7 +403,7 @@ def test_a_push_that_comes_while_its_repository_is_deleted_is_refused(registry: 
     for body in image.blobs.values():
         registry.push_blob("app", body)
     location = start(registry)
-    registry.stage.apply(open_document(registry.stage, "other"))
+    registry.sandbox.apply(open_document(registry.sandbox, "other"))
     assert registry.code(registry.put("app", "v1", image.manifest)) == (404, "NAME_UNKNOWN")
     assert registry.http.put(location, params={"digest": digest(b"x")}, content=b"x").status_code == 404
 
@@ -418,7 +418,7 @@ def test_a_repository_that_is_deleted_between_the_door_and_the_shelf_gets_nothin
     (blob, *_) = image.blobs
     location = start(registry)
     body = image.blobs[blob]
-    registry.stage.apply(open_document(registry.stage, "other"))
+    registry.sandbox.apply(open_document(registry.sandbox, "other"))
     monkeypatch.setattr(Doorkeeper, "created", lambda self, name: True)
     monkeypatch.setattr(Doorkeeper, "rights", lambda self, caller, name: frozenset(["pull", "push"]))
     for answer in (
@@ -428,8 +428,8 @@ def test_a_repository_that_is_deleted_between_the_door_and_the_shelf_gets_nothin
     ):
         assert registry.code(answer) == (404, "NAME_UNKNOWN")
     assert registry.http.put(location, params={"digest": blob}, content=body).status_code == 404
-    assert not (registry.stage.root / "manifests" / "app").exists()
-    assert not (registry.stage.root / "links" / "app").exists()
+    assert not (registry.sandbox.root / "manifests" / "app").exists()
+    assert not (registry.sandbox.root / "links" / "app").exists()
 
 
 def test_settings_that_are_applied_while_it_serves_hold_at_once(registry: Served) -> None:
@@ -437,7 +437,7 @@ def test_settings_that_are_applied_while_it_serves_hold_at_once(registry: Served
     registry.push("app", first, "v1")
     registry.push("app", second, "v1")
     pinned = {"name": "app", "immutable_tags": {"except": ["dev-*"]}}
-    registry.stage.apply(open_document(registry.stage, pinned, "other"))
+    registry.sandbox.apply(open_document(registry.sandbox, pinned, "other"))
     registry.push("app", second, "v1")
     answer = registry.put("app", "v1", first.manifest)
     assert registry.code(answer) == (409, "DENIED")

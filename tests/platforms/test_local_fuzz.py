@@ -27,7 +27,7 @@ from reconciler.platforms.local.manifest import (
 from reconciler.platforms.local.manifest import MANIFESTS as IMAGES
 from tests.images import Image, digest
 from tests.registries import Served, open_document, served
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "X"])
 DIGESTS = st.sampled_from(
@@ -125,8 +125,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    stage = LocalStage(tmp_path_factory.mktemp("fuzz"))
-    with served(stage, open_document(stage, "app", "team/app")) as found:
+    sandbox = LocalSandbox(tmp_path_factory.mktemp("fuzz"))
+    with served(sandbox, open_document(sandbox, "app", "team/app")) as found:
         found.push("app", Image(1))
         found.push_blob("app", b"known")
         yield found
@@ -153,8 +153,8 @@ def send(registry: Served, method: str, target: str, headers: list[tuple[str, st
 
 
 def outside(registry: Served) -> set[Path]:
-    """Files that lie in the stage's folder, but not in the store."""
-    return {path for path in registry.stage.folder.rglob("*") if registry.stage.root not in (path, *path.parents)}
+    """Files that lie in the sandbox's folder, but not in the store."""
+    return {path for path in registry.sandbox.folder.rglob("*") if registry.sandbox.root not in (path, *path.parents)}
 
 
 @settings(max_examples=1500)

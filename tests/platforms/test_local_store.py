@@ -14,10 +14,10 @@ from reconciler.errors import PlatformError, ReadFailed
 from reconciler.model.address import Address
 from reconciler.platforms.local import store
 from reconciler.platforms.local.store import Store
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 
-def test_names_with_slashes_and_dots_are_one_file_each_inside_the_folder(local: LocalStage) -> None:
+def test_names_with_slashes_and_dots_are_one_file_each_inside_the_folder(local: LocalSandbox) -> None:
     names = ("team/app", "team.app", "a/b/c")
     local.apply(local.document(*names))
     assert len(local.state()) == 3
@@ -25,7 +25,7 @@ def test_names_with_slashes_and_dots_are_one_file_each_inside_the_folder(local: 
     assert Store(local.root).names("repositories") == sorted(names)
 
 
-def test_a_damaged_file_fails_the_run_by_name_with_what_to_do(local: LocalStage) -> None:
+def test_a_damaged_file_fails_the_run_by_name_with_what_to_do(local: LocalSandbox) -> None:
     document = local.document("app-a")
     local.apply(document)
     path = local.root / "control/repositories/app-a.json"
@@ -35,13 +35,13 @@ def test_a_damaged_file_fails_the_run_by_name_with_what_to_do(local: LocalStage)
             local.plan(document)
 
 
-def test_a_path_that_is_a_file_is_told(local: LocalStage) -> None:
+def test_a_path_that_is_a_file_is_told(local: LocalSandbox) -> None:
     local.root.write_text("not a folder")
     with pytest.raises(ReadFailed, match="can't be read"):
         local.plan(local.document("app-a"))
 
 
-def test_a_writer_waits_for_another_and_then_tells(local: LocalStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_waits_for_another_and_then_tells(local: LocalSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
     plan = local.plan(local.document("app-a"))
     local.root.mkdir()
@@ -51,14 +51,14 @@ def test_a_writer_waits_for_another_and_then_tells(local: LocalStage, monkeypatc
     assert "another process has been writing" in outcome.message
 
 
-def test_access_that_comes_up_right_before_a_delete_is_not_lost(local: LocalStage) -> None:
+def test_access_that_comes_up_right_before_a_delete_is_not_lost(local: LocalSandbox) -> None:
     local.apply(local.document("app-a"))
     with session(local.spec(local.document("app-a"))) as opened:
-        local.give_foreign_access("app-a")
-        before = local.state()
         kind = opened.platform.kinds["repository"]
         live = kind.read_one(opened, Address("images.repository.app-a"))
         assert live is not None
+        local.give_foreign_access("app-a")
+        before = local.state()
         with pytest.raises(PlatformError, match="somebody else has given access"):
             kind.delete(opened, live, force=False)
         assert local.state() == before

@@ -19,7 +19,7 @@ import pytest
 from reconciler.platforms.local.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.images import Image, descriptor, digest
 from tests.registries import Served, open_document, served
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 NAMES = ("repo1", "team/repo2", "empty")
 ABSENT = digest(b"nobody has pushed this")
@@ -28,8 +28,8 @@ _seeds = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    stage = LocalStage(tmp_path_factory.mktemp("conformance"))
-    with served(stage, open_document(stage, *NAMES)) as found:
+    sandbox = LocalSandbox(tmp_path_factory.mktemp("conformance"))
+    with served(sandbox, open_document(sandbox, *NAMES)) as found:
         yield found
 
 

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from reconciler.platforms.local.manifest import OCI_INDEX, OCI_MANIFEST
+from tests.command_line import Reconciler, serving
 from tests.images import Image, descriptor, digest
-from tests.processes import Reconciler, serving
 
 DOCUMENT: dict[str, Any] = {
     "version": 1,

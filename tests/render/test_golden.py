@@ -7,17 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler import dumps, loads
-from reconciler.engine.plan import Plan
+from reconciler import Plan, dumps, loads
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import report_of
 from reconciler.render.text import drift_lines, joined, plan_lines
-from tests.stages import AwsStage, Document, LocalStage
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.base import Document
+from tests.sandbox.local import LocalSandbox
 
 Golden = Callable[[str, str], None]
 
 
-def document(aws: AwsStage) -> Document:
+def document(aws: AwsSandbox) -> Document:
     return aws.document(
         {
             "name": "app-a",
@@ -50,7 +51,7 @@ def document(aws: AwsStage) -> Document:
     )
 
 
-def later(aws: AwsStage) -> Document:
+def later(aws: AwsSandbox) -> Document:
     """The same estate some commits later: grants moved, a repository gone, one replaced, a stranger found."""
     changed = document(aws)
     changed["repositories"][0] |= {"immutable_tags": True, "labels": {"team": "shop", "tier": "1"}}
@@ -65,7 +66,7 @@ def later(aws: AwsStage) -> Document:
 
 
 @pytest.fixture
-def plan(aws: AwsStage) -> Plan:
+def plan(aws: AwsSandbox) -> Plan:
     aws.apply(document(aws))
     aws.push_image("app-b")
     aws.push_image("app-c")
@@ -78,7 +79,7 @@ def plan(aws: AwsStage) -> Plan:
     return aws.plan(later(aws))
 
 
-def test_a_first_plan_as_text(aws: AwsStage, golden: Golden) -> None:
+def test_a_first_plan_as_text(aws: AwsSandbox, golden: Golden) -> None:
     golden("first-plan.txt", joined(plan_lines(report_of(aws.plan(document(aws))))))
 
 
@@ -90,14 +91,14 @@ def test_a_later_plan_as_text_and_as_markdown(plan: Plan, golden: Golden) -> Non
     )
 
 
-def test_no_changes_as_text_and_as_markdown(local: LocalStage, golden: Golden) -> None:
+def test_no_changes_as_text_and_as_markdown(local: LocalSandbox, golden: Golden) -> None:
     small = local.document("app-a")
     local.apply(small)
     golden("no-changes.txt", joined(plan_lines(report_of(local.plan(small)))))
     golden("no-changes.md", plan_markdown(report_of(local.plan(small))))
 
 
-def test_drift_and_pending_as_text(aws: AwsStage, golden: Golden) -> None:
+def test_drift_and_pending_as_text(aws: AwsSandbox, golden: Golden) -> None:
     estate = document(aws)
     aws.apply(estate)
     hands = dict(aws.hands())
@@ -111,13 +112,13 @@ def test_drift_and_pending_as_text(aws: AwsStage, golden: Golden) -> None:
     golden("drift.txt", joined(drift_lines(report_of(aws.plan(estate)))))
 
 
-def test_a_conflict_as_text(local: LocalStage, golden: Golden) -> None:
+def test_a_conflict_as_text(local: LocalSandbox, golden: Golden) -> None:
     local.make_foreign("app-a")
     local.make_foreign("app-b", owner="somebody-else")
     golden("conflict.txt", joined(plan_lines(report_of(local.plan(local.document("app-a", "app-b"))))))
 
 
-def test_markdown_from_the_cloud_cannot_open_a_tag_or_a_mention(aws: AwsStage) -> None:
+def test_markdown_from_the_cloud_cannot_open_a_tag_or_a_mention(aws: AwsSandbox) -> None:
     aws.apply(aws.document("app-a"))
     ecr = aws.client("ecr")
     row = {"Sid": "<img src=x> @everyone", "Effect": "Allow", "Principal": "*", "Action": "ecr:*"}

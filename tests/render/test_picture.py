@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reconciler import parse_spec
-from reconciler import plan as make_plan
+from reconciler import load_spec, plan
 from reconciler.render.report import report_of
 from reconciler.render.text import plan_lines
 
@@ -17,11 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_picture_in_the_readme_is_current(tmp_path: Path, golden: Callable[[str, str], None]) -> None:
-    plan = make_plan(parse_spec((ROOT / "registry.yaml").read_text(), base=str(tmp_path)))
+    spec = tmp_path / "registry.yaml"
+    spec.write_text((ROOT / "registry.yaml").read_text())
     console = Console(
         record=True, width=96, file=io.StringIO(), highlight=False, force_terminal=True, color_system="truecolor"
     )
     console.print("$ reconciler plan", style="bold")
-    for line in plan_lines(report_of(plan)):
+    for line in plan_lines(report_of(plan(load_spec(spec)))):
         console.print(line.text, style=line.style or None, markup=False, soft_wrap=True)
     golden("../../docs/first-plan.svg", console.export_svg(title="reconciler plan", unique_id="plan"))

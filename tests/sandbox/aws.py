@@ -1,192 +1,125 @@
-"""A stage is a platform that tests play on: an empty account, a way to look at everything in it that is not our code,
-and hands that change things behind our back. The contract suite runs on every stage; a new platform adds one here."""
+"""AWS as a sandbox: moto behind a proxy, one account, three regions."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import urllib.request
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import boto3
-import yaml
+import pytest
+from hypothesis import strategies as st
 
-from reconciler import apply, parse_spec
-from reconciler import plan as make_plan
-from reconciler.engine.apply import succeeded
-from reconciler.engine.plan import Plan, Wishes
-from reconciler.engine.write import Outcome
-from reconciler.spec.models import Spec
+from reconciler.platforms.aws.spec import AwsRegistry, AwsTarget
 from tests.emulators.aws import Replication
-from tests.emulators.proxy import Proxy
+from tests.emulators.aws_wire import AwsWire
+from tests.emulators.proxy import Proxy, proxy_to
+from tests.emulators.servers import moto_server
 
-Document = dict[str, Any]
-Hand = tuple[str, Callable[[], Any]]
+from .base import Document, Hand, Sandbox
+from .fields import registry, repository, target
+
 ACCOUNT = "123456789012"
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
-
-
-class Stage(ABC):
-    """One platform, ready to be played on."""
-
-    platform: str
-
-    @abstractmethod
-    def registry(self, name: str = "images", **fields: Any) -> Document:
-        """A registry of this platform as the spec writes it."""
-
-    @abstractmethod
-    def target(self, who: str) -> Document:
-        """A grant's target of this platform; `who` is one digit."""
-
-    @abstractmethod
-    def state(self) -> Document:
-        """Everything on the platform, read without our code."""
-
-    @abstractmethod
-    def reset(self) -> None:
-        """Empties the platform."""
-
-    @abstractmethod
-    def hands(self) -> list[Hand]:
-        """Ways to change what is on the platform now, behind our back; each a name and a function."""
-
-    @abstractmethod
-    def push_image(self, repository: str, tag: str = "v1") -> None:
-        """Puts an image into a repository of registry `images`."""
-
-    @abstractmethod
-    def make_foreign(self, repository: str, owner: str | None = None, origin: str = "spec") -> None:
-        """Makes a repository in registry `images` that nobody (or somebody else) owns."""
-
-    @abstractmethod
-    def give_foreign_access(self, repository: str) -> None:
-        """Gives somebody access to a repository of registry `images` behind our back."""
-
-    @abstractmethod
-    def put_foreign_tag(self, repository: str, key: str, value: str) -> None:
-        """Puts a label on a repository of registry `images` behind our back."""
-
-    def document(self, *repositories: Document | str, grants: tuple[Document, ...] = (), **top: Any) -> Document:
-        """A spec with one registry `images`."""
-        rows = [{"name": item} if isinstance(item, str) else item for item in repositories]
-        return {
-            "version": 1,
-            "name": top.pop("name", "tests"),
-            "registries": [self.registry(**top.pop("registry", {}))],
-            "repositories": [{"registry": "images", **row} for row in rows],
-            "grants": [{"registry": "images", **grant} for grant in grants],
-            **top,
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-{{}}"
+LIFECYCLE = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 77},
+            "action": {"type": "expire"},
         }
-
-    def spec(self, document: Document) -> Spec:
-        """The document as a loaded spec."""
-        return parse_spec(yaml.safe_dump(document, sort_keys=False), base=self.base)
-
-    base = "."
-
-    def plan(self, document: Document, **wishes: Any) -> Plan:
-        """The document's plan."""
-        return make_plan(self.spec(document), Wishes(**wishes))
-
-    def apply(self, document: Document, **wishes: Any) -> list[Outcome]:
-        """Plans and applies the document; every change must be done."""
-        outcomes = apply(self.plan(document, **wishes))
-        assert succeeded(outcomes), [outcome for outcome in outcomes if outcome.message]
-        return outcomes
+    ]
+}
+FOREIGN_STATEMENT = {
+    "Sid": "legacy access, by hand",
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
+    "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+}
+_OTHER_SELECTION = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 999}
 
 
-class LocalStage(Stage):
-    """A folder."""
-
-    platform = "local"
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.base = str(folder)
-        self.root = folder / "sandbox"
-
-    def registry(self, name: str = "images", **fields: Any) -> Document:
-        return {"name": name, "platform": "local", "path": "sandbox" if name == "images" else name, **fields}
-
-    def target(self, who: str) -> Document:
-        return {"type": "local", "users": [f"user{who}"]}
-
-    def state(self) -> Document:
-        files = (path for path in sorted(self.folder.rglob("*")) if path.is_file() and path.suffix == ".json")
-        return {str(path.relative_to(self.folder)): json.loads(path.read_text()) for path in files}
-
-    def reset(self) -> None:
-        shutil.rmtree(self.folder)
-        self.folder.mkdir()
-
-    def hands(self) -> list[Hand]:
-        return list(self._hands())
-
-    def _hands(self) -> Iterator[Hand]:
-        for path in sorted(self.root.glob("control/*/*.json")):
-            place = f"{path.parent.name}/{path.name}"
-            yield f"remove {place}", path.unlink
-            if path.parent.name == "repositories":
-                yield f"describe {place}", self._edit(path, lambda d: d["settings"].update(description="by hand"))
-                yield f"movable {place}", self._edit(path, lambda d: d["settings"].update(movable_tags=["x"]))
-                yield f"keep {place}", self._edit(path, lambda d: d["settings"].update(keep_last=7))
-                yield f"forget {place}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
-                if json.loads(path.read_text())["labels"]:
-                    yield f"relabel {place}", self._edit(path, _relabel)
-            else:
-                yield f"empty {place}", self._edit(path, lambda d: d.update(entries=[]))
-                yield f"open {place}", self._edit(path, lambda d: d["entries"][0].update(users=["mallory"]))
-                yield f"push {place}", self._edit(path, lambda d: d["entries"][0].update(permission="push-pull"))
-                yield f"forget {place}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
-
-    def _edit(self, path: Path, change: Callable[[Document], Any]) -> Callable[[], None]:
-        def edit() -> None:
-            document = json.loads(path.read_text())
-            change(document)
-            path.write_text(json.dumps(document))
-
-        return edit
-
-    def _path(self, section: str, repository: str) -> Path:
-        path = self.root / "control" / section / f"{repository}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def push_image(self, repository: str, tag: str = "v1") -> None:
-        path = self.root / "manifests" / repository / "sha256" / (tag.encode().hex() * 8)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("{}")
-
-    def make_foreign(self, repository: str, owner: str | None = None, origin: str = "spec") -> None:
-        marks = {"reconciler-owner": owner, "reconciler-origin": origin} if owner else {}
-        self._path("repositories", repository).write_text(json.dumps({"settings": {}, "labels": {}, "marks": marks}))
-
-    def give_foreign_access(self, repository: str) -> None:
-        path = self._path("access", repository)
-        document = json.loads(path.read_text()) if path.exists() else {"entries": [], "marks": {}}
-        document["entries"].append({"users": ["stranger"], "permission": "pull", "note": "by hand"})
-        path.write_text(json.dumps(document))
-
-    def put_foreign_tag(self, repository: str, key: str, value: str) -> None:
-        self._edit(self._path("repositories", repository), lambda d: d["labels"].update({key: value}))()
+def _lifecycle_policy(days: int) -> Document:
+    return {
+        "rules": [
+            {
+                "rulePriority": 10,
+                "description": "by hand",
+                "selection": {
+                    "tagStatus": "untagged",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": days,
+                },
+                "action": {"type": "expire"},
+            }
+        ]
+    }
 
 
-def _relabel(document: Document) -> None:
-    own = document["marks"].get("reconciler-labels", "").split()
-    for key in own:
-        document["labels"][key] = "by hand"
+def _arn(repository: str) -> str:
+    return f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/images-{repository}"
 
 
-class AwsStage(Stage):
+class AwsSandbox(Sandbox):
     """moto behind a proxy, one account, three regions."""
 
     platform = "aws"
+    slow = True
+    examples = 25
+    longest_chain = 3
+    targets = st.fixed_dictionaries(
+        {
+            "type": st.just("aws"),
+            "account_ids": st.lists(st.sampled_from(["987654321091", "987654321092"]), min_size=1, unique=True),
+        },
+        optional={
+            "role_arns": st.lists(
+                st.sampled_from(["arn:aws:iam::987654321091:role/r", f"arn:aws:iam::{ACCOUNT}:role/images-pull"]),
+                unique=True,
+            ),
+            "regions": st.lists(st.sampled_from(["us-east-1", "eu-west-1"]), unique=True),
+            "allowed_service_types": st.just(["worker"]),
+            "function_arns": st.lists(
+                st.sampled_from(["arn:aws:lambda:us-east-1:987654321091:function:f"]), unique=True
+            ),
+        },
+    )
+    registry_fields = {
+        "replication_regions": st.lists(st.sampled_from(["us-west-2", "eu-west-1"]), unique=True),
+        "trusted_principals": st.lists(st.sampled_from([ACCOUNT, f"arn:aws:iam::{ACCOUNT}:role/ci"]), unique=True),
+    }
+    repository_fields = {
+        "lifecycle_policy": st.integers(1, 90).map(_lifecycle_policy),
+        "encryption": st.sampled_from("12").map(lambda number: {"kms_key": KEY.format(number)}),
+    }
+    models = (AwsRegistry, AwsTarget)
+    fields = {
+        "Repository.encryption": (repository(encryption={"kms_key": KEY.format(1)}), "state"),
+        "Repository.lifecycle_policy": (repository(lifecycle_policy=LIFECYCLE), "state"),
+        "AwsRegistry.region": (registry(region="us-west-2"), "state"),
+        "AwsRegistry.replication_regions": (registry(replication_regions=["us-west-2"]), "state"),
+        "AwsRegistry.trusted_principals": (registry(trusted_principals=[f"arn:aws:iam::{ACCOUNT}:role/ci"]), "state"),
+        "AwsTarget.account_ids": (target(account_ids=["987654321092"]), "state"),
+        "AwsTarget.regions": (target(regions=["us-east-1"]), "state"),
+        "AwsTarget.role_arns": (target(role_arns=["arn:aws:iam::987654321091:role/r"]), "state"),
+        "AwsTarget.allowed_service_types": (target(allowed_service_types=[]), "state"),
+        "AwsTarget.function_arns": (
+            target(function_arns=["arn:aws:lambda:us-east-1:987654321091:function:f"]),
+            "state",
+        ),
+    }
+    elsewhere = {
+        "AwsRegistry.name": "another registry: the chains of test_transitions.py",
+        "AwsRegistry.platform": "another platform: the contract suite runs on each",
+        "AwsRegistry.account_id": "another account: test_aws_session.py",
+        "AwsRegistry.assume_role": "another identity: test_aws_session.py",
+        "AwsTarget.type": "one type per platform",
+    }
 
     def __init__(self, proxy: Proxy, moto: str) -> None:
         self.proxy = proxy
@@ -206,6 +139,26 @@ class AwsStage(Stage):
 
     def target(self, who: str) -> Document:
         return {"type": "aws", "account_ids": [f"98765432109{who}"]}
+
+    def everyone(self) -> Document:
+        return {"type": "aws", "account_ids": ["*"]}
+
+    @property
+    def rich(self) -> Document:
+        return {
+            "registries": [self.registry(replication_regions=["eu-west-1"])],
+            "repositories": [
+                {"name": "app-a", "registry": "images", "labels": {"team": "a"}, "retention": {"keep_last": 3}},
+                {"name": "app-b", "registry": "images", "immutable_tags": {"except": ["latest"]}},
+            ],
+            "grants": [
+                {
+                    "name": "one",
+                    "registry": "images",
+                    "to": {"type": "aws", "account_ids": ["987654321091"], "allowed_service_types": ["worker"]},
+                }
+            ],
+        }
 
     def reset(self) -> None:
         urllib.request.urlopen(urllib.request.Request(f"{self.moto}/moto-api/reset", method="POST"), timeout=20)
@@ -251,6 +204,22 @@ class AwsStage(Stage):
         with suppress(ecr.exceptions.RepositoryPolicyNotFoundException):
             found["policy"] = json.loads(ecr.get_repository_policy(repositoryName=name)["policyText"])
         return found
+
+    def repository_names(self) -> set[str]:
+        return {
+            item["repositoryName"].removeprefix("images-")
+            for region in REGIONS
+            for item in self.client("ecr", region).describe_repositories()["repositories"]
+        }
+
+    def foreign_access(self, repository: str) -> list[Any]:
+        statements = self._policy(repository)["Statement"]
+        return [item for item in statements if not item["Sid"].startswith("Reconciler")]
+
+    def tag(self, repository: str, key: str) -> str:
+        tags = self.client("ecr").list_tags_for_resource(resourceArn=_arn(repository))["tags"]
+        found: dict[str, str] = {tag["Key"]: tag["Value"] for tag in tags}
+        return found[key]
 
     def hands(self) -> list[Hand]:
         hands: list[Hand] = []
@@ -358,28 +327,68 @@ class AwsStage(Stage):
         )
         self.client("ecr").create_repository(repositoryName=f"images-{repository}", tags=tags)
 
-    def give_foreign_access(self, repository: str) -> None:
-        ecr, named = self.client("ecr"), {"repositoryName": f"images-{repository}"}
+    def _policy(self, repository: str) -> Document:
+        ecr = self.client("ecr")
         try:
-            document = json.loads(ecr.get_repository_policy(**named)["policyText"])
+            found: Document = json.loads(ecr.get_repository_policy(repositoryName=f"images-{repository}")["policyText"])
         except ecr.exceptions.RepositoryPolicyNotFoundException:
-            document = {"Version": "2008-10-17", "Statement": []}
+            return {"Version": "2008-10-17", "Statement": []}
+        return found
+
+    def give_foreign_access(self, repository: str) -> None:
+        document = self._policy(repository)
         document["Statement"].append(FOREIGN_STATEMENT)
-        ecr.set_repository_policy(**named, policyText=json.dumps(document))
+        self.client("ecr").set_repository_policy(repositoryName=f"images-{repository}", policyText=json.dumps(document))
 
     def put_foreign_tag(self, repository: str, key: str, value: str) -> None:
-        arn = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/images-{repository}"
-        self.client("ecr").tag_resource(resourceArn=arn, tags=[{"Key": key, "Value": value}])
+        self.client("ecr").tag_resource(resourceArn=_arn(repository), tags=[{"Key": key, "Value": value}])
 
+    def describe(self, repository: str) -> None:
+        self.put_foreign_tag(repository, "reconciler-description", "by hand")
 
-FOREIGN_STATEMENT = {
-    "Sid": "legacy access, by hand",
-    "Effect": "Allow",
-    "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
-    "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-}
-_OTHER_SELECTION = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 999}
+    def remove_access(self, repository: str) -> None:
+        self.client("ecr").delete_repository_policy(repositoryName=f"images-{repository}")
+
+    def remove_repository(self, repository: str) -> None:
+        self.client("ecr").delete_repository(repositoryName=f"images-{repository}", force=True)
 
 
 def _redirect(rules: list[Document]) -> None:
     rules[0]["destinations"] = [{"region": "ap-south-1", "registryId": ACCOUNT}]
+
+
+SANDBOX = AwsSandbox
+
+
+@pytest.fixture(autouse=True)
+def _no_identity_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SECRETSECRETSECRET")
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a moto_server process."""
+    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def proxy(moto: str) -> Iterator[Proxy]:
+    """The proxy in front of moto."""
+    with proxy_to(moto, AwsWire()) as running:
+        yield running
+
+
+@pytest.fixture
+def aws(moto: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AwsSandbox:
+    """An empty AWS account."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    sandbox = AwsSandbox(proxy, moto)
+    sandbox.reset()
+    return sandbox

@@ -1,4 +1,4 @@
-"""The command line as a process, as a user runs it."""
+"""The command line: in this process, which is quick, and as a process of its own, as a user runs it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,38 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+
+from reconciler.cli.app import run
 
 COMMAND = [sys.executable, "-m", "reconciler"]
 ROOT = Path(__file__).parent.parent
+
+
+def in_this_process(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs a command that must end with `code`, without a terminal."""
+    output, errors = StringIO(), StringIO()
+    with redirect_stdout(output), redirect_stderr(errors):
+        found = run(arguments)
+    done = subprocess.CompletedProcess(arguments, found, output.getvalue(), errors.getvalue())
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def as_a_process(*arguments: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own, where exit codes, imports, terminals or the environment are what is tested."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environ},
+        timeout=60,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
 
 
 class Reconciler:
@@ -23,14 +50,12 @@ class Reconciler:
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Runs a command that must end with `code`; returns what it printed (its errors, if it is to fail)."""
-        done = subprocess.run(
-            [*COMMAND, *arguments], cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == code, done.stdout + done.stderr
+        with chdir(self.folder):
+            done = in_this_process(*arguments, code=code)
         return done.stderr if code == 1 else done.stdout
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts a command."""
+        """Starts a command as a process."""
         return subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=self.folder,
@@ -42,7 +67,7 @@ class Reconciler:
 
 
 def url_of(process: subprocess.Popen[str], registry: str) -> str:
-    """Waits for the line that tells where the registry is served."""
+    """Waits for the line that says where the registry is served."""
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     said = f"serving registry {registry} at "

@@ -20,7 +20,7 @@ from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
-from tests.stages import LocalStage
+from tests.sandbox.local import LocalSandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class NoticeKind(Kind):
 
 
 def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_core(
-    local: LocalStage, monkeypatch: pytest.MonkeyPatch
+    local: LocalSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = ["be kind"]
     expand = PLATFORM.expand
