@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +18,13 @@ from reconciler.platforms.aws.platform import PLATFORM
 from reconciler.platforms.aws.session import AwsSession
 from tests.emulators.aws import PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
-from tests.platforms.test_aws_documents import KEY, normal_rules
+from tests.platforms.test_aws_documents import normal_rules
 from tests.platforms.test_aws_session import Denied
 from tests.sandbox.aws import AwsSandbox
 from tests.sandbox.base import Document
 
 HEADER = "x-verb"
+KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/mrk-1"}
 #: the kind and the verb that calls are made for; it travels to the proxy as a header
 VERB: ContextVar[str] = ContextVar("verb", default="")
 #: which function of a kind belongs to which verb
@@ -173,3 +176,15 @@ def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(aws: AwsSan
         for verb, actions in kind.permissions.items()
     }
     assert seen == declared
+
+
+def test_the_documentation_lists_what_the_kinds_declare() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "aws.md").read_text().partition("## Permissions")[2]
+    to_plan, _, to_apply = text.partition("to apply also")
+    reading = {Verb.LIST, Verb.COUNT}
+    declared = [(verb, set(actions)) for kind in PLATFORM.kinds.values() for verb, actions in kind.permissions.items()]
+    reads = {"sts:GetCallerIdentity"}.union(*(actions for verb, actions in declared if verb in reading))
+    writes = {"iam:CreateServiceLinkedRole"}.union(*(actions for verb, actions in declared if verb not in reading))
+    names = re.compile(r"\b(?:ecr|iam|sts|tag):[A-Z]\w+")
+    assert set(names.findall(to_plan)) == reads
+    assert set(names.findall(to_apply)) == writes - reads

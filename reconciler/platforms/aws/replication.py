@@ -48,7 +48,7 @@ class ReplicationKind(Kind):
     permissions = {
         Verb.LIST: ("ecr:DescribeRegistry",),
         Verb.READ: ("ecr:DescribeRegistry", "iam:GetRole"),
-        Verb.CREATE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:TagRole"),
+        # the document is always there, so ours is put into it by an update
         Verb.UPDATE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:TagRole"),
         Verb.DELETE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:UntagRole"),
     }
