@@ -30,10 +30,13 @@ GRANTS: tuple[dict[str, Any], ...] = (
 @pytest.fixture
 def registry(local: LocalSandbox) -> Iterator[Served]:
     with served(local, local.document("app-a", "app-b", "other", grants=GRANTS)) as found:
-        found.http.auth = found.login("*", push=True)
-        for name in ("app-a", "app-b", "other"):
+        # by a token: a password is hashed, slowly, at each request
+        names = ("app-a", "app-b", "other")
+        token = token_for(found, found.login("*", push=True), *(f"repository:{name}:pull,push" for name in names))
+        found.http.headers["Authorization"] = f"Bearer {token}"
+        for name in names:
             found.push(name, Image(1), "v1")
-        found.http.auth = httpx.Auth()
+        del found.http.headers["Authorization"]
         yield found
 
 

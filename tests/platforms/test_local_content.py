@@ -124,6 +124,7 @@ def test_more_uploads_than_are_kept_open(registry: Served, monkeypatch: pytest.M
 # -- crowds ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_several_uploads_at_once_of_the_same_blob(registry: Served) -> None:
     body = random.Random(2).randbytes(2_000_000)
 
@@ -148,6 +149,7 @@ def test_pushes_of_one_tag_at_once_end_with_one_of_them(registry: Served) -> Non
     assert check_whole(registry.sandbox.root, "app") == 8
 
 
+@pytest.mark.slow
 def test_collecting_beside_pushes_breaks_no_image(registry: Served) -> None:
     """Without any grace a push may be told that its blob has gone; what it is told is there must be whole."""
     stop = threading.Event()

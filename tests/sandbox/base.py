@@ -22,6 +22,8 @@ from .fields import Fields
 
 Document = dict[str, Any]
 Hand = tuple[str, Callable[[], Any]]
+#: libyaml's, where it is there: the same text, and much sooner
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 Strategies = Mapping[str, st.SearchStrategy[Any]]
 
 
@@ -144,7 +146,7 @@ class Sandbox(ABC):
 
     def spec(self, document: Document) -> Spec:
         """The document as a loaded spec."""
-        return parse_spec(yaml.safe_dump(document, sort_keys=False), base=self.base)
+        return parse_spec(yaml.dump(document, Dumper=_DUMPER, sort_keys=False), base=self.base)
 
     def plan(self, document: Document, *, executor: Any = None, **wishes: Any) -> Plan:
         """The document's plan."""
