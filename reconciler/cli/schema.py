@@ -13,7 +13,7 @@ from .exits import Exit
 EXAMPLES = "Examples: reconciler schema > spec.schema.json; reconciler schema plan; reconciler schema --write schemas"
 
 
-class Document(StrEnum):
+class Subject(StrEnum):
     """Which document's schema."""
 
     SPEC = "spec"
@@ -21,7 +21,7 @@ class Document(StrEnum):
 
 
 def run(
-    document: Annotated[Document, typer.Argument(help="Which document.")] = Document.SPEC,
+    document: Annotated[Subject, typer.Argument(help="Which document.")] = Subject.SPEC,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FOLDER", help="Write both as files instead.")
     ] = None,
@@ -33,7 +33,7 @@ def run(
         typer.echo(schema_text(document.value), nl=False)
         return Exit.OK
     write.mkdir(parents=True, exist_ok=True)
-    for item in Document:
+    for item in Subject:
         path = write / f"{item.value}.schema.json"
         path.write_text(schema_text(item.value), encoding="utf-8")
         typer.echo(f"wrote {path}")

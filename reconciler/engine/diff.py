@@ -145,8 +145,8 @@ class _Differ:
         if live is not None and not live.vacant:
             changed = differences(kind.shown(live.settings), kind.shown(wanted.settings))
         else:
-            told = differences(kind.blank, kind.shown(wanted.settings))
-            changed = tuple(FieldChange(item.path, None, item.new) for item in told)
+            set_fields = differences(kind.blank, kind.shown(wanted.settings))
+            changed = tuple(FieldChange(item.path, None, item.new) for item in set_fields)
         if live is not None and not changed and action is Action.UPDATE:
             changed = (FieldChange(APPLIED, live.marks.applied, applied_hash(wanted.settings)),)
         limit = kind.limit(wanted, live)
@@ -269,7 +269,7 @@ class _Differ:
 
 
 def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
-    """Why settings differ, told from the hash of what was last applied; never a guess."""
+    """Why settings differ, by the hash of what was last applied; never a guess."""
     if mark is None:
         return Cause.CHANGED
     as_wanted = records(mark, wanted.settings)

@@ -9,7 +9,7 @@ from reconciler.model.change import FieldChange
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """What differs, sorted by path. Lists are compared and told as wholes; None stands for nothing."""
+    """What differs, sorted by path. Lists are compared and shown as wholes; None stands for nothing."""
     if old == new:
         return ()
     unequal = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}

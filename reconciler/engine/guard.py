@@ -11,7 +11,7 @@ from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
-from reconciler.words import plural
+from reconciler.words import counted, plural
 
 #: octoDNS's safety: a share by default, and only where there is enough for a share to mean something
 DEFAULT_SHARE = 30
@@ -46,7 +46,8 @@ def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdic
     return Verdict(
         "max_deletes",
         False,
-        f"the plan deletes {deletes} resources, at most {most} are allowed ({words}); if that is meant,"
+        f"the plan deletes {counted(deletes, 'resource')}, at most {most} {plural(most, 'is', 'are')} allowed ({words});"
+        " if that is meant,"
         " raise guards.max_deletes in the spec",
         tuple(sorted(change.address for change in removals)),
     )
@@ -83,7 +84,7 @@ def images(changes: Iterable[Change]) -> Iterator[Verdict]:
         yield Verdict(
             "images",
             False,
-            f"{change.address} holds {change.images} {plural(change.images, 'image')} and would be {verb} without"
+            f"{change.address} holds {counted(change.images, 'image')} and would be {verb} without"
             f" permission: --allow-delete {change.address}, or apply delete_images: true first",
             (change.address,),
         )

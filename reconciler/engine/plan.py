@@ -127,10 +127,10 @@ def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
     """Raises ReconcilerError for targets that name no address: a plan of nothing would look like success."""
     wrong = [target for target in targets if not any(matches_any(address, (target,)) for address in addresses)]
     if wrong:
-        told = (
+        errors = (
             f"--target {target}: no resource has such an address{did_you_mean(target, addresses)}" for target in wrong
         )
-        raise ReconcilerError("\n".join(told))
+        raise ReconcilerError("\n".join(errors))
 
 
 def select(difference: Difference, targets: Collection[str]) -> None:

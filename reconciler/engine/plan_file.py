@@ -105,7 +105,7 @@ class ChangePart(_Part):
     action: Action = Field(description="What happens.")
     address: str = Field(description="The resource.")
     kind: str = Field(description="Its kind.")
-    cause: Cause = Field(description="Why live and spec differ, as far as the marks tell.")
+    cause: Cause = Field(description="Why live and spec differ, as far as the marks say.")
     fields: tuple[FieldPart, ...] = Field((), description="What changes, field by field.")
     fingerprint: str = Field(description="Of what was observed; a change whose resource has another by now is stale.")
     desired: DesiredPart | None = Field(None, description="What it will be; null for a delete.")

@@ -83,7 +83,7 @@ def applied_hash(settings: Settings) -> str:
 
 
 def records(mark: str, settings: Settings) -> bool | None:
-    """Whether the mark is the hash of these settings; None if its form is not known here, so that nobody can tell."""
+    """Whether the mark is the hash of these settings; None if its form is unknown here."""
     version, _, value = mark.partition("-")
     form = FORMS.get(version)
     return None if form is None else form(settings) == value

@@ -1,4 +1,4 @@
-"""What a plan consists of: changes. Reading this file tells what the engine can do."""
+"""What a plan consists of: changes. This file is the list of all that the engine can do."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Action(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why live and spec differ, as far as the marks tell."""
+    """Why live and spec differ, as far as the marks say."""
 
     PENDING = "pending"  # live is as last applied; the spec moved on
     DRIFT = "drift"  # the spec is as last applied; somebody changed the platform
     BOTH = "drift and pending"  # live is not as last applied, and the spec moved on
-    CHANGED = "changed"  # nothing recorded what was last applied: nobody can tell
+    CHANGED = "changed"  # what was last applied is not recorded, so the cause is unknown
 
 
 @dataclass(frozen=True, slots=True)

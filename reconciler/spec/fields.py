@@ -28,7 +28,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Text:
-    """Metadata of a string field that must match `pattern` whole; a mismatch is told with the sentence `says`."""
+    """Metadata of a string field that must match `pattern` whole; a mismatch is reported with the sentence `says`."""
 
     pattern: str
     says: str

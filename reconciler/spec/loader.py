@@ -1,4 +1,4 @@
-"""From files to a Spec: reads, merges, validates, and tells everything that is wrong at once."""
+"""From files to a Spec: reads, merges, validates, and reports everything that is wrong at once."""
 
 from __future__ import annotations
 

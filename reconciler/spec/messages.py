@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from yaml import Node, ScalarNode
 
 from reconciler.errors import Problem
-from reconciler.words import did_you_mean
+from reconciler.words import counted, did_you_mean
 
 from .source import Loc, exists, locate, path_text, problem_at
 
@@ -77,7 +77,7 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
     elif kind == "greater_than_equal":
         message = f"must be {context['ge']} or more, not {raw}"
     elif kind == "string_too_long":
-        message = f"has {len(raw)} characters; at most {context['max_length']} are allowed"
+        message = f"has {counted(len(raw), 'character')}; at most {context['max_length']} are allowed"
     return problem_at(node, path_text(_shown(root, base, loc)), message)
 
 

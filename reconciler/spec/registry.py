@@ -13,7 +13,7 @@ from .repository import Repository
 
 
 class GrantTarget(Model):
-    """Who a grant is for. Each platform has its own; `type` tells which."""
+    """Who a grant is for. Each platform has its own; `type` says which."""
 
     type: str = Field(description="Which kind of principal.")
 

@@ -1,4 +1,4 @@
-"""How AWS names things: partitions, ARNs, and what can be told from them. Pure."""
+"""How AWS names things: partitions, ARNs, and what can be read off them. Pure."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from reconciler.spec.fields import Fault, Model, Text, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase
 from reconciler.spec.repository import Repository
+from reconciler.words import counted
 
 from . import names
 
@@ -89,7 +90,7 @@ class AwsRegistry(RegistryBase):
 
     def name_fault(self, native: str) -> str | None:
         if not 2 <= len(native) <= 256:
-            return f"the ECR repository name '{native}' has {len(native)} characters; ECR allows 2 to 256"
+            return f"the ECR repository name '{native}' has {counted(len(native), 'character')}; ECR allows 2 to 256"
         if _ECR_NAME.fullmatch(native) is None:
             return f"ECR refuses the repository name '{native}': words are joined by a single '.', '_' or '-'"
         return None
@@ -205,4 +206,4 @@ def _lifecycle_faults(policy: Mapping[str, object]) -> Iterator[Fault]:
     size = len(json.dumps(policy, separators=(",", ":")))
     least, most = LIFECYCLE_LENGTHS
     if not least <= size <= most:
-        yield Fault(("lifecycle_policy",), f"is {size} characters as JSON; ECR takes {least} to {most}")
+        yield Fault(("lifecycle_policy",), f"is {counted(size, 'character')} as JSON; ECR takes {least} to {most}")

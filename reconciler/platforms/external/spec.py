@@ -32,7 +32,7 @@ class SecretReference(Model):
     name: str = Field(min_length=1, max_length=253, description="The secret's name.")
 
 
-class Credentials(Model):
+class LoginSource(Model):
     """Where the login comes from: exactly one of the three. The login itself is never in the spec."""
 
     env: EnvCredentials | None = Field(None, description="Environment variables.")
@@ -62,7 +62,7 @@ class ExternalRegistry(RegistryBase):
 
     platform: Literal["external"] = Field(description="A registry that somebody else runs.")
     url: Url = Field(description="The registry's address.")
-    credentials: Credentials | None = Field(None, description="Where its login comes from; left out: anonymous.")
+    credentials: LoginSource | None = Field(None, description="Where its login comes from; left out: anonymous.")
     ca_file: str | None = Field(None, min_length=1, description="A private CA's certificates; TLS is always verified.")
     cluster: Cluster | None = Field(None, description="The cluster for grants of type kubernetes.")
 

@@ -32,27 +32,12 @@ from urllib.parse import unquote
 from . import manifest as manifests
 from .documents import Documents
 from .manifest import OCI_INDEX, Manifest, ManifestError
+from .refusals import Deleted, Missing, Refused, WrongDigest
 from .store import Store, encoded, put_file, sync_folder, write_error
 from .upload import Upload
 
 #: seconds after which a blob that is asked for counts as used again; a shorter time would write at each HEAD
 FRESH = 60.0
-
-
-class Missing(LookupError):
-    """What was asked for is not in the repository."""
-
-
-class Deleted(LookupError):
-    """The repository was deleted while the request was under way."""
-
-
-class Refused(Exception):
-    """The registry's rules forbid it; the message says which."""
-
-
-class WrongDigest(Exception):
-    """The content is not what its digest says."""
 
 
 class Content:

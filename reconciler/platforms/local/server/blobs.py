@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import StreamReader, web
 
-from reconciler.platforms.local.content import Content, Missing, Refused, WrongDigest
+from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.manifest import is_digest
+from reconciler.platforms.local.refusals import Missing, Refused, WrongDigest
 from reconciler.platforms.local.upload import Upload
 from reconciler.words import counted
 

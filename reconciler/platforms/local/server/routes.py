@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from reconciler.errors import PlatformError
-from reconciler.platforms.local.content import Content, Deleted
+from reconciler.platforms.local.content import Content
+from reconciler.platforms.local.refusals import Deleted
 
 from .auth import Doorkeeper
 from .blobs import Blobs
