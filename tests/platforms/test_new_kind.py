@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pytest
-
-from reconciler import dumps, loads
+from reconciler.engine.plan_file import dumps, loads
 from reconciler.model.address import Address
-from reconciler.model.canonical import plain
 from reconciler.model.change import Action, Cause
 from reconciler.model.kind import Found, Kind, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
-from reconciler.platforms.local.platform import PLATFORM
+from reconciler.platforms.local.platform import LocalPlatform
 from reconciler.platforms.local.session import LocalSession
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
@@ -43,11 +40,11 @@ class NoticeKind(Kind):
         for at in addresses:
             document = session.store.read("notices", at.name)
             if document is not None:
-                yield Live(at, self.name, NoticeSettings(document["text"]), Marks(**document["marks"]))
+                yield Live(at, self.name, NoticeSettings(document["text"]), Marks.of(document["marks"]))
 
     def create(self, session: LocalSession, write: Write) -> Live:
         with session.store.writing():
-            document = {"text": write.desired.settings.text, "marks": plain(write.marks)}
+            document = {"text": write.desired.settings.text, "marks": write.marks.texts()}
             session.store.write("notices", "login", document)
         live = self.read_one(session, write.desired.address)
         assert live is not None
@@ -61,25 +58,29 @@ class NoticeKind(Kind):
             session.store.remove("notices", "login")
 
 
-def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_core(
-    local: LocalSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = ["be kind"]
-    expand = PLATFORM.expand
+class WithNotice(LocalPlatform):
+    """The local platform with one kind more, and what its registries' specs want of it."""
 
-    def with_notice(spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
-        yield from expand(spec, registry)
-        for text in wanted:
+    kinds = {**LocalPlatform.kinds, "notice": NoticeKind()}
+
+    def __init__(self) -> None:
+        self.wanted = ["be kind"]
+
+    def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
+        yield from super().expand(spec, registry)
+        for text in self.wanted:
             yield Desired(Address.of(registry.name, "notice", "login"), "notice", NoticeSettings(text))
 
-    monkeypatch.setattr(PLATFORM, "kinds", {**PLATFORM.kinds, "notice": NoticeKind()})
-    monkeypatch.setattr(PLATFORM, "expand", with_notice)
+
+def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_core(local: LocalSandbox) -> None:
+    platform = WithNotice()
+    local.platforms = {"local": platform}
     document = local.document("app-a", guards={"max_deletes": 5})
     plan = local.plan(document)
     assert '  +   notice login                            images.notice.login\n        text: "be kind"\n' in joined(
         plan_lines(report_of(plan))
     )
-    assert dumps(loads(dumps(plan))) == dumps(plan)
+    assert dumps(loads(dumps(plan), platforms=local.platforms)) == dumps(plan)
     local.apply(document)
     assert local.plan(document).changes == ()
     path = local.root / "control/notices/login.json"
@@ -88,7 +89,7 @@ def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_c
     assert (change.action, change.cause) == (Action.UPDATE, Cause.DRIFT)
     local.apply(document)
     assert "be kind" in path.read_text()
-    wanted.clear()
+    platform.wanted.clear()
     assert [(item.address, item.action) for item in local.plan(document).changes] == [
         ("images.notice.login", Action.DELETE)
     ]

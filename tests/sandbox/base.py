@@ -15,8 +15,11 @@ import yaml
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from reconciler import Outcome, Plan, Spec, Wishes, apply, parse_spec, plan
-from reconciler.engine.apply import succeeded
+from reconciler import Outcome, Plan, Spec, Wishes, parse_spec
+from reconciler.engine.apply import apply, succeeded
+from reconciler.engine.plan import make_plan
+from reconciler.model.platform import Platforms
+from reconciler.platforms.catalog import CATALOG
 
 from .fields import Fields
 
@@ -39,6 +42,8 @@ class Sandbox(ABC):
 
     #: where relative paths of a spec start
     base = "."
+    #: the catalog that is handed to the engine
+    platforms: Platforms = CATALOG
 
     # -- what a spec can say here
 
@@ -150,11 +155,11 @@ class Sandbox(ABC):
 
     def plan(self, document: Document, *, executor: Any = None, **wishes: Any) -> Plan:
         """The document's plan."""
-        return plan(self.spec(document), Wishes(**wishes), executor=executor)
+        return make_plan(self.spec(document), Wishes(**wishes), platforms=self.platforms, executor=executor)
 
     def carry_out(self, plan: Plan, **how: Any) -> list[Outcome]:
         """Applies a plan, whatever comes of it."""
-        return apply(plan, **how)
+        return apply(plan, platforms=self.platforms, **how)
 
     def apply(self, document: Document, **wishes: Any) -> list[Outcome]:
         """Plans and applies the document; every change must be done."""

@@ -1,0 +1,105 @@
+"""What sessions over HTTP share: the limit of calls under way, work over many items, the log of calls, hints."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from reconciler.errors import Halted
+from reconciler.model.call_log import working_on
+from reconciler.model.platform import Estate
+from reconciler.platforms.http import HttpSession, Trouble, logged
+from reconciler.platforms.local.platform import PLATFORM
+from reconciler.platforms.local.spec import LocalRegistry
+
+REGISTRY = LocalRegistry(name="r", platform="local", path="x")
+
+
+class PlainSession(HttpSession):
+    def check(self) -> None:
+        pass
+
+
+@contextmanager
+def opened(parallelism: int = 3) -> Iterator[PlainSession]:
+    session = PlainSession(PLATFORM, Estate("me", "", (REGISTRY,), parallelism), REGISTRY)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def test_the_limit_of_calls_under_way_holds_for_all_kinds_of_a_session_together() -> None:
+    guard = threading.Lock()
+    now, most = 0, 0
+    full = threading.Barrier(3, timeout=20)
+
+    def call(number: int) -> int:
+        nonlocal now, most
+        with session.under_way:
+            with guard:
+                now += 1
+                most = max(most, now)
+            if number < 3:
+                full.wait()  # as many as are allowed do run at once
+            with guard:
+                now -= 1
+        return number
+
+    with opened(3) as session:
+        kinds = [threading.Thread(target=session.map, args=(call, range(start, start + 40))) for start in (0, 100)]
+        direct = [threading.Thread(target=call, args=(200 + number,)) for number in range(5)]
+        for thread in (*kinds, *direct):
+            thread.start()
+        for thread in (*kinds, *direct):
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in (*kinds, *direct))
+    assert most == 3
+
+
+def test_results_come_in_the_order_of_the_items_and_one_item_needs_no_thread() -> None:
+    with opened() as session:
+        assert session.map(str, range(50)) == [str(number) for number in range(50)]
+        assert session.map(str, []) == []
+        here = threading.current_thread()
+        assert session.map(lambda _: threading.current_thread(), [1]) == [here]
+
+
+def test_nothing_is_started_once_what_is_listed_beside_it_has_failed() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        done.append(number)
+        session.halt.set()
+
+    with opened(1) as session:
+        with pytest.raises(Halted):
+            session.map(work, range(10))
+        assert done == [0]
+
+
+def test_a_call_is_one_line_of_the_log_with_its_address_and_what_came_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "reconciler.calls")
+    with working_on("r.repository.a"):
+        with logged("registries.get") as line:
+            line.answered("200", "id-1")
+        with pytest.raises(TimeoutError), logged("registries.list"):
+            raise TimeoutError
+        with logged("nothing.there") as line:
+            line.drop()
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("r.repository.a registries.get ")
+    assert first.endswith(" ms 200 request-id=id-1")
+    assert second.startswith("r.repository.a registries.list ")
+    assert second.endswith(" ms TimeoutError")
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_every_hint_is_a_sentence_that_says_what_to_do(trouble: Trouble) -> None:
+    hint = trouble.hint(operation="ecr:CreateRepository", cloud="AWS", account="account 1")
+    assert "{" not in hint
+    assert ":" in hint or "log in" in hint or "allow" in hint
