@@ -17,6 +17,11 @@ COMMAND = [sys.executable, "-m", "reconciler"]
 ROOT = Path(__file__).parent.parent
 
 
+def _environ() -> dict[str, str]:
+    """This process's, with the package that is tested before one that is installed."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def in_this_process(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Runs a command that must end with `code`, without a terminal."""
     output, errors = StringIO(), StringIO()
@@ -34,7 +39,7 @@ def as_a_process(*arguments: str, code: int = 0, **environ: str) -> subprocess.C
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, **environ},
+        env=_environ() | environ,
         timeout=60,
     )
     assert done.returncode == code, done.stdout + done.stderr
@@ -46,7 +51,6 @@ class Reconciler:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Runs a command that must end with `code`; returns what it printed (its errors, if it is to fail)."""
@@ -59,7 +63,7 @@ class Reconciler:
         return subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=self.folder,
-            env=self.environ,
+            env=_environ() | {"NO_COLOR": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = [*sorted(ROOT.glob("examples/*/registry.yaml")), ROOT / "registry.yaml"]
 
 
+@cache
 def validator(document: str) -> Draft202012Validator:
     schema = json.loads(schema_text(document))
     Draft202012Validator.check_schema(schema)

@@ -37,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_plan_apply_plan(here: Path) -> None:
-    assert "Plan: 4 to create" in as_a_process("plan").stdout
+    assert "Plan: 4 to create" in reconciler("plan").stdout
     assert not (here / "box").exists(), "a plan writes nothing"
     assert "Apply: 4 done." in as_a_process("apply", "--yes").stdout
     assert reconciler("plan", "--detailed-exitcode").stdout.startswith("No changes.")
@@ -62,14 +62,14 @@ def test_exit_code_1_is_an_error_with_its_line(here: Path) -> None:
 
 
 def test_exit_code_1_also_for_a_wrong_option(here: Path) -> None:
-    assert "No such option: --nope" in as_a_process("plan", "--nope", code=1).stderr
+    assert "No such option: --nope" in reconciler("plan", "--nope", code=1).stderr
 
 
 def test_exit_code_1_is_a_conflict_and_the_plan_still_shows_the_rest(here: Path) -> None:
     path = here / "box/control/repositories/app-a.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"settings": {}}')
-    told = as_a_process("plan", code=1).stdout
+    told = reconciler("plan", code=1).stdout
     assert (
         "images.repository.app-a: box/app-a already exists and nobody owns it; to make it this spec's: --adopt" in told
     )
@@ -181,7 +181,7 @@ def test_colour_is_for_terminals_and_no_color_takes_it_away(here: Path) -> None:
 
     assert b"\x1b[" in output()
     assert b"\x1b[" not in output(NO_COLOR="1")
-    assert "\x1b[" not in as_a_process("plan").stdout
+    assert "\x1b[" not in reconciler("plan").stdout
 
 
 def test_the_log_has_a_line_of_json_for_each_outcome(here: Path) -> None:

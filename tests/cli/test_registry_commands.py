@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ def here(tmp_path: Path) -> Reconciler:
     found = Reconciler(tmp_path)
     found("apply", "--yes")
     return found
+
+
+@contextmanager
+def served_here(folder: Path, name: str) -> Iterator[str]:
+    """A registry of the folder's spec, served in this process; gives its URL."""
+    with package.session(package.load_spec(folder / "registry.yaml"), name) as opened, opened.server() as server:
+        yield server.url
 
 
 def push(url: str, name: str, image: Image, tag: str) -> None:
@@ -132,7 +140,7 @@ def test_requests_are_logged_without_secrets(here: Reconciler) -> None:
 
 
 def test_gc_tells_what_goes_and_what_it_was(here: Reconciler) -> None:
-    with serving(here, "sandbox") as url:
+    with served_here(here.folder, "sandbox") as url:
         for number in range(2):
             push(url, "app-a", Image(number), f"v{number}")
         gone = digest(Image(0).manifest)
@@ -181,7 +189,7 @@ def test_the_example_for_the_conformance_program_takes_pushes_from_everyone(tmp_
     (tmp_path / "registry.yaml").write_text(example.read_text())
     here = Reconciler(tmp_path)
     here("apply", "--yes")
-    with serving(here, "conformance") as url:
+    with served_here(here.folder, "conformance") as url:
         push(url, "conformance/repo1", Image(1), "v1")
         (blob, *_) = Image(1).blobs
         params = {"mount": blob, "from": "conformance/repo1"}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parliament import analyze_policy_string
 
 from reconciler import apply
 from reconciler.engine.write import Outcome, Status
@@ -195,6 +194,8 @@ def test_each_kept_tag_pattern_is_a_rule_of_its_own_before_all_others() -> None:
 
 @pytest.mark.parametrize("name", role.ROLES)
 def test_iam_lints_find_nothing_in_the_roles_policies(aws: AwsSandbox, name: str) -> None:
+    from parliament import analyze_policy_string  # slow to import
+
     aws.apply(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]}))
     inline = aws.state()["roles"][f"images-{name}"]["inline"]["reconciler"]
     findings = [

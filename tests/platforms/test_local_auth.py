@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,31 @@ GRANTS: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.fixture
-def registry(local: LocalSandbox) -> Iterator[Served]:
-    with served(local, local.document("app-a", "app-b", "other", grants=GRANTS)) as found:
+@contextmanager
+def with_images(sandbox: LocalSandbox) -> Iterator[Served]:
+    """A registry whose three repositories have an image each."""
+    names = ("app-a", "app-b", "other")
+    with served(sandbox, sandbox.document(*names, grants=GRANTS)) as found:
         # by a token: a password is hashed, slowly, at each request
-        names = ("app-a", "app-b", "other")
         token = token_for(found, found.login("*", push=True), *(f"repository:{name}:pull,push" for name in names))
         found.http.headers["Authorization"] = f"Bearer {token}"
         for name in names:
             found.push(name, Image(1), "v1")
         del found.http.headers["Authorization"]
+        yield found
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for all tests that change nothing which another could see."""
+    with with_images(LocalSandbox(tmp_path_factory.mktemp("auth"))) as found:
+        yield found
+
+
+@pytest.fixture
+def fresh(local: LocalSandbox) -> Iterator[Served]:
+    """One of the test's own."""
+    with with_images(local) as found:
         yield found
 
 
@@ -119,28 +135,28 @@ def test_a_user_s_credentials_do_what_the_grants_say(registry: Served) -> None:
             registry.issue(name, push=push, user="bob")
 
 
-def test_a_grant_that_is_taken_away_ends_at_once_also_for_tokens(registry: Served) -> None:
-    login = registry.login("app-a", push=True, user="alice")
-    token = token_for(registry, login, "repository:app-a:pull,push")
-    assert may(registry, "app-a", token=token) == "pull push"
-    registry.sandbox.apply(registry.sandbox.document("app-a", "app-b", "other", grants=GRANTS[1:]))
-    assert may(registry, "app-a", token=token) == ""
-    assert may(registry, "app-a", auth=login) == ""
-    answer = registry.http.get("/v2/app-a/manifests/v1", auth=login)
+def test_a_grant_that_is_taken_away_ends_at_once_also_for_tokens(fresh: Served) -> None:
+    login = fresh.login("app-a", push=True, user="alice")
+    token = token_for(fresh, login, "repository:app-a:pull,push")
+    assert may(fresh, "app-a", token=token) == "pull push"
+    fresh.sandbox.apply(fresh.sandbox.document("app-a", "app-b", "other", grants=GRANTS[1:]))
+    assert may(fresh, "app-a", token=token) == ""
+    assert may(fresh, "app-a", auth=login) == ""
+    answer = fresh.http.get("/v2/app-a/manifests/v1", auth=login)
     assert "no grant lets alice pull from app-a" in answer.json()["errors"][0]["message"]
 
 
-def test_expired_credentials_are_good_for_nothing_and_neither_is_their_token(registry: Served) -> None:
-    login = registry.login("app-a", ttl=2)
-    token = token_for(registry, login, "repository:app-a:pull")
-    assert may(registry, "app-a", auth=login) == "pull"
-    (path,) = [path for path in registry.sandbox.root.glob("control/credentials/*.json") if login[1][4:20] in path.name]
+def test_expired_credentials_are_good_for_nothing_and_neither_is_their_token(fresh: Served) -> None:
+    login = fresh.login("app-a", ttl=2)
+    token = token_for(fresh, login, "repository:app-a:pull")
+    assert may(fresh, "app-a", auth=login) == "pull"
+    (path,) = [path for path in fresh.sandbox.root.glob("control/credentials/*.json") if login[1][4:20] in path.name]
     document = json.loads(path.read_text())
     document["expires_at"] = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     path.write_text(json.dumps(document))
-    assert may(registry, "app-a", auth=login) == ""
-    assert may(registry, "app-a", token=token) == ""
-    assert registry.http.get("/token", auth=login).status_code == 401
+    assert may(fresh, "app-a", auth=login) == ""
+    assert may(fresh, "app-a", token=token) == ""
+    assert fresh.http.get("/token", auth=login).status_code == 401
 
 
 def test_a_token_ends_with_its_credentials_and_after_five_minutes(registry: Served) -> None:
@@ -206,35 +222,33 @@ def test_the_password_must_be_right_to_the_last_letter_and_belong_to_the_name(re
         assert may(registry, "app-a", auth=wrong) == "", wrong
 
 
-def test_mounting_needs_the_right_to_pull_from_the_source(registry: Served) -> None:
+def test_mounting_needs_the_right_to_pull_from_the_source(fresh: Served) -> None:
     (blob, *_) = Image(1).blobs
-    login = registry.login("app-a", push=True)
-    registry.http.auth = registry.login("*", push=True)
-    secret = registry.push_blob("other", b"a secret of another repository")
-    registry.http.auth = httpx.Auth()
+    login = fresh.login("app-a", push=True)
+    fresh.http.auth = fresh.login("*", push=True)
+    secret = fresh.push_blob("other", b"a secret of another repository")
+    fresh.http.auth = httpx.Auth()
     path = "/v2/app-a/blobs/uploads/"
     for params in ({"mount": secret, "from": "other"}, {"mount": secret}):
-        assert registry.http.post(path, params=params, auth=login).status_code == 202, "an upload, not a mount"
-    assert registry.http.post(path, params={"mount": blob}, auth=login).status_code == 201
+        assert fresh.http.post(path, params=params, auth=login).status_code == 202, "an upload, not a mount"
+    assert fresh.http.post(path, params={"mount": blob}, auth=login).status_code == 201
 
 
-def test_secrets_are_kept_as_salted_hashes_and_shown_nowhere(
-    registry: Served, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_secrets_are_kept_as_salted_hashes_and_shown_nowhere(fresh: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    found = registry.issue("app-a", push=True)
+    found = fresh.issue("app-a", push=True)
     secret = found.password[-43:]
     login = (found.username, found.password)
-    token = token_for(registry, login, "repository:app-a:pull")
-    assert may(registry, "app-a", auth=login) == "pull push delete"
-    may(registry, "app-a", token=token)
+    token = token_for(fresh, login, "repository:app-a:pull")
+    assert may(fresh, "app-a", auth=login) == "pull push delete"
+    may(fresh, "app-a", token=token)
     ours = [record.getMessage() for record in caplog.records if record.name.startswith(("reconciler", "aiohttp"))]
     texts = [repr(found), str(found), *ours]
-    files = (path for path in registry.sandbox.root.rglob("*") if path.is_file())
+    files = (path for path in fresh.sandbox.root.rglob("*") if path.is_file())
     texts.extend(path.read_bytes().decode("latin-1") for path in files)
     basic = base64.b64encode(":".join(login).encode()).decode()
     assert not [text for text in texts for shown in (secret, token, basic) if shown in text]
-    kept = json.loads((registry.sandbox.root / f"control/credentials/{found.password[4:20]}.json").read_text())
+    kept = json.loads((fresh.sandbox.root / f"control/credentials/{found.password[4:20]}.json").read_text())
     assert kept["hash"].startswith("$argon2id$")
     assert set(kept) == {"user", "repositories", "permission", "expires_at", "hash"}
 
@@ -248,11 +262,11 @@ def test_credentials_of_repositories_that_are_not_there_are_refused_with_those_t
         registry.issue("nope")
 
 
-def test_expired_records_are_forgotten(registry: Served) -> None:
-    registry.issue("app-a", ttl=-7200)
-    before = len(list(registry.sandbox.root.glob("control/credentials/*.json")))
-    registry.issue("app-b")
-    assert len(list(registry.sandbox.root.glob("control/credentials/*.json"))) == before
+def test_expired_records_are_forgotten(fresh: Served) -> None:
+    fresh.issue("app-a", ttl=-7200)
+    before = len(list(fresh.sandbox.root.glob("control/credentials/*.json")))
+    fresh.issue("app-b")
+    assert len(list(fresh.sandbox.root.glob("control/credentials/*.json"))) == before
 
 
 def test_tls_with_a_given_certificate(local: LocalSandbox, tmp_path: Path) -> None:
@@ -279,17 +293,17 @@ def test_tls_with_a_given_certificate(local: LocalSandbox, tmp_path: Path) -> No
             assert 'realm="https://' in http.get("/v2/").headers["WWW-Authenticate"]
 
 
-def test_a_place_that_is_taken_and_a_certificate_that_is_none_are_told(registry: Served, tmp_path: Path) -> None:
-    document = registry.sandbox.document("app-a", "app-b", "other", grants=GRANTS)
-    port = int(registry.place.rpartition(":")[2])
+def test_a_place_that_is_taken_and_a_certificate_that_is_none_are_told(fresh: Served, tmp_path: Path) -> None:
+    document = fresh.sandbox.document("app-a", "app-b", "other", grants=GRANTS)
+    port = int(fresh.place.rpartition(":")[2])
     with (
         pytest.raises(PlatformError, match=rf"can't listen on 127\.0\.0\.1:{port}"),
-        served(registry.sandbox, document, port=port),
+        served(fresh.sandbox, document, port=port),
     ):
         pass
     (tmp_path / "cert.pem").write_text("nothing")
     with (
         pytest.raises(PlatformError, match="check the certificate"),
-        served(registry.sandbox, document, certificate=str(tmp_path / "cert.pem")),
+        served(fresh.sandbox, document, certificate=str(tmp_path / "cert.pem")),
     ):
         pass

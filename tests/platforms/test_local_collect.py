@@ -144,9 +144,6 @@ def test_what_refers_to_an_image_goes_with_it_and_stays_with_it() -> None:
     assert expired(held, Rules(untagged_days=30), NOW) == {"a", "signature"}
 
 
-@pytest.mark.xfail(
-    reason="neither the index nor its part stands alone, so neither of them keeps the index's other part"
-)
 def test_an_index_that_refers_to_a_part_of_itself_stays_whole() -> None:
     held = [
         Image("a", NOW - 40 * DAY),

@@ -69,7 +69,10 @@ def expired(images: Iterable[Image], rules: Rules, now: float) -> set[str]:
         rest = (image for image in alone if image.digest not in gone)
         newest_first = sorted(rest, key=lambda image: (-image.pushed, image.digest))
         gone |= {image.digest for image in newest_first[rules.keep_last :]}
-    stay = _with_what_belongs_to_them(held, {image.digest for image in alone} - gone) | below
+    tops = {image.digest for image in alone}
+    # an index that refers to a part of itself belongs to nothing that stands alone: it stays, with all of its parts
+    circles = held.keys() - _with_what_belongs_to_them(held, tops) - below
+    stay = _with_what_belongs_to_them(held, (tops - gone) | circles) | below
     taken_along = _with_what_belongs_to_them(held, gone) - gone - stay
     # a part that has a tag of its own is an image of its own from now on
     return gone | (taken_along - _with_what_belongs_to_them(held, {item for item in taken_along if held[item].tags}))
