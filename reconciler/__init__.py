@@ -4,8 +4,8 @@ spec = load_spec("registry.yaml")
 the_plan = plan(spec)
 outcomes = apply(the_plan)
 
-with session(spec, "sandbox") as sandbox, sandbox.server() as server:   # a local registry, served in this process
-    login = sandbox.credentials("app-a", push=True, ttl=600)
+with session(spec, "sandbox") as sandbox, serving(sandbox).server() as server:   # a local registry, in this process
+    login = issuing(sandbox).credentials("app-a", push=True, ttl=600)
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import apply, dumps, load_spec, loads, open_session, parse_spec, plan, session, sessions_of
+    from .api import apply, dumps, load_spec, loads, parse_spec, plan, session
     from .engine.plan import Plan, Wishes
     from .engine.write import Outcome
+    from .model.service import collecting, issuing, serving
     from .platforms.catalog import Spec
 
 __all__ = [
@@ -24,14 +25,15 @@ __all__ = [
     "Spec",
     "Wishes",
     "apply",
+    "collecting",
     "dumps",
+    "issuing",
     "load_spec",
     "loads",
-    "open_session",
     "parse_spec",
     "plan",
+    "serving",
     "session",
-    "sessions_of",
 ]
 
 #: imported when they are first used: `reconciler --help` needs none of them
@@ -40,6 +42,9 @@ _HOMES = {
     "Plan": "engine.plan",
     "Spec": "platforms.catalog",
     "Wishes": "engine.plan",
+    "collecting": "model.service",
+    "issuing": "model.service",
+    "serving": "model.service",
 }
 
 

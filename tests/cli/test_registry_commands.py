@@ -20,6 +20,7 @@ import yaml
 import reconciler as package
 from reconciler.errors import PlatformError
 from reconciler.model.service import issuing
+from reconciler.model.service import serving as served_by
 from reconciler.platforms.local.session import LocalSession
 from tests.command_line import Reconciler, serving, url_of
 from tests.images import Image, digest
@@ -50,7 +51,10 @@ def here(tmp_path: Path) -> Reconciler:
 @contextmanager
 def served_here(folder: Path, name: str) -> Iterator[str]:
     """A registry of the folder's spec, served in this process; gives its URL."""
-    with package.session(package.load_spec(folder / "registry.yaml"), name) as opened, opened.server() as server:
+    with (
+        package.session(package.load_spec(folder / "registry.yaml"), name) as opened,
+        served_by(opened).server() as server,
+    ):
         yield server.url
 
 
