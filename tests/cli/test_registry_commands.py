@@ -221,3 +221,14 @@ def test_in_code_a_registry_runs_for_a_block_on_a_free_port(tmp_path: Path) -> N
     assert threading.active_count() == before
     with pytest.raises(PlatformError, match="no repository nope"), package.session(spec) as sandbox:
         issuing(sandbox).credentials("nope", push=False, ttl=60)
+
+
+def test_the_code_in_the_documentation_runs_as_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(DOCUMENT))
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "local.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    exec(compile(code, "docs/local.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")

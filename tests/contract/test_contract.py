@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from reconciler import Plan, dumps, loads
-from reconciler.engine.write import Status
+from reconciler import Plan, loads
+from reconciler.engine.expand import estate_of
+from reconciler.engine.plan_file import dumps
+from reconciler.engine.sessions import sessions_of
+from reconciler.engine.write import Status, Task, carry_out
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.model.change import Action, Cause
 from reconciler.render.markdown import plan_markdown
@@ -415,3 +418,32 @@ def test_the_contract_names_no_platform() -> None:
         # each word of a name, however the name is put together
         words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", path.read_text())}
         assert words.isdisjoint(PLATFORMS), path.name
+
+
+def test_a_write_marks_what_it_makes_with_the_origin_that_it_is_given(sandbox: Sandbox, document: Document) -> None:
+    (made, *_) = sandbox.plan(document, targets=["images.repository.app-b"]).changes[-1:]
+    with sessions_of(estate_of(sandbox.spec(document)), platforms=sandbox.platforms) as sessions:
+        for change in sandbox.plan(document, targets=["images.repository.app-b"]).changes:
+            outcome = carry_out(sessions["images"], Task(change, "tests", origin="runtime"))
+            assert outcome.status is Status.DONE, outcome
+    del document["repositories"][1]
+    plan = sandbox.plan(document)
+    assert made.address in plan.runtime
+    assert made.address not in {change.address for change in plan.changes}, "what a program made is left alone"
+
+
+def test_an_error_and_a_saved_plan_know_the_lines_that_a_resource_comes_from(
+    sandbox: Sandbox, document: Document
+) -> None:
+    plan = sandbox.plan(document)
+    assert loads(dumps(plan)).changes[0].desired == plan.changes[0].desired
+    for change in plan.changes:
+        assert change.desired is not None
+        places = {(place.kind, place.name): place for place in change.desired.source}
+        assert places["registry", "images"].line > 0
+        if change.kind in ("repository", "access"):
+            repository = places["repository", f"images/{change.address.name}"]
+            assert f"{repository.file}:{repository.line}:{repository.column}" == repository.at
+        grants = {name for kind, name in places if kind == "grant"}
+        covering = {"one", "two"} if change.address.name == "app-a" else {"one"}
+        assert grants == (covering if change.kind == "access" else set())

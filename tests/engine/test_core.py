@@ -19,7 +19,7 @@ from reconciler.model import canonical
 from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
-from reconciler.model.kind import Found, GivesAccess, Kind, Write
+from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Write
 from reconciler.model.marks import APPLIED, Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Guards
@@ -75,8 +75,36 @@ def desired(name: str, settings: Box | None = None, *needs: str, parent: Address
 
 
 def live(wanted: Desired, owner: str | None = "me", origin: Any = "spec", **fields: Any) -> Live:
-    marks = Marks(owner, origin if owner else None, canonical.applied_hash(wanted.settings) if owner else None)
-    return Live(wanted.address, "box", wanted.settings, marks, needs=wanted.needs, parent=wanted.parent, **fields)
+    found = canonical.applied(wanted, owner or "", origin)
+    return replace(found, **fields) if owner else replace(found, marks=Marks(), **fields)
+
+
+def test_what_a_platform_wants_back_with_a_write_makes_no_plan_stale() -> None:
+    there = live(desired("a"))
+    kind = KINDS["r"]["box"]
+    assert kind.fingerprint(replace(there, etag="1")) == kind.fingerprint(replace(there, etag="2"))
+    for moved in (replace(there, rest="x"), replace(there, vacant=True), replace(there, settings=Box(9))):
+        assert kind.fingerprint(moved) != kind.fingerprint(there)
+    assert kind.fingerprint(replace(there, marks=Marks("other", "spec"))) != kind.fingerprint(there)
+
+
+def test_the_owner_of_what_inherits_it_does_not_count_for_its_fingerprint() -> None:
+    class Inheriting(BoxKind):
+        traits = frozenset({Trait.INHERITS})
+
+    there = live(desired("a"))
+    assert Inheriting().fingerprint(replace(there, marks=Marks("other", "spec"))) == Inheriting().fingerprint(there)
+
+
+def test_what_was_applied_is_what_is_found_and_needs_no_change() -> None:
+    wanted = desired("a", Box(3), "b", parent=Address("r.box.b"))
+    found = canonical.applied(wanted, "me")
+    assert (found.marks, found.needs, found.parent) == (
+        Marks("me", "spec", canonical.applied_hash(Box(3))),
+        wanted.needs,
+        wanted.parent,
+    )
+    assert changes([wanted], [found]) == {}
 
 
 def changes(wanted: list[Desired], there: list[Live], **wishes: Any) -> dict[str, Action]:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.model.address import Address
 from reconciler.model.ledger import Ledger, Texts
-from reconciler.model.marks import applied_key
+from reconciler.model.marks import PREFIX, applied_key
 
 from . import names, tags
 from .session import AwsSession
 
 #: IAM's codes for a role that isn't there
 GONE = ("NoSuchEntity", "NoSuchEntityException")
-_REGION = "reconciler-region-"
+_REGION = f"{PREFIX}region-"
 _RULE = f"{applied_key('replication')}-"
 
 

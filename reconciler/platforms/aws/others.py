@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
-from reconciler.model.marks import applied_key
 
 from . import access, lifecycle, policy, statements
 from .ledgers import RepositoryLedger
@@ -27,7 +26,8 @@ class Others:
 
 def others_of(session: AwsSession, at: Address) -> Others:
     """What others have on a repository, read now. Raises PlatformError if AWS would not take it back."""
-    (tags,) = session.ledger(RepositoryLedger).read([at])
+    ledger = session.ledger(RepositoryLedger)
+    (tags,) = ledger.read([at])
     document = access.read(session, at.sibling(access.AccessKind.name)) or {}
     dead = access.dead_principals(document)
     if dead:
@@ -37,7 +37,7 @@ def others_of(session: AwsSession, at: Address) -> Others:
             operation="ecr:SetRepositoryPolicy",
             hint="take the deleted principal out of that statement, then run again",
         )
-    ours = applied_key(lifecycle.LifecycleKind.name) in tags
+    ours = ledger.marks(at.sibling(lifecycle.LifecycleKind.name), tags).applied is not None
     left = statements.merged(document, (), "")
     return Others(
         # AWS sets tags of its own (aws:cloudformation:...), and nobody else may

@@ -11,7 +11,7 @@ from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, HoldsImages, Kind, Verb, Write
-from reconciler.model.marks import LABELS, OWNER, Marks, applied_key
+from reconciler.model.marks import LABELS, OWNER, Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
 
@@ -261,6 +261,7 @@ def _settled(
     live = _live(session, at, repository, tags)
     if live.marks.origin == "runtime" and at not in wanted:
         return True
+    ledger = session.ledger(RepositoryLedger)
     below = [item for kind in ("lifecycle", "access") if (item := wanted.get(at.sibling(kind))) is not None]
     desired = wanted.get(at)
     return (
@@ -268,7 +269,7 @@ def _settled(
         and live.marks.owner == session.owner
         and live.settings == desired.settings
         and live.marks.applied == applied_hash(desired.settings)
-        and all(tags.get(applied_key(item.kind)) == applied_hash(item.settings) for item in below)
+        and all(ledger.marks(item.address, tags).applied == applied_hash(item.settings) for item in below)
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from reconciler.model.marks import PREFIX
 from reconciler.spec.fields import Fault, Model, Text, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase
 from reconciler.spec.repository import Repository
@@ -34,7 +35,7 @@ MAX_LABELS = 36
 #: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutLifecyclePolicy.html (lifecyclePolicyText)
 LIFECYCLE_LENGTHS = (100, 30720)
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]*")
-_RESERVED = ("reconciler-", "aws:")
+_RESERVED = (PREFIX, "aws:")
 
 
 class AssumeRole(Model):

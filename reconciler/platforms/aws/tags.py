@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.model.marks import LABELS, PREFIX
 
-DESCRIPTION, PROTECT, DELETE_IMAGES = "reconciler-description", "reconciler-protect", "reconciler-delete-images"
+DESCRIPTION, PROTECT, DELETE_IMAGES = f"{PREFIX}description", f"{PREFIX}protect", f"{PREFIX}delete-images"
 
 Tags = dict[str, str]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from reconciler.model.marks import PREFIX
 from reconciler.spec.fields import Fault, Text, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase
 from reconciler.spec.repository import Repository
@@ -66,7 +67,7 @@ class GcpRegistry(RegistryBase):
         for key, value in repository.labels.items():
             if not (_LABEL.fullmatch(key) and _LABEL.fullmatch(value)):
                 yield Fault(("labels", key), "Google takes at most 63 lower-case letters, digits, '_' and '-'")
-            elif key.startswith("reconciler-"):
+            elif key.startswith(PREFIX):
                 yield Fault(("labels", key), "keys that start with 'reconciler-' are reserved")
         if repository.lifecycle_policy is not None:
             yield Fault(("lifecycle_policy",), "is for AWS; use retention on Google Cloud")
