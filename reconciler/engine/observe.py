@@ -65,9 +65,9 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
 
     sorter = TopologicalSorter({name: kind.after for name, kind in kinds.items()})
     sorter.prepare()
+    order = list(kinds)
     while sorter.is_active():
-        ready = sorter.get_ready()
-        together = [name for name in kinds if name in ready]
+        together = sorted(sorter.get_ready(), key=order.index)
         if len(together) == 1:
             found[together[0]] = listed(together[0])
         else:

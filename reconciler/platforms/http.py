@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import Enum
 from logging import INFO
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, local
 from typing import TypeVar
 
 from reconciler.errors import Halted
@@ -19,6 +19,8 @@ from reconciler.model.call_log import LOGGER, log_call
 from reconciler.model.platform import Estate, Platform, Session
 from reconciler.spec.registry import RegistryBase
 
+#: whether this thread is one of a session's workers
+_worker = local()
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -56,12 +58,15 @@ class HttpSession(Session):
         """The function's results in the items' order. Calls run side by side; none starts after one has failed, and of
         several that fail the first item's error is raised. Raises Halted if what is listed beside it has failed."""
         todo = deque(enumerate(items))
-        if len(todo) == 1:
+        if len(todo) == 1 or getattr(
+            _worker, "busy", False
+        ):  # a worker that waited for the others would wait for itself
             return [function(item) for _, item in todo]
         done: dict[int, R] = {}
         failed: dict[int, Exception] = {}
 
         def work() -> None:
+            _worker.busy = True
             while todo and not failed and not self.halt.is_set():
                 try:
                     at, item = todo.popleft()

@@ -17,6 +17,7 @@ from reconciler.engine.sessions import sessions_of
 from reconciler.engine.write import Status, Task, carry_out
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.model.change import Action, Cause
+from reconciler.model.kind import Verb
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
@@ -447,3 +448,13 @@ def test_an_error_and_a_saved_plan_know_the_lines_that_a_resource_comes_from(
         grants = {name for kind, name in places if kind == "grant"}
         covering = {"one", "two"} if change.address.name == "app-a" else {"one"}
         assert grants == (covering if change.kind == "access" else set())
+
+
+def test_each_kind_waits_for_kinds_that_there_are_and_declares_verbs_that_it_has(sandbox: Sandbox) -> None:
+    kinds = sandbox.platforms[sandbox.platform].kinds
+    for name, kind in kinds.items():
+        assert kind.name == name
+        assert set(kind.after) < set(kinds), name
+        assert set(kind.permissions) <= set(Verb), name
+        assert all(actions for actions in kind.permissions.values()), name
+        assert kind.immutable <= set(kind.settings.__dataclass_fields__), name

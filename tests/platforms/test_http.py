@@ -69,6 +69,12 @@ def test_results_come_in_the_order_of_the_items_and_one_item_needs_no_thread() -
         assert session.map(lambda _: threading.current_thread(), [1]) == [here]
 
 
+def test_work_that_asks_for_more_work_does_not_wait_for_itself() -> None:
+    with opened(1) as session:
+        found = session.map(lambda number: session.map(str, range(number)), range(4))
+    assert found == [[], ["0"], ["0", "1"], ["0", "1", "2"]]
+
+
 def test_nothing_is_started_once_what_is_listed_beside_it_has_failed() -> None:
     done: list[int] = []
 
