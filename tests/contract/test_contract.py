@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -457,4 +458,4 @@ def test_each_kind_waits_for_kinds_that_there_are_and_declares_verbs_that_it_has
         assert set(kind.after) < set(kinds), name
         assert set(kind.permissions) <= set(Verb), name
         assert all(actions for actions in kind.permissions.values()), name
-        assert kind.immutable <= set(kind.settings.__dataclass_fields__), name
+        assert kind.immutable <= {field.name for field in fields(kind.settings)}, name
