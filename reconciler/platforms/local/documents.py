@@ -76,7 +76,7 @@ class RepositoryDocument:
         return cls(
             name,
             RepositorySettings(**known, labels=tuple(sorted(item for item in labels.items() if item[0] in own))),
-            _marks(marks),
+            Marks.of(marks),
             {key: value for key, value in labels.items() if key not in own},
         )
 
@@ -128,7 +128,7 @@ class AccessDocument:
             tuple(
                 Entry(str(item["grant"]), tuple(item.get("users", ())), item.get("permission", "pull")) for item in own
             ),
-            _marks(document.get("marks", {})),
+            Marks.of(document.get("marks", {})),
             tuple(
                 ForeignEntry(tuple(item.get("users", ())), str(item.get("permission", "pull")), item)
                 for item in found
@@ -255,10 +255,6 @@ class Documents:
         # a server that was killed leaves its document, but no longer holds its lock
         with self.store.claiming(_SERVING) as nobody_serves:
             return None if nobody_serves else served.place
-
-
-def _marks(stored: Document) -> Marks:
-    return Marks(stored.get(OWNER), stored.get(ORIGIN), stored.get(APPLIED))
 
 
 def _stored(marks: Marks) -> Document:
