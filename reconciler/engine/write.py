@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +13,7 @@ from reconciler.model.call_log import working_on
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Trait, Write
-from reconciler.model.marks import Marks, Origin
+from reconciler.model.marks import APPLIED, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
@@ -20,6 +21,8 @@ from reconciler.words import counted
 
 from .diff import changed_settings
 from .fields import differences
+
+LOGGER = logging.getLogger("reconciler.faults")
 
 
 class Status(StrEnum):
@@ -76,6 +79,12 @@ def carry_out(session: Session, task: Task) -> Outcome:
             status, message = Status.STALE, str(moved)
         except ReconcilerError as error:
             status, message = Status.FAILED, str(error)
+        except Exception as error:  # what else is under way has an outcome too, and this one must not be lost
+            LOGGER.debug("%s: a fault of this program", change.address, exc_info=True)
+            status, message = (
+                Status.FAILED,
+                f"a fault of this program ({type(error).__name__}: {error}); please report it",
+            )
     return Outcome(change.address, change.action, status, message, time.monotonic() - started, request_id, places)
 
 
@@ -164,8 +173,12 @@ def unconverged(change: Change, now: Live | None, session: Session) -> str:
         return "" if now is None or now.vacant or now.marks.owner != session.owner else "it is still there"
     if now is None:
         return "it is not there"
-    if now.settings == wanted.settings:
-        return ""
-    kind = session.platform.kinds[change.kind]
-    fields = differences(kind.shown(now.settings), kind.shown(wanted.settings))
-    return "; ".join(f"{item.path} is {item.old!r}, not {item.new!r}" for item in fields)
+    if now.settings != wanted.settings:
+        kind = session.platform.kinds[change.kind]
+        fields = differences(kind.shown(now.settings), kind.shown(wanted.settings))
+        return "; ".join(f"{item.path} is {item.old!r}, not {item.new!r}" for item in fields)
+    if now.marks.owner != session.owner:
+        return f"its owner is {now.marks.owner or 'nobody'}, not {session.owner}"
+    if now.marks.applied != applied_hash(wanted.settings):
+        return f"{APPLIED} is {now.marks.applied}, not {applied_hash(wanted.settings)}"
+    return ""

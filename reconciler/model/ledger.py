@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any
 
 from reconciler.errors import PlatformError
@@ -32,6 +33,7 @@ class Ledger(ABC):
     def __init__(self, session: Any) -> None:
         self.session = session
         self._known: dict[Address, Texts] = {}
+        self._locks: dict[Address, Lock] = {}
 
     # -- what a platform says -----------------------------------------------------------------------------------
 
@@ -52,10 +54,18 @@ class Ledger(ABC):
         """The texts of each carrier, read now; empty for one that isn't there. Raises PlatformError."""
 
     @abstractmethod
-    def change(self, at: Address, put: Texts, remove: Sequence[str] = ()) -> None:
-        """Puts entries on the carrier of an address and removes others; whatever else it carries stays. Raises PlatformError."""
+    def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
+        """Puts entries on the carrier of an address and removes others; whatever else it carries stays. Raises PlatformError.
+
+        Nobody else of this session writes to that carrier meanwhile.
+        """
 
     # -- what kinds ask -----------------------------------------------------------------------------------------
+
+    def change(self, at: Address, put: Texts, remove: Sequence[str] = ()) -> None:
+        """Puts entries on the carrier of an address and removes others, one writer of a carrier at a time. Raises PlatformError."""
+        with self._locks.setdefault(self.carrier(at), Lock()):
+            self.write(at, put, remove)
 
     def learn(self, carrier: Address, texts: Texts) -> None:
         """Remembers what a listing has found on a carrier."""

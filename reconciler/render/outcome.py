@@ -40,6 +40,8 @@ def outcome_record(outcome: Outcome) -> dict[str, object]:
         found["message"] = outcome.message
     if outcome.request_id:
         found["request_id"] = outcome.request_id
+    if outcome.places:
+        found["places"] = [f"{place.kind} {place.name} at {place.at}" for place in outcome.places]
     return found
 
 

@@ -32,6 +32,8 @@ class AwsWire:
 
     def response(self, call: Call, answer: Answer) -> web.Response:
         """The answer in the protocol of the call's service."""
+        if answer.text:
+            return web.Response(status=answer.status, text=answer.text, content_type="text/html")
         if call.service in QUERY_SERVICES:
             # the query protocol's errors: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
             text = (

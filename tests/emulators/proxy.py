@@ -42,12 +42,13 @@ class Call:
 
 @dataclass
 class Answer:
-    """What a behaviour answers instead of the server. `drop`: close the connection without an answer."""
+    """What a behaviour answers instead of the server. `text`: a body that no cloud sends. `drop`: close the connection instead."""
 
     status: int = 200
     body: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     drop: bool = False
+    text: str = ""
 
 
 class Wire(Protocol):

@@ -40,7 +40,7 @@ class Boxes(Ledger):
         self.fetched += carriers
         return [dict(self.boxes.get(at, {})) for at in carriers]
 
-    def change(self, at: Address, put: Texts, remove: Sequence[str] = ()) -> None:
+    def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
         if self.broken:
             raise PlatformError("the box can't be written")
         box = self.boxes[self.carrier(at)]

@@ -25,6 +25,7 @@ from tests.sandbox.base import Document
 
 HEADER = "x-verb"
 KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/mrk-1"}
+OTHER_KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/mrk-2"}
 #: the kind and the verb that calls are made for; it travels to the proxy as a header
 VERB: ContextVar[str] = ContextVar("verb", default="")
 #: which function of a kind belongs to which verb
@@ -78,13 +79,23 @@ def _note(params: dict[str, Any], **_: Any) -> None:
     params["headers"][HEADER] = VERB.get() or "none"
 
 
-def needed(call: Call) -> set[str]:
-    """What IAM asks for a call: as a rule the action of its name, and more where tags come along.
+def needed(call: Call, with_key: set[str]) -> set[str]:
+    """What IAM asks for a call: as a rule the action of its name, and more where tags, keys or a service's own role come along.
 
+    `with_key`: the repositories so far that have a key of their own.
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/supported-iam-actions-tagging.html
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags_roles.html
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/using-service-linked-roles.html
     """
     found = {f"{'tag' if call.service == 'tagging' else call.service}:{call.operation}"}
+    if call.operation == "CreateRepository" and "kmsKey" in call.body["encryptionConfiguration"]:
+        with_key.add(call.body["repositoryName"])
+        found |= {"kms:DescribeKey", "kms:CreateGrant"}
+    if call.operation == "DeleteRepository" and call.body["repositoryName"] in with_key:
+        found.add("kms:RetireGrant")
+    if call.operation == "PutReplicationConfiguration" and call.body["replicationConfiguration"]["rules"]:
+        found.add("iam:CreateServiceLinkedRole")
     if call.operation == "CreateRepository" and call.body.get("tags"):
         found.add("ecr:TagResource")
     if call.operation == "CreateRole" and any(key.startswith("Tags.") for key in call.body):
@@ -116,7 +127,7 @@ def behaving(aws: AwsSandbox, behaviour: Any) -> Iterator[None]:
 def document(aws: AwsSandbox, **registry: Any) -> Document:
     return aws.document(
         {"name": "app-a", "retention": {"keep_last": 3}, "labels": {"team": "a"}},
-        "app-b",
+        {"name": "app-b", "encryption": KEY},
         grants=({"name": "one", "to": aws.target("1")},),
         registry={"replication_regions": ["eu-west-1"], **registry},
         guards={"max_deletes": "100%"},
@@ -146,7 +157,7 @@ def live_through_everything(aws: AwsSandbox) -> None:
     aws.give_foreign_access("app-a")
     aws.give_foreign_access("app-b")
     ecr.put_lifecycle_policy(repositoryName="images-app-b", lifecyclePolicyText=json.dumps({"rules": normal_rules()}))
-    changed["repositories"][1]["encryption"] = KEY
+    changed["repositories"][1]["encryption"] = OTHER_KEY
     aws.apply(changed)
     changed["grants"] = []
     del changed["repositories"][0]["retention"]
@@ -167,8 +178,9 @@ def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(aws: AwsSan
     live_through_everything(aws)
     assert aws.state() == {"replication": {}, "roles": {}, "repositories": {}}
     seen: dict[str, set[str]] = {}
+    with_key: set[str] = set()
     for call in aws.proxy.calls:
-        seen.setdefault(call.headers[HEADER], set()).update(needed(call))
+        seen.setdefault(call.headers[HEADER], set()).update(needed(call, with_key))
     assert seen.pop("none") == {"sts:GetCallerIdentity"}, "only the check of who we are belongs to no kind"
     declared = {
         f"{kind.name} {verb.value}": set(actions)
@@ -181,10 +193,11 @@ def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(aws: AwsSan
 def test_the_documentation_lists_what_the_kinds_declare() -> None:
     text = (Path(__file__).parents[2] / "docs" / "aws.md").read_text().partition("## Permissions")[2]
     to_plan, _, to_apply = text.partition("to apply also")
+    at_login = {"sts:AssumeRole"}  # by the role that the spec names
     reading = {Verb.LIST, Verb.COUNT}
     declared = [(verb, set(actions)) for kind in PLATFORM.kinds.values() for verb, actions in kind.permissions.items()]
     reads = {"sts:GetCallerIdentity"}.union(*(actions for verb, actions in declared if verb in reading))
-    writes = {"iam:CreateServiceLinkedRole"}.union(*(actions for verb, actions in declared if verb not in reading))
-    names = re.compile(r"\b(?:ecr|iam|sts|tag):[A-Z]\w+")
+    writes = at_login.union(*(actions for verb, actions in declared if verb not in reading))
+    names = re.compile(r"\b(?:ecr|iam|kms|sts|tag):[A-Z]\w+")
     assert set(names.findall(to_plan)) == reads
     assert set(names.findall(to_apply)) == writes - reads

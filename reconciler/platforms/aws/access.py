@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.errors import PlatformError
@@ -92,7 +92,7 @@ class AccessKind(Kind, GivesAccess):
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         if not write.changed:
             with session.ledger(RepositoryLedger).noting(write):
-                return live
+                return replace(live, marks=write.marks)
         return self._write(session, write, json.loads(live.rest) if live.rest else {})
 
     def _write(self, session: AwsSession, write: Write, before: Document) -> Live:
@@ -105,7 +105,7 @@ class AccessKind(Kind, GivesAccess):
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         document = json.loads(live.rest) if live.rest else {}
         if policy.statements_of(document):
-            session.repository_call("set_repository_policy", live.address, policyText=_text(document))
+            _set(session, live.address, document)
         else:
             session.repository_call("delete_repository_policy", live.address, absent=GONE)
         session.ledger(RepositoryLedger).forget(live.address)
@@ -121,11 +121,12 @@ def accesses(at: Address, statement: Statement) -> Iterator[Access]:
                 yield Access(who, verb, at.registry, at.name, at.where)
 
 
-def _set(session: AwsSession, at: Address, document: Document, write: Write) -> Any:
-    """Sets the policy. A principal that AWS does not find is waited for if it is a role that was made in this run."""
+def _set(session: AwsSession, at: Address, document: Document, write: Write | None = None) -> Any:
+    """Sets the policy; `write` is what of it is ours, if anything is. A principal that AWS does not find is waited for if it
+    is a role that was made in this run."""
     import stamina  # here: only a write needs it
 
-    fresh = any(need.kind == "role" for need in write.fresh)
+    fresh = write is not None and any(need.kind == "role" for need in write.fresh)
     attempts = stamina.retry_context(
         on=lambda error: fresh and _unknown_principal(error),
         attempts=None,
@@ -145,16 +146,19 @@ def _set(session: AwsSession, at: Address, document: Document, write: Write) -> 
 
 
 def _unknown_principal(error: Exception) -> bool:
+    # ECR has two texts for it: hashicorp/terraform-provider-aws#39064 and #1164
     return (
-        isinstance(error, PlatformError) and error.code == "InvalidParameterException" and "rincipal" in error.message
+        isinstance(error, PlatformError)
+        and error.code == "InvalidParameterException"
+        and ("rincipal" in error.message or "Invalid repository policy" in error.message)
     )
 
 
-def _with_grants(error: PlatformError, document: Document, write: Write) -> PlatformError:
+def _with_grants(error: PlatformError, document: Document, write: Write | None) -> PlatformError:
     """The error with the principals that it can be about, and their grants' places: AWS does not say which."""
     suspects: list[str] = []
     grants: set[str] = set()
-    for statement in write.desired.settings.statements:
+    for statement in write.desired.settings.statements if write is not None else ():
         arns = [item for item in statement.principals if not item.startswith("service:") and item != "*"]
         grant = statements.grant_of(statement.sid)
         if arns and grant is not None:
@@ -168,7 +172,11 @@ def _with_grants(error: PlatformError, document: Document, write: Write) -> Plat
         request_id=error.request_id,
         code=error.code,
         hint="create the role or account first, or take it out of the grant",
-        places=tuple(place for place in write.desired.source if place.kind == "grant" and place.name in grants),
+        places=tuple(
+            place
+            for place in (write.desired.source if write is not None else ())
+            if place.kind == "grant" and place.name in grants
+        ),
     )
 
 

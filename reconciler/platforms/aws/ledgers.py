@@ -40,7 +40,7 @@ class RepositoryLedger(Ledger):
         )
         return tags.as_dict(answer["tags"]) if answer else {}
 
-    def change(self, at: Address, put: Texts, remove: Sequence[str] = ()) -> None:
+    def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
         arn, region = repository_arn(self.session, at), self.session.region_of(at)
         if put:
             self.session.call("ecr", "tag_resource", region, address=at, resourceArn=arn, tags=tags.as_list(put))
@@ -76,7 +76,7 @@ class RoleLedger(Ledger):
         answer = self.session.call("iam", "get_role", address=role, absent=GONE, RoleName=name)
         return tags.as_dict(answer["Role"].get("Tags", ())) if answer else {}
 
-    def change(self, at: Address, put: Texts, remove: Sequence[str] = ()) -> None:
+    def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
         name = self.session.registry.role_name("pull")
         if put:
             self.session.call("iam", "tag_role", address=at, RoleName=name, Tags=tags.as_list(put))

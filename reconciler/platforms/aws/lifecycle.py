@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -128,7 +128,7 @@ class LifecycleKind(Kind):
         if write.changed or live.marks.owner is None:
             return self.create(session, write)
         with session.ledger(RepositoryLedger).noting(write):
-            return live
+            return replace(live, marks=write.marks)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.repository_call("delete_lifecycle_policy", live.address, absent=GONE)

@@ -49,7 +49,11 @@ class ReplicationKind(Kind):
         Verb.LIST: ("ecr:DescribeRegistry",),
         Verb.READ: ("ecr:DescribeRegistry", "iam:GetRole"),
         # the document is always there, so ours is put into it by an update
-        Verb.UPDATE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:TagRole"),
+        Verb.UPDATE: (
+            *("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:TagRole"),
+            # for the account's first replication: https://docs.aws.amazon.com/AmazonECR/latest/userguide/using-service-linked-roles.html
+            "iam:CreateServiceLinkedRole",
+        ),
         Verb.DELETE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:UntagRole"),
     }
 

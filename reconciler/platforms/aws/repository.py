@@ -59,6 +59,8 @@ def settings_of(repository: Repository, region: str) -> RepositorySettings:
 
 
 _READ = ("ecr:DescribeRepositories", "ecr:ListTagsForResource")
+#: what ECR does with a key of the spec, in the caller's name: https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+_KEY = ("kms:DescribeKey", "kms:CreateGrant")
 
 
 class RepositoryKind(Kind, HoldsImages):
@@ -71,7 +73,7 @@ class RepositoryKind(Kind, HoldsImages):
     permissions = {
         Verb.LIST: (*_READ, "tag:GetResources"),
         Verb.READ: _READ,
-        Verb.CREATE: ("ecr:CreateRepository", "ecr:TagResource", *_READ),
+        Verb.CREATE: ("ecr:CreateRepository", "ecr:TagResource", *_KEY, *_READ),
         Verb.UPDATE: (
             "ecr:PutImageTagMutability",
             "ecr:PutImageScanningConfiguration",
@@ -80,12 +82,12 @@ class RepositoryKind(Kind, HoldsImages):
             *_READ,
         ),
         Verb.COUNT: ("ecr:ListImages", "ecr:GetRepositoryPolicy"),
-        Verb.DELETE: ("ecr:DeleteRepository",),
+        Verb.DELETE: ("ecr:DeleteRepository", "kms:RetireGrant"),
         Verb.REPLACE: (
             # what others have on it, before and after
             *("ecr:ListTagsForResource", "ecr:GetRepositoryPolicy", "ecr:GetLifecyclePolicy"),
             *("ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy"),
-            *("ecr:DeleteRepository", "ecr:CreateRepository", "ecr:TagResource"),
+            *("ecr:DeleteRepository", "ecr:CreateRepository", "ecr:TagResource", "kms:RetireGrant", *_KEY),
         ),
     }
 
@@ -137,7 +139,9 @@ class RepositoryKind(Kind, HoldsImages):
         )
         if created is None:
             return self._already(session, write)
-        return _live(session, at, created["repository"], tags)
+        made = created["repository"]
+        session.knows_of("ecr", made["repositoryName"], made["repositoryArn"])
+        return _live(session, at, made, tags)
 
     def _already(self, session: AwsSession, write: Write) -> Live:
         """It exists: an answer to our own call was lost on the way (fine), or somebody else was faster (an error)."""
@@ -164,6 +168,7 @@ class RepositoryKind(Kind, HoldsImages):
         return self.read_one(session, at) or live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
+        session.forgets("ecr", session.native_of(live.address), live.native)
         session.repository_call("delete_repository", live.address, absent=GONE, force=force)
 
     def replace(self, session: AwsSession, write: Write, live: Live, *, force: bool) -> Live:

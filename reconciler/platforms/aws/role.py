@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ INLINE = "reconciler"
 #: seconds; IAM's most, since credentials are handed out for up to 12 hours
 MAX_SESSION = 43_200
 ROLES = ("pull", "push")
+#: seconds in which IAM's answers catch up with a write: hashicorp/terraform-provider-aws#18435
+SETTLING = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class RoleKind(Kind, GivesAccess):
                     operation="iam:CreateRole",
                     hint="make a new plan",
                 )
+        session.knows_of("iam", session.registry.role_name(role))
         _put_permissions(session, write)
         return self._again(session, write)
 
@@ -127,12 +131,28 @@ class RoleKind(Kind, GivesAccess):
         return self._again(session, write)
 
     def _again(self, session: AwsSession, write: Write) -> Live:
-        """IAM's setters answer nothing, so the role is read once after them."""
+        """IAM's setters answer nothing, so the role is read after them: once, or until IAM no longer answers what was before."""
         live = self.read_one(session, write.desired.address)
+        if live is None or not _as_wanted(live, write):
+            live = self._later(session, write) or live
         if live is None:
             raise PlatformError(
                 "the role is gone right after it was written", address=write.desired.address, hint="run again"
             )
+        return live
+
+    def _later(self, session: AwsSession, write: Write) -> Live | None:
+        """The role as soon as it is as wanted, or as it is after some seconds."""
+        import stamina  # here: few runs need it
+
+        live = None
+        attempts = stamina.retry_context(on=_Late, attempts=None, timeout=SETTLING, wait_initial=0.2, wait_max=3.0)
+        with suppress(_Late):
+            for attempt in attempts:
+                with attempt:
+                    live = self.read_one(session, write.desired.address)
+                    if live is None or not _as_wanted(live, write):
+                        raise _Late
         return live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
@@ -147,6 +167,15 @@ class RoleKind(Kind, GivesAccess):
             )
         session.call("iam", "delete_role_policy", address=live.address, absent=GONE, PolicyName=INLINE, **named)
         session.call("iam", "delete_role", address=live.address, absent=GONE, **named)
+        session.forgets("iam", named["RoleName"])
+
+
+class _Late(Exception):
+    """IAM still answers what was before the write."""
+
+
+def _as_wanted(live: Live, write: Write) -> bool:
+    return live.settings == write.desired.settings and live.marks == write.marks
 
 
 def _get(session: AwsSession, at: Address) -> Document | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import botocore
 import botocore.config
 import botocore.credentials
 import botocore.exceptions as aws_errors
 import botocore.loaders
+import botocore.parsers
 import botocore.session
 
 from reconciler.errors import PlatformError
@@ -23,8 +25,19 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
 from .spec import AwsRegistry
 
+T = TypeVar("T")
+
 #: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
 MAX_ATTEMPTS = 10
+
+#: seconds in which what was just made becomes known everywhere, and in which writers of one thing let each other through
+PATIENCE = 60.0
+#: it is not there, or not yet: IAM is eventually consistent
+#: (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency), and so may ECR
+#: be (hashicorp/terraform-provider-aws#3849)
+_UNKNOWN = ("NoSuchEntity", "NoSuchEntityException", "RepositoryNotFoundException")
+#: two writes to one role at once: cloud-custodian/cloud-custodian#11000
+_CONCURRENT = "ConcurrentModification"
 
 #: words in AWS's error codes, and what they mean; the first that is found counts
 _TROUBLES = (
@@ -52,6 +65,7 @@ class AwsSession(HttpSession):
         self._base: botocore.session.Session | None = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
+        self._fresh: set[tuple[str, str]] = set()
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -120,12 +134,13 @@ class AwsSession(HttpSession):
         try:
             client = self.client(service, region)
             with working_on(address or current_address()):
-                return self._once(_action(service, operation), partial(getattr(client, operation), **params))
+                make = partial(self._once, _action(service, operation), partial(getattr(client, operation), **params))
+                return _understood(client, operation, self._patiently(service, params, make))
         except aws_errors.ClientError as error:
             if error.response.get("Error", {}).get("Code") in absent:
                 return None
             raise self._translated(error, service, operation, region, address) from None
-        except aws_errors.BotoCoreError as error:
+        except _FAILURES as error:
             raise self._translated(error, service, operation, region, address) from None
 
     def repository_call(self, operation: str, at: Address, *, absent: tuple[str, ...] = (), **params: Any) -> Any:
@@ -139,15 +154,53 @@ class AwsSession(HttpSession):
     ) -> list[Any]:
         """All items under `key` of a paged call, at the page size that `params` ask for."""
         try:
-            pages = iter(self.client(service, region).get_paginator(operation).paginate(**params))
+            client = self.client(service, region)
+            paginator, action = client.get_paginator(operation), _action(service, operation)
+
+            def every_page() -> list[Any]:
+                pages = self._each(action, iter(paginator.paginate(**params)))
+                return [item for page in pages for item in _understood(client, operation, page).get(key, ())]
+
             with working_on(address or current_address()):
-                return [item for page in self._each(_action(service, operation), pages) for item in page.get(key, ())]
-        except (aws_errors.ClientError, aws_errors.BotoCoreError) as error:
+                return self._patiently(service, params, every_page)
+        except (aws_errors.ClientError, *_FAILURES) as error:
             raise self._translated(error, service, operation, region, address) from None
 
     def _each(self, action: str, pages: Iterator[Any]) -> Iterator[Any]:
         while (page := self._once(action, partial(next, pages, None))) is not None:
             yield page
+
+    def knows_of(self, service: str, *names: str) -> None:
+        """Something was made that a service may not know everywhere for a while, under these names and ARNs."""
+        self._fresh |= {(service, name) for name in names}
+
+    def forgets(self, service: str, *names: str) -> None:
+        """It was deleted: whoever asks for it is answered at once."""
+        self._fresh -= {(service, name) for name in names}
+
+    def _patiently(self, service: str, params: Mapping[str, Any], make: Callable[[], T]) -> T:
+        """What `make` answers, asked again for a while where its failure will pass: what this session made is not known
+        everywhere yet, or somebody else writes to the same thing."""
+
+        def passes(error: Exception) -> bool:
+            code = str(error.response.get("Error", {}).get("Code")) if isinstance(error, aws_errors.ClientError) else ""
+            if code in _UNKNOWN:
+                return any((service, value) in self._fresh for value in params.values() if isinstance(value, str))
+            return code.startswith(_CONCURRENT)
+
+        try:
+            return make()
+        except aws_errors.ClientError as error:
+            if not passes(error):
+                raise
+        import stamina  # here: few runs need it
+
+        for attempt in stamina.retry_context(
+            on=passes, attempts=None, timeout=PATIENCE, wait_initial=0.2, wait_max=10.0
+        ):
+            with attempt:
+                return make()
+        raise AssertionError("the last attempt raises")
 
     def _once(self, action: str, make: Callable[[], Any]) -> Any:
         """One call, as soon as there is room for it among those under way, and its line in the log."""
@@ -157,6 +210,8 @@ class AwsSession(HttpSession):
             except aws_errors.ClientError as error:
                 log.answered(*_result(error.response))
                 raise
+            except KeyError:  # botocore's parser of XML does not find the answer in what came
+                raise _NotAws from None
             if answer is None:  # there was no further page, so nothing was called
                 log.drop()
             else:
@@ -243,6 +298,31 @@ def _action(service: str, operation: str) -> str:
     return f"{'tag' if service == 'resourcegroupstaggingapi' else service}:{words}"
 
 
+class _NotAws(Exception):
+    """The answer has nothing of what the operation answers: a proxy's page, say. It must not count as "there is nothing"."""
+
+    def __init__(self) -> None:
+        super().__init__("the answer is not one of AWS's")
+
+
+#: how a call fails beside AWS's own errors
+_FAILURES = (aws_errors.BotoCoreError, botocore.parsers.ResponseParserError, _NotAws)
+
+
+def _understood(client: Any, operation: str, answer: Any) -> Any:
+    """The answer, if it is one. Raises _NotAws."""
+    if len(answer) > 1 or not _answers(client.meta.service_model, client.meta.method_to_api_mapping[operation]):
+        return answer  # more than the metadata that botocore adds
+    raise _NotAws
+
+
+@cache
+def _answers(service: Any, operation: str) -> bool:
+    """Whether the operation answers anything at all."""
+    shape = service.operation_model(operation).output_shape
+    return shape is not None and bool(shape.members)
+
+
 def _result(answer: Any) -> tuple[str, str]:
     """What a call came to, and its request id."""
     meta = answer.get("ResponseMetadata", {})
@@ -264,12 +344,14 @@ def _translated(error: Exception, address: str, operation: str, registry: AwsReg
             operation=operation,
             request_id=request_id,
             code=code,
-            hint=_hint(code, operation, registry, region),
+            hint=_hint(code, _denied(message) or operation, registry, region),
         )
     if isinstance(
         error, aws_errors.NoCredentialsError | aws_errors.CredentialRetrievalError | aws_errors.ProfileNotFound
     ):
         hint = "log in again, or check AWS_PROFILE and the AWS config file"
+    elif isinstance(error, _NotAws | botocore.parsers.ResponseParserError):
+        hint = "check AWS_ENDPOINT_URL and what stands between here and AWS, such as a proxy that asks for a login"
     elif isinstance(error, aws_errors.HTTPClientError | aws_errors.ConnectionError):
         hint = f"check the network, the region {region}, and AWS_ENDPOINT_URL if it is set; then run again"
     else:
@@ -277,9 +359,15 @@ def _translated(error: Exception, address: str, operation: str, registry: AwsReg
     return PlatformError(str(error), address=address, operation=operation, code=type(error).__name__, hint=hint)
 
 
+def _denied(message: str) -> str:
+    """The action that AWS says is missing: a call may need more than the action of its name."""
+    found = re.search(r"not authorized to perform: ([a-z-]+:[A-Za-z*]+)", message)
+    return found[1] if found else ""
+
+
 def _hint(code: str, operation: str, registry: AwsRegistry, region: str) -> str:
     trouble = next((trouble for words, trouble in _TROUBLES if any(word in code for word in words)), None)
-    if trouble is None and code.startswith(("5", "Server", "Internal")):
+    if trouble is None and code.startswith(("5", "Server", "Service", "Internal")):
         trouble = Trouble.SERVER
     if trouble is None:
         return ""
