@@ -41,7 +41,12 @@ def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None
         gather(lambda name: executor.submit(list_registry, sessions[name], wanted[name]).result)
     else:
         with ThreadPoolExecutor(max(1, min(len(wanted), 16)), thread_name_prefix="observe") as pool:
-            gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
+            try:
+                gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
+            except BaseException:  # Ctrl-C: what is under way ends, and nothing more is started
+                for name in wanted:
+                    sessions[name].halt.set()
+                raise
     if failures:
         raise ReadFailed(failures)
     return found

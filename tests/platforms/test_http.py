@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from reconciler.engine.observe import observe
 from reconciler.errors import Halted
 from reconciler.model.call_log import working_on
 from reconciler.model.platform import Estate
 from reconciler.platforms.http import HttpSession, Trouble, logged
 from reconciler.platforms.local.platform import PLATFORM
 from reconciler.platforms.local.spec import LocalRegistry
+from tests.engine.test_observe import Scripted, ScriptedPlatform
 
 REGISTRY = LocalRegistry(name="r", platform="local", path="x")
 
@@ -109,3 +112,20 @@ def test_every_hint_is_a_sentence_that_says_what_to_do(trouble: Trouble) -> None
     hint = trouble.hint(operation="ecr:CreateRepository", cloud="AWS", account="account 1")
     assert "{" not in hint
     assert ":" in hint or "log in" in hint or "allow" in hint
+
+
+def test_ctrl_c_while_a_registry_is_listed_starts_no_further_call() -> None:
+    calls: list[int] = []
+
+    def call(number: int) -> None:
+        calls.append(number)
+        if number == 2:
+            signal.raise_signal(signal.SIGINT)
+            assert session.halt.wait(20)
+
+    with opened(1) as session:
+        kind = Scripted("a", script=lambda found: session.map(call, range(50)))
+        session.platform = ScriptedPlatform(kind)
+        with pytest.raises(KeyboardInterrupt):
+            observe({"r": session}, {"r": {}})
+    assert calls == [0, 1, 2]
