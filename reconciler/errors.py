@@ -86,6 +86,13 @@ class ReadFailed(ReconcilerError):
         super().__init__("\n".join(lines))
 
 
+class Moved(ReconcilerError):
+    """What is there is no longer what was read right before: somebody else was faster, and nothing was written.
+
+    A kind raises it where its platform refuses an etag; the change is stale then, not failed.
+    """
+
+
 class Halted(ReconcilerError):
     """A reading was given up, since something read beside it had failed: that failure is the one to report."""
 

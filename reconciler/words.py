@@ -20,3 +20,18 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     """` (did you mean 'x'?)`, or "" where nothing known is near."""
     near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def value(item: object) -> str:
+    """The value on one line; `(none)` for None, which stands for nothing."""
+    if item is None:
+        return "(none)"
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, str):
+        return f'"{item}"'
+    if isinstance(item, dict):
+        return "{" + ", ".join(f"{key}: {value(below)}" for key, below in item.items()) + "}"
+    if isinstance(item, list | tuple):
+        return "[" + ", ".join(value(below) for below in item) + "]"
+    return str(item)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.model.canonical import plain
 from reconciler.model.change import FieldChange
+from reconciler.model.kind import Kind
+from reconciler.model.resource import Settings
+
+
+def changes_of(kind: Kind, old: Settings, new: Settings) -> tuple[FieldChange, ...]:
+    """What differs between two settings of a kind as people read them, sorted by path.
+
+    Settings that differ always have a difference: where both are shown alike, it is that of the settings as they are.
+    """
+    if old == new:
+        return ()
+    return differences(kind.shown(old), kind.shown(new)) or differences(plain(old), plain(new))
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[FieldChange, ...]:

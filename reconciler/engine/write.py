@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.errors import PlatformError, ReconcilerError
+from reconciler.errors import Moved, PlatformError, ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.canonical import applied_hash
@@ -17,10 +17,10 @@ from reconciler.model.marks import APPLIED, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
-from reconciler.words import counted
+from reconciler.words import counted, value
 
 from .diff import changed_settings
-from .fields import differences
+from .fields import changes_of
 
 LOGGER = logging.getLogger("reconciler.faults")
 
@@ -88,10 +88,6 @@ def carry_out(session: Session, task: Task) -> Outcome:
     return Outcome(change.address, change.action, status, message, time.monotonic() - started, request_id, places)
 
 
-class Moved(ReconcilerError):
-    """The resource is not what the plan saw. Nothing was written."""
-
-
 class NotConverged(ReconcilerError):
     """The platform accepted the write and answered something else than was asked for."""
 
@@ -148,9 +144,9 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
             return "it is gone since the plan was made"
         if before is None:
             return "it exists now; it did not when the plan was made"
-        fields = differences(kind.shown(before.settings), kind.shown(now.settings))
+        fields = changes_of(kind, before.settings, now.settings)
         if fields:
-            return "; ".join(f"{item.path} was {item.old!r}, is {item.new!r} now" for item in fields)
+            return "; ".join(f"{item.path} was {value(item.old)}, is {value(item.new)} now" for item in fields)
         if before.rest != now.rest:
             return "what others keep in the same document changed"
         return "its owner's marks changed"
@@ -175,8 +171,8 @@ def unconverged(change: Change, now: Live | None, session: Session) -> str:
         return "it is not there"
     if now.settings != wanted.settings:
         kind = session.platform.kinds[change.kind]
-        fields = differences(kind.shown(now.settings), kind.shown(wanted.settings))
-        return "; ".join(f"{item.path} is {item.old!r}, not {item.new!r}" for item in fields)
+        fields = changes_of(kind, now.settings, wanted.settings)
+        return "; ".join(f"{item.path} is {value(item.old)}, not {value(item.new)}" for item in fields)
     if now.marks.owner != session.owner:
         return f"its owner is {now.marks.owner or 'nobody'}, not {session.owner}"
     if now.marks.applied != applied_hash(wanted.settings):

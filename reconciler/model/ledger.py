@@ -7,7 +7,7 @@ is the carrier, the key, and how the carrier's texts (tags, labels, a descriptio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
@@ -26,8 +26,9 @@ Texts = Mapping[str, str]
 class Ledger(ABC):
     """The marks of resources that other resources carry for them.
 
-    Its owner and origin are the carrier's; its applied hash is an entry of its own. What a listing found is remembered, so
-    that each carrier is read once for all that it carries; `read` asks anew.
+    Their owner and origin are the carrier's; their applied hash is an entry of its own. What a listing found is remembered
+    (`learn`, `texts`, `marks`), for the kinds that are listed after; before a write, `read` asks anew. Whoever writes to a
+    carrier, its own kind included, does so through `change`.
     """
 
     def __init__(self, session: Any) -> None:
@@ -49,15 +50,24 @@ class Ledger(ABC):
         """What is noted of a resource: its applied hash, unless a platform has more to remember."""
         return {self.key(desired.address): applied}
 
+    def noted(self, at: Address) -> Collection[str]:
+        """The keys of what is noted of the resource now. A platform that notes more than the hash asks the carrier here."""
+        return (self.key(at),)
+
+    def claims(self, write: Write) -> Texts:
+        """Entries that must stand before the write, where the write itself leaves no trace of whose it is; none as a rule."""
+        return {}
+
     @abstractmethod
     def fetch(self, carriers: Sequence[Address]) -> Sequence[Texts]:
         """The texts of each carrier, read now; empty for one that isn't there. Raises PlatformError."""
 
     @abstractmethod
     def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
-        """Puts entries on the carrier of an address and removes others; whatever else it carries stays. Raises PlatformError.
+        """Puts entries on the carrier of an address and removes others; whatever else it carries stays.
 
-        Nobody else of this session writes to that carrier meanwhile.
+        No other thread of this session writes to that carrier meanwhile; other processes may. Nothing to remove from a carrier
+        that is gone is no error. Raises PlatformError.
         """
 
     # -- what kinds ask -----------------------------------------------------------------------------------------
@@ -98,19 +108,27 @@ class Ledger(ABC):
     def noting(self, write: Write) -> Iterator[None]:
         """Notes what is applied, once the block has written it, unless the carrier was made with that note.
 
-        If the block fails although the carrier was made with the note, takes the note back. Raises PlatformError.
+        Where a platform has `claims`, these stand before the block. If the block fails, what was noted too early is taken back,
+        so that what somebody else makes later is never taken for ours. Raises PlatformError.
         """
         at = write.desired.address
+        claims = {} if write.carried else self.claims(write)
+        before = set(self.noted(at)) if claims else set()
+        if claims:
+            self.change(at, claims)
         try:
             yield
         except PlatformError:
-            if write.carried:
-                with suppress(PlatformError):  # the first error is the one to report
+            with suppress(PlatformError):  # the first error is the one to report
+                if write.carried:
                     self.forget(at)
+                elif claims:
+                    self.change(at, {}, [key for key in claims if key not in before])
             raise
         if not write.carried:
-            self.change(at, self.entries(write.desired, write.marks.applied or ""))
+            entries = self.entries(write.desired, write.marks.applied or "")
+            self.change(at, entries, [key for key in before if key not in entries])
 
     def forget(self, at: Address) -> None:
         """Takes the note away. Raises PlatformError."""
-        self.change(at, {}, [self.key(at)])
+        self.change(at, {}, list(self.noted(at)))

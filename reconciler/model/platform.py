@@ -61,7 +61,8 @@ class Session(ABC):
 
     def ledger(self, ledger: type[L]) -> L:
         """The session's ledger of that class, made when it is first asked for."""
-        return cast(L, self._ledgers.setdefault(ledger, ledger(self)))
+        found = self._ledgers.get(ledger)
+        return cast(L, found if found is not None else self._ledgers.setdefault(ledger, ledger(self)))
 
     def close(self) -> None:  # noqa: B027 - most sessions hold nothing
         """Lets go of connections."""

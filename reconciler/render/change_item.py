@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
+from reconciler.words import value
 
 from . import counts, words
-from .values import value
 from .words import Sentence
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}

@@ -11,6 +11,7 @@ from reconciler.words import plural
 
 #: more names than this are counted, not listed
 MOST_NAMES = 12
+_LOST = "can no longer"
 _VERB_ORDER = ("pull", "push")
 
 
@@ -33,7 +34,7 @@ def gained(access: Iterable[Access]) -> list[Sentence]:
 
 def lost(access: Iterable[Access]) -> list[Sentence]:
     """Sentences for access that is taken away."""
-    return list(_sentences(access, "can no longer"))
+    return list(_sentences(access, _LOST))
 
 
 def held(access: Iterable[Access]) -> list[Sentence]:
@@ -63,7 +64,11 @@ def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
         for places, names in by_place.items():
             merged.setdefault((registry, label, _verbs(names), places), []).append(repository)
     for (registry, label, what, places), repositories in sorted(merged.items()):
-        yield Sentence(registry, f"{label} {verb} {what}{_names(repositories)}{_copies(places)}", label in public)
+        what = f"{what}{_names(repositories)}{_copies(places)}"
+        if label == "everyone" and verb == _LOST:  # "everyone can no longer" would read as if some still could not
+            yield Sentence(registry, f"not everyone can {what} any more", public=True)
+        else:
+            yield Sentence(registry, f"{label} {verb} {what}", label in public)
 
 
 def _verbs(names: list[str]) -> str:

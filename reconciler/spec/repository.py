@@ -97,8 +97,10 @@ class Repository(RepositoryDefaults):
 
 
 def shown_tags(immutable: bool, movable: tuple[str, ...]) -> dict[str, Any] | bool:
-    """`immutable_tags` as the spec writes it."""
-    return {"except": list(movable)} if movable else immutable
+    """`immutable_tags` as the spec writes it; exceptions from nothing, which no spec can say, are shown as what they are."""
+    if not movable:
+        return immutable
+    return {"except": list(movable)} if immutable else {"immutable": False, "except": list(movable)}
 
 
 def merge_defaults(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

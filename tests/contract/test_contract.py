@@ -13,6 +13,7 @@ import pytest
 
 from reconciler import Plan, loads
 from reconciler.engine.expand import estate_of
+from reconciler.engine.fields import changes_of
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.sessions import sessions_of
 from reconciler.engine.write import Status, Task, carry_out
@@ -449,6 +450,21 @@ def test_an_error_and_a_saved_plan_know_the_lines_that_a_resource_comes_from(
         grants = {name for kind, name in places if kind == "grant"}
         covering = {"one", "two"} if change.address.name == "app-a" else {"one"}
         assert grants == (covering if change.kind == "access" else set())
+
+
+def test_settings_that_differ_are_never_shown_as_no_difference(sandbox: Sandbox) -> None:
+    for kind in sandbox.platforms[sandbox.platform].kinds.values():
+        names = {field.name for field in fields(kind.settings)}
+        if not {"tags_immutable", "movable_tags"} <= names:
+            continue
+        forms = [
+            kind.settings(tags_immutable=immutable, movable_tags=movable)
+            for immutable in (True, False)
+            for movable in ((), ("latest",))
+        ]
+        for one in forms:
+            for other in forms:
+                assert bool(changes_of(kind, one, other)) == (one != other)
 
 
 def test_each_kind_waits_for_kinds_that_there_are_and_declares_verbs_that_it_has(sandbox: Sandbox) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -110,3 +111,75 @@ def test_a_failure_without_a_note_notes_nothing(ledger: Boxes) -> None:
     with pytest.raises(PlatformError), ledger.noting(write()):
         raise PlatformError("refused")
     assert f"{APPLIED}-policy" not in ledger.boxes[BOX]
+
+
+class Members(Boxes):
+    """As on Google Cloud: what is written carries no mark at all, so each size of the settings is noted, and before the write."""
+
+    def entries(self, desired: Desired, applied: str) -> Texts:
+        return {**super().entries(desired, applied), f"member-{desired.settings.size}": ""}
+
+    def claims(self, write: Write) -> Texts:
+        return {f"member-{write.desired.settings.size}": ""}
+
+    def noted(self, at: Address) -> list[str]:
+        (texts,) = self.read([at])
+        return [key for key in texts if key == self.key(at) or key.startswith("member-")]
+
+
+def resized(size: int) -> Write:
+    wanted = Desired(POLICY, "policy", Settings(size), parent=BOX)
+    return Write(wanted, Marks("me", "spec", applied_hash(wanted.settings)))
+
+
+def members(ledger: Boxes) -> list[str]:
+    return sorted(key for key in ledger.boxes[BOX] if key.startswith("member-"))
+
+
+def test_claims_stand_before_the_write_beside_the_old_notes_and_alone_after_it() -> None:
+    ledger = Members(None)
+    with ledger.noting(resized(1)):
+        assert members(ledger) == ["member-1"]
+        assert f"{APPLIED}-policy" not in ledger.boxes[BOX]
+    with ledger.noting(resized(2)):
+        assert members(ledger) == ["member-1", "member-2"], "a crash here leaves a note too many, none too few"
+    assert members(ledger) == ["member-2"]
+    assert ledger.boxes[BOX][f"{APPLIED}-policy"] == applied_hash(Settings(2))
+    ledger.forget(POLICY)
+    assert ledger.boxes[BOX] == {OWNER: "me", ORIGIN: "spec", "theirs": "x"}
+
+
+def test_claims_of_a_write_that_was_refused_are_taken_back() -> None:
+    """Else what somebody else makes later by hand would be taken for ours, and removed."""
+    ledger = Members(None)
+    with ledger.noting(resized(1)):
+        pass
+    good = dict(ledger.boxes[BOX])
+    for size in (1, 2):
+        with pytest.raises(PlatformError, match="refused"), ledger.noting(resized(size)):
+            raise PlatformError("refused")
+        assert ledger.boxes[BOX] == good, size
+
+
+def test_one_writer_of_a_carrier_at_a_time() -> None:
+    class Slow(Boxes):
+        def __init__(self) -> None:
+            super().__init__(None)
+            self.inside = 0
+            self.most = 0
+
+        def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            super().write(at, put, remove)
+            Event().wait(0.01)  # long enough for another to come in, if it may
+            self.inside -= 1
+
+    ledger = Slow()
+    threads = [Thread(target=ledger.change, args=(POLICY, {f"k{number}": ""})) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.most == 1
+    assert {f"k{number}" for number in range(8)} <= ledger.boxes[BOX].keys()

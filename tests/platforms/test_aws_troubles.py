@@ -250,7 +250,7 @@ def test_verify_reads_what_was_touched_again_and_tells_what_did_not_converge(aws
 
     plan = aws.plan(small(aws))
     outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in apply(plan, verify=True, on_outcome=meddle)}
-    assert outcomes.pop("images.repository.app-b").message == "did not converge: scan_on_push is True, not False"
+    assert outcomes.pop("images.repository.app-b").message == "did not converge: scan_on_push is true, not false"
     assert succeeded(outcomes.values())
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from reconciler.engine.plan_file import dumps, loads
+from reconciler.engine.write import Status
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
-from reconciler.model.kind import Found, Kind, Write
-from reconciler.model.marks import Marks
-from reconciler.model.resource import Desired, Live
+from reconciler.model.kind import Kind
+from reconciler.model.resource import Desired
 from reconciler.platforms.local.platform import LocalPlatform
-from reconciler.platforms.local.session import LocalSession
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from reconciler.spec.models import Spec
@@ -20,60 +23,36 @@ from reconciler.spec.registry import RegistryBase
 from tests.sandbox.local import LocalSandbox
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeSettings:
-    """The text."""
-
-    text: str
-
-
-class NoticeKind(Kind):
-    """The registry's notice, in one file."""
-
-    name = "notice"
-    settings = NoticeSettings
-
-    def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        yield from self.read(session, [Address.of(session.name, self.name, "login")])
-
-    def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        for at in addresses:
-            document = session.store.read("notices", at.name)
-            if document is not None:
-                yield Live(at, self.name, NoticeSettings(document["text"]), Marks.of(document["marks"]))
-
-    def create(self, session: LocalSession, write: Write) -> Live:
-        with session.store.writing():
-            document = {"text": write.desired.settings.text, "marks": write.marks.texts()}
-            session.store.write("notices", "login", document)
-        live = self.read_one(session, write.desired.address)
-        assert live is not None
-        return live
-
-    def update(self, session: LocalSession, write: Write, live: Live) -> Live:
-        return self.create(session, write)
-
-    def delete(self, session: LocalSession, live: Live, *, force: bool) -> None:
-        with session.store.writing():
-            session.store.remove("notices", "login")
+@pytest.fixture
+def notice() -> Iterator[ModuleType]:
+    """The file of the kind as the documentation prints it."""
+    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+    module = ModuleType("notice")
+    sys.modules["notice"] = module
+    exec(compile(text.partition("```python\n")[2].partition("```")[0], "docs/architecture.md", "exec"), vars(module))
+    yield module
+    del sys.modules["notice"]
 
 
 class WithNotice(LocalPlatform):
     """The local platform with one kind more, and what its registries' specs want of it."""
 
-    kinds = {**LocalPlatform.kinds, "notice": NoticeKind()}
-
-    def __init__(self) -> None:
+    def __init__(self, notice: ModuleType) -> None:
+        self.notice = notice
+        kind: Kind = notice.NoticeKind()
+        self.kinds = {**LocalPlatform.kinds, "notice": kind}
         self.wanted = ["be kind"]
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         yield from super().expand(spec, registry)
         for text in self.wanted:
-            yield Desired(Address.of(registry.name, "notice", "login"), "notice", NoticeSettings(text))
+            yield Desired(Address.of(registry.name, "notice", "login"), "notice", self.notice.NoticeSettings(text))
 
 
-def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_core(local: LocalSandbox) -> None:
-    platform = WithNotice()
+def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_core(
+    local: LocalSandbox, notice: ModuleType
+) -> None:
+    platform = WithNotice(notice)
     local.platforms = {"local": platform}
     document = local.document("app-a", guards={"max_deletes": 5})
     plan = local.plan(document)
@@ -95,3 +74,16 @@ def test_a_new_kind_is_planned_applied_drifts_and_goes_without_a_change_in_the_c
     ]
     local.apply(document)
     assert not path.exists()
+
+
+def test_the_new_kind_takes_over_nothing_that_somebody_else_makes_meanwhile(
+    local: LocalSandbox, notice: ModuleType
+) -> None:
+    local.platforms = {"local": WithNotice(notice)}
+    plan = local.plan(local.document("app-a"))
+    path = local.root / "control/notices/login.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"text": "theirs"}')
+    outcomes = {str(outcome.address): outcome.status for outcome in local.carry_out(plan)}
+    assert outcomes == {"images.repository.app-a": Status.DONE, "images.notice.login": Status.STALE}
+    assert path.read_text() == '{"text": "theirs"}'

@@ -19,6 +19,7 @@ from reconciler.render.change_item import SIGNS, Meaning
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import CAUSE_HEADINGS, Report, report_of
 from reconciler.render.text import drift_lines, joined, plan_lines
+from reconciler.render.words import lost
 
 ALICE = Access(Principal("user alice"), "pull", "box", "new")
 BOB = Access(Principal("user bob"), "push", "box", "gone")
@@ -213,3 +214,8 @@ def test_a_plan_without_anything_is_one_line() -> None:
 )
 def test_counts_agree_with_their_nouns(sentence: Callable[[int], str], none: str, one: str, two: str) -> None:
     assert [sentence(count) for count in range(3)] == [none, one, two]
+
+
+def test_access_that_ends_for_everyone_does_not_read_as_if_some_still_had_none() -> None:
+    assert [sentence.text for sentence in lost([EVERYONE])] == ["not everyone can pull app any more"]
+    assert [sentence.text for sentence in lost([ALICE])] == ["user alice can no longer pull new"]
