@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from threading import Event
 
@@ -47,7 +48,8 @@ def apply(
     refuse(plan)
     if not plan.changes:
         return []
-    with nullcontext(sessions) if sessions is not None else sessions_of(plan.estate, platforms=platforms) as opened:
+    estate = replace(plan.estate, parallelism=parallelism)
+    with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         if sessions is None:
             check({change.registry for change in plan.changes}, opened)
         if saved:

@@ -62,7 +62,6 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
 def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Sequence[Live]]:
     """Each kind's live resources, in the platform's order of kinds."""
     kinds = session.platform.kinds
-    session.halt.clear()
     found: dict[str, Sequence[Live]] = {}
 
     def listed(name: str) -> Sequence[Live]:
@@ -71,13 +70,16 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
     sorter = TopologicalSorter({name: kind.after for name, kind in kinds.items()})
     sorter.prepare()
     order = list(kinds)
-    while sorter.is_active():
-        together = sorted(sorter.get_ready(), key=order.index)
-        if len(together) == 1:
-            found[together[0]] = listed(together[0])
-        else:
-            found |= _side_by_side(session, listed, together)
-        sorter.done(*together)
+    try:
+        while sorter.is_active():
+            together = sorted(sorter.get_ready(), key=order.index)
+            if len(together) == 1:
+                found[together[0]] = listed(together[0])
+            else:
+                found |= _side_by_side(session, listed, together)
+            sorter.done(*together)
+    finally:
+        session.halt.clear()  # nothing of this listing runs any more; what the session does next is another matter
     return {name: found[name] for name in kinds}
 
 
@@ -108,7 +110,8 @@ def read(session: Session, addresses: Iterable[Address]) -> Iterator[Live]:
     for address in sorted(addresses):
         by_kind.setdefault(address.kind, []).append(address)
     for kind, group in by_kind.items():
-        yield from session.platform.kinds[kind].read(session, group)
+        asked = set(group)
+        yield from (live for live in session.platform.kinds[kind].read(session, group) if live.address in asked)
 
 
 def read_again(changes: Iterable[Change], sessions: Sessions) -> Iterator[tuple[Change, Live | None]]:

@@ -117,7 +117,8 @@ def make_plan(
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         seen = picture(kinds, desired, observe(opened, desired, executor), destroy=wishes.destroy)
         difference = diff(seen, spec.name, wishes.adopt)
-        check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *seen.live])
+        known = (address for address, live in seen.live.items() if live.marks.owner is not None)
+        check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])
         select(difference, wishes.targets)
         count_images(difference, seen, opened, wishes)
     return settle(spec, seen, difference, wishes)

@@ -109,11 +109,15 @@ class Kind(ABC):
 
     @abstractmethod
     def read(self, session: Any, addresses: Sequence[Address]) -> Iterator[Live]:
-        """Exactly these resources, all of this kind, as they are now; nothing for those that aren't there."""
+        """Exactly these resources, all of this kind, as they are now; nothing for those that aren't there.
+
+        An address that `list` would never give to a resource is of none that is there, whatever its name begins with.
+        """
 
     def read_one(self, session: Any, address: Address) -> Live | None:
         """One resource as it is now; None if it isn't there."""
-        return next(iter(self.read(session, (address,))), None)
+        # compared: what is read is written next, and must never be something else than what was asked for
+        return next((live for live in self.read(session, (address,)) if live.address == address), None)
 
     @abstractmethod
     def create(self, session: Any, write: Write) -> Live:

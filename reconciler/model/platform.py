@@ -41,7 +41,7 @@ class Estate:
 class Session(ABC):
     """A connection to one registry's platform. Pickles as its registry, so that an executor may be anywhere.
 
-    `halt` is set once a listing has failed: what is listed side by side starts no further call.
+    `halt` is set while a listing that has failed comes to its end: what is listed side by side starts no further call.
     """
 
     def __init__(self, platform: Platform, estate: Estate, registry: RegistryBase) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,22 @@ from typing import Any
 import pytest
 
 from reconciler import Plan, loads
+from reconciler.engine.apply import apply
 from reconciler.engine.expand import estate_of
 from reconciler.engine.fields import changes_of
+from reconciler.engine.observe import list_registry
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.sessions import sessions_of
 from reconciler.engine.write import Status, Task, carry_out
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
+from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
 from reconciler.model.kind import Verb
+from reconciler.model.platform import Estate, Platform, Session
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from reconciler.spec.registry import RegistryBase
 from tests.sandbox import PLATFORMS
 from tests.sandbox.base import Document, Sandbox
 
@@ -475,3 +481,52 @@ def test_each_kind_waits_for_kinds_that_there_are_and_declares_verbs_that_it_has
         assert set(kind.permissions) <= set(Verb), name
         assert all(actions for actions in kind.permissions.values()), name
         assert kind.immutable <= {field.name for field in fields(kind.settings)}, name
+
+
+def test_an_address_that_is_none_of_what_is_there_reads_nothing(sandbox: Sandbox) -> None:
+    sandbox.apply(sandbox.rich_document())
+    estate = estate_of(sandbox.spec(sandbox.rich_document()))
+    with sessions_of(estate, platforms=sandbox.platforms) as sessions:
+        kinds = sandbox.platforms[sandbox.platform].kinds
+        there = list_registry(sessions["images"], {})
+        assert {live.kind for live in there.values()} == set(kinds)
+        for address, live in there.items():
+            found = list(kinds[live.kind].read(sessions["images"], [address]))
+            assert [item.address for item in found] == [address]
+            for odd in (Address.of("images", live.kind, f"{address.name}-copy"), Address(f"{address}@copy")):
+                nothing = [item for item in kinds[live.kind].read(sessions["images"], [odd]) if not item.vacant]
+                assert nothing == [], f"{odd} is taken for {[item.address for item in nothing]}"
+
+
+def test_a_target_that_names_what_nobody_owns_is_an_error_too(sandbox: Sandbox, document: Document) -> None:
+    sandbox.make_foreign("stray")
+    with pytest.raises(ReconcilerError, match="no resource has such an address"):
+        sandbox.plan(document, targets=["images.repository.stray"])
+
+
+def test_a_saved_plan_is_applied_as_wide_as_it_is_asked_for(
+    sandbox: Sandbox, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    class Watched(Mapping[str, Platform]):
+        def __getitem__(self, name: str) -> Platform:
+            platform = copy.copy(sandbox.platforms[name])
+            opening = platform.open
+
+            def opened(estate: Estate, registry: RegistryBase) -> Session:
+                seen.append(estate.parallelism)
+                return opening(estate, registry)
+
+            monkeypatch.setattr(platform, "open", opened)
+            return platform
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(sandbox.platforms)
+
+        def __len__(self) -> int:
+            return len(sandbox.platforms)
+
+    plan = loads(dumps(sandbox.plan(document)))
+    apply(plan, platforms=Watched(), saved=True, parallelism=32)
+    assert seen == [32]

@@ -132,7 +132,6 @@ def test_of_several_kinds_that_fail_the_first_one_is_reported_and_later_ones_nev
         opened = session(Scripted("a", script=fail("from a")), Scripted("b", script=fail("from b")), later)
         with pytest.raises(PlatformError, match="from a"):
             list_registry(opened, {})
-        assert opened.halt.is_set()
     assert started == []
 
 
@@ -148,6 +147,28 @@ def test_a_kind_that_was_stopped_by_anothers_failure_does_not_hide_it() -> None:
     with pytest.raises(ReadFailed) as failed:
         observe({"r": opened}, {"r": {}})
     assert str(failed.value) == "registry r: from b"
+
+
+def test_what_a_session_does_after_a_failed_listing_is_not_stopped_by_it() -> None:
+    opened = session(Scripted("a", script=fails("no")), Scripted("b"))
+    with pytest.raises(PlatformError):
+        list_registry(opened, {})
+    assert not opened.halt.is_set()
+
+
+def test_a_read_gives_the_resource_that_was_asked_for_or_nothing() -> None:
+    """What is read is written next: another resource than the one asked for would be deleted in its place."""
+
+    class Careless(Scripted):
+        def read(self, session: Session, addresses: Sequence[Address]) -> Iterator[Live]:
+            yield from (Live(Address.of("r", self.name, "real"), self.name, Nothing(), Marks()) for _ in addresses)
+
+    kind = Careless("a")
+    copy, real = Address.of("r", "a", "real", "backup"), Address.of("r", "a", "real")
+    opened = session(kind)
+    assert kind.read_one(opened, copy) is None
+    assert list(read(opened, [copy])) == []
+    assert kind.read_one(opened, real) is not None
 
 
 def test_a_session_that_failed_can_list_again() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.errors import PlatformError
 from reconciler.model.marks import Marks
 from reconciler.platforms.local.documents import (
     AccessDocument,
@@ -130,3 +131,39 @@ def test_what_is_read_again_and_again_is_parsed_once_until_it_changes(documents:
     assert changed.allows("alice") == {"pull"}
     documents.access.remove("a")
     assert documents.access.read_again("a") is None
+
+
+@pytest.mark.parametrize("nothing", [None, [], {}])
+def test_what_somebody_emptied_by_hand_is_empty(documents: Documents, nothing: Any) -> None:
+    put(documents, "repositories/app.json", {"settings": nothing, "labels": nothing, "marks": nothing})
+    put(documents, "access/app.json", {"entries": nothing, "marks": nothing})
+    assert documents.repositories.read("app") == RepositoryDocument("app")
+    assert documents.access.read("app") == AccessDocument("app")
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("repositories/app.json", {"labels": "text"}),
+        ("repositories/app.json", {"marks": ["x"]}),
+        ("repositories/app.json", {"settings": 7}),
+        ("access/app.json", {"entries": ["alice"]}),
+        ("access/app.json", {"entries": {"a": 1}}),
+    ],
+)
+def test_a_document_of_another_form_is_reported_with_its_file(documents: Documents, path: str, wrong: Any) -> None:
+    put(documents, path, wrong)
+    section = documents.repositories if path.startswith("repositories") else documents.access
+    for read in (section.read, section.read_again):
+        with pytest.raises(PlatformError, match=r"app\.json is not written as") as error:
+            read("app")
+        assert "repair the file" in str(error.value)
+
+
+def test_a_text_in_the_place_of_users_is_one_user(documents: Documents) -> None:
+    """Not its letters, and not whoever's name is a part of it."""
+    put(documents, "access/app.json", {"entries": [{"users": "alice"}, {"grant": "one", "users": "bob"}]})
+    document = documents.access.read("app")
+    assert document is not None
+    assert [bool(document.allows(user)) for user in ("alice", "bob", "a", "ali", "bo")] == [True, True, False, False, False]
+    assert document.to_json()["entries"][0] == {"users": "alice"}, "kept as it was written"

@@ -13,6 +13,7 @@ from reconciler import apply, session
 from reconciler.engine.write import Status
 from reconciler.errors import PlatformError, ReadFailed
 from reconciler.model.address import Address
+from reconciler.model.service import collecting
 from reconciler.platforms.local import store
 from reconciler.platforms.local.store import Store
 from tests.sandbox.local import LocalSandbox
@@ -102,3 +103,30 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
         box.write("repositories", "a", {"old": False})
     assert box.read("repositories", "a") == {"old": True}
     assert [path.name for path in (tmp_path / "control/repositories").iterdir()] == ["a.json"]
+
+
+def test_a_copy_of_a_document_is_no_repository_and_takes_nothing_along(local: LocalSandbox) -> None:
+    """A backup made by hand carries our marks: its delete must never become the original's."""
+    document = local.document(
+        {"name": "app", "delete_images": True}, grants=({"name": "one", "to": local.target("1")},), guards={"max_deletes": 9}
+    )
+    local.apply(document)
+    local.push_image("app")
+    control = local.root / "control"
+    for section in ("repositories", "access"):
+        backup = control / section / "app%40backup.json"
+        backup.write_text((control / section / "app.json").read_text())
+    before = {path: path.read_bytes() for path in sorted(local.root.rglob("*")) if path.is_file()}
+    assert local.plan(document).changes == ()
+    local.apply(document)
+    assert {path: path.read_bytes() for path in sorted(local.root.rglob("*")) if path.is_file()} == before
+
+
+def test_one_damaged_document_does_not_end_the_collection_of_the_others(local: LocalSandbox) -> None:
+    local.apply(local.document("app-a", "app-b"))
+    (local.root / "control/repositories/app-a.json").write_text('{"settings": 7}')
+    with session(local.spec(local.document("app-a", "app-b"))) as opened:
+        (found,) = collecting(opened).collect(grace=0)
+    assert found.repository == "app-a"
+    assert "nothing is removed" in found.trouble
+    assert "app-a.json" in found.trouble

@@ -233,7 +233,7 @@ def _suffix(conditions: Collection[Condition]) -> str:
 def _service(service: str, conditions: tuple[Condition, ...]) -> Iterator[Principal]:
     name = "AWS Lambda" if service == "lambda.amazonaws.com" else service
     source = conditions[0] if len(conditions) == 1 else None
-    if source is None or (source.operator, source.key) != ("StringLike", "aws:SourceArn"):
+    if source is None or not source.values or (source.operator, source.key) != ("StringLike", "aws:SourceArn"):
         yield Principal(name + _suffix(conditions), public=not conditions)
         return
     for arn in source.values:

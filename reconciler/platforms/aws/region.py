@@ -45,6 +45,7 @@ class RegionKind(Kind):
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         ledger = session.ledger(RoleLedger)
+        addresses = [at for at in addresses if not at.where]
         for at, texts in zip(addresses, ledger.read(addresses), strict=True):
             marks = ledger.marks(at, texts)
             if marks.applied is not None:

@@ -87,6 +87,7 @@ class ReplicationKind(Kind):
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         ledger = session.ledger(RoleLedger)
+        addresses = [at for at in addresses if at.name == RULE]
         for at, texts in zip(addresses, ledger.read(addresses), strict=True):
             marks = ledger.marks(at, texts)
             yield _live(session, at, _rules(session, at), marks if marks.applied is not None else Marks(), ())

@@ -85,8 +85,8 @@ class RoleKind(Kind, GivesAccess):
                 yield _live(session, at, described)
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        answers = session.map(lambda at: _get(session, at), addresses)
-        for at, described in zip(addresses, answers, strict=True):
+        roles = [at for at in addresses if at.name in ROLES and not at.where]
+        for at, described in zip(roles, session.map(lambda at: _get(session, at), roles), strict=True):
             if described is not None:
                 yield _live(session, at, described)
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.errors import PlatformError
 from reconciler.model.service import Collected
 from reconciler.spec.selection import matches_any
 
@@ -112,13 +113,13 @@ def collect(content: Content, *, grace: float, dry_run: bool = False) -> list[Co
 
 
 def _collect_repository(content: Content, name: str, now: float, grace: float, dry_run: bool) -> Collected:
-    settings = (content.documents.repositories.read(name) or RepositoryDocument(name)).settings
+    try:
+        settings = (content.documents.repositories.read(name) or RepositoryDocument(name)).settings
+        held = dict(content.each_manifest(name))
+    except (OSError, PlatformError) as error:  # what is kept, or what a manifest needs, is unknown: so nothing goes
+        return Collected(name, trouble=f"nothing is removed: {error}")
     # `or ()`: whoever edits the file by hand may write null
     rules = Rules(settings.keep_last, settings.untagged_days, tuple(settings.keep_tags or ()))
-    try:
-        held = dict(content.each_manifest(name))
-    except OSError as error:  # what the damaged manifest needs is unknown, so nothing goes
-        return Collected(name, trouble=f"nothing is removed: {error}")
     tags: dict[str, list[str]] = {}
     for tag, digest in content.tagged(name).items():
         tags.setdefault(digest, []).append(tag)

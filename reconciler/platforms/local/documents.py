@@ -65,12 +65,12 @@ class RepositoryDocument:
 
     @classmethod
     def parse(cls, name: str, document: Document) -> Self:
-        labels = document.get("labels", {})
-        marks = document.get("marks", {})
-        own = set(marks.get(LABELS, "").split())
+        labels = document.get("labels") or {}
+        marks = document.get("marks") or {}
+        own = set((marks.get(LABELS) or "").split())
         known: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
-            for key, value in document.get("settings", {}).items()
+            for key, value in (document.get("settings") or {}).items()
             if key in _STORED_SETTINGS
         }
         return cls(
@@ -121,16 +121,17 @@ class AccessDocument:
 
     @classmethod
     def parse(cls, name: str, document: Document) -> Self:
-        found = document.get("entries", [])
+        found = document.get("entries") or []
         own = sorted((item for item in found if item.get("grant")), key=lambda item: str(item["grant"]))
         return cls(
             name,
             tuple(
-                Entry(str(item["grant"]), tuple(item.get("users", ())), item.get("permission", "pull")) for item in own
+                Entry(str(item["grant"]), tuple(map(str, _users(item))), str(item.get("permission", "pull")))
+                for item in own
             ),
-            Marks.of(document.get("marks", {})),
+            Marks.of(document.get("marks") or {}),
             tuple(
-                ForeignEntry(tuple(item.get("users", ())), str(item.get("permission", "pull")), item)
+                ForeignEntry(_users(item), str(item.get("permission", "pull")), item)
                 for item in found
                 if not item.get("grant")
             ),
@@ -255,6 +256,12 @@ class Documents:
         # a server that was killed leaves its document, but no longer holds its lock
         with self.store.claiming(_SERVING) as nobody_serves:
             return None if nobody_serves else served.place
+
+
+def _users(entry: Document) -> tuple[Any, ...]:
+    """An entry's users; a text by itself is one of them."""
+    users = entry.get("users") or ()
+    return (users,) if isinstance(users, str) else tuple(users)
 
 
 def _stored(marks: Marks) -> Document:

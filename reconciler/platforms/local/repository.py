@@ -58,10 +58,12 @@ class RepositoryKind(Kind, HoldsImages):
         yield from self._lives(session, session.documents.repositories.names())
 
     def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        yield from self._lives(session, (at.name for at in addresses))
+        yield from self._lives(session, (at.name for at in addresses if not at.where))
 
     def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
         for name in names:
+            if "@" in name:  # no name of a repository: somebody's copy of a file, say
+                continue
             document = session.documents.repositories.read(name)
             if document is not None:
                 yield _live(session, document)

@@ -55,7 +55,7 @@ class Store:
 
     def read(self, section: str, name: str) -> Document | None:
         """The document; None if there is none. Raises PlatformError if it is damaged."""
-        path = self._path(section, name)
+        path = self.path(section, name)
         try:
             document = json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -76,7 +76,7 @@ class Store:
         For whoever asks often: the file is read and parsed only if it has changed since the last time. So the answer is shared and
         must not be changed, and a section always has the same `parse`.
         """
-        path = self._path(section, name)
+        path = self.path(section, name)
         try:
             found = path.stat()
         except OSError:  # not there; or the name is too long to ever be
@@ -97,7 +97,7 @@ class Store:
 
     def write(self, section: str, name: str, document: Document) -> None:
         """Puts the document in place at once: a temporary file, synced, then renamed. Raises PlatformError if the disk fails."""
-        path = self._path(section, name)
+        path = self.path(section, name)
         try:
             put_file(path, json.dumps(document, indent=1, sort_keys=True).encode(), self.root)
         except OSError as error:
@@ -105,7 +105,7 @@ class Store:
 
     def remove(self, section: str, name: str) -> None:
         """Removes the document; it is no error if there is none. Raises PlatformError if the disk fails."""
-        path = self._path(section, name)
+        path = self.path(section, name)
         try:
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
@@ -141,7 +141,8 @@ class Store:
                 claimed = False
             yield claimed
 
-    def _path(self, section: str, name: str) -> Path:
+    def path(self, section: str, name: str) -> Path:
+        """Where the document is, or would be."""
         return self.root / "control" / section / f"{encoded(name)}.json"
 
 
@@ -172,11 +173,21 @@ class Section(Generic[D]):
     def read(self, name: str) -> D | None:
         """The document; None if there is none."""
         document = self._store.read(self.name, name)
-        return None if document is None else self._parse(name, document)
+        return None if document is None else self._parsed(name, document)
 
     def read_again(self, name: str) -> D | None:
         """As `read`, for whoever asks often: it is parsed only if its file is another one than the last time."""
-        return self._store.read_again(self.name, name, self._parse)
+        return self._store.read_again(self.name, name, self._parsed)
+
+    def _parsed(self, name: str, document: Document) -> D | None:
+        try:
+            return self._parse(name, document)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise PlatformError(
+                f"{self._store.path(self.name, name)} is not written as a registry's documents are: {error}",
+                operation="read",
+                hint="repair the file, or remove it and apply again",
+            ) from None
 
     def write(self, document: D) -> None:
         """Puts the document in the place of the one with its name."""
