@@ -353,6 +353,7 @@ def test_verbose_logs_each_call_with_address_duration_and_request_id_and_no_secr
     assert "Signature" not in done.stderr
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local: LocalSandbox, tmp_path: Path) -> None:
     import signal
     import time

@@ -87,6 +87,7 @@ def test_serve_tells_where_and_credentials_are_for_there(here: Reconciler) -> No
     assert [line.partition(":")[0] for line in text.splitlines()] == ["registry", "username", "password", "expires_at"]
 
 
+@pytest.mark.slow
 def test_the_only_registry_need_not_be_named(here: Reconciler) -> None:
     process = here.start("serve", "--port", "0")
     try:
@@ -97,6 +98,7 @@ def test_the_only_registry_need_not_be_named(here: Reconciler) -> None:
         process.communicate()
 
 
+@pytest.mark.slow
 def test_sigterm_lets_requests_under_way_finish(here: Reconciler) -> None:
     process = here.start("serve", "--port", "0")
     url = url_of(process, "sandbox")
@@ -129,6 +131,7 @@ def test_sigterm_lets_requests_under_way_finish(here: Reconciler) -> None:
     assert (here.folder / "store/blobs/sha256" / wanted.partition(":")[2]).exists()
 
 
+@pytest.mark.slow
 def test_requests_are_logged_without_secrets(here: Reconciler) -> None:
     process = here.start("serve", "--port", "0", "-v")
     url = url_of(process, "sandbox")

@@ -98,6 +98,7 @@ class TestAnySpec:
 
         converges()
 
+    @pytest.mark.slow  # the longest of all, also where nothing is far away
     def test_a_chain_of_specs_ends_as_its_last_one_alone(self, sandbox: Sandbox) -> None:
         @property_of(sandbox)
         @given(chain=st.lists(documents(sandbox), min_size=2, max_size=sandbox.longest_chain))

@@ -6,7 +6,7 @@ import json
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.address import Address
@@ -15,6 +15,7 @@ names = st.from_regex(r"[a-z0-9]+([._/-][a-z0-9]+){0,4}", fullmatch=True)
 places = st.sampled_from(["", "us-west-2", "eu-west-1"])
 
 
+@settings(max_examples=50)
 @given(st.from_regex(r"[a-z]+(-[a-z]+)*", fullmatch=True), st.sampled_from(["repository", "role"]), names, places)
 def test_an_address_has_the_parts_that_it_was_made_of(registry: str, kind: str, name: str, where: str) -> None:
     made = Address.of(registry, kind, name, where)

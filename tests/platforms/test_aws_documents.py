@@ -122,7 +122,9 @@ def test_a_service_is_a_principal_for_each_account_it_acts_for() -> None:
     ]
     assert policy.who("service:lambda.amazonaws.com")[0].public, "without a condition it acts for everyone"
     (nobody,) = policy.who("service:lambda.amazonaws.com", (policy.Condition("StringLike", "aws:SourceArn", ()),))
-    assert nobody.label == "AWS Lambda (if StringLike aws:SourceArn )", "access that is there is named, whatever its condition"
+    assert nobody.label == "AWS Lambda (if StringLike aws:SourceArn )", (
+        "access that is there is named, whatever its condition"
+    )
 
 
 def test_an_account_behind_a_service_is_guarded_too(aws: AwsSandbox) -> None:

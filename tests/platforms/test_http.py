@@ -120,12 +120,16 @@ def test_ctrl_c_while_a_registry_is_listed_starts_no_further_call() -> None:
     def call(number: int) -> None:
         calls.append(number)
         if number == 2:
-            signal.raise_signal(signal.SIGINT)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             assert session.halt.wait(20)
 
-    with opened(1) as session:
-        kind = Scripted("a", script=lambda found: session.map(call, range(50)))
-        session.platform = ScriptedPlatform(kind)
-        with pytest.raises(KeyboardInterrupt):
-            observe({"r": session}, {"r": {}})
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore it
+    try:
+        with opened(1) as session:
+            kind = Scripted("a", script=lambda found: session.map(call, range(50)))
+            session.platform = ScriptedPlatform(kind)
+            with pytest.raises(KeyboardInterrupt):
+                observe({"r": session}, {"r": {}})
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert calls == [0, 1, 2]

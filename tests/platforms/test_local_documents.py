@@ -165,5 +165,11 @@ def test_a_text_in_the_place_of_users_is_one_user(documents: Documents) -> None:
     put(documents, "access/app.json", {"entries": [{"users": "alice"}, {"grant": "one", "users": "bob"}]})
     document = documents.access.read("app")
     assert document is not None
-    assert [bool(document.allows(user)) for user in ("alice", "bob", "a", "ali", "bo")] == [True, True, False, False, False]
+    assert [bool(document.allows(user)) for user in ("alice", "bob", "a", "ali", "bo")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert document.to_json()["entries"][0] == {"users": "alice"}, "kept as it was written"

@@ -108,7 +108,9 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 def test_a_copy_of_a_document_is_no_repository_and_takes_nothing_along(local: LocalSandbox) -> None:
     """A backup made by hand carries our marks: its delete must never become the original's."""
     document = local.document(
-        {"name": "app", "delete_images": True}, grants=({"name": "one", "to": local.target("1")},), guards={"max_deletes": 9}
+        {"name": "app", "delete_images": True},
+        grants=({"name": "one", "to": local.target("1")},),
+        guards={"max_deletes": 9},
     )
     local.apply(document)
     local.push_image("app")
