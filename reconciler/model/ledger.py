@@ -118,7 +118,7 @@ class Ledger(ABC):
             self.change(at, claims)
         try:
             yield
-        except PlatformError:
+        except Exception:
             with suppress(PlatformError):  # the first error is the one to report
                 if write.carried:
                     self.forget(at)

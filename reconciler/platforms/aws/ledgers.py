@@ -45,7 +45,10 @@ class RepositoryLedger(Ledger):
         if put:
             self.session.call("ecr", "tag_resource", region, address=at, resourceArn=arn, tags=tags.as_list(put))
         if remove:
-            self.session.call("ecr", "untag_resource", region, address=at, resourceArn=arn, tagKeys=list(remove))
+            gone = ("RepositoryNotFoundException",)
+            self.session.call(
+                "ecr", "untag_resource", region, address=at, absent=gone, resourceArn=arn, tagKeys=list(remove)
+            )
 
 
 class RoleLedger(Ledger):
