@@ -40,13 +40,17 @@ def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None
     if executor is not None:
         gather(lambda name: executor.submit(list_registry, sessions[name], wanted[name]).result)
     else:
-        with ThreadPoolExecutor(max(1, min(len(wanted), 16)), thread_name_prefix="observe") as pool:
-            try:
-                gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
-            except BaseException:  # Ctrl-C: what is under way ends, and nothing more is started
-                for name in wanted:
-                    sessions[name].halt.set()
-                raise
+        try:
+            with ThreadPoolExecutor(max(1, min(len(wanted), 16)), thread_name_prefix="observe") as pool:
+                try:
+                    gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
+                except BaseException:  # Ctrl-C: what is under way ends, and nothing more is started
+                    for name in wanted:
+                        sessions[name].halt.set()
+                    raise
+        finally:
+            for name in wanted:
+                sessions[name].halt.clear()
     if failures:
         raise ReadFailed(failures)
     return found

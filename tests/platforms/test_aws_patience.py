@@ -10,10 +10,15 @@ from urllib.parse import quote
 
 import pytest
 
-from reconciler import apply
+from reconciler import apply, session
 from reconciler.engine.apply import succeeded
+from reconciler.engine.expand import estate_of
+from reconciler.engine.plan import make_plan
+from reconciler.engine.sessions import sessions_of
 from reconciler.engine.write import Outcome, Status
 from reconciler.errors import ReadFailed
+from reconciler.model.address import Address
+from reconciler.platforms.aws.session import AwsSession
 from reconciler.render.outcome import outcome_record
 from tests.emulators.aws import PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
@@ -71,6 +76,7 @@ def small(aws: AwsSandbox, **registry: Any) -> Document:
         ("TagRole", "NoSuchEntity"),
         ("PutLifecyclePolicy", "RepositoryNotFoundException"),
         ("SetRepositoryPolicy", "RepositoryNotFoundException"),
+        ("DescribeRepositories", "RepositoryNotFoundException"),
     ],
 )
 def test_what_this_run_made_and_a_service_does_not_know_yet_is_waited_for(
@@ -289,3 +295,53 @@ def test_the_log_has_the_lines_of_the_spec_that_an_error_is_about(aws: AwsSandbo
     failed = next(outcome for outcome in apply(plan) if outcome.status is Status.FAILED)
     (place,) = failed.places
     assert outcome_record(failed)["places"] == [f"grant pullers at registry.yaml:{place.line}:{place.column}"]
+
+
+def test_a_role_whose_create_was_cut_off_is_read_without_waiting_for_a_policy_that_was_never_put(
+    aws: AwsSandbox,
+) -> None:
+    document = small(aws)
+    spec = aws.spec(document)
+    with sessions_of(estate_of(spec), platforms=aws.platforms) as sessions:
+        plan = make_plan(spec, platforms=aws.platforms, sessions=sessions)
+        refusing = Refuses("PutRolePolicy", "AccessDeniedException", times=-1)
+        aws.proxy.behaviours.append(refusing)
+        assert not succeeded(aws.carry_out(plan, sessions=sessions))
+        aws.proxy.behaviours.remove(refusing)
+        aws.proxy.calls.clear()
+        again = make_plan(spec, platforms=aws.platforms, sessions=sessions)
+        assert aws.proxy.operations().count("iam:GetRolePolicy") == 2, "asked once for each role"
+        assert succeeded(aws.carry_out(again, sessions=sessions))
+
+
+def test_what_was_made_in_one_region_is_not_waited_for_in_another(aws: AwsSandbox) -> None:
+    spec = aws.spec(small(aws, replication_regions=["eu-west-1"]))
+    with session(spec) as opened:
+        assert isinstance(opened, AwsSession)
+        opened.made("ecr", "us-east-1", "images-app-a")
+        at = Address.of("images", "access", "app-a", "eu-west-1")
+        absent = ("RepositoryNotFoundException",)
+        aws.proxy.calls.clear()
+        assert opened.repository_call("get_repository_policy", at, absent=absent) is None
+        assert len(aws.proxy.calls) == 1
+        opened.forget("ecr", "us-east-1", "images-app-a")
+        assert (
+            opened.repository_call("get_repository_policy", Address.of("images", "access", "app-a"), absent=absent)
+            is None
+        )
+        assert len(aws.proxy.calls) == 2
+
+
+def test_a_policy_that_ecr_finds_wrong_is_reported_in_its_own_words(aws: AwsSandbox) -> None:
+    document = small(aws)
+    aws.apply(document)
+    aws.give_foreign_access("app-a")
+    document["grants"] = []
+    text = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+    wrong = Refuses("SetRepositoryPolicy", "InvalidParameterException", times=-1, message=text)
+    plan = aws.plan(document)
+    aws.proxy.behaviours.append(wrong)
+    (outcome,) = aws.carry_out(plan)
+    assert "Invalid repository policy provided" in outcome.message
+    assert "principal" not in outcome.message
+    assert wrong.tries == 1

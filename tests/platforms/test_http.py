@@ -130,6 +130,7 @@ def test_ctrl_c_while_a_registry_is_listed_starts_no_further_call() -> None:
             session.platform = ScriptedPlatform(kind)
             with pytest.raises(KeyboardInterrupt):
                 observe({"r": session}, {"r": {}})
+            assert not session.halt.is_set(), "what the session does next is another matter"
     finally:
         signal.signal(signal.SIGINT, usual)
     assert calls == [0, 1, 2]

@@ -147,6 +147,8 @@ def test_what_somebody_emptied_by_hand_is_empty(documents: Documents, nothing: A
         ("repositories/app.json", {"labels": "text"}),
         ("repositories/app.json", {"marks": ["x"]}),
         ("repositories/app.json", {"settings": 7}),
+        ("repositories/app.json", {"settings": {"description": {"a": 1}}}),
+        ("repositories/app.json", {"settings": {"movable_tags": [["x"]]}}),
         ("access/app.json", {"entries": ["alice"]}),
         ("access/app.json", {"entries": {"a": 1}}),
     ],
@@ -173,3 +175,10 @@ def test_a_text_in_the_place_of_users_is_one_user(documents: Documents) -> None:
         False,
     ]
     assert document.to_json()["entries"][0] == {"users": "alice"}, "kept as it was written"
+
+
+def test_a_text_in_the_place_of_tags_is_one_tag(documents: Documents) -> None:
+    put(documents, "repositories/app.json", {"settings": {"movable_tags": "latest", "keep_tags": "v1"}})
+    document = documents.repositories.read("app")
+    assert document is not None
+    assert (document.settings.movable_tags, document.settings.keep_tags) == (("latest",), ("v1",))

@@ -128,7 +128,7 @@ def _set(session: AwsSession, at: Address, document: Document, write: Write | No
 
     fresh = write is not None and any(need.kind == "role" for need in write.fresh)
     attempts = stamina.retry_context(
-        on=lambda error: fresh and _unknown_principal(error),
+        on=lambda error: fresh and _unknown_principal(error, fresh),
         attempts=None,
         timeout=PATIENCE,
         wait_initial=0.5,
@@ -139,19 +139,17 @@ def _set(session: AwsSession, at: Address, document: Document, write: Write | No
             with attempt:
                 return session.repository_call("set_repository_policy", at, policyText=_text(document))
     except PlatformError as error:
-        if _unknown_principal(error):
+        if _unknown_principal(error, fresh):
             raise _with_grants(error, document, write) from None
         raise
     raise AssertionError("the last attempt raises")
 
 
-def _unknown_principal(error: Exception) -> bool:
-    # ECR has two texts for it: hashicorp/terraform-provider-aws#39064 and #1164
-    return (
-        isinstance(error, PlatformError)
-        and error.code == "InvalidParameterException"
-        and ("rincipal" in error.message or "Invalid repository policy" in error.message)
-    )
+def _unknown_principal(error: Exception, fresh: bool) -> bool:
+    # ECR has two texts for it (hashicorp/terraform-provider-aws#39064 and #1164); the second is said of other faults too
+    if not isinstance(error, PlatformError) or error.code != "InvalidParameterException":
+        return False
+    return "rincipal" in error.message or (fresh and "Invalid repository policy" in error.message)
 
 
 def _with_grants(error: PlatformError, document: Document, write: Write | None) -> PlatformError:
@@ -165,8 +163,10 @@ def _with_grants(error: PlatformError, document: Document, write: Write | None) 
             suspects.append(f"{', '.join(arns)} (grant {grant})")
             grants.add(grant)
     suspects += dead_principals(document)
+    if not suspects:
+        return error
     return PlatformError(
-        f"AWS does not find a principal of the policy: {'; '.join(suspects)}",
+        f"AWS does not find a principal of the policy: {'; '.join(suspects)}; it says: {error.message}",
         address=error.address,
         operation=error.operation,
         request_id=error.request_id,

@@ -57,7 +57,7 @@ class RoleLedger(Ledger):
     session: AwsSession
 
     def carrier(self, at: Address) -> Address:
-        return Address.of(at.registry, "role", "pull")
+        return at if at.kind == "role" else Address.of(at.registry, "role", "pull")
 
     def key(self, at: Address) -> str:
         # more than one region has a rule only while a registry moves
@@ -80,7 +80,7 @@ class RoleLedger(Ledger):
         return tags.as_dict(answer["Role"].get("Tags", ())) if answer else {}
 
     def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
-        name = self.session.registry.role_name("pull")
+        name = self.session.registry.role_name(self.carrier(at).name)
         if put:
             self.session.call("iam", "tag_role", address=at, RoleName=name, Tags=tags.as_list(put))
         if remove:

@@ -140,7 +140,7 @@ class RepositoryKind(Kind, HoldsImages):
         if created is None:
             return self._already(session, write)
         made = created["repository"]
-        session.knows_of("ecr", made["repositoryName"], made["repositoryArn"])
+        session.made("ecr", session.region_of(at), made["repositoryName"], made["repositoryArn"])
         return _live(session, at, made, tags)
 
     def _already(self, session: AwsSession, write: Write) -> Live:
@@ -168,7 +168,7 @@ class RepositoryKind(Kind, HoldsImages):
         return self.read_one(session, at) or live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        session.forgets("ecr", session.native_of(live.address), live.native)
+        session.forget("ecr", session.region_of(live.address), session.native_of(live.address), live.native)
         session.repository_call("delete_repository", live.address, absent=GONE, force=force)
 
     def replace(self, session: AwsSession, write: Write, live: Live, *, force: bool) -> Live:

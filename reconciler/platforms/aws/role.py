@@ -113,7 +113,7 @@ class RoleKind(Kind, GivesAccess):
                     operation="iam:CreateRole",
                     hint="make a new plan",
                 )
-        session.knows_of("iam", session.registry.role_name(role))
+        session.made("iam", "", session.registry.role_name(role))
         _put_permissions(session, write)
         return self._again(session, write)
 
@@ -127,7 +127,7 @@ class RoleKind(Kind, GivesAccess):
             _put_permissions(session, write)
         if "max_session_seconds" in write.changed:
             session.call("iam", "update_role", address=at, MaxSessionDuration=wanted.max_session_seconds, **named)
-        session.call("iam", "tag_role", address=at, Tags=as_list(write.marks.texts()), **named)
+        session.ledger(RoleLedger).change(at, write.marks.texts())
         return self._again(session, write)
 
     def _again(self, session: AwsSession, write: Write) -> Live:
@@ -165,9 +165,9 @@ class RoleKind(Kind, GivesAccess):
                 operation="iam:DeleteRole",
                 hint="detach them first; they are never removed for you",
             )
+        session.forget("iam", "", named["RoleName"], f"{named['RoleName']}/{INLINE}")
         session.call("iam", "delete_role_policy", address=live.address, absent=GONE, PolicyName=INLINE, **named)
         session.call("iam", "delete_role", address=live.address, absent=GONE, **named)
-        session.forgets("iam", named["RoleName"])
 
 
 class _Late(Exception):
@@ -254,14 +254,16 @@ def _put_permissions(session: AwsSession, write: Write) -> None:
         {"Sid": "Login", "Effect": "Allow", "Action": policy.LOGIN, "Resource": "*"},
         {"Sid": "Images", "Effect": "Allow", "Action": list(wanted.actions), "Resource": list(wanted.repositories)},
     ]
+    role = session.registry.role_name(write.desired.address.name)
     session.call(
         "iam",
         "put_role_policy",
         address=write.desired.address,
-        RoleName=session.registry.role_name(write.desired.address.name),
+        RoleName=role,
         PolicyName=INLINE,
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
     )
+    session.made("iam", "", f"{role}/{INLINE}")
 
 
 def _permitted(document: Document | None) -> tuple[tuple[str, ...], tuple[str, ...], str]:

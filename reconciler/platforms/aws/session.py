@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from threading import Lock
@@ -26,6 +29,8 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from .spec import AwsRegistry
 
 T = TypeVar("T")
+#: what waits for something says so in its error if it fails; stamina's own lines would stand among the output
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 #: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
 MAX_ATTEMPTS = 10
@@ -65,7 +70,7 @@ class AwsSession(HttpSession):
         self._base: botocore.session.Session | None = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
-        self._fresh: set[tuple[str, str]] = set()
+        self._fresh: dict[tuple[str, str, str], float] = {}
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -135,7 +140,7 @@ class AwsSession(HttpSession):
             client = self.client(service, region)
             with working_on(address or current_address()):
                 make = partial(self._once, _action(service, operation), partial(getattr(client, operation), **params))
-                return _understood(client, operation, self._patiently(service, params, make))
+                return _understood(client, operation, self._patiently(service, operation, region, params, make))
         except aws_errors.ClientError as error:
             if error.response.get("Error", {}).get("Code") in absent:
                 return None
@@ -162,7 +167,7 @@ class AwsSession(HttpSession):
                 return [item for page in pages for item in _understood(client, operation, page).get(key, ())]
 
             with working_on(address or current_address()):
-                return self._patiently(service, params, every_page)
+                return self._patiently(service, operation, region, params, every_page)
         except (aws_errors.ClientError, *_FAILURES) as error:
             raise self._translated(error, service, operation, region, address) from None
 
@@ -170,22 +175,38 @@ class AwsSession(HttpSession):
         while (page := self._once(action, partial(next, pages, None))) is not None:
             yield page
 
-    def knows_of(self, service: str, *names: str) -> None:
-        """Something was made that a service may not know everywhere for a while, under these names and ARNs."""
-        self._fresh |= {(service, name) for name in names}
+    def made(self, service: str, region: str, *names: str) -> None:
+        """Something was made now that a service may not know everywhere for a while, under these names and ARNs."""
+        self._fresh |= {(service, region or self.registry.region, name): time.monotonic() for name in names}
 
-    def forgets(self, service: str, *names: str) -> None:
-        """It was deleted: whoever asks for it is answered at once."""
-        self._fresh -= {(service, name) for name in names}
+    def forget(self, service: str, region: str, *names: str) -> None:
+        """It is deleted now: whoever asks for it is answered at once."""
+        for name in names:
+            self._fresh.pop((service, region or self.registry.region, name), None)
 
-    def _patiently(self, service: str, params: Mapping[str, Any], make: Callable[[], T]) -> T:
+    def _is_fresh(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> bool:
+        """Whether a call is about something that was made a moment ago."""
+        if "PolicyName" in params and not operation.startswith("put_"):
+            names = [
+                f"{params['RoleName']}/{params['PolicyName']}"
+            ]  # not there is not the same as the role not being there
+        else:
+            names = [
+                str(item) for value in params.values() for item in (value if isinstance(value, list) else (value,))
+            ]
+        born = (self._fresh.get((service, region or self.registry.region, name)) for name in names)
+        return any(when is not None and time.monotonic() - when < PATIENCE for when in born)
+
+    def _patiently(
+        self, service: str, operation: str, region: str, params: Mapping[str, Any], make: Callable[[], T]
+    ) -> T:
         """What `make` answers, asked again for a while where its failure will pass: what this session made is not known
         everywhere yet, or somebody else writes to the same thing."""
 
         def passes(error: Exception) -> bool:
             code = str(error.response.get("Error", {}).get("Code")) if isinstance(error, aws_errors.ClientError) else ""
             if code in _UNKNOWN:
-                return any((service, value) in self._fresh for value in params.values() if isinstance(value, str))
+                return self._is_fresh(service, operation, region, params)
             return code.startswith(_CONCURRENT)
 
         try:
@@ -210,8 +231,10 @@ class AwsSession(HttpSession):
             except aws_errors.ClientError as error:
                 log.answered(*_result(error.response))
                 raise
-            except KeyError:  # botocore's parser of XML does not find the answer in what came
-                raise _NotAws from None
+            except KeyError as error:  # botocore's parser of XML does not find the answer in what came
+                if _is_of_the_parser(error):
+                    raise _NotAws from None
+                raise
             if answer is None:  # there was no further page, so nothing was called
                 log.drop()
             else:
@@ -309,6 +332,11 @@ class _NotAws(Exception):
 _FAILURES = (aws_errors.BotoCoreError, botocore.parsers.ResponseParserError, _NotAws)
 
 
+def _is_of_the_parser(error: Exception) -> bool:
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1] == botocore.parsers.__file__
+
+
 def _understood(client: Any, operation: str, answer: Any) -> Any:
     """The answer, if it is one. Raises _NotAws."""
     if len(answer) > 1 or not _answers(client.meta.service_model, client.meta.method_to_api_mapping[operation]):
@@ -367,7 +395,7 @@ def _denied(message: str) -> str:
 
 def _hint(code: str, operation: str, registry: AwsRegistry, region: str) -> str:
     trouble = next((trouble for words, trouble in _TROUBLES if any(word in code for word in words)), None)
-    if trouble is None and code.startswith(("5", "Server", "Service", "Internal")):
+    if trouble is None and code.startswith(("5", "Server", "ServiceUnavailable", "ServiceFailure", "Internal")):
         trouble = Trouble.SERVER
     if trouble is None:
         return ""

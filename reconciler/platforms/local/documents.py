@@ -51,6 +51,8 @@ class RepositorySettings:
 
 
 NO_SETTINGS = RepositorySettings()
+#: settings that are lists; a text by itself is one of them
+_LISTS = ("movable_tags", "keep_tags")
 _STORED_SETTINGS = frozenset(RepositorySettings.__dataclass_fields__) - {"labels"}
 
 
@@ -69,13 +71,19 @@ class RepositoryDocument:
         marks = document.get("marks") or {}
         own = set((marks.get(LABELS) or "").split())
         known: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
+            key: (value,)
+            if key in _LISTS and isinstance(value, str)
+            else tuple(value)
+            if isinstance(value, list)
+            else value
             for key, value in (document.get("settings") or {}).items()
             if key in _STORED_SETTINGS
         }
+        settings = RepositorySettings(**known, labels=tuple(sorted(item for item in labels.items() if item[0] in own)))
+        hash(settings)  # what can't be hashed is no plain value: TypeError
         return cls(
             name,
-            RepositorySettings(**known, labels=tuple(sorted(item for item in labels.items() if item[0] in own))),
+            settings,
             Marks.of(marks),
             {key: value for key, value in labels.items() if key not in own},
         )
