@@ -493,9 +493,16 @@ def test_an_address_that_is_none_of_what_is_there_reads_nothing(sandbox: Sandbox
         for address, live in there.items():
             found = list(kinds[live.kind].read(sessions["images"], [address]))
             assert [item.address for item in found] == [address]
-            for odd in (Address.of("images", live.kind, f"{address.name}-copy"), Address(f"{address}@copy")):
+            for odd in odd_ones(address, sandbox.elsewhere):
                 nothing = [item for item in kinds[live.kind].read(sessions["images"], [odd]) if not item.vacant]
                 assert nothing == [], f"{odd} is taken for {[item.address for item in nothing]}"
+
+
+def odd_ones(address: Address, elsewhere: str) -> Iterator[Address]:
+    """Addresses that begin as this one does and are of nothing that is there."""
+    yield Address.of(address.registry, address.kind, f"{address.name}-copy", address.where)
+    if not address.where:
+        yield Address.of(address.registry, address.kind, address.name, elsewhere)
 
 
 def test_a_target_that_names_what_nobody_owns_is_an_error_too(sandbox: Sandbox, document: Document) -> None:

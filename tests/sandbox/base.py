@@ -40,6 +40,8 @@ class Sandbox(ABC):
     examples: ClassVar[int] = 60
     longest_chain: ClassVar[int] = 4
 
+    #: a place in which the registry has nothing
+    elsewhere: ClassVar[str] = "elsewhere"
     #: where relative paths of a spec start
     base = "."
     #: the catalog that is handed to the engine
