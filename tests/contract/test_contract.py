@@ -493,7 +493,7 @@ def test_an_address_that_is_none_of_what_is_there_reads_nothing(sandbox: Sandbox
         for address, live in there.items():
             found = list(kinds[live.kind].read(sessions["images"], [address]))
             assert [item.address for item in found] == [address]
-            for odd in odd_ones(address, sandbox.elsewhere):
+            for odd in odd_ones(address, sandbox.empty_place):
                 nothing = [item for item in kinds[live.kind].read(sessions["images"], [odd]) if not item.vacant]
                 assert nothing == [], f"{odd} is taken for {[item.address for item in nothing]}"
 

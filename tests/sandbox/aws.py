@@ -70,7 +70,7 @@ class AwsSandbox(Sandbox):
 
     platform = "aws"
     slow = True
-    elsewhere = "ap-south-1"
+    empty_place = "ap-south-1"
     examples = 25
     longest_chain = 3
     targets = st.fixed_dictionaries(

@@ -41,7 +41,7 @@ class Sandbox(ABC):
     longest_chain: ClassVar[int] = 4
 
     #: a place in which the registry has nothing
-    elsewhere: ClassVar[str] = "elsewhere"
+    empty_place: ClassVar[str] = "elsewhere"
     #: where relative paths of a spec start
     base = "."
     #: the catalog that is handed to the engine
