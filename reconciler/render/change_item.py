@@ -10,8 +10,8 @@ from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
 from reconciler.words import value
 
-from . import counts, words
-from .words import Sentence
+from . import counts, sentences
+from .sentences import Sentence
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}
 _STATES = {
@@ -123,11 +123,11 @@ def change_item(change: Change) -> ChangeItem:
         cause=change.cause,
         state=_state(change),
         fields=tuple(FieldItem(item.path, value(item.old), value(item.new), new) for item in change.fields),
-        gains=tuple(words.gained(change.gains)),
-        losses=tuple(words.lost(change.losses)),
+        gains=tuple(sentences.gained(change.gains)),
+        losses=tuple(sentences.lost(change.losses)),
         removal=counts.images_going(change.images, change.force),
         along=change.along,
-        foreign=tuple(sentence.text for item in change.foreign for sentence in words.given(item)),
+        foreign=tuple(sentence.text for item in change.foreign for sentence in sentences.given(item)),
         notes=change.notes,
     )
 

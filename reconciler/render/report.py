@@ -10,9 +10,9 @@ from reconciler.engine.plan import Plan
 from reconciler.model.change import Action, Cause, Change
 from reconciler.spec.registry import RegistryBase
 
-from . import counts, words
+from . import counts, sentences
 from .change_item import ChangeItem, change_item, reading_order
-from .words import Sentence
+from .sentences import Sentence
 
 NO_CHANGES = "No changes"
 NO_DRIFT = "No drift"
@@ -143,8 +143,8 @@ def report_of(plan: Plan) -> Report:
         unchanged=plan.unchanged,
         as_wanted=counts.as_wanted(plan.unchanged),
         registries=registries,
-        gains=_access(Topic.GAINS, words.all_gains(plan)),
-        losses=_access(Topic.LOSSES, words.all_losses(plan)),
+        gains=_access(Topic.GAINS, sentences.all_gains(plan)),
+        losses=_access(Topic.LOSSES, sentences.all_losses(plan)),
         foreign=_foreign(plan),
         problems=Section(
             Topic.PROBLEMS,
@@ -174,14 +174,14 @@ def _title(registry: RegistryBase) -> str:
     return f"registry {registry.name} ({' '.join((registry.platform, *registry.place))})"
 
 
-def _access(topic: Topic, sentences: list[Sentence]) -> Section:
-    return Section(topic, tuple(Statement(item.registry, item.text, public=item.public) for item in sentences))
+def _access(topic: Topic, said: list[Sentence]) -> Section:
+    return Section(topic, tuple(Statement(item.registry, item.text, public=item.public) for item in said))
 
 
 def _foreign(plan: Plan) -> Section:
     statements = (
         Statement(item.address, sentence.text, (item.address,), sentence.public)
         for item in plan.kept
-        for sentence in words.given(item)
+        for sentence in sentences.given(item)
     )
     return Section(Topic.FOREIGN, tuple(statements))

@@ -18,8 +18,8 @@ from reconciler.render import counts
 from reconciler.render.change_item import SIGNS, Meaning
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import CAUSE_HEADINGS, Report, report_of
+from reconciler.render.sentences import lost
 from reconciler.render.text import drift_lines, joined, plan_lines
-from reconciler.render.words import lost
 
 ALICE = Access(Principal("user alice"), "pull", "box", "new")
 BOB = Access(Principal("user bob"), "push", "box", "gone")
