@@ -13,7 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import apply, dumps, load_spec, loads, parse_spec, plan, session
+    from .api.engine import apply, plan, session
+    from .api.plan_file import dumps, loads
+    from .api.spec import load_spec, parse_spec
     from .engine.plan import Plan, Wishes
     from .engine.write import Outcome
     from .model.service import collecting, issuing, serving
@@ -42,9 +44,16 @@ _HOMES = {
     "Plan": "engine.plan",
     "Spec": "platforms.catalog",
     "Wishes": "engine.plan",
+    "apply": "api.engine",
     "collecting": "model.service",
+    "dumps": "api.plan_file",
     "issuing": "model.service",
+    "load_spec": "api.spec",
+    "loads": "api.plan_file",
+    "parse_spec": "api.spec",
+    "plan": "api.engine",
     "serving": "model.service",
+    "session": "api.engine",
 }
 
 
@@ -53,4 +62,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'api')}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -40,7 +40,8 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
-    from reconciler.api import load_spec, read_plan
+    from reconciler.api.plan_file import read_plan
+    from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
     from reconciler.errors import ReconcilerError
 

@@ -31,7 +31,7 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Remove what the spec made. Protected repositories and those that hold images stop it; what others made stays."""
-    from reconciler.api import load_spec
+    from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
 
     from .carry_out import ApplyOptions, plan_and_carry_out

@@ -29,13 +29,13 @@ def run(
     from reconciler.render import graph
 
     if is_plan_file(source):
-        from reconciler.api import read_plan
+        from reconciler.api.plan_file import read_plan
 
         plan = read_plan(source)
         nodes = [change.address for change in plan.changes]
         edges = list(plan.graph)
     else:
-        from reconciler.api import load_spec
+        from reconciler.api.spec import load_spec
         from reconciler.engine.expand import expand
         from reconciler.platforms.catalog import CATALOG
 

@@ -33,7 +33,7 @@ def run(
     form: Annotated[OutputFormat, typer.Option("--format", help="How the values are printed.")] = OutputFormat.JSON,
 ) -> int:
     """Print repository URIs and role ARNs."""
-    from reconciler.api import load_spec
+    from reconciler.api.spec import load_spec
     from reconciler.engine.expand import platform_of
     from reconciler.platforms.catalog import CATALOG
 

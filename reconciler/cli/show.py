@@ -18,7 +18,7 @@ def run(
     form: FormatOption = Format.TEXT,
 ) -> int:
     """Print a saved plan."""
-    from reconciler.api import read_plan
+    from reconciler.api.plan_file import read_plan
 
     print_plan(read_plan(plan), form)
     return Exit.OK

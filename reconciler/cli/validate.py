@@ -14,7 +14,7 @@ EXAMPLES = "Examples: reconciler validate; reconciler validate specs/"
 
 def run(spec: SpecArgument = DEFAULT_SPEC) -> int:
     """Check the spec and report every error at once. Each comes with its file, line and column."""
-    from reconciler.api import load_spec
+    from reconciler.api.spec import load_spec
 
     loaded = load_spec(spec)
     typer.echo(f"{spec} is valid: {size(len(loaded.registries), len(loaded.repositories), len(loaded.grants))}.")
