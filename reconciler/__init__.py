@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api.engine import apply, plan, session
+    from .api.apply import apply
+    from .api.plan import plan, session
     from .api.plan_file import dumps, loads
     from .api.spec import load_spec, parse_spec
     from .engine.plan import Plan, Wishes
@@ -44,16 +45,16 @@ _HOMES = {
     "Plan": "engine.plan",
     "Spec": "platforms.catalog",
     "Wishes": "engine.plan",
-    "apply": "api.engine",
+    "apply": "api.apply",
     "collecting": "model.service",
     "dumps": "api.plan_file",
     "issuing": "model.service",
     "load_spec": "api.spec",
     "loads": "api.plan_file",
     "parse_spec": "api.spec",
-    "plan": "api.engine",
+    "plan": "api.plan",
     "serving": "model.service",
-    "session": "api.engine",
+    "session": "api.plan",
 }
 
 

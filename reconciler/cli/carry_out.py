@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from reconciler.api.engine import apply, sessions_of
-from reconciler.api.engine import plan as make_plan
+from reconciler.api.apply import apply
+from reconciler.api.plan import plan as make_plan
+from reconciler.api.plan import sessions_of
 from reconciler.engine.apply import succeeded
 from reconciler.engine.expand import estate_of
 from reconciler.engine.preflight import refuse

@@ -16,7 +16,7 @@ def run(
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed by hand) stands apart from pending (the spec moved on);
     exits with 2 if there is any."""
-    from reconciler.api.engine import plan as make_plan
+    from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
     from reconciler.render.report import report_of

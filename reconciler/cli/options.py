@@ -75,7 +75,7 @@ Grace = Annotated[
 @contextmanager
 def registry_session(spec: Path, name: str | None) -> Iterator[Session]:
     """A session with one registry of a spec file. Raises ReconcilerError."""
-    from reconciler.api.engine import session
+    from reconciler.api.plan import session
     from reconciler.api.spec import load_spec
 
     with session(load_spec(spec), name) as found:

@@ -45,7 +45,7 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Show what apply would change, and who gains or loses access. Shows what the guards say too, and only reads."""
-    from reconciler.api.engine import plan as make_plan
+    from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
 
