@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from threading import Lock
@@ -24,9 +22,10 @@ from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.call_log import current_address, working_on
 from reconciler.model.platform import Estate, Platform
-from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, Trouble, logged
+from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
 
 from .spec import AwsRegistry
+from .troubles import FAILURES, NotAws, is_of_the_parser, result_of, translated, understood
 
 T = TypeVar("T")
 #: what waits for something says so in its error if it fails; stamina's own lines would stand among the output
@@ -43,22 +42,6 @@ PATIENCE = 60.0
 _UNKNOWN = ("NoSuchEntity", "NoSuchEntityException", "RepositoryNotFoundException")
 #: two writes to one role at once: cloud-custodian/cloud-custodian#11000
 _CONCURRENT = "ConcurrentModification"
-
-#: words in AWS's error codes, and what they mean; the first that is found counts
-_TROUBLES = (
-    (("ExpiredToken", "RequestExpired"), Trouble.EXPIRED),
-    (("InvalidClientTokenId", "UnrecognizedClient", "SignatureDoesNotMatch", "InvalidSignature"), Trouble.LOGIN),
-    (("AccessDenied", "UnauthorizedOperation", "NotAuthorized"), Trouble.DENIED),
-    (("Throttl", "TooManyRequests", "RequestLimitExceeded"), Trouble.THROTTLED),
-    (("LimitExceeded",), Trouble.QUOTA),
-    (("RepositoryNotEmptyException",), Trouble.NOT_EMPTY),
-    (("DeleteConflict",), Trouble.IN_USE),
-)
-#: what AWS's own users add to the general advice
-_MORE = {
-    Trouble.QUOTA: " in Service Quotas",
-    Trouble.IN_USE: " (an instance profile, say)",
-}
 
 
 class AwsSession(HttpSession):
@@ -106,7 +89,7 @@ class AwsSession(HttpSession):
         try:
             return self._session().get_credentials()
         except aws_errors.BotoCoreError as error:
-            raise _translated(error, "", "credentials", self.registry, self.registry.region) from None
+            raise translated(error, "", "credentials", self.registry, self.registry.region) from None
 
     # -- calls --------------------------------------------------------------------------------------------------
 
@@ -140,12 +123,12 @@ class AwsSession(HttpSession):
             client = self.client(service, region)
             with working_on(address or current_address()):
                 make = partial(self._once, _action(service, operation), partial(getattr(client, operation), **params))
-                return _understood(client, operation, self._patiently(service, operation, region, params, make))
+                return understood(client, operation, self._patiently(service, operation, region, params, make))
         except aws_errors.ClientError as error:
             if error.response.get("Error", {}).get("Code") in absent:
                 return None
             raise self._translated(error, service, operation, region, address) from None
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._translated(error, service, operation, region, address) from None
 
     def repository_call(self, operation: str, at: Address, *, absent: tuple[str, ...] = (), **params: Any) -> Any:
@@ -164,11 +147,11 @@ class AwsSession(HttpSession):
 
             def every_page() -> list[Any]:
                 pages = self._each(action, iter(paginator.paginate(**params)))
-                return [item for page in pages for item in _understood(client, operation, page).get(key, ())]
+                return [item for page in pages for item in understood(client, operation, page).get(key, ())]
 
             with working_on(address or current_address()):
                 return self._patiently(service, operation, region, params, every_page)
-        except (aws_errors.ClientError, *_FAILURES) as error:
+        except (aws_errors.ClientError, *FAILURES) as error:
             raise self._translated(error, service, operation, region, address) from None
 
     def _each(self, action: str, pages: Iterator[Any]) -> Iterator[Any]:
@@ -229,20 +212,20 @@ class AwsSession(HttpSession):
             try:
                 answer = make()
             except aws_errors.ClientError as error:
-                log.answered(*_result(error.response))
+                log.answered(*result_of(error.response))
                 raise
             except KeyError as error:  # botocore's parser of XML does not find the answer in what came
-                if _is_of_the_parser(error):
-                    raise _NotAws from None
+                if is_of_the_parser(error):
+                    raise NotAws from None
                 raise
             if answer is None:  # there was no further page, so nothing was called
                 log.drop()
             else:
-                log.answered(*_result(answer))
+                log.answered(*result_of(answer))
             return answer
 
     def _translated(self, error: Exception, service: str, operation: str, region: str, address: str) -> PlatformError:
-        return _translated(error, address, _action(service, operation), self.registry, region or self.registry.region)
+        return translated(error, address, _action(service, operation), self.registry, region or self.registry.region)
 
     def close(self) -> None:
         super().close()
@@ -319,88 +302,3 @@ def _action(service: str, operation: str) -> str:
     """The call in IAM's words: `ecr:CreateRepository`."""
     words = "".join(word.capitalize() for word in operation.split("_"))
     return f"{'tag' if service == 'resourcegroupstaggingapi' else service}:{words}"
-
-
-class _NotAws(Exception):
-    """The answer has nothing of what the operation answers: a proxy's page, say. It must not count as "there is nothing"."""
-
-    def __init__(self) -> None:
-        super().__init__("the answer is not one of AWS's")
-
-
-#: how a call fails beside AWS's own errors
-_FAILURES = (aws_errors.BotoCoreError, botocore.parsers.ResponseParserError, _NotAws)
-
-
-def _is_of_the_parser(error: Exception) -> bool:
-    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return frames[-1] == botocore.parsers.__file__
-
-
-def _understood(client: Any, operation: str, answer: Any) -> Any:
-    """The answer, if it is one. Raises _NotAws."""
-    if len(answer) > 1 or not _answers(client.meta.service_model, client.meta.method_to_api_mapping[operation]):
-        return answer  # more than the metadata that botocore adds
-    raise _NotAws
-
-
-@cache
-def _answers(service: Any, operation: str) -> bool:
-    """Whether the operation answers anything at all."""
-    shape = service.operation_model(operation).output_shape
-    return shape is not None and bool(shape.members)
-
-
-def _result(answer: Any) -> tuple[str, str]:
-    """What a call came to, and its request id."""
-    meta = answer.get("ResponseMetadata", {})
-    retried = meta.get("RetryAttempts", 0)
-    result = answer.get("Error", {}).get("Code") or str(meta.get("HTTPStatusCode", ""))
-    return f"{result}{f' after {retried} retries' if retried else ''}", str(meta.get("RequestId", ""))
-
-
-def _translated(error: Exception, address: str, operation: str, registry: AwsRegistry, region: str) -> PlatformError:
-    """The error for people: what AWS said in a region, and what to do about it."""
-    address = address or current_address()
-    if isinstance(error, aws_errors.ClientError):
-        details = error.response.get("Error", {})
-        code, message = str(details.get("Code", "")), str(details.get("Message", "") or error)
-        request_id = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
-        return PlatformError(
-            f"{code}: {message}",
-            address=address,
-            operation=operation,
-            request_id=request_id,
-            code=code,
-            hint=_hint(code, _denied(message) or operation, registry, region),
-        )
-    if isinstance(
-        error, aws_errors.NoCredentialsError | aws_errors.CredentialRetrievalError | aws_errors.ProfileNotFound
-    ):
-        hint = "log in again, or check AWS_PROFILE and the AWS config file"
-    elif isinstance(error, _NotAws | botocore.parsers.ResponseParserError):
-        hint = "check AWS_ENDPOINT_URL and what stands between here and AWS, such as a proxy that asks for a login"
-    elif isinstance(error, aws_errors.HTTPClientError | aws_errors.ConnectionError):
-        hint = f"check the network, the region {region}, and AWS_ENDPOINT_URL if it is set; then run again"
-    else:
-        hint = "check the AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE, AWS_ENDPOINT_URL)"
-    return PlatformError(str(error), address=address, operation=operation, code=type(error).__name__, hint=hint)
-
-
-def _denied(message: str) -> str:
-    """The action that AWS says is missing: a call may need more than the action of its name."""
-    found = re.search(r"not authorized to perform: ([a-z-]+:[A-Za-z*]+)", message)
-    return found[1] if found else ""
-
-
-def _hint(code: str, operation: str, registry: AwsRegistry, region: str) -> str:
-    trouble = next((trouble for words, trouble in _TROUBLES if any(word in code for word in words)), None)
-    if trouble is None and code.startswith(("5", "Server", "ServiceUnavailable", "ServiceFailure", "Internal")):
-        trouble = Trouble.SERVER
-    if trouble is None:
-        return ""
-    hint = trouble.hint(operation=operation, cloud="AWS", account=f"account {registry.account_id}")
-    if trouble is Trouble.LOGIN:
-        # the same code for both: hashicorp/terraform-provider-aws#12940
-        return f"{hint}; if that does not help, {region} is a region that the account has yet to enable"
-    return hint + _MORE.get(trouble, "")

@@ -52,18 +52,13 @@ class AccessKind(Kind, GivesAccess):
         return {entry.grant: {"users": list(entry.users), "permission": entry.permission} for entry in settings.entries}
 
     def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        yield from self._lives(session, session.documents.access.names())
+        return self._lives(session, session.documents.access.names())
 
     def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        yield from self._lives(session, (at.name for at in addresses if not at.where))
+        return self._lives(session, (at.name for at in addresses if not at.where))
 
     def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
-        for name in names:
-            if "@" in name:  # no name of a repository: somebody's copy of a file, say
-                continue
-            document = session.documents.access.read(name)
-            if document is not None:
-                yield _live(session, document)
+        return (_live(session, document) for document in session.documents.access.each(names))
 
     def create(self, session: LocalSession, write: Write) -> Live:
         stored, name = session.documents.access, write.desired.address.name

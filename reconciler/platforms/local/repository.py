@@ -55,18 +55,13 @@ class RepositoryKind(Kind, HoldsImages):
         return settings.delete_images
 
     def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        yield from self._lives(session, session.documents.repositories.names())
+        return self._lives(session, session.documents.repositories.names())
 
     def read(self, session: LocalSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        yield from self._lives(session, (at.name for at in addresses if not at.where))
+        return self._lives(session, (at.name for at in addresses if not at.where))
 
     def _lives(self, session: LocalSession, names: Iterable[str]) -> Iterator[Live]:
-        for name in names:
-            if "@" in name:  # no name of a repository: somebody's copy of a file, say
-                continue
-            document = session.documents.repositories.read(name)
-            if document is not None:
-                yield _live(session, document)
+        return (_live(session, document) for document in session.documents.repositories.each(names))
 
     def create(self, session: LocalSession, write: Write) -> Live:
         stored, name = session.documents.repositories, write.desired.address.name

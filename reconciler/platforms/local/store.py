@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -174,6 +174,11 @@ class Section(Generic[D]):
         """The document; None if there is none."""
         document = self._store.read(self.name, name)
         return None if document is None else self._parsed(name, document)
+
+    def each(self, names: Iterable[str]) -> Iterator[D]:
+        """The documents of those names, where there are any; with an @ it is no name but somebody's copy of a file, say."""
+        found = (self.read(name) for name in names if "@" not in name)
+        return (document for document in found if document is not None)
 
     def read_again(self, name: str) -> D | None:
         """As `read`, for whoever asks often: it is parsed only if its file is another one than the last time."""
