@@ -323,6 +323,15 @@ def test_what_needs_no_cloud_imports_no_cloud_library(
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
+def test_a_platform_imports_its_cloud_s_library_when_a_session_opens() -> None:
+    code = (
+        "import sys\nfrom reconciler.platforms.catalog import CATALOG\n"
+        "assert 'aws' in [platform.name for platform in CATALOG.values()]\n"
+        "loaded = sorted({'boto3', 'botocore', 'google', 'azure'} & set(sys.modules))\nassert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
 @pytest.mark.parametrize(
     "command",
     [

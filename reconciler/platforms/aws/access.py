@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess
@@ -21,7 +21,9 @@ from reconciler.words import counted
 from . import names, policy, statements
 from .ledgers import RepositoryLedger, repository_arn
 from .policy import Document, Statement
-from .session import AwsSession
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 GONE = ("RepositoryPolicyNotFoundException", "RepositoryNotFoundException")
 #: seconds that a role made in this run may take to become visible to ECR (hashicorp/terraform-provider-aws#39064)

@@ -4,13 +4,16 @@ pull role."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
 from reconciler.model.ledger import Ledger, Texts
 from reconciler.model.marks import PREFIX, applied_key
 
 from . import names, tags
-from .session import AwsSession
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 #: IAM's codes for a role that isn't there
 GONE = ("NoSuchEntity", "NoSuchEntityException")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
@@ -19,7 +19,9 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, Retention
 
 from .ledgers import RepositoryLedger, repository_arn
-from .session import AwsSession
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 GONE = ("LifecyclePolicyNotFoundException", "RepositoryNotFoundException")
 #: An image that a rule selects is never expired by a rule of lower priority, so a rule that selects tags and expires only

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
@@ -11,8 +12,10 @@ from reconciler.model.address import Address
 from . import access, lifecycle, policy, statements
 from .ledgers import RepositoryLedger
 from .policy import Document
-from .session import AwsSession
 from .tags import Tags, foreign
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 
 @dataclass(frozen=True)

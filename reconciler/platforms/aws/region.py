@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Kind, Trait, Verb, Write
@@ -12,7 +13,9 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 
 from .ledgers import RoleLedger
-from .session import AwsSession
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 
 @dataclass(frozen=True, slots=True)

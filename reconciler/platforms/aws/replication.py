@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Kind, Trait, Verb, Write
@@ -17,8 +17,10 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 
 from .ledgers import RoleLedger
-from .session import AwsSession
 from .spec import AwsRegistry
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 MAX_RULES, MAX_DESTINATIONS = 10, 25
 RULE = "rule"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
@@ -18,8 +18,10 @@ from reconciler.spec.repository import Repository, shown_tags
 from . import access
 from .ledgers import RepositoryLedger
 from .others import others_of, put_back
-from .session import AwsSession
 from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, Tags, as_dict, as_list, foreign, own_labels
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 GONE = ("RepositoryNotFoundException",)
 MUTABLE, IMMUTABLE, EXCEPT = "MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess
@@ -19,9 +19,11 @@ from reconciler.model.resource import Desired, Live
 from . import names, policy
 from .ledgers import GONE, RoleLedger
 from .policy import Document
-from .session import AwsSession
 from .spec import AwsRegistry
 from .tags import Tags, as_dict, as_list
+
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 EXISTS = ("EntityAlreadyExists", "EntityAlreadyExistsException")
 #: the name of our inline policy
