@@ -11,7 +11,7 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, records
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
-from reconciler.model.marks import APPLIED
+from reconciler.model.marks import APPLIED, REGISTRY
 from reconciler.model.resource import Desired, Live
 
 from .fields import changes_of, differences
@@ -65,11 +65,21 @@ class _Differ:
         if wanted.parent in self.blocked:
             self.blocked.add(wanted.address)
             return
+        if wanted.address in self.picture.twice:
+            self.two_addresses(wanted.address)
+            return
         if live is None or live.vacant:
             self.add(wanted, live, Action.CREATE, self.missing_cause(wanted, live))
             return
         marks = live.marks
-        if (marks.owner == self.owner and marks.origin != "runtime") or self.lost_its_mark(wanted, live):
+        if marks.owner is not None and marks.elsewhere(wanted.address.registry):
+            self.problem(
+                wanted.address,
+                f"{live.native or 'it'} belongs to the registry '{marks.registry}' of the spec '{marks.owner}', this is the"
+                f" registry '{wanted.address.registry}' of the spec '{self.owner}'; ownership is never taken over: remove it"
+                " from one of the two",
+            )
+        elif (marks.owner == self.owner and marks.origin != "runtime") or self.lost_its_mark(wanted, live):
             self.compare(wanted, live)
         elif marks.owner not in (None, self.owner):
             self.problem(
@@ -90,6 +100,15 @@ class _Differ:
                 wanted.address,
                 f"{live.native or 'it'} already exists and nobody owns it; {self.how_to_adopt(wanted)}",
             )
+
+    def two_addresses(self, address: Address) -> None:
+        """One native object under two addresses: whatever one of them did to it, it would do to the other's."""
+        other = self.picture.twice[address]
+        self.problem(
+            address,
+            f"{self.picture.live[address].native} is also {other}: two registries of the spec stand for the same thing;"
+            " nothing is done to it: take one of them out, or rename it",
+        )
 
     def lost_its_mark(self, wanted: Desired, live: Live) -> bool:
         """A document below a resource of ours that says just what is wanted, without our mark: only the mark is missing."""
@@ -125,14 +144,19 @@ class _Differ:
     def compare(self, wanted: Desired, live: Live) -> None:
         mark = live.marks.applied
         if live.settings == wanted.settings:
-            whole = live.marks.origin == "spec" or self.inherits(live)
-            if whole and mark is not None and records(mark, wanted.settings) is not False:
+            if self.well_marked(wanted, live):
                 self.found.unchanged += 1
             else:
                 self.add(wanted, live, Action.UPDATE, Cause.CHANGED)
             return
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
         self.add(wanted, live, action, cause(mark, wanted, live))
+
+    def well_marked(self, wanted: Desired, live: Live) -> bool:
+        """Whether what is set as wanted has the marks that say so; what inherits has those of another resource beside its hash."""
+        marks = live.marks
+        whole = (marks.origin == "spec" and marks.registry is not None) or self.inherits(live)
+        return whole and marks.applied is not None and records(marks.applied, wanted.settings) is not False
 
     def missing_cause(self, wanted: Desired, live: Live | None) -> Cause:
         if live is not None and live.marks.applied is not None:
@@ -148,7 +172,7 @@ class _Differ:
             set_fields = differences(kind.blank, kind.shown(wanted.settings))
             changed = tuple(FieldChange(item.path, None, item.new) for item in set_fields)
         if live is not None and not changed and action is Action.UPDATE:
-            changed = (FieldChange(APPLIED, live.marks.applied, applied_hash(wanted.settings)),)
+            changed = (marks_written(wanted, live),)
         limit = kind.limit(wanted, live)
         if limit is not None:
             self.problem(wanted.address, limit)
@@ -181,6 +205,10 @@ class _Differ:
         doomed: list[Live] = []
         for address, live in self.picture.live.items():
             if address in self.picture.desired or live.marks.owner != self.owner:
+                continue
+            if address in self.picture.twice:
+                if live.parent not in self.picture.twice:
+                    self.two_addresses(address)
                 continue
             if live.vacant and live.marks.applied is None:
                 continue
@@ -281,9 +309,21 @@ def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
     return Cause.PENDING if as_live else Cause.BOTH
 
 
+def marks_written(wanted: Desired, live: Live) -> FieldChange:
+    """The one field of a change that writes nothing but our marks: the one that is not as it should be."""
+    applied = applied_hash(wanted.settings)
+    if (
+        live.marks.applied is not None
+        and records(live.marks.applied, wanted.settings) is not False
+        and not live.marks.registry
+    ):
+        return FieldChange(REGISTRY, None, wanted.address.registry)
+    return FieldChange(APPLIED, live.marks.applied, applied)
+
+
 def marks_only(change: Change) -> bool:
-    """Whether nothing but our own mark is written."""
-    return [item.path for item in change.fields] == [APPLIED]
+    """Whether nothing but our own marks are written."""
+    return len(change.fields) == 1 and change.fields[0].path in (APPLIED, REGISTRY)
 
 
 def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:

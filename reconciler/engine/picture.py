@@ -19,29 +19,58 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Picture:
-    """Desired and live by address. `kinds`: by registry. `unowned`: per registry, how many repositories nobody owns or wants."""
+    """Desired and live by address. `kinds`: by registry. `unowned`: per registry, how many repositories nobody owns or wants.
+
+    `twice`: addresses that stand for one and the same native object, each with the other.
+    """
 
     kinds: Kinds
     desired: Mapping[Address, Desired]
     live: Mapping[Address, Live]
     foreign: tuple[ForeignAccess, ...] = ()
     unowned: Mapping[str, int] = field(default_factory=dict)
+    twice: Mapping[Address, Address] = field(default_factory=dict)
 
 
 def picture(
     kinds: Kinds, desired: Wanted, listed: Mapping[str, Mapping[Address, Live]], *, destroy: bool = False
 ) -> Picture:
     """The registries' parts as one picture. `destroy`: nothing is wanted any more."""
-    live = _joined(listed.values())
+    wanted = {} if destroy else _joined(desired.values())
+    live = _own(_joined(listed.values()), wanted)
     return Picture(
         kinds=kinds,
-        desired={} if destroy else _joined(desired.values()),
+        desired=wanted,
         live=live,
         foreign=tuple(sorted(chain.from_iterable(item.foreign for item in live.values() if item.foreign))),
         unowned={
             name: count for name, found in listed.items() if (count := _unowned(kinds[name], desired[name], found))
         },
+        twice=_twice(live),
     )
+
+
+def _own(live: Mapping[Address, Live], wanted: Mapping[Address, Desired]) -> Mapping[Address, Live]:
+    """Without what is another registry's by its mark, whatever its name begins with; what is wanted here stays: a conflict."""
+    if not any(item.marks.elsewhere(address.registry) for address, item in live.items() if item.marks.registry):
+        return live
+    return {
+        address: item
+        for address, item in live.items()
+        if not item.marks.elsewhere(address.registry) or address in wanted
+    }
+
+
+def _twice(live: Mapping[Address, Live]) -> Mapping[Address, Address]:
+    if len({address.registry for address in live}) < 2:
+        return {}  # within one registry, an address is made from the native name
+    first: dict[str, Address] = {}
+    found: dict[Address, Address] = {}
+    for address, item in live.items():
+        other = first.setdefault(item.native, address) if item.native else address
+        if other != address:
+            found |= {address: other, other: address}
+    return found
 
 
 def _unowned(kinds: Mapping[str, object], desired: Mapping[Address, Desired], found: Mapping[Address, Live]) -> int:

@@ -92,6 +92,7 @@ class LivePart(_Part):
     owner: str | None = Field(None, description="The spec that owns it.")
     origin: Literal["spec", "runtime"] | None = Field(None, description="Whether a spec or a running program made it.")
     applied: str | None = Field(None, description="The hash of what was last applied.")
+    registry: str | None = Field(None, description="The registry whose mark it carries.")
     needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
     parent: str | None = Field(None, description="The resource that takes this one along.")
     rest: str = Field("", description="What else its native document holds, as canonical text.")
@@ -309,7 +310,7 @@ class _Loading:
             address,
             kind,
             self.adapter(address, kind).validate_python(part.settings),
-            Marks(part.owner, part.origin, part.applied),
+            Marks(part.owner, part.origin, part.applied, part.registry),
             native=part.native,
             needs=_addresses(part.needs),
             parent=_address(part.parent),

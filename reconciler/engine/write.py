@@ -13,7 +13,7 @@ from reconciler.model.call_log import working_on
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Trait, Write
-from reconciler.model.marks import APPLIED, Marks, Origin
+from reconciler.model.marks import APPLIED, REGISTRY, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
@@ -105,7 +105,7 @@ def write(session: Session, task: Task) -> Live | None:
         if live is not None:
             kind.delete(session, live, force=change.force)
         return None
-    marks = Marks(task.owner, task.origin, applied_hash(wanted.settings))
+    marks = Marks(task.owner, task.origin, applied_hash(wanted.settings), change.registry)
     asked = Write(wanted, marks, changed_settings(wanted, live), task.children, task.carried, task.fresh)
     if live is None:
         now = kind.create(session, asked)
@@ -169,12 +169,14 @@ def unconverged(change: Change, now: Live | None, session: Session) -> str:
         return "" if now is None or now.vacant or now.marks.owner != session.owner else "it is still there"
     if now is None:
         return "it is not there"
+    kind = session.platform.kinds[change.kind]
     if now.settings != wanted.settings:
-        kind = session.platform.kinds[change.kind]
         fields = changes_of(kind, now.settings, wanted.settings)
         return "; ".join(f"{item.path} is {value(item.old)}, not {value(item.new)}" for item in fields)
     if now.marks.owner != session.owner:
         return f"its owner is {now.marks.owner or 'nobody'}, not {session.owner}"
+    if now.marks.registry != change.registry and Trait.INHERITS not in kind.traits:
+        return f"{REGISTRY} is {now.marks.registry}, not {change.registry}"
     if now.marks.applied != applied_hash(wanted.settings):
         return f"{APPLIED} is {now.marks.applied}, not {applied_hash(wanted.settings)}"
     return ""

@@ -96,7 +96,7 @@ def fingerprint(live: Live | None, *, inherits: bool = False) -> str:
     """
     if live is None:
         return ABSENT
-    owner = None if inherits else [live.marks.owner, live.marks.origin]
+    owner = None if inherits else [live.marks.owner, live.marks.origin, live.marks.registry]
     return digest([plain(live.settings), live.rest, live.vacant, owner])
 
 
@@ -106,7 +106,7 @@ def applied(desired: Desired, owner: str, origin: Origin = "spec") -> Live:
         desired.address,
         desired.kind,
         desired.settings,
-        Marks(owner, origin, applied_hash(desired.settings)),
+        Marks(owner, origin, applied_hash(desired.settings), desired.address.registry),
         needs=desired.needs,
         parent=desired.parent,
     )

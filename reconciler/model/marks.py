@@ -12,26 +12,38 @@ _ORIGINS: Mapping[str, Origin] = {origin: origin for origin in get_args(Origin)}
 #: what the keys of all our marks start with
 PREFIX = "reconciler-"
 OWNER, ORIGIN, APPLIED = "reconciler-owner", "reconciler-origin", "reconciler-applied"
+#: the registry's name in the spec: a name that starts with a registry's prefix doesn't make it that registry's
+REGISTRY = "reconciler-registry"
 #: the keys of the labels that a spec asked for, among those that others put beside them
 LABELS = "reconciler-labels"
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a live resource carries about who made it. `applied` is the hash of the settings last applied."""
+    """What a live resource carries about who made it.
+
+    `applied`: the hash of the settings last applied. `registry`: None on what was made before there was that mark.
+    """
 
     owner: str | None = None
     origin: Origin | None = None
     applied: str | None = None
+    registry: str | None = None
 
     @classmethod
     def of(cls, texts: Mapping[str, str | None], applied: str = APPLIED) -> Marks:
         """The marks among a resource's tags, labels or annotations. `applied`: the key that holds the hash."""
-        return cls(texts.get(OWNER), _ORIGINS.get(texts.get(ORIGIN) or ""), texts.get(applied))
+        origin = _ORIGINS.get(texts.get(ORIGIN) or "")
+        return cls(texts.get(OWNER), origin, texts.get(applied), texts.get(REGISTRY) or None)
 
     def texts(self) -> dict[str, str]:
         """The marks as tags, labels or annotations."""
-        return {OWNER: self.owner or "", ORIGIN: self.origin or "", APPLIED: self.applied or ""}
+        marks = {OWNER: self.owner or "", ORIGIN: self.origin or "", APPLIED: self.applied or ""}
+        return {**marks, REGISTRY: self.registry} if self.registry else marks
+
+    def elsewhere(self, registry: str) -> bool:
+        """Whether they name another registry than this one."""
+        return self.registry not in (None, registry)
 
 
 def applied_key(kind: str) -> str:

@@ -85,10 +85,9 @@ def _load(
     except RecursionError:
         problems.append(problem_at(root, "", "not YAML that a spec needs: hundreds of levels deep"))
         raise SpecError(problems) from None
-    spec = _Validation(model, root, values, problems).spec()
+    spec = _Validation(model, root, values, problems, base).spec()
     if spec is None:
         raise SpecError(problems)
-    spec._base = base
     return spec
 
 
@@ -136,11 +135,14 @@ def _adapter(model: type[Spec], section: str) -> tuple[Any, TypeAdapter[Any]]:
 class _Validation(Generic[S]):
     """One validation of one tree. Items are validated one by one, so that one wrong item hides no other's errors."""
 
-    def __init__(self, model: type[S], root: MappingNode, values: dict[str, Any], problems: list[Problem]) -> None:
+    def __init__(
+        self, model: type[S], root: MappingNode, values: dict[str, Any], problems: list[Problem], base: str
+    ) -> None:
         self.model = model
         self.root = root
         self.values = values
         self.problems = problems
+        self.base = base
         self.taken = {(problem.file, problem.line, problem.column) for problem in problems}
 
     def note(self, problem: Problem) -> None:
@@ -174,6 +176,7 @@ class _Validation(Generic[S]):
             grants=tuple(parts.grants.values()),
         )
         spec._places = self.places(parts)
+        spec._base = self.base
         return cast(S, spec)
 
     def item(self, model: type[BaseModel], value: Any, at: Loc) -> Any:
@@ -217,6 +220,7 @@ class _Validation(Generic[S]):
             grants=self.valid("grants", grant_rows),
             registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
             repository_names={registry: frozenset(found) for registry, found in names.items()},
+            base=self.base,
         )
 
     def valid(self, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:

@@ -64,8 +64,11 @@ class RegistryBase(Model):
         """
         yield from ()
 
-    def clashes(self, other: RegistryBase) -> str | None:
-        """Why this registry and another of the same spec would get in each other's way, or None."""
+    def clashes(self, other: RegistryBase, base: str) -> str | None:
+        """Why this registry and another of the same spec would get in each other's way, or None.
+
+        `base`: the folder that relative paths start from.
+        """
         return None
 
 

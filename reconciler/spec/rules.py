@@ -16,13 +16,17 @@ from .selection import covered, is_glob
 
 @dataclass
 class Parts:
-    """The valid parts of a spec by their index in the text, and the names that the text gives, valid or not."""
+    """The valid parts of a spec by their index in the text, and the names that the text gives, valid or not.
+
+    `base`: the folder that relative paths in it start from.
+    """
 
     registries: Mapping[int, RegistryBase]
     repositories: Mapping[int, Repository]
     grants: Mapping[int, Grant]
     registry_names: frozenset[str]
     repository_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    base: str = "."
 
 
 def faults(parts: Parts) -> Iterator[Fault]:
@@ -56,7 +60,7 @@ def _registry_faults(parts: Parts) -> Iterator[Fault]:
         for _, other in items:
             if other is registry or other.name == registry.name:
                 continue
-            reason = registry.clashes(other)
+            reason = registry.clashes(other, parts.base)
             if reason is not None:
                 yield Fault(("registries", index), reason)
 

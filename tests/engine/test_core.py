@@ -100,7 +100,7 @@ def test_what_was_applied_is_what_is_found_and_needs_no_change() -> None:
     wanted = desired("a", Box(3), "b", parent=Address("r.box.b"))
     found = canonical.applied(wanted, "me")
     assert (found.marks, found.needs, found.parent) == (
-        Marks("me", "spec", canonical.applied_hash(Box(3))),
+        Marks("me", "spec", canonical.applied_hash(Box(3)), "r"),
         wanted.needs,
         wanted.parent,
     )
@@ -156,7 +156,7 @@ def test_why_live_differs_is_told_from_the_mark_and_never_guessed(
 
 def test_a_mark_of_an_unknown_form_on_what_is_as_wanted_is_left_alone() -> None:
     wanted = desired("a", Box(1))
-    there = replace(live(wanted), marks=Marks("me", "spec", "v9-0123456789abcdef"))
+    there = replace(live(wanted), marks=Marks("me", "spec", "v9-0123456789abcdef", "r"))
     assert changes([wanted], [there]) == {}
 
 

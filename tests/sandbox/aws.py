@@ -259,7 +259,8 @@ class AwsSandbox(Sandbox):
         for key in sorted(found["tags"]):
             if key != "reconciler-owner":  # without it the repository is nobody's, and asks to be adopted
                 yield f"untag {key} of {place}", untag(key)
-                yield f"retag {key} of {place}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
+                if key != "reconciler-registry":  # with another one it is another registry's
+                    yield f"retag {key} of {place}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
         if "lifecycle" in found:
             yield f"delete the lifecycle policy of {place}", lambda: ecr.delete_lifecycle_policy(**named)
             text = json.dumps({"rules": [{**found["lifecycle"]["rules"][0], "selection": _OTHER_SELECTION}]})

@@ -95,6 +95,7 @@ class LocalSandbox(Sandbox):
                 yield f"movable {place}", self._edit(path, lambda d: d["settings"].update(movable_tags=["x"]))
                 yield f"keep {place}", self._edit(path, lambda d: d["settings"].update(keep_last=7))
                 yield f"forget {place}", self._edit(path, lambda d: d["marks"].pop("reconciler-applied"))
+                yield f"unname {place}", self._edit(path, lambda d: d["marks"].pop("reconciler-registry", None))
                 if json.loads(path.read_text())["labels"]:
                     yield f"relabel {place}", self._edit(path, _relabel)
             else:

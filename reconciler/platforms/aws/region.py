@@ -73,7 +73,7 @@ def _live(at: Address, marks: Marks) -> Live:
         kind=RegionKind.name,
         settings=RegionSettings(at.name),
         marks=marks,
-        native=f"region {at.name}",
+        native=f"region {at.name} of registry {at.registry}",
         needs=(role,),
         parent=role,
     )

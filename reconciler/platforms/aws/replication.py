@@ -84,7 +84,7 @@ class ReplicationKind(Kind):
             if marks.owner is None and any(item.marks.owner == session.owner for item in witnesses):
                 # the pull role, which holds the mark, was removed by hand: our copies, and the push role that is made and
                 # removed with it, are witness that the rule is ours
-                marks = Marks(session.owner, "spec", None)
+                marks = Marks(session.owner, "spec", None, session.name)
             yield _live(session, at, _rules(session, at), marks, tuple(sorted(copy.address for copy in copies)))
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:

@@ -18,6 +18,7 @@ from reconciler.spec.repository import Repository, shown_tags
 from . import access
 from .ledgers import RepositoryLedger
 from .others import others_of, put_back
+from .spec import AwsRegistry
 from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, Tags, as_dict, as_list, foreign, own_labels
 
 if TYPE_CHECKING:
@@ -111,8 +112,10 @@ class RepositoryKind(Kind, HoldsImages):
         for described in session.map(lambda region: _in_region(session, region), regions):
             tags = _tags(session, wanted, described)
             for at, repository in described.items():
-                ledger.learn(at, tags[at])
-                yield _live(session, at, repository, tags[at])
+                live = _live(session, at, repository, tags[at])
+                if at in wanted or live.marks.registry is not None or _longest_prefix(session, at):
+                    ledger.learn(at, tags[at])
+                    yield live
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         there = {
@@ -218,6 +221,17 @@ def _in_region(session: AwsSession, region: str) -> dict[Address, dict[str, Any]
     }
 
 
+def _longest_prefix(session: AwsSession, at: Address) -> bool:
+    """Whether no other registry of the spec has a longer prefix that fits: what has no mark of a registry is that one's."""
+    native, region, here = session.native_of(at), session.region_of(at), session.registry
+    fitting = (
+        other.prefix
+        for other in session.estate.registries
+        if isinstance(other, AwsRegistry) and other.account_id == here.account_id and region in other.regions
+    )
+    return not any(len(prefix) > len(here.prefix) and native.startswith(prefix) for prefix in fitting)
+
+
 def _described(session: AwsSession, at: Address) -> Any:
     names = [session.native_of(at)]
     return session.call("ecr", "describe_repositories", session.region_of(at), absent=GONE, repositoryNames=names)
@@ -266,14 +280,14 @@ def _settled(
 ) -> bool:
     """Whether these tags, right or late, lead to no change: then they are not asked for again."""
     live = _live(session, at, repository, tags)
-    if live.marks.origin == "runtime" and at not in wanted:
+    if at not in wanted and (live.marks.origin == "runtime" or live.marks.elsewhere(session.name)):
         return True
     ledger = session.ledger(RepositoryLedger)
     below = [item for kind in ("lifecycle", "access") if (item := wanted.get(at.sibling(kind))) is not None]
     desired = wanted.get(at)
     return (
         desired is not None
-        and live.marks.owner == session.owner
+        and (live.marks.owner, live.marks.registry) == (session.owner, session.name)
         and live.settings == desired.settings
         and live.marks.applied == applied_hash(desired.settings)
         and all(ledger.marks(item.address, tags).applied == applied_hash(item.settings) for item in below)

@@ -159,7 +159,7 @@ class AwsRegistry(RegistryBase):
                     if names.arn_part(arn, 1) != home:
                         yield Fault(("to", field, index), f"'{arn}' is not in the partition {home} of {self.region}")
 
-    def clashes(self, other: RegistryBase) -> str | None:
+    def clashes(self, other: RegistryBase, base: str) -> str | None:
         if not isinstance(other, AwsRegistry) or other.account_id != self.account_id:
             return None
         shared = sorted(set(self.regions) & set(other.regions))

@@ -54,7 +54,7 @@ class AzureRegistry(RegistryBase):
         if repository.encryption is not None:
             yield Fault(("encryption",), "Azure encrypts a whole registry, not one repository")
 
-    def clashes(self, other: RegistryBase) -> str | None:
+    def clashes(self, other: RegistryBase, base: str) -> str | None:
         if isinstance(other, AzureRegistry) and other.registry_name.lower() == self.registry_name.lower():
             return f"registry {other.name} has the same registry_name"
         return None

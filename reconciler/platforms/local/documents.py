@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from reconciler.model.canonical import plain
-from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER, Marks
+from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER, REGISTRY, Marks
 
 from .store import Document, Section, Store
 
@@ -273,4 +273,9 @@ def _users(entry: Document) -> tuple[Any, ...]:
 
 
 def _stored(marks: Marks) -> Document:
-    return {} if marks == NO_MARKS else {OWNER: marks.owner, ORIGIN: marks.origin, APPLIED: marks.applied}
+    stored = {OWNER: marks.owner, ORIGIN: marks.origin, APPLIED: marks.applied, REGISTRY: marks.registry}
+    return (
+        {}
+        if marks == NO_MARKS
+        else {key: value for key, value in stored.items() if value is not None or key != REGISTRY}
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -38,9 +40,23 @@ class LocalRegistry(RegistryBase):
         if repository.lifecycle_policy is not None:
             yield Fault(("lifecycle_policy",), "is for AWS; use retention on the local platform")
 
-    def clashes(self, other: RegistryBase) -> str | None:
-        if isinstance(other, LocalRegistry) and other.path.rstrip("/") == self.path.rstrip("/"):
-            return f"registry {other.name} has the same path"
+    def folder(self, base: str) -> Path:
+        """The folder itself, wherever links lead. `base`: what a relative path starts from."""
+        try:
+            return Path(os.path.realpath(Path(base) / Path(self.path).expanduser()))
+        except (OSError, ValueError, RuntimeError):  # no path at all, or of a user that there isn't: opening it says so
+            return Path(base, self.path)
+
+    def clashes(self, other: RegistryBase, base: str) -> str | None:
+        if not isinstance(other, LocalRegistry):
+            return None
+        here, there = self.folder(base), other.folder(base)
+        if here == there:
+            return f"registry {other.name} has the same path" + (
+                f" ('{self.path}' and '{other.path}' are both {here})" if self.path != other.path else ""
+            )
+        if there in here.parents:
+            return f"its path is inside that of registry {other.name}: each registry needs a folder of its own"
         return None
 
 
