@@ -14,8 +14,8 @@ def run(
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
-    """Show what differs from the spec, field by field. Drift (changed by hand) stands apart from pending (the spec moved on);
-    exits with 2 if there is any."""
+    """Show what differs from the spec, field by field. Drift (changed since the last apply) stands apart from
+    pending (the spec moved on); exits with 2 if there is any."""
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes

@@ -147,7 +147,9 @@ class _Differ:
             if self.well_marked(wanted, live):
                 self.found.unchanged += 1
             else:
-                self.add(wanted, live, Action.UPDATE, Cause.CHANGED)
+                self.add(
+                    wanted, live, Action.UPDATE, Cause.CHANGED if mark_of(wanted, live) is not False else Cause.BOTH
+                )
             return
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
         self.add(wanted, live, action, cause(mark, wanted, live))
@@ -156,7 +158,7 @@ class _Differ:
         """Whether what is set as wanted has the marks that say so; what inherits has those of another resource beside its hash."""
         marks = live.marks
         whole = (marks.origin == "spec" and marks.registry is not None) or self.inherits(live)
-        return whole and marks.applied is not None and records(marks.applied, wanted.settings) is not False
+        return whole and marks.applied is not None and mark_of(wanted, live) is not False
 
     def missing_cause(self, wanted: Desired, live: Live | None) -> Cause:
         if live is not None and live.marks.applied is not None:
@@ -307,6 +309,11 @@ def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
     if as_wanted:
         return Cause.DRIFT
     return Cause.PENDING if as_live else Cause.BOTH
+
+
+def mark_of(wanted: Desired, live: Live) -> bool | None:
+    """Whether what is wanted is what was last applied; None if nothing is recorded, or in a form that is unknown here."""
+    return None if live.marks.applied is None else records(live.marks.applied, wanted.settings)
 
 
 def marks_written(wanted: Desired, live: Live) -> FieldChange:

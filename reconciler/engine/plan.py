@@ -16,6 +16,7 @@ from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages
 from reconciler.model.platform import PARALLELISM, Estate, Platforms
+from reconciler.model.resource import Desired
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.selection import matches_any
@@ -119,7 +120,7 @@ def make_plan(
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])
-        select(difference, wishes.targets)
+        select(difference, wishes.targets, seen.desired)
         count_images(difference, seen, opened, wishes)
     return settle(spec, seen, difference, wishes)
 
@@ -134,9 +135,12 @@ def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
         raise ReconcilerError("\n".join(errors))
 
 
-def select(difference: Difference, targets: Collection[str]) -> None:
-    """Keeps the changes and problems that the targets name, the changes that those need, and what a replacement takes along and
-    must be made again."""
+def select(difference: Difference, targets: Collection[str], desired: Mapping[Address, Desired]) -> None:
+    """Keeps the changes that the targets name, those that they need, and what a replacement takes along and must be made again.
+
+    Of the problems, those of all that the targets name or need, whether a change is planned for it or not: what is in the way of
+    a need is in the way of the target.
+    """
     if not targets:
         return
     changes = difference.changes
@@ -147,8 +151,27 @@ def select(difference: Difference, targets: Collection[str]) -> None:
     kept |= needed_first(again, edges)
     everything = len(changes) + len(difference.problems)
     difference.changes = {address: change for address, change in changes.items() if address in kept}
-    difference.problems = [item for item in difference.problems if matches_any(item.address, targets)]
+    named = {address for address in (*desired, *changes) if matches_any(address, targets)}
+    needed = all_needs({*named, *kept}, desired)
+    difference.problems = [
+        item for item in difference.problems if item.address in needed or matches_any(item.address, targets)
+    ]
     difference.left_out = everything - len(difference.changes) - len(difference.problems)
+
+
+def all_needs(addresses: Iterable[Address], desired: Mapping[Address, Desired]) -> set[Address]:
+    """The addresses, and all that these need in the spec, and that those need."""
+    found: set[Address] = set()
+    left = list(addresses)
+    while left:
+        address = left.pop()
+        if address in found:
+            continue
+        found.add(address)
+        wanted = desired.get(address)
+        if wanted is not None:
+            left += wanted.needs if wanted.parent is None else (*wanted.needs, wanted.parent)
+    return found
 
 
 def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:

@@ -25,7 +25,7 @@ class Cause(StrEnum):
     """Why live and spec differ, as far as the marks say."""
 
     PENDING = "pending"  # live is as last applied; the spec moved on
-    DRIFT = "drift"  # the spec is as last applied; somebody changed the platform
+    DRIFT = "drift"  # the spec is as last applied; the platform was changed, by hand or by an apply that was cut off
     BOTH = "drift and pending"  # live is not as last applied, and the spec moved on
     CHANGED = "changed"  # what was last applied is not recorded, so the cause is unknown
 

@@ -13,6 +13,8 @@ from reconciler.words import value
 from . import counts, sentences
 from .sentences import Sentence
 
+#: the marks are written last, so they can't tell one from the other
+BY_WHOM = "by hand or by an apply that was cut off"
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}
 _STATES = {
     Action.CREATE: "is not there",
@@ -85,8 +87,8 @@ class ChangeItem:
     notes: tuple[str, ...] = ()
 
     @property
-    def by_hand(self) -> bool:
-        """Whether somebody changed the platform by hand."""
+    def drifted(self) -> bool:
+        """Whether the platform was changed since the last apply, by hand or by an apply that was cut off."""
         return self.cause in (Cause.DRIFT, Cause.BOTH)
 
     @property
@@ -107,8 +109,8 @@ class ChangeItem:
         for sentence in self.foreign:
             yield Detail(Meaning.REMOVAL, f"takes along what somebody else gave: {sentence}")
         yield from (Detail(Meaning.NOTE, note) for note in self.notes)
-        if self.by_hand:
-            yield Detail(Meaning.NOTE, "changed by hand since the last apply")
+        if self.drifted:
+            yield Detail(Meaning.NOTE, f"changed since the last apply, {BY_WHOM}")
 
 
 def change_item(change: Change) -> ChangeItem:

@@ -11,7 +11,7 @@ from reconciler.model.change import Action, Cause, Change
 from reconciler.spec.registry import RegistryBase
 
 from . import counts, sentences
-from .change_item import ChangeItem, change_item, reading_order
+from .change_item import BY_WHOM, ChangeItem, change_item, reading_order
 from .sentences import Sentence
 
 NO_CHANGES = "No changes"
@@ -38,8 +38,8 @@ HEADINGS = {
 }
 #: in the order in which they are read
 CAUSE_HEADINGS = {
-    Cause.DRIFT: "Drift: changed by hand since the last apply",
-    Cause.BOTH: "Drift and pending: changed by hand, and the spec has moved on too",
+    Cause.DRIFT: f"Drift: changed since the last apply, {BY_WHOM}",
+    Cause.BOTH: f"Drift and pending: changed since the last apply, {BY_WHOM}, and the spec has moved on too",
     Cause.CHANGED: "Changed: differs, and what was last applied is not recorded, so the cause is unknown",
     Cause.PENDING: "Pending: the spec has moved on since the last apply",
 }

@@ -14,6 +14,7 @@ from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
 from reconciler.model.marks import REGISTRY, Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.render.change_item import change_item
 
 from .test_core import Box, BoxKind
 
@@ -100,3 +101,18 @@ def test_marks_without_a_registry_are_nobody_elses() -> None:
     assert not Marks("me").elsewhere("images")
     assert not Marks("me", registry="images").elsewhere("images")
     assert Marks("me", registry="images-eu").elsewhere("images")
+
+
+def test_settings_as_wanted_under_a_mark_of_something_else_are_not_said_to_be_changed_by_hand_alone() -> None:
+    """The tag call of an update failed after the setting was written: the mark is still that of before."""
+    live = there("images", "x", mark="images")
+    live = replace(live, marks=replace(live.marks, applied=canonical.applied_hash(Box(7))))
+    found = diff(
+        picture(KINDS, {"images": {live.address: wanted("images", "x")}}, {"images": {live.address: live}}), "me"
+    )
+    (change,) = found.changes.values()
+    assert (change.action, change.cause) == (Action.UPDATE, Cause.BOTH)
+    item = change_item(change)
+    assert "changed since the last apply, by hand or by an apply that was cut off" in [
+        detail.text for detail in item.details
+    ]

@@ -130,9 +130,16 @@ def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
     said = {address: [detail.text for detail in change.details] for address, change in found.items()}
     assert said == {
         "box.repository.old": [],
-        "box.access.new": ["user alice can now pull new", "changed by hand since the last apply"],
+        "box.access.new": [
+            "user alice can now pull new",
+            "changed since the last apply, by hand or by an apply that was cut off",
+        ],
         "box.repository.new": ['labels.team: "shop"'],
-        "box.repository.app": ["scan: true → false", "a note", "changed by hand since the last apply"],
+        "box.repository.app": [
+            "scan: true → false",
+            "a note",
+            "changed since the last apply, by hand or by an apply that was cut off",
+        ],
         "box.repository.moved": ["scan: true → false", "is deleted and created again", "holds no images"],
         "box.repository.gone": [
             "user bob can no longer push gone",
