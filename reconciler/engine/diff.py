@@ -14,7 +14,7 @@ from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
 from reconciler.model.marks import APPLIED, REGISTRY
 from reconciler.model.resource import Desired, Live
 
-from .fields import changes_of, differences
+from .fields import changes_to, differences
 from .picture import Picture
 
 
@@ -169,7 +169,7 @@ class _Differ:
     def add(self, wanted: Desired, live: Live | None, action: Action, why: Cause) -> None:
         kind = self.kind(wanted)
         if live is not None and not live.vacant:
-            changed = changes_of(kind, live.settings, wanted.settings)
+            changed = changes_to(kind, live, wanted.settings)
         else:
             set_fields = differences(kind.blank, kind.shown(wanted.settings))
             changed = tuple(FieldChange(item.path, None, item.new) for item in set_fields)

@@ -8,7 +8,22 @@ from typing import Any
 from reconciler.model.canonical import plain
 from reconciler.model.change import FieldChange
 from reconciler.model.kind import Kind
-from reconciler.model.resource import Settings
+from reconciler.model.resource import Live, Settings
+
+
+def changes_to(kind: Kind, live: Live, new: Settings) -> tuple[FieldChange, ...]:
+    """What a write of settings changes on a live resource, with what it takes the place of and what it gives back."""
+    theirs = kind.beside(live)
+    changes = changes_of(kind, live.settings, new)
+    return tuple(_with_theirs(item, theirs[item.path]) if item.path in theirs else item for item in changes)
+
+
+def _with_theirs(change: FieldChange, theirs: Any) -> FieldChange:
+    if change.old is None:
+        return FieldChange(change.path, theirs, change.new, "old")
+    if change.new is None:
+        return FieldChange(change.path, change.old, theirs, "new")
+    return change
 
 
 def changes_of(kind: Kind, old: Settings, new: Settings) -> tuple[FieldChange, ...]:

@@ -63,6 +63,7 @@ class FieldPart(_Part):
     path: str = Field(description="The field, such as retention.keep_last.")
     old: JsonValue = Field(description="The live value; null for nothing.")
     new: JsonValue = Field(description="The value after apply; null for nothing.")
+    theirs: Literal["", "old", "new"] = Field("", description="Which of the two is somebody else's, if one is.")
 
 
 class PlacePart(_Part):
@@ -196,7 +197,7 @@ def _change(change: Change) -> dict[str, Any]:
         "kind": change.kind,
         "cause": change.cause.value,
         "fingerprint": change.fingerprint,
-        "fields": [{"path": item.path, "old": item.old, "new": item.new} for item in change.fields],
+        "fields": [_field(item) for item in change.fields],
     }
     if change.desired is not None:
         wanted = change.desired
@@ -223,6 +224,11 @@ def _change(change: Change) -> dict[str, Any]:
         if value is not None and value is not False and value != ():  # 0 images is something to know
             document[name] = plain(value)
     return document
+
+
+def _field(item: FieldChange) -> dict[str, Any]:
+    document = {"path": item.path, "old": item.old, "new": item.new}
+    return {**document, "theirs": item.theirs} if item.theirs else document
 
 
 def loads(text: str | bytes, name: str = "the plan", *, platforms: Platforms) -> Plan:
@@ -328,7 +334,7 @@ class _Loading:
             cause=part.cause,
             desired=self.desired(address, part.kind, part.desired) if part.desired is not None else None,
             live=self.live(address, part.kind, part.live) if part.live is not None else None,
-            fields=tuple(FieldChange(item.path, item.old, item.new) for item in part.fields),
+            fields=tuple(FieldChange(item.path, item.old, item.new, item.theirs) for item in part.fields),
             fingerprint=part.fingerprint,
             needs=_addresses(part.needs),
             along=_addresses(part.along),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
@@ -32,11 +32,15 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field's change: a path such as `retention.keep_last`, and JSON values; None stands for nothing."""
+    """One field's change: a path such as `retention.keep_last`, and JSON values; None stands for nothing.
+
+    `theirs`: which of the two is somebody else's: the one that ours takes the place of, or that is given back.
+    """
 
     path: str
     old: Any
     new: Any
+    theirs: Literal["", "old", "new"] = ""
 
 
 @dataclass(frozen=True, slots=True)

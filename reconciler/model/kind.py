@@ -94,6 +94,11 @@ class Kind(ABC):
         """Which limit of the platform the write would exceed, with the numbers; or None."""
         return None
 
+    def beside(self, live: Live) -> Mapping[str, Any]:
+        """What others hold where the settings can stand, by the path under which it is shown: ours takes its place, and when
+        ours goes it is given back."""
+        return {}
+
     def fingerprint(self, live: Live | None) -> str:
         """What a saved plan remembers of a live resource of this kind, or of its absence."""
         return fingerprint(live, inherits=Trait.INHERITS in self.traits)

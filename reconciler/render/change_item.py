@@ -51,16 +51,26 @@ class FieldItem:
     old: str
     new: str
     new_resource: bool
+    theirs: str = ""
 
     @property
     def text(self) -> str:
         """`path: old → new`, or `path: value` of a new resource."""
-        return f"{self.path}: {self.new}" if self.new_resource else f"{self.path}: {self.old} → {self.new}"
+        if self.new_resource:
+            return f"{self.path}: {self.new}"
+        return f"{self.path}: {self.old}{_theirs(self.theirs == 'old')} → {self.new}{_theirs(self.theirs == 'new')}"
 
     @property
     def compared(self) -> str:
         """`path: old (live), new (spec)`."""
-        return f"{self.path}: {self.old} (live), {self.new} (spec)"
+        if self.theirs == "new":
+            return f"{self.path}: {self.old} (live), (none) (spec); {self.new}, somebody else's, is given back"
+        live = "live, somebody else's" if self.theirs else "live"
+        return f"{self.path}: {self.old} ({live}), {self.new} (spec)"
+
+
+def _theirs(whether: bool) -> str:
+    return " (somebody else's)" if whether else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,9 @@ def change_item(change: Change) -> ChangeItem:
         kind=change.kind,
         cause=change.cause,
         state=_state(change),
-        fields=tuple(FieldItem(item.path, value(item.old), value(item.new), new) for item in change.fields),
+        fields=tuple(
+            FieldItem(item.path, value(item.old), value(item.new), new, item.theirs) for item in change.fields
+        ),
         gains=tuple(sentences.gained(change.gains)),
         losses=tuple(sentences.lost(change.losses)),
         removal=counts.images_going(change.images, change.force),

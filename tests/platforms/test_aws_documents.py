@@ -372,3 +372,25 @@ def test_policies_that_others_attached_keep_a_role_from_being_deleted(aws: AwsSa
     assert outcomes["images.role.push"].status is Status.FAILED
     assert "inline policy by-hand" in outcomes["images.role.push"].message
     assert "images-push" in aws.state()["roles"]
+
+
+def test_a_replaced_repository_keeps_what_a_label_of_ours_stands_in_place_of(aws: AwsSandbox) -> None:
+    document = aws.document({"name": "app-a", "labels": {"team": "web"}})
+    aws.make_foreign("app-a")
+    aws.put_foreign_tag("app-a", "team", "infra")
+    aws.apply(document, adopt=["images.repository.app-a"])
+    document["repositories"][0]["encryption"] = KEY
+    aws.apply(document)
+    document["repositories"][0]["labels"] = {}
+    aws.apply(document)
+    assert aws.tag("app-a", "team") == "infra"
+
+
+def test_a_tag_whose_key_is_too_long_to_be_kept_is_not_taken_over(aws: AwsSandbox) -> None:
+    key = "k" * 114
+    aws.make_foreign("app-a")
+    aws.put_foreign_tag("app-a", key, "infra")
+    document = aws.document({"name": "app-a", "labels": {key: "web"}})
+    (problem,) = aws.plan(document, adopt=["images.repository.app-a"]).problems
+    assert f"the tag {key} was set by somebody else, and what it says can't be kept" in problem.message
+    assert "128 characters" in problem.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,14 @@ from . import access
 from .ledgers import RepositoryLedger
 from .others import others_of, put_back
 from .spec import AwsRegistry
-from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, Tags, as_dict, as_list, foreign, own_labels
+from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, WAS, Tags, as_dict, as_list, displaced, foreign, own_labels
 
 if TYPE_CHECKING:
     from .session import AwsSession
 
 GONE = ("RepositoryNotFoundException",)
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html#tag-restrictions
+MAX_KEY = 128
 MUTABLE, IMMUTABLE, EXCEPT = "MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"
 
 
@@ -99,6 +102,20 @@ class RepositoryKind(Kind, HoldsImages):
         tags = shown_tags(shown.pop("tags_immutable"), shown.pop("movable_tags"))
         return {**shown, "immutable_tags": tags, "labels": dict(settings.labels)}
 
+    def beside(self, live: Live) -> Mapping[str, Any]:
+        return {f"labels.{key}": value for key, value in _others(live).items()}
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        others = _others(live) if live is not None else {}
+        wanted: RepositorySettings = desired.settings
+        long = sorted(key for key, _ in wanted.labels if key in others and len(WAS + key) > MAX_KEY)
+        if long:
+            return (
+                f"the tag {long[0]} was set by somebody else, and what it says can't be kept: with '{WAS}' before it, its key is"
+                f" longer than AWS's {MAX_KEY} characters; take it out of the labels, or remove that tag first"
+            )
+        return None
+
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
 
@@ -132,7 +149,7 @@ class RepositoryKind(Kind, HoldsImages):
     def _make(self, session: AwsSession, write: Write, others: Tags) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = write.desired.address
-        tags = {**others, **_own_tags(write), **session.ledger(RepositoryLedger).carried(write.children)}
+        tags = {**others, **_own_tags(write, others), **session.ledger(RepositoryLedger).carried(write.children)}
         created = session.repository_call(
             "create_repository",
             at,
@@ -164,8 +181,10 @@ class RepositoryKind(Kind, HoldsImages):
         if "scan_on_push" in write.changed:
             scanning = {"scanOnPush": wanted.scan_on_push}
             session.repository_call("put_image_scanning_configuration", at, imageScanningConfiguration=scanning)
-        own = _own_tags(write)
-        gone = [key for key, _ in live.settings.labels if key not in own]
+        own, others = _own_tags(write, _others(live)), _others(live)
+        dropped = [key for key, _ in live.settings.labels if key not in own]
+        own |= {key: others[key] for key in dropped if key in others}  # given back
+        gone = [WAS + key if key in others else key for key in dropped]
         before = live.marks.texts().keys() | _setting_tags(live.settings).keys()
         gone += [key for key in (DESCRIPTION, PROTECT, DELETE_IMAGES, LABELS) if key in before and key not in own]
         session.ledger(RepositoryLedger).change(at, own, gone)
@@ -350,5 +369,13 @@ def _setting_tags(wanted: RepositorySettings) -> Tags:
     return tags
 
 
-def _own_tags(write: Write) -> Tags:
-    return {**_setting_tags(write.desired.settings), **write.marks.texts()}
+def _own_tags(write: Write, others: Mapping[str, str]) -> Tags:
+    wanted: RepositorySettings = write.desired.settings
+    kept = displaced(others, (key for key, _ in wanted.labels))
+    return {**_setting_tags(wanted), **kept, **write.marks.texts()}
+
+
+def _others(live: Live) -> Tags:
+    """The tags of others, also those whose place a label of ours has taken."""
+    found: Tags = json.loads(live.rest or "{}")
+    return found

@@ -8,6 +8,9 @@ from reconciler.model.marks import LABELS, PREFIX
 
 DESCRIPTION, PROTECT, DELETE_IMAGES = f"{PREFIX}description", f"{PREFIX}protect", f"{PREFIX}delete-images"
 
+#: what the key of another's tag is kept under while a label of ours with its key stands in its place
+WAS = f"{PREFIX}was-"
+
 Tags = dict[str, str]
 
 
@@ -27,6 +30,12 @@ def own_labels(tags: Mapping[str, str]) -> Tags:
 
 
 def foreign(tags: Mapping[str, str]) -> Tags:
-    """The tags that no spec asked for."""
+    """The tags that no spec asked for, those among them whose place a label of ours has taken."""
     own = own_labels(tags)
-    return {key: value for key, value in tags.items() if key not in own and not key.startswith(PREFIX)}
+    others = {key: value for key, value in tags.items() if key not in own and not key.startswith(PREFIX)}
+    return {**others, **{key: tags[WAS + key] for key in own if WAS + key in tags}}
+
+
+def displaced(others: Mapping[str, str], labels: Iterable[str]) -> Tags:
+    """The tags that keep what others have under the keys of our labels."""
+    return {WAS + key: others[key] for key in labels if key in others}

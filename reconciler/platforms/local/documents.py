@@ -58,7 +58,8 @@ _STORED_SETTINGS = frozenset(RepositorySettings.__dataclass_fields__) - {"labels
 
 @dataclass(frozen=True, slots=True)
 class RepositoryDocument:
-    """A repository. `foreign_labels`: those that our mark does not list; a label of ours replaces one with the same key."""
+    """A repository. `foreign_labels`: those that our mark does not list, and those whose place a label of ours has taken, which are
+    kept beside it."""
 
     name: str
     settings: RepositorySettings = NO_SETTINGS
@@ -85,15 +86,20 @@ class RepositoryDocument:
             name,
             settings,
             Marks.of(marks),
-            {key: value for key, value in labels.items() if key not in own},
+            {
+                **{key: value for key, value in labels.items() if key not in own},
+                **{key: value for key, value in (document.get("displaced_labels") or {}).items() if key in own},
+            },
         )
 
     def to_json(self) -> Document:
-        settings = self.settings
+        settings, own = self.settings, dict(self.settings.labels)
+        displaced = {key: value for key, value in self.foreign_labels.items() if key in own}
         return {
             "settings": {key: value for key, value in plain(settings).items() if key in _STORED_SETTINGS},
-            "labels": {**self.foreign_labels, **dict(settings.labels)},
-            "marks": {**_stored(self.marks), LABELS: " ".join(key for key, _ in settings.labels)},
+            "labels": {**self.foreign_labels, **own},
+            **({"displaced_labels": displaced} if displaced else {}),
+            "marks": {**_stored(self.marks), LABELS: " ".join(own)},
         }
 
 

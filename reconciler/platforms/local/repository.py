@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,9 @@ class RepositoryKind(Kind, HoldsImages):
         tags = shown_tags(shown.pop("tags_immutable"), shown.pop("movable_tags"))
         retention = {key: shown.pop(key) for key in ("keep_last", "untagged_days", "keep_tags")}
         return {**shown, "immutable_tags": tags, "retention": retention, "labels": dict(settings.labels)}
+
+    def beside(self, live: Live) -> Mapping[str, Any]:
+        return {f"labels.{key}": value for key, value in json.loads(live.rest or "{}").items()}
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
