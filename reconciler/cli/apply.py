@@ -15,6 +15,7 @@ from .options import (
     AllowDelete,
     LogFile,
     Parallelism,
+    Rescue,
     Targets,
     Verbose,
     Verify,
@@ -36,6 +37,7 @@ def run(
     allow_delete: AllowDelete = None,
     verify: Verify = False,
     log: LogFile = None,
+    rescue: Rescue = Path(),
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
@@ -51,10 +53,10 @@ def run(
     saved = is_plan_file(source)
     if saved and (target or adopt or allow_delete):
         raise ReconcilerError("--target, --adopt and --allow-delete belong to plan; a saved plan is applied as it is")
-    options = ApplyOptions(parallelism=parallelism, saved=saved, verify=verify, log=log)
+    options = ApplyOptions(parallelism=parallelism, saved=saved, verify=verify, log=log, rescue=str(rescue))
     if saved:
         return show_and_carry_out(read_plan(source), None, options, yes, question)
-    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
+    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism, rescue=str(rescue))
     return plan_and_carry_out(load_spec(source), wishes, options, yes, question)
 
 

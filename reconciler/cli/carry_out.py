@@ -53,6 +53,7 @@ class ApplyOptions:
     saved: bool = False
     verify: bool = False
     log: Path | None = None
+    rescue: str = "."
 
 
 #: what to ask before that many changes
@@ -61,7 +62,7 @@ Question = Callable[[int], str]
 
 def plan_and_carry_out(spec: Spec, wishes: Wishes, options: ApplyOptions, yes: bool, question: Question) -> Exit:
     """Plans, shows, asks and carries out, all with the same sessions; returns the exit code."""
-    with sessions_of(estate_of(spec, wishes.parallelism)) as sessions:
+    with sessions_of(estate_of(spec, wishes.parallelism, wishes.rescue)) as sessions:
         plan = make_plan(spec, wishes, sessions=sessions)
         return show_and_carry_out(plan, sessions, options, yes, question)
 
@@ -90,6 +91,7 @@ def show_and_carry_out(
             parallelism=options.parallelism,
             saved=options.saved,
             verify=options.verify,
+            rescue=options.rescue,
             stop=stop,
             on_start=start,
             on_outcome=finish,

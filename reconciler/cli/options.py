@@ -43,6 +43,15 @@ Verbose = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 LogFile = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Append each outcome as a line of JSON.")]
+Rescue = Annotated[
+    Path,
+    typer.Option(
+        "--rescue",
+        metavar="DIR",
+        show_default="the current folder",
+        help="Keep here what others had put on a repository, while it is replaced.",
+    ),
+]
 Verify = Annotated[bool, typer.Option("--verify", help="Read everything that was touched once more at the end.")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exits import Exit
-from .options import DEFAULT_SPEC, Adopt, AllowDelete, Parallelism, SpecArgument, Targets, Verbose, log_calls
+from .options import DEFAULT_SPEC, Adopt, AllowDelete, Parallelism, Rescue, SpecArgument, Targets, Verbose, log_calls
 
 if TYPE_CHECKING:
     from reconciler.engine.plan import Plan
@@ -41,6 +41,7 @@ def run(
     target: Targets = None,
     adopt: Adopt = None,
     allow_delete: AllowDelete = None,
+    rescue: Rescue = Path(),
     parallelism: Parallelism = 8,
     verbose: Verbose = False,
 ) -> int:
@@ -50,7 +51,7 @@ def run(
     from reconciler.engine.plan import Wishes
 
     log_calls(verbose)
-    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism)
+    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism, rescue=str(rescue))
     plan = make_plan(load_spec(spec), wishes)
     if out is not None:
         save(plan, out)

@@ -31,6 +31,7 @@ def apply(
     parallelism: int = PARALLELISM,
     saved: bool = False,
     verify: bool = False,
+    rescue: str = ".",
     stop: Event | None = None,
     on_start: Callable[[Change], None] = lambda change: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
@@ -40,7 +41,8 @@ def apply(
     `platforms`: the catalog that sessions are opened by. `sessions`: those that the plan was made with, already checked; opened
     and closed here if None. `executor`: where changes are carried out (threads, `parallelism` of them, if None). `saved`: the
     plan comes from a file, so everything that it touches is read again first, and nothing is written if anything moved.
-    `verify`: everything touched is read once more at the end. `stop`: once set, nothing new is started and what is under way
+    `verify`: everything touched is read once more at the end. `rescue`: the folder for what others had put on a resource, while it
+    is replaced. `stop`: once set, nothing new is started and what is under way
     is finished.
 
     Raises PlanRefused, GuardViolation, ReadFailed or StalePlan before anything is written.
@@ -48,7 +50,7 @@ def apply(
     refuse(plan)
     if not plan.changes:
         return []
-    estate = replace(plan.estate, parallelism=parallelism)
+    estate = replace(plan.estate, parallelism=parallelism, rescue=rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         if sessions is None:
             check({change.registry for change in plan.changes}, opened)
@@ -86,12 +88,13 @@ class _Run:
         self.children: dict[Address, list[Desired]] = {}
         self.outcomes: dict[Address, Outcome] = {}
         self.made = {change.address for change in plan.changes if change.makes}
-        self.replaced = {change.address for change in plan.changes if change.action is Action.REPLACE}
+        #: these get back what others had put on them, so what stands below is read before it is written
+        self.remade = {change.address for change in plan.changes if change.action is Action.REPLACE or _owed(change)}
         for change in plan.changes:
             wanted = change.desired
             if change.action is not Action.CREATE or wanted is None or wanted.parent is None:
                 continue
-            if wanted.parent in self.changes and wanted.parent not in self.replaced:
+            if wanted.parent in self.changes and wanted.parent not in self.remade:
                 self.children.setdefault(wanted.parent, []).append(wanted)
 
     def go(self, executor: Executor, parallelism: int) -> None:
@@ -136,8 +139,8 @@ class _Run:
             change,
             self.plan.owner,
             children=tuple(self.children.get(change.address, ())),
-            carried=parent in self.made and parent not in self.replaced,
-            remade=parent in self.replaced,
+            carried=parent in self.made and parent not in self.remade,
+            remade=parent in self.remade,
             fresh=frozenset(self.made.intersection(change.needs)),
         )
 
@@ -152,6 +155,10 @@ class _Run:
             wrong = unconverged(change, now, self.sessions[change.registry])
             if wrong:
                 self.settle(Outcome(change.address, change.action, Status.FAILED, f"did not converge: {wrong}"))
+
+
+def _owed(change: Change) -> bool:
+    return change.live is not None and change.live.owed
 
 
 def succeeded(outcomes: Iterable[Outcome]) -> bool:

@@ -158,7 +158,7 @@ class _Differ:
         """Whether what is set as wanted has the marks that say so; what inherits has those of another resource beside its hash."""
         marks = live.marks
         whole = (marks.origin == "spec" and marks.registry is not None) or self.inherits(live)
-        return whole and marks.applied is not None and mark_of(wanted, live) is not False
+        return whole and not live.owed and marks.applied is not None and mark_of(wanted, live) is not False
 
     def missing_cause(self, wanted: Desired, live: Live | None) -> Cause:
         if live is not None and live.marks.applied is not None:
@@ -174,7 +174,7 @@ class _Differ:
             set_fields = differences(kind.blank, kind.shown(wanted.settings))
             changed = tuple(FieldChange(item.path, None, item.new) for item in set_fields)
         if live is not None and not changed and action is Action.UPDATE:
-            changed = (marks_written(wanted, live),)
+            changed = () if live.owed else (marks_written(wanted, live),)
         limit = kind.limit(wanted, live)
         if limit is not None:
             self.problem(wanted.address, limit)
@@ -326,11 +326,6 @@ def marks_written(wanted: Desired, live: Live) -> FieldChange:
     ):
         return FieldChange(REGISTRY, None, wanted.address.registry)
     return FieldChange(APPLIED, live.marks.applied, applied)
-
-
-def marks_only(change: Change) -> bool:
-    """Whether nothing but our own marks are written."""
-    return len(change.fields) == 1 and change.fields[0].path in (APPLIED, REGISTRY)
 
 
 def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:

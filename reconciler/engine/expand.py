@@ -25,9 +25,10 @@ def platform_of(platforms: Platforms, name: str) -> Platform:
         raise PlatformError(f"platform {name} is not available in this build") from None
 
 
-def estate_of(spec: Spec, parallelism: int = PARALLELISM) -> Estate:
+def estate_of(spec: Spec, parallelism: int = PARALLELISM, rescue: str = ".") -> Estate:
     """What the sessions must know of a spec."""
-    return Estate(spec.name, spec.base, tuple(sorted(spec.registries, key=lambda item: item.name)), parallelism)
+    registries = tuple(sorted(spec.registries, key=lambda item: item.name))
+    return Estate(spec.name, spec.base, registries, parallelism, rescue)
 
 
 def expand(spec: Spec, platforms: Platforms) -> tuple[Kinds, dict[str, dict[Address, Desired]]]:

@@ -88,7 +88,7 @@ class Wishes:
 
     `adopt`, `allow_delete`: addresses. `targets`: globs over addresses (empty: everything).
     `destroy`: plan the removal of all that the owner owns; the share guard then says nothing.
-    `parallelism`: calls under way at once, per registry, while reading.
+    `parallelism`: calls under way at once, per registry, while reading. `rescue`: the folder of rescue files.
     """
 
     adopt: Collection[str] = ()
@@ -96,6 +96,7 @@ class Wishes:
     targets: Collection[str] = ()
     destroy: bool = False
     parallelism: int = PARALLELISM
+    rescue: str = "."
 
 
 def make_plan(
@@ -114,7 +115,7 @@ def make_plan(
     """
     wishes = wishes or Wishes()
     kinds, desired = expand(spec, platforms)
-    estate = estate_of(spec, wishes.parallelism)
+    estate = estate_of(spec, wishes.parallelism, wishes.rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         seen = picture(kinds, desired, observe(opened, desired, executor), destroy=wishes.destroy)
         difference = diff(seen, spec.name, wishes.adopt)

@@ -98,6 +98,7 @@ class LivePart(_Part):
     parent: str | None = Field(None, description="The resource that takes this one along.")
     rest: str = Field("", description="What else its native document holds, as canonical text.")
     vacant: bool = Field(False, description="Whether nothing in the native document is ours.")
+    owed: bool = Field(False, description="Whether what others had put on it waits to be put back.")
     notes: tuple[str, ...] = Field((), description="What a reader must know of it.")
 
 
@@ -217,6 +218,7 @@ def _change(change: Change) -> dict[str, Any]:
             "parent": live.parent,
             "rest": live.rest,
             "vacant": live.vacant,
+            **({"owed": True} if live.owed else {}),
             "notes": list(live.notes),
         }
     for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes"):
@@ -322,6 +324,7 @@ class _Loading:
             parent=_address(part.parent),
             rest=part.rest,
             vacant=part.vacant,
+            owed=part.owed,
             notes=part.notes,
         )
 

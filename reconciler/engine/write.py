@@ -52,7 +52,7 @@ class Task:
     """All that one change needs on its way to wherever it is carried out.
 
     `origin`: what the resource will say made it. `carried`: its parent was made in this run, with its mark. `remade`: its
-    parent was replaced in this run, and holds what others had put there.
+    parent was replaced, in this run or in one that was cut off, and holds what others had put there.
     """
 
     change: Change

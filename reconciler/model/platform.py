@@ -25,13 +25,15 @@ PARALLELISM = 8
 class Estate:
     """What a session must know beyond its own registry: the owner, the folder of relative paths, all registries.
 
-    `parallelism`: how many calls a session may have under way at once.
+    `parallelism`: how many calls a session may have under way at once. `rescue`: the folder for files that keep what others had
+    put on a resource while it is replaced.
     """
 
     owner: str
     base: str
     registries: tuple[RegistryBase, ...]
     parallelism: int = PARALLELISM
+    rescue: str = "."
 
     def registry(self, name: str) -> RegistryBase:
         """The registry of that name."""

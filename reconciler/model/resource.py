@@ -40,7 +40,8 @@ class Live:
     as canonical text: it counts for the fingerprint. `etag`: what the platform wants back with a write, if it has such a
     thing; it changes with any write beside ours, so it counts for nothing. `vacant`: nothing of ours is there, only what
     others put into the native document, or our mark of what was applied (a crash between a delete and the removal of its mark
-    leaves that). `foreign`: access that others gave in it.
+    leaves that). `owed`: what others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that
+    others gave in it.
     """
 
     address: Address
@@ -53,5 +54,6 @@ class Live:
     rest: str = ""
     etag: str = ""
     vacant: bool = False
+    owed: bool = False
     notes: tuple[str, ...] = ()
     foreign: tuple[ForeignAccess, ...] = ()

@@ -78,7 +78,8 @@ class ChangeItem:
     """One change.
 
     `title`: the kind and the name. `state`: how the resource differs, as the end of a sentence that starts with its address.
-    `removal`: what becomes of its images. `along`: what goes with it. `foreign`: sentences on what others gave and goes with it.
+    `removal`: what becomes of its images. `gap`: what a replacement means. `along`: what goes with it. `foreign`: sentences on what
+    others gave and goes with it.
     """
 
     action: Action
@@ -92,6 +93,7 @@ class ChangeItem:
     gains: tuple[Sentence, ...] = ()
     losses: tuple[Sentence, ...] = ()
     removal: str = ""
+    gap: str = ""
     along: tuple[Address, ...] = ()
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -110,7 +112,7 @@ class ChangeItem:
         yield from (Detail(Meaning.GAIN, sentence.text) for sentence in self.gains)
         yield from (Detail(Meaning.LOSS, sentence.text) for sentence in self.losses)
         if self.action is Action.REPLACE:
-            yield Detail(Meaning.REMOVAL, "is deleted and created again")
+            yield Detail(Meaning.REMOVAL, self.gap)
         if self.removal:
             yield Detail(Meaning.REMOVAL, self.removal)
         if self.along:
@@ -140,6 +142,7 @@ def change_item(change: Change) -> ChangeItem:
         gains=tuple(sentences.gained(change.gains)),
         losses=tuple(sentences.lost(change.losses)),
         removal=counts.images_going(change.images, change.force),
+        gap=_gap(change),
         along=change.along,
         foreign=tuple(sentence.text for item in change.foreign for sentence in sentences.given(item)),
         notes=change.notes,
@@ -155,6 +158,15 @@ def reading_order(change: Change) -> tuple[bool, str, str]:
         below,
         f"{where.name}@{where.where}" if below else change.address,
         change.address if where.kind != "repository" else "",
+    )
+
+
+def _gap(change: Change) -> str:
+    if change.action is not Action.REPLACE:
+        return ""
+    again = "is deleted and created again"
+    return (
+        again if change.images is None else f"{again}: in between nobody can pull from it, and afterwards it is empty"
     )
 
 

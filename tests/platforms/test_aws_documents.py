@@ -15,7 +15,6 @@ from reconciler.model.change import Action, Cause
 from reconciler.platforms.aws import lifecycle, policy, role, statements
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention
-from tests.emulators.aws import PrincipalNotFound
 from tests.sandbox.aws import FOREIGN_STATEMENT, AwsSandbox
 
 REGISTRY = AwsRegistry(name="images", platform="aws", account_id="123456789012", region="us-east-1")
@@ -330,20 +329,6 @@ def test_a_foreign_statement_that_aws_would_not_take_back_keeps_the_repository_f
     assert "AROAEXAMPLEEXAMPLE123" in outcome.message
     assert "legacy access, by hand" in outcome.message
     assert aws.state() == before, "told before anything is deleted"
-
-
-def test_what_cannot_be_put_back_after_a_replacement_is_in_the_error(aws: AwsSandbox) -> None:
-    document = aws.document("app-a", grants=({"name": "one", "to": aws.target("1")},))
-    aws.apply(document)
-    aws.give_foreign_access("app-a")
-    document["repositories"][0]["encryption"] = KEY
-    plan = aws.plan(document)
-    aws.proxy.behaviours.append(PrincipalNotFound("111122223333", times=1))
-    replaced, access = apply(plan)
-    assert (replaced.status, access.status) == (Status.FAILED, Status.SKIPPED)
-    assert json.dumps(FOREIGN_STATEMENT) in replaced.message
-    aws.apply(document)
-    assert aws.plan(document).changes == ()
 
 
 def test_a_role_that_others_widened_stops_the_plan_that_would_delete_it(aws: AwsSandbox) -> None:

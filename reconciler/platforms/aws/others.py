@@ -26,6 +26,9 @@ class Others:
     policy: Document = field(default_factory=dict)
     lifecycle: str = ""
 
+    def __bool__(self) -> bool:
+        return bool(self.tags or self.policy or self.lifecycle)
+
 
 def others_of(session: AwsSession, at: Address) -> Others:
     """What others have on a repository, read now. Raises PlatformError if AWS would not take it back."""
@@ -50,23 +53,24 @@ def others_of(session: AwsSession, at: Address) -> Others:
     )
 
 
-def put_back(session: AwsSession, at: Address, others: Others) -> None:
-    """Puts all but the tags, with which the repository is made, on the new repository.
+def put_on_new(session: AwsSession, at: Address, others: Others) -> None:
+    """Puts all but the tags, with which the repository is made, on the new repository. Raises PlatformError."""
+    if others.policy:
+        session.repository_call("set_repository_policy", at, policyText=json.dumps(others.policy))
+    if others.lifecycle:
+        session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=others.lifecycle)
 
-    Raises PlatformError with the texts of what was to be put there, so that nothing is lost.
-    """
-    document = json.dumps(others.policy) if others.policy else ""
-    try:
-        if document:
-            session.repository_call("set_repository_policy", at, policyText=document)
-        if others.lifecycle:
-            session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=others.lifecycle)
-    except PlatformError as error:
-        texts = [
-            f"policy {document}" if document else "",
-            f"lifecycle policy {others.lifecycle}" if others.lifecycle else "",
-        ]
-        error.hint = (
-            f"the repository is new and lacks what somebody else had put on it: {' and '.join(filter(None, texts))}"
-        )
-        raise
+
+def put_back(session: AwsSession, at: Address, others: Others) -> None:
+    """Puts on a repository that is there what is missing of it, beside whatever is there by now. Raises PlatformError."""
+    ledger = session.ledger(RepositoryLedger)
+    (tags,) = ledger.read([at])
+    if missing := {key: value for key, value in others.tags.items() if key not in tags}:
+        ledger.change(at, missing)
+    there = access.read(session, at) or {}
+    present = policy.statements_of(there)
+    if gone := [item for item in policy.statements_of(others.policy) if item not in present]:
+        document = {**others.policy, **there, "Statement": [*present, *gone]}
+        session.repository_call("set_repository_policy", at, policyText=json.dumps(document))
+    if others.lifecycle and lifecycle.read(session, at) is None:
+        session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=others.lifecycle)

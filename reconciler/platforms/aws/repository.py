@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
@@ -17,8 +17,8 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
 
 from . import access
-from .ledgers import RepositoryLedger
-from .others import others_of, put_back
+from .ledgers import RepositoryLedger, repository_arn
+from .others import Others, others_of, put_back, put_on_new
 from .spec import AwsRegistry
 from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, WAS, Tags, as_dict, as_list, displaced, foreign, own_labels
 
@@ -125,14 +125,17 @@ class RepositoryKind(Kind, HoldsImages):
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
         # the spec's regions, and those that the registry once extended to
+        there: set[Address] = set()
         regions = sorted({*(item.address.name for item in found["region"]), *session.registry.regions})
         for described in session.map(lambda region: _in_region(session, region), regions):
             tags = _tags(session, wanted, described)
+            there |= described.keys()
             for at, repository in described.items():
                 live = _live(session, at, repository, tags[at])
                 if at in wanted or live.marks.registry is not None or _longest_prefix(session, at):
                     ledger.learn(at, tags[at])
-                    yield live
+                    yield _owing(session, live)
+        yield from _gone(session, (at for at in wanted if at.kind == self.name and at not in there))
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         there = {
@@ -141,7 +144,8 @@ class RepositoryKind(Kind, HoldsImages):
             if answer is not None
         }
         for at, tags in zip(there, session.ledger(RepositoryLedger).read(list(there)), strict=True):
-            yield _live(session, at, there[at], tags)
+            yield _owing(session, _live(session, at, there[at], tags))
+        yield from _gone(session, (at for at in addresses if at not in there))
 
     def create(self, session: AwsSession, write: Write) -> Live:
         return self._make(session, write, {})
@@ -176,6 +180,8 @@ class RepositoryKind(Kind, HoldsImages):
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = live.address
+        if live.owed:
+            live = self._rescued(session, write, live)
         if {"tags_immutable", "movable_tags"} & write.changed:
             session.repository_call("put_image_tag_mutability", at, **_mutability(wanted))
         if "scan_on_push" in write.changed:
@@ -196,11 +202,31 @@ class RepositoryKind(Kind, HoldsImages):
         session.repository_call("delete_repository", live.address, absent=GONE, force=force)
 
     def replace(self, session: AwsSession, write: Write, live: Live, *, force: bool) -> Live:
-        others = others_of(session, live.address)
-        self.delete(session, live, force=force)
-        made = self._make(session, write, others.tags)
-        put_back(session, live.address, others)
+        at = live.address
+        others = others_of(session, at)
+        kept = session.rescue.keep(at, live.native, asdict(others)) if others else None
+        try:
+            self.delete(session, live, force=force)
+            made = self._make(session, write, others.tags)
+            put_on_new(session, at, others)
+        except PlatformError as error:
+            if kept is not None:
+                error.hint = (
+                    f"what others had put on it is kept in {kept}, and the next apply puts it back; {error.hint}"
+                )
+            raise
+        session.rescue.drop(at)
         return made
+
+    def _rescued(self, session: AwsSession, write: Write, live: Live) -> Live:
+        """The repository with what others had on it before a replacement that was cut off; made, if it wasn't any more."""
+        at = live.address
+        others = Others(**(session.rescue.kept(at, repository_arn(session, at)) or {}))
+        if live.vacant:
+            live = self._make(session, write, others.tags)
+        put_back(session, at, others)
+        session.rescue.drop(at)
+        return live
 
     def count(self, session: AwsSession, live: Live) -> int:
         found = session.pages(
@@ -217,6 +243,29 @@ class RepositoryKind(Kind, HoldsImages):
     def given_by_others(self, session: AwsSession, live: Live) -> tuple[ForeignAccess, ...]:
         at = live.address.sibling(access.AccessKind.name)
         return tuple(access.foreign(at, access.read(session, at) or {}))
+
+
+def _owing(session: AwsSession, live: Live) -> Live:
+    """With what others had on it, if that waits to be put back: if it is this registry's."""
+    ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
+    if not ours or session.rescue.kept(live.address, live.native) is None:
+        return live
+    return replace(live, owed=True, notes=(_waits(session, live.address),))
+
+
+def _gone(session: AwsSession, addresses: Iterable[Address]) -> Iterator[Live]:
+    """The repositories that a replacement has deleted and not made again, where something waits to be put back on them."""
+    for at in addresses:
+        native = repository_arn(session, at)
+        if session.rescue.kept(at, native) is not None:
+            note = _waits(session, at)
+            yield Live(
+                at, RepositoryKind.name, RepositorySettings(), Marks(), native, vacant=True, owed=True, notes=(note,)
+            )
+
+
+def _waits(session: AwsSession, at: Address) -> str:
+    return f"a replacement was cut off: what others had put on it is put back from {session.rescue.path(at)}"
 
 
 def _exists(at: Address) -> PlatformError:

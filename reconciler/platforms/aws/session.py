@@ -23,6 +23,7 @@ from reconciler.model.address import Address
 from reconciler.model.call_log import current_address, working_on
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
+from reconciler.platforms.rescue import Rescue
 
 from .spec import AwsRegistry
 from .troubles import FAILURES, NotAws, is_of_the_parser, result_of, translated, understood
@@ -54,6 +55,7 @@ class AwsSession(HttpSession):
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
         self._fresh: dict[tuple[str, str, str], float] = {}
+        self.rescue = Rescue(estate.rescue, self.owner)
 
     # -- who we are ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,210 @@
+"""A replacement that is cut off between the delete and the create loses nothing of what others had put on the repository."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reconciler.engine.write import Outcome, Status
+from reconciler.errors import ReadFailed
+from reconciler.model.address import Address
+from reconciler.model.change import Action
+from reconciler.platforms.rescue import Rescue
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
+from tests.emulators.aws import KillAfter, PrincipalNotFound, Quiet
+from tests.emulators.proxy import Answer, Call
+from tests.sandbox.aws import FOREIGN_STATEMENT, LIFECYCLE, AwsSandbox
+from tests.sandbox.base import Document
+
+from .test_aws_troubles import run_apply
+
+AT = Address("images.repository.app-a")
+KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/1"}
+NATIVE = "us-east-1/images-app-a"
+
+
+@dataclass
+class Broken(Quiet):
+    """Some operations fail as they do where the KMS key can't be used.
+
+    The text is ECR's own: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html (KmsException)
+    """
+
+    operations: tuple[str, ...]
+    on: bool = True
+
+    def before(self, call: Call) -> Answer | None:
+        if self.on and call.operation in self.operations:
+            return Answer(400, {"message": "The operation failed due to a KMS exception."}, "KmsException")
+        return None
+
+
+@pytest.fixture
+def rescue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def with_grant(aws: AwsSandbox) -> Document:
+    return aws.document({"name": "app-a", "labels": {"team": "web"}}, grants=({"name": "one", "to": aws.target("1")},))
+
+
+def as_others_left_it(aws: AwsSandbox) -> Document:
+    """A repository of ours with tags, a statement and a lifecycle policy of others; returns the spec that replaces it."""
+    document = with_grant(aws)
+    aws.apply(document)
+    aws.give_foreign_access("app-a")
+    aws.put_foreign_tag("app-a", "cost-centre", "42")
+    ecr = aws.client("ecr")
+    ecr.put_lifecycle_policy(repositoryName="images-app-a", lifecyclePolicyText=json.dumps(LIFECYCLE))
+    document["repositories"][0]["encryption"] = KEY
+    return document
+
+
+def check_all_is_there(aws: AwsSandbox, document: Document) -> None:
+    state = aws.state()["repositories"][NATIVE]
+    assert FOREIGN_STATEMENT in state["policy"]["Statement"]
+    assert len(state["policy"]["Statement"]) == 2
+    assert state["tags"]["cost-centre"] == "42"
+    assert state["lifecycle"] == LIFECYCLE
+    assert state["encryptionConfiguration"]["kmsKey"] == KEY["kms_key"]
+    assert aws.plan(document).changes == ()
+
+
+@contextmanager
+def broken(aws: AwsSandbox, *operations: str) -> Iterator[None]:
+    behaviour = Broken(operations)
+    aws.proxy.behaviours.append(behaviour)
+    yield
+    behaviour.on = False
+
+
+def replacement(outcomes: list[Outcome]) -> Outcome:
+    return next(outcome for outcome in outcomes if outcome.address == AT)
+
+
+@pytest.mark.parametrize(
+    ("operation", "left"),
+    [
+        ("CreateRepository", Action.CREATE),
+        ("SetRepositoryPolicy", Action.UPDATE),
+        ("PutLifecyclePolicy", Action.UPDATE),
+    ],
+)
+def test_a_replacement_that_is_cut_off_keeps_what_others_had_and_the_next_apply_puts_it_back(
+    aws: AwsSandbox, rescue: Path, operation: str, left: Action
+) -> None:
+    document = as_others_left_it(aws)
+    plan = aws.plan(document)
+    text = joined(plan_lines(report_of(plan)))
+    assert "is deleted and created again: in between nobody can pull from it, and afterwards it is empty" in text
+    with broken(aws, operation):
+        failed = replacement(aws.carry_out(plan))
+    assert failed.status is Status.FAILED
+    (file,) = rescue.glob("reconciler-rescue-*.json")
+    assert str(file.name) in failed.message
+    assert "the next apply puts it back" in failed.message
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    again = aws.plan(document)
+    change = next(change for change in again.changes if change.address == AT)
+    assert change.action is left
+    assert f"a replacement was cut off: what others had put on it is put back from {file.name}" in " ".join(
+        change.notes
+    )
+    aws.apply(document)
+    check_all_is_there(aws, document)
+    assert list(rescue.glob("*rescue*")) == []
+
+
+def test_killed_at_any_call_after_the_delete_nothing_of_others_is_lost(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    aws.proxy.calls.clear()
+    assert run_apply(rescue, document) == 0
+    operations = [call.operation for call in aws.proxy.calls]
+    for number in range(operations.index("DeleteRepository") + 1, len(operations) + 1):
+        aws.reset()
+        as_others_left_it(aws)
+        killer = KillAfter(number, carried_out=number % 2 == 0)
+        aws.proxy.behaviours.append(killer)
+
+        def started(pid: int, killer: KillAfter = killer) -> None:
+            killer.pid = pid
+
+        assert run_apply(rescue, document, started) != 0, number
+        aws.proxy.behaviours.remove(killer)
+        aws.apply(document)
+        check_all_is_there(aws, document)
+        assert list(rescue.glob("*rescue*")) == [], number
+
+
+def test_a_whole_replacement_leaves_no_file_behind(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    aws.apply(document)
+    check_all_is_there(aws, document)
+    assert list(rescue.iterdir()) == []
+
+
+def test_nothing_is_deleted_where_the_file_cannot_be_written(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    before = aws.state()
+    failed = replacement(aws.carry_out(aws.plan(document), rescue="no/such/folder", sessions=None))
+    assert failed.status is Status.FAILED
+    assert "--rescue DIR" in failed.message
+    assert aws.state() == before
+
+
+def test_what_somebody_put_there_meanwhile_stays(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "CreateRepository"):
+        aws.carry_out(aws.plan(document))
+    del document["grants"][0]
+    (file,) = rescue.glob("reconciler-rescue-*.json")
+    kept = file.read_bytes()
+    aws.apply(document)
+    file.write_bytes(kept)  # as if the run had been killed before it removed the file
+    aws.put_foreign_tag("app-a", "cost-centre", "43")
+    other = {**FOREIGN_STATEMENT, "Sid": "another"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [other]})
+    aws.client("ecr").set_repository_policy(repositoryName="images-app-a", policyText=policy)
+    aws.apply(document)
+    state = aws.state()["repositories"][NATIVE]
+    assert state["policy"]["Statement"] == [other, FOREIGN_STATEMENT]
+    assert state["tags"]["cost-centre"] == "43"
+
+
+def test_a_file_is_not_put_on_what_is_not_ours(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "CreateRepository"):
+        aws.carry_out(aws.plan(document))
+    aws.make_foreign("app-a")
+    plan = aws.plan(document)
+    assert [problem.address for problem in plan.problems] == [AT]
+    assert len(list(rescue.glob("reconciler-rescue-*.json"))) == 1
+
+
+def test_a_damaged_file_is_an_error_with_its_name(aws: AwsSandbox, rescue: Path) -> None:
+    document = with_grant(aws)
+    path = Rescue(".", "tests").path(AT)
+    path.write_text("{")
+    with pytest.raises(ReadFailed) as raised:
+        aws.plan(document)
+    assert path.name in str(raised.value)
+    assert "repair the file" in str(raised.value)
+
+
+def test_what_aws_refuses_to_take_back_stays_in_the_file(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    plan = aws.plan(document)
+    aws.proxy.behaviours.append(PrincipalNotFound("111122223333", times=1))
+    assert replacement(aws.carry_out(plan)).status is Status.FAILED
+    (file,) = rescue.glob("reconciler-rescue-*.json")
+    assert json.loads(file.read_text())["others"]["policy"]["Statement"] == [FOREIGN_STATEMENT]
+    aws.apply(document)
+    check_all_is_there(aws, document)
