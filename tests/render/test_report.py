@@ -140,7 +140,11 @@ def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
             "a note",
             "changed since the last apply, by hand or by an apply that was cut off",
         ],
-        "box.repository.moved": ["scan: true → false", "is deleted and created again", "holds no images"],
+        "box.repository.moved": [
+            "scan: true → false",
+            "is deleted and created again: in between nobody can pull from it, and afterwards it is empty",
+            "holds no images",
+        ],
         "box.repository.gone": [
             "user bob can no longer push gone",
             "holds 2 images, which may not be deleted without permission",
