@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PlatformError, ReconcilerError
+from reconciler.words import did_you_mean
 
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecArgument
 
 if TYPE_CHECKING:
     from reconciler.model.platform import Output
+    from reconciler.spec.models import Spec
+    from reconciler.spec.registry import RegistryBase
 
 EXAMPLES = "Examples: reconciler output; reconciler output --format dotenv > images.env"
 
@@ -31,6 +34,9 @@ class OutputFormat(StrEnum):
 def run(
     spec: SpecArgument = DEFAULT_SPEC,
     form: Annotated[OutputFormat, typer.Option("--format", help="How the values are printed.")] = OutputFormat.JSON,
+    registry: Annotated[
+        list[str] | None, typer.Option("--registry", metavar="NAME", help="Only this registry's values. Repeatable.")
+    ] = None,
 ) -> int:
     """Print repository URIs and role ARNs."""
     from reconciler.api.spec import load_spec
@@ -38,11 +44,13 @@ def run(
     from reconciler.platforms.catalog import CATALOG
 
     loaded = load_spec(spec)
-    values = [
-        item
-        for registry in sorted(loaded.registries, key=lambda item: item.name)
-        for item in platform_of(CATALOG, registry.platform).outputs(loaded, registry)
-    ]
+    values: list[Output] = []
+    missing: list[str] = []
+    for here in _chosen(loaded, registry or ()):
+        try:
+            values += platform_of(CATALOG, here.platform).outputs(loaded, here)
+        except PlatformError as error:
+            missing.append(f"registry {here.name}: {error}; its values are left out")
     if form is OutputFormat.JSON:
         document: dict[str, dict[str, str]] = {}
         for item in values:
@@ -51,7 +59,18 @@ def run(
     else:
         for name, item in _variables(values).items():
             typer.echo(f"{name}={item.value}")
+    if missing:
+        raise ReconcilerError("\n".join(missing))
     return Exit.OK
+
+
+def _chosen(spec: Spec, names: Collection[str]) -> list[RegistryBase]:
+    """The registries of these names, or all. Raises ReconcilerError for names that the spec does not have."""
+    known = {item.name: item for item in sorted(spec.registries, key=lambda item: item.name)}
+    if unknown := sorted(set(names) - known.keys()):
+        lines = (f"--registry {name}: the spec has no such registry{did_you_mean(name, known)}" for name in unknown)
+        raise ReconcilerError("\n".join(lines))
+    return [item for name, item in known.items() if not names or name in names]
 
 
 def _variables(values: Iterable[Output]) -> dict[str, Output]:

@@ -216,6 +216,22 @@ def test_graph_and_output(here: Path) -> None:
     assert json.loads(reconciler("output").stdout)["images.repository.app-a"] == {"name": "app-a"}
 
 
+def test_output_of_one_registry_does_not_need_another_one_s_platform(here: Path) -> None:
+    spec = SPEC.replace(
+        "registries:\n", "registries:\n  - {name: hub, platform: external, url: https://registry.example.com}\n"
+    )
+    (here / "registry.yaml").write_text(spec)
+    all_of_them = reconciler("output", code=1)
+    assert (
+        "registry hub: platform external is not available in this build; its values are left out" in all_of_them.stderr
+    )
+    assert "images.repository.app-a" in json.loads(all_of_them.stdout)
+    one = reconciler("output", "--registry", "images")
+    assert json.loads(one.stdout) == json.loads(all_of_them.stdout)
+    assert one.stderr == ""
+    assert "no such registry (did you mean 'images'?)" in reconciler("output", "--registry", "imges", code=1).stderr
+
+
 def test_output_on_aws_gives_uris_and_role_arns_without_any_call() -> None:
     example = str(Path(__file__).parents[2] / "examples" / "aws")
     lines = as_a_process(
