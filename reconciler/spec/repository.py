@@ -31,12 +31,19 @@ def _immutable_form(value: object) -> str:
 class Retention(Model):
     """Which images are removed by the platform itself. At least one of keep_last and untagged_days."""
 
-    keep_last: Count | None = Field(None, ge=1, description="Images to keep, newest first; older ones are removed.")
+    keep_last: Count | None = Field(
+        None,
+        ge=1,
+        description="Images to keep, newest first; older ones are removed. AWS counts every image, untagged ones too, and"
+        " leaves the removal of untagged ones to untagged_days if that is given.",
+    )
     untagged_days: Count | None = Field(
         None, ge=1, description="Days after its push that an untagged image is removed."
     )
     keep_tags: tuple[TagPattern, ...] = Field(
-        (), description="Patterns of tags whose images are never removed, and don't count for keep_last."
+        (),
+        description="Patterns of tags whose images are never removed. They don't count for keep_last; on AWS they do, since a"
+        " rule of ECR counts every image.",
     )
 
     @model_validator(mode="after")

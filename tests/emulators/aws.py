@@ -100,6 +100,35 @@ class TaggingIndex(Quiet):
 
 
 @dataclass
+class Says(Quiet):
+    """DescribeRepositories that says something of a repository that moto can't, until a write of `until` has been made.
+
+    What AWS may say there: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_Repository.html
+    """
+
+    endpoint: str
+    name: str
+    members: dict[str, Any]
+    until: str = ""
+    over: bool = False
+
+    def before(self, call: Call) -> Answer | None:
+        self.over = self.over or call.operation == self.until
+        if self.over or call.operation != "DescribeRepositories":
+            return None
+        client = boto3.client("ecr", endpoint_url=self.endpoint, region_name=call.region)
+        # as AWS's answer, but for the times, which JSON has as numbers
+        found = [{**item, "createdAt": 0} for item in client.describe_repositories(**call.body)["repositories"]]
+        return Answer(
+            body={
+                "repositories": [
+                    {**item, **self.members} if item["repositoryName"] == self.name else item for item in found
+                ]
+            }
+        )
+
+
+@dataclass
 class Faults(Quiet):
     """Fails a share of all calls in one of four ways, before or after they are carried out."""
 

@@ -49,8 +49,10 @@ def _lifecycle_policy(days: int) -> Document:
             {
                 "rulePriority": 10,
                 "description": "by hand",
+                # no retention becomes such a rule: what means the same is not sent again, whatever its text
                 "selection": {
-                    "tagStatus": "untagged",
+                    "tagStatus": "tagged",
+                    "tagPrefixList": ["build-"],
                     "countType": "sinceImagePushed",
                     "countUnit": "days",
                     "countNumber": days,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, Retention
 
 from .ledgers import RepositoryLedger, repository_arn
+from .lifecycle_rules import sent
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -27,19 +28,40 @@ GONE = ("LifecyclePolicyNotFoundException", "RepositoryNotFoundException")
 #: An image that a rule selects is never expired by a rule of lower priority, so a rule that selects tags and expires only
 #: beyond this many images keeps them. It is above the most images that a repository can hold (100,000 by quota).
 KEEP = 1_000_000
+#: what holds of a rule over any image: it counts those too that rules before it select (rules "can still identify" what others
+#: have marked), and removes none of them (what matches the tags of a rule is not expired by one of lower priority):
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html#lp_evaluation_rules
+EXCEPT_SELECTED = ", except those that rules above select"
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleSettings:
-    """The rules as canonical JSON: sorted by priority, numbered from 1, without descriptions."""
+    """The rules as canonical JSON: sorted by priority, numbered from 1, without descriptions.
+
+    `policy`: the text that is sent, where a spec gives it: with the user's descriptions and numbers. Policies are compared,
+    and marked, by their rules alone. Raises ValueError if it says something else than the rules.
+    """
 
     rules: str
+    policy: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            agree = not self.policy or canonical(json.loads(self.policy)) == self.rules
+        except (TypeError, AttributeError):  # JSON, and no policy
+            agree = False
+        if not agree:
+            raise ValueError("the policy's text says something else than its rules")
+
+    def as_v1(self) -> dict[str, str]:
+        """As hashes of version v1 have it: the rules."""
+        return {"rules": self.rules}
 
 
 def settings_of(repository: Repository) -> LifecycleSettings | None:
     """The policy that the spec asks for: the raw one, or one made from retention; None if neither is given."""
     if repository.lifecycle_policy is not None:
-        return normal(dict(repository.lifecycle_policy))
+        return replace(normal(dict(repository.lifecycle_policy)), policy=sent(repository.lifecycle_policy))
     return of_retention(repository.retention) if repository.retention is not None else None
 
 
@@ -70,8 +92,13 @@ def rules_of(retention: Retention) -> list[dict[str, Any]]:
 
 def normal(policy: dict[str, Any]) -> LifecycleSettings:
     """The policy in its one form: what counts is the rules' order, not their numbers, texts, or the order in lists."""
+    return LifecycleSettings(canonical(policy))
+
+
+def canonical(policy: dict[str, Any]) -> str:
+    """The rules of a policy as canonical JSON."""
     rules = sorted(policy.get("rules", ()), key=lambda rule: int(rule.get("rulePriority", 0)))
-    return LifecycleSettings(text([_rule(number, rule) for number, rule in enumerate(rules, 1)]))
+    return text([_rule(number, rule) for number, rule in enumerate(rules, 1)])
 
 
 def _rule(number: int, rule: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +129,8 @@ class LifecycleKind(Kind):
     }
 
     def shown(self, settings: LifecycleSettings) -> dict[str, Any]:
-        return {f"rule {rule['rulePriority']}": in_words(rule) for rule in json.loads(settings.rules)}
+        rules = json.loads(settings.rules)
+        return {f"rule {rule['rulePriority']}": in_words(rule, after=index) for index, rule in enumerate(rules)}
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
@@ -122,12 +150,13 @@ class LifecycleKind(Kind):
     def create(self, session: AwsSession, write: Write) -> Live:
         at = write.desired.address
         with session.ledger(RepositoryLedger).noting(write):
-            policy = f'{{"rules":{write.desired.settings.rules}}}'
+            wanted: LifecycleSettings = write.desired.settings
+            policy = wanted.policy or f'{{"rules":{wanted.rules}}}'
             answer = session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=policy)
         return _live(session, at, answer["lifecyclePolicyText"], write.marks)
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
-        if write.changed or live.marks.owner is None:
+        if "rules" in write.changed or live.marks.owner is None:
             return self.create(session, write)
         with session.ledger(RepositoryLedger).noting(write):
             return replace(live, marks=write.marks)
@@ -169,8 +198,8 @@ def _live(session: AwsSession, at: Address, policy: str | None, marks: Marks) ->
 _WHICH = {"untagged": "untagged images", "any": "images", "tagged": "images tagged"}
 
 
-def in_words(rule: dict[str, Any]) -> str:
-    """What a rule does, for people; one with anything unusual as its JSON."""
+def in_words(rule: dict[str, Any], after: int = 0) -> str:
+    """What a rule does, for people; one with anything unusual as its JSON. `after`: how many rules come before it."""
     selection = dict(rule["selection"])
     which = _WHICH.get(selection.pop("tagStatus", ""))
     tags = [*selection.pop("tagPatternList", ()), *(f"{prefix}*" for prefix in selection.pop("tagPrefixList", ()))]
@@ -178,8 +207,12 @@ def in_words(rule: dict[str, Any]) -> str:
     if which is None or selection or rule.get("action") != {"type": "expire"}:
         return text({key: value for key, value in rule.items() if key != "rulePriority"})
     which = f"{which} {' and '.join(tags)}" if tags else which
+    but = EXCEPT_SELECTED if after and which == _WHICH["any"] else ""
     if kind == "imageCountMoreThan":
-        return f"keep {which}" if number == KEEP else f"remove {which} beyond the newest {number}"
+        if number == KEEP:
+            return f"keep {which}"
+        of_all = " of all" if but else ""
+        return f"remove {which} beyond the newest {number}{of_all}{but}"
     if kind == "sinceImagePushed":
-        return f"remove {which} {number} {unit} after their push"
+        return f"remove {which} {number} {unit} after their push{but}"
     return text({key: value for key, value in rule.items() if key != "rulePriority"})

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
+from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .session import AwsSession
 
 MAX_RULES, MAX_DESTINATIONS = 10, 25
+PREFIX_MATCH = "PREFIX_MATCH"
 RULE = "rule"
 #: registries of one account and region share the document: one read-merge-write at a time
 _locks: dict[tuple[str, str], Lock] = {}
@@ -33,11 +35,13 @@ Rules = list[dict[str, Any]]
 class ReplicationSettings:
     """Where the registry's repositories are copied to: regions, or `region/account` for another account.
 
-    `rules`: how many rules of the document are ours; more than one were made by hand.
+    `rules`: how many rules of the document are ours; more than one were made by hand. `other`: what they hold beyond
+    destinations and the filter (ECR's `deleteReplication`, say), as text.
     """
 
     destinations: tuple[str, ...] = ()
     rules: int = 1
+    other: str = ""
 
 
 class ReplicationKind(Kind):
@@ -151,16 +155,30 @@ def _put(session: AwsSession, at: Address, rules: Rules) -> Rules:
 def _rule(registry: AwsRegistry, wanted: ReplicationSettings) -> dict[str, Any]:
     return {
         "destinations": [{"region": region, "registryId": registry.account_id} for region in wanted.destinations],
-        "repositoryFilters": [{"filter": registry.prefix, "filterType": "PREFIX_MATCH"}],
+        "repositoryFilters": [{"filter": registry.prefix, "filterType": PREFIX_MATCH}],
     }
 
 
-def _filters(rule: dict[str, Any]) -> list[str]:
-    return [str(item.get("filter")) for item in rule.get("repositoryFilters") or ()]
+def _prefix(rule: dict[str, Any]) -> str | None:
+    """The prefix by which alone the rule chooses repositories; None if it chooses in any other way."""
+    filters: Rules = rule.get("repositoryFilters") or []
+    if len(filters) != 1 or filters[0].keys() != {"filter", "filterType"} or filters[0]["filterType"] != PREFIX_MATCH:
+        return None
+    return str(filters[0]["filter"])
 
 
 def _is_ours(rule: dict[str, Any], registry: AwsRegistry) -> bool:
-    return _filters(rule) == [registry.prefix]
+    return _prefix(rule) == registry.prefix
+
+
+def _beyond(rule: dict[str, Any]) -> dict[str, Any]:
+    """What a rule holds beyond its filter, and the regions and accounts that it copies to."""
+    found = {key: value for key, value in rule.items() if key not in ("destinations", "repositoryFilters")}
+    if found.get("deleteReplication") == {"enabled": False}:  # the same as none: deletes are not replicated
+        del found["deleteReplication"]
+    known = {"region", "registryId"}
+    places = [item for item in rule.get("destinations", ()) if item.keys() - known]
+    return {**found, "destinations": places} if places else found
 
 
 def _named(destination: dict[str, str], own: str) -> str:
@@ -177,13 +195,14 @@ def _live(session: AwsSession, at: Address, rules: Rules, marks: Marks, copies: 
         if isinstance(item, AwsRegistry) and item.account_id == registry.account_id
     }
     # a sibling's rule changes in the same run, so it must not make this one's plan stale
-    others = [rule for rule in rules if not (len(_filters(rule)) == 1 and _filters(rule)[0] in siblings)]
+    others = [rule for rule in rules if _prefix(rule) not in siblings]
+    beyond = [found for rule in ours if (found := _beyond(rule))]
     destinations = {_named(item, registry.account_id) for rule in ours for item in rule.get("destinations", ())}
     role = Address.of(session.name, "role", "pull")
     return Live(
         address=at,
         kind=ReplicationKind.name,
-        settings=ReplicationSettings(tuple(sorted(destinations)), len(ours)),
+        settings=ReplicationSettings(tuple(sorted(destinations)), len(ours), text(beyond) if beyond else ""),
         marks=marks,
         native=f"replication rule {registry.prefix}* in {session.region_of(at)}",
         needs=(role, *copies),

@@ -15,25 +15,44 @@ from reconciler.model.kind import Found, HoldsImages, Kind, Verb, Write
 from reconciler.model.marks import LABELS, OWNER, Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
+from reconciler.words import counted
 
-from . import access
+from . import access, native
 from .ledgers import RepositoryLedger, repository_arn
 from .others import Others, others_of, put_back, put_on_new
 from .spec import AwsRegistry
-from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, WAS, Tags, as_dict, as_list, displaced, foreign, own_labels
+from .tags import (
+    DELETE_IMAGES,
+    DESCRIPTION,
+    MAX_KEY,
+    MAX_TAGS,
+    PROTECT,
+    WAS,
+    Tags,
+    as_dict,
+    as_list,
+    decoded,
+    displaced,
+    encoded,
+    foreign,
+    own_labels,
+)
 
 if TYPE_CHECKING:
     from .session import AwsSession
 
 GONE = ("RepositoryNotFoundException",)
-#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html#tag-restrictions
-MAX_KEY = 128
-MUTABLE, IMMUTABLE, EXCEPT = "MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"
+#: tags for the marks of what stands below: the lifecycle policy and the repository policy
+NOTES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RepositorySettings:
-    """What an ECR repository can be set to. `encryption`: a KMS key's ARN, or "" for ECR's own AES-256."""
+    """What an ECR repository can be set to.
+
+    `encryption`: a KMS key's ARN, "" for ECR's own AES-256, or ECR's words for an encryption that no spec can ask for.
+    `mutability`: ECR's words where `tags_immutable` and `movable_tags` can't say what they are; no spec asks for that.
+    """
 
     description: str = ""
     tags_immutable: bool = False
@@ -43,6 +62,7 @@ class RepositorySettings:
     labels: tuple[tuple[str, str], ...] = ()
     protect: bool = False
     delete_images: bool = False
+    mutability: str = ""
 
 
 def settings_of(repository: Repository, region: str) -> RepositorySettings:
@@ -100,6 +120,7 @@ class RepositoryKind(Kind, HoldsImages):
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
         shown = super().shown(settings)
         tags = shown_tags(shown.pop("tags_immutable"), shown.pop("movable_tags"))
+        tags = shown.pop("mutability") or tags
         return {**shown, "immutable_tags": tags, "labels": dict(settings.labels)}
 
     def beside(self, live: Live) -> Mapping[str, Any]:
@@ -107,14 +128,7 @@ class RepositoryKind(Kind, HoldsImages):
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = _others(live) if live is not None else {}
-        wanted: RepositorySettings = desired.settings
-        long = sorted(key for key, _ in wanted.labels if key in others and len(WAS + key) > MAX_KEY)
-        if long:
-            return (
-                f"the tag {long[0]} was set by somebody else, and what it says can't be kept: with '{WAS}' before it, its key is"
-                f" longer than AWS's {MAX_KEY} characters; take it out of the labels, or remove that tag first"
-            )
-        return None
+        return _too_many_tags(desired, others) or _too_long_to_keep(desired.settings, others)
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
@@ -160,8 +174,8 @@ class RepositoryKind(Kind, HoldsImages):
             absent=("RepositoryAlreadyExistsException",),
             tags=as_list(tags),
             imageScanningConfiguration={"scanOnPush": wanted.scan_on_push},
-            encryptionConfiguration=_encryption(wanted),
-            **_mutability(wanted),
+            encryptionConfiguration=native.encryption_for(wanted.encryption),
+            **native.mutability_for(wanted.tags_immutable, wanted.movable_tags),
         )
         if created is None:
             return self._already(session, write)
@@ -182,8 +196,10 @@ class RepositoryKind(Kind, HoldsImages):
         at = live.address
         if live.owed:
             live = self._rescued(session, write, live)
-        if {"tags_immutable", "movable_tags"} & write.changed:
-            session.repository_call("put_image_tag_mutability", at, **_mutability(wanted))
+        if {"tags_immutable", "movable_tags", "mutability"} & write.changed:
+            session.repository_call(
+                "put_image_tag_mutability", at, **native.mutability_for(wanted.tags_immutable, wanted.movable_tags)
+            )
         if "scan_on_push" in write.changed:
             scanning = {"scanOnPush": wanted.scan_on_push}
             session.repository_call("put_image_scanning_configuration", at, imageScanningConfiguration=scanning)
@@ -266,6 +282,33 @@ def _gone(session: AwsSession, addresses: Iterable[Address]) -> Iterator[Live]:
 
 def _waits(session: AwsSession, at: Address) -> str:
     return f"a replacement was cut off: what others had put on it is put back from {session.rescue.path(at)}"
+
+
+def _too_many_tags(desired: Desired, others: Tags) -> str | None:
+    """ECR's 50 tags, whosoever they are. What others have under the key of a label is kept in a tag of its own; a lifecycle policy
+    and a repository policy may each add a mark later."""
+    labels = len(desired.settings.labels)
+    marks = (
+        len(_setting_tags(desired.settings)) - labels + len(Marks(registry=desired.address.registry).texts()) + NOTES
+    )
+    theirs = sum(1 for key in others if not key.startswith("aws:"))
+    count = theirs + labels + marks
+    if count <= MAX_TAGS:
+        return None
+    return (
+        f"the repository would have {count} tags, ECR takes at most {MAX_TAGS}: {theirs} that somebody else put"
+        f" there, {counted(labels, 'label')}, and {marks} for this tool's marks"
+    )
+
+
+def _too_long_to_keep(wanted: RepositorySettings, others: Tags) -> str | None:
+    long = sorted(key for key, _ in wanted.labels if key in others and len(WAS + key) > MAX_KEY)
+    if not long:
+        return None
+    return (
+        f"the tag {long[0]} was set by somebody else, and what it says can't be kept: with '{WAS}' before it, its key is"
+        f" longer than AWS's {MAX_KEY} characters; take it out of the labels, or remove that tag first"
+    )
 
 
 def _exists(at: Address) -> PlatformError:
@@ -364,20 +407,20 @@ def _settled(
 
 def _live(session: AwsSession, at: Address, repository: dict[str, Any], tags: Mapping[str, str]) -> Live:
     others = foreign(tags)
-    filters = repository.get("imageTagMutabilityExclusionFilters") or ()
-    mutability = repository.get("imageTagMutability", MUTABLE)
+    image_tags = native.mutability_of(repository)
     return Live(
         address=at,
         kind=RepositoryKind.name,
         settings=RepositorySettings(
-            description=tags.get(DESCRIPTION, ""),
-            tags_immutable=mutability != MUTABLE,
-            movable_tags=tuple(sorted(item["filter"] for item in filters)) if mutability == EXCEPT else (),
+            description=decoded(tags.get(DESCRIPTION, "")),
+            tags_immutable=image_tags.immutable,
+            movable_tags=image_tags.movable,
             scan_on_push=repository.get("imageScanningConfiguration", {}).get("scanOnPush", False),
-            encryption=_key_of(repository.get("encryptionConfiguration", {})),
+            encryption=native.encryption_of(repository),
             labels=tuple(sorted(own_labels(tags).items())),
             protect=tags.get(PROTECT) == "true",
             delete_images=tags.get(DELETE_IMAGES) == "true",
+            mutability=image_tags.other,
         ),
         marks=Marks.of(tags),
         native=repository["repositoryArn"],
@@ -386,31 +429,12 @@ def _live(session: AwsSession, at: Address, repository: dict[str, Any], tags: Ma
     )
 
 
-def _key_of(encryption: Mapping[str, str]) -> str:
-    kind = encryption.get("encryptionType", "AES256")
-    if kind == "AES256":
-        return ""
-    key = encryption.get("kmsKey", "the AWS managed key")
-    return key if kind == "KMS" else f"{kind} {key}"
-
-
-def _encryption(wanted: RepositorySettings) -> dict[str, str]:
-    return {"encryptionType": "KMS", "kmsKey": wanted.encryption} if wanted.encryption else {"encryptionType": "AES256"}
-
-
-def _mutability(wanted: RepositorySettings) -> dict[str, Any]:
-    if not wanted.movable_tags:
-        return {"imageTagMutability": IMMUTABLE if wanted.tags_immutable else MUTABLE}
-    filters = [{"filterType": "WILDCARD", "filter": pattern} for pattern in wanted.movable_tags]
-    return {"imageTagMutability": EXCEPT, "imageTagMutabilityExclusionFilters": filters}
-
-
 def _setting_tags(wanted: RepositorySettings) -> Tags:
     tags = dict(wanted.labels)
     if wanted.labels:
         tags[LABELS] = " ".join(key for key, _ in wanted.labels)
     if wanted.description:
-        tags[DESCRIPTION] = wanted.description
+        tags[DESCRIPTION] = encoded(wanted.description)
     if wanted.protect:
         tags[PROTECT] = "true"
     if wanted.delete_images:

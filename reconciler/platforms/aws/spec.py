@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,10 +11,12 @@ from pydantic import Field
 from reconciler.model.marks import PREFIX
 from reconciler.spec.fields import Fault, Model, Text, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase
-from reconciler.spec.repository import Repository
+from reconciler.spec.repository import ImmutableTags, Repository
 from reconciler.words import counted
 
 from . import names
+from .lifecycle_rules import policy_faults, retention_faults, wildcard_faults
+from .tags import MAX_VALUE, encoded
 
 AccountId = Annotated[str, Text(names.ACCOUNT, "an AWS account id: 12 digits, quoted")]
 AnyAccountId = Annotated[
@@ -28,13 +29,12 @@ FunctionArn = Annotated[str, Text(names.FUNCTION_ARN, "a Lambda function's ARN")
 
 #: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html (repositoryName)
 _ECR_NAME = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
-#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
+#: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImageTagMutability.html (imageTagMutabilityExclusionFilters)
 MAX_EXCLUSIONS = 5
+#: `*` in one of them: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ecr/repository.go
+MAX_EXCLUSION_WILDCARDS = 2
 #: ECR allows 50 tags; the rest is kept for the tool's marks
 MAX_LABELS = 36
-#: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutLifecyclePolicy.html (lifecyclePolicyText)
-LIFECYCLE_LENGTHS = (100, 30720)
-_TAG_VALUE = re.compile(r"[\w .:/=+@-]*")
 _RESERVED = (PREFIX, "aws:")
 
 
@@ -116,14 +116,21 @@ class AwsRegistry(RegistryBase):
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
         if len(repository.movable_tags) > MAX_EXCLUSIONS:
             yield Fault(("immutable_tags", "except"), f"ECR takes at most {MAX_EXCLUSIONS} exceptions")
-        if not _TAG_VALUE.fullmatch(repository.description):
+        if isinstance(repository.immutable_tags, ImmutableTags):
+            at = ("immutable_tags", "except")
+            yield from wildcard_faults(repository.immutable_tags.except_, at, MAX_EXCLUSION_WILDCARDS)
+        size = len(encoded(repository.description))
+        if size > MAX_VALUE:
             yield Fault(
                 ("description",),
-                "on AWS it is kept in a tag: letters, digits, spaces and _ . : / = + - @ only",
+                f"on AWS it is kept in a tag, where it has {size} characters; a tag holds at most {MAX_VALUE}"
+                " (all but letters, digits, spaces and _ . : / = + - @ take three or more)",
             )
         yield from self._label_faults(repository)
         if repository.lifecycle_policy is not None:
-            yield from _lifecycle_faults(repository.lifecycle_policy)
+            yield from policy_faults(repository.lifecycle_policy, ("lifecycle_policy",))
+        elif repository.retention is not None:
+            yield from retention_faults(repository.retention, ("retention",))
         if repository.encryption is not None:
             yield from self._key_faults(repository.encryption.kms_key)
 
@@ -190,21 +197,3 @@ class AwsTarget(GrantTarget):
             yield Fault((), "names nobody: give account_ids, role_arns or function_arns")
         elif self.allowed_service_types and not (self.account_ids or self.function_arns):
             yield Fault(("allowed_service_types",), "worker needs account_ids or function_arns: whose functions?")
-
-
-def _lifecycle_faults(policy: Mapping[str, object]) -> Iterator[Fault]:
-    rules = policy.get("rules")
-    if not isinstance(rules, list) or not rules:
-        yield Fault(("lifecycle_policy",), "needs a list of rules, as ECR's lifecycle policies have")
-        return
-    priorities = [rule.get("rulePriority") if isinstance(rule, dict) else None for rule in rules]
-    for index, (rule, priority) in enumerate(zip(rules, priorities, strict=True)):
-        at = ("lifecycle_policy", "rules", index)
-        if not isinstance(rule, dict) or not all(key in rule for key in ("rulePriority", "selection", "action")):
-            yield Fault(at, "each rule needs rulePriority, selection and action")
-        elif not isinstance(priority, int) or priority < 1 or priorities.count(priority) > 1:
-            yield Fault(at, "rulePriority must be a positive number that no other rule has")
-    size = len(json.dumps(policy, separators=(",", ":")))
-    least, most = LIFECYCLE_LENGTHS
-    if not least <= size <= most:
-        yield Fault(("lifecycle_policy",), f"is {counted(size, 'character')} as JSON; ECR takes {least} to {most}")

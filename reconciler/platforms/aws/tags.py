@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
 
 from reconciler.model.marks import LABELS, PREFIX
 
@@ -12,6 +14,14 @@ DESCRIPTION, PROTECT, DELETE_IMAGES = f"{PREFIX}description", f"{PREFIX}protect"
 WAS = f"{PREFIX}was-"
 
 Tags = dict[str, str]
+
+#: a repository's tags, without AWS's own (`aws:...`), and the characters of a tag's key and of its value:
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html#tag-restrictions
+MAX_TAGS, MAX_KEY, MAX_VALUE = 50, 128, 256
+#: all but the letters, digits and signs that a value may hold (same source)
+_REFUSED = re.compile(r"[^\w .:/+=@-]")
+#: what a description begins with that stands in its tag encoded
+_ENCODED = "=:"
 
 
 def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
@@ -39,3 +49,20 @@ def foreign(tags: Mapping[str, str]) -> Tags:
 def displaced(others: Mapping[str, str], labels: Iterable[str]) -> Tags:
     """The tags that keep what others have under the keys of our labels."""
     return {WAS + key: others[key] for key in labels if key in others}
+
+
+def encoded(description: str) -> str:
+    """A description as the value of a tag. A character that AWS refuses there is `=` and two hex digits for each byte of it in
+    UTF-8, after `=:` at the beginning; a description without such characters stands as it is."""
+    if not _REFUSED.search(description) and not description.startswith(_ENCODED):
+        return description
+    return _ENCODED + re.sub(r"[^\w .:/+@-]", _escaped, description)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"={byte:02X}" for byte in found[0].encode())
+
+
+def decoded(value: str) -> str:
+    """The description in a tag: the other way round from `encoded`."""
+    return unquote(value[len(_ENCODED) :].replace("=", "%")) if value.startswith(_ENCODED) else value
