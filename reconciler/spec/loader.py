@@ -22,13 +22,15 @@ from .repository import Repository, merge_defaults
 from .source import MAX_ALIASED, Loc, Values, aliased_nodes, files_of, locate, parse, path_text, problem_at
 
 _LISTS = ("registries", "repositories", "grants")
+#: what the top-level keys begin with that a spec may have beside its own
+FREE = "x-"
 _KEYS = tuple(Spec.model_fields)
 _PlaceKind = Literal["registry", "repository", "grant"]
 S = TypeVar("S", bound=Spec)
 
 
 def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, model: type[S]) -> S:
-    """The spec in a YAML file, or in all YAML files of a folder merged.
+    """The spec in a YAML file, or in all YAML files of a folder and of the folders in it, merged.
 
     `model`: the Spec with the registries and targets that there are. `environ` is what `${env:NAME}` is taken from (the
     process's environment if None). Raises SpecError with every problem of every file.
@@ -79,7 +81,7 @@ def _load(
             problems.append(Problem(name, 1, 1, "", "the spec is empty" if tree is None else "must be a mapping"))
     if not trees:
         raise SpecError(problems)
-    root = _merged(trees, problems)
+    root = _merged([_without_free(tree) for tree in trees], problems)
     try:
         values = Values(environ, problems).of(root)
     except RecursionError:
@@ -99,6 +101,12 @@ def _bomb(tree: Node) -> str:
     return f"its aliases stand for {added:,} more values: an anchor bomb" if added > MAX_ALIASED else ""
 
 
+def _without_free(tree: MappingNode) -> MappingNode:
+    """A file's tree without the top-level keys that are free (`x-...`). Anchors in them stand wherever an alias names them."""
+    kept = [(key, value) for key, value in tree.value if not str(key.value).startswith(FREE)]
+    return MappingNode(tree.tag, kept, tree.start_mark, tree.end_mark) if len(kept) < len(tree.value) else tree
+
+
 def _merged(trees: list[MappingNode], problems: list[Problem]) -> MappingNode:
     """One tree out of the files' trees: lists concatenate, anything else stands in one file alone."""
     if len(trees) == 1:
@@ -114,7 +122,7 @@ def _merged(trees: list[MappingNode], problems: list[Problem]) -> MappingNode:
             if name in _LISTS and isinstance(value, SequenceNode) and isinstance(first[1], SequenceNode):
                 both = SequenceNode(value.tag, [*first[1].value, *value.value], first[1].start_mark, value.end_mark)
                 entries[name] = (first[0], both)
-            elif not (name == "version" and value.value == first[1].value):
+            elif not (name == "version" and (value.tag, value.value) == (first[1].tag, first[1].value)):
                 problems.append(problem_at(key, name, f"is defined twice: here and at {_place(first[0])}"))
     top = trees[0]
     return MappingNode(top.tag, list(entries.values()), top.start_mark, top.end_mark)

@@ -69,7 +69,10 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
     elif kind in ("literal_error", "union_tag_invalid"):
         expected = context["expected" if kind == "literal_error" else "expected_tags"]
         words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
-        message = f"must be {', '.join(words)}, not '{raw}'{did_you_mean(raw, words)}"
+        if raw in words:  # the right word as another type: 1 in quotes
+            message = f"must be the number {raw}, not a text: leave out the quotes"
+        else:
+            message = f"must be {', '.join(words)}, not '{raw}'{did_you_mean(raw, words)}"
     elif kind == "text":
         message = f"'{raw}' {message}" if message.startswith("must") and raw else message
     elif kind in ("too_short", "string_too_short"):

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic_core import PydanticKnownError
 
 from reconciler.places import Place
 
@@ -48,10 +49,20 @@ class Guards(Model):
     allow_public: Flag = Field(False, description="Whether a grant to everyone is allowed.")
 
 
+def _number(value: object) -> object:
+    """The value, if it is a whole number: `true` and `1.0` equal 1, and are something else in a text."""
+    if type(value) is not int:
+        raise PydanticKnownError("literal_error", {"expected": "1"})
+    return value
+
+
 class Spec(Model):
     """Registries, repositories and grants, in one reviewed file."""
 
-    version: Literal[1] = Field(description="The format's version.")
+    # top-level keys that begin with x- are free: the loader leaves them out, and editors must not mark them
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
+
+    version: Annotated[Literal[1], BeforeValidator(_number)] = Field(description="The format's version.")
     name: SpecName = Field(description="The owner of all that this spec makes.")
     defaults: Defaults = Field(Defaults(), description="Values merged under every repository.")
     guards: Guards = Field(Guards(), description="Rules over a plan that stop it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -271,7 +272,15 @@ def exists(root: Node, loc: Loc) -> bool:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The YAML files of a spec: the file itself, or a folder's *.yaml and *.yml, sorted by name."""
+    """The YAML files of a spec: the file itself, or those of a folder and the folders in it, sorted by their path.
+
+    What is hidden (its name begins with a dot) is not part of a spec.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(item for item in path.iterdir() if item.suffix in (".yaml", ".yml") and item.is_file())
+    found: list[Path] = []
+    for folder, below, names in os.walk(path):
+        below[:] = [name for name in below if not name.startswith(".")]
+        files = (Path(folder, name) for name in names if not name.startswith("."))
+        found += (file for file in files if file.suffix.lower() in (".yaml", ".yml") and file.is_file())
+    return sorted(found)

@@ -164,6 +164,11 @@ grants:
         (f"{HEAD}repositories: {{}}\n", "repositories: must be a list"),
         ("name: x\n", "version: is required"),
         ("version: 2\nname: x\n", "version: must be 1, not '2'"),
+        ("version: true\nname: x\n", "version: must be 1, not 'true'"),
+        ("version: 1.0\nname: x\n", "version: must be 1, not '1.0'"),
+        ("version: null\nname: x\n", "version: must be 1, not 'null'"),
+        ("version: [1]\nname: x\n", "version: must be 1, not ''"),
+        ('version: "1"\nname: x\n', "version: must be the number 1, not a text: leave out the quotes"),
         ("- a\n", "must be a mapping"),
         ("", "the spec is empty"),
         ("version: 1\nname: [\n", "not YAML: "),
@@ -302,6 +307,64 @@ def test_a_folder_is_merged_and_a_name_in_two_files_shows_both(tmp_path: Path) -
         f"/c.yaml:1:1: name: is defined twice: here and at {tmp_path}/a.yaml:2:1",
         f"/c.yaml:3:12: repositories[1].name: 'a' is defined twice: here and at {tmp_path}/b.yml:3:12",
     ]
+
+
+def test_hidden_files_are_no_part_of_a_folder_and_folders_in_it_are(tmp_path: Path) -> None:
+    (tmp_path / "a.YAML").write_text("version: 1\nname: x\nregistries:\n  - {name: s, platform: local, path: p}\n")
+    for place, name in ((".", "b.Yml"), ("teams", "c.yaml"), ("teams/web", "d.yml")):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / name).write_text(f"repositories:\n  - {{name: {name[0]}, registry: s}}\n")
+    for place, name in (
+        (".", "._a.yaml"),
+        (".", ".pre-commit-config.yaml"),
+        (".github", "w.yml"),
+        ("teams/.x", "y.yaml"),
+    ):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / name).write_bytes(b"\x00\x05not a spec")
+    (tmp_path / "folder.yaml").mkdir()
+    spec = load_spec(tmp_path)
+    assert [item.name for item in spec.repositories] == ["b", "c", "d"]
+    (tmp_path / "teams" / "c.yaml").write_text("repositories:\n  - {name: C, registry: s}\n")
+    with pytest.raises(SpecError) as found:
+        load_spec(tmp_path)
+    assert [problem.file for problem in found.value.problems] == [str(tmp_path / "teams" / "c.yaml")]
+
+
+def test_a_hidden_file_is_read_where_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".spec.yaml").write_text("version: 1\nname: x\n")
+    assert load_spec(tmp_path / ".spec.yaml").name == "x"
+    with pytest.raises(SpecError, match=r"the folder has no \.yaml files"):
+        load_spec(tmp_path)
+
+
+def test_top_level_keys_that_begin_with_x_are_free(tmp_path: Path) -> None:
+    text = (
+        "x-base: &base {scan_on_push: true, description: base}\n"
+        "x-odd: [{whatever: [!secret 1, '${env:NOT_SET}']}]\n"
+        "x-text: &text said once\n"
+        + repository("name: a, registry: images, <<: *base, description: own")
+        + "  - {name: b, registry: images, description: *text}\n"
+    )
+    first, second = parse_spec(text).repositories
+    assert (first.scan_on_push, second.description) == (True, "said once")
+    assert "x-no: unknown key" in only(repository("name: a, registry: images, x-no: 1")).replace("repositories[0].", "")
+    assert "xbase: unknown key" in only(f"{HEAD}xbase: 1\n")
+    (tmp_path / "a.yaml").write_text(f"{HEAD}x-base: 1\n")
+    (tmp_path / "b.yaml").write_text("x-base: 2\n")
+    assert load_spec(tmp_path).name == "tests", "anchors belong to their file, so two files may name them alike"
+
+
+def test_a_free_key_that_is_used_is_checked_where_it_stands() -> None:
+    text = "x-base: &base {scan_on_pull: true}\n" + repository("name: a, registry: images, <<: *base")
+    assert only(text) == "registry.yaml:1:16: repositories[0].scan_on_pull: unknown key (did you mean 'scan_on_push'?)"
+
+
+def test_a_version_in_quotes_in_another_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\nname: x\n")
+    (tmp_path / "b.yaml").write_text('version: "1"\n')
+    with pytest.raises(SpecError, match=r"b.yaml:1:1: version: is defined twice"):
+        load_spec(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
