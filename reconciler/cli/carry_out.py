@@ -96,7 +96,7 @@ def show_and_carry_out(
             on_start=start,
             on_outcome=finish,
         )
-    typer.echo(closing_line(outcomes, interrupted=stop.is_set()))
+    typer.echo(closing_line(outcomes, interrupted=stop.is_set(), destroy=plan.destroy))
     return _exit_code(outcomes)
 
 

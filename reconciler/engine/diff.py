@@ -11,20 +11,24 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, records
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
-from reconciler.model.marks import APPLIED, REGISTRY
+from reconciler.model.marks import APPLIED, ORIGIN, REGISTRY
 from reconciler.model.resource import Desired, Live
 
 from .fields import changes_to, differences
 from .picture import Picture
 
+#: origins of what a plan may change: one that was removed by hand is put right
+_PLANNED = ("spec", None)
+
 
 @dataclass
 class Difference:
-    """The changes by address, the problems, and what was left alone."""
+    """The changes by address, the problems, and what was left alone. `unclear`: to the origin that it says it has."""
 
     changes: dict[Address, Change] = field(default_factory=dict)
     problems: list[PlanProblem] = field(default_factory=list)
     runtime: list[Address] = field(default_factory=list)
+    unclear: dict[Address, str] = field(default_factory=dict)
     unchanged: int = 0
     owned: int = 0
     left_out: int = 0
@@ -79,7 +83,7 @@ class _Differ:
                 f" registry '{wanted.address.registry}' of the spec '{self.owner}'; ownership is never taken over: remove it"
                 " from one of the two",
             )
-        elif (marks.owner == self.owner and marks.origin != "runtime") or self.lost_its_mark(wanted, live):
+        elif (marks.owner == self.owner and marks.origin in _PLANNED) or self.lost_its_mark(wanted, live):
             self.compare(wanted, live)
         elif marks.owner not in (None, self.owner):
             self.problem(
@@ -90,10 +94,14 @@ class _Differ:
         elif wanted.adopt or not self.adopt.isdisjoint((wanted.address, wanted.parent)):
             self.take_over(wanted, live)
         elif marks.owner == self.owner:
+            made = (
+                "was created at run time (origin runtime)"
+                if marks.origin == "runtime"
+                else f"has the {ORIGIN} '{marks.origin}', which is neither spec nor runtime"
+            )
             self.problem(
                 wanted.address,
-                f"{live.native or 'it'} was created at run time (origin runtime), so plans leave it alone;"
-                f" {self.how_to_adopt(wanted)}",
+                f"{live.native or 'it'} {made}, so plans leave it alone; {self.how_to_adopt(wanted)}",
             )
         else:
             self.problem(
@@ -115,7 +123,7 @@ class _Differ:
         if live.marks.owner is not None or wanted.parent is None or not self.inherits(live):
             return False
         parent = self.picture.live.get(wanted.parent)
-        ours = parent is not None and parent.marks.owner == self.owner and parent.marks.origin != "runtime"
+        ours = parent is not None and parent.marks.owner == self.owner and parent.marks.origin in _PLANNED
         return ours and live.settings == wanted.settings
 
     def inherits(self, live: Live) -> bool:
@@ -216,8 +224,10 @@ class _Differ:
                 continue
             if live.marks.origin == "spec":
                 doomed.append(live)
-            else:
+            elif live.marks.origin == "runtime":
                 self.found.runtime.append(address)
+            elif live.parent is None or not self.inherits(live):  # what inherits its origin is named with its parent
+                self.found.unclear[address] = live.marks.origin or ""
         going = {live.address for live in doomed}
         tops = {live.address: live for live in doomed if live.parent not in going}
         foreign = self.foreign_below(tops)

@@ -37,8 +37,9 @@ class Plan:
     """Changes in the order in which they are applied, their graph, and everything a reader must know.
 
     `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns.
-    `runtime`: addresses that were created at run time and are left alone. `left_out`: how many changes and problems no target
-    names.
+    `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of the owner's that are left
+    alone since their origin is neither spec nor runtime, each with what it is. `left_out`: how many changes and problems no
+    target names. `destroy`: whether the plan is to remove all that the owner owns.
     """
 
     owner: str
@@ -54,6 +55,8 @@ class Plan:
     runtime: tuple[Address, ...] = ()
     unchanged: int = 0
     left_out: int = 0
+    unclear: Mapping[Address, str] = field(default_factory=dict)
+    destroy: bool = False
 
     @property
     def estate(self) -> Estate:
@@ -206,6 +209,8 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
         runtime=tuple(sorted(difference.runtime)),
         unchanged=difference.unchanged,
         left_out=difference.left_out,
+        unclear=dict(sorted(difference.unclear.items())),
+        destroy=wishes.destroy,
     )
 
 

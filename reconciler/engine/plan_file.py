@@ -91,7 +91,7 @@ class LivePart(_Part):
     settings: dict[str, JsonValue] = Field(description="Its settings; what is left out is at its default.")
     native: str = Field("", description="The platform's own name for it.")
     owner: str | None = Field(None, description="The spec that owns it.")
-    origin: Literal["spec", "runtime"] | None = Field(None, description="Whether a spec or a running program made it.")
+    origin: str | None = Field(None, description="Whether a spec or a running program made it: spec or runtime.")
     applied: str | None = Field(None, description="The hash of what was last applied.")
     registry: str | None = Field(None, description="The registry whose mark it carries.")
     needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
@@ -162,6 +162,11 @@ class PlanDocument(_Part, Generic[R]):
     runtime: tuple[str, ...] = Field(description="Resources that were created at run time; they are left alone.")
     unchanged: int = Field(description="How many resources are as the spec wants them.")
     left_out: int = Field(0, description="How many changes and problems were left out, since no --target names them.")
+    unclear: dict[str, str] = Field(
+        {},
+        description="The owner's resources whose origin is neither spec nor runtime, each with it; they are left alone.",
+    )
+    destroy: bool = Field(False, description="Whether the plan is to remove all that the owner owns.")
 
 
 def tool_version() -> str:
@@ -187,6 +192,8 @@ def dumps(plan: Plan) -> str:
         "runtime": list(plan.runtime),
         "unchanged": plan.unchanged,
         "left_out": plan.left_out,
+        "unclear": dict(plan.unclear),
+        "destroy": plan.destroy,
     }
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
 
@@ -294,6 +301,8 @@ class _Loading:
             runtime=_addresses(document.runtime),
             unchanged=document.unchanged,
             left_out=document.left_out,
+            unclear={Address(address): origin for address, origin in document.unclear.items()},
+            destroy=document.destroy,
         )
 
     def adapter(self, address: Address, kind: str) -> TypeAdapter[Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 Origin = Literal["spec", "runtime"]
-_ORIGINS: Mapping[str, Origin] = {origin: origin for origin in get_args(Origin)}
 
 #: what the keys of all our marks start with
 PREFIX = "reconciler-"
@@ -22,19 +21,19 @@ LABELS = "reconciler-labels"
 class Marks:
     """What a live resource carries about who made it.
 
+    `origin`: an Origin, whatever else stands there (a hand wrote it, or a later release), or None if nothing does.
     `applied`: the hash of the settings last applied. `registry`: None on what was made before there was that mark.
     """
 
     owner: str | None = None
-    origin: Origin | None = None
+    origin: str | None = None
     applied: str | None = None
     registry: str | None = None
 
     @classmethod
     def of(cls, texts: Mapping[str, str | None], applied: str = APPLIED) -> Marks:
         """The marks among a resource's tags, labels or annotations. `applied`: the key that holds the hash."""
-        origin = _ORIGINS.get(texts.get(ORIGIN) or "")
-        return cls(texts.get(OWNER), origin, texts.get(applied), texts.get(REGISTRY) or None)
+        return cls(texts.get(OWNER), texts.get(ORIGIN) or None, texts.get(applied), texts.get(REGISTRY) or None)
 
     def texts(self) -> dict[str, str]:
         """The marks as tags, labels or annotations."""

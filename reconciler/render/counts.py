@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
+from reconciler.model.address import Address
 from reconciler.model.change import Action
 from reconciler.words import counted
 
+NOTHING: Mapping[Address, str] = MappingProxyType({})
 _TO_DO = {
     Action.CREATE: "to create",
     Action.UPDATE: "to update",
@@ -39,8 +42,11 @@ def left_out(count: int) -> str:
     return f"{changes(count)} {'is' if count == 1 else 'are'} left out by --target."
 
 
-def left_alone(unowned: Mapping[str, int], runtime: int) -> str:
-    """What is there and stays as it is; "" if there is no such thing. `unowned`: repositories per registry."""
+def left_alone(unowned: Mapping[str, int], runtime: int, unclear: Mapping[Address, str] = NOTHING) -> str:
+    """What is there and stays as it is; "" if there is no such thing.
+
+    `unowned`: repositories per registry. `unclear`: addresses and the origins that they have.
+    """
     parts = [
         f"{counted(count, 'repository', 'repositories')} of registry {name} that nobody owns"
         for name, count in unowned.items()
@@ -48,6 +54,9 @@ def left_alone(unowned: Mapping[str, int], runtime: int) -> str:
     ]
     if runtime:
         parts.append(f"{counted(runtime, 'resource')} created at run time")
+    for address, origin in unclear.items():
+        says = f"whose origin is '{origin}', neither spec nor runtime" if origin else "whose origin is missing"
+        parts.append(f"{address}, {says}")
     return f"Left alone: {', '.join(parts)}." if parts else ""
 
 

@@ -45,8 +45,9 @@ def outcome_record(outcome: Outcome) -> dict[str, object]:
     return found
 
 
-def closing_line(outcomes: Iterable[Outcome], *, interrupted: bool) -> str:
-    """How many outcomes of each status there are: `Apply: 3 done, 1 failed.`"""
+def closing_line(outcomes: Iterable[Outcome], *, interrupted: bool, destroy: bool = False) -> str:
+    """How many outcomes of each status there are: `Apply: 3 done, 1 failed.`, or `Destroy: ...`."""
     counts = Counter(outcome.status for outcome in outcomes)
     parts = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
-    return f"{'Interrupted' if interrupted else 'Apply'}: {parts}."
+    what = "Interrupted" if interrupted else "Destroy" if destroy else "Apply"
+    return f"{what}: {parts}."

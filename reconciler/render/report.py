@@ -15,6 +15,7 @@ from .change_item import BY_WHOM, ChangeItem, change_item, reading_order
 from .sentences import Sentence
 
 NO_CHANGES = "No changes"
+NOTHING_TO_DESTROY = "Nothing to destroy"
 NO_DRIFT = "No drift"
 NOBODY = "Nobody gains or loses access."
 
@@ -136,12 +137,13 @@ class Report:
 def report_of(plan: Plan) -> Report:
     """Everything that a reader of the plan must know. Pure."""
     registries = tuple(_registries(plan))
+    nothing = NOTHING_TO_DESTROY if plan.destroy else NO_CHANGES
     return Report(
         owner=plan.owner,
-        headline=counts.totals(plan.counts) if plan.changes or plan.problems else NO_CHANGES,
+        headline=counts.totals(plan.counts) if plan.changes or plan.problems else nothing,
         counts=plan.counts,
         unchanged=plan.unchanged,
-        as_wanted=counts.as_wanted(plan.unchanged),
+        as_wanted="" if plan.destroy else counts.as_wanted(plan.unchanged),
         registries=registries,
         gains=_access(Topic.GAINS, sentences.all_gains(plan)),
         losses=_access(Topic.LOSSES, sentences.all_losses(plan)),
@@ -154,7 +156,7 @@ def report_of(plan: Plan) -> Report:
             Topic.VIOLATIONS,
             tuple(Statement(item.guard, item.message, item.addresses) for item in plan.violations),
         ),
-        left_alone=counts.left_alone(plan.unowned, len(plan.runtime)),
+        left_alone=counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear),
         left_out=counts.left_out(plan.left_out),
         graph=plan.graph,
     )

@@ -41,7 +41,7 @@ _TITLE_COLUMN = 38
 def plan_lines(report: Report) -> Iterator[Line]:
     """All that `plan` shows."""
     if report.quiet:
-        yield Line(f"{report.headline}. {report.as_wanted}", "bold")
+        yield Line(f"{report.headline}. {report.as_wanted}".rstrip(), "bold")
     for registry in report.registries:
         yield Line(registry.title, "bold")
         for change in registry.changes:

@@ -199,8 +199,10 @@ def test_destroy_takes_everything_but_what_is_protected(here: Path) -> None:
     reconciler("destroy", "--yes", code=3)
     (here / "registry.yaml").write_text(SPEC.replace("protect: true", "protect: false"))
     reconciler("apply", "--yes")
-    assert "2 done" in reconciler("destroy", "--yes").stdout
+    assert reconciler("destroy", "--yes").stdout.endswith("Destroy: 2 done.\n")
     assert list(here.glob("box/control/*/*.json")) == []
+    assert reconciler("destroy", "--yes").stdout == "Nothing to destroy.\n"
+    assert reconciler("destroy", "--yes", "--target", "images.*").stdout == "Nothing to destroy.\n"
 
 
 def test_graph_and_output(here: Path) -> None:

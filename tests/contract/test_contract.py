@@ -197,6 +197,27 @@ def test_what_was_created_at_run_time_is_reported_and_left_alone(sandbox: Sandbo
     assert "made-by-program" in sandbox.repository_names()
 
 
+def test_what_has_another_origin_is_reported_and_left_alone_and_a_conflict_if_wanted(
+    sandbox: Sandbox, document: Document
+) -> None:
+    sandbox.make_foreign("odd", owner="tests", origin="by hand")
+    sandbox.apply(document)
+    plan = sandbox.plan(document)
+    assert (plan.changes, plan.runtime) == ((), ())
+    assert plan.unclear == {"images.repository.odd": "by hand"}
+    assert loads(dumps(plan)) == plan
+    assert report_of(plan).left_alone == (
+        "Left alone: images.repository.odd, whose origin is 'by hand', neither spec nor runtime."
+    )
+    sandbox.apply(document, destroy=True)
+    assert "odd" in sandbox.repository_names()
+    document["repositories"].append({"name": "odd", "registry": "images"})
+    (problem,) = sandbox.plan(document).problems
+    assert "'by hand', which is neither spec nor runtime" in problem.message
+    sandbox.apply(document, adopt=["images.repository.odd"])
+    assert sandbox.plan(document).changes == ()
+
+
 def test_what_nobody_owns_and_the_spec_does_not_name_is_counted_and_kept(sandbox: Sandbox, document: Document) -> None:
     sandbox.make_foreign("stray")
     plan = sandbox.plan(document)

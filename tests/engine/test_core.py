@@ -184,6 +184,31 @@ def test_only_what_is_owned_with_origin_spec_is_deleted() -> None:
     assert changes([], [no_origin]) == {}, "what may have been made at run time is not deleted"
 
 
+@pytest.mark.parametrize("origin", ["by hand", "SPEC", "import"])
+def test_an_origin_that_is_neither_spec_nor_runtime_is_nobodys(origin: str) -> None:
+    wanted, other = desired("a", Box(1)), desired("b")
+    below = desired("c", Box(1), "b", parent=other.address)
+    there = {item.address: live(item, origin=origin) for item in (wanted, other, below)}
+    found = diff(Picture(KINDS, {wanted.address: wanted}, there), "me")
+    assert found.changes == {}, "neither changed nor deleted"
+    assert found.runtime == []
+    assert found.unclear == {other.address: origin, below.address: origin}
+    (problem,) = found.problems
+    assert problem.address == wanted.address
+    assert f"has the reconciler-origin '{origin}', which is neither spec nor runtime" in problem.message
+    assert f"--adopt {wanted.address}" in problem.message
+    adopted = diff(Picture(KINDS, {wanted.address: wanted}, there), "me", [wanted.address])
+    assert [change.action for change in adopted.changes.values()] == [Action.ADOPT]
+
+
+def test_an_origin_that_is_missing_is_put_right_if_the_resource_is_wanted_and_named_if_not() -> None:
+    wanted, other = desired("a", Box(1)), desired("b")
+    there = {item.address: live(item, origin=None) for item in (wanted, other)}
+    found = diff(Picture(KINDS, {wanted.address: wanted}, there), "me")
+    assert {change.address: change.action for change in found.changes.values()} == {wanted.address: Action.UPDATE}
+    assert (found.runtime, found.unclear, found.problems) == ([], {other.address: ""}, [])
+
+
 def test_a_fixed_setting_makes_a_replace_and_what_stands_below_is_made_again() -> None:
     parent = desired("a", Box(fixed="x"))
     child = desired("b", Box(1), "a", parent=parent.address)

@@ -43,5 +43,6 @@ def test_the_record_has_only_what_there_is() -> None:
 
 def test_the_closing_line_counts_each_status_that_there_is() -> None:
     assert closing_line([FAILED, DONE, DONE], interrupted=False) == "Apply: 2 done, 1 failed."
+    assert closing_line([FAILED, DONE, DONE], interrupted=False, destroy=True) == "Destroy: 2 done, 1 failed."
     skipped = Outcome(Address("box.access.app"), Action.UPDATE, Status.SKIPPED)
     assert closing_line([DONE, skipped], interrupted=True) == "Interrupted: 1 done, 1 skipped."

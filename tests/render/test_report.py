@@ -181,6 +181,11 @@ def test_a_plan_without_anything_is_one_line() -> None:
     assert plan_markdown(report) == "### tests: No changes\n\n2 unchanged.\n"
 
 
+def test_a_plan_to_destroy_nothing_says_so() -> None:
+    report = report_of(Plan("tests", "", "", (), destroy=True))
+    assert joined(plan_lines(report)) == "Nothing to destroy.\n"
+
+
 @pytest.mark.parametrize(
     ("sentence", "none", "one", "two"),
     [

@@ -261,8 +261,9 @@ class AwsSandbox(Sandbox):
         for key in sorted(found["tags"]):
             if key != "reconciler-owner":  # without it the repository is nobody's, and asks to be adopted
                 yield f"untag {key} of {place}", untag(key)
-                if key != "reconciler-registry":  # with another one it is another registry's
-                    yield f"retag {key} of {place}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
+            # with another origin it asks to be adopted too, with another registry it is that one's
+            if key not in ("reconciler-owner", "reconciler-origin", "reconciler-registry"):
+                yield f"retag {key} of {place}", tag(key, "v1-0000000000000000" if "applied" in key else "by hand")
         if "lifecycle" in found:
             yield f"delete the lifecycle policy of {place}", lambda: ecr.delete_lifecycle_policy(**named)
             text = json.dumps({"rules": [{**found["lifecycle"]["rules"][0], "selection": _OTHER_SELECTION}]})
