@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler import apply
+from reconciler.errors import ReadFailed
 from reconciler.model.kind import Verb
 from reconciler.platforms.aws.platform import PLATFORM
 from reconciler.platforms.aws.session import AwsSession
@@ -149,6 +150,10 @@ def live_through_everything(aws: AwsSandbox) -> None:
     changed["grants"][0]["to"] = aws.target("2")
     iam.update_role(RoleName="images-pull", MaxSessionDuration=3600)
     aws.apply(changed)
+    with pytest.raises(ReadFailed):
+        aws.plan(
+            document(aws, trusted_principals=[f"arn:aws:iam::123456789012:role/r{number}" for number in range(60)])
+        )
     for key in ("reconciler-region-us-east-1", "reconciler-applied-replication-us-east-1"):
         iam.untag_role(RoleName="images-pull", TagKeys=[key])
         iam.tag_role(RoleName="images-pull", Tags=[{"Key": key, "Value": "v1-0000000000000000"}])

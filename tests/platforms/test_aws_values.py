@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.errors import ReadFailed
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Cause
 from reconciler.platforms.aws import native
 from reconciler.platforms.aws.replication import ReplicationSettings
 from reconciler.platforms.aws.repository import RepositorySettings
 from reconciler.platforms.aws.tags import decoded, encoded
-from tests.emulators.aws import Says
+from tests.emulators.aws import Quiet, Says
+from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import AwsSandbox
 from tests.sandbox.base import Document
 
@@ -223,3 +225,43 @@ def test_a_repository_whose_tags_would_be_too_many_is_told_at_plan(aws: AwsSandb
     )
     aws.client("ecr").untag_resource(resourceArn=arn, tagKeys=["theirs-0"])
     assert aws.plan(document).problems == ()
+
+
+class Quota(Quiet):
+    """GetAccountSummary of an account whose quota for trust policies was raised.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
+    """
+
+    def __init__(self, characters: int) -> None:
+        self.characters = characters
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "GetAccountSummary":
+            return None
+        entry = f"<entry><key>AssumeRolePolicySizeQuota</key><value>{self.characters}</value></entry>"
+        result = f"<GetAccountSummaryResult><SummaryMap>{entry}</SummaryMap></GetAccountSummaryResult>"
+        return Answer(text=f"<GetAccountSummaryResponse>{result}</GetAccountSummaryResponse>")
+
+
+def test_a_trust_policy_that_iam_would_refuse_is_told_at_plan(aws: AwsSandbox) -> None:
+    def trusting(count: int) -> Document:
+        roles = [f"arn:aws:iam::123456789012:role/r{number:04}" for number in range(count)]
+        return aws.document("app-a", registry={"trusted_principals": roles})
+
+    # 105 characters and 39 for each role: IAM counts no white space
+    aws.apply(trusting(49))
+    assert "iam:GetAccountSummary" not in aws.proxy.operations(), "asked only where it matters"
+    with pytest.raises(ReadFailed) as error:
+        aws.plan(trusting(50))
+    assert str(error.value) == (
+        "registry images: images.role.pull: the trust policy would have 2,055 characters, IAM takes at most 2,048 in this account\n"
+        "  trust whole accounts instead of single roles, or have the account's quota 'Role trust policy length' raised"
+    )
+    aws.proxy.behaviours.append(Quota(4096))
+    aws.apply(trusting(50))
+    aws.proxy.calls.clear()
+    assert aws.plan(trusting(50)).changes == ()
+    assert "iam:GetAccountSummary" not in aws.proxy.operations(), "nothing is to be written"
+    with pytest.raises(ReadFailed, match="at most 4,096 in this account"):
+        aws.plan(trusting(120))

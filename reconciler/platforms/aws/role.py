@@ -33,6 +33,9 @@ MAX_SESSION = 43_200
 ROLES = ("pull", "push")
 #: seconds in which IAM's answers catch up with a write: hashicorp/terraform-provider-aws#18435
 SETTLING = 20.0
+#: characters of a trust policy that IAM takes unless the account's quota "Role trust policy length" was raised; white space is
+#: not counted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+TRUST_LENGTH = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class RoleKind(Kind, GivesAccess):
     name = "role"
     settings = RoleSettings
     permissions = {
-        Verb.LIST: _READ,
+        Verb.LIST: (*_READ, "iam:GetAccountSummary"),
         Verb.READ: _READ,
         Verb.CREATE: ("iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy", *_READ),
         Verb.UPDATE: ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:UpdateRole", "iam:TagRole", *_READ),
@@ -80,11 +83,14 @@ class RoleKind(Kind, GivesAccess):
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         roles = [Address.of(session.name, self.name, role) for role in ROLES]
+        lives = {}
         for at, described in zip(roles, session.map(lambda at: _get(session, at), roles), strict=True):
             if at.name == "pull":
                 session.ledger(RoleLedger).learn(at, _tags(described or {}))
             if described is not None:
-                yield _live(session, at, described)
+                lives[at] = _live(session, at, described)
+        _check_lengths(session, [wanted[at] for at in roles if at in wanted], lives)
+        yield from lives.values()
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         roles = [at for at in addresses if at.name in ROLES and not at.where]
@@ -200,6 +206,27 @@ def _others(session: AwsSession, name: str, at: Address) -> list[str]:
     return sorted(
         [f"inline policy {item}" for item in inline if item != INLINE] + [item["PolicyArn"] for item in attached]
     )
+
+
+def _check_lengths(session: AwsSession, wanted: Sequence[Desired], lives: Mapping[Address, Live]) -> None:
+    """Raises PlatformError if a trust policy that is to be written is longer than IAM takes. Only the account knows how long that
+    is, so it is asked where the default does not do.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html (AssumeRolePolicySizeQuota)
+    """
+    for item in wanted:
+        live = lives.get(item.address)
+        size = len("".join(json.dumps(_trust(session.registry, item.settings)).split()))
+        if size <= TRUST_LENGTH or (live is not None and live.settings.trusted == item.settings.trusted):
+            continue
+        summary = session.call("iam", "get_account_summary", address=item.address)["SummaryMap"]
+        most = summary.get("AssumeRolePolicySizeQuota", TRUST_LENGTH)
+        if size > most:
+            raise PlatformError(
+                f"the trust policy would have {size:,} characters, IAM takes at most {most:,} in this account",
+                address=item.address,
+                hint="trust whole accounts instead of single roles, or have the account's quota 'Role trust policy length' raised",
+            )
 
 
 def _tags(described: Document) -> Tags:
