@@ -33,7 +33,10 @@ class Marks:
     @classmethod
     def of(cls, texts: Mapping[str, str | None], applied: str = APPLIED) -> Marks:
         """The marks among a resource's tags, labels or annotations. `applied`: the key that holds the hash."""
-        return cls(texts.get(OWNER), texts.get(ORIGIN) or None, texts.get(applied), texts.get(REGISTRY) or None)
+        origin, registry = texts.get(ORIGIN), texts.get(REGISTRY)
+        return cls(
+            texts.get(OWNER), str(origin) if origin else None, texts.get(applied), str(registry) if registry else None
+        )
 
     def texts(self) -> dict[str, str]:
         """The marks as tags, labels or annotations."""

@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from tests.emulators.aws import PrincipalNotFound, Replication, TaggingIndex
+from tests.emulators.aws import PrincipalNotFound, Replication, Says, TaggingIndex
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
 
@@ -68,6 +68,15 @@ def test_the_tagging_index_has_the_published_shape(aws: AwsSandbox) -> None:
     body = answered(TaggingIndex(aws.moto).before(call)).body
     assert len(body["ResourceTagMappingList"]) == 1
     assert shape_problems("resourcegroupstaggingapi", "GetResources", body) == []
+
+
+def test_what_is_said_of_a_repository_has_the_published_shape(aws: AwsSandbox) -> None:
+    aws.make_foreign("app-a")
+    odd = {"imageTagMutability": "SOMETIMES", "encryptionConfiguration": {"encryptionType": "QUANTUM"}}
+    call = Call("ecr", "DescribeRepositories", "us-east-1", {"repositoryNames": ["images-app-a"]})
+    body = answered(Says(aws.moto, "images-app-a", odd).before(call)).body
+    assert body["repositories"][0]["imageTagMutability"] == "SOMETIMES"
+    assert shape_problems("ecr", "DescribeRepositories", body) == []
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="LOUD: no aws client on PATH: only our own code read this")
