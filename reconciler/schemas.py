@@ -15,7 +15,7 @@ def schema_text(document: str) -> str:
         schema = Spec.model_json_schema(by_alias=True)
         title = "A reconciler spec"
     else:
-        from .engine.plan_file import PlanDocument
+        from .engine.plan_document import PlanDocument
         from .platforms.catalog import Registry
 
         schema = PlanDocument[Registry].model_json_schema(by_alias=True)

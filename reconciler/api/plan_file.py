@@ -8,6 +8,7 @@ from reconciler.engine import plan_file
 from reconciler.platforms.catalog import CATALOG
 
 dumps = plan_file.dumps
+is_plan = plan_file.is_plan
 loads = partial(plan_file.loads, platforms=CATALOG)
 read_plan = partial(plan_file.read, platforms=CATALOG)
 

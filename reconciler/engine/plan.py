@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from reconciler.errors import ReconcilerError
-from reconciler.model.access import ForeignAccess
+from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
@@ -20,11 +20,13 @@ from reconciler.model.resource import Desired
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.selection import matches_any
+from reconciler.spec.variables import hidden
 from reconciler.words import did_you_mean
 
 from . import guard
+from .basis import Basis, beside, images_may_go
 from .diff import Difference, diff
-from .expand import estate_of, expand
+from .expand import Kinds, estate_of, expand
 from .guard import Verdict
 from .observe import observe
 from .order import edges_of, needed_first, ordered
@@ -39,7 +41,7 @@ class Plan:
     `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns.
     `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of the owner's that are left
     alone since their origin is neither spec nor runtime, each with what it is. `left_out`: how many changes and problems no
-    target names. `destroy`: whether the plan is to remove all that the owner owns.
+    target names. `basis`: what it was made from beside its changes. `variables`: values that the spec took from the environment.
     """
 
     owner: str
@@ -56,7 +58,13 @@ class Plan:
     unchanged: int = 0
     left_out: int = 0
     unclear: Mapping[Address, str] = field(default_factory=dict)
-    destroy: bool = False
+    basis: Basis = field(default_factory=Basis)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def destroy(self) -> bool:
+        """Whether the plan is to remove all that the owner owns."""
+        return self.basis.destroy
 
     @property
     def estate(self) -> Estate:
@@ -184,25 +192,19 @@ def count_images(difference: Difference, seen: Picture, sessions: Sessions, wish
         kind = seen.kinds[change.registry][change.kind]
         if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
             continue
-        allowed = address in wishes.allow_delete or kind.images_may_go(change.live.settings)
-        if change.desired is not None:
-            allowed = allowed or kind.images_may_go(change.desired.settings)
         count = kind.count(sessions[change.registry], change.live)
+        allowed = images_may_go(change, kind, wishes.allow_delete)
         difference.changes[address] = replace(change, images=count, force=allowed)
 
 
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) -> Plan:
     """Orders the changes and asks the guards. Pure."""
-    changes = difference.changes
-    edges = edges_of(changes)
-    return Plan(
+    registries = estate_of(spec).registries
+    plan = Plan(
         owner=spec.name,
         base=spec.base,
         spec_hash=spec_digest(spec),
-        registries=estate_of(spec).registries,
-        changes=tuple(changes[address] for address in ordered(changes, edges)),
-        graph=edges,
-        verdicts=verdicts(spec.guards, spec.registries, seen, difference, wishes),
+        registries=registries,
         problems=tuple(sorted(difference.problems)),
         foreign=seen.foreign,
         unowned=dict(sorted(seen.unowned.items())),
@@ -210,36 +212,73 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
         unchanged=difference.unchanged,
         left_out=difference.left_out,
         unclear=dict(sorted(difference.unclear.items())),
-        destroy=wishes.destroy,
+        basis=Basis(
+            rules=spec.guards,
+            owned=difference.owned,
+            destroy=wishes.destroy,
+            allow_delete=tuple(sorted(map(Address, set(wishes.allow_delete)))),
+            granted=objected(spec.guards, registries, seen, difference.changes),
+            beside=beside(seen, difference.changes),
+        ),
+        variables=spec.variables,
+    )
+    return judged(plan, difference.changes, seen.kinds)
+
+
+def judged(plan: Plan, changes: Mapping[Address, Change], kinds: Kinds) -> Plan:
+    """The plan with these changes: ordered, and with what the guards say of them. Pure."""
+    edges = edges_of(changes)
+    return replace(
+        plan,
+        changes=tuple(changes[address] for address in ordered(changes, edges)),
+        graph=edges,
+        verdicts=verdicts(plan.basis, plan.registries, list(changes.values()), kinds),
     )
 
 
 def verdicts(
-    guards: Guards, registries: Iterable[RegistryBase], seen: Picture, difference: Difference, wishes: Wishes
+    basis: Basis, registries: Iterable[RegistryBase], changes: Collection[Change], kinds: Kinds
 ) -> tuple[Verdict, ...]:
     """What every guard says of these changes."""
-    changes = list(difference.changes.values())
-    granted = (
-        (wanted.address, access)
-        for wanted in seen.desired.values()
-        if isinstance(kind := seen.kinds[wanted.address.registry][wanted.kind], GivesAccess)
-        for access in kind.access(wanted.address, wanted.settings)
-    )
-    own = {registry.name: registry.own_account for registry in registries}
+    granted = granted_by((change.desired for change in changes if change.desired is not None), kinds)
     found = [
-        *guard.protect(guards, changes, seen.kinds),
+        *guard.protect(basis.rules, changes, kinds),
         *guard.images(changes),
-        *guard.foreign(changes, seen.kinds),
-        *guard.accounts(guards, granted, own),
+        *guard.foreign(changes, kinds),
+        *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),
     ]
-    if not wishes.destroy:
-        found.append(guard.max_deletes(guards, changes, difference.owned))
+    if not basis.destroy:
+        found.append(guard.max_deletes(basis.rules, changes, basis.owned))
     return tuple(sorted(found))
+
+
+def objected(
+    guards: Guards, registries: Iterable[RegistryBase], seen: Picture, changes: Collection[Address]
+) -> tuple[tuple[Address, Access], ...]:
+    """The access that a guard objects to, of what the spec wants and no change is about."""
+    others = [wanted for address, wanted in seen.desired.items() if address not in changes]
+    refused = guard.accounts(guards, granted_by(others, seen.kinds), own_accounts(registries))
+    addresses = {address for verdict in refused for address in verdict.addresses}
+    return tuple(sorted(granted_by((wanted for wanted in others if wanted.address in addresses), seen.kinds)))
+
+
+def granted_by(wanted: Iterable[Desired], kinds: Kinds) -> Iterator[tuple[Address, Access]]:
+    """Who can do what because of what is wanted."""
+    for item in wanted:
+        kind = kinds[item.address.registry][item.kind]
+        if isinstance(kind, GivesAccess):
+            yield from ((item.address, access) for access in kind.access(item.address, item.settings))
+
+
+def own_accounts(registries: Iterable[RegistryBase]) -> Mapping[str, str]:
+    """Each registry's own account."""
+    return {registry.name: registry.own_account for registry in registries}
 
 
 def spec_digest(spec: Spec) -> str:
     """A hash of what the spec says, whatever the order in which it says it."""
-    return digest(_unordered(spec.model_dump(mode="json", by_alias=True)))
+    # a value of the environment is none of what the spec says: the hash must not be one that it can be guessed by
+    return digest(_unordered(hidden(spec.model_dump(mode="json", by_alias=True), spec.variables)))
 
 
 def _unordered(value: object) -> object:

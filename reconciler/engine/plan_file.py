@@ -1,172 +1,37 @@
-"""The plan file: a plan as versioned JSON, the same bytes for the same inputs."""
+"""The plan file: a plan as versioned JSON, the same bytes for the same inputs.
+
+What a plan says in words is computed from what will be written, again on load (`plan_again.py`): a file that says something else is
+refused. Values from the environment are not in the file, and paths in it start from its own folder.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from reconciler.errors import ReconcilerError
-from reconciler.model.access import Access, ForeignAccess, Principal
-from reconciler.model.address import Address
-from reconciler.model.canonical import plain
-from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
-from reconciler.model.marks import Marks
-from reconciler.model.platform import Platform, Platforms
-from reconciler.model.resource import Desired, Live
-from reconciler.places import Place
-from reconciler.spec.registry import RegistryBase
+from reconciler.model.canonical import plain, text
+from reconciler.model.change import Action, Cause, Change, FieldChange
+from reconciler.model.platform import Platforms
+from reconciler.model.resource import Live
+from reconciler.spec.source import bytes_of, folder_of
+from reconciler.spec.variables import REFERENCE, hidden, proof, revealed
+from reconciler.words import counted
 
-from .expand import platform_of
-from .guard import Verdict
 from .plan import Plan
+from .plan_again import again
+from .plan_document import FORMAT, PlanDocument
+from .plan_parts import Loading
 
-FORMAT = 2
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PrincipalPart(_Part):
-    """Who has access."""
-
-    label: str = Field(description="The principal in words.")
-    account: str = Field("", description="Its account or project, where it belongs to one.")
-    public: bool = Field(False, description="Whether it is everyone.")
-
-
-class AccessPart(_Part):
-    """One thing that one principal can do with one repository."""
-
-    principal: PrincipalPart = Field(description="Who.")
-    verb: str = Field(description="What, such as pull or push.")
-    registry: str = Field(description="The registry.")
-    repository: str = Field(description="The repository; empty where the verb says which.")
-    where: str = Field("", description="The region, where the registry has several.")
-
-
-class ForeignPart(_Part):
-    """Access that somebody else gave."""
-
-    address: str = Field(description="The resource that gives it.")
-    what: str = Field(description="What gives it.")
-    access: tuple[AccessPart, ...] = Field((), description="Who can do what.")
-
-
-class FieldPart(_Part):
-    """One field's change."""
-
-    path: str = Field(description="The field, such as retention.keep_last.")
-    old: JsonValue = Field(description="The live value; null for nothing.")
-    new: JsonValue = Field(description="The value after apply; null for nothing.")
-    theirs: Literal["", "old", "new"] = Field("", description="Which of the two is somebody else's, if one is.")
-
-
-class PlacePart(_Part):
-    """A place in the spec's text."""
-
-    kind: Literal["registry", "repository", "grant"] = Field(description="What stands there.")
-    name: str = Field(description="Its name; of a repository, REGISTRY/NAME.")
-    file: str = Field(description="The file.")
-    line: int = Field(description="The line, from 1.")
-    column: int = Field(description="The column, from 1.")
-
-
-class DesiredPart(_Part):
-    """The resource as the spec wants it."""
-
-    settings: dict[str, JsonValue] = Field(description="Its settings; what is left out is at its default.")
-    needs: tuple[str, ...] = Field((), description="Addresses that must exist first.")
-    parent: str | None = Field(None, description="The resource that takes this one along.")
-    source: tuple[PlacePart, ...] = Field((), description="Where it comes from in the spec.")
-
-
-class LivePart(_Part):
-    """The resource as it was observed."""
-
-    settings: dict[str, JsonValue] = Field(description="Its settings; what is left out is at its default.")
-    native: str = Field("", description="The platform's own name for it.")
-    owner: str | None = Field(None, description="The spec that owns it.")
-    origin: str | None = Field(None, description="Whether a spec or a running program made it: spec or runtime.")
-    applied: str | None = Field(None, description="The hash of what was last applied.")
-    registry: str | None = Field(None, description="The registry whose mark it carries.")
-    needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
-    parent: str | None = Field(None, description="The resource that takes this one along.")
-    rest: str = Field("", description="What else its native document holds, as canonical text.")
-    vacant: bool = Field(False, description="Whether nothing in the native document is ours.")
-    owed: bool = Field(False, description="Whether what others had put on it waits to be put back.")
-    notes: tuple[str, ...] = Field((), description="What a reader must know of it.")
-
-
-class ChangePart(_Part):
-    """One action on one address."""
-
-    action: Action = Field(description="What happens.")
-    address: str = Field(description="The resource.")
-    kind: str = Field(description="Its kind.")
-    cause: Cause = Field(description="Why live and spec differ, as far as the marks say.")
-    fields: tuple[FieldPart, ...] = Field((), description="What changes, field by field.")
-    fingerprint: str = Field(description="Of what was observed; a change whose resource has another by now is stale.")
-    desired: DesiredPart | None = Field(None, description="What it will be; null for a delete.")
-    live: LivePart | None = Field(None, description="What it was; null if it was not there.")
-    needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
-    along: tuple[str, ...] = Field((), description="What goes with it when it is deleted.")
-    images: int | None = Field(None, description="Images that it holds, where that was counted.")
-    force: bool = Field(False, description="Whether the images, and what others gave, may go.")
-    gains: tuple[AccessPart, ...] = Field((), description="Who gets access.")
-    losses: tuple[AccessPart, ...] = Field((), description="Who loses access.")
-    foreign: tuple[ForeignPart, ...] = Field((), description="What others gave that goes with it.")
-    notes: tuple[str, ...] = Field((), description="What a reader must know.")
-
-
-class VerdictPart(_Part):
-    """What one guard says."""
-
-    guard: str = Field(description="The guard.")
-    passed: bool = Field(description="Whether it lets the plan pass.")
-    message: str = Field(description="Why, with the numbers.")
-    addresses: tuple[str, ...] = Field((), description="What it stops the plan for.")
-
-
-class ProblemPart(_Part):
-    """Why the plan can't be applied."""
-
-    address: str = Field(description="The resource.")
-    message: str = Field(description="What is wrong, and what to do.")
-
-
-R = TypeVar("R")
-
-
-class PlanDocument(_Part, Generic[R]):
-    """A saved plan of reconciler. `R`: what a registry is."""
-
-    format: Literal[2] = Field(description="The format's version.")
-    tool: str = Field(description="The version of the tool that made the plan.")
-    owner: str = Field(description="The spec's name.")
-    spec_hash: str = Field(description="A hash of what the spec says, whatever its order.")
-    base: str = Field(description="The folder that relative paths in the spec start from.")
-    registries: tuple[R, ...] = Field(description="The registries, as the spec has them.")
-    changes: tuple[ChangePart, ...] = Field(description="The changes in the order in which they are applied.")
-    graph: tuple[tuple[str, str], ...] = Field(description="Pairs: the first must be done before the second.")
-    guards: tuple[VerdictPart, ...] = Field(description="The guards' verdicts.")
-    problems: tuple[ProblemPart, ...] = Field(description="Why the plan can't be applied.")
-    foreign: tuple[ForeignPart, ...] = Field(
-        description="Access that somebody else gave; it is kept, unless a change says that it goes."
-    )
-    unowned: dict[str, int] = Field(description="Per registry, repositories under its prefix that nobody owns.")
-    runtime: tuple[str, ...] = Field(description="Resources that were created at run time; they are left alone.")
-    unchanged: int = Field(description="How many resources are as the spec wants them.")
-    left_out: int = Field(0, description="How many changes and problems were left out, since no --target names them.")
-    unclear: dict[str, str] = Field(
-        {},
-        description="The owner's resources whose origin is neither spec nor runtime, each with it; they are left alone.",
-    )
-    destroy: bool = Field(False, description="Whether the plan is to remove all that the owner owns.")
+#: what can't be anybody's secret, since it stands in every plan file: it is never replaced by a reference
+_WORDS = frozenset({*Action, *Cause, "spec", "runtime", "registry", "repository", "grant"})
 
 
 def tool_version() -> str:
@@ -174,17 +39,41 @@ def tool_version() -> str:
     return version("reconciler")
 
 
-def dumps(plan: Plan) -> str:
-    """The plan file's text: JSON, ending in a newline."""
-    document = {
+def dumps(plan: Plan, folder: str | Path = ".") -> str:
+    """The plan file's text: JSON, ending in a newline. `folder`: where the file is to stand."""
+    document = _document(plan, folder)
+    words = {*_WORDS, *(item.platform for item in plan.registries), *(change.kind for change in plan.changes)}
+    head = {name: document.pop(name) for name in ("format", "tool", "spec_hash", "variables")}
+    if plan.variables or REFERENCE in text(document):
+        document = hidden(document, plan.variables, words)
+    parts = head | document
+    return json.dumps({name: parts[name] for name in _ORDER}, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
+
+
+_ORDER = tuple(PlanDocument.model_fields)
+
+
+def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
+    """The document with all values as they are."""
+    basis = plan.basis
+    return {
         "format": FORMAT,
         "tool": tool_version(),
         "owner": plan.owner,
         "spec_hash": plan.spec_hash,
-        "base": plan.base,
+        "base": os.path.relpath(plan.base or ".", folder),
+        "variables": {name: proof(name, value, plan.spec_hash) for name, value in sorted(plan.variables.items())},
         "registries": [registry.model_dump(mode="json", exclude_defaults=True) for registry in plan.registries],
         "changes": [_change(change) for change in plan.changes],
         "graph": plain(plan.graph),
+        "basis": {
+            "rules": basis.rules.model_dump(mode="json", exclude_defaults=True),
+            "owned": basis.owned,
+            "destroy": basis.destroy,
+            "allow_delete": list(basis.allow_delete),
+            "granted": [{"address": address, "access": plain(access)} for address, access in basis.granted],
+            "beside": [{"address": item.address, "kind": item.kind, **_live(item)} for item in basis.beside],
+        },
         "guards": plain(plan.verdicts),
         "problems": plain(plan.problems),
         "foreign": plain(plan.foreign),
@@ -193,9 +82,7 @@ def dumps(plan: Plan) -> str:
         "unchanged": plan.unchanged,
         "left_out": plan.left_out,
         "unclear": dict(plan.unclear),
-        "destroy": plan.destroy,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -216,18 +103,7 @@ def _change(change: Change) -> dict[str, Any]:
             "source": plain(wanted.source),
         }
     if change.live is not None:
-        live = change.live
-        document["live"] = {
-            "settings": plain(live.settings),
-            "native": live.native,
-            **plain(live.marks),
-            "needs": list(live.needs),
-            "parent": live.parent,
-            "rest": live.rest,
-            "vacant": live.vacant,
-            **({"owed": True} if live.owed else {}),
-            "notes": list(live.notes),
-        }
+        document["live"] = _live(change.live)
     for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes"):
         value = getattr(change, name)
         if value is not None and value is not False and value != ():  # 0 images is something to know
@@ -240,139 +116,157 @@ def _field(item: FieldChange) -> dict[str, Any]:
     return {**document, "theirs": item.theirs} if item.theirs else document
 
 
-def loads(text: str | bytes, name: str = "the plan", *, platforms: Platforms) -> Plan:
-    """The plan in a plan file's text. `platforms`: the catalog, which knows registries and kinds.
+def _live(live: Live) -> dict[str, Any]:
+    return {
+        "settings": plain(live.settings),
+        "native": live.native,
+        **plain(live.marks),
+        "needs": list(live.needs),
+        "parent": live.parent,
+        "rest": live.rest,
+        "vacant": live.vacant,
+        **({"owed": True} if live.owed else {}),
+        "notes": list(live.notes),
+    }
 
-    Raises ReconcilerError if it is no plan file, one of another format, or of a platform that this build does not have.
+
+def is_plan(data: bytes) -> bool:
+    """Whether the bytes are a plan file's rather than a spec's (which may be JSON too): it has a format and changes."""
+    if not data.lstrip().startswith(b"{"):
+        return False
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return b'"format"' in data[:100]  # as `dumps` begins: cut off, or too deep
+    return isinstance(document, dict) and document.keys() >= {"format", "changes"}
+
+
+def read(path: Path, *, platforms: Platforms, environ: Mapping[str, str] | None = None) -> Plan:
+    """The plan in a file, or on standard input (`-`). Raises ReconcilerError if it can't be read, as `loads` does."""
+    try:
+        data = bytes_of(path)
+    except OSError as error:
+        raise ReconcilerError(f"{path} can't be read: {error.strerror}") from None
+    return loads(data, str(path), platforms=platforms, folder=folder_of(path), environ=environ)
+
+
+def loads(
+    data: str | bytes,
+    name: str = "the plan",
+    *,
+    platforms: Platforms,
+    folder: str | Path = ".",
+    environ: Mapping[str, str] | None = None,
+) -> Plan:
+    """The plan in a plan file's text. `platforms`: the catalog, which knows registries and kinds. `folder`: where the file stands.
+    `environ`: what the spec's `${env:NAME}` are taken from again (the process's environment if None).
+
+    Raises ReconcilerError if it is no plan file, one of another format, or of a platform that this build does not have; if a
+    variable is not set or has another value; and if what it says is not what it would write.
     """
+    found = _parsed(data, name)
     try:
-        data = json.loads(text)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ReconcilerError(f"{name} is not a plan file: {error}") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, dict) else None
-        raise ReconcilerError(f"{name} is not a plan file of format {FORMAT} (its format is {found}); make a new plan")
-    try:
-        return _Loading(PlanDocument[dict[str, JsonValue]].model_validate(data), platforms).plan()
+        variables = _variables(found, name, os.environ if environ is None else environ)
+        if REFERENCE in (data if isinstance(data, str) else data.decode()):  # no walk through a large plan for nothing
+            found = revealed(found, variables)
+        loading = Loading(PlanDocument[dict[str, JsonValue]].model_validate(found), platforms, folder, variables)
+        said = loading.plan()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ReconcilerError(f"{name} is damaged: {where}: {first['msg']}; make a new plan") from None
-
-
-def read(path: Path, *, platforms: Platforms) -> Plan:
-    """The plan in a file. Raises ReconcilerError if it can't be read or is no plan file."""
+        _damaged(name, f"{where}: {first['msg']}")
+    except ValueError as error:
+        _damaged(name, str(error))
     try:
-        return loads(path.read_bytes(), str(path), platforms=platforms)
-    except OSError as error:
-        raise ReconcilerError(f"{path} can't be read: {error.strerror}") from None
-
-
-class _Loading:
-    """From the file's parts to the plan's values, with the catalog's registries and kinds."""
-
-    def __init__(self, document: PlanDocument[dict[str, JsonValue]], platforms: Platforms) -> None:
-        self.document = document
-        self.platforms: dict[str, Platform] = {}
-        self.adapters: dict[tuple[str, str], TypeAdapter[Any]] = {}
-        self.registries = tuple(self.registry(item, platforms) for item in document.registries)
-
-    def registry(self, item: dict[str, JsonValue], platforms: Platforms) -> RegistryBase:
-        platform = platform_of(platforms, str(item.get("platform")))
-        registry = platform.registry.model_validate(item)
-        self.platforms[registry.name] = platform
-        return registry
-
-    def plan(self) -> Plan:
-        document = self.document
-        return Plan(
-            owner=document.owner,
-            base=document.base,
-            spec_hash=document.spec_hash,
-            registries=self.registries,
-            changes=tuple(self.change(part) for part in document.changes),
-            graph=tuple((Address(first), Address(then)) for first, then in document.graph),
-            verdicts=tuple(
-                Verdict(part.guard, part.passed, part.message, _addresses(part.addresses)) for part in document.guards
-            ),
-            problems=tuple(PlanProblem(Address(part.address), part.message) for part in document.problems),
-            foreign=_foreign(document.foreign),
-            unowned=document.unowned,
-            runtime=_addresses(document.runtime),
-            unchanged=document.unchanged,
-            left_out=document.left_out,
-            unclear={Address(address): origin for address, origin in document.unclear.items()},
-            destroy=document.destroy,
+        plan = again(said, loading.kinds)
+        wrong = difference(found, _document(plan, folder))
+    except ValueError as error:
+        _damaged(name, str(error))
+    except Exception as error:  # the settings are none that a kind would have made, so any of its functions may fail
+        _damaged(name, f"what it says can't be computed again ({type(error).__name__})")
+    if wrong and found["tool"] != tool_version():
+        raise ReconcilerError(
+            f"{name} was made by version {found['tool']}, and this is {tool_version()}, which reads it differently ({wrong});"
+            " make a new plan"
         )
+    if wrong:
+        _damaged(name, wrong)
+    return plan
 
-    def adapter(self, address: Address, kind: str) -> TypeAdapter[Any]:
-        platform = self.platforms[address.registry]
-        key = platform.name, kind
-        if key not in self.adapters:
-            self.adapters[key] = TypeAdapter(platform.kinds[kind].settings)
-        return self.adapters[key]
 
-    def desired(self, address: Address, kind: str, part: DesiredPart) -> Desired:
-        return Desired(
-            address,
-            kind,
-            self.adapter(address, kind).validate_python(part.settings),
-            _addresses(part.needs),
-            _address(part.parent),
-            source=tuple(Place(**item.model_dump()) for item in part.source),
+def _parsed(data: str | bytes, name: str) -> dict[str, Any]:
+    """The JSON object. Raises ReconcilerError."""
+    try:
+        found = json.loads(data, parse_constant=_no_number, parse_float=_number, object_pairs_hook=_object)
+        text(found).encode()
+    except RecursionError:
+        _damaged(name, "it is hundreds of levels deep")
+    except ValueError as error:
+        raise ReconcilerError(f"{name} is not a plan file: {error}") from None
+    kind = found.get("format") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or type(kind) is not int or kind != FORMAT:
+        raise ReconcilerError(
+            f"{name} is not a plan file of format {FORMAT} (its format is {kind!r:.40}); make a new plan"
         )
+    return found
 
-    def live(self, address: Address, kind: str, part: LivePart) -> Live:
-        return Live(
-            address,
-            kind,
-            self.adapter(address, kind).validate_python(part.settings),
-            Marks(part.owner, part.origin, part.applied, part.registry),
-            native=part.native,
-            needs=_addresses(part.needs),
-            parent=_address(part.parent),
-            rest=part.rest,
-            vacant=part.vacant,
-            owed=part.owed,
-            notes=part.notes,
+
+def _number(literal: str) -> float:
+    value = float(literal)
+    return value if isfinite(value) else _no_number(literal)
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise ValueError(f"{literal:.40} is no number of a plan")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _variables(found: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The values of the variables that the spec took values from. Raises ReconcilerError if any is not what it was."""
+    proofs, salt = found.get("variables", {}), found.get("spec_hash")
+    if not (
+        isinstance(proofs, dict) and isinstance(salt, str) and all(isinstance(item, str) for item in proofs.values())
+    ):
+        raise ValueError("variables: not names and hashes")
+    missing = sorted(item for item in proofs if item not in environ)
+    changed = sorted(item for item in proofs if item in environ and proof(item, environ[item], salt) != proofs[item])
+    wrong = [f"the environment variable {item} is not set, and the spec takes a value from it" for item in missing]
+    wrong += [
+        f"the environment variable {item} has another value than when the plan was made: make a new plan, or set it back"
+        for item in changed
+    ]
+    if wrong:
+        raise ReconcilerError("\n".join(f"{name}: {line}" for line in wrong))
+    return {item: environ[item] for item in proofs}
+
+
+def _damaged(name: str, reason: str) -> NoReturn:
+    raise ReconcilerError(f"{name} is damaged: {reason}; make a new plan") from None
+
+
+def difference(found: Mapping[str, Any], computed: Mapping[str, Any]) -> str:
+    """How a document differs from what is computed of it, in words; "" if it does not."""
+    for name, value in computed.items():
+        if name == "tool" or name not in found or text(found[name]) == text(value):
+            continue
+        if name == "changes":
+            for said, meant in zip(found[name], value, strict=True):
+                if wrong := _parts(said, meant, f"the change of {meant['address']}"):
+                    return wrong
+        return (
+            f"its {name} are not those of its changes" if name in ("guards", "graph") else f"its {name} can't be right"
         )
-
-    def change(self, part: ChangePart) -> Change:
-        address = Address(part.address)
-        return Change(
-            action=part.action,
-            address=address,
-            kind=part.kind,
-            cause=part.cause,
-            desired=self.desired(address, part.kind, part.desired) if part.desired is not None else None,
-            live=self.live(address, part.kind, part.live) if part.live is not None else None,
-            fields=tuple(FieldChange(item.path, item.old, item.new, item.theirs) for item in part.fields),
-            fingerprint=part.fingerprint,
-            needs=_addresses(part.needs),
-            along=_addresses(part.along),
-            images=part.images,
-            force=part.force,
-            gains=_accesses(part.gains),
-            losses=_accesses(part.losses),
-            foreign=_foreign(part.foreign),
-            notes=part.notes,
-        )
+    return "" if found.keys() <= computed.keys() else f"it has {counted(len(found), 'part')}"
 
 
-def _address(text: str | None) -> Address | None:
-    return None if text is None else Address(text)
-
-
-def _addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
-    return tuple(map(Address, texts))
-
-
-def _accesses(found: tuple[AccessPart, ...]) -> tuple[Access, ...]:
-    return tuple(
-        Access(Principal(**part.principal.model_dump()), part.verb, part.registry, part.repository, part.where)
-        for part in found
-    )
-
-
-def _foreign(found: tuple[ForeignPart, ...]) -> tuple[ForeignAccess, ...]:
-    return tuple(ForeignAccess(Address(part.address), part.what, _accesses(part.access)) for part in found)
+def _parts(said: Mapping[str, Any], meant: Mapping[str, Any], what: str) -> str:
+    for part in sorted(said.keys() | meant.keys()):
+        if text(said.get(part)) != text(meant.get(part)):
+            return f"{what} says other {part} than what it would write"
+    return ""

@@ -19,7 +19,19 @@ from . import rules
 from .messages import problems_of
 from .models import Defaults, Guards, Spec
 from .repository import Repository, merge_defaults
-from .source import MAX_ALIASED, Loc, Values, aliased_nodes, files_of, locate, parse, path_text, problem_at
+from .source import (
+    MAX_ALIASED,
+    Loc,
+    Values,
+    aliased_nodes,
+    bytes_of,
+    files_of,
+    folder_of,
+    locate,
+    parse,
+    path_text,
+    problem_at,
+)
 
 _LISTS = ("registries", "repositories", "grants")
 #: what the top-level keys begin with that a spec may have beside its own
@@ -30,7 +42,7 @@ S = TypeVar("S", bound=Spec)
 
 
 def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, model: type[S]) -> S:
-    """The spec in a YAML file, or in all YAML files of a folder and of the folders in it, merged.
+    """The spec in a YAML file (`-`: standard input), or in all YAML files of a folder and of the folders in it, merged.
 
     `model`: the Spec with the registries and targets that there are. `environ` is what `${env:NAME}` is taken from (the
     process's environment if None). Raises SpecError with every problem of every file.
@@ -40,13 +52,13 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
     texts: list[tuple[str, bytes]] = []
     for file in files_of(path):
         try:
-            texts.append((str(file), file.read_bytes()))
+            texts.append((str(file), bytes_of(file)))
         except OSError as error:
             hint = " (give the spec's path, or run where it is)" if isinstance(error, FileNotFoundError) else ""
             problems.append(Problem(str(file), 1, 1, "", f"can't be read: {error.strerror}{hint}"))
     if not texts and not problems:
         problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml files"))
-    base = path if path.is_dir() else path.parent
+    base = path if path.is_dir() else folder_of(path)
     return _load(texts, model, problems, str(base), os.environ if environ is None else environ)
 
 
@@ -83,13 +95,15 @@ def _load(
         raise SpecError(problems)
     root = _merged([_without_free(tree) for tree in trees], problems)
     try:
-        values = Values(environ, problems).of(root)
+        reading = Values(environ, problems)
+        values = reading.of(root)
     except RecursionError:
         problems.append(problem_at(root, "", "not YAML that a spec needs: hundreds of levels deep"))
         raise SpecError(problems) from None
     spec = _Validation(model, root, values, problems, base).spec()
     if spec is None:
         raise SpecError(problems)
+    spec._variables = reading.variables
     return spec
 
 

@@ -73,6 +73,7 @@ class Spec(Model):
     #: the folder that relative paths in the spec start from
     _base: str = PrivateAttr("")
     _places: Mapping[tuple[str, str], Place] = PrivateAttr({})
+    _variables: Mapping[str, str] = PrivateAttr({})
 
     @property
     def base(self) -> str:
@@ -83,6 +84,11 @@ class Spec(Model):
     def places(self) -> Mapping[tuple[str, str], Place]:
         """Where things stand in the text, by kind and name (of a repository, `REGISTRY/NAME`)."""
         return self._places
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The environment variables that `${env:NAME}` took values from, with their values."""
+        return self._variables
 
     def source(
         self, registry: str, repository: str | None = None, grants: Iterable[GrantBase] = ()

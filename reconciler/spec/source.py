@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,8 @@ class Values:
     def __init__(self, environ: Mapping[str, str], problems: list[Problem]) -> None:
         self._environ = environ
         self._problems = problems
+        #: the variables that values were taken from, and these
+        self.variables: dict[str, str] = {}
         self._done: dict[int, Any] = {}
         self._open: set[int] = set()
 
@@ -193,7 +196,7 @@ class Values:
             elif name not in self._environ:
                 self._note(node, loc, f"the environment variable {name} is not set")
             else:
-                return self._environ[name]
+                return self.variables.setdefault(name, self._environ[name])
             return match.group(0)
 
         return _ENV.sub(value, node.value)
@@ -269,6 +272,21 @@ def exists(root: Node, loc: Loc) -> bool:
             return False
         node = child[1]
     return True
+
+
+def is_stream(path: Path) -> bool:
+    """Whether the path is `-` (standard input) or a pipe or device: read once, and in no folder that means anything."""
+    return str(path) == "-" or path.parts[:2] in (("/", "dev"), ("/", "proc")) or path.is_fifo()
+
+
+def folder_of(path: Path) -> Path:
+    """The folder that relative paths in a file start from: its own, and the current one for a stream."""
+    return Path() if is_stream(path) else path.parent
+
+
+def bytes_of(path: Path) -> bytes:
+    """What the file or stream holds. Raises OSError."""
+    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
 
 
 def files_of(path: Path) -> list[Path]:

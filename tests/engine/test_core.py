@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -15,11 +15,12 @@ from reconciler.engine.diff import cause, diff
 from reconciler.engine.fields import differences
 from reconciler.engine.order import edges_of, needed_first, ordered
 from reconciler.engine.picture import Picture
+from reconciler.engine.plan import Wishes, count_images
 from reconciler.model import canonical
-from reconciler.model.access import Access, Principal
+from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
-from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Write
+from reconciler.model.kind import Found, GivesAccess, HoldsImages, Kind, Trait, Write
 from reconciler.model.marks import APPLIED, Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Guards
@@ -38,7 +39,7 @@ class BoxKind(Kind, GivesAccess):
     """A kind that is only looked at."""
 
     name = "box"
-    settings = Box
+    settings: ClassVar[type] = Box
     immutable = frozenset({"fixed"})
 
     def access(self, address: Address, settings: Box) -> Iterator[Access]:
@@ -59,6 +60,36 @@ class BoxKind(Kind, GivesAccess):
 
     def delete(self, session: Any, live: Live, *, force: bool) -> None:
         raise AssertionError
+
+
+@dataclass(frozen=True, slots=True)
+class Crate:
+    """Settings of what holds images."""
+
+    fixed: str = ""
+    may_go: bool = False
+
+
+class CrateKind(BoxKind, HoldsImages):
+    """A kind that holds two images."""
+
+    name = "crate"
+    settings: ClassVar[type] = Crate
+
+    def access(self, address: Address, settings: Any) -> Iterator[Access]:
+        yield from ()
+
+    def protected(self, settings: Crate) -> bool:
+        return False
+
+    def images_may_go(self, settings: Crate) -> bool:
+        return settings.may_go
+
+    def count(self, session: Any, live: Live) -> int:
+        return 2
+
+    def given_by_others(self, session: Any, live: Live) -> tuple[ForeignAccess, ...]:
+        return ()
 
 
 KINDS = {"r": {"box": BoxKind()}}
@@ -214,6 +245,20 @@ def test_a_fixed_setting_makes_a_replace_and_what_stands_below_is_made_again() -
     child = desired("b", Box(1), "a", parent=parent.address)
     there = [live(replace(parent, settings=Box(fixed="y"))), live(child)]
     assert changes([parent, child], there) == {"a": Action.REPLACE, "b": Action.CREATE}
+
+
+@pytest.mark.parametrize(("before", "now", "allowed"), [(True, False, True), (True, True, True), (False, True, False)])
+def test_permission_to_lose_images_counts_once_it_was_applied(before: bool, now: bool, allowed: bool) -> None:
+    """What is deleted and made again in the commit that allows it was allowed by nobody who could look at it before."""
+    at = Address.of("r", "crate", "a")
+    kinds = {"r": {"crate": CrateKind()}}
+    there = canonical.applied(Desired(at, "crate", Crate("old", before)), "me")
+    seen = Picture(kinds, {at: Desired(at, "crate", Crate("new", now))}, {at: there})
+    found = diff(seen, "me")
+    count_images(found, seen, {"r": None}, Wishes())  # type: ignore[dict-item]  # the kind asks no session
+    change = found.changes[at]
+    assert (change.action, change.images, change.force) == (Action.REPLACE, 2, allowed)
+    assert [verdict.guard for verdict in guard.images([change])] == ([] if allowed else ["images"])
 
 
 def test_what_goes_with_its_parent_has_no_change_of_its_own() -> None:

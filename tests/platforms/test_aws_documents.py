@@ -247,6 +247,19 @@ def test_another_encryption_key_is_a_replace_that_asks_for_permission(aws: AwsSa
     assert {"policy", "lifecycle"} <= found.keys()
 
 
+def test_permission_in_the_commit_of_the_replacement_itself_does_not_count(aws: AwsSandbox) -> None:
+    document = aws.document("app-a")
+    aws.apply(document)
+    aws.push_image("app-a")
+    row = document["repositories"][0]
+    row |= {"delete_images": True, "encryption": KEY}
+    assert [verdict.guard for verdict in aws.plan(document).violations] == ["images"]
+    del row["encryption"]
+    aws.apply(document)
+    row["encryption"] = KEY
+    assert aws.plan(document).violations == ()
+
+
 KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/k"}
 
 

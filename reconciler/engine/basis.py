@@ -1,0 +1,49 @@
+"""What a plan was made from beside its changes: with both, all that it says can be computed again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.access import Access
+from reconciler.model.address import Address
+from reconciler.model.change import Change
+from reconciler.model.kind import HoldsImages, Kind
+from reconciler.model.resource import Live
+from reconciler.spec.models import Guards
+
+from .picture import Picture
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a plan was made from beside its changes.
+
+    `rules`: the guards'. `owned`: how many resources the owner owns. `destroy`, `allow_delete`: as in Wishes. `granted`: access
+    that a guard objects to and that no change gives. `beside`: the live resources that changes take along or stand below.
+    """
+
+    rules: Guards = field(default_factory=Guards)
+    owned: int = 0
+    destroy: bool = False
+    allow_delete: tuple[Address, ...] = ()
+    granted: tuple[tuple[Address, Access], ...] = ()
+    beside: tuple[Live, ...] = ()
+
+
+def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]:
+    """The live resources that the changes take along or stand below, and that no change has."""
+    wanted = {address for change in changes.values() for address in change.along}
+    wanted |= {change.desired.parent for change in changes.values() if change.desired and change.desired.parent}
+    had = {address for address, change in changes.items() if change.live is not None}
+    return tuple(seen.live[address] for address in sorted(wanted - had) if address in seen.live)
+
+
+def images_may_go(change: Change, kind: Kind, allow_delete: Collection[str]) -> bool:
+    """Whether the images, and what others gave, may go with what is deleted or replaced.
+
+    A permission in the spec counts once it was applied, as `protect: false` does: one commit must not both allow and delete.
+    """
+    if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
+        return False
+    return change.address in allow_delete or kind.images_may_go(change.live.settings)

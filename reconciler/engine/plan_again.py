@@ -1,0 +1,72 @@
+"""A saved plan computed again from what it will write, by the functions that made it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Change
+from reconciler.model.kind import HoldsImages
+from reconciler.model.resource import Desired, Live
+
+from .basis import images_may_go
+from .diff import diff
+from .expand import Kinds
+from .picture import Picture
+from .plan import Plan, judged
+
+
+def again(said: Plan, kinds: Kinds) -> Plan:
+    """The plan that follows from the desired and the live resources of `said`, whatever else that says.
+
+    What only the platform knows is taken as it is said: how many images there are, what others gave, and what is not in the
+    plan's changes; apply reads it again, and what moved is stale. Raises ValueError if `said` is no plan that could be made.
+    """
+    given = {change.address: change for change in said.changes}
+    seen = _picture(said, kinds)
+    _refuse_circles(seen)
+    adopt = [change.address for change in said.changes if change.action is Action.ADOPT]
+    found = diff(seen, said.owner, adopt)
+    odd = sorted(given.keys() ^ found.changes.keys())
+    if odd:
+        raise ValueError(f"the change of {odd[0]} does not follow from what is wanted and what is there")
+    hidden = sorted(set(found.problems) - set(said.problems))
+    if hidden:
+        raise ValueError(f"it does not say that {hidden[0].address} has a problem: {hidden[0].message}")
+    changes = {address: _counted(found.changes[address], given[address], said, kinds) for address in given}
+    return judged(said, changes, kinds)
+
+
+def _picture(said: Plan, kinds: Kinds) -> Picture:
+    """What the plan was made from, as far as its changes are about it."""
+    along = {address for change in said.changes for address in change.along}
+    live: dict[Address, Live] = {}
+    for item in (*(change.live for change in said.changes if change.live is not None), *said.basis.beside):
+        if item.address in live:
+            raise ValueError(f"{item.address} is there twice")
+        live[item.address] = item
+    # what stands above a change and has none of its own is as it is wanted
+    above = [item for item in said.basis.beside if item.address not in along]
+    desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
+    desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
+    return Picture(kinds, desired, live, said.foreign)
+
+
+def _refuse_circles(seen: Picture) -> None:
+    for resources in (seen.desired, seen.live):
+        above = {address: [item.parent] for address, item in resources.items() if item.parent is not None}
+        try:
+            TopologicalSorter(above).prepare()
+        except CycleError as error:
+            raise ValueError(f"what goes along with what goes in a circle ({error.args[1][0]})") from None
+
+
+def _counted(change: Change, said: Change, plan: Plan, kinds: Kinds) -> Change:
+    """The change with its images, which were counted where they would go, and with the permission that follows."""
+    kind = kinds[change.registry][change.kind]
+    if not (change.removes and isinstance(kind, HoldsImages)):
+        return change
+    if said.images is None:
+        raise ValueError(f"the change of {change.address} does not say how many images go")
+    return replace(change, images=said.images, force=images_may_go(change, kind, plan.basis.allow_delete))

@@ -1,0 +1,78 @@
+"""References to environment variables in place of their values, for whatever is written to a file. Pure.
+
+`${env:NAME}` stands for the value wherever it occurs, also inside a longer text, and `${env:}` for a text that was `${env:` already:
+so whatever the texts are, they come back exactly as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from hashlib import scrypt
+from json import dumps
+from typing import Any
+
+#: how a reference begins
+REFERENCE = "${env:"
+_PATTERN = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*(?:\|json)?)?\}")
+#: below these keys of a plan file, mappings have keys that a spec or a platform chose
+_FREE = frozenset({"old", "new", "unowned"})
+
+
+def hidden(value: Any, variables: Mapping[str, str], words: Collection[str] = ()) -> Any:
+    """A JSON value with a reference wherever a variable's value occurs. `words`: texts of the file's own, which stay."""
+    spellings: dict[str, str] = {}
+    for name, secret in sorted(variables.items()):
+        if secret:
+            spellings.setdefault(secret, f"{REFERENCE}{name}}}")
+            spellings.setdefault(dumps(secret, ensure_ascii=False)[1:-1], f"{REFERENCE}{name}|json}}")
+    spellings.setdefault(REFERENCE, f"{REFERENCE}}}")
+    # the longest first: of two values one may be a part of the other
+    found = re.compile("|".join(map(re.escape, sorted(spellings, key=len, reverse=True))))
+
+    def text(item: str) -> str:
+        return item if item in words else found.sub(lambda match: spellings[match.group()], item)
+
+    def walk(item: Any, free: bool) -> Any:
+        if isinstance(item, str):
+            return text(item)
+        if isinstance(item, dict):
+            return {text(key) if free else key: walk(below, free or key in _FREE) for key, below in item.items()}
+        if isinstance(item, list):
+            return [walk(below, free) for below in item]
+        return item
+
+    return walk(value, False)
+
+
+def revealed(value: Any, variables: Mapping[str, str]) -> Any:
+    """The JSON value with the variables' values in place of the references: the inverse of `hidden`.
+
+    Raises ValueError for a reference to another variable.
+    """
+
+    def text(match: re.Match[str]) -> str:
+        name, _, spelling = (match.group(1) or "").partition("|")
+        if not name:
+            return REFERENCE
+        if name not in variables:
+            raise ValueError(f"it refers to the environment variable {name}, and the spec does not")
+        return dumps(variables[name], ensure_ascii=False)[1:-1] if spelling else variables[name]
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, str):
+            return _PATTERN.sub(text, item) if REFERENCE in item else item
+        if isinstance(item, dict):
+            return {walk(key): walk(below) for key, below in item.items()}
+        if isinstance(item, list):
+            return [walk(below) for below in item]
+        return item
+
+    return walk(value)
+
+
+def proof(name: str, secret: str, salt: str) -> str:
+    """What can be kept of a value to know it again: 32 hex digits of a hash that is slow, since a value may be easy to guess."""
+    return scrypt(
+        secret.encode("utf-8", "surrogateescape"), salt=f"{salt}/{name}".encode(), n=2**14, r=8, p=1, dklen=16
+    ).hex()
