@@ -20,7 +20,6 @@ from .options import (
     Verbose,
     Verify,
     Yes,
-    is_plan_file,
     log_calls,
 )
 
@@ -29,12 +28,16 @@ EXAMPLES = "Examples: reconciler apply; reconciler apply plan.json --yes; reconc
 
 def run(
     source: Annotated[
-        Path, typer.Argument(metavar="SPEC|PLAN", help="The spec, or a plan saved by plan --out.")
+        Path, typer.Argument(metavar="SPEC|PLAN", help="The spec, or a plan saved by plan --out; - is standard input.")
     ] = DEFAULT_SPEC,
     yes: Yes = False,
     target: Targets = None,
     adopt: Adopt = None,
     allow_delete: AllowDelete = None,
+    skip_stale: Annotated[
+        bool,
+        typer.Option("--skip-stale", help="Apply the rest of a saved plan if something in it is stale; exits with 4."),
+    ] = False,
     verify: Verify = False,
     log: LogFile = None,
     rescue: Rescue = Path(),
@@ -42,22 +45,26 @@ def run(
     verbose: Verbose = False,
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
-    from reconciler.api.plan_file import read_plan
-    from reconciler.api.spec import load_spec
-    from reconciler.engine.plan import Wishes
+    from reconciler.engine.plan import Plan, Wishes
     from reconciler.errors import ReconcilerError
 
     from .carry_out import ApplyOptions, plan_and_carry_out, show_and_carry_out
+    from .files import spec_or_plan
 
     log_calls(verbose)
-    saved = is_plan_file(source)
+    given = spec_or_plan(source)
+    saved = isinstance(given, Plan)
     if saved and (target or adopt or allow_delete):
         raise ReconcilerError("--target, --adopt and --allow-delete belong to plan; a saved plan is applied as it is")
-    options = ApplyOptions(parallelism=parallelism, saved=saved, verify=verify, log=log, rescue=str(rescue))
-    if saved:
-        return show_and_carry_out(read_plan(source), None, options, yes, question)
+    if skip_stale and not saved:
+        raise ReconcilerError("--skip-stale is for a saved plan; what is planned now is not stale")
+    options = ApplyOptions(
+        parallelism=parallelism, saved=saved, skip_stale=skip_stale, verify=verify, log=log, rescue=str(rescue)
+    )
+    if isinstance(given, Plan):
+        return show_and_carry_out(given, None, options, yes, question)
     wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism, rescue=str(rescue))
-    return plan_and_carry_out(load_spec(source), wishes, options, yes, question)
+    return plan_and_carry_out(given, wishes, options, yes, question)
 
 
 def question(changes: int) -> str:

@@ -26,6 +26,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.render.outcome import closing_line, outcome_line, outcome_record
 
 from .exits import Exit
+from .files import open_private
 from .plan import Format, print_plan
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ApplyOptions:
 
     parallelism: int
     saved: bool = False
+    skip_stale: bool = False
     verify: bool = False
     log: Path | None = None
     rescue: str = "."
@@ -90,6 +92,7 @@ def show_and_carry_out(
             sessions=sessions,
             parallelism=options.parallelism,
             saved=options.saved,
+            skip_stale=options.skip_stale,
             verify=options.verify,
             rescue=options.rescue,
             stop=stop,
@@ -134,11 +137,7 @@ def _log(path: Path | None) -> Iterator[Callable[[Outcome], None]]:
     if path is None:
         yield lambda outcome: None
         return
-    try:
-        file = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
-    with file:
+    with open_private(path, "a") as file:
 
         def log(outcome: Outcome) -> None:
             file.write(json.dumps({"time": datetime.now(UTC).isoformat(), **outcome_record(outcome)}) + "\n")

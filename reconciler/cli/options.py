@@ -15,7 +15,9 @@ import typer
 if TYPE_CHECKING:
     from reconciler.model.platform import Session
 
-SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec: a YAML file, or a folder of them.")]
+SpecArgument = Annotated[
+    Path, typer.Argument(metavar="SPEC", help="The spec: a YAML file, a folder of them, or - for standard input.")
+]
 DEFAULT_SPEC = Path("registry.yaml")
 
 Parallelism = Annotated[
@@ -100,11 +102,3 @@ def log_calls(verbose: bool) -> None:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
-
-
-def is_plan_file(path: Path) -> bool:
-    """Whether the path is a saved plan rather than a spec: JSON that starts with a brace."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(64).lstrip().startswith(b"{")

@@ -35,6 +35,9 @@ def run(
     spec: SpecArgument = DEFAULT_SPEC,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply.")] = None,
     form: FormatOption = Format.TEXT,
+    destroy: Annotated[
+        bool, typer.Option("--destroy", help="Plan the removal of everything that the spec made.")
+    ] = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
     ] = False,
@@ -51,7 +54,9 @@ def run(
     from reconciler.engine.plan import Wishes
 
     log_calls(verbose)
-    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism, rescue=str(rescue))
+    wishes = Wishes(
+        adopt or (), allow_delete or (), target or (), destroy=destroy, parallelism=parallelism, rescue=str(rescue)
+    )
     plan = make_plan(load_spec(spec), wishes)
     if out is not None:
         save(plan, out)
@@ -62,12 +67,17 @@ def run(
 
 
 def save(plan: Plan, path: Path) -> None:
-    """Writes the plan file. Raises ReconcilerError if it can't be written."""
+    """Writes the plan file, for its owner alone. Raises ReconcilerError if it can't be written."""
     from reconciler.engine.plan_file import dumps
     from reconciler.errors import ReconcilerError
+    from reconciler.spec.source import folder_of
 
+    from .files import open_private
+
+    text = dumps(plan, folder_of(path))
     try:
-        path.write_text(dumps(plan), encoding="utf-8")
+        with open_private(path, "w") as file:
+            file.write(text)
     except OSError as error:
         raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
 

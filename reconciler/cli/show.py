@@ -14,7 +14,7 @@ EXAMPLES = "Examples: reconciler show plan.json; reconciler show plan.json --for
 
 
 def run(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan saved by plan --out.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan saved by plan --out; - is standard input.")],
     form: FormatOption = Format.TEXT,
 ) -> int:
     """Print a saved plan."""

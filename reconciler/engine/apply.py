@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,7 +17,7 @@ from reconciler.model.resource import Desired
 
 from .observe import read_again
 from .plan import Plan
-from .preflight import refuse, refuse_stale
+from .preflight import refuse, refuse_stale, stale
 from .sessions import Sessions, check, sessions_of
 from .write import Outcome, Status, Task, carry_out, unconverged
 
@@ -30,6 +30,7 @@ def apply(
     executor: Executor | None = None,
     parallelism: int = PARALLELISM,
     saved: bool = False,
+    skip_stale: bool = False,
     verify: bool = False,
     rescue: str = ".",
     stop: Event | None = None,
@@ -40,7 +41,8 @@ def apply(
 
     `platforms`: the catalog that sessions are opened by. `sessions`: those that the plan was made with, already checked; opened
     and closed here if None. `executor`: where changes are carried out (threads, `parallelism` of them, if None). `saved`: the
-    plan comes from a file, so everything that it touches is read again first, and nothing is written if anything moved.
+    plan comes from a file, so everything that it touches is read again first, and nothing is written if anything moved;
+    `skip_stale`: what has moved, and what depends on it, is left as it is, and the rest is carried out.
     `verify`: everything touched is read once more at the end. `rescue`: the folder for what others had put on a resource, while it
     is replaced. `stop`: once set, nothing new is started and what is under way
     is finished.
@@ -54,9 +56,12 @@ def apply(
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         if sessions is None:
             check({change.registry for change in plan.changes}, opened)
-        if saved:
+        moved: Mapping[str, str] = {}
+        if saved and skip_stale:
+            moved = stale(plan, opened)
+        elif saved:
             refuse_stale(plan, opened)
-        run = _Run(plan, opened, stop or Event(), on_start, on_outcome)
+        run = _Run(plan, opened, moved, stop or Event(), on_start, on_outcome)
         if executor is not None:
             run.go(executor, parallelism)
         else:
@@ -72,6 +77,7 @@ class _Run:
         self,
         plan: Plan,
         sessions: Sessions,
+        moved: Mapping[str, str],
         stop: Event,
         on_start: Callable[[Change], None],
         on_outcome: Callable[[Outcome], None],
@@ -79,6 +85,7 @@ class _Run:
         self.plan = plan
         self.stop = stop
         self.sessions = sessions
+        self.moved = moved
         self.on_start = on_start
         self.on_outcome = on_outcome
         self.changes = {change.address: change for change in plan.changes}
@@ -125,6 +132,8 @@ class _Run:
     def blocked(self, address: Address) -> Outcome | None:
         """The outcome of a change that is not even started, or None."""
         change = self.changes[address]
+        if address in self.moved:
+            return Outcome(address, change.action, Status.STALE, self.moved[address])
         for need in self.before[address]:
             status = self.outcomes[need].status
             if status is not Status.DONE:

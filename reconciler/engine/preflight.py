@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler.errors import GuardViolation, PlanRefused, StalePlan
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Change
 
 from .observe import read_again
 from .plan import Plan
@@ -22,12 +26,27 @@ def refuse(plan: Plan) -> None:
 
 def refuse_stale(plan: Plan, sessions: Sessions) -> None:
     """Reads everything that the plan touches again. Raises StalePlan, naming all that moved, if anything did."""
-    made = {change.address for change in plan.changes if change.makes}
-    touched = [change for change in plan.changes if change.desired is None or change.desired.parent not in made]
+    moved = stale(plan, sessions)
+    if moved:
+        raise StalePlan(moved)
+
+
+def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """Reads everything that the plan touches again; returns what moved, by address, in words."""
+    made = {change.address: change for change in plan.changes if change.makes}
+    touched = [change for change in plan.changes if not _appears_with(change, made)]
     moved: dict[str, str] = {}
     for change, now in read_again(touched, sessions):
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    if moved:
-        raise StalePlan(moved)
+    return moved
+
+
+def _appears_with(change: Change, made: Mapping[Address, Change]) -> bool:
+    """Whether the change is of something that can't be there yet, or goes first, since what it stands below is made anew."""
+    parent = change.desired.parent if change.desired is not None else None
+    if parent is None or parent not in made:
+        return False
+    # a file can name any parent: that of another name says nothing about what is there
+    return made[parent].action is Action.REPLACE or parent.sibling(change.kind) == change.address

@@ -1,0 +1,246 @@
+"""Saved plans at the command line: from another folder, from a pipe, without what is secret, and with parts that are stale."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.command_line import COMMAND, _environ
+from tests.command_line import in_this_process as reconciler
+
+SPEC: dict[str, Any] = {
+    "version": 1,
+    "name": "tests",
+    "registries": [{"name": "images", "platform": "local", "path": "box"}],
+    "repositories": [{"name": "app-a", "registry": "images"}, {"name": "app-b", "registry": "images"}],
+    "grants": [{"name": "one", "registry": "images", "to": {"type": "local", "users": ["alice"]}}],
+}
+
+
+def write(folder: Path, spec: dict[str, Any] = SPEC, name: str = "registry.yaml") -> None:
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / name).write_text(yaml.safe_dump(spec, sort_keys=False))
+
+
+def piped(data: bytes, *arguments: str, code: int = 0) -> str:
+    """Runs a command with that on standard input, through a pipe; returns what it printed."""
+    done = subprocess.run([*COMMAND, *arguments], input=data, capture_output=True, env=_environ(), timeout=60)
+    assert done.returncode == code, (done.stdout + done.stderr).decode()
+    return (done.stderr if code == 1 else done.stdout).decode()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# -- paths
+
+
+@pytest.mark.parametrize("spec", ["registry.yaml", "specs", "specs/registry.yaml"])
+def test_a_plan_made_in_one_folder_writes_to_the_same_place_from_another(
+    here: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    write(here / "specs")
+    root = here if spec == "registry.yaml" else here / "specs"
+    (here / "plans").mkdir()
+    reconciler("plan", spec, "--out", "plans/plan.json")
+    monkeypatch.chdir(here / "plans")
+    reconciler("apply", "plan.json", "--yes")
+    assert (root / "box/control/repositories/app-a.json").exists()
+    assert sorted(here.rglob("app-a.json")) == sorted((root / "box").rglob("app-a.json"))
+
+
+def test_a_plan_moves_with_its_workspace(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In CI the job that applies has checked the repository out somewhere else than the one that planned."""
+    write(here / "one")
+    reconciler("plan", "one/registry.yaml", "--out", "one/plan.json")
+    (here / "one").rename(here / "two")
+    reconciler("apply", "two/plan.json", "--yes")
+    assert (here / "two/box/control/repositories/app-a.json").exists()
+    assert not (here / "one").exists()
+
+
+# -- what is secret
+
+
+SECRET = "s3cr3t-Value"
+
+
+def with_secret(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {**SPEC, "repositories": [{"name": "app-a", "registry": "images", "description": "key ${env:KEY_A} of x"}]}
+    spec["grants"] = [{"name": "one", "registry": "images", "to": {"type": "local", "users": ["${env:WHO}"]}}]
+    write(here, spec)
+    monkeypatch.setenv("KEY_A", SECRET)
+    monkeypatch.setenv("WHO", "a")
+
+
+def test_the_file_keeps_the_reference_and_apply_reads_the_variable_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_secret(here, monkeypatch)
+    reconciler("plan", "--out", "plan.json")
+    text = (here / "plan.json").read_text()
+    assert SECRET not in text
+    assert '"description": "key ${env:KEY_A} of x"' in text
+    assert SECRET not in reconciler("plan", "--format", "json").stdout
+    assert f'description: "key {SECRET} of x"' in reconciler("show", "plan.json").stdout
+    reconciler("apply", "plan.json", "--yes")
+    stored = json.loads((here / "box/control/repositories/app-a.json").read_text())
+    assert stored["settings"]["description"] == f"key {SECRET} of x"
+    assert "No changes." in reconciler("plan").stdout
+
+
+def test_a_variable_that_is_not_set_or_has_another_value_refuses_the_plan(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_secret(here, monkeypatch)
+    reconciler("plan", "--out", "plan.json")
+    monkeypatch.setenv("KEY_A", "other")
+    monkeypatch.delenv("WHO")
+    said = reconciler("apply", "plan.json", "--yes", code=1).stderr
+    assert "plan.json: the environment variable WHO is not set, and the spec takes a value from it" in said
+    assert "plan.json: the environment variable KEY_A has another value than when the plan was made" in said
+    assert SECRET not in said
+    assert not (here / "box").exists()
+
+
+def test_the_hash_of_the_spec_is_none_of_a_value(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_secret(here, monkeypatch)
+    first = json.loads(reconciler("plan", "--format", "json").stdout)
+    monkeypatch.setenv("KEY_A", "other")
+    second = json.loads(reconciler("plan", "--format", "json").stdout)
+    assert first["spec_hash"] == second["spec_hash"]
+    assert first["variables"] != second["variables"]
+
+
+def test_a_reference_that_is_not_the_spec_s_brings_nothing_in(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME_SECRET", SECRET)
+    reconciler("plan", "--out", "plan.json")
+    document = json.loads((here / "plan.json").read_text())
+    document["changes"][0]["notes"] = ["${env:HOME_SECRET}"]
+    (here / "plan.json").write_text(json.dumps(document))
+    said = reconciler("show", "plan.json", code=1).stderr
+    assert "is damaged: it refers to the environment variable HOME_SECRET" in said
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize("mode", [None, 0o644, 0o666])
+def test_plan_files_and_logs_are_their_owner_s_alone(here: Path, mode: int | None) -> None:
+    for name in ("plan.json", "outcomes.jsonl"):
+        if mode is not None:
+            (here / name).write_text("before\n")
+            (here / name).chmod(mode)
+    reconciler("plan", "--out", "plan.json")
+    reconciler("apply", "plan.json", "--yes", "--log", "outcomes.jsonl")
+    assert {(here / name).stat().st_mode & 0o777 for name in ("plan.json", "outcomes.jsonl")} == {0o600}
+    assert ((here / "outcomes.jsonl").read_text().startswith("before\n")) == (mode is not None)
+    assert json.loads((here / "plan.json").read_text())["format"] == 3
+
+
+def test_a_plan_goes_into_a_pipe_too(here: Path) -> None:
+    done = subprocess.run([*COMMAND, "plan", "--out", "/dev/stderr"], capture_output=True, env=_environ(), timeout=60)
+    assert done.stderr.decode() == reconciler("plan", "--format", "json").stdout
+
+
+# -- what is a plan, and what is a spec
+
+
+def test_a_spec_written_as_json_is_a_spec(here: Path) -> None:
+    (here / "spec.json").write_text(json.dumps(SPEC, indent=1))
+    assert "images.access.app-a" in reconciler("graph", "spec.json").stdout
+    reconciler("apply", "spec.json", "--yes")
+    assert (here / "box/control/repositories/app-a.json").exists()
+    assert "No changes." in reconciler("plan").stdout
+
+
+@pytest.mark.parametrize("place", ["-", "/dev/stdin"])
+def test_a_plan_from_a_pipe(here: Path, place: str) -> None:
+    reconciler("plan", "--out", "plan.json")
+    data = (here / "plan.json").read_bytes()
+    assert piped(data, "show", place) == reconciler("show", "plan.json").stdout
+    assert piped(data, "graph", place) == reconciler("graph", "plan.json").stdout
+    assert "no terminal to ask on" in piped(data, "apply", place, code=1)
+    piped(data, "apply", place, "--yes")
+    assert (here / "box/control/repositories/app-a.json").exists()
+
+
+@pytest.mark.parametrize(("place", "text"), [("-", yaml.safe_dump(SPEC)), ("/dev/stdin", json.dumps(SPEC))])
+def test_a_spec_from_a_pipe(here: Path, place: str, text: str) -> None:
+    data = text.encode()
+    assert f"{place} is valid" in piped(data, "validate", place)
+    assert piped(data, "plan", place) == reconciler("plan").stdout
+    assert piped(data, "graph", place) == reconciler("graph").stdout
+    piped(data, "apply", place, "--yes")
+    assert (here / "box/control/repositories/app-a.json").exists(), "relative paths start from the current folder"
+    assert f"Error: {place}:2:1: not YAML" in piped(b"[", "apply", place, code=1)
+
+
+def test_an_error_in_a_spec_from_a_pipe_has_its_line(here: Path) -> None:
+    assert "-:1:16: nam: unknown key (did you mean 'name'?)" in piped(
+        b'{"version": 1, "nam": "x"}', "apply", "-", code=1
+    )
+
+
+@pytest.mark.parametrize("command", ["apply", "graph", "show"])
+def test_a_plan_that_was_cut_off_is_called_a_plan(here: Path, command: str) -> None:
+    reconciler("plan", "--out", "plan.json")
+    (here / "plan.json").write_bytes((here / "plan.json").read_bytes()[:1000])
+    assert reconciler(command, "plan.json", code=1).stderr.startswith("Error: plan.json is not a plan file: ")
+
+
+def test_a_plan_that_is_not_there_is_told(here: Path) -> None:
+    assert "nope.json:1:1: can't be read: No such file or directory" in reconciler("apply", "nope.json", code=1).stderr
+
+
+# -- destroy, and what is stale
+
+
+def test_a_destroy_is_planned_saved_and_applied(here: Path) -> None:
+    reconciler("apply", "--yes")
+    shown = reconciler("plan", "--destroy", "--out", "plan.json").stdout
+    assert "2 to delete" in shown
+    assert reconciler("show", "plan.json").stdout in shown
+    assert "2 done" in reconciler("apply", "plan.json", "--yes").stdout
+    assert list(here.glob("box/control/*/*.json")) == []
+
+
+def test_skip_stale_applies_the_rest_and_exits_with_4(here: Path) -> None:
+    reconciler("apply", "--yes")
+    spec = {**SPEC, "grants": [{"name": "one", "registry": "images", "to": {"type": "local", "users": ["bob"]}}]}
+    write(here, spec)
+    reconciler("plan", "--out", "plan.json")
+    path = here / "box/control/access/app-a.json"
+    document = json.loads(path.read_text())
+    document["entries"].append({"users": ["stranger"]})
+    path.write_text(json.dumps(document))
+    before = path.read_bytes()
+    assert "the plan is stale; nothing was written" in reconciler("apply", "plan.json", "--yes", code=4).stderr
+    told = reconciler("apply", "plan.json", "--yes", "--skip-stale", code=4).stdout
+    assert "what others keep in the same document changed" in told
+    assert "1 done" in told
+    assert path.read_bytes() == before
+    assert "bob" in (here / "box/control/access/app-b.json").read_text()
+    assert "1 to update" in reconciler("plan").stdout
+
+
+def test_skip_stale_skips_what_depends_on_what_is_stale(here: Path) -> None:
+    reconciler("plan", "--out", "plan.json")
+    reconciler("apply", "--yes", "--target", "images.repository.app-a")
+    told = reconciler("apply", "plan.json", "--yes", "--skip-stale", code=4).stdout
+    assert "images.repository.app-a, which comes first, was stale" in told
+    assert not (here / "box/control/access/app-a.json").exists()
+    assert (here / "box/control/access/app-b.json").exists()
+
+
+def test_skip_stale_is_for_saved_plans_and_changes_nothing_where_nothing_is_stale(here: Path) -> None:
+    assert "--skip-stale is for a saved plan" in reconciler("apply", "--yes", "--skip-stale", code=1).stderr
+    reconciler("plan", "--out", "plan.json")
+    assert "4 done" in reconciler("apply", "plan.json", "--yes", "--skip-stale").stdout
