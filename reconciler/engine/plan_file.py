@@ -16,14 +16,13 @@ from typing import Any, NoReturn
 
 from pydantic import JsonValue, ValidationError
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PlatformError, ReconcilerError
 from reconciler.model.canonical import plain, text
 from reconciler.model.change import Action, Cause, Change, FieldChange
 from reconciler.model.platform import Platforms
 from reconciler.model.resource import Live
 from reconciler.spec.source import bytes_of, folder_of
-from reconciler.spec.variables import REFERENCE, hidden, proof, revealed
-from reconciler.words import counted
+from reconciler.spec.variables import NAME, REFERENCE, hidden, proof, revealed
 
 from .plan import Plan
 from .plan_again import again
@@ -177,16 +176,18 @@ def loads(
         _damaged(name, f"{where}: {first['msg']}")
     except ValueError as error:
         _damaged(name, str(error))
+    except PlatformError as error:
+        raise ReconcilerError(f"{name}: {error}") from None
     try:
         plan = again(said, loading.kinds)
-        wrong = difference(found, _document(plan, folder))
+        wrong = _contradiction(found, _document(plan, folder))
     except ValueError as error:
         _damaged(name, str(error))
     except Exception as error:  # the settings are none that a kind would have made, so any of its functions may fail
         _damaged(name, f"what it says can't be computed again ({type(error).__name__})")
     if wrong and found["tool"] != tool_version():
         raise ReconcilerError(
-            f"{name} was made by version {found['tool']}, and this is {tool_version()}, which reads it differently ({wrong});"
+            f"{name} was made by version {found['tool']!r:.40}, and this is {tool_version()}, which reads it differently ({wrong});"
             " make a new plan"
         )
     if wrong:
@@ -231,7 +232,10 @@ def _variables(found: Mapping[str, Any], name: str, environ: Mapping[str, str]) 
     """The values of the variables that the spec took values from. Raises ReconcilerError if any is not what it was."""
     proofs, salt = found.get("variables", {}), found.get("spec_hash")
     if not (
-        isinstance(proofs, dict) and isinstance(salt, str) and all(isinstance(item, str) for item in proofs.values())
+        isinstance(proofs, dict)
+        and all(map(NAME.fullmatch, proofs))
+        and isinstance(salt, str)
+        and all(isinstance(item, str) for item in proofs.values())
     ):
         raise ValueError("variables: not names and hashes")
     missing = sorted(item for item in proofs if item not in environ)
@@ -247,26 +251,20 @@ def _variables(found: Mapping[str, Any], name: str, environ: Mapping[str, str]) 
 
 
 def _damaged(name: str, reason: str) -> NoReturn:
-    raise ReconcilerError(f"{name} is damaged: {reason}; make a new plan") from None
+    # what the file says may be anything: it must not look like lines of ours
+    told = "".join(letter if letter.isprintable() else "\ufffd" for letter in reason)
+    raise ReconcilerError(f"{name} is damaged: {told:.500}; make a new plan") from None
 
 
-def difference(found: Mapping[str, Any], computed: Mapping[str, Any]) -> str:
+def _contradiction(found: Mapping[str, Any], computed: Mapping[str, Any]) -> str:
     """How a document differs from what is computed of it, in words; "" if it does not."""
     for name, value in computed.items():
         if name == "tool" or name not in found or text(found[name]) == text(value):
             continue
-        if name == "changes":
-            for said, meant in zip(found[name], value, strict=True):
-                if wrong := _parts(said, meant, f"the change of {meant['address']}"):
-                    return wrong
-        return (
-            f"its {name} are not those of its changes" if name in ("guards", "graph") else f"its {name} can't be right"
-        )
-    return "" if found.keys() <= computed.keys() else f"it has {counted(len(found), 'part')}"
-
-
-def _parts(said: Mapping[str, Any], meant: Mapping[str, Any], what: str) -> str:
-    for part in sorted(said.keys() | meant.keys()):
-        if text(said.get(part)) != text(meant.get(part)):
-            return f"{what} says other {part} than what it would write"
+        if name != "changes":
+            return f"'{name}' does not follow from the rest of it"
+        for said, meant in zip(found[name], value, strict=True):
+            for part in sorted(said.keys() | meant.keys()):
+                if text(said.get(part)) != text(meant.get(part)):
+                    return f"{meant['address']}: '{part}' does not follow from what would be written"
     return ""

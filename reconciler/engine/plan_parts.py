@@ -51,7 +51,10 @@ class Loading:
             self.foreign.setdefault(self.known(part.address), []).append(_foreign(part))
 
     def registry(self, item: dict[str, JsonValue], platforms: Platforms) -> RegistryBase:
-        platform = platform_of(platforms, str(item.get("platform")))
+        wanted = str(item.get("platform"))
+        if not wanted.isidentifier():
+            raise ValueError("a registry without a platform")
+        platform = platform_of(platforms, wanted)
         registry = platform.registry.model_validate(item)
         fault = next(registry.faults(), None)
         if fault is not None:

@@ -15,6 +15,8 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem
 
+from .variables import NAME
+
 try:
     from yaml import CSafeLoader as _Loader
 except ImportError:  # pyyaml built without libyaml: slower, the same result
@@ -31,7 +33,6 @@ _HARMLESS = 10_000
 
 Loc = tuple[str | int, ...]
 _ENV = re.compile(r"\$\{env:([^}]*)\}")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIGITS = re.compile(r"[0-9][0-9_]*")
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
@@ -191,7 +192,7 @@ class Values:
     def _interpolated(self, node: ScalarNode, loc: Loc) -> str:
         def value(match: re.Match[str]) -> str:
             name = match.group(1)
-            if not _ENV_NAME.fullmatch(name):
+            if not NAME.fullmatch(name):
                 self._note(node, loc, f"'{match.group(0)}' names no environment variable")
             elif name not in self._environ:
                 self._note(node, loc, f"the environment variable {name} is not set")

@@ -12,9 +12,10 @@ from hashlib import scrypt
 from json import dumps
 from typing import Any
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: how a reference begins
 REFERENCE = "${env:"
-_PATTERN = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*(?:\|json)?)?\}")
+_PATTERN = re.compile(rf"\$\{{env:({NAME.pattern}(?:\|json)?)?\}}")
 #: below these keys of a plan file, mappings have keys that a spec or a platform chose
 _FREE = frozenset({"old", "new", "unowned"})
 
