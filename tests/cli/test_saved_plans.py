@@ -200,6 +200,20 @@ def test_a_plan_that_is_not_there_is_told(here: Path) -> None:
     assert "nope.json:1:1: can't be read: No such file or directory" in reconciler("apply", "nope.json", code=1).stderr
 
 
+def test_an_edited_plan_is_not_applied_and_not_shown(here: Path) -> None:
+    reconciler("plan", "--out", "plan.json")
+    document = json.loads((here / "plan.json").read_text())
+    (access,) = [change for change in document["changes"] if change["address"] == "images.access.app-a"]
+    access["desired"]["settings"]["entries"][0]["users"] = ["*"]
+    document["guards"] = []
+    (here / "plan.json").write_text(json.dumps(document))
+    for command in (["show", "plan.json"], ["graph", "plan.json"], ["apply", "plan.json", "--yes"]):
+        said = reconciler(*command, code=1)
+        assert said.stdout == ""
+        assert said.stderr.startswith("Error: plan.json is damaged: images.access.app-a: 'fields' does not follow from")
+    assert not (here / "box").exists()
+
+
 # -- destroy, and what is stale
 
 
