@@ -15,13 +15,17 @@ from pathlib import Path
 from bench import estate
 from bench.aws import RECONCILER, aws
 from bench.process import run
+from bench.rates import latency, rates
 from bench.registry import registry
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="script/bench")
-    parser.add_argument("what", nargs="?", choices=["core", "validate", "aws", "registry", "all"], default="all")
+    parser.add_argument(
+        "what", nargs="?", choices=["core", "validate", "aws", "rates", "registry", "all"], default="all"
+    )
     parser.add_argument("--sizes", default="100,500,1000", help="numbers of repositories")
+    parser.add_argument("--parallelism", default="8,16,24,32", help="what `rates` compares")
     parser.add_argument("--no-terraform", action="store_true")
     arguments = parser.parse_args()
     sizes = [int(size) for size in arguments.sizes.split(",")]
@@ -32,6 +36,9 @@ def main() -> None:
         validate()
     if arguments.what in ("registry", "all"):
         registry()
+    if arguments.what in ("rates", "all"):
+        rates(200)
+        latency(1000, [int(number) for number in arguments.parallelism.split(",")])
     if arguments.what in ("aws", "all"):
         aws(sizes, with_terraform=not arguments.no_terraform)
 

@@ -71,6 +71,10 @@ class PlatformError(ReconcilerError):
         return (_platform_error, (self.message, {k: v for k, v in self.__dict__.items() if k != "message"}))
 
 
+class TimeIsUp(PlatformError):
+    """A platform throttled a call until the time limit of the run was over."""
+
+
 def _platform_error(message: str, fields: dict[str, object]) -> PlatformError:
     error = PlatformError(message)
     error.__dict__.update(fields)

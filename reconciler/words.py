@@ -16,6 +16,14 @@ def counted(count: int, word: str, several: str = "") -> str:
     return f"{count} {plural(count, word, several)}"
 
 
+def duration(seconds: float) -> str:
+    """A time in words, in the largest unit that it is a whole number of: `30 minutes`, `90 seconds`."""
+    for size, unit in ((3600, "hour"), (60, "minute")):
+        if seconds >= size and seconds % size == 0:
+            return counted(int(seconds // size), unit)
+    return f"{seconds:g} {'second' if seconds == 1 else 'seconds'}"
+
+
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """` (did you mean 'x'?)`, or "" where nothing known is near."""
     near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)

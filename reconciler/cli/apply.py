@@ -11,12 +11,14 @@ from reconciler.words import counted
 
 from .options import (
     DEFAULT_SPEC,
+    DEFAULT_TIMEOUT,
     Adopt,
     AllowDelete,
     LogFile,
     Parallelism,
     Rescue,
     Targets,
+    Timeout,
     Verbose,
     Verify,
     Yes,
@@ -42,6 +44,7 @@ def run(
     log: LogFile = None,
     rescue: Rescue = Path(),
     parallelism: Parallelism = 8,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = False,
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
@@ -59,11 +62,19 @@ def run(
     if skip_stale and not saved:
         raise ReconcilerError("--skip-stale is for a saved plan; what is planned now is not stale")
     options = ApplyOptions(
-        parallelism=parallelism, saved=saved, skip_stale=skip_stale, verify=verify, log=log, rescue=str(rescue)
+        parallelism=parallelism,
+        timeout=timeout,
+        saved=saved,
+        skip_stale=skip_stale,
+        verify=verify,
+        log=log,
+        rescue=str(rescue),
     )
     if isinstance(given, Plan):
         return show_and_carry_out(given, None, options, yes, question)
-    wishes = Wishes(adopt or (), allow_delete or (), target or (), parallelism=parallelism, rescue=str(rescue))
+    wishes = Wishes(
+        adopt or (), allow_delete or (), target or (), parallelism=parallelism, timeout=timeout, rescue=str(rescue)
+    )
     return plan_and_carry_out(given, wishes, options, yes, question)
 
 

@@ -51,6 +51,7 @@ class ApplyOptions:
     """How a plan is carried out; as for engine.apply."""
 
     parallelism: int
+    timeout: float
     saved: bool = False
     skip_stale: bool = False
     verify: bool = False
@@ -64,7 +65,8 @@ Question = Callable[[int], str]
 
 def plan_and_carry_out(spec: Spec, wishes: Wishes, options: ApplyOptions, yes: bool, question: Question) -> Exit:
     """Plans, shows, asks and carries out, all with the same sessions; returns the exit code."""
-    with sessions_of(estate_of(spec, wishes.parallelism, wishes.rescue)) as sessions:
+    estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
+    with sessions_of(estate) as sessions:
         plan = make_plan(spec, wishes, sessions=sessions)
         return show_and_carry_out(plan, sessions, options, yes, question)
 
@@ -91,6 +93,7 @@ def show_and_carry_out(
             plan,
             sessions=sessions,
             parallelism=options.parallelism,
+            timeout=options.timeout,
             saved=options.saved,
             skip_stale=options.skip_stale,
             verify=options.verify,

@@ -6,11 +6,13 @@ from reconciler.words import counted
 
 from .options import (
     DEFAULT_SPEC,
+    DEFAULT_TIMEOUT,
     AllowDelete,
     LogFile,
     Parallelism,
     SpecArgument,
     Targets,
+    Timeout,
     Verbose,
     Verify,
     Yes,
@@ -28,6 +30,7 @@ def run(
     verify: Verify = False,
     log: LogFile = None,
     parallelism: Parallelism = 8,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = False,
 ) -> int:
     """Remove what the spec made. Protected repositories and those that hold images stop it; what others made stays."""
@@ -37,8 +40,8 @@ def run(
     from .carry_out import ApplyOptions, plan_and_carry_out
 
     log_calls(verbose)
-    wishes = Wishes((), allow_delete or (), target or (), destroy=True, parallelism=parallelism)
-    options = ApplyOptions(parallelism=parallelism, verify=verify, log=log)
+    wishes = Wishes((), allow_delete or (), target or (), destroy=True, parallelism=parallelism, timeout=timeout)
+    options = ApplyOptions(parallelism=parallelism, timeout=timeout, verify=verify, log=log)
     return plan_and_carry_out(load_spec(spec), wishes, options, yes, question)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .exits import Exit
-from .options import DEFAULT_SPEC, Parallelism, SpecArgument, Targets, Verbose, log_calls
+from .options import DEFAULT_SPEC, DEFAULT_TIMEOUT, Parallelism, SpecArgument, Targets, Timeout, Verbose, log_calls
 
 EXAMPLES = "Examples: reconciler drift; reconciler drift --target 'images.*' || notify"
 
@@ -12,6 +12,7 @@ def run(
     spec: SpecArgument = DEFAULT_SPEC,
     target: Targets = None,
     parallelism: Parallelism = 8,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = False,
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed since the last apply) stands apart from
@@ -25,7 +26,7 @@ def run(
     from .printing import print_lines
 
     log_calls(verbose)
-    plan = make_plan(load_spec(spec), Wishes(targets=target or (), parallelism=parallelism))
+    plan = make_plan(load_spec(spec), Wishes(targets=target or (), parallelism=parallelism, timeout=timeout))
     print_lines(drift_lines(report_of(plan)))
     if plan.problems:
         return Exit.ERROR

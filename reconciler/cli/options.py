@@ -71,6 +71,19 @@ def seconds(text: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        metavar="TIME",
+        parser=seconds,
+        show_default="30m",
+        help="How long to go on while calls are throttled; anew for reading and for carrying out.",
+    ),
+]
+#: model.platform has the same one; it is not imported for a help text
+DEFAULT_TIMEOUT = 1800.0
+
 Grace = Annotated[
     float,
     typer.Option(

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exits import Exit
-from .options import DEFAULT_SPEC, Adopt, AllowDelete, Parallelism, Rescue, SpecArgument, Targets, Verbose, log_calls
+from .options import (
+    DEFAULT_SPEC,
+    DEFAULT_TIMEOUT,
+    Adopt,
+    AllowDelete,
+    Parallelism,
+    Rescue,
+    SpecArgument,
+    Targets,
+    Timeout,
+    Verbose,
+    log_calls,
+)
 
 if TYPE_CHECKING:
     from reconciler.engine.plan import Plan
@@ -46,6 +58,7 @@ def run(
     allow_delete: AllowDelete = None,
     rescue: Rescue = Path(),
     parallelism: Parallelism = 8,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = False,
 ) -> int:
     """Show what apply would change, and who gains or loses access. Shows what the guards say too, and only reads."""
@@ -55,7 +68,13 @@ def run(
 
     log_calls(verbose)
     wishes = Wishes(
-        adopt or (), allow_delete or (), target or (), destroy=destroy, parallelism=parallelism, rescue=str(rescue)
+        adopt or (),
+        allow_delete or (),
+        target or (),
+        destroy=destroy,
+        parallelism=parallelism,
+        timeout=timeout,
+        rescue=str(rescue),
     )
     plan = make_plan(load_spec(spec), wishes)
     if out is not None:

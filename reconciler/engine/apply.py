@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,7 +12,7 @@ from threading import Event
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.platform import PARALLELISM, Platforms
+from reconciler.model.platform import PARALLELISM, TIMEOUT, Platforms
 from reconciler.model.resource import Desired
 
 from .observe import read_again
@@ -29,6 +29,7 @@ def apply(
     sessions: Sessions | None = None,
     executor: Executor | None = None,
     parallelism: int = PARALLELISM,
+    timeout: float = TIMEOUT,
     saved: bool = False,
     skip_stale: bool = False,
     verify: bool = False,
@@ -40,19 +41,20 @@ def apply(
     """Carries the plan out and returns an outcome for each change, in the plan's order.
 
     `platforms`: the catalog that sessions are opened by. `sessions`: those that the plan was made with, already checked; opened
-    and closed here if None. `executor`: where changes are carried out (threads, `parallelism` of them, if None). `saved`: the
-    plan comes from a file, so everything that it touches is read again first, and nothing is written if anything moved;
-    `skip_stale`: what has moved, and what depends on it, is left as it is, and the rest is carried out.
-    `verify`: everything touched is read once more at the end. `rescue`: the folder for what others had put on a resource, while it
-    is replaced. `stop`: once set, nothing new is started and what is under way
-    is finished.
+    and closed here if None. `executor`: where changes are carried out (threads if None). `parallelism`: how many at once, and
+    where sessions limit their calls to that themselves, how many of each kind: changes of one kind may have to wait for the rate
+    of an operation, and others go on meanwhile. `timeout`: for how many seconds what is throttled is tried, where sessions are
+    opened here; it starts anew once everything was read. `saved`: the plan comes from a file, so everything that it touches is
+    read again first, and nothing is written if anything moved; `skip_stale`: what has moved, and what depends on it, is left as it
+    is, and the rest is carried out. `verify`: everything touched is read once more at the end. `rescue`: the folder for what others
+    had put on a resource, while it is replaced. `stop`: once set, nothing new is started and what is under way is finished.
 
     Raises PlanRefused, GuardViolation, ReadFailed or StalePlan before anything is written.
     """
     refuse(plan)
     if not plan.changes:
         return []
-    estate = replace(plan.estate, parallelism=parallelism, rescue=rescue)
+    estate = replace(plan.estate, parallelism=parallelism, timeout=timeout, rescue=rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         if sessions is None:
             check({change.registry for change in plan.changes}, opened)
@@ -61,12 +63,16 @@ def apply(
             moved = stale(plan, opened)
         elif saved:
             refuse_stale(plan, opened)
+        for registry in {change.registry for change in plan.changes}:
+            opened[registry].begin()
         run = _Run(plan, opened, moved, stop or Event(), on_start, on_outcome)
         if executor is not None:
             run.go(executor, parallelism)
         else:
-            with ThreadPoolExecutor(parallelism, thread_name_prefix="apply") as pool:
-                run.go(pool, parallelism)
+            apart = all(opened[change.registry].limits_calls for change in plan.changes)
+            kinds = {(change.registry, change.kind) for change in plan.changes} if apart else {()}
+            with ThreadPoolExecutor(parallelism * len(kinds), thread_name_prefix="apply") as pool:
+                run.go(pool, parallelism, apart=apart)
         if verify:
             run.verify()
     return [run.outcomes[change.address] for change in plan.changes]
@@ -94,6 +100,7 @@ class _Run:
             self.before[then].append(first)
         self.children: dict[Address, list[Desired]] = {}
         self.outcomes: dict[Address, Outcome] = {}
+        self.time_is_up = False
         self.made = {change.address for change in plan.changes if change.makes}
         #: these get back what others had put on them, so what stands below is read before it is written
         self.remade = {change.address for change in plan.changes if change.action is Action.REPLACE or _owed(change)}
@@ -104,30 +111,44 @@ class _Run:
             if wanted.parent in self.changes and wanted.parent not in self.remade:
                 self.children.setdefault(wanted.parent, []).append(wanted)
 
-    def go(self, executor: Executor, parallelism: int) -> None:
+    def go(self, executor: Executor, parallelism: int, *, apart: bool = False) -> None:
+        """Carries everything out, `parallelism` changes at once. `apart`: that many of each kind of a registry."""
         sorter = TopologicalSorter(self.before)
         sorter.prepare()
-        ready: deque[Address] = deque()
+        ready: dict[Hashable, deque[Address]] = {}
         running: dict[Future[Outcome], Address] = {}
+        under_way: Counter[Hashable] = Counter()
+
+        def group(address: Address) -> Hashable:
+            return (address.registry, address.kind) if apart else ()
+
         while sorter.is_active():
-            ready.extend(sorted(sorter.get_ready()))
-            while ready and len(running) < parallelism:
-                address = ready.popleft()
-                blocked = self.blocked(address)
-                if blocked is not None:
-                    self.settle(blocked)
-                    sorter.done(address)
-                    ready.extend(sorted(sorter.get_ready()))
-                    continue
-                change = self.changes[address]
-                self.on_start(change)
-                running[executor.submit(carry_out, self.sessions[change.registry], self.task(change))] = address
-            if running:
+            for address in sorted(sorter.get_ready()):
+                ready.setdefault(group(address), deque()).append(address)
+            skipped = False
+            for name, queue in ready.items():
+                while queue and under_way[name] < parallelism:
+                    address = queue.popleft()
+                    blocked = self.blocked(address)
+                    if blocked is not None:
+                        self.settle(blocked)
+                        sorter.done(address)
+                        skipped = True
+                        continue
+                    running[self.start(executor, address)] = address
+                    under_way[name] += 1
+            if running and not skipped:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     address = running.pop(future)
+                    under_way[group(address)] -= 1
                     self.settle(future.result())
                     sorter.done(address)
+
+    def start(self, executor: Executor, address: Address) -> Future[Outcome]:
+        change = self.changes[address]
+        self.on_start(change)
+        return executor.submit(carry_out, self.sessions[change.registry], self.task(change))
 
     def blocked(self, address: Address) -> Outcome | None:
         """The outcome of a change that is not even started, or None."""
@@ -140,6 +161,8 @@ class _Run:
                 return Outcome(address, change.action, Status.SKIPPED, f"{need}, which comes first, was {status.value}")
         if self.stop.is_set():
             return Outcome(address, change.action, Status.SKIPPED, "interrupted before it was started")
+        if self.time_is_up:
+            return Outcome(address, change.action, Status.SKIPPED, "the time limit was over before it was started")
         return None
 
     def task(self, change: Change) -> Task:
@@ -154,6 +177,7 @@ class _Run:
         )
 
     def settle(self, outcome: Outcome) -> None:
+        self.time_is_up = self.time_is_up or outcome.time_is_up
         self.outcomes[outcome.address] = outcome
         self.on_outcome(outcome)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from reconciler.errors import PlatformError, ReadFailed, ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.kind import Kind
-from reconciler.model.platform import PARALLELISM, Estate, Platform, Platforms
+from reconciler.model.platform import PARALLELISM, TIMEOUT, Estate, Platform, Platforms
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Spec
 
@@ -25,10 +25,10 @@ def platform_of(platforms: Platforms, name: str) -> Platform:
         raise PlatformError(f"platform {name} is not available in this build") from None
 
 
-def estate_of(spec: Spec, parallelism: int = PARALLELISM, rescue: str = ".") -> Estate:
+def estate_of(spec: Spec, parallelism: int = PARALLELISM, timeout: float = TIMEOUT, rescue: str = ".") -> Estate:
     """What the sessions must know of a spec."""
     registries = tuple(sorted(spec.registries, key=lambda item: item.name))
-    return Estate(spec.name, spec.base, registries, parallelism, rescue)
+    return Estate(spec.name, spec.base, registries, parallelism, timeout, rescue)
 
 
 def expand(spec: Spec, platforms: Platforms) -> tuple[Kinds, dict[str, dict[Address, Desired]]]:

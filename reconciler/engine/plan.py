@@ -15,7 +15,7 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages
-from reconciler.model.platform import PARALLELISM, Estate, Platforms
+from reconciler.model.platform import PARALLELISM, TIMEOUT, Estate, Platforms
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
@@ -99,7 +99,8 @@ class Wishes:
 
     `adopt`, `allow_delete`: addresses. `targets`: globs over addresses (empty: everything).
     `destroy`: plan the removal of all that the owner owns; the share guard then says nothing.
-    `parallelism`: calls under way at once, per registry, while reading. `rescue`: the folder of rescue files.
+    `parallelism`: calls under way at once, per registry, while reading. `timeout`: for how many seconds what is throttled is tried.
+    `rescue`: the folder of rescue files.
     """
 
     adopt: Collection[str] = ()
@@ -107,6 +108,7 @@ class Wishes:
     targets: Collection[str] = ()
     destroy: bool = False
     parallelism: int = PARALLELISM
+    timeout: float = TIMEOUT
     rescue: str = "."
 
 
@@ -126,7 +128,7 @@ def make_plan(
     """
     wishes = wishes or Wishes()
     kinds, desired = expand(spec, platforms)
-    estate = estate_of(spec, wishes.parallelism, wishes.rescue)
+    estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         seen = picture(kinds, desired, observe(opened, desired, executor), destroy=wishes.destroy)
         difference = diff(seen, spec.name, wishes.adopt)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.errors import Moved, PlatformError, ReconcilerError
+from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.canonical import applied_hash
@@ -36,7 +36,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one change. `seconds`: how long it took. `places`: what in the spec an error is about."""
+    """What became of one change. `seconds`: how long it took. `places`: what in the spec an error is about. `time_is_up`: it failed
+    since the platform throttled it until the time limit was over.
+    """
 
     address: Address
     action: Action
@@ -45,6 +47,7 @@ class Outcome:
     seconds: float = 0.0
     request_id: str = ""
     places: tuple[Place, ...] = ()
+    time_is_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,13 @@ def carry_out(session: Session, task: Task) -> Outcome:
     started = time.monotonic()
     status, message, request_id = Status.DONE, "", ""
     places: tuple[Place, ...] = ()
+    time_is_up = False
     with working_on(change.address):
         try:
             write(session, task)
         except PlatformError as error:
             status, message, request_id, places = Status.FAILED, str(error), error.request_id, error.places
+            time_is_up = isinstance(error, TimeIsUp)
         except Moved as moved:
             status, message = Status.STALE, str(moved)
         except ReconcilerError as error:
@@ -85,7 +90,8 @@ def carry_out(session: Session, task: Task) -> Outcome:
                 Status.FAILED,
                 f"a fault of this program ({type(error).__name__}: {error}); please report it",
             )
-    return Outcome(change.address, change.action, status, message, time.monotonic() - started, request_id, places)
+    seconds = time.monotonic() - started
+    return Outcome(change.address, change.action, status, message, seconds, request_id, places, time_is_up)
 
 
 class NotConverged(ReconcilerError):

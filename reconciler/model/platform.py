@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -14,26 +15,32 @@ from reconciler.spec.registry import RegistryBase
 from .address import Address
 from .kind import Kind
 from .ledger import Ledger
+from .rates import Rates
 from .resource import Desired
 
 L = TypeVar("L", bound=Ledger)
 #: calls under way at once, per registry while reading and in all while writing, unless somebody says otherwise
 PARALLELISM = 8
+#: seconds in which calls that the platform throttles are tried again, unless somebody says otherwise
+TIMEOUT = 1800.0
 
 
 @dataclass(frozen=True)
 class Estate:
     """What a session must know beyond its own registry: the owner, the folder of relative paths, all registries.
 
-    `parallelism`: how many calls a session may have under way at once. `rescue`: the folder for files that keep what others had
-    put on a resource while it is replaced.
+    `parallelism`: how many calls a session may have under way at once. `timeout`: for how many seconds it may try what is throttled.
+    `rescue`: the folder for files that keep what others had put on a resource while it is replaced. `rates`: how often each operation
+    may be called, as far as the run has learned it; all its sessions share them.
     """
 
     owner: str
     base: str
     registries: tuple[RegistryBase, ...]
     parallelism: int = PARALLELISM
+    timeout: float = TIMEOUT
     rescue: str = "."
+    rates: Rates = field(default_factory=Rates, repr=False, compare=False)
 
     def registry(self, name: str) -> RegistryBase:
         """The registry of that name."""
@@ -44,7 +51,11 @@ class Session(ABC):
     """A connection to one registry's platform. Pickles as its registry, so that an executor may be anywhere.
 
     `halt` is set while a listing that has failed comes to its end: what is listed side by side starts no further call.
+    `until`: when, on the monotonic clock, what is throttled is given up.
     """
+
+    #: whether the session itself sees to it that no more than `parallelism` calls are under way, however many threads make them
+    limits_calls: ClassVar[bool] = False
 
     def __init__(self, platform: Platform, estate: Estate, registry: RegistryBase) -> None:
         self.platform = platform
@@ -53,9 +64,14 @@ class Session(ABC):
         self.name = registry.name
         self.halt = Event()
         self._ledgers: dict[type[Ledger], Ledger] = {}
+        self.begin()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.platform, self.estate, self.name)
+
+    def begin(self) -> None:
+        """The time limit of the estate starts now, and once more before a plan that somebody has thought about is carried out."""
+        self.until = time.monotonic() + self.estate.timeout
 
     @abstractmethod
     def check(self) -> None:

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from enum import Enum
 from logging import INFO
 from threading import BoundedSemaphore, local
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from reconciler.errors import Halted
-from reconciler.model.call_log import LOGGER, log_call
+from reconciler.errors import Halted, TimeIsUp
+from reconciler.model.call_log import LOGGER, current_address, log_call
 from reconciler.model.platform import Estate, Platform, Session
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import duration
 
 #: whether this thread is one of a session's workers
 _worker = local()
@@ -26,6 +27,8 @@ R = TypeVar("R")
 
 #: seconds; no call waits longer, whatever the network does
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
+#: threads for each call that may be under way
+SPARE = 3
 
 
 class Trouble(Enum):
@@ -34,7 +37,7 @@ class Trouble(Enum):
     EXPIRED = "the credentials are expired: log in again"
     LOGIN = "log in again"
     DENIED = "allow {operation} to these credentials in {account}"
-    THROTTLED = "{cloud} still throttles after many tries: run again, with a smaller --parallelism"
+    THROTTLED = "{cloud} throttles {operation}: run again with a longer --timeout; what is done stays done"
     QUOTA = "a quota of {account} is used up: ask for more"
     NOT_EMPTY = "images were pushed since the plan was made: make a new plan"
     IN_USE = "something else still uses it: remove that first"
@@ -48,49 +51,74 @@ class Trouble(Enum):
 class HttpSession(Session):
     """A session whose calls go over HTTP: at most `parallelism` of them under way, whichever thread makes them."""
 
+    limits_calls = True
+
     def __init__(self, platform: Platform, estate: Estate, registry: RegistryBase) -> None:
         super().__init__(platform, estate, registry)
         #: held while a call is under way
         self.under_way = BoundedSemaphore(estate.parallelism)
-        self._pool = ThreadPoolExecutor(estate.parallelism, thread_name_prefix=f"{platform.name}-{registry.name}")
+        # more threads than calls under way: one that waits for the rate of its operation must not keep another operation waiting
+        threads = SPARE * estate.parallelism
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{platform.name}-{registry.name}")
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The function's results in the items' order. Calls run side by side; none starts after one has failed, and of
         several that fail the first item's error is raised. Raises Halted if what is listed beside it has failed."""
-        todo = deque(enumerate(items))
-        if len(todo) == 1 or getattr(
-            _worker, "busy", False
-        ):  # a worker that waited for the others would wait for itself
-            return [function(item) for _, item in todo]
-        done: dict[int, R] = {}
-        failed: dict[int, Exception] = {}
+        return self.maps((function, items))[0]
 
-        def work() -> None:
+    def maps(self, *jobs: tuple[Callable[[Any], Any], Iterable[Any]]) -> list[list[Any]]:
+        """`map` for several functions at once, each with workers of its own: one that waits for the rate of its operation keeps no
+        other from going on."""
+        todo = [deque(enumerate(items)) for _, items in jobs]
+        functions = [function for function, _ in jobs]
+        number = sum(map(len, todo))
+        # a worker that waited for the others would wait for itself
+        if number <= 1 or getattr(_worker, "busy", False):
+            return [[function(item) for _, item in items] for function, items in zip(functions, todo, strict=True)]
+        done: list[dict[int, Any]] = [{} for _ in jobs]
+        failed: dict[tuple[int, int], Exception] = {}
+
+        def work(job: int) -> None:
             _worker.busy = True
-            while todo and not failed and not self.halt.is_set():
+            function, items, answers = functions[job], todo[job], done[job]
+            while items and not failed and not self.halt.is_set():
                 try:
-                    at, item = todo.popleft()
+                    at, item = items.popleft()
                 except IndexError:  # another worker was faster
                     return
                 try:
-                    done[at] = function(item)
+                    answers[at] = function(item)
                 except Exception as error:
-                    failed[at] = error
+                    failed[job, at] = error
 
         # as many tasks as workers, which take one item after another: a task for each item costs a twentieth of a plan's CPU
-        workers = min(len(todo), self.estate.parallelism)
-        tasks = [self._pool.submit(contextvars.copy_context().run, work) for _ in range(workers)]
+        workers = [job for job, items in enumerate(todo) for _ in range(min(len(items), self.estate.parallelism))]
+        tasks = [self._pool.submit(contextvars.copy_context().run, work, job) for job in workers]
         try:
             for task in tasks:
                 task.result()
         finally:
-            left = len(todo)
-            todo.clear()
+            left = sum(map(len, todo))
+            for items in todo:
+                items.clear()
         if failed:
             raise failed[min(failed)]
         if left:
             raise Halted(f"registry {self.name}: reading was given up")
-        return [done[at] for at in range(len(done))]
+        return [[answers[at] for at in range(len(answers))] for answers in done]
+
+    def pause(self, seconds: float, operation: str, cloud: str) -> None:
+        """Sleeps before a call that is throttled. Raises Halted if reading is given up meanwhile, and TimeIsUp."""
+        left = self.until - time.monotonic()
+        if self.halt.wait(max(min(seconds, left), 0)):
+            raise Halted(f"registry {self.name}: waiting for {operation} was given up")
+        if seconds >= left:
+            raise TimeIsUp(
+                f"{cloud} throttled it until the time limit of {duration(self.estate.timeout)} was over",
+                address=current_address(),
+                operation=operation,
+                hint=Trouble.THROTTLED.hint(operation=operation, cloud=cloud),
+            )
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -100,15 +128,11 @@ class LogLine:
     """The line of one call in the log of calls, while the call is being made."""
 
     def __init__(self) -> None:
-        self.result, self.request_id, self.wanted = "", "", True
+        self.result, self.request_id = "", ""
 
     def answered(self, result: str, request_id: str = "") -> None:
         """What came of it: an HTTP status or an error's code."""
         self.result, self.request_id = result, request_id
-
-    def drop(self) -> None:
-        """Nothing was called after all."""
-        self.wanted = False
 
 
 @contextmanager
@@ -125,5 +149,4 @@ def logged(operation: str) -> Iterator[LogLine]:
         line.result = line.result or type(error).__name__
         raise
     finally:
-        if line.wanted:
-            log_call(operation, time.monotonic() - started, line.result, line.request_id)
+        log_call(operation, time.monotonic() - started, line.result, line.request_id)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 
+from .aws_wire import QUERY_SERVICES
 from .proxy import Answer, Call
 
 
@@ -158,6 +161,53 @@ class Faults(Quiet):
             self.failed += 1
             return Answer(drop=True)
         return None
+
+
+@dataclass
+class Throttled(Quiet):
+    """Takes `rate` calls a second of each operation, as from a bucket of `burst` tokens, and refuses the others.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/throttling.html describes such buckets; the codes are those of the JSON
+    and of the query protocol: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
+    """
+
+    rate: float
+    burst: float
+    tokens: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    taken: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def before(self, call: Call) -> Answer | None:
+        now = time.monotonic()
+        tokens, then = self.tokens.get((call.region, call.operation), (self.burst, now))
+        tokens = min(self.burst, tokens + (now - then) * self.rate)
+        self.tokens[call.region, call.operation] = (tokens - 1 if tokens >= 1 else tokens, now)
+        (self.taken if tokens >= 1 else self.refused)[call.operation] += 1
+        return None if tokens >= 1 else too_many(call)
+
+
+def too_many(call: Call) -> Answer:
+    """How a call is refused that comes too soon after others."""
+    code = "Throttling" if call.service in QUERY_SERVICES else "ThrottlingException"
+    return Answer(400, {"message": "Rate exceeded"}, code)
+
+
+@dataclass
+class ThrottledUntil(Quiet):
+    """Refuses an operation until another one was called so many times."""
+
+    operation: str
+    other: str
+    times: int
+    seen: int = 0
+    refused: int = 0
+
+    def before(self, call: Call) -> Answer | None:
+        self.seen += call.operation == self.other
+        if call.operation != self.operation or self.seen >= self.times:
+            return None
+        self.refused += 1
+        return too_many(call)
 
 
 @dataclass

@@ -190,7 +190,8 @@ def read(session: AwsSession, at: Address) -> Document | None:
 
 def _lives(session: AwsSession, asked: Mapping[Address, Marks]) -> Iterator[Live]:
     """The policies at these addresses; a mark without a policy is one too."""
-    answers = session.map(lambda at: read(session, at), asked)
+    ahead = session.ahead
+    answers = session.map(lambda at: ahead.pop(at) if at in ahead else read(session, at), asked)
     for (at, marks), document in zip(asked.items(), answers, strict=True):
         if document is not None or marks.applied is not None:
             yield _live(session, at, document, marks)

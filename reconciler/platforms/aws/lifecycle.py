@@ -174,7 +174,8 @@ def read(session: AwsSession, at: Address) -> str | None:
 
 def _lives(session: AwsSession, asked: Mapping[Address, Marks]) -> Iterator[Live]:
     """The policies at these addresses; a mark without a policy is one too. A policy without our mark is nobody's."""
-    answers = session.map(lambda at: read(session, at), asked)
+    ahead = session.ahead
+    answers = session.map(lambda at: ahead.pop(at) if at in ahead else read(session, at), asked)
     for (at, marks), policy in zip(asked.items(), answers, strict=True):
         if policy is not None or marks.applied is not None:
             yield _live(session, at, policy, marks if marks.applied is not None else Marks())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
@@ -17,7 +19,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
 from reconciler.words import counted
 
-from . import access, native
+from . import access, lifecycle, native
 from .ledgers import RepositoryLedger, repository_arn
 from .others import Others, others_of, put_back, put_on_new
 from .spec import AwsRegistry
@@ -97,7 +99,8 @@ class RepositoryKind(Kind, HoldsImages):
     immutable = frozenset({"encryption"})
     after = ("region",)
     permissions = {
-        Verb.LIST: (*_READ, "tag:GetResources"),
+        # the policies that the spec wants are read beside the tags
+        Verb.LIST: (*_READ, "tag:GetResources", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy"),
         Verb.READ: _READ,
         Verb.CREATE: ("ecr:CreateRepository", "ecr:TagResource", *_KEY, *_READ),
         Verb.UPDATE: (
@@ -139,16 +142,15 @@ class RepositoryKind(Kind, HoldsImages):
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
         # the spec's regions, and those that the registry once extended to
-        there: set[Address] = set()
         regions = sorted({*(item.address.name for item in found["region"]), *session.registry.regions})
-        for described in session.map(lambda region: _in_region(session, region), regions):
-            tags = _tags(session, wanted, described)
-            there |= described.keys()
-            for at, repository in described.items():
-                live = _live(session, at, repository, tags[at])
-                if at in wanted or live.marks.registry is not None or _longest_prefix(session, at):
-                    ledger.learn(at, tags[at])
-                    yield _owing(session, live)
+        described = dict(zip(regions, session.map(lambda region: _in_region(session, region), regions), strict=True))
+        tags = _tags(session, wanted, described)
+        there = dict(chain.from_iterable(found.items() for found in described.values()))
+        for at, repository in there.items():
+            live = _live(session, at, repository, tags[at])
+            if at in wanted or live.marks.registry is not None or _longest_prefix(session, at):
+                ledger.learn(at, tags[at])
+                yield _owing(session, live)
         yield from _gone(session, (at for at in wanted if at.kind == self.name and at not in there))
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -349,25 +351,35 @@ def _described(session: AwsSession, at: Address) -> Any:
 
 
 def _tags(
-    session: AwsSession, wanted: Mapping[Address, Desired], described: Mapping[Address, dict[str, Any]]
+    session: AwsSession, wanted: Mapping[Address, Desired], described: Mapping[str, Mapping[Address, dict[str, Any]]]
 ) -> dict[Address, Tags]:
-    """Each repository's tags: in bulk where the tagging API lists it and nothing hangs on it, one by one elsewhere.
+    """Each repository's tags: in bulk where the tagging API lists it and nothing hangs on it, one by one elsewhere. `described`: by
+    region. The policies that the spec wants are read beside them, since each operation has a rate of its own.
 
     GetResources is eventually consistent, so whatever would lead to a change, a conflict or a delete is asked for again.
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/overview.html
     """
-    listed: dict[str, Tags] = {}
-    if described:
-        listed = _listed(session, session.region_of(next(iter(described))))
+    ledger = session.ledger(RepositoryLedger)
     known: dict[Address, Tags] = {}
     doubtful: list[Address] = []
-    for at, repository in described.items():
-        tags = listed.get(repository["repositoryArn"])
-        if tags is not None and _settled(session, wanted, at, repository, tags):
-            known[at] = tags
-        else:
-            doubtful.append(at)
-    known.update(zip(doubtful, map(dict, session.ledger(RepositoryLedger).read(doubtful)), strict=True))
+    reads: list[tuple[Callable[[Address], Any], list[Address]]] = []
+    regions = [region for region, found in described.items() if found]
+    for region, listed in zip(regions, session.map(lambda region: _listed(session, region), regions), strict=True):
+        asked: list[Address] = []
+        for at, repository in described[region].items():
+            tags = listed.get(repository["repositoryArn"])
+            if tags is not None and _settled(session, wanted, at, repository, tags):
+                known[at] = tags
+            else:
+                asked.append(at)
+        doubtful += asked
+        reads.append((lambda at: dict(ledger.read([at])[0]), asked))
+        for kind, read in ((lifecycle.LifecycleKind.name, lifecycle.read), (access.AccessKind.name, access.read)):
+            below = (at.sibling(kind) for at in described[region])
+            reads.append((partial(read, session), [at for at in below if at in wanted]))
+    found = zip(reads, session.maps(*reads), strict=True)
+    session.ahead = {at: answer for (_, asked), answers in found for at, answer in zip(asked, answers, strict=True)}
+    known.update((at, session.ahead.pop(at)) for at in doubtful)
     return known
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from threading import Lock
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ import botocore.config
 import botocore.credentials
 import botocore.exceptions as aws_errors
 import botocore.loaders
+import botocore.paginate
 import botocore.parsers
 import botocore.session
 
@@ -26,13 +27,22 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.rescue import Rescue
 
 from .spec import AwsRegistry
-from .troubles import FAILURES, NotAws, is_of_the_parser, result_of, translated, understood
+from .troubles import (
+    FAILURES,
+    NotAws,
+    Throttled,
+    is_of_the_parser,
+    not_botocores_to_retry,
+    result_of,
+    translated,
+    understood,
+)
 
 T = TypeVar("T")
 #: what waits for something says so in its error if it fails; stamina's own lines would stand among the output
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
-#: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
+#: for errors that pass, but throttling: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
 MAX_ATTEMPTS = 10
 
 #: seconds in which what was just made becomes known everywhere, and in which writers of one thing let each other through
@@ -56,6 +66,8 @@ class AwsSession(HttpSession):
         self._lock = Lock()
         self._fresh: dict[tuple[str, str, str], float] = {}
         self.rescue = Rescue(estate.rescue, self.owner)
+        #: what the listing of repositories has read of their policies, for the listing of those
+        self.ahead: dict[Address, Any] = {}
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -104,7 +116,7 @@ class AwsSession(HttpSession):
         base = self._session()
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = base.create_client(service, region_name=key[1], config=_config())
+                self._clients[key] = _client(base, service, region_name=key[1], config=_config())
             return self._clients[key]
 
     def call(
@@ -124,7 +136,7 @@ class AwsSession(HttpSession):
         try:
             client = self.client(service, region)
             with working_on(address or current_address()):
-                make = partial(self._once, _action(service, operation), partial(getattr(client, operation), **params))
+                make = partial(self._once, service, operation, region, partial(getattr(client, operation), **params))
                 return understood(client, operation, self._patiently(service, operation, region, params, make))
         except aws_errors.ClientError as error:
             if error.response.get("Error", {}).get("Code") in absent:
@@ -145,10 +157,12 @@ class AwsSession(HttpSession):
         """All items under `key` of a paged call, at the page size that `params` ask for."""
         try:
             client = self.client(service, region)
-            paginator, action = client.get_paginator(operation), _action(service, operation)
+
+            def one_page(**asked: Any) -> Any:
+                return self._once(service, operation, region, partial(getattr(client, operation), **asked))
 
             def every_page() -> list[Any]:
-                pages = self._each(action, iter(paginator.paginate(**params)))
+                pages = self._paginator(client, service, operation, one_page).paginate(**params)
                 return [item for page in pages for item in understood(client, operation, page).get(key, ())]
 
             with working_on(address or current_address()):
@@ -156,9 +170,15 @@ class AwsSession(HttpSession):
         except (aws_errors.ClientError, *FAILURES) as error:
             raise self._translated(error, service, operation, region, address) from None
 
-    def _each(self, action: str, pages: Iterator[Any]) -> Iterator[Any]:
-        while (page := self._once(action, partial(next, pages, None))) is not None:
-            yield page
+    def _paginator(
+        self, client: Any, service: str, operation: str, one_page: Callable[..., Any]
+    ) -> botocore.paginate.Paginator[Any]:
+        """The client's own paginator, with `one_page` to call: a page that fails is the end of the iterator, so what is to be
+        tried again is the call below it."""
+        name = client.meta.method_to_api_mapping[operation]
+        config = self._session().get_paginator_model(service).get_paginator(name)
+        method: Any = one_page  # the stubs want a str, which botocore would call
+        return botocore.paginate.Paginator(method, config, client.meta.service_model.operation_model(name))
 
     def made(self, service: str, region: str, *names: str) -> None:
         """Something was made now that a service may not know everywhere for a while, under these names and ARNs."""
@@ -208,9 +228,29 @@ class AwsSession(HttpSession):
                 return make()
         raise AssertionError("the last attempt raises")
 
-    def _once(self, action: str, make: Callable[[], Any]) -> Any:
-        """One call, as soon as there is room for it among those under way, and its line in the log."""
-        with self.under_way, logged(action) as log:
+    def _once(self, service: str, operation: str, region: str, make: Callable[[], Any]) -> Any:
+        """One call, at the rate at which AWS takes it: one that is throttled is made again until the time limit is over."""
+        action = _action(service, operation)
+        rate = self.estate.rates.of(self.registry.account_id, region or self.registry.region, action)
+        while True:
+            if rate.limit:
+                rate.wait(partial(self.pause, operation=action, cloud="AWS"))
+            with self.under_way:
+                sent = time.monotonic()
+                try:
+                    answer = self._sent(action, make)
+                except Throttled:
+                    rate.refused(sent)
+                    continue
+                except aws_errors.ClientError:
+                    rate.taken()
+                    raise
+            rate.taken()
+            return answer
+
+    def _sent(self, action: str, make: Callable[[], Any]) -> Any:
+        """One call, and its line in the log."""
+        with logged(action) as log:
             try:
                 answer = make()
             except aws_errors.ClientError as error:
@@ -220,10 +260,7 @@ class AwsSession(HttpSession):
                 if is_of_the_parser(error):
                     raise NotAws from None
                 raise
-            if answer is None:  # there was no further page, so nothing was called
-                log.drop()
-            else:
-                log.answered(*result_of(answer))
+            log.answered(*result_of(answer))
             return answer
 
     def _translated(self, error: Exception, service: str, operation: str, region: str, address: str) -> PlatformError:
@@ -278,6 +315,14 @@ def _config() -> botocore.config.Config:
     )
 
 
+def _client(base: botocore.session.Session, service: str, **settings: Any) -> Any:
+    client = base.create_client(service, **settings)
+    # first of those at this event, of which botocore's own handler is one
+    event = f"needs-retry.{client.meta.service_model.service_id.hyphenize()}"
+    client.meta.events.register_first(event, not_botocores_to_retry)
+    return client
+
+
 def _assume(base: botocore.session.Session, registry: AwsRegistry, owner: str) -> None:
     """Makes the session's credentials those of the role; they are renewed before they end."""
     role = registry.assume_role
@@ -288,7 +333,7 @@ def _assume(base: botocore.session.Session, registry: AwsRegistry, owner: str) -
     if role.external_id is not None:
         arguments["ExternalId"] = role.external_id
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-        client_creator=partial(base.create_client, region_name=registry.region, config=_config()),
+        client_creator=partial(_client, base, region_name=registry.region, config=_config()),
         source_credentials=source,
         role_arn=role.role_arn,
         extra_args=arguments,

@@ -9,6 +9,7 @@ from typing import Any
 
 import botocore.exceptions as aws_errors
 import botocore.parsers
+from botocore.retries.standard import RetryEventAdapter, ThrottlingErrorDetector
 
 from reconciler.errors import PlatformError
 from reconciler.model.call_log import current_address
@@ -38,6 +39,31 @@ class NotAws(Exception):
 
     def __init__(self) -> None:
         super().__init__("the answer is not one of AWS's")
+
+
+class Throttled(aws_errors.ClientError):
+    """AWS says that the operation is called too often."""
+
+
+#: botocore counts it among the throttling errors; ECR and IAM say it of quotas, which no waiting changes
+#: (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html#API_CreateRepository_Errors)
+_QUOTA = "LimitExceededException"
+_throttling = ThrottlingErrorDetector(RetryEventAdapter())
+
+
+def not_botocores_to_retry(response: Any = None, operation: Any = None, **event: Any) -> None:
+    """What `needs-retry` calls first: raises what botocore must not try again.
+
+    That is throttling, for which botocore has a quota of tries for each client, and waits for each call by itself; and quotas.
+    https://docs.aws.amazon.com/boto3/latest/guide/retries.html, https://docs.aws.amazon.com/boto3/latest/guide/events.html
+    """
+    if response is None or response[0].status_code < 300:
+        return
+    answer = response[1]
+    if answer.get("Error", {}).get("Code") == _QUOTA:
+        raise aws_errors.ClientError(answer, operation.name)
+    if _throttling.is_throttling_error(response=response, operation=operation, **event):
+        raise Throttled(answer, operation.name)
 
 
 #: how a call fails beside AWS's own errors
