@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import tempfile
 from pathlib import Path
 
@@ -43,7 +42,8 @@ def rates(number: int) -> None:
 
 
 def latency(number: int, parallelisms: list[int]) -> None:
-    """Prints a plan of `number` repositories without changes, each answer 40 ms away, at several parallelisms."""
+    """Prints a plan of `number` repositories without changes, each answer 40 ms away, at several parallelisms: each run after one
+    without latency, so that a slow minute of the machine hits both."""
     print(
         f"\na plan of {number} repositories, answers {LATENCY * 1000:.0f} ms away; the median of 3 (default: {PARALLELISM})"
     )
@@ -64,15 +64,17 @@ def latency(number: int, parallelisms: list[int]) -> None:
             run([*RECONCILER, "apply", "--yes"], folder, environ, folder / "no.log")
             front.remember = True
             plan(PARALLELISM)
-            cpu = statistics.median(plan(PARALLELISM).wall for _ in range(3))  # nothing to wait for but ourselves
-            print(f"{'no latency':<14} {'':>7} {'':>8} {cpu:>8.2f}")
-            front.latency = LATENCY
             for parallelism in parallelisms:
                 front.taken.clear()
-                runs = sorted((plan(parallelism) for _ in range(3)), key=lambda figures: figures.wall)
-                bound = max(cpu, number * CALLS * LATENCY / parallelism)
-                calls = sum(front.taken.values()) // 3
+                pairs = []
+                for _ in range(3):
+                    front.latency = 0.0
+                    alone = plan(parallelism)  # nothing to wait for but ourselves
+                    front.latency = LATENCY
+                    pairs.append((plan(parallelism), alone.wall))
+                waiting = number * CALLS * LATENCY / parallelism
+                ratio, figures, cpu = sorted((each.wall / max(alone, waiting), each, alone) for each, alone in pairs)[1]
                 print(
-                    f"{parallelism:<14} {calls:>7} {runs[1].cpu:>8.2f} {runs[1].wall:>8.2f} {bound:>8.2f}"
-                    f" {runs[1].wall / bound:>8.2f}"
+                    f"{parallelism:<14} {sum(front.taken.values()) // 6:>7} {figures.cpu:>8.2f} {figures.wall:>8.2f}"
+                    f" {cpu:>12.2f} {waiting:>12.2f} {ratio:>8.2f}"
                 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
 
+from reconciler.model.platform import PARALLELISM, TIMEOUT
 from tests.command_line import as_a_process
 from tests.command_line import in_this_process as reconciler
 from tests.sandbox.aws import AwsSandbox
@@ -406,3 +409,15 @@ def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local
     made = len(list(tmp_path.glob("sandbox/control/repositories/*.json")))
     assert f"Interrupted: {made} done, {1500 - made} skipped." in output
     assert not list(tmp_path.glob("sandbox/control/repositories/.*")), "no half-written file is left"
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "drift", "destroy"])
+def test_the_command_lines_defaults_are_the_engines(command: str) -> None:
+    defaults = inspect.signature(import_module(f"reconciler.cli.{command}").run).parameters
+    assert defaults["parallelism"].default == PARALLELISM
+    assert defaults["timeout"].default == TIMEOUT
+
+
+def test_a_time_limit_that_is_no_time_is_an_error(here: Path) -> None:
+    assert "'soon' is not a time" in reconciler("plan", "--timeout", "soon", code=1).stderr
+    reconciler("plan", "--timeout", "30m")

@@ -67,7 +67,7 @@ def test_what_is_never_refused_never_waits() -> None:
 
 @given(
     st.sampled_from([0.2, 1.0, 10.0, 100.0, 1000.0]),
-    st.integers(10, 100),
+    st.integers(3, 100),
     st.floats(0.01, 0.5),
     st.integers(200, 600),
 )

@@ -78,6 +78,42 @@ def test_work_that_asks_for_more_work_does_not_wait_for_itself() -> None:
     assert found == [[], ["0"], ["0", "1"], ["0", "1", "2"]]
 
 
+def test_several_lists_are_worked_on_at_once_and_each_has_workers_of_its_own() -> None:
+    last = threading.Event()
+
+    def late(number: int) -> int:
+        assert last.wait(20)
+        return number
+
+    def other(number: int) -> str:
+        if number == 9:
+            last.set()
+        return str(number)
+
+    with opened(2) as session:
+        first, second, third = session.maps((late, range(5)), (other, range(10)), (other, ()))
+    assert (first, second, third) == (list(range(5)), [str(number) for number in range(10)], [])
+
+
+def test_a_failure_in_one_list_stops_the_others_and_the_first_lists_error_is_raised() -> None:
+    done: list[int] = []
+    failed = threading.Event()
+
+    def fails(number: int) -> None:
+        failed.set()
+        raise KeyError(number)
+
+    def work(number: int) -> None:
+        assert failed.wait(20)
+        done.append(number)
+        if number == 1:
+            raise IndexError
+
+    with opened(1) as session, pytest.raises(KeyError):
+        session.maps((fails, range(5)), (work, range(1000)))
+    assert len(done) < 1000
+
+
 def test_nothing_is_started_once_what_is_listed_beside_it_has_failed() -> None:
     done: list[int] = []
 
