@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .places import Place
+from .words import one_line
 
 
 class ReconcilerError(Exception):
@@ -24,7 +25,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}: "
-        return place + (f"{self.path}: {self.message}" if self.path else self.message)
+        return one_line(place + (f"{self.path}: {self.message}" if self.path else self.message))
 
 
 class SpecError(ReconcilerError):
@@ -64,7 +65,8 @@ class PlatformError(ReconcilerError):
         text = f"{where}: {self.message}" if where else self.message
         if self.request_id:
             text += f" (request id {self.request_id})"
-        return f"{text}\n  {self.hint}" if self.hint else text
+        # what a cloud says may hold anything; `message` keeps it as it came
+        return f"{one_line(text)}\n  {one_line(self.hint)}" if self.hint else one_line(text)
 
     def __reduce__(self) -> tuple[object, ...]:
         # keyword-only arguments are lost by Exception's own pickling, and an executor may be another process
@@ -114,7 +116,13 @@ class StalePlan(ReconcilerError):
 
     def __init__(self, moved: dict[str, str]) -> None:
         self.moved = moved
-        lines = [f"{address}: {what}" for address, what in sorted(moved.items())]
+        lines = [one_line(f"{address}: {what}") for address, what in sorted(moved.items())]
         super().__init__(
             "the plan is stale; nothing was written:\n  " + "\n  ".join(lines) + "\n  make a new plan and review it"
         )
+
+
+def os_sentence(error: OSError) -> str:
+    """What the operating system said, as one line: `sandbox/control: Permission denied`."""
+    said = error.strerror or str(error) or type(error).__name__
+    return one_line(f"{error.filename}: {said}" if error.filename is not None else said)

@@ -30,6 +30,22 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
+def one_line(text: str) -> str:
+    r"""The text with whatever does not print as an escape (`\n`, `\x1b`, `\u202e`), so that no text of a spec or of a cloud makes
+    a line, moves a terminal's cursor or turns the reading order. Asked twice, it changes nothing more."""
+    if text.isprintable():
+        return text
+    return "".join(item if item.isprintable() else item.encode("unicode_escape").decode() for item in text)
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, on one line; no text but this one looks like that."""
+    plain = one_line(text.replace("\\", "\\\\"))
+    if '"' in plain and "'" not in plain:  # a policy in JSON stays legible
+        return f"'{plain}'"
+    return '"' + plain.replace('"', '\\"') + '"'
+
+
 def value(item: object) -> str:
     """The value on one line; `(none)` for None, which stands for nothing."""
     if item is None:
@@ -37,7 +53,7 @@ def value(item: object) -> str:
     if isinstance(item, bool):
         return "true" if item else "false"
     if isinstance(item, str):
-        return f'"{item}"'
+        return quoted(item)
     if isinstance(item, dict):
         return "{" + ", ".join(f"{key}: {value(below)}" for key, below in item.items()) + "}"
     if isinstance(item, list | tuple):

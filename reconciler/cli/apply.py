@@ -45,7 +45,7 @@ def run(
     rescue: Rescue = Path(),
     parallelism: Parallelism = 8,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
     from reconciler.engine.plan import Plan, Wishes

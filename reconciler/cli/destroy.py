@@ -31,7 +31,7 @@ def run(
     log: LogFile = None,
     parallelism: Parallelism = 8,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
 ) -> int:
     """Remove what the spec made. Protected repositories and those that hold images stop it; what others made stays."""
     from reconciler.api.spec import load_spec

@@ -13,7 +13,7 @@ def run(
     target: Targets = None,
     parallelism: Parallelism = 8,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed since the last apply) stands apart from
     pending (the spec moved on); exits with 2 if there is any."""

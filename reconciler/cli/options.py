@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.words import one_line
+
 if TYPE_CHECKING:
     from reconciler.model.platform import Session
 
@@ -40,8 +42,14 @@ AllowDelete = Annotated[
     ),
 ]
 Verbose = Annotated[
-    bool,
-    typer.Option("--verbose", "-v", help="Log each API call: address, duration and request id, never a secret."),
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        help="Log each API call: address, duration and request id, never a secret. Twice: where this program failed, too.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 LogFile = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Append each outcome as a line of JSON.")]
@@ -106,12 +114,21 @@ def registry_session(spec: Path, name: str | None) -> Iterator[Session]:
         yield found
 
 
-def log_calls(verbose: bool) -> None:
-    """Sends the log of calls to standard error, if wanted."""
-    if verbose:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-        logger = logging.getLogger("reconciler.calls")
+class OneLine(logging.Formatter):
+    """A record as one line, whatever a cloud or a client has put into it; a traceback goes on below it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return one_line(super().formatMessage(record))
+
+
+def log_calls(verbosity: int, calls: str = "reconciler.calls") -> None:
+    """Sends the log of calls to standard error, if wanted; from two on, tracebacks of this program's faults too."""
+    if not verbosity:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    for name, level in ((calls, logging.INFO), ("reconciler.faults", logging.DEBUG))[:verbosity]:
+        logger = logging.getLogger(name)
         logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        logger.setLevel(level)
         logger.propagate = False

@@ -59,7 +59,7 @@ def run(
     rescue: Rescue = Path(),
     parallelism: Parallelism = 8,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
 ) -> int:
     """Show what apply would change, and who gains or loses access. Shows what the guards say too, and only reads."""
     from reconciler.api.plan import plan as make_plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .exits import Exit
-from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, Verbose, registry_session, seconds
+from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, Verbose, log_calls, registry_session, seconds
 
 EXAMPLES = (
     "Examples: reconciler serve; reconciler serve sandbox --port 0;"
@@ -34,19 +33,23 @@ def run(
         typer.Option(metavar="TIME", parser=seconds, show_default="1h", help="How often retention is carried out."),
     ] = 3600.0,
     grace: Grace = 3600.0,
-    verbose: Verbose = False,
+    verbose: Verbose = 0,
 ) -> int:
     """Run the server of a local registry. Ctrl-C and SIGTERM stop it, once requests under way are answered."""
     from reconciler.model.service import ServerOptions, serving
 
-    if verbose:
-        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-        logging.getLogger("reconciler.requests").setLevel(logging.INFO)
+    log_calls(verbose, "reconciler.requests")
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     options = ServerOptions(
-        host, port, str(tls_cert or ""), str(tls_key or ""), collect_every=gc_every, grace=grace, log_requests=verbose
+        host,
+        port,
+        str(tls_cert or ""),
+        str(tls_key or ""),
+        collect_every=gc_every,
+        grace=grace,
+        log_requests=verbose > 0,
     )
     with registry_session(spec, registry) as session, serving(session).server(options) as server:
         typer.echo(f"serving registry {session.name} at {server.url}")

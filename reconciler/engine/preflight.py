@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from reconciler.errors import GuardViolation, PlanRefused, StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
+from reconciler.words import one_line
 
 from .observe import read_again
 from .plan import Plan
@@ -17,10 +18,10 @@ from .write import moved_since
 def refuse(plan: Plan) -> None:
     """Raises PlanRefused or GuardViolation unless the plan may be applied."""
     if plan.problems:
-        lines = [f"{problem.address}: {problem.message}" for problem in plan.problems]
+        lines = [one_line(f"{problem.address}: {problem.message}") for problem in plan.problems]
         raise PlanRefused("the plan can't be applied:\n  " + "\n  ".join(lines))
     if plan.violations:
-        lines = [f"{verdict.guard}: {verdict.message}" for verdict in plan.violations]
+        lines = [one_line(f"{verdict.guard}: {verdict.message}") for verdict in plan.violations]
         raise GuardViolation("a guard stops the plan; nothing was written:\n  " + "\n  ".join(lines))
 
 

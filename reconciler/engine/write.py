@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp
+from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp, os_sentence
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.canonical import applied_hash
@@ -17,7 +17,7 @@ from reconciler.model.marks import APPLIED, REGISTRY, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
-from reconciler.words import counted, value
+from reconciler.words import counted, one_line, value
 
 from .diff import changed_settings
 from .fields import changes_of
@@ -81,14 +81,16 @@ def carry_out(session: Session, task: Task) -> Outcome:
             status, message, request_id, places = Status.FAILED, str(error), error.request_id, error.places
             time_is_up = isinstance(error, TimeIsUp)
         except Moved as moved:
-            status, message = Status.STALE, str(moved)
+            status, message = Status.STALE, one_line(str(moved))
         except ReconcilerError as error:
-            status, message = Status.FAILED, str(error)
+            status, message = Status.FAILED, one_line(str(error))
+        except OSError as error:  # a folder that is full, say
+            status, message = Status.FAILED, os_sentence(error)
         except Exception as error:  # what else is under way has an outcome too, and this one must not be lost
             LOGGER.debug("%s: a fault of this program", change.address, exc_info=True)
             status, message = (
                 Status.FAILED,
-                f"a fault of this program ({type(error).__name__}: {error}); please report it",
+                one_line(f"a fault of this program ({type(error).__name__}: {error}); please report it"),
             )
     seconds = time.monotonic() - started
     return Outcome(change.address, change.action, status, message, seconds, request_id, places, time_is_up)

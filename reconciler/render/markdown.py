@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from reconciler.model.change import Action
+from reconciler.words import one_line
 
 from .change_item import ChangeItem
+from .escapes import code, first_in_markdown, in_html, in_markdown
 from .report import RegistrySection, Report, Section, Topic
 
 #: what a diff colours a line by
 _MARKS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "!", Action.REPLACE: "!", Action.ADOPT: "!"}
-#: what comes before a section's heading, and what stands around each statement's subject
-_SECTIONS = {
-    Topic.PROBLEMS: (":no_entry: ", "`"),
-    Topic.VIOLATIONS: (":no_entry: ", "**"),
-    Topic.GAINS: ("", ""),
-    Topic.LOSSES: ("", ""),
-    Topic.FOREIGN: ("", "`"),
+
+
+def _bold(text: str) -> str:
+    return f"**{in_markdown(text)}**"
+
+
+#: what comes before a section's heading, and how each statement's subject looks
+_SECTIONS: dict[Topic, tuple[str, Callable[[str], str]]] = {
+    Topic.PROBLEMS: (":no_entry: ", code),
+    Topic.VIOLATIONS: (":no_entry: ", _bold),
+    Topic.GAINS: ("", first_in_markdown),
+    Topic.LOSSES: ("", first_in_markdown),
+    Topic.FOREIGN: ("", code),
 }
 _TITLE_COLUMN = 38
 
@@ -28,7 +36,7 @@ def plan_markdown(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield f"### {report.owner}: {report.headline}"
+    yield f"### {in_markdown(report.owner)}: {in_markdown(report.headline)}"
     yield ""
     for section in (report.problems, report.violations, report.gains, report.losses, report.foreign):
         if section:
@@ -39,16 +47,16 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _section(section: Section) -> Iterator[str]:
-    icon, around = _SECTIONS[section.topic]
+    icon, shown = _SECTIONS[section.topic]
     yield f"#### {icon}{section.heading}"
     yield ""
     for statement in section.statements:
-        yield f"- {_escaped(f'{around}{statement.subject}{around}: {statement.text}')}"
+        yield f"- {shown(statement.subject)}: {in_markdown(statement.text)}"
     yield ""
 
 
 def _registry(registry: RegistrySection) -> Iterator[str]:
-    yield f"<details><summary>{registry.title}: {registry.size}</summary>"
+    yield f"<details><summary>{in_html(registry.title)}: {in_html(registry.size)}</summary>"
     yield ""
     yield "```diff"
     for change in registry.changes:
@@ -60,12 +68,8 @@ def _registry(registry: RegistrySection) -> Iterator[str]:
 
 
 def _change(change: ChangeItem) -> Iterator[str]:
+    # each line begins with a mark, so none of them can end the fence
     mark = _MARKS[change.action]
     adopting = "  (adopt)" if change.action is Action.ADOPT else ""
-    yield f"{mark} {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{adopting}"
-    yield from (f"{mark} {detail.text}" for detail in change.details)
-
-
-def _escaped(text: str) -> str:
-    # a label or statement id comes from the cloud: it must not open a tag or a mention
-    return text.replace("<", "&lt;").replace("@", "&#64;")
+    yield one_line(f"{mark} {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{adopting}")
+    yield from (one_line(f"{mark} {detail.text}") for detail in change.details)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from reconciler.engine.write import Outcome, Status
 from reconciler.model.change import Action
+from reconciler.words import one_line
 
 from .change_item import SIGNS
 
@@ -21,11 +22,13 @@ _DONE = {
 
 def outcome_line(outcome: Outcome) -> str:
     """One outcome as a line; an error goes on below it with the lines of the grants that it is about."""
-    head = f"  {SIGNS[outcome.action]} {outcome.address}"
+    head = one_line(f"  {SIGNS[outcome.action]} {outcome.address}")
     if outcome.status is Status.DONE:
         return f"{head} {_DONE[outcome.action]} ({outcome.seconds:.1f} s)"
-    failure = f"{head} {outcome.status.value.upper()}: {outcome.message}"
-    return "\n".join([failure, *(f"      {place.kind} {place.name} at {place.at}" for place in outcome.places)])
+    first, *more = map(one_line, outcome.message.split("\n"))
+    lines = [f"{head} {outcome.status.value.upper()}: {first}", *(f"    {line}" for line in more)]
+    lines += [one_line(f"      {place.kind} {place.name} at {place.at}") for place in outcome.places]
+    return "\n".join(lines)
 
 
 def outcome_record(outcome: Outcome) -> dict[str, object]:

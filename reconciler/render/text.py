@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from reconciler.model.change import Action
+from reconciler.words import one_line
 
 from .change_item import ChangeItem, Meaning
 from .report import NO_DRIFT, NOBODY, Report, Section, Topic
 
 
 class Line(NamedTuple):
-    """One line and its style: a name that a terminal may colour by."""
+    """One line, whatever is in the plan, and its style: a name that a terminal may colour by."""
 
     text: str
     style: str = ""
@@ -40,6 +41,19 @@ _TITLE_COLUMN = 38
 
 def plan_lines(report: Report) -> Iterator[Line]:
     """All that `plan` shows."""
+    return map(_printable, _plan(report))
+
+
+def drift_lines(report: Report) -> Iterator[Line]:
+    """All that `drift` shows: the changes by cause, each with its fields, live and in the spec."""
+    return map(_printable, _drift(report))
+
+
+def _printable(line: Line) -> Line:
+    return Line(one_line(line.text), line.style)
+
+
+def _plan(report: Report) -> Iterator[Line]:
     if report.quiet:
         yield Line(f"{report.headline}. {report.as_wanted}".rstrip(), "bold")
     for registry in report.registries:
@@ -59,8 +73,7 @@ def plan_lines(report: Report) -> Iterator[Line]:
     yield from _left_out(report)
 
 
-def drift_lines(report: Report) -> Iterator[Line]:
-    """All that `drift` shows: the changes by cause, each with its fields, live and in the spec."""
+def _drift(report: Report) -> Iterator[Line]:
     if report.quiet:
         yield Line(f"{NO_DRIFT}. {report.as_wanted}", "bold")
     for section in report.by_cause:
