@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, os_sentence
+from reconciler.words import one_line
 
 from .exits import Exit, code_of
+from .streams import standard_streams
+
+FAULTS = logging.getLogger("reconciler.faults")
 
 #: each command, in the order of --help, and the module that it is in
 COMMANDS = {
@@ -28,6 +32,10 @@ COMMANDS = {
     "gc": "gc",
     "schema": "schema",
 }
+#: whose report counts as much as what they do
+_WRITES = frozenset({"apply", "destroy", "gc", "credentials"})
+#: those of them that don't ask first
+_AT_ONCE = frozenset({"gc", "credentials", "serve", "schema"})
 #: typer brings its own copy of click, whose name is private; BadParameter is what it shows of it
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
@@ -56,7 +64,8 @@ def application(names: Iterable[str]) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Exit codes: 0 fine, 1 error, 2 changes or drift, 3 a guard stops the plan, 4 the saved plan is stale.",
+        epilog="Exit codes: 0 fine, 1 error, 2 changes or drift, 3 a guard stops the plan, 4 the saved plan is stale,"
+        " 130 interrupted.",
     )
     app.callback()(_root)
     for name in names:
@@ -66,23 +75,59 @@ def application(names: Iterable[str]) -> typer.Typer:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command line; returns its exit code. Errors go to standard error as text."""
+    """Runs one command line; returns its exit code. Errors go to standard error as text, and nothing that is printed or can't be
+    decides what is carried out."""
+    with standard_streams() as (output, errors):
+        code = _run(arguments)
+        output.flush()
+        for stream, name in ((output, "standard output"), (errors, "standard error")):
+            gone = isinstance(stream.failure, BrokenPipeError)  # head and less have seen enough
+            if stream.failure is None or (gone and not _WRITES.intersection(arguments[:1])):
+                continue
+            code = Exit.ERROR
+            done = " What is done stays done." if _WRITES.intersection(arguments[:1]) else ""
+            typer.echo(f"Error: {name} can't be written: {stream.reason}.{done}", err=True)
+        return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         # only the command that is named is built: the options of all take their time
         app = application(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
         result = app(args=list(arguments), prog_name="reconciler", standalone_mode=False)
-        return int(result) if result is not None else Exit.OK
+        code = int(result) if result is not None else Exit.OK
     except typer.Exit as stop:
-        return stop.exit_code
-    except (typer.Abort, KeyboardInterrupt):
-        typer.echo("Stopped; nothing was written.", err=True)
-        return Exit.ERROR
+        code = stop.exit_code
+    except typer.Abort as stop:
+        code = Exit.INTERRUPTED if isinstance(stop.__context__, KeyboardInterrupt) else _end("Stopped", arguments)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
     except UsageError as error:
         error.show()
         return Exit.ERROR  # click's own 2 would read as "changes"
     except ReconcilerError as error:
-        typer.echo(f"Error: {error}" if "\n" not in str(error) else f"Error:\n{error}", err=True)
+        text = "\n".join(map(one_line, str(error).split("\n")))
+        typer.echo(f"Error: {text}" if "\n" not in text else f"Error:\n{text}", err=True)
         return code_of(error)
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        sys.stderr.close()
-        return Exit.OK
+    except Exception as error:
+        return _fault(error)
+    # typer turns Ctrl-C into this exit code, in some of its versions
+    return _end("Interrupted", arguments, code) if code == Exit.INTERRUPTED else code
+
+
+def _end(word: str, arguments: Sequence[str], code: int = Exit.ERROR) -> int:
+    """Says that the run came to no end of its own. Commands that ask before they write have not been answered yet."""
+    nothing = "" if _AT_ONCE.intersection(arguments[:1]) else "; nothing was written"
+    typer.echo(f"{word}{nothing}.", err=True)
+    return code
+
+
+def _fault(error: Exception) -> int:
+    """One sentence for what no command foresaw; the traceback with -vv."""
+    FAULTS.debug("where it happened", exc_info=error)
+    if isinstance(error, OSError):
+        said = os_sentence(error)
+    else:
+        said = f"a fault of this program ({type(error).__name__}: {error}); please report it, with what -vv shows"
+    typer.echo(f"Error: {one_line(said)}", err=True)
+    return Exit.ERROR

@@ -51,7 +51,7 @@ def run(
     from reconciler.engine.plan import Plan, Wishes
     from reconciler.errors import ReconcilerError
 
-    from .carry_out import ApplyOptions, plan_and_carry_out, show_and_carry_out
+    from .carry_out import ApplyOptions, apply_saved, plan_and_carry_out
     from .files import spec_or_plan
 
     log_calls(verbose)
@@ -71,7 +71,7 @@ def run(
         rescue=str(rescue),
     )
     if isinstance(given, Plan):
-        return show_and_carry_out(given, None, options, yes, question)
+        return apply_saved(given, options, yes, question)
     wishes = Wishes(
         adopt or (), allow_delete or (), target or (), parallelism=parallelism, timeout=timeout, rescue=str(rescue)
     )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TextIO
 
 import typer
 
@@ -25,9 +23,11 @@ from reconciler.engine.write import Outcome, Status
 from reconciler.errors import ReconcilerError
 from reconciler.render.outcome import closing_line, outcome_line, outcome_record
 
+from . import streams
 from .exits import Exit
 from .files import open_private
 from .plan import Format, print_plan
+from .stopping import Stopping, stopping
 
 if TYPE_CHECKING:
     from reconciler.engine.plan import Plan, Wishes
@@ -40,7 +40,9 @@ def confirm(question: str, yes: bool) -> None:
     """Asks on a terminal. Raises ReconcilerError without one, unless `yes`."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if streams.failed():
+        raise ReconcilerError("the plan can't be shown; nothing was written")
+    if sys.stdin is None or not sys.stdin.isatty():
         raise ReconcilerError("there is no terminal to ask on; nothing was written. Review the plan, then add --yes")
     if typer.prompt(f"{question} Only 'yes' will do it", default="no") != "yes":
         raise ReconcilerError("not confirmed; nothing was written")
@@ -66,24 +68,35 @@ Question = Callable[[int], str]
 def plan_and_carry_out(spec: Spec, wishes: Wishes, options: ApplyOptions, yes: bool, question: Question) -> Exit:
     """Plans, shows, asks and carries out, all with the same sessions; returns the exit code."""
     estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
-    with sessions_of(estate) as sessions:
+    with stopping() as stop, sessions_of(estate) as sessions:
         plan = make_plan(spec, wishes, sessions=sessions)
-        return show_and_carry_out(plan, sessions, options, yes, question)
+        return _show_and_carry_out(plan, sessions, options, yes, question, stop)
 
 
-def show_and_carry_out(
-    plan: Plan, sessions: Mapping[str, Session] | None, options: ApplyOptions, yes: bool, question: Question
+def apply_saved(plan: Plan, options: ApplyOptions, yes: bool, question: Question) -> Exit:
+    """Shows, asks and carries out a plan that was made earlier; returns the exit code."""
+    with stopping() as stop:
+        return _show_and_carry_out(plan, None, options, yes, question, stop)
+
+
+def _show_and_carry_out(
+    plan: Plan,
+    sessions: Mapping[str, Session] | None,
+    options: ApplyOptions,
+    yes: bool,
+    question: Question,
+    stop: Stopping,
 ) -> Exit:
-    """Shows the plan, refuses what may not be applied, asks, and carries out."""
     print_plan(plan, Format.TEXT)
     refuse(plan)
     if not plan.changes:
         return Exit.OK
     confirm(question(len(plan.changes)), yes)
-    with ExitStack() as stack:
-        stop = stack.enter_context(_interruptible())
-        log = stack.enter_context(_log(options.log))
-        start, done = stack.enter_context(_progress(len(plan.changes)))
+    with _Log(options.log) as log, _progress(len(plan.changes)) as (start, done):
+
+        def begin(change: Change) -> None:
+            stop.writing = True
+            start(change)
 
         def finish(outcome: Outcome) -> None:
             log(outcome)
@@ -98,11 +111,19 @@ def show_and_carry_out(
             skip_stale=options.skip_stale,
             verify=options.verify,
             rescue=options.rescue,
-            stop=stop,
-            on_start=start,
+            stop=stop.asked,
+            on_start=begin,
             on_outcome=finish,
         )
-    typer.echo(closing_line(outcomes, interrupted=stop.is_set(), destroy=plan.destroy))
+    closing = closing_line(outcomes, interrupted=stop.asked.is_set(), destroy=plan.destroy)
+    typer.echo(closing)
+    if streams.failed():  # whoever reads the error learns the end of it at least
+        typer.echo(closing, err=True)
+    if log.failure:
+        typer.echo(
+            f"Error: {log.path} can't be written: {log.failure}. It lacks outcomes, all changes are settled.", err=True
+        )
+        return Exit.ERROR
     return _exit_code(outcomes)
 
 
@@ -113,40 +134,36 @@ def _exit_code(outcomes: list[Outcome]) -> Exit:
     return Exit.OK if succeeded(outcomes) else Exit.ERROR
 
 
-@contextmanager
-def _interruptible() -> Iterator[Event]:
-    """Ctrl-C and SIGTERM ask for a stop: what is under way is finished. A second one ends the process at once."""
-    stop = Event()
-    before = {}
+class _Log:
+    """Outcomes as lines of JSON in a file, up to the first that can't be written. `failure`: why it couldn't."""
 
-    def ask(number: int, frame: object) -> None:
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        stop.set()
-        typer.echo("Stopping: what is under way is finished, nothing new is started.", err=True)
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.failure = path, ""
+        self._file: TextIO | None = None
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def __enter__(self) -> Self:
+        """Raises ReconcilerError if the file can't be opened."""
+        if self.path is not None:
+            self._file = open_private(self.path, "a")
+        return self
+
+    def __call__(self, outcome: Outcome) -> None:
+        if self._file is None or self.failure:
+            return
+        try:
+            self._file.write(json.dumps({"time": datetime.now(UTC).isoformat(), **outcome_record(outcome)}) + "\n")
+            self._file.flush()
+        except (OSError, ValueError) as error:
+            self.failure = _reason(error)
+
+    def __exit__(self, *raised: object) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # the rest of what could not be written
+                self._file.close()
 
 
-@contextmanager
-def _log(path: Path | None) -> Iterator[Callable[[Outcome], None]]:
-    if path is None:
-        yield lambda outcome: None
-        return
-    with open_private(path, "a") as file:
-
-        def log(outcome: Outcome) -> None:
-            file.write(json.dumps({"time": datetime.now(UTC).isoformat(), **outcome_record(outcome)}) + "\n")
-            file.flush()
-
-        yield log
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 @contextmanager
@@ -157,7 +174,7 @@ def _progress(total: int) -> Iterator[tuple[Callable[[Change], None], Callable[[
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     columns = (
         BarColumn(),
         MofNCompleteColumn(),

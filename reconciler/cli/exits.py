@@ -15,6 +15,7 @@ class Exit(IntEnum):
     CHANGES = 2
     GUARD = 3
     STALE = 4
+    INTERRUPTED = 130
 
 
 def code_of(error: ReconcilerError) -> Exit:

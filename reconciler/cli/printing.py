@@ -23,6 +23,6 @@ def print_lines(lines: Iterable[Line]) -> None:
         return
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     for line in lines:
         console.print(line.text, style=line.style or None, markup=False)

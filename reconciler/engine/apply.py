@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from threading import Event
+from typing import TypeVar
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
@@ -20,6 +21,8 @@ from .plan import Plan
 from .preflight import refuse, refuse_stale, stale
 from .sessions import Sessions, check, sessions_of
 from .write import Outcome, Status, Task, carry_out, unconverged
+
+T = TypeVar("T")
 
 
 def apply(
@@ -48,6 +51,7 @@ def apply(
     read again first, and nothing is written if anything moved; `skip_stale`: what has moved, and what depends on it, is left as it
     is, and the rest is carried out. `verify`: everything touched is read once more at the end. `rescue`: the folder for what others
     had put on a resource, while it is replaced. `stop`: once set, nothing new is started and what is under way is finished.
+    `on_start`, `on_outcome`: whoever reports; they decide nothing, so what one of them raises is raised once every change is settled.
 
     Raises PlanRefused, GuardViolation, ReadFailed or StalePlan before anything is written.
     """
@@ -73,8 +77,10 @@ def apply(
             kinds = {(change.registry, change.kind) for change in plan.changes} if apart else {()}
             with ThreadPoolExecutor(parallelism * len(kinds), thread_name_prefix="apply") as pool:
                 run.go(pool, parallelism, apart=apart)
-        if verify:
+        if verify and not run.stop.is_set():
             run.verify()
+    if run.unreported is not None:
+        raise run.unreported
     return [run.outcomes[change.address] for change in plan.changes]
 
 
@@ -101,6 +107,7 @@ class _Run:
         self.children: dict[Address, list[Desired]] = {}
         self.outcomes: dict[Address, Outcome] = {}
         self.time_is_up = False
+        self.unreported: Exception | None = None
         self.made = {change.address for change in plan.changes if change.makes}
         #: these get back what others had put on them, so what stands below is read before it is written
         self.remade = {change.address for change in plan.changes if change.action is Action.REPLACE or _owed(change)}
@@ -147,7 +154,7 @@ class _Run:
 
     def start(self, executor: Executor, address: Address) -> Future[Outcome]:
         change = self.changes[address]
-        self.on_start(change)
+        self.report(self.on_start, change)
         return executor.submit(carry_out, self.sessions[change.registry], self.task(change))
 
     def blocked(self, address: Address) -> Outcome | None:
@@ -179,7 +186,14 @@ class _Run:
     def settle(self, outcome: Outcome) -> None:
         self.time_is_up = self.time_is_up or outcome.time_is_up
         self.outcomes[outcome.address] = outcome
-        self.on_outcome(outcome)
+        self.report(self.on_outcome, outcome)
+
+    def report(self, say: Callable[[T], None], item: T) -> None:
+        """Reports. That this fails is no reason to leave a change undone; the first failure is kept."""
+        try:
+            say(item)
+        except Exception as error:
+            self.unreported = self.unreported or error
 
     def verify(self) -> None:
         """Reads everything that was touched again; what is not as wanted becomes a failed outcome."""

@@ -24,7 +24,8 @@ Listed = dict[Address, Live]
 def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None) -> dict[str, Listed]:
     """Lists every registry of `wanted`, side by side: its live resources by address.
 
-    Raises ReadFailed with every registry that could not be read: nothing is planned on half a picture.
+    Raises ReadFailed with every registry that could not be read: nothing is planned on half a picture. Ctrl-C goes up at once: the
+    sessions are given up then, their calls under way end by themselves, and no further one is started.
     """
     failures: dict[str, ReconcilerError] = {}
     found: dict[str, Listed] = {}
@@ -40,17 +41,15 @@ def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None
     if executor is not None:
         gather(lambda name: executor.submit(list_registry, sessions[name], wanted[name]).result)
     else:
+        pool = ThreadPoolExecutor(max(1, min(len(wanted), 16)), thread_name_prefix="observe")
         try:
-            with ThreadPoolExecutor(max(1, min(len(wanted), 16)), thread_name_prefix="observe") as pool:
-                try:
-                    gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
-                except BaseException:  # Ctrl-C: what is under way ends, and nothing more is started
-                    for name in wanted:
-                        sessions[name].halt.set()
-                    raise
-        finally:
+            gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
+        except BaseException:  # Ctrl-C: nobody waits for an answer that may never come
             for name in wanted:
-                sessions[name].halt.clear()
+                sessions[name].give_up()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
     if failures:
         raise ReadFailed(failures)
     return found
@@ -60,6 +59,8 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
     """Checks one registry and lists it. A function of its own, so that any executor can run it."""
     with working_on(session.name):
         session.check()
+        if session.given_up:
+            raise Halted(f"registry {session.name}: reading was given up")
         return {live.address: live for group in _kinds(session, wanted).values() for live in group}
 
 
@@ -75,7 +76,7 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
     sorter.prepare()
     order = list(kinds)
     try:
-        while sorter.is_active():
+        while sorter.is_active() and not session.given_up:
             together = sorted(sorter.get_ready(), key=order.index)
             if len(together) == 1:
                 found[together[0]] = listed(together[0])
@@ -83,7 +84,10 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
                 found |= _side_by_side(session, listed, together)
             sorter.done(*together)
     finally:
-        session.halt.clear()  # nothing of this listing runs any more; what the session does next is another matter
+        if not session.given_up:
+            session.halt.clear()  # nothing of this listing runs any more; what the session does next is another matter
+    if session.given_up:
+        raise Halted(f"registry {session.name}: reading was given up")
     return {name: found[name] for name in kinds}
 
 

@@ -51,7 +51,8 @@ class Session(ABC):
     """A connection to one registry's platform. Pickles as its registry, so that an executor may be anywhere.
 
     `halt` is set while a listing that has failed comes to its end: what is listed side by side starts no further call.
-    `until`: when, on the monotonic clock, what is throttled is given up.
+    `until`: when, on the monotonic clock, what is throttled is given up. `given_up`: after Ctrl-C it stays set, and nobody waits for
+    what is under way.
     """
 
     #: whether the session itself sees to it that no more than `parallelism` calls are under way, however many threads make them
@@ -63,6 +64,7 @@ class Session(ABC):
         self.owner = estate.owner
         self.name = registry.name
         self.halt = Event()
+        self.given_up = False
         self._ledgers: dict[type[Ledger], Ledger] = {}
         self.begin()
 
@@ -81,6 +83,11 @@ class Session(ABC):
         """The session's ledger of that class, made when it is first asked for."""
         found = self._ledgers.get(ledger)
         return cast(L, found if found is not None else self._ledgers.setdefault(ledger, ledger(self)))
+
+    def give_up(self) -> None:
+        """No further call is started, and `close` waits for none."""
+        self.given_up = True
+        self.halt.set()
 
     def close(self) -> None:  # noqa: B027 - most sessions hold nothing
         """Lets go of connections."""

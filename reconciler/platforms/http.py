@@ -97,6 +97,9 @@ class HttpSession(Session):
         try:
             for task in tasks:
                 task.result()
+        except BaseException:  # Ctrl-C
+            self.give_up()
+            raise
         finally:
             left = sum(map(len, todo))
             for items in todo:
@@ -121,7 +124,7 @@ class HttpSession(Session):
             )
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=not self.given_up, cancel_futures=True)
 
 
 class LogLine:

@@ -164,7 +164,31 @@ def test_ctrl_c_while_a_registry_is_listed_starts_no_further_call() -> None:
             session.platform = ScriptedPlatform(kind)
             with pytest.raises(KeyboardInterrupt):
                 observe({"r": session}, {"r": {}})
-            assert not session.halt.is_set(), "what the session does next is another matter"
+            assert session.given_up, "whoever goes on opens another session"
     finally:
         signal.signal(signal.SIGINT, usual)
     assert calls == [0, 1, 2]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_ctrl_c_waits_for_no_call_that_hangs(alone: bool) -> None:
+    """Neither where a registry is listed nor, before a saved plan is applied, where the main thread reads."""
+    answered, hanging = threading.Event(), threading.Barrier(4, action=lambda: ctrl_c())
+
+    def ctrl_c() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def call(number: int) -> None:
+        hanging.wait(20)
+        assert answered.wait(60)
+
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest-xdist's workers ignore it
+    try:
+        with opened(4) as session:
+            session.platform = ScriptedPlatform(Scripted("a", script=lambda found: session.map(call, range(4))))
+            with pytest.raises(KeyboardInterrupt):
+                session.map(call, range(4)) if alone else observe({"r": session}, {"r": {}})
+        assert not answered.is_set()
+    finally:
+        answered.set()
+        signal.signal(signal.SIGINT, usual)

@@ -116,7 +116,10 @@ class AwsSession(HttpSession):
         base = self._session()
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = _client(base, service, region_name=key[1], config=_config())
+                try:
+                    self._clients[key] = _client(base, service, region_name=key[1], config=_config())
+                except ValueError as error:  # AWS_ENDPOINT_URL is no URL, say
+                    raise translated(error, "", "configuration", self.registry, key[1]) from None
             return self._clients[key]
 
     def call(
@@ -268,7 +271,7 @@ class AwsSession(HttpSession):
 
     def close(self) -> None:
         super().close()
-        for client in self._clients.values():
+        for client in tuple(self._clients.values()):  # a thread that nobody waits for any more may still open one
             client.close()
 
     # -- names --------------------------------------------------------------------------------------------------
