@@ -88,6 +88,7 @@ def _show_and_carry_out(
     stop: Stopping,
 ) -> Exit:
     print_plan(plan, Format.TEXT)
+    sys.stdout.flush()  # whoever reads along sees the plan before anything is written
     refuse(plan)
     if not plan.changes:
         return Exit.OK
