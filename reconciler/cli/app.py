@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from traceback import extract_tb
 from typing import Annotated, Any
 
 import typer
@@ -128,6 +129,7 @@ def _fault(error: Exception) -> int:
     if isinstance(error, OSError):
         said = os_sentence(error)
     else:
-        said = f"a fault of this program ({type(error).__name__}: {error}); please report it, with what -vv shows"
+        here = next((f"{frame.filename}:{frame.lineno}" for frame in reversed(extract_tb(error.__traceback__))), "")
+        said = f"a fault of this program ({type(error).__name__}: {error}, at {here}); please report it. -vv shows more"
     typer.echo(f"Error: {one_line(said)}", err=True)
     return Exit.ERROR

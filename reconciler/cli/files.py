@@ -22,7 +22,7 @@ def spec_or_plan(path: Path) -> Spec | Plan:
 
     try:
         data = None if path.is_dir() else bytes_of(path)
-    except OSError:
+    except (OSError, ValueError):
         data = None  # the loader says why, as for any spec
     if data is not None and is_plan(data):
         return loads(data, str(path), folder=folder_of(path))

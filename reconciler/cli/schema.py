@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from reconciler.errors import ReconcilerError
+
 from .exits import Exit
 
 EXAMPLES = "Examples: reconciler schema > spec.schema.json; reconciler schema plan; reconciler schema --write schemas"
@@ -32,9 +34,12 @@ def run(
     if write is None:
         typer.echo(schema_text(document.value), nl=False)
         return Exit.OK
-    write.mkdir(parents=True, exist_ok=True)
     for item in Subject:
         path = write / f"{item.value}.schema.json"
-        path.write_text(schema_text(item.value), encoding="utf-8")
+        try:
+            write.mkdir(parents=True, exist_ok=True)
+            path.write_text(schema_text(item.value), encoding="utf-8")
+        except OSError as error:
+            raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
         typer.echo(f"wrote {path}")
     return Exit.OK

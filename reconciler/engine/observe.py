@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from graphlib import TopologicalSorter
 
-from reconciler.errors import Halted, ReadFailed, ReconcilerError
+from reconciler.errors import Halted, PlatformError, ReadFailed, ReconcilerError, os_sentence
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.change import Change
@@ -58,10 +58,13 @@ def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None
 def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed:
     """Checks one registry and lists it. A function of its own, so that any executor can run it."""
     with working_on(session.name):
-        session.check()
-        if session.given_up:
-            raise Halted(f"registry {session.name}: reading was given up")
-        return {live.address: live for group in _kinds(session, wanted).values() for live in group}
+        try:
+            session.check()
+            if session.given_up:
+                raise Halted(f"registry {session.name}: reading was given up")
+            return {live.address: live for group in _kinds(session, wanted).values() for live in group}
+        except OSError as error:
+            raise PlatformError(os_sentence(error), operation="read") from error
 
 
 def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Sequence[Live]]:

@@ -50,16 +50,25 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
     path = Path(path)
     problems: list[Problem] = []
     texts: list[tuple[str, bytes]] = []
-    for file in files_of(path):
-        try:
-            texts.append((str(file), bytes_of(file)))
-        except OSError as error:
-            hint = " (give the spec's path, or run where it is)" if isinstance(error, FileNotFoundError) else ""
-            problems.append(Problem(str(file), 1, 1, "", f"can't be read: {error.strerror}{hint}"))
+    folder = False
+    try:
+        folder = path.is_dir()
+        for file in files_of(path):
+            try:
+                texts.append((str(file), bytes_of(file)))
+            except (OSError, ValueError) as error:
+                problems.append(_unreadable(file, error))
+    except (OSError, ValueError) as error:  # the folder itself, or what the path can't be
+        problems.append(_unreadable(path, error))
     if not texts and not problems:
         problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml files"))
-    base = path if path.is_dir() else folder_of(path)
+    base = path if folder else folder_of(path)
     return _load(texts, model, problems, str(base), os.environ if environ is None else environ)
+
+
+def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
+    hint = " (give the spec's path, or run where it is)" if isinstance(error, FileNotFoundError) else ""
+    return Problem(str(file), 1, 1, "", f"can't be read: {getattr(error, 'strerror', None) or error}{hint}")
 
 
 def parse_spec(

@@ -26,6 +26,9 @@ MAX_BYTES = 32 * 1024 * 1024
 #: nodes that aliases may add beyond those that are written out: what an anchor bomb exceeds
 MAX_ALIASED = 1_000_000
 MAX_DEPTH = 100
+#: characters of a number: far more than any has, and fewer than Python reads
+#: (https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation)
+MAX_NUMBER = 1000
 TOO_DEEP = f"more than {MAX_DEPTH} levels deep"
 #: openers of collections, below which no text can nest deep enough for libyaml's composer
 #: (it overflows the C stack somewhere above 20,000)
@@ -176,6 +179,9 @@ class Values:
     def _scalar(self, node: ScalarNode, loc: Loc) -> Any:
         text: str = node.value
         kind = node.tag.removeprefix(_TAG)
+        if len(text) > MAX_NUMBER and ((not node.style and _DIGITS.fullmatch(text)) or kind in ("int", "float")):
+            self._note(node, loc, f"a number of {len(text):,} characters; a number has at most {MAX_NUMBER:,}")
+            return None
         if not node.style and _DIGITS.fullmatch(text):
             return int(text.replace("_", ""))
         if kind == "str" or kind in ("timestamp", "value"):
@@ -196,11 +202,22 @@ class Values:
                 self._note(node, loc, f"'{match.group(0)}' names no environment variable")
             elif name not in self._environ:
                 self._note(node, loc, f"the environment variable {name} is not set")
+            elif not _is_text(self._environ[name]):
+                self._note(node, loc, f"the environment variable {name} is not UTF-8")
             else:
                 return self.variables.setdefault(name, self._environ[name])
             return match.group(0)
 
         return _ENV.sub(value, node.value)
+
+
+def _is_text(value: str) -> bool:
+    """Whether the bytes that it came from were; Python keeps others as surrogates (PEP 383)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(text: str, kind: str) -> int | float | str:

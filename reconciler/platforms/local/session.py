@@ -26,7 +26,13 @@ class LocalSession(Session):
     def __init__(self, platform: Platform, estate: Estate, registry: LocalRegistry) -> None:
         super().__init__(platform, estate, registry)
         self.path = registry.path
-        self.store = Store((Path(estate.base) / Path(registry.path).expanduser()).absolute())
+        try:
+            folder = Path(registry.path).expanduser()
+        except RuntimeError:  # ~somebody
+            raise PlatformError(
+                f"registry {registry.name}: {registry.path} names a user who has no home here", hint="change its path"
+            ) from None
+        self.store = Store((Path(estate.base) / folder).absolute())
         self.documents = Documents(self.store)
         self.content = Content(self.store)
 

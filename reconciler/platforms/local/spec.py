@@ -13,6 +13,10 @@ from reconciler.spec.fields import Fault, Text, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase
 from reconciler.spec.repository import Repository
 
+#: bytes of a path with the one that ends it, and of one name in it (PATH_MAX and NAME_MAX of Linux,
+#: https://man7.org/linux/man-pages/man0/limits.h.0p.html)
+LONGEST_PATH, LONGEST_NAME = 4096, 255
+
 User = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}|\*", "a user name, or '*' for everyone")]
 
 
@@ -30,6 +34,15 @@ class LocalRegistry(RegistryBase):
 
     def native_name(self, repository: str) -> str:
         return repository
+
+    def faults(self) -> Iterator[Fault]:
+        if "\0" in self.path:
+            yield Fault(("path",), "has a NUL character, which no path can have")
+        size = len(self.path.encode())
+        longest = max(len(part.encode()) for part in self.path.split("/"))
+        if size >= LONGEST_PATH or longest > LONGEST_NAME:
+            limits = f"at most {LONGEST_PATH - 1:,} bytes, and {LONGEST_NAME} between slashes"
+            yield Fault(("path",), f"is too long for a path: {limits}")
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
         # each repository is a file; file systems allow 255 bytes, and a slash takes three

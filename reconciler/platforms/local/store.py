@@ -38,7 +38,14 @@ class Store:
 
     def check(self) -> None:
         """Raises PlatformError if the folder can't be used. An absent folder is an empty registry."""
-        nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
+        try:
+            nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
+        except OSError as error:  # a folder above that may not be searched, a name that is too long
+            raise PlatformError(
+                f"the folder {self.root} can't be read: {error.strerror}",
+                operation="open",
+                hint="allow it, or change the registry's path",
+            ) from None
         if not nearest.is_dir() or not os.access(nearest, os.R_OK | os.X_OK):
             raise PlatformError(
                 f"the folder {self.root} can't be read",
