@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from reconciler.engine.basis import Basis
 from reconciler.engine.guard import Verdict
 from reconciler.engine.plan import Plan
 from reconciler.model.access import Access, ForeignAccess, Principal
@@ -182,7 +183,7 @@ def test_a_plan_without_anything_is_one_line() -> None:
 
 
 def test_a_plan_to_destroy_nothing_says_so() -> None:
-    report = report_of(Plan("tests", "", "", (), destroy=True))
+    report = report_of(Plan("tests", "", "", (), basis=Basis(destroy=True)))
     assert joined(plan_lines(report)) == "Nothing to destroy.\n"
 
 
