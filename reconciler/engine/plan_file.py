@@ -33,6 +33,9 @@ from .plan_parts import Loading
 _WORDS = frozenset({*Action, *Cause, "spec", "runtime", "registry", "repository", "grant"})
 
 
+_DEEP = "it is hundreds of levels deep"
+
+
 def tool_version() -> str:
     """This package's version."""
     return version("reconciler")
@@ -176,6 +179,8 @@ def loads(
         _damaged(name, f"{where}: {first['msg']}")
     except ValueError as error:
         _damaged(name, str(error))
+    except RecursionError:  # fewer levels than the parser takes
+        _damaged(name, _DEEP)
     except PlatformError as error:
         raise ReconcilerError(f"{name}: {error}") from None
     try:
@@ -201,7 +206,7 @@ def _parsed(data: str | bytes, name: str) -> dict[str, Any]:
         found = json.loads(data, parse_constant=_no_number, parse_float=_number, object_pairs_hook=_object)
         text(found).encode()
     except RecursionError:
-        _damaged(name, "it is hundreds of levels deep")
+        _damaged(name, _DEEP)
     except ValueError as error:
         raise ReconcilerError(f"{name} is not a plan file: {error}") from None
     kind = found.get("format") if isinstance(found, dict) else None

@@ -336,12 +336,13 @@ def test_whoever_edits_all_that_follows_gets_a_plan_that_says_what_it_does(plan:
         '{"format": 3, "changes": [], "variables": []}',
         '{"format": 3, "changes": [], "variables": {"A": 1}, "spec_hash": "x"}',
         '{"format": 3, "changes": ["${env:HOME}"], "variables": {}}',
+        '{"format": 3, "spec_hash": "", "changes": ' + "[" * 600 + '"${env:}"' + "]" * 600 + "}",
         "{",
         "{}",
         "[]",
         "\0",
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_is_no_plan_is_refused_in_words(text: str) -> None:
     with pytest.raises(ReconcilerError, match=r"^plan\.json is (damaged|not a plan file)"):
