@@ -91,8 +91,10 @@ class HttpSession(Session):
                 except Exception as error:
                     failed[job, at] = error
 
-        # as many tasks as workers, which take one item after another: a task for each item costs a twentieth of a plan's CPU
-        workers = [job for job, items in enumerate(todo) for _ in range(min(len(items), self.estate.parallelism))]
+        # as many tasks as workers, which take one item after another: a task for each item costs a twentieth of a plan's CPU. There
+        # are no more of them than places, but one for each job at least: more threads and connections cost CPU and gain nothing
+        shares = [min(len(items), max(1, round(self.estate.parallelism * len(items) / number))) for items in todo]
+        workers = [job for job, share in enumerate(shares) for _ in range(share)]
         tasks = [self._pool.submit(contextvars.copy_context().run, work, job) for job in workers]
         try:
             for task in tasks:
