@@ -27,6 +27,7 @@ from . import streams
 from .exits import Exit
 from .files import open_private
 from .plan import Format, print_plan
+from .reading import reading
 from .stopping import Stopping, stopping
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def plan_and_carry_out(spec: Spec, wishes: Wishes, options: ApplyOptions, yes: b
     """Plans, shows, asks and carries out, all with the same sessions; returns the exit code."""
     estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
     with stopping() as stop, sessions_of(estate) as sessions:
-        plan = make_plan(spec, wishes, sessions=sessions)
+        with reading(sessions) as on_read:
+            plan = make_plan(spec, wishes, sessions=sessions, on_read=on_read)
         return _show_and_carry_out(plan, sessions, options, yes, question, stop)
 
 

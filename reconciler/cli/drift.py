@@ -24,9 +24,13 @@ def run(
     from reconciler.render.text import drift_lines
 
     from .printing import print_lines
+    from .reading import reading
 
     log_calls(verbose)
-    plan = make_plan(load_spec(spec), Wishes(targets=target or (), parallelism=parallelism, timeout=timeout))
+    loaded = load_spec(spec)
+    wishes = Wishes(targets=target or (), parallelism=parallelism, timeout=timeout)
+    with reading(registry.name for registry in loaded.registries) as on_read:
+        plan = make_plan(loaded, wishes, on_read=on_read)
     print_lines(drift_lines(report_of(plan)))
     if plan.problems:
         return Exit.ERROR

@@ -66,6 +66,8 @@ def run(
     from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
 
+    from .reading import reading
+
     log_calls(verbose)
     wishes = Wishes(
         adopt or (),
@@ -76,7 +78,9 @@ def run(
         timeout=timeout,
         rescue=str(rescue),
     )
-    plan = make_plan(load_spec(spec), wishes)
+    loaded = load_spec(spec)
+    with reading(registry.name for registry in loaded.registries) as on_read:
+        plan = make_plan(loaded, wishes, on_read=on_read)
     if out is not None:
         save(plan, out)
     print_plan(plan, form)

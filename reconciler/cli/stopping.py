@@ -51,8 +51,9 @@ def stopping() -> Iterator[Stopping]:
 
 
 def _end_by(number: int) -> None:
-    with suppress(OSError, ValueError):
-        if sys.stdout.isatty():  # a progress bar hides it
-            os.write(sys.stdout.fileno(), _SHOW_CURSOR)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            if stream.isatty():  # a progress bar hides it
+                os.write(stream.fileno(), _SHOW_CURSOR)
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from graphlib import TopologicalSorter
 
 from reconciler.errors import Halted, PlatformError, ReadFailed, ReconcilerError, os_sentence
@@ -19,10 +20,15 @@ from .expand import Wanted
 from .sessions import Sessions
 
 Listed = dict[Address, Live]
+#: takes a registry's name, how many of its reads are done, and of how many more it is known now that they are to be done;
+#: it is called by many threads
+OnRead = Callable[[str, int, int], None]
 
 
-def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None) -> dict[str, Listed]:
-    """Lists every registry of `wanted`, side by side: its live resources by address.
+def observe(
+    sessions: Sessions, wanted: Wanted, executor: Executor | None = None, on_read: OnRead | None = None
+) -> dict[str, Listed]:
+    """Lists every registry of `wanted`, side by side: its live resources by address. `on_read`: who counts, without an executor.
 
     Raises ReadFailed with every registry that could not be read: nothing is planned on half a picture. Ctrl-C goes up at once: the
     sessions are given up then, their calls under way end by themselves, and no further one is started.
@@ -41,6 +47,9 @@ def observe(sessions: Sessions, wanted: Wanted, executor: Executor | None = None
     if executor is not None:
         gather(lambda name: executor.submit(list_registry, sessions[name], wanted[name]).result)
     else:
+        if on_read is not None:
+            for name in wanted:
+                sessions[name].on_step = partial(on_read, name)
         pool = ThreadPoolExecutor(max(1, min(len(wanted), 16)), thread_name_prefix="observe")
         try:
             gather(lambda name: pool.submit(list_registry, sessions[name], wanted[name]).result)
@@ -73,8 +82,11 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
     found: dict[str, Sequence[Live]] = {}
 
     def listed(name: str) -> Sequence[Live]:
-        return tuple(kinds[name].list(session, wanted, found))
+        live = tuple(kinds[name].list(session, wanted, found))
+        session.on_step(1, 0)
+        return live
 
+    session.on_step(0, len(kinds))
     sorter = TopologicalSorter({name: kind.after for name, kind in kinds.items()})
     sorter.prepare()
     order = list(kinds)

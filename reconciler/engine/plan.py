@@ -28,7 +28,7 @@ from .basis import Basis, beside, images_may_go
 from .diff import Difference, diff
 from .expand import Kinds, estate_of, expand
 from .guard import Verdict
-from .observe import observe
+from .observe import OnRead, observe
 from .order import edges_of, needed_first, ordered
 from .picture import Picture, picture
 from .sessions import Sessions, sessions_of
@@ -119,9 +119,11 @@ def make_plan(
     platforms: Platforms,
     executor: Executor | None = None,
     sessions: Sessions | None = None,
+    on_read: OnRead | None = None,
 ) -> Plan:
     """Reads the platforms and plans. `platforms`: the catalog. `executor`: where registries are read (threads if None).
-    `sessions`: of all the spec's registries, where the caller goes on to use them; opened and closed here if None.
+    `sessions`: of all the spec's registries, where the caller goes on to use them; opened and closed here if None. `on_read`: who
+    counts the reads, as for `observe`.
 
     Raises ReadFailed if any registry can't be read, and ReconcilerError if a target names nothing. Problems and guard violations
     are in the plan.
@@ -130,7 +132,7 @@ def make_plan(
     kinds, desired = expand(spec, platforms)
     estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
-        seen = picture(kinds, desired, observe(opened, desired, executor), destroy=wishes.destroy)
+        seen = picture(kinds, desired, observe(opened, desired, executor, on_read), destroy=wishes.destroy)
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])

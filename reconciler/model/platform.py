@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, ClassVar, TypeVar, cast
@@ -47,6 +47,10 @@ class Estate:
         return next(item for item in self.registries if item.name == name)
 
 
+def _nobody(done: int, more: int) -> None:
+    """Nobody counts."""
+
+
 class Session(ABC):
     """A connection to one registry's platform. Pickles as its registry, so that an executor may be anywhere.
 
@@ -65,6 +69,8 @@ class Session(ABC):
         self.name = registry.name
         self.halt = Event()
         self.given_up = False
+        #: takes how many reads are done, and of how many more it is known now that they are to be done
+        self.on_step: Callable[[int, int], None] = _nobody
         self._ledgers: dict[type[Ledger], Ledger] = {}
         self.begin()
 

@@ -75,6 +75,7 @@ class HttpSession(Session):
         # a worker that waited for the others would wait for itself
         if number <= 1 or getattr(_worker, "busy", False):
             return [[function(item) for _, item in items] for function, items in zip(functions, todo, strict=True)]
+        self.on_step(0, number)
         done: list[dict[int, Any]] = [{} for _ in jobs]
         failed: dict[tuple[int, int], Exception] = {}
 
@@ -88,6 +89,7 @@ class HttpSession(Session):
                     return
                 try:
                     answers[at] = function(item)
+                    self.on_step(1, 0)
                 except Exception as error:
                     failed[job, at] = error
 
