@@ -167,7 +167,7 @@ def test_colour_is_for_terminals_and_no_color_takes_it_away(here: Path) -> None:
     def output(**environ: str) -> bytes:
         pid, terminal = pty.fork()
         if pid == 0:
-            os.environ.update(TERM="xterm", **environ)
+            os.environ.update(TERM="xterm", CI="1", **environ)  # a bar is no colour
             os.execv(sys.executable, [sys.executable, "-m", "reconciler", "plan"])
         seen = b""
         while True:
