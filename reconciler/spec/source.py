@@ -294,7 +294,12 @@ def exists(root: Node, loc: Loc) -> bool:
 
 def is_stream(path: Path) -> bool:
     """Whether the path is `-` (standard input) or a pipe or device: read once, and in no folder that means anything."""
-    return str(path) == "-" or path.parts[:2] in (("/", "dev"), ("/", "proc")) or path.is_fifo()
+    if str(path) == "-" or path.parts[:2] in (("/", "dev"), ("/", "proc")):
+        return True
+    try:
+        return path.is_fifo()
+    except (OSError, ValueError):  # whoever opens it says what is wrong with it
+        return False
 
 
 def folder_of(path: Path) -> Path:
