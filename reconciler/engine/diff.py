@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, records
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
@@ -186,7 +186,8 @@ class _Differ:
         limit = kind.limit(wanted, live)
         if limit is not None:
             self.problem(wanted.address, limit)
-        gains, losses = self.access(kind, wanted, live)
+        before = given(live)
+        gains, losses = self.access(wanted, before, before.of(wanted.settings))
         self.found.changes[wanted.address] = Change(
             action=action,
             address=wanted.address,
@@ -203,13 +204,16 @@ class _Differ:
         )
 
     def access(
-        self, kind: Kind, wanted: Desired | None, live: Live | None
+        self, item: Desired | Live, before: Given, after: Given
     ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
-        if not isinstance(kind, GivesAccess):
+        """Who gains and who loses by what a resource's whole document gives, others' parts included."""
+        kind = self.kind(item)
+        if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
-        after = set(kind.access(wanted.address, wanted.settings)) if wanted is not None else set()
-        before = set(kind.access(live.address, live.settings)) if live is not None else set()
-        return tuple(sorted(after - before)), tuple(sorted(before - after))
+        gains, losses = kind.gains_and_losses(
+            item.address, before, after, self.picture.own.get(item.address.registry, "")
+        )
+        return tuple(sorted(set(gains))), tuple(sorted(set(losses)))
 
     def unwanted(self) -> None:
         doomed: list[Live] = []
@@ -248,8 +252,12 @@ class _Differ:
 
     def removal(self, live: Live, foreign: tuple[ForeignAccess, ...]) -> Change:
         along = sorted(self.below(live.address), key=lambda item: item.address)
-        losses = {access for item in (live, *along) for access in self.access(self.kind(item), None, item)[1]}
-        losses.update(access for item in foreign for access in item.access)
+        kept = given(live).of(None) if Trait.SHARED in self.kind(live).traits else Given()
+        losses = set(self.access(live, given(live), kept)[1])
+        going = list(self.below(live.address, vacant=True))
+        losses.update(access for item in going for access in self.access(item, given(item), Given())[1])
+        known = {item.address for item in going if isinstance(self.kind(item), GivesAccess)}
+        losses.update(access for item in foreign if item.address not in known for access in item.access)
         return Change(
             action=Action.DELETE,
             address=live.address,
@@ -269,15 +277,16 @@ class _Differ:
         """Live resources by the parent that takes them along."""
         found: dict[Address, list[Live]] = {}
         for item in self.picture.live.values():
-            if item.parent is not None and not item.vacant:
+            if item.parent is not None:
                 found.setdefault(item.parent, []).append(item)
         return found
 
-    def below(self, address: Address) -> Iterator[Live]:
-        """Everything that goes along with a live resource."""
+    def below(self, address: Address, *, vacant: bool = False) -> Iterator[Live]:
+        """Everything of ours that goes along with a live resource; with `vacant`, documents of others alone too."""
         for item in self.children.get(address, ()):
-            yield item
-            yield from self.below(item.address)
+            if vacant or not item.vacant:
+                yield item
+                yield from self.below(item.address, vacant=vacant)
 
     def made_again(self) -> None:
         """What stood below a replaced resource goes with it, and what is wanted there is created again."""
@@ -292,20 +301,33 @@ class _Differ:
             along = sorted(self.below(change.address), key=lambda item: item.address)
             for item in along:
                 self.found.changes.pop(item.address, None)
-            gone = {access for item in along for access in self.access(self.kind(item), None, item)[1]}
-            kept: set[Access] = set()
-            for wanted in children.get(change.address, ()):
-                if wanted.address not in self.found.changes and wanted.address in self.picture.live:
+            wanted_below = children.get(change.address, ())
+            again = {wanted.address for wanted in wanted_below}
+            lost = {access for item in along if item.address not in again for access in self.replaced(item, None)[1]}
+            for wanted in wanted_below:
+                there = self.picture.live.get(wanted.address)
+                if wanted.address not in self.found.changes and there is not None:
                     self.found.unchanged -= 1
                 self.add(wanted, None, Action.CREATE, change.cause)
-                kept |= set(self.found.changes[wanted.address].gains)
-                again = self.found.changes[wanted.address]
-                self.found.changes[wanted.address] = replace(
-                    again, gains=tuple(a for a in again.gains if a not in gone)
-                )
+                gains, losses = self.replaced(there, wanted)
+                lost.update(losses)
+                self.found.changes[wanted.address] = replace(self.found.changes[wanted.address], gains=gains)
             self.found.changes[change.address] = replace(
-                change, along=tuple(item.address for item in along), losses=tuple(sorted(gone - kept))
+                change, along=tuple(item.address for item in along), losses=tuple(sorted(lost))
             )
+
+    def replaced(self, live: Live | None, wanted: Desired | None) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
+        """Who gains and who loses by what is below a replaced resource before and after; what others put there stays."""
+        item = wanted or live
+        if item is None:
+            return (), ()
+        before = given(live)
+        return self.access(item, before, before.of(wanted.settings if wanted is not None else None))
+
+
+def given(live: Live | None) -> Given:
+    """All that a live resource gives access by."""
+    return Given(live.settings, live.rest, live.foreign) if live is not None else Given()
 
 
 def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:

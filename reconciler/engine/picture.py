@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Picture:
     """Desired and live by address. `kinds`: by registry. `unowned`: per registry, how many repositories nobody owns or wants.
 
-    `twice`: addresses that stand for one and the same native object, each with the other.
+    `twice`: addresses that stand for one and the same native object, each with the other. `own`: each registry's own account.
     """
 
     kinds: Kinds
@@ -30,12 +30,18 @@ class Picture:
     foreign: tuple[ForeignAccess, ...] = ()
     unowned: Mapping[str, int] = field(default_factory=dict)
     twice: Mapping[Address, Address] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 def picture(
-    kinds: Kinds, desired: Wanted, listed: Mapping[str, Mapping[Address, Live]], *, destroy: bool = False
+    kinds: Kinds,
+    desired: Wanted,
+    listed: Mapping[str, Mapping[Address, Live]],
+    *,
+    destroy: bool = False,
+    own: Mapping[str, str] | None = None,
 ) -> Picture:
-    """The registries' parts as one picture. `destroy`: nothing is wanted any more."""
+    """The registries' parts as one picture. `destroy`: nothing is wanted any more. `own`: each registry's own account."""
     wanted = {} if destroy else _joined(desired.values())
     live = _own(_joined(listed.values()), wanted)
     return Picture(
@@ -47,6 +53,7 @@ def picture(
             name: count for name, found in listed.items() if (count := _unowned(kinds[name], desired[name], found))
         },
         twice=_twice(live),
+        own=own or {},
     )
 
 

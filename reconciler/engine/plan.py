@@ -132,7 +132,8 @@ def make_plan(
     kinds, desired = expand(spec, platforms)
     estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
-        seen = picture(kinds, desired, observe(opened, desired, executor, on_read), destroy=wishes.destroy)
+        listed = observe(opened, desired, executor, on_read)
+        seen = picture(kinds, desired, listed, destroy=wishes.destroy, own=own_accounts(spec.registries))
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])

@@ -50,7 +50,8 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     above = [item for item in said.basis.beside if item.address not in along]
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
-    return Picture(kinds, desired, live, said.foreign)
+    own = {registry.name: registry.own_account for registry in said.registries}
+    return Picture(kinds, desired, live, said.foreign, own=own)
 
 
 def _refuse_circles(seen: Picture) -> None:

@@ -35,6 +35,8 @@ class AccessPart(_Part):
     registry: str = Field(description="The registry.")
     repository: str = Field(description="The repository; empty where the verb says which.")
     where: str = Field("", description="The region, where the registry has several.")
+    may: bool = Field(False, description="Whether it can't be decided without the platform.")
+    note: str = Field("", description="What a reader must know of it, as the end of a sentence.")
 
 
 class ForeignPart(_Part):

@@ -194,7 +194,8 @@ def _addresses(texts: Iterable[str]) -> tuple[Address, ...]:
 
 
 def _access(part: AccessPart) -> Access:
-    return Access(Principal(**part.principal.model_dump()), part.verb, part.registry, part.repository, part.where)
+    principal = Principal(**part.principal.model_dump())
+    return Access(principal, part.verb, part.registry, part.repository, part.where, part.may, part.note)
 
 
 def _foreign(part: ForeignPart) -> ForeignAccess:

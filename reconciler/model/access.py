@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .address import Address
 
@@ -18,13 +19,19 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Access:
-    """One thing that one principal can do with one repository ("" where the verb says which) in one place."""
+    """One thing that one principal can do with one repository ("" where the verb says which) in one place.
+
+    `may`: whether it is so can't be decided here, since it hangs on what only the platform knows. `note`: what a reader must
+    know of it, as the end of a sentence: `unless statement 'x' denies it`.
+    """
 
     principal: Principal
     verb: str
     registry: str
     repository: str
     where: str = ""
+    may: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,3 +41,19 @@ class ForeignAccess:
     address: Address
     what: str
     access: tuple[Access, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All that gives access to one resource at one time: our settings (None: none), and what others gave.
+
+    `rest`, `foreign`: as in Live.
+    """
+
+    settings: Any = None
+    rest: str = ""
+    foreign: tuple[ForeignAccess, ...] = ()
+
+    def of(self, settings: Any) -> Given:
+        """The same with other settings of ours."""
+        return replace(self, settings=settings)

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar
 
-from .access import Access, ForeignAccess
+from .access import Access, ForeignAccess, Given, Principal
 from .address import Address
 from .canonical import fingerprint, plain
 from .marks import Marks
 from .resource import Desired, Live, Settings
+
+#: in the place of a principal where only what is given counts
+NOBODY = Principal("")
 
 
 class Trait(StrEnum):
@@ -150,6 +153,28 @@ class GivesAccess:
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
         """Who can do what because of these settings. Pure."""
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, own: str
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """Who can do what after and could not before, and the other way round: differences of what the whole document gives.
+
+        What everyone could do already, or still can, is no gain or loss of anybody else. A platform on which more can be said
+        of who includes whom says it here; what it can't decide is a gain or loss that `may` be. `own`: the registry's own
+        account, or "". Pure.
+        """
+        then, now = self._whole(address, before), self._whole(address, after)
+        return _beyond(now, then), _beyond(then, now)
+
+    def _whole(self, address: Address, given: Given) -> set[Access]:
+        found = {access for item in given.foreign for access in item.access}
+        return found if given.settings is None else found.union(self.access(address, given.settings))
+
+
+def _beyond(these: set[Access], those: set[Access]) -> list[Access]:
+    """These without those, and without what everyone has there."""
+    public = {replace(item, principal=NOBODY) for item in those if item.principal.public}
+    return [item for item in these - those if replace(item, principal=NOBODY) not in public]
 
 
 class HoldsImages:

@@ -77,6 +77,7 @@ def _theirs(whether: bool) -> str:
 class ChangeItem:
     """One change.
 
+    `gains_say_all`: whether the fields would only repeat the sentences on access.
     `title`: the kind and the name. `state`: how the resource differs, as the end of a sentence that starts with its address.
     `removal`: what becomes of its images. `gap`: what a replacement means. `along`: what goes with it. `foreign`: sentences on what
     others gave and goes with it.
@@ -97,6 +98,7 @@ class ChangeItem:
     along: tuple[Address, ...] = ()
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    gains_say_all: bool = False
 
     @property
     def drifted(self) -> bool:
@@ -107,7 +109,7 @@ class ChangeItem:
     def details(self) -> Iterator[Detail]:
         """All that there is to say of it, in reading order."""
         # for a new grant the sentences on access say it all; for anything else the fields say exactly what is written
-        if not (self.action is Action.CREATE and self.gains):
+        if not self.gains_say_all:
             yield from (Detail(Meaning.FIELD, item.text) for item in self.fields)
         yield from (Detail(Meaning.GAIN, sentence.text) for sentence in self.gains)
         yield from (Detail(Meaning.LOSS, sentence.text) for sentence in self.losses)
@@ -146,6 +148,8 @@ def change_item(change: Change) -> ChangeItem:
         along=change.along,
         foreign=tuple(sentence.text for item in change.foreign for sentence in sentences.given(item)),
         notes=change.notes,
+        # in a document that others wrote into, what they give already is no gain
+        gains_say_all=new and bool(change.gains) and change.live is None,
     )
 
 

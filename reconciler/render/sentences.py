@@ -12,6 +12,8 @@ from reconciler.words import plural
 #: more names than this are counted, not listed
 MOST_NAMES = 12
 _LOST = "can no longer"
+#: the same of what can't be decided; "may pull" alone could be read as a permission
+_MAY = {"can now": "may now be able to", _LOST: "may no longer be able to", "can": "may be able to"}
 _VERB_ORDER = ("pull", "push")
 
 
@@ -49,26 +51,29 @@ def given(item: ForeignAccess) -> list[Sentence]:
 
 
 def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
-    per_repository: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    per_repository: dict[tuple[str, str, str, bool, str], dict[str, set[str]]] = {}
     public: set[str] = set()
     for item in access:
         if item.principal.public:
             public.add(item.principal.label)
-        verbs = per_repository.setdefault((item.registry, item.principal.label, item.repository), {})
+        key = item.registry, item.principal.label, item.repository, item.may, item.note
+        verbs = per_repository.setdefault(key, {})
         verbs.setdefault(item.verb, set()).add(item.where)
-    merged: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
-    for (registry, label, repository), verbs in per_repository.items():
+    merged: dict[tuple[str, str, str, tuple[str, ...], bool, str], list[str]] = {}
+    for (registry, label, repository, may, note), verbs in per_repository.items():
         by_place: dict[tuple[str, ...], list[str]] = {}
         for name, found in verbs.items():
             by_place.setdefault(tuple(sorted(found)), []).append(name)
         for places, names in by_place.items():
-            merged.setdefault((registry, label, _verbs(names), places), []).append(repository)
-    for (registry, label, what, places), repositories in sorted(merged.items()):
+            merged.setdefault((registry, label, _verbs(names), places, may, note), []).append(repository)
+    for (registry, label, what, places, may, note), repositories in sorted(merged.items()):
         what = f"{what}{_names(repositories)}{_copies(places)}"
+        end = f", {note}" if note else ""
         if label == "everyone" and verb == _LOST:  # "everyone can no longer" would read as if some still could not
-            yield Sentence(registry, f"not everyone can {what} any more", public=True)
+            can = "may be able to" if may else "can"
+            yield Sentence(registry, f"not everyone {can} {what} any more{end}", public=True)
         else:
-            yield Sentence(registry, f"{label} {verb} {what}", label in public)
+            yield Sentence(registry, f"{label} {_MAY[verb] if may else verb} {what}{end}", label in public)
 
 
 def _verbs(names: list[str]) -> str:

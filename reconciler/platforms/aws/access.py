@@ -8,17 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import counted
 
-from . import names, policy, statements
+from . import effective, names, policy, statements
 from .ledgers import RepositoryLedger, repository_arn
 from .policy import Document, Statement
 
@@ -56,6 +57,14 @@ class AccessKind(Kind, GivesAccess):
     def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
         for statement in settings.statements:
             yield from accesses(address, statement)
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, own: str
+    ) -> tuple[list[Access], list[Access]]:
+        """By the whole policy, and by who includes whom: an account covers its roles, `function:*` covers a function."""
+        then, now = _statements(before), _statements(after)
+        gains, losses = effective.gains(then, now, own), effective.losses(then, now, own)
+        return [_access(address, item) for item in gains], [_access(address, item) for item in losses]
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {statements.title(item.sid): _shown(item) for item in settings.statements}
@@ -113,14 +122,24 @@ class AccessKind(Kind, GivesAccess):
         session.ledger(RepositoryLedger).forget(live.address)
 
 
-def accesses(at: Address, statement: Statement) -> Iterator[Access]:
-    """Who can do what because of a statement on the policy at an address."""
-    if statement.effect != "Allow":
-        return
-    for principal in statement.principals or ("(everyone but some)",):
-        for who in policy.who(principal, statement.conditions):
-            for verb in policy.verbs(statement.actions):
-                yield Access(who, verb, at.registry, at.name, at.where)
+def _statements(given: Given) -> tuple[Statement, ...]:
+    """All statements of a policy, ours and others'."""
+    return (given.settings.statements if given.settings is not None else ()) + _of_others(given.rest)
+
+
+@lru_cache(maxsize=4096)
+def _of_others(rest: str) -> tuple[Statement, ...]:
+    return tuple(policy.normal(item) for item in policy.statements_of(policy.parsed(rest)))
+
+
+def _access(at: Address, given: effective.Difference) -> Access:
+    who = effective.principal_of(given.who)
+    return Access(who, given.what, at.registry, at.name, at.where, given.may, given.note)
+
+
+def accesses(at: Address, statement: Statement, denies: tuple[Statement, ...] = ()) -> Iterator[Access]:
+    """Who can do what because of a statement on the policy at an address. `denies`: others that may forbid it."""
+    return (_access(at, item) for item in effective.gains(denies, (*denies, statement)))
 
 
 def _set(session: AwsSession, at: Address, document: Document, write: Write | None = None) -> Any:
@@ -237,13 +256,18 @@ def _dead(ours: Sequence[Statement]) -> Iterator[str]:
 
 
 def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
-    """What the statements of a policy that are not ours give."""
-    for item in statements.foreign(document):
-        statement = policy.normal(item)
-        name = f"statement '{statement.sid}'" if statement.sid else "a statement without an id"
+    """What the statements of a policy that are not ours give, and what they deny."""
+    found = [policy.normal(item) for item in statements.foreign(document)]
+    denies = tuple(item for item in found if item.effect != "Allow")
+    for statement in found:
+        name = effective.name_of(statement)
         if statement.effect != "Allow":
-            name = f"{name} denies {', '.join(statement.actions)}"
-        yield ForeignAccess(at, name, tuple(sorted(accesses(at, statement))))
+            whom = " and ".join(effective.principal_of(who).label for who in effective.whos_of(statement)) or "nobody"
+            name = f"{name} denies {effective.verbs_denied(statement)} to {whom}"
+            yield ForeignAccess(at, name)
+        else:
+            given = tuple(sorted(accesses(at, statement, denies)))
+            yield ForeignAccess(at, name if given else f"{name} names only principals that were deleted", given)
 
 
 def _shown(statement: Statement) -> dict[str, Any]:

@@ -25,8 +25,10 @@ PUSH = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "e
 #: with any of these a principal can widen its own access or destroy images
 ADMIN = ("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy", "ecr:DeleteRepository", "ecr:BatchDeleteImage")
 LOGIN = "ecr:GetAuthorizationToken"
+#: https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
+ASSUME = ("sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 
-_SPELLED = {action.lower(): action for action in (*PULL, *PUSH, *ADMIN, LOGIN, "sts:AssumeRole", "sts:TagSession")}
+_SPELLED = {action.lower(): action for action in (*PULL, *PUSH, *ADMIN, LOGIN, *ASSUME, "sts:TagSession")}
 #: what AWS puts in the place of a principal that was deleted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 _DELETED = re.compile(r"A(ROA|IDA|GPA|IPA)[A-Z0-9]{12,}")
 _DELETED_KINDS = {"AROA": "role", "AIDA": "user", "AGPA": "group", "AIPA": "instance profile"}
@@ -210,23 +212,26 @@ def deleted_kind(principal: str) -> str:
 def who(principal: str, conditions: Iterable[Condition] = ()) -> list[Principal]:
     """The principal in words, with its conditions, which narrow it. A service that acts for several accounts is one
     principal for each of them, so that adding an account is no loss for another."""
-    account = names.account_of(principal)
     conditions = tuple(conditions)
+    if principal.startswith("federated:"):
+        principal = principal.removeprefix("federated:")
+    account = names.account_of(principal)
     if principal.startswith("service:"):
         return list(_service(principal.removeprefix("service:"), conditions))
-    suffix = _suffix(conditions)
+    narrowed = suffix(conditions)
     if principal == "*":
-        return [Principal(f"everyone{suffix}", public=True)]
+        return [Principal(f"everyone{narrowed}", public=True)]
     if is_deleted(principal):
-        return [Principal(f"a deleted {deleted_kind(principal)} ({principal}){suffix}")]
+        return [Principal(f"a deleted {deleted_kind(principal)} ({principal}){narrowed}")]
     if principal == account:
-        return [Principal(f"account {account}{suffix}", account)]
+        return [Principal(f"account {account}{narrowed}", account)]
     kind, _, name = principal.rpartition(":")[2].partition("/")
     label = f"{kind} {name} of account {account}" if account and name else principal
-    return [Principal(label + suffix, account)]
+    return [Principal(label + narrowed, account)]
 
 
-def _suffix(conditions: Collection[Condition]) -> str:
+def suffix(conditions: Collection[Condition]) -> str:
+    """What narrows a principal, in words: ` (if StringEquals aws:SourceVpc vpc-1)`; "" if nothing does."""
     return f" (if {' and '.join(map(str, conditions))})" if conditions else ""
 
 
@@ -234,15 +239,23 @@ def _service(service: str, conditions: tuple[Condition, ...]) -> Iterator[Princi
     name = "AWS Lambda" if service == "lambda.amazonaws.com" else service
     source = conditions[0] if len(conditions) == 1 else None
     if source is None or not source.values or (source.operator, source.key) != ("StringLike", "aws:SourceArn"):
-        yield Principal(name + _suffix(conditions), public=not conditions)
+        yield Principal(name + suffix(conditions), public=not conditions)
         return
     for arn in source.values:
+        if not names.arn_part(arn, 5):
+            yield Principal(f"{name} (if StringLike aws:SourceArn {arn})", public=True)
+            continue
         account, region, what = (names.arn_part(arn, part) for part in (4, 3, 5))
         label = f"{name} in account {account}" if what == "function:*" else f"{name} {what} of account {account}"
         if region not in ("*", "") and what == "function:*":
             label += f" in {region}"
         public = account in ("*", "")
         yield Principal(label, "" if public else account, public)
+
+
+def of_role(role: str) -> tuple[str, ...]:
+    """What a registry's role (pull or push) may do with images, sorted."""
+    return tuple(sorted(PULL if role == "pull" else (*PULL, *PUSH)))
 
 
 def verbs(actions: Iterable[str]) -> list[str]:

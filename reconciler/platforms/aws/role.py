@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
 from reconciler.model.marks import PREFIX, Marks
 from reconciler.model.resource import Desired, Live
 
-from . import names, policy
+from . import names, policy, role_access
 from .ledgers import GONE, RoleLedger
 from .policy import Document
 from .spec import AwsRegistry
@@ -53,9 +53,8 @@ class RoleSettings:
 def settings_of(registry: AwsRegistry, role: str) -> RoleSettings:
     """The settings that the spec asks for; with no trusted principals the account's own IAM policies decide."""
     trusted = {policy.account_or(item) for item in registry.trusted_principals} or {registry.account_id}
-    actions = policy.PULL if role == "pull" else (*policy.PULL, *policy.PUSH)
     arns = [names.repository_arn(registry.account_id, region, f"{registry.prefix}*") for region in registry.regions]
-    return RoleSettings(tuple(sorted(trusted)), tuple(sorted(actions)), tuple(sorted(arns)))
+    return RoleSettings(tuple(sorted(trusted)), policy.of_role(role), tuple(sorted(arns)))
 
 
 _OTHERS = ("iam:ListRolePolicies", "iam:ListAttachedRolePolicies")
@@ -76,10 +75,13 @@ class RoleKind(Kind, GivesAccess):
     }
 
     def access(self, address: Address, settings: RoleSettings) -> Iterator[Access]:
-        what = "pull from" if address.name == "pull" else "push to"
-        verb = f"{what} every repository as {address.registry}-{address.name}"
-        for principal in settings.trusted:
-            yield from (Access(who, verb, address.registry, "") for who in policy.who(principal))
+        return role_access.trusted(address, settings)
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, own: str
+    ) -> tuple[list[Access], list[Access]]:
+        """By every statement of the trust policy and of the permissions, known and unknown."""
+        return role_access.gains(address, before, after, own), role_access.losses(address, before, after, own)
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         roles = [Address.of(session.name, self.name, role) for role in ROLES]

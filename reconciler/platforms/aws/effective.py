@@ -1,0 +1,327 @@
+"""What policies give as a whole: all their statements together, and what one gives that another does not. Pure.
+
+An action is allowed if any statement allows it and none denies it:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import product
+
+from reconciler.model.access import Principal
+from reconciler.model.canonical import text
+
+from . import inclusion, policy
+from .inclusion import POSITIVE, Who, action_covered, is_pattern
+from .policy import Statement
+
+#: a statement's conditions are looked at value by value up to so many combinations, and as one beyond
+MOST_COMBINATIONS = 200
+Actions = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A word for what `members` allow: it takes all of `needs`, or (`any_of`) one of them."""
+
+    word: str
+    needs: tuple[str, ...]
+    members: tuple[str, ...]
+    any_of: bool = False
+
+    def held(self, actions: Actions) -> bool | None:
+        """Whether these actions are enough for it."""
+        answers = [action_covered(actions, item) for item in self.needs]
+        if self.any_of:
+            return True if True in answers else None if None in answers else False
+        return inclusion.joined(answers)
+
+    def touched(self, action: str) -> bool:
+        """Whether the verb says an action. What else a pattern allows is only said by a verb that any action is enough for."""
+        return (self.any_of or not is_pattern(action)) and any(
+            action_covered((action,), item) is not False for item in self.members
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a document's actions are said: by verbs, and by `other` (with `{}`) where there is none."""
+
+    verbs: tuple[Verb, ...]
+    other: str = "use {} on"
+    covers: Callable[[str, str, str], bool | None] = inclusion.principal_covers
+
+
+ECR = Words(
+    (
+        Verb("pull", policy.WORKER_PULL, policy.PULL),
+        Verb("push", policy.PUSH, policy.PUSH),
+        Verb("change or delete", policy.ADMIN, policy.ADMIN, any_of=True),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that one document gives and the other does not. `who` in words, `what` for Access.verb."""
+
+    who: Who
+    what: str
+    may: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """What one statement denies to one principal."""
+
+    who: Who
+    actions: Actions
+    name: str
+
+
+@dataclass
+class Document:
+    """Statements by what they do."""
+
+    allows: dict[Who, Actions] = field(default_factory=dict)
+    denies: list[Deny] = field(default_factory=list)
+
+
+def name_of(statement: Statement) -> str:
+    """The statement for people."""
+    return f"statement '{statement.sid}'" if statement.sid else "a statement without an id"
+
+
+def actions_of(statement: Statement) -> Actions:
+    """Its actions, patterns beside the known actions that they match; all but some (NotAction) as `!a, b`."""
+    known = (*policy.PULL, *policy.PUSH, *policy.ADMIN, policy.LOGIN, *policy.ASSUME)
+    found = set(statement.actions)
+    for pattern in filter(is_pattern, statement.actions):
+        found.update(item for item in known if inclusion.matches(pattern, item))
+    denied = _other(statement).get("NotAction")
+    if denied is not None:
+        found.add(f"!{', '.join(sorted(policy.spelled(str(item)) for item in policy.listed(denied)))}")
+    return frozenset(found)
+
+
+def whos_of(statement: Statement) -> Iterator[Who]:
+    """Whom the statement is about, each value of its conditions apart; a principal that was deleted is nobody."""
+    left = {key: value for key, value in _other(statement).items() if key != "NotAction"}
+    other = text(left) if left else ""
+    for principal in statement.principals or ("",):
+        if not policy.is_deleted(principal):
+            yield from (Who(principal, conditions, other) for conditions in _apart(statement))
+
+
+def _other(statement: Statement) -> Mapping[str, object]:
+    found: Mapping[str, object] = json.loads(statement.other) if statement.other else {}
+    return found
+
+
+def _apart(statement: Statement) -> Iterator[tuple[policy.Condition, ...]]:
+    choices = [
+        [replace(item, values=(one,)) for one in item.values] if item.operator in POSITIVE and item.values else [item]
+        for item in statement.conditions
+    ]
+    combinations = 1
+    for choice in choices:
+        combinations *= len(choice)
+    if combinations > MOST_COMBINATIONS or statement.effect != "Allow":
+        yield statement.conditions
+    else:
+        yield from product(*choices)
+
+
+def document_of(statements: Iterable[Statement]) -> Document:
+    """The statements by what they do; one that is twice there counts once."""
+    found = Document()
+    for statement in statements:
+        actions = actions_of(statement)
+        for who in whos_of(statement):
+            if statement.effect == "Allow":
+                found.allows[who] = found.allows.get(who, frozenset()) | actions
+            else:
+                found.denies.append(Deny(who, actions, name_of(statement)))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def gains(
+    before: tuple[Statement, ...], after: tuple[Statement, ...], own: str = "", words: Words = ECR
+) -> tuple[Difference, ...]:
+    """What `after` gives and `before` does not. `own`: the account whose policies they are."""
+    if before == after:
+        return ()
+    return tuple(_Comparison(document_of(before), document_of(after), own, words, losing=False).run())
+
+
+@lru_cache(maxsize=4096)
+def losses(
+    before: tuple[Statement, ...], after: tuple[Statement, ...], own: str = "", words: Words = ECR
+) -> tuple[Difference, ...]:
+    """What `before` gives and `after` does not."""
+    if before == after:
+        return ()
+    return tuple(_Comparison(document_of(after), document_of(before), own, words, losing=True).run())
+
+
+class _Comparison:
+    """What one document (`more`) gives beyond another (`base`): the gains, or with `losing` the losses."""
+
+    def __init__(self, base: Document, more: Document, own: str, words: Words, *, losing: bool) -> None:
+        self.base = base
+        self.more = more
+        self.own = own
+        self.words = words
+        self.losing = losing
+
+    def run(self) -> Iterator[Difference]:
+        for who, actions in self.more.allows.items():
+            if not actions <= self.base.allows.get(who, frozenset()):
+                yield from self.beyond(who, actions)
+        yield from self.denied()
+
+    def covers(self, wide: Who, narrow: Who) -> bool | None:
+        """Whether what is given to the one is given to the other."""
+        if wide == narrow or wide.anything:
+            return True
+        principal = self.words.covers(wide.principal, narrow.principal, self.own) if wide.principal else None
+        if not narrow.principal and principal is False:
+            principal = None
+        unknown = None if wide.other or narrow.other else True
+        return inclusion.joined((principal, inclusion.conditions_cover(wide, narrow), unknown))
+
+    def reach(self, document: Document, who: Who) -> tuple[Actions, Actions]:
+        """What a document allows somebody for sure, and what it may allow."""
+        sure: set[str] = set()
+        possible: set[str] = set()
+        for wide, actions in document.allows.items():
+            answer = self.covers(wide, who)
+            if answer is not False:
+                possible |= actions
+            if answer:
+                sure |= actions
+        return frozenset(sure), frozenset(possible)
+
+    def beyond(self, who: Who, actions: Actions) -> Iterator[Difference]:
+        sure, possible = self.reach(self.base, who)
+        new = {item for item in actions if not action_covered(sure, item)}
+        if not new:
+            return
+        together = self.reach(self.more, who)[0] | actions
+        said: set[str] = set()
+        for verb in self.verbs(new):
+            touching = {item for item in new if not item.startswith("!") and verb.touched(item)}
+            if touching and verb.held(together) and not verb.held(sure):
+                said |= touching
+                yield self.difference(who, verb.word, verb.members, verb.held(possible) is not False)
+        if left := self.unsaid(new, said):
+            may = any(
+                item.startswith("!")
+                or action_covered(possible, item) is not False
+                or (_known(item, actions) and not _known(item, new))
+                for item in left
+            )
+            yield self.difference(who, self.words.other.format(_listed(left)), left, may)
+
+    def verbs(self, actions: Iterable[str]) -> tuple[Verb, ...]:
+        # all of AWS is more than any verb says
+        return () if self.words.covers is inclusion.resource_covers and "*" in actions else self.words.verbs
+
+    def difference(self, who: Who, what: str, actions: Iterable[str], may: bool) -> Difference:
+        names = sorted({deny.name for deny in self.more.denies if self.overlaps(deny, who, actions)})
+        denying = " or ".join(names)
+        note = (
+            ""
+            if not names
+            else f"which {denying} may have denied before"
+            if self.losing
+            else f"unless {denying} denies it"
+        )
+        return Difference(who, what, may or bool(who.other), note)
+
+    def overlaps(self, deny: Deny, who: Who, actions: Iterable[str]) -> bool:
+        """Whether a Deny may be about the same principal and actions."""
+        about = any(
+            action.startswith("!") or action_covered((item,), action) is not False or inclusion.matches(action, item)
+            for action in actions
+            for item in deny.actions
+        )
+        if not about or not deny.who.principal or not who.principal:
+            return about
+        covers = self.words.covers
+        either = (covers(deny.who.principal, who.principal, ""), covers(who.principal, deny.who.principal, ""))
+        return either != (False, False)
+
+    def denied(self) -> Iterator[Difference]:
+        """Denies of the base alone: what they forbade may be allowed now (with `losing`: what they forbid was allowed)."""
+        for deny in self.base.denies:
+            left = {item for item in deny.actions if not self.still_denied(deny, item)}
+            if not left:
+                continue
+            note = f"since {deny.name} denies it" if self.losing else f"which {deny.name} denied"
+            said: set[str] = set()
+            for verb in self.verbs(left):
+                touching = {item for item in left if verb.touched(item)}
+                if touching:
+                    said |= touching
+                    yield Difference(deny.who, verb.word, True, note)
+            if unsaid := self.unsaid(left, said):
+                yield Difference(deny.who, self.words.other.format(_listed(unsaid)), True, note)
+
+    def unsaid(self, actions: Iterable[str], said: Iterable[str]) -> set[str]:
+        members = {item for verb in self.words.verbs for item in verb.members}
+        return _unsaid(actions, said, members)
+
+    def still_denied(self, deny: Deny, action: str) -> bool:
+        return any(
+            action_covered(item.actions, action) is True and self.covers(item.who, deny.who) is True
+            for item in self.more.denies
+        )
+
+
+def _known(pattern: str, actions: Iterable[str]) -> bool:
+    """Whether there are known actions that the pattern stands for: else nothing that is known comes or goes with it."""
+    return is_pattern(pattern) and any(inclusion.matches(pattern, item) for item in actions if item != pattern)
+
+
+def _unsaid(actions: Iterable[str], said: Iterable[str], members: Iterable[str] = ()) -> set[str]:
+    """The actions that were not said: those of a verb, and others that are no part of a pattern that was said."""
+    wide = [item for item in said if is_pattern(item)]
+    left = set(actions) - set(said)
+    return {item for item in left if item in members or not any(inclusion.matches(one, item) for one in wide)}
+
+
+def _listed(actions: Iterable[str]) -> str:
+    """Actions in words: those that none of the others includes."""
+    chosen = set(actions)
+    most = {item for item in chosen if not any(inclusion.matches(wide, item) for wide in chosen - {item})}
+    return ", ".join(sorted(f"all but {item[1:]}" if item.startswith("!") else item for item in most or chosen))
+
+
+@lru_cache(maxsize=4096)
+def principal_of(who: Who) -> Principal:
+    """The principal in words, with its conditions and what else narrows it; `public` if it may be anybody."""
+    left: dict[str, object] = json.loads(who.other) if who.other else {}
+    but = left.pop("NotPrincipal", None)
+    suffix = f" (with {', '.join(f'{key} {text(value)}' for key, value in sorted(left.items()))})" if left else ""
+    if who.principal or but is None:
+        found = policy.who(who.principal or "*", who.conditions)
+        label = " and ".join(item.label for item in found)
+        return Principal(label + suffix, found[0].account, any(item.public for item in found))
+    excepted = policy.normal({"Principal": but}).principals
+    names = " and ".join(one.label for item in excepted for one in policy.who(item))
+    return Principal(f"everyone but {names}{policy.suffix(who.conditions)}{suffix}", public=True)
+
+
+def verbs_denied(statement: Statement) -> str:
+    """What a statement denies, in words: `pull and push`, `ecr:DescribeImages`."""
+    actions = actions_of(statement)
+    verbs = [verb for verb in ECR.verbs if any(verb.touched(item) for item in actions)]
+    left = _unsaid(actions, [item for item in actions if any(verb.touched(item) for verb in verbs)])
+    return " and ".join([verb.word for verb in verbs] + ([_listed(left)] if left else []))

@@ -1,0 +1,170 @@
+"""Whether one principal, condition, resource or action of a policy includes another. Pure.
+
+Answers: True (proved), False (refuted), None (can't be decided here, since it hangs on what only AWS knows).
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
+
+from . import names
+from .policy import Condition
+
+#: operators that hold if any value fits, as text or as a pattern:
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+POSITIVE = frozenset({"StringEquals", "StringLike", "ArnEquals", "ArnLike"})
+_ARN = frozenset({"ArnEquals", "ArnLike"})
+#: keys that a request may or may not have, whoever the principal is, so that such a condition surely narrows
+_OF_THE_REQUEST = re.compile(
+    r"aws:source(arn|account|orgid|orgpaths|vpc|vpce|vpcarn)|sts:externalid|[\w.-]+(/[\w./-]+)?:(sub|aud|azp)", re.I
+)
+#: keys that say who the principal is: they surely narrow only what is for everyone
+_OF_THE_PRINCIPAL = re.compile(r"aws:principal(account|arn|orgid|type)", re.I)
+#: what stands for a `*` and a `?` of a narrower pattern while a wider one is matched with it
+_MANY, _ONE = "\x01", "\x02"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A principal of a policy (in the form of `Statement.principals`, "" where `other` says who) with its conditions.
+
+    In a policy of permissions `principal` is the resource. `other`: what else the statement holds, as canonical text: it is
+    compared as a whole and nothing is known of it.
+    """
+
+    principal: str
+    conditions: tuple[Condition, ...] = ()
+    other: str = ""
+
+    @property
+    def anything(self) -> bool:
+        """Whether it is everyone (every resource), without any condition."""
+        return self == Who("*")
+
+
+def joined(answers: Iterable[bool | None]) -> bool | None:
+    """All of them: False if one is, else None if one is."""
+    found = set(answers)
+    return False if False in found else None if None in found else True
+
+
+def principal_covers(wide: str, narrow: str, own: str) -> bool | None:
+    """Whether what a policy gives to one principal it gives to the other. `own`: the account whose policy it is.
+
+    An account stands for the roles and users in it, which need its permission too; in the policy's own account a role that is
+    named needs no other permission, so that naming it may give more than naming the account.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    if wide in (narrow, "*"):
+        return True
+    if "canonicaluser:" in f"{wide} {narrow}":
+        return None  # another name for an account, which only AWS can translate
+    account = names.account_of(narrow)
+    if narrow == "*" or not account or names.account_of(wide) != account:
+        return False
+    if wide == account:
+        return None if account == own else True
+    return _is_session_of(narrow, wide)
+
+
+def _is_session_of(session: str, role: str) -> bool:
+    kind, _, path = names.arn_part(session, 5).partition("/")
+    of_role, _, name = names.arn_part(role, 5).partition("/")
+    return (kind, of_role) == ("assumed-role", "role") and path.split("/")[0] == name.rpartition("/")[2]
+
+
+def resource_covers(wide: str, narrow: str, own: str) -> bool | None:
+    """Whether one resource pattern includes another: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html"""
+    return pattern_covers(wide, narrow)
+
+
+def conditions_cover(wide: Who, narrow: Who) -> bool | None:
+    """Whether all that the narrower one's conditions let through is let through by the wider one's."""
+    return joined(_condition_covers(item, narrow) for item in wide.conditions if item not in narrow.conditions)
+
+
+def _condition_covers(wide: Condition, narrow: Who) -> bool | None:
+    if wide.operator not in POSITIVE:
+        return None
+    same = [item for item in narrow.conditions if item.key.lower() == wide.key.lower() and item.operator in POSITIVE]
+    answers = [_values_cover(wide, item) for item in same]
+    if True in answers:
+        return True
+    if not narrow.conditions:
+        everyones = narrow.principal == "*" and _OF_THE_PRINCIPAL.fullmatch(wide.key)
+        return False if everyones or _OF_THE_REQUEST.fullmatch(wide.key) else None
+    # what other conditions let through may be just that
+    return False if answers == [False] and len(narrow.conditions) == 1 else None
+
+
+def _values_cover(wide: Condition, narrow: Condition) -> bool | None:
+    return joined(_value_covered(item, narrow.operator, wide) for item in narrow.values)
+
+
+def _value_covered(value: str, operator: str, wide: Condition) -> bool | None:
+    answers = {_one_covers(item, wide.operator, value, operator) for item in wide.values}
+    return True if True in answers else None if None in answers else False
+
+
+def _one_covers(wide: str, wide_operator: str, narrow: str, narrow_operator: str) -> bool | None:
+    if wide == narrow and (wide_operator == narrow_operator or not re.search(r"[*?]", wide)):
+        return True
+    if "${" in wide or "${" in narrow:
+        return None  # a policy variable
+    if wide_operator == "StringEquals":
+        return wide == narrow if narrow_operator == "StringEquals" else None if re.search(r"[*?]", narrow) else False
+    literal = narrow_operator == "StringEquals"
+    if wide_operator not in _ARN:
+        return pattern_covers(wide, narrow, literal=literal)
+    parts, of_narrow = wide.split(":", 5), narrow.split(":", 5)
+    if len(parts) != 6 or len(of_narrow) != 6:
+        return None
+    if narrow_operator not in _ARN and not literal and "*" in narrow:
+        return None  # its star may stand for several parts of the ARN
+    return joined(pattern_covers(a, b, literal=literal) for a, b in zip(parts, of_narrow, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def pattern_covers(wide: str, narrow: str, *, literal: bool = False) -> bool | None:
+    """Whether one pattern of `*` and `?` matches all that another (with `literal`: just that text) matches."""
+    if wide == narrow and not literal:
+        return True
+    symbols = narrow if literal else narrow.replace("*", _MANY).replace("?", _ONE)
+    if _matcher(wide).match(symbols):
+        return True
+    sample = narrow if literal else narrow.replace("*", "zQ7").replace("?", "Z")
+    return None if _matcher(wide).match(sample) else False
+
+
+@lru_cache(maxsize=4096)
+def _matcher(pattern: str) -> re.Pattern[str]:
+    # fnmatch's expressions don't backtrack, whatever somebody wrote; a bracket means nothing to AWS
+    return re.compile(translate(pattern.replace("[", "[[]").replace("?", f"[!{_MANY}]")))
+
+
+def is_pattern(action: str) -> bool:
+    """Whether an action can match more than its own text."""
+    return "*" in action or "?" in action
+
+
+def action_covered(patterns: Collection[str], action: str) -> bool | None:
+    """Whether actions include another. All but some (NotAction) are written `!a, b`, and not decided."""
+    if action in patterns or "*" in patterns:
+        return True
+    if any(not item.startswith("!") and matches(item, action) for item in patterns):
+        return True
+    but = [item for item in patterns if item.startswith("!")]
+    if action.startswith("!"):
+        return None if patterns else False
+    return None if any(not any(matches(no, action) for no in item[1:].split(", ")) for item in but) else False
+
+
+@lru_cache(maxsize=4096)
+def matches(pattern: str, action: str) -> bool:
+    """Whether an action is the pattern or fits it; actions are compared without case."""
+    return pattern_covers(pattern.lower(), action.lower()) is True

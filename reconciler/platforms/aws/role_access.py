@@ -1,0 +1,133 @@
+"""Who can do what through the registry's roles: by all statements of a role's trust policy and of its permissions. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Protocol
+
+from reconciler.model.access import Access, Given, Principal
+from reconciler.model.address import Address
+
+from . import effective, inclusion, policy
+from .effective import Verb, Words
+from .inclusion import Who
+from .policy import Document, Statement
+
+_PERMISSIONS = replace(effective.ECR, covers=inclusion.resource_covers)
+
+
+class RoleSettings(Protocol):
+    """What is read of a role's settings; `other_*` are statements as canonical text."""
+
+    @property
+    def trusted(self) -> tuple[str, ...]: ...
+    @property
+    def actions(self) -> tuple[str, ...]: ...
+    @property
+    def repositories(self) -> tuple[str, ...]: ...
+    @property
+    def other_trust(self) -> str: ...
+    @property
+    def other_permissions(self) -> str: ...
+
+
+def trusted(at: Address, settings: RoleSettings) -> Iterator[Access]:
+    """Whom the settings let assume the role, statement by statement."""
+    verb = _words(at, True).verbs[0].word
+    for principal in settings.trusted:
+        yield from (Access(who, verb, at.registry, "") for who in policy.who(principal))
+
+
+def gains(at: Address, before: Given, after: Given, own: str) -> list[Access]:
+    """Who can assume the role now and could not before, and what it can do now and could not."""
+    words = _words(at, after.settings is not None and _usual(at, after.settings))
+    trust = effective.gains(_trust(before), _trust(after), own, words)
+    allowed = effective.gains(*_permissions(at, before, after), own, _PERMISSIONS)
+    return [*_trusting(at, trust), *_permitting(at, allowed, before, after)]
+
+
+def losses(at: Address, before: Given, after: Given, own: str) -> list[Access]:
+    """Who could assume the role before and can't now, and what it could do before and can't now."""
+    words = _words(at, before.settings is not None and _usual(at, before.settings))
+    trust = effective.losses(_trust(before), _trust(after), own, words)
+    allowed = effective.losses(*_permissions(at, before, after), own, _PERMISSIONS)
+    return [*_trusting(at, trust), *_permitting(at, allowed, before, after)]
+
+
+def _usual(at: Address, settings: RoleSettings) -> bool:
+    """Whether the role can do just what its name says, so that it need not be said."""
+    everything = all(arn.endswith("*") for arn in settings.repositories)
+    usual = settings.actions == policy.of_role(at.name)
+    return usual and everything and bool(settings.repositories) and not settings.other_permissions
+
+
+@cache
+def _words(at: Address, usual: bool) -> Words:
+    role = f"{at.registry}-{at.name}"
+    word = (
+        f"{'pull from' if at.name == 'pull' else 'push to'} every repository as {role}" if usual else f"assume {role}"
+    )
+    return Words((Verb(word, policy.ASSUME, policy.ASSUME, any_of=True),), f"use {{}} on role {role}")
+
+
+def _trust(given: Given) -> tuple[Statement, ...]:
+    settings: RoleSettings | None = given.settings
+    if settings is None:
+        return ()
+    plain = (Statement("", settings.trusted, ("sts:AssumeRole",)),) if settings.trusted else ()
+    return (*plain, *map(policy.normal, _others(settings.other_trust)))
+
+
+def _permissions(at: Address, before: Given, after: Given) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+    """The permissions before and after. Of a role that is made or deleted, they are said only if they aren't the usual ones."""
+    if before.settings is None or after.settings is None:
+        there = after if before.settings is None else before
+        if there.settings is None or _usual(at, there.settings):
+            return (), ()
+    return _permitted(before.settings), _permitted(after.settings)
+
+
+def _permitted(settings: RoleSettings | None) -> tuple[Statement, ...]:
+    """What the inline policy allows, a statement's resources in the place of its principals."""
+    if settings is None:
+        return ()
+    others = list(_others(settings.other_permissions))
+    found = [Statement("", settings.repositories, settings.actions)] if settings.repositories else []
+    if {"missing": policy.LOGIN} not in others:
+        found.append(Statement("", ("*",), (policy.LOGIN,)))
+    return (*found, *(_on_resources(item) for item in others if "missing" not in item))
+
+
+def _on_resources(item: Document) -> Statement:
+    statement = policy.normal({key: value for key, value in item.items() if key != "Resource"})
+    resources = tuple(sorted(str(arn) for arn in policy.listed(item.get("Resource"))))
+    return replace(statement, principals=resources)
+
+
+def _others(kept: str) -> Iterator[Document]:
+    yield from json.loads(kept) if kept else ()
+
+
+def _trusting(at: Address, found: Iterable[effective.Difference]) -> Iterator[Access]:
+    for item in found:
+        yield Access(effective.principal_of(item.who), item.what, at.registry, "", "", item.may, item.note)
+
+
+def _permitting(at: Address, found: Iterable[effective.Difference], before: Given, after: Given) -> Iterator[Access]:
+    role = Principal(f"role {at.registry}-{at.name}")
+    # what is in a policy that somebody attached is not read, and may allow the same
+    attached = bool(before.foreign or after.foreign)
+    for item in found:
+        yield Access(role, item.what, at.registry, _resource(item.who), "", item.may or attached, item.note)
+
+
+def _resource(who: Who) -> str:
+    left: Document = json.loads(who.other) if who.other else {}
+    but = [str(item) for item in policy.listed(left.pop("NotResource", None))]
+    also = [f"{key} {json.dumps(value)}" for key, value in sorted(left.items())]
+    narrowed = f" (with {', '.join(also)})" if also else ""
+    name = who.principal or (f"everything but {', '.join(but)}" if but else "anything")
+    return f"{name}{policy.suffix(who.conditions)}{narrowed}"

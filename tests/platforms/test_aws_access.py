@@ -1,0 +1,501 @@
+"""Who gains and who loses on AWS: differences of what a repository's whole policy, or a role's two, give before and after.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.engine import guard
+from reconciler.model.access import ForeignAccess, Given
+from reconciler.model.address import Address
+from reconciler.model.change import Action
+from reconciler.platforms.aws import policy, statements
+from reconciler.platforms.aws.access import AccessKind, AccessSettings, foreign
+from reconciler.platforms.aws.role import RoleKind, RoleSettings, _permitted, _trusted
+from reconciler.render.report import NOBODY, report_of
+from reconciler.render.sentences import gained, given, lost
+from reconciler.render.text import joined, plan_lines
+from reconciler.spec.models import Guards
+from tests.sandbox.aws import ACCOUNT, AwsSandbox
+
+Item = dict[str, Any]
+AT = Address("images.access.app-a")
+A, B = "987654321091", "987654321092"
+ROLE = f"arn:aws:iam::{A}:role/ci"
+OWN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci"
+PUSHING = [*policy.PULL, *policy.PUSH]
+ORG = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+
+
+def allow(principal: Any, actions: Any = policy.PULL, sid: str = "ReconcilerXone", **fields: Any) -> Item:
+    who = {"AWS": principal} if principal != "*" else "*"
+    acting = {} if "NotAction" in fields else {"Action": list(actions) if isinstance(actions, tuple) else actions}
+    return {"Sid": sid, "Effect": "Allow", "Principal": who, **acting, **fields}
+
+
+def theirs(principal: Any, actions: Any = policy.PULL, sid: str = "x", **fields: Any) -> Item:
+    return allow(principal, actions, sid, **fields)
+
+
+def functions(*arns: str, sid: str = "ReconcilerXoneWorker", operator: str = "StringLike") -> Item:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": list(policy.WORKER_PULL),
+        "Condition": {operator: {"aws:SourceArn": list(arns)}},
+    }
+
+
+def function(name: str, account: str = A, region: str = "us-east-1") -> str:
+    return f"arn:aws:lambda:{region}:{account}:function:{name}"
+
+
+def deny(principal: Any, actions: Any = "ecr:*", sid: str = "x", **fields: Any) -> Item:
+    return {**allow(principal, actions, sid, **fields), "Effect": "Deny"}
+
+
+def difference(
+    before: list[Item], after: list[Item], others: list[Item] | None = None, own: str = ACCOUNT
+) -> tuple[list[str], list[str]]:
+    """Sentences on the gains and the losses when our statements change beside others'."""
+    rest = json.dumps({"Version": "2012-10-17", "Statement": others}) if others else ""
+    then, now = (Given(AccessSettings(tuple(sorted(map(policy.normal, items)))), rest) for items in (before, after))
+    gains, losses = AccessKind().gains_and_losses(AT, then, now, own)
+    return [item.text for item in gained(gains)], [item.text for item in lost(losses)]
+
+
+# -- what is given already, or still -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        (allow(A), theirs(A)),
+        (allow(A), theirs(f"arn:aws:iam::{A}:root")),
+        (allow(ROLE), theirs(A)),
+        (allow(f"arn:aws:iam::{A}:user/eve"), theirs(A)),
+        (allow(f"arn:aws:sts::{A}:assumed-role/ci/session"), theirs(f"arn:aws:iam::{A}:role/of/ci")),
+        (allow(ROLE), theirs("*")),
+        (allow(A), theirs("*")),
+        (allow(A), theirs(A, "ecr:*")),
+        (allow(A), theirs(A, "*")),
+        (allow(A), theirs(A, ["ECR:Batch*", "ecr:getdownloadurlforlayer"])),
+        (functions(function("f")), functions(function("*"), sid="x")),
+        (functions(function("f")), functions(function("*", region="*"), sid="x")),
+        (functions(function("f")), functions(function("f?", region="us-*"), function("?"), sid="x")),
+        (functions(function("f-*")), functions(function("f*"), sid="x")),
+        (functions(function("f")), functions(function("*", account="*"), sid="x", operator="ArnLike")),
+        (functions(function("f"), operator="ArnEquals"), functions(function("*"), sid="x")),
+        (functions(function("f"), operator="StringEquals"), functions(function("*"), sid="x", operator="ArnLike")),
+        (functions(function("f")), theirs("*")),
+        (allow(A, Condition=ORG), theirs(A)),
+        (allow("*", Condition=ORG), theirs("*", Condition={"stringequals": {}} | ORG)),
+        (
+            allow(A, Condition={"StringEquals": {"aws:SourceVpc": ["v1"]}}),
+            theirs(A, Condition={"StringLike": {"AWS:sourcevpc": ["v2", "v?"]}}),
+        ),
+        (allow("AROAEXAMPLEEXAMPLE123"), theirs(B)),
+    ],
+)
+def test_what_a_foreign_statement_gives_is_no_gain_and_what_it_still_gives_is_no_loss(narrow: Item, wide: Item) -> None:
+    assert difference([], [narrow], [wide]) == ([], [])
+    assert difference([narrow], [], [wide]) == ([], [])
+
+
+def test_what_two_foreign_statements_give_together_counts_as_given() -> None:
+    halves = [theirs(A, "ecr:BatchGetImage", "x"), theirs(A, "ecr:GetDownloadUrlForLayer", "y")]
+    worker = allow(ROLE, policy.WORKER_PULL)
+    assert difference([worker], [], halves) == ([], [])
+    gains, losses = difference([], [allow(A, "ecr:GetDownloadUrlForLayer")], halves[:1])
+    assert (gains, losses) == ([f"account {A} can now pull app-a"], [])
+
+
+def test_a_function_named_under_a_wildcard_that_covered_it_is_no_gain_and_a_wildcard_that_goes_is_a_loss() -> None:
+    wide, narrow = functions(function("*")), functions(function("f"))
+    both = functions(function("*"), function("f"))
+    assert difference([wide], [both]) == ([], [])
+    assert difference([both], [wide]) == ([], [])
+    assert difference([wide], [narrow]) == ([], [f"AWS Lambda in account {A} in us-east-1 can no longer pull app-a"])
+    assert difference([narrow], [wide]) == ([f"AWS Lambda in account {A} in us-east-1 can now pull app-a"], [])
+    other = functions(function("g"))
+    assert difference([narrow], [other]) == (
+        [f"AWS Lambda function:g of account {A} can now pull app-a"],
+        [f"AWS Lambda function:f of account {A} can no longer pull app-a"],
+    )
+
+
+def test_of_several_values_only_those_that_come_or_go_are_said() -> None:
+    def vpcs(*names: str) -> Item:
+        return allow(A, Condition={"StringEquals": {"aws:SourceVpc": list(names)}})
+
+    gains, losses = difference([vpcs("v1", "v2")], [vpcs("v2", "v3")])
+    assert gains == [f"account {A} (if StringEquals aws:SourceVpc v3) can now pull app-a"]
+    assert losses == [f"account {A} (if StringEquals aws:SourceVpc v1) can no longer pull app-a"]
+
+
+def test_a_grant_renamed_or_an_account_moved_between_grants_is_nobodys_gain() -> None:
+    assert difference([allow(A)], [allow(A, sid="ReconcilerXtwo")]) == ([], [])
+    assert difference([allow([A, B])], [allow(A), allow(B, sid="ReconcilerXtwo")]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gain", "loss"),
+    [
+        (allow(A), allow(A, PUSHING), f"account {A} can now push app-a", ""),
+        (allow(A, "ecr:*"), allow(A), "", f"account {A} can no longer push and change or delete app-a"),
+        (allow(A), allow(A, policy.WORKER_PULL), "", f"account {A} can no longer use ecr:BatchCheckLayerAvailability on app-a"),
+        (allow(A), allow(A, [*policy.PULL, "ecr:DescribeImages"]), f"account {A} can now use ecr:describeimages on app-a", ""),
+        (allow(A), allow(A, [*policy.PULL, "ecr:Describe*"]), f"account {A} can now use ecr:describe* on app-a", ""),
+        (allow(A, policy.WORKER_PULL), allow(A, "ecr:*"),
+         f"account {A} can now push and change or delete and use ecr:BatchCheckLayerAvailability on app-a", ""),
+        (allow(A), allow(A, "ecr:BatchGetImage"), "", f"account {A} can no longer pull app-a"),
+        (allow(A), allow(ROLE), "", f"account {A} can no longer pull app-a"),
+        (allow(ROLE), allow(A), f"account {A} can now pull app-a", ""),
+        (allow("*", Condition=ORG), allow("*"), "everyone can now pull app-a", ""),
+        (allow("*"), allow("*", Condition=ORG), "", "not everyone can pull app-a any more"),
+        (allow("*"), allow(A), "", "not everyone can pull app-a any more"),
+    ],
+)  # fmt: skip
+def test_what_comes_and_goes_for_sure(before: Item, after: Item, gain: str, loss: str) -> None:
+    assert difference([before], [after]) == ([gain] if gain else [], [loss] if loss else [])
+
+
+# -- what can't be decided ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ours", "others", "who"),
+    [
+        (allow(A), theirs("*", Condition=ORG), f"account {A}"),
+        (allow(A), theirs(A, Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}), f"account {A}"),
+        (allow(A), theirs(A, Condition={"StringEqualsIfExists": {"aws:SourceVpc": "v"}}), f"account {A}"),
+        (allow(OWN_ROLE), theirs(ACCOUNT), f"role ci of account {ACCOUNT}"),
+        (allow(A), {**theirs(A), "Principal": None, "NotPrincipal": {"AWS": B}}, f"account {A}"),
+        (allow(A), {**theirs(A, NotAction="ecr:PutImage")}, f"account {A}"),
+        (allow(A), {**theirs(A), "Resource": "*"}, f"account {A}"),
+        (functions(function("f")), functions(function("${aws:username}"), sid="x"), f"AWS Lambda function:f of account {A}"),
+    ],
+)  # fmt: skip
+def test_what_hangs_on_what_only_aws_knows_may_be_a_gain_or_a_loss(ours: Item, others: Item, who: str) -> None:
+    others = {key: value for key, value in others.items() if value is not None}
+    assert difference([], [ours], [others]) == ([f"{who} may now be able to pull app-a"], [])
+    assert difference([ours], [], [others]) == ([], [f"{who} may no longer be able to pull app-a"])
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ({**allow("*"), "NotPrincipal": {"AWS": [A, ROLE]}},
+         f"everyone but account {A} and role ci of account {A} may now be able to pull app-a"),
+        (allow(A, NotAction=["ecr:PutImage", "ecr:BatchDeleteImage"]),
+         f"account {A} may now be able to use all but ecr:BatchDeleteImage, ecr:PutImage on app-a"),
+    ],
+)  # fmt: skip
+def test_all_but_some_is_said_as_such(statement: Item, words: str) -> None:
+    if "NotPrincipal" in statement:
+        del statement["Principal"]
+    assert difference([], [statement]) == ([words], [])
+    gone = words.replace("may now", "may no longer")
+    assert difference([statement], []) == ([], [gone])
+    assert difference([statement], [statement]) == ([], [])
+    (item,) = foreign(AT, {"Statement": [{**statement, "Sid": "x"}]})
+    (held,) = given(item)
+    assert held.text == words.replace("may now", "may") + " (statement 'x')"
+
+
+# -- Deny --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "denying",
+    [
+        deny(A),
+        deny("*"),
+        deny(ROLE),
+        deny(A, "ecr:BatchGetImage"),
+        deny(A, "ecr:Get*"),
+        deny("*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}),
+        deny(A, NotAction="ecr:PutImage"),
+    ],
+)
+def test_a_deny_is_named_beside_a_gain_and_a_loss_and_hides_neither(denying: Item) -> None:
+    assert difference([], [allow(A)], [denying]) == (
+        [f"account {A} can now pull app-a, unless statement 'x' denies it"],
+        [],
+    )
+    assert difference([allow(A)], [], [denying]) == (
+        [],
+        [f"account {A} can no longer pull app-a, which statement 'x' may have denied before"],
+    )
+
+
+def test_a_deny_of_somebody_or_something_else_is_not_named() -> None:
+    for other in (deny(B), deny(A, "ecr:PutImage"), deny(f"arn:aws:iam::{B}:role/r")):
+        assert difference([], [allow(A)], [other]) == ([f"account {A} can now pull app-a"], [])
+
+
+def test_a_deny_of_ours_that_somebody_wrote_and_that_goes_may_be_a_gain() -> None:
+    by_hand = deny(B, "ecr:BatchGetImage", sid="ReconcilerXone")
+    assert difference([by_hand], [allow(A)]) == (
+        [
+            f"account {A} can now pull app-a",
+            f"account {B} may now be able to pull app-a, which statement 'ReconcilerXone' denied",
+        ],
+        [],
+    )
+    assert difference([allow(A)], [allow(A), by_hand])[1] == [
+        f"account {B} may no longer be able to pull app-a, since statement 'ReconcilerXone' denies it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("denying", "words"),
+    [
+        (deny([A, ROLE]), f"statement 'x' denies pull and push and change or delete to account {A} and role ci of account {A}"),
+        (deny("*", "ecr:PutImage", Condition=ORG), "statement 'x' denies push to everyone (if StringEquals aws:PrincipalOrgID o-1)"),
+        (deny(A, "ecr:DescribeImages", sid=""), f"a statement without an id denies ecr:describeimages to account {A}"),
+        (deny(A, NotAction=[*PUSHING, "ecr:*"]), f"statement 'x' denies all but ecr:*, {', '.join(sorted(PUSHING))} to account {A}"),
+        ({**deny("*", "ecr:BatchGetImage"), "NotPrincipal": {"AWS": A}}, f"statement 'x' denies pull to everyone but account {A}"),
+    ],
+)  # fmt: skip
+def test_a_deny_says_what_and_whom_it_denies(denying: Item, words: str) -> None:
+    if "NotPrincipal" in denying:
+        del denying["Principal"]
+    assert list(foreign(AT, {"Statement": [denying]})) == [ForeignAccess(AT, words)]
+
+
+def test_foreign_access_names_the_foreign_deny_beside_it() -> None:
+    allowed, denied = foreign(AT, {"Statement": [theirs(A, sid="y"), deny(A)]})
+    assert [item.text for item in given(allowed)] == [
+        f"account {A} can pull app-a, unless statement 'x' denies it (statement 'y')"
+    ]
+    assert denied.access == ()
+
+
+# -- guards look at what the spec grants -------------------------------------------------------------------------
+
+
+def test_a_guard_sees_a_grant_that_is_no_gain_since_somebody_gave_it_before() -> None:
+    settings = AccessSettings((policy.normal(allow([A, "*"])),))
+    granted = [(AT, item) for item in AccessKind().access(AT, settings)]
+    found = guard.accounts(Guards(allowed_accounts=(B,)), granted, {"images": ACCOUNT})
+    assert [verdict.guard for verdict in found] == ["allowed_accounts", "allow_public"]
+
+
+# -- roles -------------------------------------------------------------------------------------------------------
+
+PULL_ROLE = Address("images.role.pull")
+IMAGES = (f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/images-*",)
+AS_WANTED = RoleSettings((ACCOUNT,), tuple(sorted(policy.PULL)), IMAGES)
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+SUBJECT = {"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r"}}
+VERB = "pull from every repository as images-pull"
+
+
+def trusting(*items: Item) -> RoleSettings:
+    """The role as it is found when its trust policy has these statements beside ours."""
+    ours = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+    trusted, other = _trusted({"Statement": [ours, *items]})
+    return RoleSettings(trusted, AS_WANTED.actions, IMAGES, other_trust=other)
+
+
+def permitting(*items: Item, login: bool = True) -> RoleSettings:
+    """The role as it is found when its inline policy has these statements beside ours."""
+    images = {"Effect": "Allow", "Action": list(policy.PULL), "Resource": list(IMAGES)}
+    ours = [{"Effect": "Allow", "Action": policy.LOGIN, "Resource": "*"}] if login else []
+    actions, repositories, other = _permitted({"Statement": [*ours, images, *items]})
+    return RoleSettings((ACCOUNT,), actions, repositories, other_permissions=other)
+
+
+def role_difference(before: Given, after: Given) -> tuple[list[str], list[str]]:
+    gains, losses = RoleKind().gains_and_losses(PULL_ROLE, before, after, ACCOUNT)
+    return [item.text for item in gained(gains)], [item.text for item in lost(losses)]
+
+
+TRUST = [
+    (
+        {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:AssumeRole"},
+        [f"account {A} can no longer {VERB}"],
+    ),
+    (
+        {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:AssumeRole",
+         "Condition": {"StringEquals": {"sts:ExternalId": "e"}}},
+        [f"account {A} (if StringEquals sts:ExternalId e) can no longer {VERB}"],
+    ),
+    (
+        {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity",
+         "Condition": SUBJECT},
+        [f"oidc-provider token.actions.githubusercontent.com of account {ACCOUNT} (if StringEquals"
+         f" token.actions.githubusercontent.com:sub repo:o/r) can no longer {VERB}"],
+    ),
+    (
+        {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:TagSession"},
+        [f"account {A} can no longer use sts:TagSession on role images-pull"],
+    ),
+    (
+        {"Effect": "Allow", "NotPrincipal": {"AWS": A}, "Action": "sts:*"},
+        [f"everyone but account {A} may no longer be able to {VERB}"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("item", "words"), TRUST)
+def test_every_statement_of_trust_that_goes_or_comes_is_said(item: Item, words: list[str]) -> None:
+    found, wanted = Given(trusting(item)), Given(AS_WANTED)
+    assert role_difference(found, wanted) == ([], words)
+    back = [text.replace("can no longer", "can now").replace("may no longer", "may now") for text in words]
+    assert role_difference(wanted, found) == (back, [])
+    assert set(words) <= set(role_difference(found, Given())[1]), "a role that is deleted takes it along"
+
+
+def test_a_deny_in_the_trust_that_goes_may_be_a_gain() -> None:
+    found = Given(trusting({"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}))
+    assert role_difference(found, Given(AS_WANTED)) == (
+        [f"role ci of account {A} may now be able to {VERB}, which a statement without an id denied"],
+        [],
+    )
+    assert role_difference(Given(AS_WANTED), found)[1] == [
+        f"role ci of account {A} may no longer be able to {VERB}, since a statement without an id denies it"
+    ]
+
+
+def test_trusting_the_own_account_again_instead_of_one_role_widens_and_may_narrow() -> None:
+    one = RoleSettings((OWN_ROLE,), AS_WANTED.actions, IMAGES)
+    assert role_difference(Given(one), Given(AS_WANTED)) == (
+        [f"account {ACCOUNT} can now {VERB}"],
+        [f"role ci of account {ACCOUNT} may no longer be able to {VERB}"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"Effect": "Allow", "Action": "*", "Resource": "*"}, "role images-pull can no longer use * on *"),
+        ({"Effect": "Allow", "Action": "ecr:*", "Resource": IMAGES[0]},
+         f"role images-pull can no longer push and change or delete {IMAGES[0]}"),
+        ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::a/*"]},
+         "role images-pull can no longer use s3:getobject on arn:aws:s3:::a/*, arn:aws:s3:::b/*"),
+        ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
+         "role images-pull can no longer use s3:getobject on * (if Bool aws:SecureTransport true)"),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
+         "role images-pull may no longer be able to use all but iam:* on *"),
+        ({"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::a/*"},
+         "role images-pull may no longer be able to use s3:getobject on everything but arn:aws:s3:::a/*"),
+    ],
+)  # fmt: skip
+def test_every_statement_of_permission_that_goes_or_comes_is_said(item: Item, words: str) -> None:
+    found, wanted = Given(permitting(item)), Given(AS_WANTED)
+    assert role_difference(found, wanted) == ([], [words])
+    back = words.replace("can no longer", "can now").replace("may no longer", "may now")
+    assert role_difference(wanted, found) == ([back], [])
+
+
+def test_a_permission_that_is_denied_and_one_that_lacks_are_said() -> None:
+    denying = Given(permitting({"Effect": "Deny", "Action": "ecr:BatchGetImage", "Resource": "*"}))
+    assert role_difference(denying, Given(AS_WANTED)) == (
+        ["role images-pull may now be able to pull *, which a statement without an id denied"],
+        [],
+    )
+    assert role_difference(Given(permitting(login=False)), Given(AS_WANTED)) == (
+        ["role images-pull can now use ecr:GetAuthorizationToken on *"],
+        [],
+    )
+
+
+def test_what_an_attached_policy_may_still_allow_is_no_certain_loss() -> None:
+    item = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    widened = (ForeignAccess(PULL_ROLE, "widened by inline policy by-hand, which no spec made"),)
+    before = Given(permitting(item), foreign=widened)
+    assert role_difference(before, before.of(AS_WANTED)) == (
+        [],
+        ["role images-pull may no longer be able to use s3:getobject on *"],
+    )
+
+
+def test_a_role_that_is_made_or_deleted_says_its_permissions_only_if_they_are_not_the_usual_ones() -> None:
+    assert role_difference(Given(), Given(AS_WANTED)) == ([f"account {ACCOUNT} can now {VERB}"], [])
+    assert role_difference(Given(AS_WANTED), Given()) == ([], [f"account {ACCOUNT} can no longer {VERB}"])
+    widened = permitting({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    losses = role_difference(Given(widened), Given())[1]
+    assert f"account {ACCOUNT} can no longer assume images-pull" in losses
+    assert "role images-pull can no longer use * on *" in losses
+
+
+# -- on the stand-in ---------------------------------------------------------------------------------------------
+
+
+def put_policy(aws: AwsSandbox, name: str, *items: Item) -> None:
+    """Others' statements, beside ours on the repository."""
+    ecr = aws.client("ecr")
+    found = aws.state()["repositories"][f"us-east-1/{name}"].get("policy", {"Version": "2012-10-17", "Statement": []})
+    ours = [item for item in found["Statement"] if statements.grant_of(item.get("Sid", "")) is not None]
+    document = {**found, "Statement": [*items, *ours]}
+    ecr.set_repository_policy(repositoryName=name, policyText=json.dumps(document))
+
+
+def texts(aws: AwsSandbox, document: Item, **wishes: Any) -> str:
+    return joined(plan_lines(report_of(aws.plan(document, **wishes))))
+
+
+def test_a_grant_that_a_foreign_statement_repeats_is_taken_away_without_a_loss(aws: AwsSandbox) -> None:
+    document = aws.document("app-a", grants=({"name": "one", "to": {"type": "aws", "role_arns": [ROLE]}},))
+    aws.apply(document)
+    put_policy(aws, "images-app-a", theirs(f"arn:aws:iam::{A}:root"))
+    document["grants"] = []
+    plan = aws.plan(document)
+    assert [(item.address, item.action, item.losses) for item in plan.changes] == [(AT, Action.DELETE, ())]
+    assert NOBODY in joined(plan_lines(report_of(plan)))
+    aws.apply(document)
+    document["grants"] = [{"name": "one", "registry": "images", "to": {"type": "aws", "role_arns": [ROLE]}}]
+    (change,) = aws.plan(document).changes
+    assert (change.action, change.gains) == (Action.CREATE, ())
+    assert f'one: {{principals: ["{ROLE}"], may: "pull"}}' in texts(aws, document), "what is written is shown"
+
+
+def test_a_delete_and_a_replacement_look_at_the_whole_policy(aws: AwsSandbox) -> None:
+    grants = ({"name": "one", "repositories": ["app-a"], "to": {"type": "aws", "account_ids": [A]}},)
+    document = aws.document("app-a", "app-b", grants=grants)
+    aws.apply(document)
+    put_policy(aws, "images-app-a", theirs(f"arn:aws:iam::{A}:root"))
+    put_policy(aws, "images-app-b", theirs(f"arn:aws:iam::{B}:root"))
+    key = {"kms_key": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k"}
+    replacing = {**document, "grants": []}
+    replacing["repositories"] = [{**item, "encryption": key} for item in document["repositories"]]
+    assert NOBODY in texts(aws, replacing), "what others gave is put back, and it is what ours gave"
+    both = {**replacing, "grants": document["grants"]}
+    assert NOBODY in texts(aws, both)
+    words = texts(aws, {**document, "repositories": [], "grants": []})
+    assert f"- images: account {A} can no longer pull app-a" in words
+    assert f"- images: account {B} can no longer pull app-b" in words
+
+
+def test_trust_that_was_widened_by_hand_is_said_when_it_is_taken_away(aws: AwsSandbox) -> None:
+    document = aws.document("app-a")
+    aws.apply(document)
+    iam = aws.client("iam")
+    widened = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity"},
+            {"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{A}:root"}, "Action": "sts:AssumeRole"},
+        ],
+    }
+    iam.update_assume_role_policy(RoleName="images-pull", PolicyDocument=json.dumps(widened))
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="images-push", PolicyName="reconciler", PolicyDocument=json.dumps(everything))
+    words = texts(aws, document)
+    assert f"+ images: account {ACCOUNT} can now {VERB}" in words
+    assert f"+ images: account {A} may now be able to {VERB}, which a statement without an id denied" in words
+    assert (
+        f"- images: oidc-provider token.actions.githubusercontent.com of account {ACCOUNT} can no longer {VERB}"
+        in words
+    )
+    assert "- images: role images-push can no longer use * on *" in words
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
