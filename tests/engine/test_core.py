@@ -270,6 +270,53 @@ def test_what_goes_with_its_parent_has_no_change_of_its_own() -> None:
     assert [access.principal.label for access in change.losses] == ["eve"]
 
 
+def gains_and_losses(before: tuple[str, ...], after: tuple[str, ...], others: tuple[str, ...] = ()) -> list[list[str]]:
+    """The users who gain and who lose when our settings change beside what others gave."""
+
+    class Shared(BoxKind):
+        traits = frozenset({Trait.SHARED})
+
+        def access(self, address: Address, settings: Box) -> Iterator[Access]:
+            for user in settings.users:
+                yield Access(Principal(user, public=user == "everyone"), "pull", "r", address.name)
+
+    kinds = {"r": {"box": Shared()}}
+    wanted = desired("a", Box(users=after))
+    given = tuple(
+        ForeignAccess(wanted.address, user, tuple(Shared().access(wanted.address, Box(users=(user,)))))
+        for user in others
+    )
+    there = live(desired("a", Box(users=before)), foreign=given)
+    picture = Picture(kinds, {wanted.address: wanted} if after else {}, {wanted.address: there}, given)
+    (change,) = diff(picture, "me").changes.values()
+    return [[item.principal.label for item in found] for found in (change.gains, change.losses)]
+
+
+def test_what_others_gave_counts_before_and_after() -> None:
+    assert gains_and_losses(("eve",), ("bob",)) == [["bob"], ["eve"]]
+    assert gains_and_losses(("eve",), ("bob",), ("eve", "bob")) == [[], []]
+    assert gains_and_losses(("eve",), (), ("eve",)) == [[], []], "a delete of ours leaves theirs"
+
+
+def test_what_everyone_can_do_is_nobodys_gain_or_loss() -> None:
+    assert gains_and_losses(("eve",), ("bob",), ("everyone",)) == [[], []]
+    assert gains_and_losses(("eve",), ("everyone",)) == [["everyone"], []]
+    assert gains_and_losses(("everyone",), ("eve",)) == [[], ["everyone"]]
+
+
+def test_a_replacement_compares_what_stands_below_it_before_and_after() -> None:
+    parent = desired("a", Box(fixed="x"))
+    child = desired("b", Box(users=("bob", "eve")), "a", parent=parent.address)
+    given = (ForeignAccess(child.address, "x", tuple(BoxKind().access(child.address, Box(users=("bob", "dan"))))),)
+    there = {
+        parent.address: live(replace(parent, settings=Box(fixed="y"))),
+        child.address: live(replace(child, settings=Box(users=("ann", "dan"))), foreign=given),
+    }
+    found = diff(Picture(KINDS, {item.address: item for item in (parent, child)}, there, given), "me").changes
+    assert [item.principal.label for item in found[child.address].gains] == ["eve"]
+    assert [item.principal.label for item in found[parent.address].losses] == ["ann"]
+
+
 def test_fields_are_told_by_path_and_lists_as_wholes() -> None:
     old = {"a": {"b": 1, "gone": "x"}, "list": [1, 2], "same": [1]}
     new = {"a": {"b": 2, "new": True}, "list": [2, 1], "same": [1]}

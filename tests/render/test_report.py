@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from reconciler.render import counts
 from reconciler.render.change_item import SIGNS, Meaning
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import CAUSE_HEADINGS, Report, report_of
-from reconciler.render.sentences import lost
+from reconciler.render.sentences import gained, held, lost
 from reconciler.render.text import drift_lines, joined, plan_lines
 
 ALICE = Access(Principal("user alice"), "pull", "box", "new")
@@ -236,3 +237,19 @@ def test_counts_agree_with_their_nouns(sentence: Callable[[int], str], none: str
 def test_access_that_ends_for_everyone_does_not_read_as_if_some_still_had_none() -> None:
     assert [sentence.text for sentence in lost([EVERYONE])] == ["not everyone can pull app any more"]
     assert [sentence.text for sentence in lost([ALICE])] == ["user alice can no longer pull new"]
+
+
+def test_what_cannot_be_decided_and_what_a_reader_must_know_are_said() -> None:
+    may = replace(ALICE, may=True)
+    noted = replace(ALICE, note="unless statement 'x' denies it")
+    assert [item.text for item in gained([may])] == ["user alice may now be able to pull new"]
+    assert [item.text for item in lost([may])] == ["user alice may no longer be able to pull new"]
+    assert [item.text for item in held([may])] == ["user alice may be able to pull new"]
+    assert [item.text for item in lost([replace(EVERYONE, may=True)])] == [
+        "not everyone may be able to pull app any more"
+    ]
+    other, sure = gained([noted, replace(ALICE, repository="other")])
+    assert (sure.text, other.text) == (
+        "user alice can now pull new, unless statement 'x' denies it",
+        "user alice can now pull other",
+    )

@@ -150,24 +150,32 @@ def document_of(statements: Iterable[Statement]) -> Document:
     return found
 
 
-@lru_cache(maxsize=4096)
 def gains(
     before: tuple[Statement, ...], after: tuple[Statement, ...], own: str = "", words: Words = ECR
 ) -> tuple[Difference, ...]:
     """What `after` gives and `before` does not. `own`: the account whose policies they are."""
-    if before == after:
-        return ()
-    return tuple(_Comparison(document_of(before), document_of(after), own, words, losing=False).run())
+    return _compared(_unnamed(before), _unnamed(after), own, words, losing=False)
 
 
-@lru_cache(maxsize=4096)
 def losses(
     before: tuple[Statement, ...], after: tuple[Statement, ...], own: str = "", words: Words = ECR
 ) -> tuple[Difference, ...]:
     """What `before` gives and `after` does not."""
-    if before == after:
+    return _compared(_unnamed(after), _unnamed(before), own, words, losing=True)
+
+
+def _unnamed(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """The statements without the names of those that allow, so that equal ones are compared once in a large estate."""
+    return tuple(item if item.effect != "Allow" else replace(item, sid="") for item in statements)
+
+
+@lru_cache(maxsize=4096)
+def _compared(
+    base: tuple[Statement, ...], more: tuple[Statement, ...], own: str, words: Words, *, losing: bool
+) -> tuple[Difference, ...]:
+    if base == more:
         return ()
-    return tuple(_Comparison(document_of(after), document_of(before), own, words, losing=True).run())
+    return tuple(_Comparison(document_of(base), document_of(more), own, words, losing=losing).run())
 
 
 class _Comparison:
