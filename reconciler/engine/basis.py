@@ -32,11 +32,26 @@ class Basis:
 
 
 def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]:
-    """The live resources that the changes take along or stand below, and that no change has."""
-    wanted = {address for change in changes.values() for address in change.along}
+    """The live resources that stand below what goes, or above what changes, and that no change has."""
+    wanted = _below(seen, {address for address, change in changes.items() if change.removes})
     wanted |= {change.desired.parent for change in changes.values() if change.desired and change.desired.parent}
     had = {address for address, change in changes.items() if change.live is not None}
     return tuple(seen.live[address] for address in sorted(wanted - had) if address in seen.live)
+
+
+def _below(seen: Picture, going: set[Address]) -> set[Address]:
+    """What stands below resources that go, what is vacant too: others may lose access by it."""
+    children: dict[Address, list[Address]] = {}
+    for address, item in seen.live.items() if going else ():
+        if item.parent is not None:
+            children.setdefault(item.parent, []).append(address)
+    found: set[Address] = set()
+    left = list(going)
+    while left:
+        new = [address for address in children.get(left.pop(), ()) if address not in found]
+        found.update(new)
+        left += new
+    return found
 
 
 def images_may_go(change: Change, kind: Kind, allow_delete: Collection[str]) -> bool:

@@ -47,7 +47,7 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
             raise ValueError(f"{item.address} is there twice")
         live[item.address] = item
     # what stands above a change and has none of its own is as it is wanted
-    above = [item for item in said.basis.beside if item.address not in along]
+    above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
     own = {registry.name: registry.own_account for registry in said.registries}
