@@ -43,7 +43,7 @@ def run(
     verify: Verify = False,
     log: LogFile = None,
     rescue: Rescue = Path(),
-    parallelism: Parallelism = 8,
+    parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = 0,
 ) -> int:

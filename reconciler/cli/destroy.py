@@ -29,7 +29,7 @@ def run(
     allow_delete: AllowDelete = None,
     verify: Verify = False,
     log: LogFile = None,
-    parallelism: Parallelism = 8,
+    parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = 0,
 ) -> int:

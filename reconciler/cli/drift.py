@@ -11,7 +11,7 @@ EXAMPLES = "Examples: reconciler drift; reconciler drift --target 'images.*' || 
 def run(
     spec: SpecArgument = DEFAULT_SPEC,
     target: Targets = None,
-    parallelism: Parallelism = 8,
+    parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = 0,
 ) -> int:

@@ -57,7 +57,7 @@ def run(
     adopt: Adopt = None,
     allow_delete: AllowDelete = None,
     rescue: Rescue = Path(),
-    parallelism: Parallelism = 8,
+    parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = 0,
 ) -> int:

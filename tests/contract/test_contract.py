@@ -556,5 +556,5 @@ def test_a_saved_plan_is_applied_as_wide_as_it_is_asked_for(
             return len(sandbox.platforms)
 
     plan = loads(dumps(sandbox.plan(document)))
-    apply(plan, platforms=Watched(), saved=True, parallelism=32)
-    assert seen == [32]
+    apply(plan, platforms=Watched(), saved=True, parallelism=7)
+    assert seen == [7]
