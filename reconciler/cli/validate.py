@@ -17,6 +17,10 @@ def run(spec: SpecArgument = DEFAULT_SPEC) -> int:
     from reconciler.api.spec import load_spec
 
     loaded = load_spec(spec)
+    for registry in loaded.registries:
+        at = "".join(f"{place.at}: " for place in loaded.source(registry.name))
+        for note in registry.notes():
+            typer.echo(f"{at}note: registry {registry.name}: {note}", err=True)
     typer.echo(f"{spec} is valid: {size(len(loaded.registries), len(loaded.repositories), len(loaded.grants))}.")
     return Exit.OK
 

@@ -49,6 +49,10 @@ class RegistryBase(Model):
         """Why the platform would refuse the native name, or None."""
         return None
 
+    def notes(self) -> Iterator[str]:
+        """What a writer of the spec may not expect, though nothing is wrong with it; each the end of a sentence."""
+        yield from ()
+
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the registry by itself, beyond its fields' types."""
         yield from ()

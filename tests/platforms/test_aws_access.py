@@ -16,7 +16,8 @@ from reconciler.model.address import Address
 from reconciler.model.change import Action
 from reconciler.platforms.aws import policy, statements
 from reconciler.platforms.aws.access import AccessKind, AccessSettings, foreign
-from reconciler.platforms.aws.role import RoleKind, RoleSettings, _permitted, _trusted
+from reconciler.platforms.aws.role import RoleKind
+from reconciler.platforms.aws.role_documents import RoleSettings, permissions_of, trust_of
 from reconciler.render.report import NOBODY, report_of
 from reconciler.render.sentences import gained, given, lost
 from reconciler.render.text import joined, plan_lines
@@ -301,16 +302,15 @@ VERB = "pull from every repository as images-pull"
 def trusting(*items: Item) -> RoleSettings:
     """The role as it is found when its trust policy has these statements beside ours."""
     ours = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
-    trusted, other = _trusted({"Statement": [ours, *items]})
-    return RoleSettings(trusted, AS_WANTED.actions, IMAGES, other_trust=other)
+    trusted, narrowed, other = trust_of({"Statement": [ours, *items]})
+    return RoleSettings(trusted, AS_WANTED.actions, IMAGES, other_trust=other, trusted_if=narrowed)
 
 
 def permitting(*items: Item, login: bool = True) -> RoleSettings:
     """The role as it is found when its inline policy has these statements beside ours."""
     images = {"Effect": "Allow", "Action": list(policy.PULL), "Resource": list(IMAGES)}
     ours = [{"Effect": "Allow", "Action": policy.LOGIN, "Resource": "*"}] if login else []
-    actions, repositories, other = _permitted({"Statement": [*ours, images, *items]})
-    return RoleSettings((ACCOUNT,), actions, repositories, other_permissions=other)
+    return RoleSettings((ACCOUNT,), **permissions_of({"Statement": [*ours, images, *items]}))
 
 
 def role_difference(before: Given, after: Given) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconciler import apply
 from reconciler.engine.write import Outcome, Status
 from reconciler.model.change import Action, Cause
-from reconciler.platforms.aws import lifecycle, policy, role, statements
+from reconciler.platforms.aws import lifecycle, policy, role_documents, statements
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention
 from tests.sandbox.aws import FOREIGN_STATEMENT, AwsSandbox
@@ -195,7 +195,7 @@ def test_each_kept_tag_pattern_is_a_rule_of_its_own_before_all_others() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", role.ROLES)
+@pytest.mark.parametrize("name", role_documents.ROLES)
 def test_iam_lints_find_nothing_in_the_roles_policies(aws: AwsSandbox, name: str) -> None:
     from parliament import analyze_policy_string  # slow to import
 

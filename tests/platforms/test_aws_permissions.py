@@ -148,7 +148,7 @@ def live_through_everything(aws: AwsSandbox) -> None:
         "retention": {"keep_last": 4},
     }
     changed["grants"][0]["to"] = aws.target("2")
-    iam.update_role(RoleName="images-pull", MaxSessionDuration=3600)
+    iam.update_role(RoleName="images-pull", MaxSessionDuration=7200)
     aws.apply(changed)
     with pytest.raises(ReadFailed):
         aws.plan(
@@ -167,7 +167,11 @@ def live_through_everything(aws: AwsSandbox) -> None:
     changed["grants"] = []
     del changed["repositories"][0]["retention"]
     aws.apply(changed)
-    for behaviour in (PrincipalNotFound("987654321091", times=1), Denied("PutLifecyclePolicy")):
+    for behaviour in (
+        PrincipalNotFound("987654321091", times=1),
+        Denied("PutLifecyclePolicy"),
+        Denied("CreateRepository"),
+    ):
         again = document(aws)
         again["repositories"].append({"name": "app-c", "registry": "images", "retention": {"keep_last": 3}})
         with behaving(aws, behaviour):
@@ -179,7 +183,10 @@ def live_through_everything(aws: AwsSandbox) -> None:
 
 
 @pytest.mark.usefixtures("marked")
-def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(aws: AwsSandbox) -> None:
+def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(
+    aws: AwsSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # for what is kept while a repository is replaced
     live_through_everything(aws)
     assert aws.state() == {"replication": {}, "roles": {}, "repositories": {}}
     seen: dict[str, set[str]] = {}

@@ -94,7 +94,19 @@ class AwsSandbox(Sandbox):
     )
     registry_fields = {
         "replication_regions": st.lists(st.sampled_from(["us-west-2", "eu-west-1"]), unique=True),
-        "trusted_principals": st.lists(st.sampled_from([ACCOUNT, f"arn:aws:iam::{ACCOUNT}:role/ci"]), unique=True),
+        "trusted_principals": st.lists(
+            st.sampled_from(
+                [
+                    ACCOUNT,
+                    f"arn:aws:iam::{ACCOUNT}:role/ci",
+                    {"principal": "987654321091", "external_id": "ours"},
+                    {"principal": ACCOUNT, "org_id": "o-a1b2c3d4e5"},
+                    {"oidc": "token.actions.githubusercontent.com", "subject": "repo:acme/shop:*"},
+                ]
+            ),
+            unique_by=str,
+        ),
+        "max_session": st.sampled_from(["1h", "90m", "12h"]),
     }
     repository_fields = {
         "lifecycle_policy": st.integers(1, 90).map(_lifecycle_policy),
@@ -107,6 +119,7 @@ class AwsSandbox(Sandbox):
         "AwsRegistry.region": (registry(region="us-west-2"), "state"),
         "AwsRegistry.replication_regions": (registry(replication_regions=["us-west-2"]), "state"),
         "AwsRegistry.trusted_principals": (registry(trusted_principals=[f"arn:aws:iam::{ACCOUNT}:role/ci"]), "state"),
+        "AwsRegistry.max_session": (registry(max_session="2h"), "state"),
         "AwsTarget.account_ids": (target(account_ids=["987654321092"]), "state"),
         "AwsTarget.regions": (target(regions=["us-east-1"]), "state"),
         "AwsTarget.role_arns": (target(role_arns=["arn:aws:iam::987654321091:role/r"]), "state"),
@@ -308,7 +321,7 @@ class AwsSandbox(Sandbox):
             lambda: iam.put_role_policy(**named, PolicyName="reconciler", PolicyDocument=json.dumps(wide)),
         )
         yield f"strip {name}", lambda: iam.delete_role_policy(**named, PolicyName="reconciler")
-        yield f"shorten {name}", lambda: iam.update_role(**named, MaxSessionDuration=3600)
+        yield f"shorten {name}", lambda: iam.update_role(**named, MaxSessionDuration=7200)
         for key in role["tags"]:
             if key != "reconciler-owner":
                 yield f"untag {key} of {name}", partial(iam.untag_role, **named, TagKeys=[key])

@@ -11,7 +11,7 @@ from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 
-from . import access, lifecycle, names, replication, repository, role, statements
+from . import access, lifecycle, names, replication, repository, role_documents, statements
 from .access import AccessKind
 from .lifecycle import LifecycleKind
 from .region import RegionKind, RegionSettings
@@ -34,9 +34,9 @@ class AwsPlatform(Platform):
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _aws(registry)
         source = spec.source(here.name)
-        for name in role.ROLES:
+        for name in role_documents.ROLES:
             at = Address.of(here.name, RoleKind.name, name)
-            yield Desired(at, RoleKind.name, role.settings_of(here, name), source=source)
+            yield Desired(at, RoleKind.name, role_documents.settings_of(here, name, spec.name), source=source)
         pull = Address.of(here.name, RoleKind.name, "pull")
         roles = roles_of(spec)
         copies: list[Address] = [pull]
@@ -62,7 +62,7 @@ class AwsPlatform(Platform):
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         here = _aws(registry)
-        for name in role.ROLES:
+        for name in role_documents.ROLES:
             arn = names.role_arn(here.account_id, here.region, here.role_name(name))
             yield Output(Address.of(here.name, RoleKind.name, name), "arn", arn)
         for wanted in spec.repositories_by_registry[here.name]:
@@ -86,7 +86,7 @@ def roles_of(spec: Spec) -> Mapping[str, Address]:
         names.role_arn(item.account_id, item.region, item.role_name(name)): Address.of(item.name, RoleKind.name, name)
         for item in spec.registries
         if isinstance(item, AwsRegistry)
-        for name in role.ROLES
+        for name in role_documents.ROLES
     }
 
 

@@ -109,6 +109,9 @@ class RepositoryKind(Kind, HoldsImages):
             "ecr:TagResource",
             "ecr:UntagResource",
             *_READ,
+            # after a replacement that was cut off
+            *("ecr:CreateRepository", "ecr:GetRepositoryPolicy", "ecr:GetLifecyclePolicy"),
+            *("ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy", *_KEY),
         ),
         Verb.COUNT: ("ecr:ListImages", "ecr:GetRepositoryPolicy"),
         Verb.DELETE: ("ecr:DeleteRepository", "kms:RetireGrant"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
@@ -16,10 +15,10 @@ from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
 from reconciler.model.marks import PREFIX, Marks
 from reconciler.model.resource import Desired, Live
 
-from . import names, policy, role_access
+from . import policy, role_access
 from .ledgers import GONE, RoleLedger
 from .policy import Document
-from .spec import AwsRegistry
+from .role_documents import ROLES, RoleSettings, permissions, permissions_of, trust_of, trust_policy
 from .tags import Tags, as_dict, as_list
 
 if TYPE_CHECKING:
@@ -28,33 +27,11 @@ if TYPE_CHECKING:
 EXISTS = ("EntityAlreadyExists", "EntityAlreadyExistsException")
 #: the name of our inline policy
 INLINE = "reconciler"
-#: seconds; IAM's most, since credentials are handed out for up to 12 hours
-MAX_SESSION = 43_200
-ROLES = ("pull", "push")
 #: seconds in which IAM's answers catch up with a write: hashicorp/terraform-provider-aws#18435
 SETTLING = 20.0
 #: characters of a trust policy that IAM takes unless the account's quota "Role trust policy length" was raised; white space is
 #: not counted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 TRUST_LENGTH = 2_048
-
-
-@dataclass(frozen=True, slots=True)
-class RoleSettings:
-    """Who may assume the role, and what it may do. `other_*`: what the live documents hold beyond that, as text."""
-
-    trusted: tuple[str, ...]
-    actions: tuple[str, ...]
-    repositories: tuple[str, ...]
-    max_session_seconds: int = MAX_SESSION
-    other_trust: str = ""
-    other_permissions: str = ""
-
-
-def settings_of(registry: AwsRegistry, role: str) -> RoleSettings:
-    """The settings that the spec asks for; with no trusted principals the account's own IAM policies decide."""
-    trusted = {policy.account_or(item) for item in registry.trusted_principals} or {registry.account_id}
-    arns = [names.repository_arn(registry.account_id, region, f"{registry.prefix}*") for region in registry.regions]
-    return RoleSettings(tuple(sorted(trusted)), policy.of_role(role), tuple(sorted(arns)))
 
 
 _OTHERS = ("iam:ListRolePolicies", "iam:ListAttachedRolePolicies")
@@ -73,6 +50,17 @@ class RoleKind(Kind, GivesAccess):
         Verb.UPDATE: ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:UpdateRole", "iam:TagRole", *_READ),
         Verb.DELETE: (*_OTHERS, "iam:DeleteRolePolicy", "iam:DeleteRole"),
     }
+
+    def shown(self, settings: RoleSettings) -> dict[str, Any]:
+        narrowed = (
+            who.label
+            for item in settings.trusted_if
+            for principal in item.principals
+            for who in policy.who(principal, item.conditions)
+        )
+        shown = {**super().shown(settings), "trusted_if": list(narrowed), "tags": dict(settings.tags)}
+        unusual = ("trusted_if", "tags", "other_trust", "other_permissions")
+        return {name: value for name, value in shown.items() if value or name not in unusual}
 
     def access(self, address: Address, settings: RoleSettings) -> Iterator[Access]:
         return role_access.trusted(address, settings)
@@ -110,7 +98,7 @@ class RoleKind(Kind, GivesAccess):
             absent=EXISTS,
             RoleName=session.registry.role_name(role),
             Description=f"Made by reconciler for {session.owner}: {role} images of registry {session.name}.",
-            AssumeRolePolicyDocument=json.dumps(_trust(session.registry, wanted)),
+            AssumeRolePolicyDocument=json.dumps(trust_policy(session.registry, wanted)),
             MaxSessionDuration=wanted.max_session_seconds,
             Tags=as_list(write.marks.texts()),
         )
@@ -130,10 +118,10 @@ class RoleKind(Kind, GivesAccess):
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
         at, wanted = live.address, write.desired.settings
         named: dict[str, Any] = {"RoleName": session.registry.role_name(at.name)}
-        if {"trusted", "other_trust"} & write.changed:
-            document = json.dumps(_trust(session.registry, wanted))
+        if {"trusted", "trusted_if", "other_trust"} & write.changed:
+            document = json.dumps(trust_policy(session.registry, wanted))
             session.call("iam", "update_assume_role_policy", address=at, PolicyDocument=document, **named)
-        if {"actions", "repositories", "other_permissions"} & write.changed:
+        if {"actions", "repositories", "tags", "other_permissions"} & write.changed:
             _put_permissions(session, write)
         if "max_session_seconds" in write.changed:
             session.call("iam", "update_role", address=at, MaxSessionDuration=wanted.max_session_seconds, **named)
@@ -218,8 +206,8 @@ def _check_lengths(session: AwsSession, wanted: Sequence[Desired], lives: Mappin
     """
     for item in wanted:
         live = lives.get(item.address)
-        size = len("".join(json.dumps(_trust(session.registry, item.settings)).split()))
-        if size <= TRUST_LENGTH or (live is not None and live.settings.trusted == item.settings.trusted):
+        size = len("".join(json.dumps(trust_policy(session.registry, item.settings)).split()))
+        if size <= TRUST_LENGTH or (live is not None and _trusts_the_same(live.settings, item.settings)):
             continue
         summary = session.call("iam", "get_account_summary", address=item.address)["SummaryMap"]
         most = summary.get("AssumeRolePolicySizeQuota", TRUST_LENGTH)
@@ -231,14 +219,17 @@ def _check_lengths(session: AwsSession, wanted: Sequence[Desired], lives: Mappin
             )
 
 
+def _trusts_the_same(one: RoleSettings, other: RoleSettings) -> bool:
+    return (one.trusted, one.trusted_if) == (other.trusted, other.trusted_if)
+
+
 def _tags(described: Document) -> Tags:
     return as_dict(described.get("Tags", []))
 
 
 def _live(session: AwsSession, at: Address, described: Document) -> Live:
     tags = _tags(described)
-    trusted, other_trust = _trusted(described.get("AssumeRolePolicyDocument", {}))
-    actions, repositories, other_permissions = _permitted(described["Permissions"])
+    trusted, trusted_if, other_trust = trust_of(described.get("AssumeRolePolicyDocument", {}))
     others = {key: value for key, value in tags.items() if not key.startswith(PREFIX)}
     attached = described["Others"]
     widened = f"widened by {', '.join(attached)}, which no spec made"
@@ -246,7 +237,11 @@ def _live(session: AwsSession, at: Address, described: Document) -> Live:
         address=at,
         kind=RoleKind.name,
         settings=RoleSettings(
-            trusted, actions, repositories, described.get("MaxSessionDuration", 3600), other_trust, other_permissions
+            trusted=trusted,
+            trusted_if=trusted_if,
+            other_trust=other_trust,
+            max_session_seconds=described.get("MaxSessionDuration", 3600),
+            **permissions_of(described["Permissions"]),
         ),
         marks=Marks.of(tags),
         native=described["Arn"],
@@ -256,35 +251,7 @@ def _live(session: AwsSession, at: Address, described: Document) -> Live:
     )
 
 
-def _trust(registry: AwsRegistry, wanted: RoleSettings) -> Document:
-    partition = names.partition(registry.region)
-    principals = [
-        names.root_arn(item, partition) if item == names.account_of(item) else item for item in wanted.trusted
-    ]
-    statement = {"Effect": "Allow", "Principal": {"AWS": principals}, "Action": "sts:AssumeRole"}
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def _trusted(document: Document) -> tuple[tuple[str, ...], str]:
-    """Who is trusted, and what the trust policy holds beyond that."""
-    trusted: set[str] = set()
-    other = []
-    for item in policy.statements_of(document):
-        statement = policy.normal(item)
-        plain = statement.effect == "Allow" and statement.actions == ("sts:AssumeRole",)
-        if plain and not statement.conditions and not statement.other:
-            trusted.update(statement.principals)
-        else:
-            other.append(item)
-    return tuple(sorted(trusted)), text(other) if other else ""
-
-
 def _put_permissions(session: AwsSession, write: Write) -> None:
-    wanted: RoleSettings = write.desired.settings
-    statements = [
-        {"Sid": "Login", "Effect": "Allow", "Action": policy.LOGIN, "Resource": "*"},
-        {"Sid": "Images", "Effect": "Allow", "Action": list(wanted.actions), "Resource": list(wanted.repositories)},
-    ]
     role = session.registry.role_name(write.desired.address.name)
     session.call(
         "iam",
@@ -292,27 +259,6 @@ def _put_permissions(session: AwsSession, write: Write) -> None:
         address=write.desired.address,
         RoleName=role,
         PolicyName=INLINE,
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        PolicyDocument=json.dumps(permissions(write.desired.settings)),
     )
     session.made("iam", "", f"{role}/{INLINE}")
-
-
-def _permitted(document: Document | None) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """Actions, repositories, and what the inline policy holds beyond those and the login."""
-    login = False
-    actions: tuple[str, ...] = ()
-    repositories: tuple[str, ...] = ()
-    other = []
-    for item in policy.statements_of(document or {}):
-        resources = tuple(sorted(str(arn) for arn in policy.listed(item.get("Resource"))))
-        statement = policy.normal({key: value for key, value in item.items() if key != "Resource"})
-        plain = statement.effect == "Allow" and not statement.conditions and not statement.other
-        if plain and statement.actions == (policy.LOGIN,) and resources == ("*",):
-            login = True
-        elif plain and not actions and resources and policy.LOGIN not in statement.actions:
-            actions, repositories = statement.actions, resources
-        else:
-            other.append(item)
-    if not login:
-        other.append({"missing": policy.LOGIN})
-    return actions, repositories, text(other) if other else ""

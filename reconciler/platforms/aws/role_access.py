@@ -15,6 +15,7 @@ from . import effective, inclusion, policy
 from .effective import Verb, Words
 from .inclusion import Who
 from .policy import Document, Statement
+from .role_documents import tag_conditions
 
 _PERMISSIONS = replace(effective.ECR, covers=inclusion.resource_covers)
 
@@ -32,6 +33,10 @@ class RoleSettings(Protocol):
     def other_trust(self) -> str: ...
     @property
     def other_permissions(self) -> str: ...
+    @property
+    def trusted_if(self) -> tuple[Statement, ...]: ...
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]: ...
 
 
 def trusted(at: Address, settings: RoleSettings) -> Iterator[Access]:
@@ -39,6 +44,9 @@ def trusted(at: Address, settings: RoleSettings) -> Iterator[Access]:
     verb = _words(at, True).verbs[0].word
     for principal in settings.trusted:
         yield from (Access(who, verb, at.registry, "") for who in policy.who(principal))
+    for statement in settings.trusted_if:
+        for principal in statement.principals:
+            yield from (Access(who, verb, at.registry, "") for who in policy.who(principal, statement.conditions))
 
 
 def gains(at: Address, before: Given, after: Given, own: str) -> list[Access]:
@@ -78,7 +86,7 @@ def _trust(given: Given) -> tuple[Statement, ...]:
     if settings is None:
         return ()
     plain = (Statement("", settings.trusted, ("sts:AssumeRole",)),) if settings.trusted else ()
-    return (*plain, *map(policy.normal, _others(settings.other_trust)))
+    return (*plain, *settings.trusted_if, *map(policy.normal, _others(settings.other_trust)))
 
 
 def _permissions(at: Address, before: Given, after: Given) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
@@ -95,7 +103,8 @@ def _permitted(settings: RoleSettings | None) -> tuple[Statement, ...]:
     if settings is None:
         return ()
     others = list(_others(settings.other_permissions))
-    found = [Statement("", settings.repositories, settings.actions)] if settings.repositories else []
+    images = Statement("", settings.repositories, settings.actions, tag_conditions(settings))
+    found = [images] if settings.repositories else []
     if {"missing": policy.LOGIN} not in others:
         found.append(Statement("", ("*",), (policy.LOGIN,)))
     return (*found, *(_on_resources(item) for item in others if "missing" not in item))

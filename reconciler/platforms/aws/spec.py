@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from reconciler.model.marks import PREFIX
 from reconciler.spec.fields import Fault, Model, Text, repeated
@@ -25,6 +26,11 @@ AnyAccountId = Annotated[
 Region = Annotated[str, Text(names.REGION, "an AWS region, such as us-east-1")]
 RoleArn = Annotated[str, Text(names.ROLE_ARN, "an IAM role's ARN, such as arn:aws:iam::123456789012:role/ci")]
 Trusted = Annotated[str, Text(rf"{names.ACCOUNT}|{names.PRINCIPAL_ARN}", "an account id, or the ARN of a role or user")]
+Subject = Annotated[
+    str,
+    Text(r"[^*?\s]{3}\S{0,1000}", "a subject whose first 3 characters are no wildcards: all others could log in too"),
+]
+Duration = Annotated[str, Text(r"[0-9]{1,3}m|[0-9]{1,2}h", "a time such as 1h or 90m")]
 FunctionArn = Annotated[str, Text(names.FUNCTION_ARN, "a Lambda function's ARN")]
 
 #: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html (repositoryName)
@@ -47,6 +53,57 @@ class AssumeRole(Model):
     )
 
 
+class NarrowedPrincipal(Model):
+    """A principal that may assume the roles only with an external id, or as a member of an organization."""
+
+    principal: Trusted = Field(description="An account id, or the ARN of a role or user.")
+    external_id: (
+        Annotated[str, Text(r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1,224 letters, digits and + = , . @ : / -")]
+        | None
+    ) = Field(None, description="The external id that it must give.")
+    org_id: Annotated[str, Text(r"o-[a-z0-9]{10,32}", "an organization's id, such as o-a1b2c3d4e5")] | None = Field(
+        None, description="The AWS organization that it must belong to."
+    )
+
+    @model_validator(mode="after")
+    def _narrows(self) -> Self:
+        if self.external_id is None and self.org_id is None:
+            raise PydanticCustomError("text", "give external_id, org_id, or both; a principal without either is a text")
+        return self
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class FederatedPrincipal(Model):
+    """Workloads that log in with a token of an OpenID Connect provider, such as a CI system's."""
+
+    oidc: Annotated[
+        str, Text(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[\w.~-]+)*", "an OpenID Connect provider without https://")
+    ] = Field(description="The provider, as IAM knows it: token.actions.githubusercontent.com.")
+    subject: Annotated[tuple[Subject, ...], BeforeValidator(_as_list)] = Field(
+        min_length=1, description="Who of it: repo:my-org/my-repo:ref:refs/heads/main. * and ? stand for any text."
+    )
+    audience: str = Field("sts.amazonaws.com", min_length=1, max_length=255, description="Whom the token must be for.")
+
+
+def _trusted_form(value: Any) -> str:
+    if isinstance(value, NarrowedPrincipal):
+        return "narrowed"
+    if isinstance(value, dict):
+        return "federated" if value.keys() & {"oidc", "subject", "audience"} else "narrowed"
+    return "federated" if isinstance(value, FederatedPrincipal) else "principal"
+
+
+TrustedPrincipal = Annotated[
+    Annotated[Trusted, Tag("principal")]
+    | Annotated[NarrowedPrincipal, Tag("narrowed")]
+    | Annotated[FederatedPrincipal, Tag("federated")],
+    Discriminator(_trusted_form),
+]
+
+
 class AwsRegistry(RegistryBase):
     """Amazon ECR in one account and region, with IAM roles for pull and push, and replication."""
 
@@ -59,9 +116,14 @@ class AwsRegistry(RegistryBase):
         (), description="Regions that get a copy of every image and policy."
     )
     assume_role: AssumeRole | None = Field(None, description="Make every call as this role.")
-    trusted_principals: tuple[Trusted, ...] = Field(
+    trusted_principals: tuple[TrustedPrincipal, ...] = Field(
         (),
-        description="Who may assume the pull and the push role; left out: whom the account's own IAM policies allow.",
+        description="Who may assume the pull and the push role; left out: the pull role, whom the account's own IAM policies allow,"
+        " and the push role, nobody.",
+    )
+    max_session: Duration = Field(
+        "1h",
+        description="How long credentials of the roles are good at most: 1h to 12h. Chained roles have 1h at most.",
     )
 
     @property
@@ -81,6 +143,15 @@ class AwsRegistry(RegistryBase):
     def regions(self) -> tuple[str, ...]:
         """The home region, then the replication regions, sorted."""
         return (self.region, *sorted(self.replication_regions))
+
+    @property
+    def max_session_seconds(self) -> int:
+        """`max_session` in seconds."""
+        return int(self.max_session[:-1]) * (60 if self.max_session.endswith("m") else 3600)
+
+    def notes(self) -> Iterator[str]:
+        if not self.trusted_principals:
+            yield "nobody may assume the push role: trusted_principals is left out"
 
     def native_name(self, repository: str) -> str:
         return self.prefix + repository
@@ -109,9 +180,15 @@ class AwsRegistry(RegistryBase):
                 )
         if len(self.replication_regions) > 25:
             yield Fault(("replication_regions",), "ECR replicates to at most 25 destinations")
-        for index, principal in enumerate(self.trusted_principals):
-            if names.arn_part(principal, 1) not in ("", home):
+        if not 3600 <= self.max_session_seconds <= 43_200:
+            # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html (MaxSessionDuration)
+            yield Fault(("max_session",), f"is {self.max_session}; IAM takes 1h to 12h")
+        for index, item in enumerate(self.trusted_principals):
+            principal = item.principal if isinstance(item, NarrowedPrincipal) else item
+            if isinstance(principal, str) and names.arn_part(principal, 1) not in ("", home):
                 yield Fault(("trusted_principals", index), f"'{principal}' is not in the partition {home}")
+            elif isinstance(principal, FederatedPrincipal):
+                yield from _subject_faults(principal, ("trusted_principals", index, "subject"))
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
         if len(repository.movable_tags) > MAX_EXCLUSIONS:
@@ -176,6 +253,20 @@ class AwsRegistry(RegistryBase):
                 f" in the same account and region ({', '.join(shared)}): rename one"
             )
         return None
+
+
+def _subject_faults(item: FederatedPrincipal, at: tuple[str | int, ...]) -> Iterator[Fault]:
+    """GitHub serves everybody: a subject that leaves the organization open lets anybody's workflow log in.
+
+    https://docs.github.com/en/actions/concepts/security/openid-connect#configuring-the-subject-in-your-cloud-provider
+    """
+    if item.oidc != "token.actions.githubusercontent.com":
+        return
+    for subject in item.subject:
+        if re.match(r"repo:[A-Za-z0-9][A-Za-z0-9-]*/", subject) is None:
+            yield Fault(
+                at, f"'{subject}' must begin with repo:ORGANIZATION/, or workflows of anybody on GitHub could log in"
+            )
 
 
 class AwsTarget(GrantTarget):
