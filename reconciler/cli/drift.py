@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import typer
+
 from .exits import Exit
 from .options import DEFAULT_SPEC, DEFAULT_TIMEOUT, Parallelism, SpecArgument, Targets, Timeout, Verbose, log_calls
+from .plan import Format, FormatOption, print_plan
 
-EXAMPLES = "Examples: reconciler drift; reconciler drift --target 'images.*' || notify"
+if TYPE_CHECKING:
+    from reconciler.engine.plan import Plan
+
+EXAMPLES = (
+    "Examples: reconciler drift; reconciler drift --target 'images.*' || notify; reconciler drift --format markdown"
+)
 
 
 def run(
@@ -13,6 +23,7 @@ def run(
     target: Targets = None,
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
+    form: FormatOption = Format.TEXT,
     verbose: Verbose = 0,
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed since the last apply) stands apart from
@@ -20,10 +31,7 @@ def run(
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
-    from reconciler.render.report import report_of
-    from reconciler.render.text import drift_lines
 
-    from .printing import print_lines
     from .reading import reading
 
     log_calls(verbose)
@@ -31,7 +39,24 @@ def run(
     wishes = Wishes(targets=target or (), parallelism=parallelism, timeout=timeout)
     with reading(registry.name for registry in loaded.registries) as on_read:
         plan = make_plan(loaded, wishes, on_read=on_read)
-    print_lines(drift_lines(report_of(plan)))
+    _print(plan, form)
     if plan.problems:
         return Exit.ERROR
     return Exit.CHANGES if plan.changes else Exit.OK
+
+
+def _print(plan: Plan, form: Format) -> None:
+    from reconciler.render.report import report_of
+
+    if form is Format.JSON:
+        print_plan(plan, form)
+    elif form is Format.MARKDOWN:
+        from reconciler.render.markdown import drift_markdown
+
+        typer.echo(drift_markdown(report_of(plan)), nl=False)
+    else:
+        from reconciler.render.text import drift_lines
+
+        from .printing import print_lines
+
+        print_lines(drift_lines(report_of(plan)))

@@ -42,6 +42,7 @@ class Plan:
     `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of the owner's that are left
     alone since their origin is neither spec nor runtime, each with what it is. `left_out`: how many changes and problems no
     target names. `basis`: what it was made from beside its changes. `variables`: values that the spec took from the environment.
+    `warnings`: what the guards or the command line name and nothing has.
     """
 
     owner: str
@@ -60,6 +61,7 @@ class Plan:
     unclear: Mapping[Address, str] = field(default_factory=dict)
     basis: Basis = field(default_factory=Basis)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def destroy(self) -> bool:
@@ -226,8 +228,23 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
             beside=beside(seen, difference.changes),
         ),
         variables=spec.variables,
+        warnings=tuple(unmatched(spec.guards, seen, wishes)),
     )
     return judged(plan, difference.changes, seen.kinds)
+
+
+def unmatched(guards: Guards, seen: Picture, wishes: Wishes) -> Iterator[str]:
+    """What protects or permits nothing, since no resource has such a name: most likely it is misspelt."""
+    if not (guards.protect or wishes.allow_delete):
+        return
+    known = seen.desired.keys() | seen.live.keys()
+    holders = [item for item in known if isinstance(seen.kinds[item.registry].get(item.kind), HoldsImages)]
+    names = {item.name for item in holders} | {f"{item.registry}/{item.name}" for item in holders}
+    for pattern in guards.protect:
+        if not any(matches_any(name, (pattern,)) for name in names):
+            yield f"guards.protect: no repository is named '{pattern}'{did_you_mean(pattern, names)}; it protects nothing"
+    for address in sorted(set(wishes.allow_delete) - known):
+        yield f"--allow-delete {address}: no resource has such an address{did_you_mean(address, known)}; it permits nothing"
 
 
 def judged(plan: Plan, changes: Mapping[Address, Change], kinds: Kinds) -> Plan:

@@ -185,6 +185,7 @@ class PlanDocument(_Part, Generic[R]):
     runtime: tuple[str, ...] = Field(description="Resources that were created at run time; they are left alone.")
     unchanged: Count = Field(description="How many resources are as the spec wants them.")
     left_out: Count = Field(0, description="How many changes and problems were left out, since no --target names them.")
+    warnings: tuple[str, ...] = Field((), description="What the guards or the command line name and nothing has.")
     unclear: dict[str, str] = Field(
         {},
         description="The owner's resources whose origin is neither spec nor runtime, each with it; they are left alone.",

@@ -83,6 +83,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
         "runtime": list(plan.runtime),
         "unchanged": plan.unchanged,
         "left_out": plan.left_out,
+        "warnings": list(plan.warnings),
         "unclear": dict(plan.unclear),
     }
 

@@ -100,6 +100,7 @@ class Loading:
             unchanged=document.unchanged,
             left_out=document.left_out,
             unclear={self.known(address): origin for address, origin in document.unclear.items()},
+            warnings=document.warnings,
             basis=self.basis(document.basis),
             variables=self.variables,
         )

@@ -9,7 +9,7 @@ from reconciler.words import one_line
 
 from .change_item import ChangeItem
 from .escapes import code, first_in_markdown, in_html, in_markdown
-from .report import RegistrySection, Report, Section, Topic
+from .report import NO_DRIFT, RegistrySection, Report, Section, Topic
 
 #: what a diff colours a line by
 _MARKS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "!", Action.REPLACE: "!", Action.ADOPT: "!"}
@@ -35,6 +35,37 @@ def plan_markdown(report: Report) -> str:
     return "".join(f"{line}\n" for line in _lines(report))
 
 
+def drift_markdown(report: Report) -> str:
+    """What differs, by cause: what `drift` shows."""
+    return "".join(f"{line}\n" for line in _drift(report))
+
+
+def _drift(report: Report) -> Iterator[str]:
+    yield f"### {in_markdown(report.owner)}: {NO_DRIFT if report.quiet else in_markdown(report.headline)}"
+    yield ""
+    for cause in report.by_cause:
+        yield f"#### {cause.heading}"
+        yield ""
+        yield "```diff"
+        for change in cause.changes:
+            yield from _difference(change)
+        yield "```"
+        yield ""
+    for section in (report.foreign, report.problems, report.violations):
+        if section:
+            yield from _section(section)
+    yield from (f"{line}\n" for line in map(in_markdown, (report.left_alone, *report.warnings)) if line)
+    yield " ".join(part for part in (f"{report.unchanged} unchanged.", report.left_out) if part)
+
+
+def _difference(change: ChangeItem) -> Iterator[str]:
+    mark = _MARKS[change.action]
+    yield one_line(f"{mark} {change.address} {change.state}")
+    if change.action is not Action.CREATE:
+        yield from (one_line(f"{mark}     {item.compared}") for item in change.fields)
+    yield from (one_line(f"{mark}     {note}") for note in change.notes)
+
+
 def _lines(report: Report) -> Iterator[str]:
     yield f"### {in_markdown(report.owner)}: {in_markdown(report.headline)}"
     yield ""
@@ -43,6 +74,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield from _section(section)
     for registry in report.registries:
         yield from _registry(registry)
+    yield from (f"{in_markdown(warning)}\n" for warning in report.warnings)
     yield " ".join(part for part in (f"{report.unchanged} unchanged.", report.left_out) if part)
 
 

@@ -97,7 +97,7 @@ class Report:
 
     `headline`: what there is to do. `registries`: only those with changes. `gains`, `losses`: by the plan as a whole.
     `foreign`: what others gave and keep. `as_wanted`, `left_alone`, `left_out`: sentences; "" where there is nothing to say.
-    `graph`: (before, after), as in the plan.
+    `warnings`: sentences on what the spec or the command line names and nothing has. `graph`: (before, after), as in the plan.
     """
 
     owner: str
@@ -113,6 +113,7 @@ class Report:
     violations: Section
     left_alone: str
     left_out: str
+    warnings: tuple[str, ...] = ()
     graph: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -158,6 +159,7 @@ def report_of(plan: Plan) -> Report:
         ),
         left_alone=counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear),
         left_out=counts.left_out(plan.left_out),
+        warnings=plan.warnings,
         graph=plan.graph,
     )
 

@@ -123,6 +123,8 @@ def _around(report: Report) -> Iterator[Line]:
     for section in (report.problems, report.violations):
         if section:
             yield from (*_section(section), Line(""))
+    if report.warnings:
+        yield from (*(Line(warning, "bold yellow") for warning in report.warnings), Line(""))
 
 
 def _left_out(report: Report) -> Iterator[Line]:

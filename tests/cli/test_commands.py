@@ -221,6 +221,37 @@ def test_graph_and_output(here: Path) -> None:
     assert json.loads(reconciler("output").stdout)["images.repository.app-a"] == {"name": "app-a"}
 
 
+def test_drift_in_every_form_says_the_same(here: Path) -> None:
+    reconciler("apply", "--yes")
+    stored = here / "box" / "control" / "repositories" / "app-a.json"
+    document = json.loads(stored.read_text())
+    document["settings"]["description"] = "by hand"
+    stored.write_text(json.dumps(document))
+    text, markdown, plan = (
+        reconciler("drift", "--format", form, code=2).stdout for form in ("text", "markdown", "json")
+    )
+    heading = "Drift: changed since the last apply, by hand or by an apply that was cut off"
+    assert text.startswith(f"{heading}\n  images.repository.app-a differs\n")
+    assert f"#### {heading}\n\n```diff\n! images.repository.app-a differs\n" in markdown
+    assert 'description: "by hand" (live)' in text
+    assert 'description: "by hand" (live)' in markdown
+    assert [change["address"] for change in json.loads(plan)["changes"]] == ["images.repository.app-a"]
+    reconciler("apply", "--yes")
+    assert "### tests: No drift\n" in reconciler("drift", "--format", "markdown").stdout
+
+
+def test_what_protects_or_permits_nothing_is_said(here: Path) -> None:
+    (here / "registry.yaml").write_text(SPEC + 'guards: {protect: ["app-*", "images/app-b", "ap-a"]}\n')
+    plan = reconciler("plan", "--allow-delete", "images.repository.app-x").stdout
+    assert "guards.protect: no repository is named 'ap-a' (did you mean 'app-a'?); it protects nothing\n" in plan
+    assert "--allow-delete images.repository.app-x: no resource has such an address" in plan
+    assert "'app-*'" not in plan
+    assert "it protects nothing" in reconciler("drift", code=2).stdout
+    assert "it protects nothing" in reconciler("plan", "--format", "markdown").stdout
+    reconciler("plan", "--out", "plan.json")
+    assert "it protects nothing" in reconciler("show", "plan.json").stdout
+
+
 def test_output_of_one_registry_does_not_need_another_one_s_platform(here: Path) -> None:
     spec = SPEC.replace(
         "registries:\n", "registries:\n  - {name: hub, platform: external, url: https://registry.example.com}\n"
