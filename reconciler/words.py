@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
+
+
+def natural(text: str) -> tuple[str, ...]:
+    """A key to sort names by as people count: app-9 before app-10."""
+    return tuple(part.zfill(20) if index % 2 else part for index, part in enumerate(re.split("([0-9]+)", text)))
 
 
 def plural(count: int, word: str, several: str = "") -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
-from reconciler.words import value
+from reconciler.words import natural, value
 
 from . import counts, sentences
 from .sentences import Sentence
@@ -153,15 +153,15 @@ def change_item(change: Change) -> ChangeItem:
     )
 
 
-def reading_order(change: Change) -> tuple[bool, str, str]:
+def reading_order(change: Change) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
     """What belongs to the registry as a whole first, then repository by repository, each with what stands below it."""
     where = change.address
     resource = change.desired or change.live
     below = where.kind == "repository" or (resource is not None and ".repository." in (resource.parent or ""))
     return (
         below,
-        f"{where.name}@{where.where}" if below else change.address,
-        change.address if where.kind != "repository" else "",
+        natural(f"{where.name}@{where.where}" if below else change.address),
+        natural(change.address if where.kind != "repository" else ""),
     )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from reconciler.engine.plan import Plan
 from reconciler.model.change import Action, Cause, Change
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import natural
 
 from . import counts, sentences
 from .change_item import BY_WHOM, ChangeItem, change_item, reading_order
@@ -129,7 +130,7 @@ class Report:
             for item in section.changes:
                 groups[item.cause].append(item)
         return tuple(
-            CauseSection(cause, CAUSE_HEADINGS[cause], tuple(sorted(items, key=lambda item: item.address)))
+            CauseSection(cause, CAUSE_HEADINGS[cause], tuple(sorted(items, key=lambda item: natural(item.address))))
             for cause, items in groups.items()
             if items
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.engine.plan import Plan
 from reconciler.model.access import Access, ForeignAccess
-from reconciler.words import plural
+from reconciler.words import natural, plural
 
 #: more names than this are counted, not listed
 MOST_NAMES = 12
@@ -84,7 +84,7 @@ def _verbs(names: list[str]) -> str:
 def _names(repositories: list[str]) -> str:
     if repositories == [""]:
         return ""
-    names = sorted(repositories)
+    names = sorted(repositories, key=natural)
     if len(names) <= MOST_NAMES:
         return f" {', '.join(names)}"
     return f" {', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"

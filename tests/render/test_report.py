@@ -22,6 +22,7 @@ from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import CAUSE_HEADINGS, Report, report_of
 from reconciler.render.sentences import gained, held, lost
 from reconciler.render.text import drift_lines, joined, plan_lines
+from reconciler.words import natural
 
 ALICE = Access(Principal("user alice"), "pull", "box", "new")
 BOB = Access(Principal("user bob"), "push", "box", "gone")
@@ -253,3 +254,11 @@ def test_what_cannot_be_decided_and_what_a_reader_must_know_are_said() -> None:
         "user alice can now pull new, unless statement 'x' denies it",
         "user alice can now pull other",
     )
+
+
+def test_names_stand_as_people_count() -> None:
+    names = ["app-10", "app-9", "app", "9", "app-9a", "b2/c10", "b2/c9"]
+    assert sorted(names, key=natural) == ["9", "app", "app-9", "app-9a", "app-10", "b2/c9", "b2/c10"]
+    given = [Access(Principal("user alice"), "pull", "box", name) for name in names]
+    (sentence,) = gained(given)
+    assert sentence.text == "user alice can now pull 9, app, app-9, app-9a, app-10, b2/c9, b2/c10"
