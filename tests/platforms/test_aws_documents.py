@@ -278,7 +278,7 @@ def test_what_others_put_on_a_repository_survives_its_replacement(aws: AwsSandbo
     plan = aws.plan(document)
     assert plan.violations == (), "nothing is lost, so nothing need be allowed"
     assert {change.action for change in plan.changes} == {Action.REPLACE, Action.CREATE}
-    for outcome in apply(plan, verify=True):
+    for outcome in aws.carry_out(plan, verify=True):
         assert outcome.status is Status.DONE, outcome
     assert aws.plan(document).changes == ()
     found = aws.state()["repositories"]
@@ -320,7 +320,7 @@ def test_access_that_others_give_after_the_plan_survives_a_replacement(aws: AwsS
     document["repositories"][0]["encryption"] = KEY
     plan = aws.plan(document)
     aws.give_foreign_access("app-a")
-    assert {outcome.status for outcome in apply(plan)} == {Status.DONE}
+    assert {outcome.status for outcome in aws.carry_out(plan)} == {Status.DONE}
     policy = aws.state()["repositories"]["us-east-1/images-app-a"]["policy"]
     assert FOREIGN_STATEMENT in policy["Statement"]
     assert len(policy["Statement"]) == 2
@@ -337,7 +337,7 @@ def test_a_foreign_statement_that_aws_would_not_take_back_keeps_the_repository_f
     aws.client("ecr").set_repository_policy(repositoryName="images-app-a", policyText=text)
     before = aws.state()
     document["repositories"][0]["encryption"] = KEY
-    (outcome,) = apply(aws.plan(document))
+    (outcome,) = aws.carry_out(aws.plan(document))
     assert outcome.status is Status.FAILED
     assert "AROAEXAMPLEEXAMPLE123" in outcome.message
     assert "legacy access, by hand" in outcome.message

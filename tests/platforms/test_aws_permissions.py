@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from reconciler import apply
 from reconciler.errors import ReadFailed
 from reconciler.model.kind import Verb
 from reconciler.platforms.aws.platform import PLATFORM
@@ -175,11 +174,11 @@ def live_through_everything(aws: AwsSandbox) -> None:
         again = document(aws)
         again["repositories"].append({"name": "app-c", "registry": "images", "retention": {"keep_last": 3}})
         with behaving(aws, behaviour):
-            apply(aws.plan(again, allow_delete=["images.repository.app-b"]))
+            aws.carry_out(aws.plan(again, allow_delete=["images.repository.app-b"]))
         aws.apply(again, allow_delete=["images.repository.app-b"])
         aws.apply(changed)
     destroyed = aws.plan(changed, destroy=True, allow_delete=["images.repository.app-a", "images.repository.app-b"])
-    apply(destroyed, saved=True)
+    aws.carry_out(destroyed, saved=True)
 
 
 @pytest.mark.usefixtures("marked")

@@ -47,9 +47,12 @@ class Broken(Quiet):
 
 
 @pytest.fixture
-def rescue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def rescue(aws: AwsSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(aws, "rescue", ".")
+    return folder
 
 
 def with_grant(aws: AwsSandbox) -> Document:

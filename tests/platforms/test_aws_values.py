@@ -214,14 +214,14 @@ def test_a_repository_whose_tags_would_be_too_many_is_told_at_plan(aws: AwsSandb
     labels = {f"label-{number}": "x" for number in range(10)}
     document = aws.document({"name": "app-a", "labels": labels})
     aws.apply(document)
-    tags = [{"Key": f"theirs-{number}", "Value": "x"} for number in range(34)]
+    tags = [{"Key": f"theirs-{number}", "Value": "x"} for number in range(33)]
     arn = "arn:aws:ecr:us-east-1:123456789012:repository/images-app-a"
     aws.client("ecr").tag_resource(resourceArn=arn, tags=tags)
     document["repositories"][0]["description"] = "one more tag"
     (problem,) = aws.plan(document).problems
     assert problem.address == AT
     assert problem.message.startswith(
-        "the repository would have 51 tags, ECR takes at most 50: 34 that somebody else put"
+        "the repository would have 51 tags, ECR takes at most 50: 33 that somebody else put"
     )
     aws.client("ecr").untag_resource(resourceArn=arn, tagKeys=["theirs-0"])
     assert aws.plan(document).problems == ()

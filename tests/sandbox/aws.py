@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -137,10 +138,11 @@ class AwsSandbox(Sandbox):
         "AwsTarget.type": "one type per platform",
     }
 
-    def __init__(self, proxy: Proxy, moto: str) -> None:
+    def __init__(self, proxy: Proxy, moto: str, folder: Path) -> None:
         self.proxy = proxy
         self.moto = moto
         self.replication = Replication()
+        self.rescue = str(folder)  # of its own: what is replaced in another process has the same names
         self._clients: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
@@ -177,6 +179,8 @@ class AwsSandbox(Sandbox):
         }
 
     def reset(self) -> None:
+        for kept in Path(self.rescue).glob("reconciler-rescue-*"):
+            kept.unlink()
         urllib.request.urlopen(urllib.request.Request(f"{self.moto}/moto-api/reset", method="POST"), timeout=20)
         self.proxy.reset()
         self.replication = Replication()
@@ -404,9 +408,11 @@ def proxy(moto: str) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def aws(moto: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> AwsSandbox:
+def aws(moto: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsSandbox:
     """An empty AWS account."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    sandbox = AwsSandbox(proxy, moto)
+    folder = tmp_path / "rescue"
+    folder.mkdir()
+    sandbox = AwsSandbox(proxy, moto, folder)
     sandbox.reset()
     return sandbox

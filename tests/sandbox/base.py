@@ -44,6 +44,8 @@ class Sandbox(ABC):
     empty_place: ClassVar[str] = "elsewhere"
     #: where relative paths of a spec start
     base = "."
+    #: where files are kept of what others had put on a resource that is replaced
+    rescue = "."
     #: the catalog that is handed to the engine
     platforms: Platforms = CATALOG
 
@@ -157,11 +159,12 @@ class Sandbox(ABC):
 
     def plan(self, document: Document, *, executor: Any = None, **wishes: Any) -> Plan:
         """The document's plan."""
-        return make_plan(self.spec(document), Wishes(**wishes), platforms=self.platforms, executor=executor)
+        wished = Wishes(**{"rescue": self.rescue, **wishes})
+        return make_plan(self.spec(document), wished, platforms=self.platforms, executor=executor)
 
     def carry_out(self, plan: Plan, **how: Any) -> list[Outcome]:
         """Applies a plan, whatever comes of it."""
-        return apply(plan, platforms=self.platforms, **how)
+        return apply(plan, platforms=self.platforms, **{"rescue": self.rescue, **how})
 
     def apply(self, document: Document, **wishes: Any) -> list[Outcome]:
         """Plans and applies the document; every change must be done."""
