@@ -6,6 +6,9 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
+#: what the package is called where it is installed from; `reconciler` belongs to somebody else there
+DISTRIBUTION = "registry-reconciler"
+
 
 def natural(text: str) -> tuple[str, ...]:
     """A key to sort names by as people count: app-9 before app-10."""

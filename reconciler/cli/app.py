@@ -45,7 +45,9 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"reconciler {version('reconciler')}")
+        from reconciler.words import DISTRIBUTION
+
+        typer.echo(f"reconciler {version(DISTRIBUTION)}")
         raise typer.Exit
 
 

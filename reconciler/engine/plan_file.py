@@ -23,6 +23,7 @@ from reconciler.model.platform import Platforms
 from reconciler.model.resource import Live
 from reconciler.spec.source import bytes_of, folder_of
 from reconciler.spec.variables import NAME, REFERENCE, hidden, proof, revealed
+from reconciler.words import DISTRIBUTION
 
 from .plan import Plan
 from .plan_again import again
@@ -38,7 +39,7 @@ _DEEP = "it is hundreds of levels deep"
 
 def tool_version() -> str:
     """This package's version."""
-    return version("reconciler")
+    return version(DISTRIBUTION)
 
 
 def dumps(plan: Plan, folder: str | Path = ".") -> str:
