@@ -45,6 +45,7 @@ def run(
     rescue: Rescue = Path(),
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
+    full: Annotated[bool, typer.Option("--full", help="Show each of many changes that are alike.")] = False,
     verbose: Verbose = 0,
 ) -> int:
     """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
@@ -69,6 +70,7 @@ def run(
         verify=verify,
         log=log,
         rescue=str(rescue),
+        full=full,
     )
     if isinstance(given, Plan):
         return apply_saved(given, options, yes, question)

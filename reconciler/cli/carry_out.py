@@ -60,6 +60,7 @@ class ApplyOptions:
     verify: bool = False
     log: Path | None = None
     rescue: str = "."
+    full: bool = True
 
 
 #: what to ask before that many changes
@@ -89,7 +90,7 @@ def _show_and_carry_out(
     question: Question,
     stop: Stopping,
 ) -> Exit:
-    print_plan(plan, Format.TEXT)
+    print_plan(plan, Format.TEXT, full=options.full)
     sys.stdout.flush()  # whoever reads along sees the plan before anything is written
     refuse(plan)
     if not plan.changes:

@@ -105,8 +105,8 @@ def save(plan: Plan, path: Path) -> None:
         raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
 
 
-def print_plan(plan: Plan, form: Format) -> None:
-    """Prints the plan in a form."""
+def print_plan(plan: Plan, form: Format, *, full: bool = True) -> None:
+    """Prints the plan in a form; as text and unless `full`, what is alike is folded."""
     if form is Format.JSON:
         from reconciler.engine.plan_file import dumps
 
@@ -122,7 +122,7 @@ def print_plan(plan: Plan, form: Format) -> None:
 
         from .printing import print_lines
 
-        print_lines(plan_lines(report_of(plan)))
+        print_lines(plan_lines(report_of(plan, full=full), full=full))
 
 
 def exit_code(plan: Plan, detailed: bool) -> Exit:

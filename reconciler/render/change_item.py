@@ -127,8 +127,9 @@ class ChangeItem:
             yield Detail(Meaning.NOTE, f"changed since the last apply, {BY_WHOM}")
 
 
-def change_item(change: Change) -> ChangeItem:
-    """The change with all its sentences."""
+def change_item(change: Change, *, full: bool = True) -> ChangeItem:
+    """The change with all its sentences. Unless `full`, one stands for many that say the same of different principals."""
+    gains = sentences.gained(change.gains)
     new = change.action is Action.CREATE
     return ChangeItem(
         action=change.action,
@@ -141,7 +142,7 @@ def change_item(change: Change) -> ChangeItem:
         fields=tuple(
             FieldItem(item.path, value(item.old), value(item.new), new, item.theirs) for item in change.fields
         ),
-        gains=tuple(sentences.gained(change.gains)),
+        gains=tuple(gains if full else sentences.folded(gains)),
         losses=tuple(sentences.lost(change.losses)),
         removal=counts.images_going(change.images, change.force),
         gap=_gap(change),

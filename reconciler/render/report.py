@@ -136,9 +136,11 @@ class Report:
         )
 
 
-def report_of(plan: Plan) -> Report:
-    """Everything that a reader of the plan must know. Pure."""
-    registries = tuple(_registries(plan))
+def report_of(plan: Plan, *, full: bool = True) -> Report:
+    """Everything that a reader of the plan must know. Unless `full`, one sentence on gains stands for many that say the same of
+    different principals. Pure."""
+    registries = tuple(_registries(plan, full))
+    gains = sentences.all_gains(plan)
     nothing = NOTHING_TO_DESTROY if plan.destroy else NO_CHANGES
     return Report(
         owner=plan.owner,
@@ -147,7 +149,7 @@ def report_of(plan: Plan) -> Report:
         unchanged=plan.unchanged,
         as_wanted="" if plan.destroy else counts.as_wanted(plan.unchanged),
         registries=registries,
-        gains=_access(Topic.GAINS, sentences.all_gains(plan)),
+        gains=_access(Topic.GAINS, gains if full else sentences.folded(gains)),
         losses=_access(Topic.LOSSES, sentences.all_losses(plan)),
         foreign=_foreign(plan),
         problems=Section(
@@ -165,13 +167,13 @@ def report_of(plan: Plan) -> Report:
     )
 
 
-def _registries(plan: Plan) -> Iterator[RegistrySection]:
+def _registries(plan: Plan, full: bool) -> Iterator[RegistrySection]:
     grouped: dict[str, list[Change]] = {}
     for change in plan.changes:
         grouped.setdefault(change.registry, []).append(change)
     for registry in plan.registries:
         if changes := grouped.get(registry.name):
-            items = tuple(change_item(change) for change in sorted(changes, key=reading_order))
+            items = tuple(change_item(change, full=full) for change in sorted(changes, key=reading_order))
             yield RegistrySection(registry.name, _title(registry), counts.changes(len(items)), items)
 
 

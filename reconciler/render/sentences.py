@@ -21,12 +21,13 @@ _VERB_ORDER = ("pull", "push")
 class Sentence:
     """Who can do what with which repositories of a registry: `account 1 can now pull app-a, app-b`.
 
-    `public`: whether it is about everyone.
+    `public`: whether it is about everyone. `what`: the text without who it is about.
     """
 
     registry: str
     text: str
     public: bool = False
+    what: str = ""
 
 
 def gained(access: Iterable[Access]) -> list[Sentence]:
@@ -42,6 +43,22 @@ def lost(access: Iterable[Access]) -> list[Sentence]:
 def held(access: Iterable[Access]) -> list[Sentence]:
     """Sentences for access that there is."""
     return list(_sentences(access, "can"))
+
+
+def folded(sentences: Iterable[Sentence]) -> list[Sentence]:
+    """The sentences, with one in the place of many that say the same of different principals; what is public stays as it is."""
+    groups: dict[tuple[str, str, bool], list[Sentence]] = {}
+    for sentence in sentences:
+        groups.setdefault((sentence.registry, sentence.what or sentence.text, sentence.public), []).append(sentence)
+    found: list[Sentence] = []
+    for (registry, what, public), group in groups.items():
+        if public or len(group) <= MOST_NAMES:
+            found += group
+        else:
+            names = ", ".join(sentence.text.removesuffix(f" {what}") for sentence in group[:3])
+            text = f"{len(group)} principals {what}: {names} and {len(group) - 3} more (--full names them)"
+            found.append(Sentence(registry, text, what=what))
+    return found
 
 
 def given(item: ForeignAccess) -> list[Sentence]:
@@ -73,7 +90,8 @@ def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
             can = "may be able to" if may else "can"
             yield Sentence(registry, f"not everyone {can} {what} any more{end}", public=True)
         else:
-            yield Sentence(registry, f"{label} {_MAY[verb] if may else verb} {what}{end}", label in public)
+            what = f"{_MAY[verb] if may else verb} {what}{end}"
+            yield Sentence(registry, f"{label} {what}", label in public, what)
 
 
 def _verbs(names: list[str]) -> str:

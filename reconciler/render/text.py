@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from reconciler.model.change import Action
-from reconciler.words import one_line
+from reconciler.words import counted, one_line
 
 from .change_item import ChangeItem, Meaning
 from .report import NO_DRIFT, NOBODY, Report, Section, Topic
+from .sentences import MOST_NAMES
 
 
 class Line(NamedTuple):
@@ -37,11 +38,14 @@ _SECTIONS = {
     Topic.VIOLATIONS: ("bold red", "", "red"),
 }
 _TITLE_COLUMN = 38
+#: of many changes that are alike, so many are shown
+_SHOWN = 3
 
 
-def plan_lines(report: Report) -> Iterator[Line]:
-    """All that `plan` shows."""
-    return map(_printable, _plan(report))
+def plan_lines(report: Report, *, full: bool = True) -> Iterator[Line]:
+    """All that `plan` shows. Unless `full`, of many changes that are alike only some are shown, and the others named; whatever takes
+    something away is always shown."""
+    return map(_printable, _plan(report, full))
 
 
 def drift_lines(report: Report) -> Iterator[Line]:
@@ -53,13 +57,15 @@ def _printable(line: Line) -> Line:
     return Line(one_line(line.text), line.style)
 
 
-def _plan(report: Report) -> Iterator[Line]:
+def _plan(report: Report, full: bool) -> Iterator[Line]:
     if report.quiet:
         yield Line(f"{report.headline}. {report.as_wanted}".rstrip(), "bold")
     for registry in report.registries:
         yield Line(registry.title, "bold")
-        for change in registry.changes:
-            yield from _change(change)
+        for shown, alike in [(change, ()) for change in registry.changes] if full else folded(registry.changes):
+            yield from _change(shown)
+            if alike:
+                yield _and_others(shown, alike)
         yield Line("")
     if report.registries:
         yield from _section(report.gains)
@@ -96,6 +102,40 @@ def _change(change: ChangeItem) -> Iterator[Line]:
     yield Line(f"  {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{adopting}", style)
     for detail in change.details:
         yield Line(f"        {detail.text}", _DETAIL_STYLES.get(detail.meaning, style))
+
+
+def _and_others(shown: ChangeItem, alike: Sequence[ChangeItem]) -> Line:
+    names = ", ".join(item.address.partition(".")[2] for item in alike[:MOST_NAMES])
+    more = f" and {len(alike) - MOST_NAMES} more" if len(alike) > MOST_NAMES else ""
+    text = f"  {shown.sign:<3} and {counted(len(alike), 'change')} like this: {names}{more} (--full shows each)"
+    return Line(text, _STYLES[shown.action])
+
+
+def folded(changes: Sequence[ChangeItem]) -> Iterator[tuple[ChangeItem, Sequence[ChangeItem]]]:
+    """The changes to show, in their order, the last one of many that are alike with those that it stands for."""
+    alike: dict[Hashable, list[ChangeItem]] = {}
+    for change in changes:
+        alike.setdefault(_likeness(change), []).append(change)
+    for change in changes:
+        group = alike[_likeness(change)]
+        if len(group) <= MOST_NAMES or change in group[: _SHOWN - 1]:
+            yield change, ()
+        elif change is group[_SHOWN - 1]:
+            yield change, group[_SHOWN:]
+
+
+def _likeness(change: ChangeItem) -> Hashable:
+    """Equal for changes that say the same but for their own names. What takes something away, or has a note, is like no other."""
+    if (
+        change.action in (Action.DELETE, Action.REPLACE)
+        or change.losses
+        or change.foreign
+        or change.notes
+        or change.drifted
+    ):
+        return change.address
+    name = change.address.name
+    return change.action, change.kind, tuple(detail.text.replace(name, "…") for detail in change.details)
 
 
 def _difference(change: ChangeItem) -> Iterator[Line]:

@@ -262,3 +262,59 @@ def test_names_stand_as_people_count() -> None:
     given = [Access(Principal("user alice"), "pull", "box", name) for name in names]
     (sentence,) = gained(given)
     assert sentence.text == "user alice can now pull 9, app, app-9, app-9a, app-10, b2/c9, b2/c10"
+
+
+def alike(count: int) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            Action.CREATE,
+            Address.of("box", "repository", f"app-{number}"),
+            "repository",
+            Cause.CHANGED,
+            fields=(FieldChange("description", None, f"all about app-{number}"),),
+        )
+        for number in range(1, count + 1)
+    )
+
+
+def shown(changes: tuple[Change, ...], *, full: bool) -> list[str]:
+    plan = Plan("tests", "", "", (LocalRegistry(name="box", platform="local", path="box"),), changes)
+    return joined(plan_lines(report_of(plan, full=full), full=full)).splitlines()
+
+
+def test_many_changes_that_are_alike_are_folded_and_named() -> None:
+    lines = shown(alike(30), full=False)
+    assert [line.split()[-1] for line in lines if line.startswith("  +   repository")] == [
+        "box.repository.app-1",
+        "box.repository.app-2",
+        "box.repository.app-3",
+    ]
+    (others,) = (line for line in lines if "like this" in line)
+    assert others == (
+        "  +   and 27 changes like this: "
+        + ", ".join(f"repository.app-{number}" for number in range(4, 16))
+        + " and 15 more (--full shows each)"
+    )
+    assert "Plan: 30 to create, 0 unchanged." in lines
+    assert len([line for line in shown(alike(30), full=True) if line.startswith("  +   repository")]) == 30
+    assert shown(alike(12), full=False) == shown(alike(12), full=True)
+
+
+def test_what_takes_something_away_is_never_folded() -> None:
+    gone = tuple(replace(change, action=Action.DELETE, images=3) for change in alike(30))
+    assert shown(gone, full=False) == shown(gone, full=True)
+    access = Access(Principal("user eve"), "pull", "box", "x")
+    losing = tuple(replace(change, action=Action.UPDATE, losses=(access,)) for change in alike(30))
+    assert shown(losing, full=False) == shown(losing, full=True)
+
+
+def test_many_principals_that_gain_the_same_are_one_line_with_a_count() -> None:
+    roles = tuple(Access(Principal(f"role r{number:02}"), "pull", "box", "app") for number in range(80))
+    everyone = Access(Principal("everyone", public=True), "pull", "box", "app")
+    change = replace(alike(1)[0], gains=(*roles, everyone))
+    lines = shown((change,), full=False)
+    folded = "80 principals can now pull app: role r00, role r01, role r02 and 77 more (--full names them)"
+    assert f"        {folded}" in lines
+    assert f"  + box: {folded}" in lines
+    assert "  + box: everyone can now pull app" in lines
+    assert len(shown((change,), full=True)) > 160
