@@ -15,7 +15,7 @@ from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Cause
 from reconciler.platforms.aws import native
 from reconciler.platforms.aws.replication import ReplicationSettings
-from reconciler.platforms.aws.repository import RepositorySettings
+from reconciler.platforms.aws.repository_settings import RepositorySettings
 from reconciler.platforms.aws.tags import decoded, encoded
 from tests.emulators.aws import Quiet, Says
 from tests.emulators.proxy import Answer, Call

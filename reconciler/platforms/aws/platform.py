@@ -11,7 +11,7 @@ from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 
-from . import access, lifecycle, names, replication, repository, role_documents, statements
+from . import access, lifecycle, names, replication, repository_settings, role_documents, statements
 from .access import AccessKind
 from .lifecycle import LifecycleKind
 from .region import RegionKind, RegionSettings
@@ -103,7 +103,7 @@ def _in_region(
     where = "" if region == here.region else region
     home = Address.of(here.name, RepositoryKind.name, wanted.name, where)
     source = spec.source(here.name, wanted.name)
-    settings = repository.settings_of(wanted, region)
+    settings = repository_settings.settings_of(wanted, region)
     yield Desired(home, RepositoryKind.name, settings, needs, None, wanted.adopt, source)
     below = (home,)
     rules = lifecycle.settings_of(wanted)
