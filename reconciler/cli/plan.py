@@ -65,10 +65,13 @@ def run(
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
+    from reconciler.errors import ReconcilerError
 
     from .reading import reading
 
     log_calls(verbose)
+    if str(out) == "-":
+        raise ReconcilerError("--out takes a file; --format json prints the plan file on standard output")
     wishes = Wishes(
         adopt or (),
         allow_delete or (),

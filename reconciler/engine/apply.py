@@ -69,6 +69,7 @@ def apply(
             refuse_stale(plan, opened)
         for registry in {change.registry for change in plan.changes}:
             opened[registry].begin()
+            opened[registry].stop = stop or Event()
         run = _Run(plan, opened, moved, stop or Event(), on_start, on_outcome)
         if executor is not None:
             run.go(executor, parallelism)

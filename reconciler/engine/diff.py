@@ -188,6 +188,7 @@ class _Differ:
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
+        gains = tuple(sorted({*gains, *waiting_access(live)}))
         self.found.changes[wanted.address] = Change(
             action=action,
             address=wanted.address,
@@ -323,6 +324,12 @@ class _Differ:
             return (), ()
         before = given(live)
         return self.access(item, before, before.of(wanted.settings if wanted is not None else None))
+
+
+def waiting_access(live: Live | None) -> Iterator[Access]:
+    """What others will have again once what waits is put back."""
+    if live is not None and live.owed:
+        yield from (access for item in live.foreign for access in item.access)
 
 
 def given(live: Live | None) -> Given:

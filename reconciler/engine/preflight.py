@@ -9,7 +9,7 @@ from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
 from reconciler.words import one_line
 
-from .observe import read_again
+from .observe import read, read_again
 from .plan import Plan
 from .sessions import Sessions
 from .write import moved_since
@@ -41,7 +41,35 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    return moved
+    return _lacking(plan, sessions) | moved
+
+
+def _lacking(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes whose needs, beside those that the plan itself makes, are not there or not the owner's, in words.
+
+    A plan is refused where such a need is in conflict; a file may have been edited to keep quiet about it.
+    """
+    own = {change.address for change in plan.changes}
+    needs: dict[Address, list[Change]] = {}
+    for change in plan.changes:
+        if change.desired is not None:
+            parent = change.desired.parent
+            for need in {*change.needs, *([parent] if parent is not None else [])} - own:
+                needs.setdefault(need, []).append(change)
+    found: dict[str, str] = {}
+    for name, session in sessions.items():
+        here = [need for need in needs if need.registry == name]
+        there = {live.address: live for live in read(session, here)} if here else {}
+        for need in sorted(here):
+            live = there.get(need)
+            if live is None or live.vacant:
+                why = f"{need}, which it needs, is not there"
+            elif live.marks.owner != plan.owner or live.marks.elsewhere(name):
+                why = f"{need}, which it needs, is not this spec's"
+            else:
+                continue
+            found |= {change.address: why for change in needs[need]}
+    return found
 
 
 def _appears_with(change: Change, made: Mapping[Address, Change]) -> bool:

@@ -70,6 +70,8 @@ class Session(ABC):
         self.name = registry.name
         self.halt = Event()
         self.given_up = False
+        #: set by whoever wants what is carried out to stop; a call that only waits for its turn is not sent then
+        self.stop = Event()
         #: takes how many reads are done, and of how many more it is known now that they are to be done
         self.on_step: Callable[[int, int], None] = _nobody
         self._ledgers: dict[type[Ledger], Ledger] = {}

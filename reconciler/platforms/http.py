@@ -31,6 +31,10 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
 SPARE = 3
 
 
+#: seconds; how soon a wait hears of a stop
+_LISTEN = 0.2
+
+
 class Trouble(Enum):
     """What a platform's error means for people, and what they can do about it."""
 
@@ -115,10 +119,16 @@ class HttpSession(Session):
         return [[answers[at] for at in range(len(answers))] for answers in done]
 
     def pause(self, seconds: float, operation: str, cloud: str) -> None:
-        """Sleeps before a call that is throttled. Raises Halted if reading is given up meanwhile, and TimeIsUp."""
+        """Sleeps before a call that is throttled. Raises Halted if reading is given up or a stop is asked meanwhile, and TimeIsUp."""
         left = self.until - time.monotonic()
-        if self.halt.wait(max(min(seconds, left), 0)):
-            raise Halted(f"registry {self.name}: waiting for {operation} was given up")
+        end = time.monotonic() + min(seconds, left)
+        while (rest := end - time.monotonic()) > 0 or self.halt.is_set():
+            if self.halt.wait(max(0, min(rest, _LISTEN))):
+                raise Halted(f"registry {self.name}: waiting for {operation} was given up")
+            if self.stop.is_set():
+                raise Halted(
+                    f"interrupted while {operation} waited for its turn, since {cloud} throttles it; it was not sent"
+                )
         if seconds >= left:
             raise TimeIsUp(
                 f"{cloud} throttled it until the time limit of {duration(self.estate.timeout)} was over",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -25,15 +26,15 @@ class Rescue:
         self.folder = Path(folder)
         self.owner = owner
 
-    def path(self, at: Address) -> Path:
-        """Where the file of a resource is, or would be."""
+    def path(self, at: Address, native: str) -> Path:
+        """Where the file of a resource is, or would be. `native`: another environment's resource may have the same address."""
         # shortened, since a file's name may have 255 bytes; the digest keeps it apart from others
         name = f"{quote(self.owner, safe='')}-{quote(at, safe='@')}"[:180]
-        return self.folder / f"reconciler-rescue-{name}-{digest([self.owner, at])}.json"
+        return self.folder / f"reconciler-rescue-{name}-{digest([self.owner, at, native])}.json"
 
     def keep(self, at: Address, native: str, what: dict[str, Any]) -> Path:
         """Writes the file; returns once the disk has it. Raises PlatformError if that fails."""
-        path = self.path(at)
+        path = self.path(at, native)
         document = {"format": FORMAT, "owner": self.owner, "address": at, "native": native, "others": what}
         temporary = ""
         try:
@@ -56,16 +57,18 @@ class Rescue:
         return path
 
     def kept(self, at: Address, native: str) -> dict[str, Any] | None:
-        """What the file of a resource holds; None if there is none, or if it is of another resource than this native one.
+        """What the file of a resource holds; None if there is none.
 
         Raises PlatformError if it can't be read.
         """
-        path = self.path(at)
+        path = self.path(at, native)
         try:
-            document = json.loads(path.read_bytes())
-            if document["format"] != FORMAT or document["owner"] != self.owner or document["address"] != at:
+            document = json.loads(_private(path))
+            if [document[key] for key in ("format", "owner", "address", "native")] != [FORMAT, self.owner, at, native]:
                 raise ValueError("it is of something else")
             found: dict[str, Any] = document["others"]
+            if not isinstance(found, dict):
+                raise ValueError("it holds nothing of others")
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -75,9 +78,21 @@ class Rescue:
                 operation="rescue",
                 hint="repair the file; or put back by hand what it holds, and remove it",
             ) from None
-        return found if document["native"] == native else None
+        return found
 
-    def drop(self, at: Address) -> None:
-        """Removes the file: all that it held is back."""
+    def drop(self, at: Address, native: str) -> None:
+        """Removes the file: all that it held is back, or has no place any more."""
         with suppress(OSError):
-            self.path(at).unlink(missing_ok=True)
+            self.path(at, native).unlink(missing_ok=True)
+
+
+def _private(path: Path) -> bytes:
+    """What is in a file that only we may read. What came from elsewhere, with a checkout say, is none that this tool has written, and
+    would be put on a repository by whoever made it. Raises OSError and ValueError."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+            raise ValueError(
+                "others than you may read or write it, so it may come from anywhere (if it is yours: chmod 600)"
+            )
+        return file.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -55,11 +56,13 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
         folder = path.is_dir()
         for file in files_of(path):
             try:
+                if folder and file.exists() and not file.is_file():  # a pipe would be waited for
+                    raise OSError(errno.EINVAL, "it is no file")
                 texts.append((str(file), bytes_of(file)))
             except (OSError, ValueError) as error:
                 problems.append(_unreadable(file, error))
     except (OSError, ValueError) as error:  # the folder itself, or what the path can't be
-        problems.append(_unreadable(path, error))
+        problems.append(_unreadable(Path(getattr(error, "filename", None) or path), error))
     if not texts and not problems:
         problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml files"))
     base = path if folder else folder_of(path)

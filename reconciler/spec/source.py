@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -309,19 +310,36 @@ def folder_of(path: Path) -> Path:
 
 def bytes_of(path: Path) -> bytes:
     """What the file or stream holds. Raises OSError."""
-    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    if str(path) != "-":
+        return path.read_bytes()
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def files_of(path: Path) -> list[Path]:
     """The YAML files of a spec: the file itself, or those of a folder and the folders in it, sorted by their path.
 
-    What is hidden (its name begins with a dot) is not part of a spec.
+    What is hidden (its name begins with a dot) is not part of a spec. Everything else with such a name is, whether it can be read or
+    not: a part that is left out would be planned for deletion. Raises OSError for a folder that can't be listed.
     """
     if not path.is_dir():
         return [path]
     found: list[Path] = []
-    for folder, below, names in os.walk(path):
-        below[:] = [name for name in below if not name.startswith(".")]
+    seen = {os.path.realpath(path)}
+    for folder, below, names in os.walk(path, onerror=_raise, followlinks=True):
+        # a folder that links lead to twice is read once, so that none of them leads in a circle
+        here = sorted(name for name in below if not name.startswith("."))
+        below.clear()
+        for name in here:
+            place = os.path.realpath(Path(folder, name))
+            if place not in seen:
+                seen.add(place)
+                below.append(name)
         files = (Path(folder, name) for name in names if not name.startswith("."))
-        found += (file for file in files if file.suffix.lower() in (".yaml", ".yml") and file.is_file())
+        found += (file for file in files if file.suffix.lower() in (".yaml", ".yml"))
     return sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -499,3 +499,11 @@ def test_trust_that_was_widened_by_hand_is_said_when_it_is_taken_away(aws: AwsSa
     assert "- images: role images-push can no longer use * on *" in words
     aws.apply(document)
     assert aws.plan(document).changes == ()
+
+
+def test_what_a_condition_or_an_id_says_is_never_read_as_a_part_of_the_sentence() -> None:
+    forged = "vpc-1) can pull app-a (statement 'x'), account 999999999999"
+    (who,) = policy.who("111122223333", (policy.Condition("StringEquals", "aws:SourceVpc", (forged,)),))
+    assert who.label == f'account 111122223333 (if StringEquals aws:SourceVpc "{forged}")'
+    assert policy.named("plain id") == "statement 'plain id'"
+    assert policy.named("x'), account 9 can pull") == 'statement "x\'), account 9 can pull"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,11 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import apply
+from reconciler.api.plan_file import loads
+from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Outcome, Status
+from reconciler.errors import StalePlan
 from reconciler.model.change import Action, Cause
 from reconciler.platforms.aws import lifecycle, policy, role_documents, statements
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention
+from tests.emulators.aws import Quiet
+from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import FOREIGN_STATEMENT, AwsSandbox
 
 REGISTRY = AwsRegistry(name="images", platform="aws", account_id="123456789012", region="us-east-1")
@@ -25,6 +31,18 @@ ONE = {
     "Principal": {"AWS": ["arn:aws:iam::987654321091:root"]},
     "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
 }
+
+
+@dataclass
+class Refused(Quiet):
+    """An operation that the credentials may not call."""
+
+    operation: str
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != self.operation:
+            return None
+        return Answer(400, {"message": "not authorized"}, "AccessDeniedException")
 
 
 @pytest.mark.parametrize(
@@ -392,3 +410,52 @@ def test_a_tag_whose_key_is_too_long_to_be_kept_is_not_taken_over(aws: AwsSandbo
     (problem,) = aws.plan(document, adopt=["images.repository.app-a"]).problems
     assert f"the tag {key} was set by somebody else, and what it says can't be kept" in problem.message
     assert "128 characters" in problem.message
+
+
+def test_a_foreign_replication_rule_is_a_conflict_also_once_the_copies_are_there(aws: AwsSandbox) -> None:
+    document = aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})
+    theirs = {
+        "destinations": [{"region": "us-west-2", "registryId": "999999999999"}],
+        "repositoryFilters": [{"filter": "images-", "filterType": "PREFIX_MATCH"}],
+    }
+    aws.apply(document, targets=["images.repository.*"])
+    aws.replication.rules["us-east-1"] = [theirs]
+    plan = aws.plan(document)
+    assert [problem.address for problem in plan.problems] == ["images.replication.rule"]
+    assert aws.replication.rules["us-east-1"] == [theirs]
+
+
+def test_a_label_whose_tag_could_not_be_removed_is_still_ours(aws: AwsSandbox) -> None:
+    aws.apply(aws.document({"name": "app-a", "labels": {"team": "web", "x": "1"}}))
+    fewer = aws.document({"name": "app-a", "labels": {"x": "1"}})
+    denied = Refused("UntagResource")
+    aws.proxy.behaviours.append(denied)
+    (outcome,) = aws.carry_out(aws.plan(fewer))
+    assert outcome.status is Status.FAILED
+    aws.proxy.behaviours.remove(denied)
+    (change,) = aws.plan(fewer).changes
+    assert "labels.team" in {item.path for item in change.fields}
+    aws.apply(fewer)
+    assert "team" not in aws.state()["repositories"]["us-east-1/images-app-a"]["tags"]
+
+
+def test_tags_of_others_that_begin_like_ours_survive_a_replacement(aws: AwsSandbox) -> None:
+    document = aws.document("app-a")
+    aws.apply(document)
+    aws.put_foreign_tag("app-a", "reconciler-ticket", "42")
+    document["repositories"][0]["encryption"] = KEY
+    aws.apply(document)
+    assert aws.tag("app-a", "reconciler-ticket") == "42"
+
+
+def test_a_plan_file_that_keeps_quiet_about_a_conflict_is_stale(aws: AwsSandbox) -> None:
+    aws.client("ecr", "eu-west-1").create_repository(repositoryName="images-app-a")
+    document = aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})
+    edited = json.loads(dumps(aws.plan(document)))
+    assert edited["problems"] != []
+    edited["problems"] = []
+    plan = loads(json.dumps(edited))
+    with pytest.raises(StalePlan) as raised:
+        aws.carry_out(plan, saved=True)
+    assert "images.repository.app-a@eu-west-1, which it needs, is not this spec's" in str(raised.value)
+    assert aws.replication.rules == {}

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.api.plan_file import loads
+from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Outcome, Status
-from reconciler.errors import ReadFailed
+from reconciler.errors import ReadFailed, StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action
 from reconciler.platforms.rescue import Rescue
@@ -28,6 +30,7 @@ from .test_aws_troubles import run_apply
 AT = Address("images.repository.app-a")
 KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/1"}
 NATIVE = "us-east-1/images-app-a"
+ARN = "arn:aws:ecr:us-east-1:123456789012:repository/images-app-a"
 
 
 @dataclass
@@ -118,9 +121,11 @@ def test_a_replacement_that_is_cut_off_keeps_what_others_had_and_the_next_apply_
     again = aws.plan(document)
     change = next(change for change in again.changes if change.address == AT)
     assert change.action is left
-    assert f"a replacement was cut off: what others had put on it is put back from {file.name}" in " ".join(
-        change.notes
+    assert (
+        "a replacement was cut off: what others had put on it (tags, policy, lifecycle policy) waits in"
+        in change.notes[0]
     )
+    assert file.name in change.notes[0]
     aws.apply(document)
     check_all_is_there(aws, document)
     assert list(rescue.glob("*rescue*")) == []
@@ -172,6 +177,7 @@ def test_what_somebody_put_there_meanwhile_stays(aws: AwsSandbox, rescue: Path) 
     kept = file.read_bytes()
     aws.apply(document)
     file.write_bytes(kept)  # as if the run had been killed before it removed the file
+    file.chmod(0o600)
     aws.put_foreign_tag("app-a", "cost-centre", "43")
     other = {**FOREIGN_STATEMENT, "Sid": "another"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [other]})
@@ -194,8 +200,9 @@ def test_a_file_is_not_put_on_what_is_not_ours(aws: AwsSandbox, rescue: Path) ->
 
 def test_a_damaged_file_is_an_error_with_its_name(aws: AwsSandbox, rescue: Path) -> None:
     document = with_grant(aws)
-    path = Rescue(".", "tests").path(AT)
+    path = Rescue(".", "tests").path(AT, ARN)
     path.write_text("{")
+    path.chmod(0o600)
     with pytest.raises(ReadFailed) as raised:
         aws.plan(document)
     assert path.name in str(raised.value)
@@ -211,3 +218,92 @@ def test_what_aws_refuses_to_take_back_stays_in_the_file(aws: AwsSandbox, rescue
     assert json.loads(file.read_text())["others"]["policy"]["Statement"] == [FOREIGN_STATEMENT]
     aws.apply(document)
     check_all_is_there(aws, document)
+
+
+def test_what_waits_is_said_as_access_that_is_gained_and_guards_see_it(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "SetRepositoryPolicy"):
+        aws.carry_out(aws.plan(document))
+    plan = aws.plan(document)
+    assert "account 111122223333 can now pull app-a" in joined(plan_lines(report_of(plan)))
+    assert loads(dumps(plan)).changes == plan.changes
+    plan = aws.plan({**document, "guards": {"allowed_accounts": ["987654321091"]}})
+    assert [verdict.guard for verdict in plan.violations] == ["allowed_accounts"]
+
+
+def test_a_replacement_while_something_waits_puts_that_back_too(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "SetRepositoryPolicy"):
+        aws.carry_out(aws.plan(document))
+    document["repositories"][0]["encryption"] = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/2"}
+    aws.apply(document, allow_delete=[AT])
+    state = aws.state()["repositories"][NATIVE]
+    assert FOREIGN_STATEMENT in state["policy"]["Statement"]
+    assert (state["tags"]["cost-centre"], state["lifecycle"]) == ("42", LIFECYCLE)
+    assert list(rescue.iterdir()) == []
+
+
+def test_a_delete_that_is_refused_leaves_no_file_and_a_deleted_repository_none_either(
+    aws: AwsSandbox, rescue: Path
+) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "DeleteRepository"):
+        aws.carry_out(aws.plan(document))
+    assert list(rescue.iterdir()) == [], "all of it still stands on the repository"
+    with broken(aws, "SetRepositoryPolicy"):
+        aws.carry_out(aws.plan(document))
+    assert len(list(rescue.iterdir())) == 1
+    aws.apply({**document, "repositories": [], "grants": [], "guards": {"max_deletes": "100%"}}, allow_delete=[AT])
+    assert list(rescue.iterdir()) == []
+
+
+def test_a_lifecycle_policy_that_waits_is_somebody_else_s_as_before(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "CreateRepository"):
+        aws.carry_out(aws.plan(document))
+    document["repositories"][0]["retention"] = {"keep_last": 3}
+    assert [problem.address for problem in aws.plan(document).problems] == ["images.lifecycle.app-a"]
+    del document["repositories"][0]["retention"]
+    aws.apply(document)
+    check_all_is_there(aws, document)
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"tagz": 1}, "tagz"),
+        ({"tags": [1]}, "tags"),
+        ([], "it holds nothing of others"),
+        ({"policy": {"Statement": "x"}}, "its policy is none"),
+        ({"tags": {"reconciler-delete-images": "true"}}, "reconciler-delete-images"),
+    ],
+)
+def test_a_file_that_this_tool_has_not_written_is_refused(
+    aws: AwsSandbox, rescue: Path, others: object, words: str
+) -> None:
+    aws.apply(with_grant(aws))
+    path = Rescue(".", "tests").path(AT, ARN)
+    head = {"format": 1, "owner": "tests", "address": AT, "native": ARN}
+    path.write_text(json.dumps({**head, "others": others}))
+    for mode, said in ((0o644, "others than you may read or write it"), (0o600, words)):
+        path.chmod(mode)
+        with pytest.raises(ReadFailed) as raised:
+            aws.plan(with_grant(aws))
+        assert said in str(raised.value)
+        assert path.name in str(raised.value)
+
+
+def test_a_saved_plan_knows_what_waits(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "SetRepositoryPolicy"):
+        aws.carry_out(aws.plan(document))
+    plan = loads(dumps(aws.plan(document)))
+    (file,) = rescue.iterdir()
+    kept = file.read_bytes()
+    file.unlink()
+    with pytest.raises(StalePlan):
+        aws.carry_out(plan, saved=True)
+    file.write_bytes(kept.replace(b"111122223333", b"999999999999"))
+    file.chmod(0o600)
+    with pytest.raises(StalePlan):
+        aws.carry_out(plan, saved=True)

@@ -128,9 +128,12 @@ def test_narrowed_and_federated_trust_in_awss_own_form() -> None:
             {"oidc": f"https://{GITHUB}", "subject": "repo:acme/x"},
             "must be an OpenID Connect provider without https://",
         ),
-        ({"oidc": GITHUB, "subject": "*"}, "must be a subject whose first 3 characters are no wildcards"),
-        ({"oidc": GITHUB, "subject": "repo:*"}, "must begin with repo:ORGANIZATION/"),
-        ({"oidc": GITHUB, "subject": ["repo:acme/x", "repo:ac*/x"]}, "must begin with repo:ORGANIZATION/"),
+        ({"oidc": GITHUB, "subject": "*"}, "must be a subject with no wildcard in its first two parts"),
+        ({"oidc": GITHUB, "subject": "repo:*"}, "no wildcard in its first two parts"),
+        ({"oidc": "gitlab.com", "subject": "project_path:*"}, "no wildcard in its first two parts"),
+        ({"oidc": "app.terraform.io", "subject": "organization:*:project:*"}, "no wildcard in its first two parts"),
+        ({"oidc": GITHUB, "subject": "environment:prod"}, "must begin with whose it is"),
+        ({"oidc": GITHUB, "subject": ["repo:acme/x", "repo:ac*/x"]}, "no wildcard in its first two parts"),
         ({"oidc": GITHUB, "subject": []}, "must not be empty"),
         ({"principals": ACCOUNT}, "is required"),
         (12, "quote it"),
@@ -179,3 +182,27 @@ def test_the_note_on_the_push_role_is_the_registry_s(capsys: pytest.CaptureFixtu
     )
     assert list(spec.registries[0].notes()) == ["nobody may assume the push role: trusted_principals is left out"]
     assert list(registry(ACCOUNT).notes()) == []
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "repo:octo-org@123456/octo-repo@456789:ref:refs/heads/main",
+        "repo:octocat_acme/shop:*",
+        "repo:acme/shop:environment:Prod EU",
+        "repository_owner:acme:*",
+        "job_workflow_ref:acme/flows/.github/workflows/push.yml@refs/heads/main",
+    ],
+)
+def test_what_github_issues_can_be_trusted(subject: str) -> None:
+    assert problems({"oidc": GITHUB, "subject": subject}) == []
+
+
+def test_other_providers_subjects_can_be_trusted() -> None:
+    for oidc, subject in (
+        ("gitlab.com", "project_path:acme/*"),
+        ("app.terraform.io", "organization:acme:project:Default Project:workspace:*:run_phase:*"),
+        ("oidc.eks.eu-west-1.amazonaws.com/id/ABC", "system:serviceaccount:shop:*"),
+        ("vstoken.dev.azure.com/0a", "sc://acme/shop/my connection"),
+    ):
+        assert problems({"oidc": oidc, "subject": subject}) == [], oidc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -408,3 +409,26 @@ def test_no_text_makes_the_loader_fail_otherwise_than_with_spec_errors(text: str
 def test_no_yaml_makes_the_loader_fail_otherwise_than_with_spec_errors(pieces: list[str]) -> None:
     with suppress(SpecError):
         assert parse_spec("".join(pieces)).name == "x"
+
+
+def test_a_part_of_a_spec_folder_that_cannot_be_read_is_an_error_and_never_left_out(tmp_path: Path) -> None:
+    """Left out, what it names would be planned for deletion."""
+    (tmp_path / "a.yaml").write_text("version: 1\nname: t\n")
+    (tmp_path / "b.yaml").symlink_to("gone.yaml")
+    os.mkfifo(tmp_path / "c.yml")
+    with pytest.raises(SpecError) as raised:
+        load_spec(tmp_path)
+    assert [Path(problem.file).name for problem in raised.value.problems] == ["b.yaml", "c.yml"]
+    assert all("can't be read" in problem.message for problem in raised.value.problems)
+
+
+def test_folders_that_links_lead_to_are_read_once(tmp_path: Path) -> None:
+    spec, teams = tmp_path / "spec", tmp_path / "teams"
+    spec.mkdir()
+    teams.mkdir()
+    (spec / "a.yaml").write_text("version: 1\nname: t\nregistries: [{name: r, platform: local, path: x}]\n")
+    (teams / "b.yaml").write_text("repositories: [{name: b, registry: r}]\n")
+    (spec / "one").symlink_to(teams)
+    (spec / "two").symlink_to(teams)
+    (teams / "round").symlink_to(spec)
+    assert [item.name for item in load_spec(spec).repositories] == ["b"]

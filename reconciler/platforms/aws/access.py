@@ -290,7 +290,7 @@ def dead_principals(document: Document) -> list[str]:
     for item in statements.foreign(document):
         dead = [principal for principal in policy.normal(item).principals if policy.is_deleted(principal)]
         if dead:
-            found.append(f"{', '.join(dead)} (deleted, in the foreign statement '{item.get('Sid', '')}')")
+            found.append(f"{', '.join(dead)} (deleted, in the foreign {policy.named(str(item.get('Sid', '')))})")
     return found
 
 

@@ -94,7 +94,7 @@ class Document:
 
 def name_of(statement: Statement) -> str:
     """The statement for people."""
-    return f"statement '{statement.sid}'" if statement.sid else "a statement without an id"
+    return policy.named(statement.sid)
 
 
 def actions_of(statement: Statement) -> Actions:

@@ -20,6 +20,7 @@ from reconciler.spec.repository import Repository, Retention
 
 from .ledgers import RepositoryLedger, repository_arn
 from .lifecycle_rules import sent
+from .waiting import waiting
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -135,12 +136,20 @@ class LifecycleKind(Kind):
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
         asked: dict[Address, Marks] = {}
+        owed: dict[Address, str] = {}
         for repository in found["repository"]:
             at = repository.address.sibling(self.name)
             marks = ledger.marks(at)
             if at in wanted or (marks.owner is not None and marks.applied is not None):
                 asked[at] = marks
-        yield from _lives(session, asked)
+            if repository.owed and at in wanted:
+                owed[at] = repository.native
+        lives = {live.address: live for live in _lives(session, asked)}
+        for at, native in owed.items():  # it comes back with the repository, and is somebody else's then as before
+            waits = waiting(session, at.sibling("repository"), native)
+            if waits is not None and waits.lifecycle and at not in lives:
+                lives[at] = _live(session, at, waits.lifecycle, Marks())
+        yield from lives.values()
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)

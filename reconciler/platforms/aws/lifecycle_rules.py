@@ -31,7 +31,7 @@ _COUNTS = ("imageCountMoreThan", *_SINCE)
 
 def sent(policy: Mapping[str, Any]) -> str:
     """A policy of the spec as the text that ECR is sent."""
-    return json.dumps(policy, separators=(",", ":"))
+    return json.dumps(policy, separators=(",", ":"), ensure_ascii=False)
 
 
 def retention_faults(retention: Retention, at: Loc) -> Iterator[Fault]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.errors import PlatformError
@@ -11,23 +10,11 @@ from reconciler.model.address import Address
 
 from . import access, lifecycle, policy, statements
 from .ledgers import RepositoryLedger
-from .policy import Document
-from .tags import Tags, foreign
+from .tags import foreign
+from .waiting import Others
 
 if TYPE_CHECKING:
     from .session import AwsSession
-
-
-@dataclass(frozen=True)
-class Others:
-    """`policy`: the policy without our statements; empty if nothing is left. `lifecycle`: the text as it is; "" if it is ours."""
-
-    tags: Tags = field(default_factory=dict)
-    policy: Document = field(default_factory=dict)
-    lifecycle: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.tags or self.policy or self.lifecycle)
 
 
 def others_of(session: AwsSession, at: Address) -> Others:

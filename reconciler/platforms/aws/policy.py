@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.model.access import Principal
 from reconciler.model.canonical import text
+from reconciler.words import quoted
 
 from . import names
 
@@ -78,7 +79,20 @@ _KEYS = (
 )
 _SPELLED_KEYS = {key.lower(): key for key in _KEYS}
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
+_WORD = re.compile(r"[\w.:/*?$@=+-]+")
 Document = dict[str, Any]
+
+
+def _plain(text: str) -> str:
+    """The text as it is, or in quotes where it could be read as a part of the sentence around it."""
+    return text if _WORD.fullmatch(text) else quoted(text)
+
+
+def named(sid: str) -> str:
+    """A statement for people."""
+    if not sid:
+        return "a statement without an id"
+    return f"statement {quoted(sid)}" if "'" in sid else f"statement '{sid}'"
 
 
 @total_ordering
@@ -103,7 +117,7 @@ class Condition:
         return hash(self._meaning())
 
     def __str__(self) -> str:
-        return f"{self.operator} {self.key} {', '.join(self.values)}"
+        return f"{_plain(self.operator)} {_plain(self.key)} {', '.join(map(_plain, self.values))}"
 
     def as_v1(self) -> str:
         """As hashes of version v1 have it: a text."""

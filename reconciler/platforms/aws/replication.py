@@ -84,12 +84,14 @@ class ReplicationKind(Kind):
             copies = [item for item in copied if session.region_of(item.address) != region]
             marks = ledger.marks(at) if ledger.marks(at).applied is not None else Marks()
             pull_role_is_gone = not any(item.address.name == "pull" for item in found["role"])
-            witnesses = [*copies, *(found["role"] if pull_role_is_gone else ())]
-            if marks.owner is None and any(item.marks.owner == session.owner for item in witnesses):
-                # the pull role, which holds the mark, was removed by hand: our copies, and the push role that is made and
-                # removed with it, are witness that the rule is ours
-                marks = Marks(session.owner, "spec", None, session.name)
-            yield _live(session, at, _rules(session, at), marks, tuple(sorted(copy.address for copy in copies)))
+            rules = _rules(session, at)
+            if marks.owner is None and (pull_role_is_gone or _as_wanted(session, rules, wanted.get(at))):
+                # the pull role, which holds the mark, was removed by hand, or the mark alone was: our copies, and the push role that
+                # is made and removed with it, are witness that the rule is ours. One that says something else may be anybody's.
+                witnesses = [*copies, *(found["role"] if pull_role_is_gone else ())]
+                if any(item.marks.owner == session.owner for item in witnesses):
+                    marks = Marks(session.owner, "spec", None, session.name)
+            yield _live(session, at, rules, marks, tuple(sorted(copy.address for copy in copies)))
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         ledger = session.ledger(RoleLedger)
@@ -117,6 +119,11 @@ class ReplicationKind(Kind):
             if len(others) < len(rules):
                 _put(session, at, others)
         session.ledger(RoleLedger).forget(at)
+
+
+def _as_wanted(session: AwsSession, rules: Rules, wanted: Desired | None) -> bool:
+    here = Address.of(session.name, ReplicationKind.name, RULE)
+    return wanted is not None and _live(session, here, rules, Marks(), ()).settings == wanted.settings
 
 
 def _known(session: AwsSession, item: Live, wanted: Mapping[Address, Desired]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import shown_tags
 
 from . import access, native
-from .ledgers import RepositoryLedger, repository_arn
-from .others import Others, others_of, put_back, put_on_new
+from .ledgers import RepositoryLedger
+from .others import others_of, put_back, put_on_new
 from .repository_listing import GONE, describe_one, has_longest_prefix, in_region, missing, owing, tags_of
 from .repository_settings import (
     KIND,
@@ -30,6 +30,7 @@ from .repository_settings import (
     too_many_tags,
 )
 from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, WAS, Tags, as_list
+from .waiting import Others, plain_of, waiting
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -156,26 +157,40 @@ class RepositoryKind(Kind, HoldsImages):
         if "scan_on_push" in write.changed:
             scanning = {"scanOnPush": wanted.scan_on_push}
             session.repository_call("put_image_scanning_configuration", at, imageScanningConfiguration=scanning)
-        own, others = own_tags(write, others_on(live)), others_on(live)
+        ledger, others = session.ledger(RepositoryLedger), others_on(live)
+        own = own_tags(write, others)
         dropped = [key for key, _ in live.settings.labels if key not in own]
         own |= {key: others[key] for key in dropped if key in others}  # given back
-        gone = [WAS + key if key in others else key for key in dropped]
+        # what is dropped goes first: once the marks say that all is as wanted, nobody would look for what is left of it
+        if gone := [key for key in dropped if key not in own]:
+            ledger.change(at, {}, gone)
         before = live.marks.texts().keys() | setting_tags(live.settings).keys()
+        gone = [WAS + key for key in dropped if key in own]
         gone += [key for key in (DESCRIPTION, PROTECT, DELETE_IMAGES, LABELS) if key in before and key not in own]
-        session.ledger(RepositoryLedger).change(at, own, gone)
+        ledger.change(at, own, gone)
         # tagging answers nothing, and the setters answer parts: one read of what they did not return
         return self.read_one(session, at) or live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
+        self._delete(session, live, force=force)
+        session.rescue.drop(live.address, live.native)
+
+    def _delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.forget("ecr", session.region_of(live.address), session.native_of(live.address), live.native)
         session.repository_call("delete_repository", live.address, absent=GONE, force=force)
 
     def replace(self, session: AwsSession, write: Write, live: Live, *, force: bool) -> Live:
-        at = live.address
-        others = others_of(session, at)
-        kept = session.rescue.keep(at, live.native, asdict(others)) if others else None
+        at, native_name = live.address, live.native
+        others = others_of(session, at).over(waiting(session, at, native_name) or Others())
+        kept = session.rescue.keep(at, native_name, plain_of(others)) if others else None
         try:
-            self.delete(session, live, force=force)
+            self._delete(session, live, force=force)
+        except PlatformError:
+            with suppress(PlatformError):  # the first error is the one to report
+                if not live.owed and describe_one(session, at) is not None:  # all of it still stands on the repository
+                    session.rescue.drop(at, native_name)
+            raise
+        try:
             made = self._make(session, write, others.tags)
             put_on_new(session, at, others)
         except PlatformError as error:
@@ -184,17 +199,22 @@ class RepositoryKind(Kind, HoldsImages):
                     f"what others had put on it is kept in {kept}, and the next apply puts it back; {error.hint}"
                 )
             raise
-        session.rescue.drop(at)
+        session.rescue.drop(at, native_name)
         return made
 
     def _rescued(self, session: AwsSession, write: Write, live: Live) -> Live:
         """The repository with what others had on it before a replacement that was cut off; made, if it wasn't any more."""
-        at = live.address
-        others = Others(**(session.rescue.kept(at, repository_arn(session, at)) or {}))
+        at, native_name = live.address, live.native
+        others = waiting(session, at, native_name) or Others()
         if live.vacant:
             live = self._make(session, write, others.tags)
-        put_back(session, at, others)
-        session.rescue.drop(at)
+        try:
+            put_back(session, at, others)
+        except PlatformError as error:
+            path = session.rescue.path(at, native_name)
+            error.hint = f"take out of {path} what AWS refuses, or remove that file if nobody needs it; {error.hint}"
+            raise
+        session.rescue.drop(at, native_name)
         return live
 
     def count(self, session: AwsSession, live: Live) -> int:

@@ -17,6 +17,7 @@ from .ledgers import RepositoryLedger, repository_arn
 from .repository_settings import KIND, RepositorySettings, live_of
 from .spec import AwsRegistry
 from .tags import Tags, as_dict
+from .waiting import Others, access_of, note, waiting
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -123,19 +124,20 @@ def _settled(
 def owing(session: AwsSession, live: Live) -> Live:
     """With what others had on it, if that waits to be put back: if it is this registry's."""
     ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
-    if not ours or session.rescue.kept(live.address, live.native) is None:
-        return live
-    return replace(live, owed=True, notes=(_waits(session, live.address),))
+    waits = waiting(session, live.address, live.native) if ours else None
+    return live if waits is None else replace(live, owed=True, **_said(session, live.address, live.native, waits))
 
 
 def missing(session: AwsSession, addresses: Iterable[Address]) -> Iterator[Live]:
     """The repositories that a replacement has deleted and not made again, where something waits to be put back on them."""
     for at in addresses:
         native = repository_arn(session, at)
-        if session.rescue.kept(at, native) is not None:
-            note = _waits(session, at)
-            yield Live(at, KIND, RepositorySettings(), Marks(), native, vacant=True, owed=True, notes=(note,))
+        waits = waiting(session, at, native)
+        if waits is not None:
+            said = _said(session, at, native, waits)
+            yield Live(at, KIND, RepositorySettings(), Marks(), native, vacant=True, owed=True, **said)
 
 
-def _waits(session: AwsSession, at: Address) -> str:
-    return f"a replacement was cut off: what others had put on it is put back from {session.rescue.path(at)}"
+def _said(session: AwsSession, at: Address, native: str, waits: Others) -> dict[str, Any]:
+    given = access_of(at, access.foreign(at.sibling(access.AccessKind.name), waits.policy))
+    return {"notes": (note(session, at, native, waits),), "foreign": given}

@@ -26,9 +26,14 @@ AnyAccountId = Annotated[
 Region = Annotated[str, Text(names.REGION, "an AWS region, such as us-east-1")]
 RoleArn = Annotated[str, Text(names.ROLE_ARN, "an IAM role's ARN, such as arn:aws:iam::123456789012:role/ci")]
 Trusted = Annotated[str, Text(rf"{names.ACCOUNT}|{names.PRINCIPAL_ARN}", "an account id, or the ARN of a role or user")]
+#: whose it is stands in the first two parts: of an issuer that serves everybody, a wildcard there lets anybody in
 Subject = Annotated[
     str,
-    Text(r"[^*?\s]{3}\S{0,1000}", "a subject whose first 3 characters are no wildcards: all others could log in too"),
+    Text(
+        r"[^*?:/\x00-\x1f]+[:/]+[^*?:/\x00-\x1f]+([:/][^\x00-\x1f]*)?",
+        "a subject with no wildcard in its first two parts: they say whose it is, such as repo:my-org/ or project_path:my-group/",
+        1000,
+    ),
 ]
 Duration = Annotated[str, Text(r"[0-9]{1,3}m|[0-9]{1,2}h", "a time such as 1h or 90m")]
 FunctionArn = Annotated[str, Text(names.FUNCTION_ARN, "a Lambda function's ARN")]
@@ -255,17 +260,25 @@ class AwsRegistry(RegistryBase):
         return None
 
 
+#: claims that say whose workflow it is; others can be set by anybody's organization to anything
+_GITHUB = re.compile(
+    r"(repo|repository|repository_id|repository_owner|repository_owner_id|job_workflow_ref|organization|enterprise):"
+)
+
+
 def _subject_faults(item: FederatedPrincipal, at: tuple[str | int, ...]) -> Iterator[Fault]:
-    """GitHub serves everybody: a subject that leaves the organization open lets anybody's workflow log in.
+    """GitHub serves everybody: a subject that does not say whose workflow it is lets anybody's log in.
 
     https://docs.github.com/en/actions/concepts/security/openid-connect#configuring-the-subject-in-your-cloud-provider
     """
     if item.oidc != "token.actions.githubusercontent.com":
         return
     for subject in item.subject:
-        if re.match(r"repo:[A-Za-z0-9][A-Za-z0-9-]*/", subject) is None:
+        if _GITHUB.match(subject) is None:
             yield Fault(
-                at, f"'{subject}' must begin with repo:ORGANIZATION/, or workflows of anybody on GitHub could log in"
+                at,
+                f"'{subject}' must begin with whose it is (repo:my-org/...), or workflows of"
+                " anybody on GitHub could log in",
             )
 
 

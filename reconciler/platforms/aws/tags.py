@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-from reconciler.model.marks import LABELS, PREFIX
+from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER, PREFIX, REGISTRY
 
 DESCRIPTION, PROTECT, DELETE_IMAGES = f"{PREFIX}description", f"{PREFIX}protect", f"{PREFIX}delete-images"
 
@@ -39,10 +39,19 @@ def own_labels(tags: Mapping[str, str]) -> Tags:
     return {key: tags[key] for key in tags.get(LABELS, "").split() if key in tags}
 
 
+_OURS = frozenset({OWNER, REGISTRY, ORIGIN, APPLIED, LABELS, DESCRIPTION, PROTECT, DELETE_IMAGES})
+_OURS_BEGIN = (f"{APPLIED}-", WAS)
+
+
+def is_ours(key: str) -> bool:
+    """Whether the key is of a tag that this tool writes beside labels."""
+    return key in _OURS or key.startswith(_OURS_BEGIN)
+
+
 def foreign(tags: Mapping[str, str]) -> Tags:
     """The tags that no spec asked for, those among them whose place a label of ours has taken."""
     own = own_labels(tags)
-    others = {key: value for key, value in tags.items() if key not in own and not key.startswith(PREFIX)}
+    others = {key: value for key, value in tags.items() if key not in own and not is_ours(key)}
     return {**others, **{key: tags[WAS + key] for key in own if WAS + key in tags}}
 
 

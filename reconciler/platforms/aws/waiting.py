@@ -1,0 +1,104 @@
+"""What others put on an ECR repository, and what of it waits in a rescue file since a replacement was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import digest
+
+from . import policy
+from .policy import Document
+from .tags import Tags, is_ours
+
+if TYPE_CHECKING:
+    from .session import AwsSession
+
+
+@dataclass(frozen=True)
+class Others:
+    """`policy`: the policy without our statements; empty if nothing is left. `lifecycle`: the text as it is; "" if it is ours."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    tags: Tags = field(default_factory=dict)
+    policy: Document = field(default_factory=dict)
+    lifecycle: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.tags or self.policy or self.lifecycle)
+
+    def over(self, before: Others) -> Others:
+        """These, and what only `before` has."""
+        present = policy.statements_of(self.policy)
+        gone = [item for item in policy.statements_of(before.policy) if item not in present]
+        document = {**before.policy, **self.policy, "Statement": [*present, *gone]}
+        return Others(
+            {**before.tags, **self.tags},
+            document if document["Statement"] else {},
+            self.lifecycle or before.lifecycle,
+        )
+
+
+@cache
+def _adapter() -> TypeAdapter[Others]:
+    return TypeAdapter(Others)
+
+
+def waiting(session: AwsSession, at: Address, native: str) -> Others | None:
+    """What waits to be put back on a repository; None if nothing does.
+
+    Raises PlatformError if its file can't be read, or is none that this tool has written.
+    """
+    found = session.rescue.kept(at, native)
+    if found is None:
+        return None
+    try:
+        others = _adapter().validate_python(found)
+        statements = policy.statements_of(others.policy)
+        if others.policy and len(statements) != len(policy.listed(others.policy.get("Statement"))):
+            raise ValueError("its policy is none")
+        if ours := sorted(key for key in others.tags if is_ours(key) or key.startswith("aws:")):
+            raise ValueError(f"it holds tags that nobody else puts there: {', '.join(ours)}")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _unfit(session, at, native, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except ValueError as error:
+        raise _unfit(session, at, native, str(error)) from None
+    return others
+
+
+def _unfit(session: AwsSession, at: Address, native: str, reason: str) -> PlatformError:
+    return PlatformError(
+        f"{session.rescue.path(at, native)} is no file that this tool has written: {reason}",
+        address=at,
+        operation="rescue",
+        hint="remove it; put back by hand what of it is right",
+    )
+
+
+def note(session: AwsSession, at: Address, native: str, others: Others) -> str:
+    """What a reader must know of it."""
+    parts = (("tags", others.tags), ("policy", others.policy), ("lifecycle policy", others.lifecycle))
+    names = ", ".join(name for name, there in parts if there) or "nothing"
+    path = session.rescue.path(at, native)
+    return (
+        f"a replacement was cut off: what others had put on it ({names}) waits in {path} ({digest(plain_of(others))})"
+    )
+
+
+def plain_of(others: Others) -> dict[str, object]:
+    """The parts as JSON values."""
+    return {"tags": others.tags, "policy": others.policy, "lifecycle": others.lifecycle}
+
+
+def access_of(at: Address, foreign: Iterator[ForeignAccess]) -> tuple[ForeignAccess, ...]:
+    """What a policy that waits will give, as access at the repository itself."""
+    return tuple(ForeignAccess(at, f"{item.what}, which waits to be put back", item.access) for item in foreign)
