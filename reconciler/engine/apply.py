@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from threading import Event
 from typing import TypeVar
 
+from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
+from reconciler.model.call_log import working_on
 from reconciler.model.change import Action, Change
 from reconciler.model.platform import PARALLELISM, TIMEOUT, Platforms
 from reconciler.model.resource import Desired
@@ -78,6 +80,7 @@ def apply(
             kinds = {(change.registry, change.kind) for change in plan.changes} if apart else {()}
             with ThreadPoolExecutor(parallelism * len(kinds), thread_name_prefix="apply") as pool:
                 run.go(pool, parallelism, apart=apart)
+        run.take_back()
         if verify and not run.stop.is_set():
             run.verify()
     if run.unreported is not None:
@@ -195,6 +198,17 @@ class _Run:
             say(item)
         except Exception as error:
             self.unreported = self.unreported or error
+
+    def take_back(self) -> None:
+        """Takes the notes of what was skipped off the resources that were made with them."""
+        for address, change in self.changes.items():
+            if self.outcomes[address].status is not Status.SKIPPED or not self.task(change).carried:
+                continue
+            parent = change.desired.parent if change.desired is not None else None
+            if parent is not None and self.outcomes[parent].status is Status.DONE:
+                session = self.sessions[change.registry]
+                with working_on(address), suppress(ReconcilerError):  # its outcome is settled
+                    session.platform.kinds[change.kind].take_back(session, address)
 
     def verify(self) -> None:
         """Reads everything that was touched again; what is not as wanted becomes a failed outcome."""

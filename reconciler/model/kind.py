@@ -141,6 +141,10 @@ class Kind(ABC):
     def delete(self, session: Any, live: Live, *, force: bool) -> None:
         """Deletes it. It is no error if it is gone. Without `force`, one that holds images stays and it is an error."""
 
+    def take_back(self, session: Any, address: Address) -> None:  # noqa: B027 - most kinds carry their own marks
+        """Takes away the note of a resource that was to be made below one that was made with that note, and was not. Left there, what
+        somebody else makes at the address later would count as ours. Raises PlatformError."""
+
     def replace(self, session: Any, write: Write, live: Live, *, force: bool) -> Live:
         """Deletes it and makes it anew, since an immutable setting differs. Whatever others put on it is there afterwards too."""
         self.delete(session, live, force=force)

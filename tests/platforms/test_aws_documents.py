@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import pytest
@@ -459,3 +460,27 @@ def test_a_plan_file_that_keeps_quiet_about_a_conflict_is_stale(aws: AwsSandbox)
         aws.carry_out(plan, saved=True)
     assert "images.repository.app-a@eu-west-1, which it needs, is not this spec's" in str(raised.value)
     assert aws.replication.rules == {}
+
+
+def test_what_was_skipped_below_a_new_repository_leaves_no_mark_that_would_make_it_ours_later(aws: AwsSandbox) -> None:
+    document = aws.document(
+        {"name": "app-a", "retention": {"keep_last": 3}}, grants=({"name": "one", "to": aws.target("1")},)
+    )
+    stop = Event()
+
+    def interrupt(outcome: Outcome) -> None:
+        if outcome.address == "images.repository.app-a":
+            stop.set()
+
+    outcomes = {
+        item.address: item.status for item in aws.carry_out(aws.plan(document), stop=stop, on_outcome=interrupt)
+    }
+    assert outcomes["images.lifecycle.app-a"] is Status.SKIPPED
+    tags = aws.state()["repositories"]["us-east-1/images-app-a"]["tags"]
+    assert not {"reconciler-applied-lifecycle", "reconciler-applied-access"} & tags.keys()
+    theirs = json.dumps({"rules": normal_rules()})
+    aws.client("ecr").put_lifecycle_policy(repositoryName="images-app-a", lifecyclePolicyText=theirs)
+    assert [problem.address for problem in aws.plan(document).problems] == ["images.lifecycle.app-a"]
+    del document["repositories"][0]["retention"]
+    aws.apply(document)
+    assert aws.state()["repositories"]["us-east-1/images-app-a"]["lifecycle"] == json.loads(theirs)

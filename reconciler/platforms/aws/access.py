@@ -113,6 +113,9 @@ class AccessKind(Kind, GivesAccess):
             answer = _set(session, at, document, write)
         return _live(session, at, policy.parsed(answer["policyText"]), write.marks)
 
+    def take_back(self, session: AwsSession, address: Address) -> None:
+        session.ledger(RepositoryLedger).forget(address)
+
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         document = json.loads(live.rest) if live.rest else {}
         if policy.statements_of(document):

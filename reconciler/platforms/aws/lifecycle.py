@@ -170,6 +170,9 @@ class LifecycleKind(Kind):
         with session.ledger(RepositoryLedger).noting(write):
             return replace(live, marks=write.marks)
 
+    def take_back(self, session: AwsSession, address: Address) -> None:
+        session.ledger(RepositoryLedger).forget(address)
+
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.repository_call("delete_lifecycle_policy", live.address, absent=GONE)
         session.ledger(RepositoryLedger).forget(live.address)
