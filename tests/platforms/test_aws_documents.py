@@ -16,6 +16,7 @@ from reconciler.api.plan_file import loads
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Outcome, Status
 from reconciler.errors import StalePlan
+from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
 from reconciler.platforms.aws import lifecycle, policy, role_documents, statements
 from reconciler.platforms.aws.spec import AwsRegistry
@@ -475,7 +476,7 @@ def test_what_was_skipped_below_a_new_repository_leaves_no_mark_that_would_make_
     outcomes = {
         item.address: item.status for item in aws.carry_out(aws.plan(document), stop=stop, on_outcome=interrupt)
     }
-    assert outcomes["images.lifecycle.app-a"] is Status.SKIPPED
+    assert outcomes[Address("images.lifecycle.app-a")] is Status.SKIPPED
     tags = aws.state()["repositories"]["us-east-1/images-app-a"]["tags"]
     assert not {"reconciler-applied-lifecycle", "reconciler-applied-access"} & tags.keys()
     theirs = json.dumps({"rules": normal_rules()})
