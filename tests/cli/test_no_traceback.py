@@ -21,6 +21,8 @@ from reconciler.cli.app import run
 from reconciler.cli.exits import Exit
 from tests.command_line import Reconciler, in_this_process
 
+pytestmark = pytest.mark.slow  # many commands
+
 SPEC = """\
 version: 1
 name: tests

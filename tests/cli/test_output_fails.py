@@ -18,6 +18,8 @@ from reconciler.model.change import Change
 from tests.command_line import COMMAND, ROOT, Reconciler
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # many processes
+
 NAMES = [f"app-{number:02}" for number in range(30)]
 #: standard output as a shell gives it
 FULL, CLOSED, READ_NO_MORE = ">/dev/full", ">&-", "| true"

@@ -13,6 +13,8 @@ from tests.command_line import COMMAND, ROOT
 from tests.engine.test_observe import Scripted, ScriptedPlatform
 from tests.platforms.test_http import opened
 
+pytestmark = pytest.mark.slow  # pseudo-terminals
+
 SPEC = """\
 version: 1
 name: tests

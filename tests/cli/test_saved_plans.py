@@ -13,6 +13,8 @@ import yaml
 from tests.command_line import COMMAND, _environ
 from tests.command_line import in_this_process as reconciler
 
+pytestmark = pytest.mark.slow  # many commands, and hashes that are slow on purpose
+
 SPEC: dict[str, Any] = {
     "version": 1,
     "name": "tests",

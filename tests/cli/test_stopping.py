@@ -17,6 +17,8 @@ from filelock import FileLock
 from reconciler.cli.stopping import stopping
 from tests.command_line import ROOT
 
+pytestmark = pytest.mark.slow  # many processes
+
 #: the command line as a shell starts it in the foreground: pytest-xdist's workers hand on that Ctrl-C is ignored
 FOREGROUND = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from reconciler.cli import main; main()"

@@ -455,6 +455,7 @@ def settings_of(kind: Kind, part: Json | None) -> Any:
     return None if part is None else TypeAdapter(kind.settings).validate_python(part["settings"])
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(data=st.data())
 def test_whatever_is_done_to_a_plan_file_it_says_what_it_does(local: LocalSandbox, data: st.DataObject) -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from reconciler.model.rates import Rate, Rates
 
+pytestmark = pytest.mark.slow  # many random rates
+
 
 class Clock:
     """Time that passes only where somebody sleeps."""

@@ -16,12 +16,15 @@ from functools import cache
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.platforms.aws import effective, policy
 from reconciler.platforms.aws.effective import Difference
 from reconciler.platforms.aws.policy import Condition, Statement
+
+pytestmark = pytest.mark.slow  # many random policies
 
 OWN, A, B, OTHER = "123456789012", "987654321091", "987654321092", "987654321093"
 ACTIONS = (*policy.PULL, *policy.PUSH, "ecr:DeleteRepository", "ecr:DescribeImages")

@@ -30,6 +30,8 @@ from reconciler.render.report import report_of
 from reconciler.render.text import drift_lines, joined, plan_lines
 from reconciler.words import one_line, value
 
+pytestmark = pytest.mark.slow  # every text field
+
 #: what means something to a terminal, to markdown, to HTML, or to GitHub
 PIECES = (
     *(

@@ -13,6 +13,8 @@ from reconciler.platforms.catalog import Spec
 from reconciler.spec.loader import parse_spec
 from reconciler.spec.variables import hidden, proof, revealed
 
+pytestmark = pytest.mark.slow  # hashes that are slow on purpose
+
 TEXTS = st.text(st.sampled_from('ab"\\\n${env:A}|jsonB'), max_size=12)
 VALUES = st.recursive(TEXTS, lambda below: st.lists(below, max_size=3) | st.dictionaries(TEXTS, below, max_size=3))
 VARIABLES = st.dictionaries(st.sampled_from(["A", "B", "json", "_c1"]), TEXTS, max_size=3)
