@@ -139,7 +139,7 @@ def test_an_endpoint_that_is_no_url_is_a_sentence(tmp_path: Path, url: str) -> N
 def test_a_fault_of_the_program_says_where_and_shows_all_of_it_if_asked(
     here: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*arguments: object) -> object:
+    def broken(*arguments: object, **named: object) -> object:
         raise KeyError("a\nb")
 
     monkeypatch.setattr("reconciler.render.report.report_of", broken)

@@ -158,7 +158,7 @@ def test_what_an_encoding_lacks_is_escaped(here: Path, environ: dict[str, str]) 
     as_json = shell(here, "reconciler plan --format json", **environ).stdout
     text = as_json.encode("utf-8", "surrogateescape").decode(environ.get("PYTHONIOENCODING", "ascii"))
     assert json.loads(text)["changes"][0]["fields"][0]["new"] == "Käse x界", "JSON is JSON in every encoding"
-    done = shell(here, "reconciler apply --yes", **environ)
+    done = shell(here, "reconciler apply --yes --full", **environ)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count('\\u4e16\\u754c" \\u2192 "K') == len(NAMES)
     assert "30 done." in done.stdout
