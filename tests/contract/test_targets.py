@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import PlanRefused
-from tests.sandbox.aws import AwsSandbox
 from tests.sandbox.base import Sandbox
 
 
@@ -22,14 +21,3 @@ def test_a_conflict_that_a_target_needs_is_shown_and_refuses_the_plan(sandbox: S
     plan = sandbox.plan(document, targets=["images.repository.app-b"])
     assert plan.problems == (), "what the target does not need is left out"
     assert plan.left_out > 0
-
-
-def test_a_replication_rule_is_not_aimed_at_a_foreign_repository(aws: AwsSandbox) -> None:
-    ecr = aws.client("ecr", "eu-west-1")
-    ecr.create_repository(repositoryName="images-app-a")
-    document = aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})
-    plan = aws.plan(document, targets=["images.replication.rule"])
-    assert [problem.address for problem in plan.problems] == ["images.repository.app-a@eu-west-1"]
-    with pytest.raises(PlanRefused):
-        aws.carry_out(plan)
-    assert aws.replication.rules.get("us-east-1", []) == []

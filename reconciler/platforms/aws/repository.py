@@ -158,6 +158,10 @@ class RepositoryKind(Kind, HoldsImages):
             scanning = {"scanOnPush": wanted.scan_on_push}
             session.repository_call("put_image_scanning_configuration", at, imageScanningConfiguration=scanning)
         ledger, others = session.ledger(RepositoryLedger), others_on(live)
+        if (
+            live.marks.applied == write.marks.applied
+        ):  # the same was applied before: what says just that is ours, whatever lists it
+            others = {key: value for key, value in others.items() if (key, value) not in wanted.labels}
         own = own_tags(write, others)
         dropped = [key for key, _ in live.settings.labels if key not in own]
         own |= {key: others[key] for key in dropped if key in others}  # given back
