@@ -313,7 +313,7 @@ class AwsSandbox(Sandbox):
             iam.delete_role(**named)
 
         everyone = json.loads(json.dumps(role["trust"]))
-        everyone["Statement"][0]["Principal"] = {"AWS": "*"}
+        everyone["Statement"] = [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]
         wide = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}}
         yield f"delete the role {name}", delete
         yield (
