@@ -31,6 +31,8 @@ from tests.sandbox.aws import AwsSandbox
 from tests.sandbox.base import Sandbox
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # many edits of a plan file
+
 Json = dict[str, Any]
 
 
