@@ -19,7 +19,7 @@ from .rates import Rates
 from .resource import Desired
 
 L = TypeVar("L", bound=Ledger)
-#: calls under way at once, per registry, unless somebody says otherwise. A call costs some 1.5 ms of CPU: with answers 40 ms away, 27
+#: calls under way at once, per registry, unless somebody says otherwise. A call costs some 2 ms of CPU: with answers 40 ms away, 20
 #: keep a core busy, and with more a plan of 1,000 repositories did not come sooner (script/bench rates)
 PARALLELISM = 32
 #: seconds in which calls that the platform throttles are tried again, unless somebody says otherwise

@@ -11,9 +11,12 @@ from reconciler.words import one_line
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 #: what makes a line a list, a heading's underline or a rule when it stands first
 _FIRST = re.compile(r"[-+=]|[0-9]+[.)]")
-#: no escape keeps GitHub from reading `@name` and `#1`, since it looks for them in what comes out: only something that stands
-#: between does, and a comment is not shown (https://github.com/github/markup/issues/1168)
-_REFERENCE = re.compile("[@#]")
+#: no escape keeps GitHub from reading `@name`, `#1`, `GH-1`, `www.x.org`, `https://x.org` and `:tada:`, since it looks for them in
+#: what comes out: only something that stands between does, and a comment is not shown (https://github.com/github/markup/issues/1168,
+#: https://github.github.com/gfm/#autolinks-extension-)
+_REFERENCE = re.compile(
+    r"[@#]|www(?=\.)|(?:https?|ftp|mailto|xmpp)(?=:)|gh(?=-[0-9])|:(?=[a-z0-9_+-]+:)", re.IGNORECASE
+)
 
 
 def in_html(text: str) -> str:

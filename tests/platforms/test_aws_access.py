@@ -354,6 +354,47 @@ def test_every_statement_of_trust_that_goes_or_comes_is_said(item: Item, words: 
     assert set(words) <= set(role_difference(found, Given())[1]), "a role that is deleted takes it along"
 
 
+def _from_github(**asked: str) -> RoleSettings:
+    keys = {f"token.actions.githubusercontent.com:{name}": value for name, value in asked.items()}
+    return trusting(
+        {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity",
+         "Condition": {"StringEquals": keys}},
+    )  # fmt: skip
+
+
+def _from_account(**asked: str) -> RoleSettings:
+    keys = {key.replace("_", ":"): value for key, value in asked.items()}
+    condition = {"StringEquals": keys}
+    return trusting(
+        {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:AssumeRole", "Condition": condition},
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gain", "loss"),
+    [
+        (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="a", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
+        (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="b", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
+        (_from_account(aws_PrincipalOrgID="o-1", sts_ExternalId="x"), _from_account(aws_PrincipalOrgID="o-1", sts_ExternalId="y"), "ExternalId y", "ExternalId x"),
+        (_from_account(aws_PrincipalOrgID="o-1"), _from_account(aws_PrincipalOrgID="o-1", sts_ExternalId="x"), "", "if StringEquals aws:PrincipalOrgID o-1)"),
+    ],
+)  # fmt: skip
+def test_trust_that_changes_in_one_of_two_conditions_is_decided(
+    before: RoleSettings, after: RoleSettings, gain: str, loss: str
+) -> None:
+    gains, losses = role_difference(Given(before), Given(after))
+    assert [("can now" in text and gain in text) for text in gains] == ([True] if gain else [])
+    assert [("can no longer" in text and loss in text) for text in losses] == [True]
+
+
+def test_a_condition_on_what_another_one_speaks_of_too_stays_undecided() -> None:
+    before = _from_account(aws_PrincipalOrgID="o-1", aws_PrincipalArn=f"arn:aws:iam::{A}:role/ci")
+    after = _from_account(aws_PrincipalOrgID="o-2", aws_PrincipalArn=f"arn:aws:iam::{A}:role/ci")
+    gains, losses = role_difference(Given(before), Given(after))
+    assert ["may now be able" in text for text in gains] == [True]
+    assert ["may no longer be able" in text for text in losses] == [True]
+
+
 def test_a_deny_in_the_trust_that_goes_may_be_a_gain() -> None:
     found = Given(trusting({"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}))
     assert role_difference(found, Given(AS_WANTED)) == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -83,12 +84,29 @@ PIECES = (
         "&lt;",
         "\\",
     ),
+    *(
+        "www.x.org",
+        "http://x.org",
+        "https://x.org",
+        "HTTPS://x",
+        "GH-1",
+        "gh-22",
+        ":tada:",
+        ":+1:",
+        "a@x.org",
+        "mailto:a@x.org",
+    ),
     *("@everyone", "'", '"', "\\n", "team", "no drift", "+ images: account 1 can now pull"),
 )
 TEXT = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=6).map("".join))
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 #: what stands after each @ and #, and shows nothing
 COMMENT = "<!-- -->"
+#: what a comment's own words have of it
+OWN = re.compile("^:no_entry:")
+#: what GitHub makes a link or a picture of: https://github.github.com/gfm/#autolinks-extension-,
+#: https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls
+_LINKED = re.compile(r"www\.|(https?|ftp|mailto|xmpp):|GH-\d|:[a-z0-9_+-]+:", re.IGNORECASE)
 
 
 def plan(text: str) -> Plan:
@@ -181,6 +199,7 @@ def test_github_finds_no_mention_and_no_reference(text: str) -> None:
     for token in inline(plan_markdown(report_of(plan(text)))):
         if token.type == "text":
             assert not any(sign in token.content[:-1] for sign in "@#"), token
+            assert not _LINKED.search(OWN.sub("", token.content)), token
 
 
 @given(TEXT)

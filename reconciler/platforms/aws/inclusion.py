@@ -23,6 +23,8 @@ _ARN = frozenset({"ArnEquals", "ArnLike"})
 _OF_THE_REQUEST = re.compile(
     r"aws:source(arn|account|orgid|orgpaths|vpc|vpce|vpcarn)|sts:externalid|[\w.-]+(/[\w./-]+)?:(sub|aud|azp)", re.I
 )
+#: keys of the request that no other condition is about: whether such a condition holds says nothing of the others
+_OF_ITSELF = re.compile(r"sts:externalid|[\w.-]+(/[\w./-]+)?:(sub|aud|azp)", re.I)
 #: keys that say who the principal is: they surely narrow only what is for everyone
 _OF_THE_PRINCIPAL = re.compile(r"aws:principal(account|arn|orgid|type)", re.I)
 #: what stands for a `*` and a `?` of a narrower pattern while a wider one is matched with it
@@ -95,11 +97,14 @@ def _condition_covers(wide: Condition, narrow: Who) -> bool | None:
     answers = [_values_cover(wide, item) for item in same]
     if True in answers:
         return True
-    if not narrow.conditions:
-        everyones = narrow.principal == "*" and _OF_THE_PRINCIPAL.fullmatch(wide.key)
-        return False if everyones or _OF_THE_REQUEST.fullmatch(wide.key) else None
+    others = [item for item in narrow.conditions if item not in same and not _OF_ITSELF.fullmatch(item.key)]
     # what other conditions let through may be just that
-    return False if answers == [False] and len(narrow.conditions) == 1 else None
+    if others and not _OF_ITSELF.fullmatch(wide.key):
+        return None
+    if same:
+        return False if answers == [False] else None
+    everyones = narrow.principal == "*" and _OF_THE_PRINCIPAL.fullmatch(wide.key)
+    return False if everyones or _OF_THE_REQUEST.fullmatch(wide.key) else None
 
 
 def _values_cover(wide: Condition, narrow: Condition) -> bool | None:
