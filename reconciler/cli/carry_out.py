@@ -128,6 +128,9 @@ def _show_and_carry_out(
             f"Error: {log.path} can't be written: {log.failure}. It lacks outcomes, all changes are settled.", err=True
         )
         return Exit.ERROR
+    if options.verify and stop.asked.is_set():
+        typer.echo("Error: not everything that was written was read again; `reconciler plan` does.", err=True)
+        return Exit.ERROR
     return _exit_code(outcomes)
 
 

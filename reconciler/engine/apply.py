@@ -25,6 +25,8 @@ from .sessions import Sessions, check, sessions_of
 from .write import Outcome, Status, Task, carry_out, unconverged
 
 T = TypeVar("T")
+#: changes that are verified between two looks for a stop
+VERIFIED_AT_ONCE = 100
 
 
 def apply(
@@ -81,7 +83,7 @@ def apply(
             with ThreadPoolExecutor(parallelism * len(kinds), thread_name_prefix="apply") as pool:
                 run.go(pool, parallelism, apart=apart)
         run.take_back()
-        if verify and not run.stop.is_set():
+        if verify:
             run.verify()
     if run.unreported is not None:
         raise run.unreported
@@ -211,12 +213,15 @@ class _Run:
                     session.platform.kinds[change.kind].take_back(session, address)
 
     def verify(self) -> None:
-        """Reads everything that was touched again; what is not as wanted becomes a failed outcome."""
+        """Reads everything that was touched again, until a stop is asked for; what is not as wanted becomes a failed outcome."""
         done = [change for change in self.plan.changes if self.outcomes[change.address].status is Status.DONE]
-        for change, now in read_again(done, self.sessions):
-            wrong = unconverged(change, now, self.sessions[change.registry])
-            if wrong:
-                self.settle(Outcome(change.address, change.action, Status.FAILED, f"did not converge: {wrong}"))
+        for start in range(0, len(done), VERIFIED_AT_ONCE):
+            if self.stop.is_set():
+                return
+            for change, now in read_again(done[start : start + VERIFIED_AT_ONCE], self.sessions):
+                wrong = unconverged(change, now, self.sessions[change.registry])
+                if wrong:
+                    self.settle(Outcome(change.address, change.action, Status.FAILED, f"did not converge: {wrong}"))
 
 
 def _owed(change: Change) -> bool:

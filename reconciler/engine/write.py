@@ -23,6 +23,8 @@ from .diff import changed_settings
 from .fields import changes_of
 
 LOGGER = logging.getLogger("reconciler.faults")
+#: the message of a delete that had nothing to delete
+GONE = "it was gone already"
 
 
 class Status(StrEnum):
@@ -76,7 +78,7 @@ def carry_out(session: Session, task: Task) -> Outcome:
     time_is_up = False
     with working_on(change.address):
         try:
-            write(session, task)
+            message = write(session, task)
         except PlatformError as error:
             status, message, request_id, places = Status.FAILED, str(error), error.request_id, error.places
             time_is_up = isinstance(error, TimeIsUp)
@@ -100,8 +102,8 @@ class NotConverged(ReconcilerError):
     """The platform accepted the write and answered something else than was asked for."""
 
 
-def write(session: Session, task: Task) -> Live | None:
-    """Writes one change; returns the resource as the platform answered it, None for a delete.
+def write(session: Session, task: Task) -> str:
+    """Writes one change; returns what is to be said of it beside that it is done, most often nothing.
 
     Raises Moved, NotConverged and PlatformError.
     """
@@ -110,9 +112,10 @@ def write(session: Session, task: Task) -> Live | None:
     live = _current(session, kind, task)
     wanted = change.desired
     if wanted is None:
-        if live is not None:
-            kind.delete(session, live, force=change.force)
-        return None
+        if live is None:
+            return GONE
+        kind.delete(session, live, force=change.force)
+        return ""
     marks = Marks(task.owner, task.origin, applied_hash(wanted.settings), change.registry)
     asked = Write(wanted, marks, changed_settings(wanted, live), task.children, task.carried, task.fresh)
     if live is None:
@@ -124,7 +127,7 @@ def write(session: Session, task: Task) -> Live | None:
     wrong = unconverged(change, now, session)
     if wrong:
         raise NotConverged(f"did not converge: the platform answered that {wrong}")
-    return now
+    return ""
 
 
 def _current(session: Session, kind: Kind, task: Task) -> Live | None:

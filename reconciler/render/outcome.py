@@ -24,7 +24,7 @@ def outcome_line(outcome: Outcome) -> str:
     """One outcome as a line; an error goes on below it with the lines of the grants that it is about."""
     head = one_line(f"  {SIGNS[outcome.action]} {outcome.address}")
     if outcome.status is Status.DONE:
-        return f"{head} {_DONE[outcome.action]} ({outcome.seconds:.1f} s)"
+        return one_line(f"{head} {outcome.message or _DONE[outcome.action]} ({outcome.seconds:.1f} s)")
     first, *more = map(one_line, outcome.message.split("\n"))
     lines = [f"{head} {outcome.status.value.upper()}: {first}", *(f"    {line}" for line in more)]
     lines += [one_line(f"      {place.kind} {place.name} at {place.at}") for place in outcome.places]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,13 +21,14 @@ from reconciler.engine.fields import changes_of
 from reconciler.engine.observe import list_registry
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.sessions import sessions_of
-from reconciler.engine.write import Status, Task, carry_out
+from reconciler.engine.write import GONE, Outcome, Status, Task, carry_out
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
 from reconciler.model.kind import Verb
 from reconciler.model.platform import Estate, Platform, Session
 from reconciler.render.markdown import plan_markdown
+from reconciler.render.outcome import outcome_line
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from reconciler.spec.registry import RegistryBase
@@ -402,7 +405,31 @@ def test_what_is_gone_already_need_not_be_deleted(sandbox: Sandbox, document: Do
     del document["repositories"][1]
     plan = loads(dumps(sandbox.plan(document)))
     sandbox.remove_repository("app-b")
-    assert [outcome.status for outcome in sandbox.carry_out(plan, saved=True, verify=True)] == [Status.DONE]
+    outcomes = sandbox.carry_out(plan, saved=True, verify=True)
+    assert [(outcome.status, outcome.message) for outcome in outcomes] == [(Status.DONE, GONE)]
+    assert "deleted" not in outcome_line(outcomes[0])
+    assert "it was gone already" in outcome_line(outcomes[0])
+
+
+def test_a_stop_ends_the_verification(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.engine.apply.VERIFIED_AT_ONCE", 1)
+    names = ["app-a", "app-b"]
+    plan = sandbox.plan(sandbox.document(*names))
+    stop, said = Event(), Counter[Status]()
+
+    def spoil(outcome: Outcome) -> None:
+        said[outcome.status] += 1
+        if said.total() == len(plan.changes):  # all is written; this is what a verification reports
+            sandbox.describe(names[0])
+            sandbox.describe(names[-1])
+        elif outcome.status is Status.FAILED:
+            stop.set()
+
+    outcomes = {
+        outcome.address: outcome.status for outcome in sandbox.carry_out(plan, verify=True, stop=stop, on_outcome=spoil)
+    }
+    failed = [address for address, status in outcomes.items() if status is Status.FAILED]
+    assert failed == [f"images.repository.{names[0]}"]
 
 
 def test_images_pushed_after_the_plan_make_a_delete_stale(sandbox: Sandbox, document: Document) -> None:
