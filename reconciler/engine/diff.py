@@ -8,12 +8,12 @@ from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash, records
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
-from reconciler.model.marks import APPLIED, ORIGIN, REGISTRY
+from reconciler.model.marks import ORIGIN
 from reconciler.model.resource import Desired, Live
 
+from .cause import cause, mark_of, marks_written
 from .fields import changes_to, differences
 from .picture import Picture
 
@@ -45,6 +45,7 @@ class _Differ:
         self.owner = owner
         self.adopt = adopt
         self.found = Difference()
+        self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
 
     def run(self) -> Difference:
@@ -63,7 +64,10 @@ class _Differ:
 
     def problem(self, address: Address, message: str) -> None:
         self.blocked.add(address)
-        self.found.problems.append(PlanProblem(address, message))
+        found = PlanProblem(address, message)
+        if found not in self.said:  # what is below a replaced resource is looked at twice
+            self.said.add(found)
+            self.found.problems.append(found)
 
     def wanted(self, wanted: Desired, live: Live | None) -> None:
         if wanted.parent in self.blocked:
@@ -126,8 +130,8 @@ class _Differ:
         ours = parent is not None and parent.marks.owner == self.owner and parent.marks.origin in _PLANNED
         return ours and live.settings == wanted.settings
 
-    def inherits(self, live: Live) -> bool:
-        return Trait.INHERITS in self.kind(live).traits
+    def inherits(self, item: Desired | Live) -> bool:
+        return Trait.INHERITS in self.kind(item).traits
 
     def take_over(self, wanted: Desired, live: Live) -> None:
         if fixed := self.fixed(wanted, live):
@@ -183,8 +187,7 @@ class _Differ:
             changed = tuple(FieldChange(item.path, None, item.new) for item in set_fields)
         if live is not None and not changed and action is Action.UPDATE:
             changed = () if live.owed else (marks_written(wanted, live),)
-        limit = kind.limit(wanted, live)
-        if limit is not None:
+        for limit in self.limits(wanted, live if live is not None else self.picture.live.get(wanted.address), action):
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
@@ -203,6 +206,16 @@ class _Differ:
             losses=losses,
             notes=live.notes if live is not None else (),
         )
+
+    def limits(self, wanted: Desired, live: Live | None, action: Action) -> Iterator[str]:
+        """Which limits of the platform the write would exceed."""
+        kind = self.kind(wanted)
+        found = [kind.limit(wanted, live), self.picture.refused.get(wanted.address)]
+        if wanted.parent is not None and action is not Action.UPDATE and self.inherits(wanted):
+            above = self.picture.desired.get(wanted.parent)
+            if above is not None and wanted.parent not in self.found.changes:  # its mark is one more there
+                found.append(self.kind(above).limit(above, self.picture.live.get(wanted.parent)))
+        yield from filter(None, found)
 
     def access(
         self, item: Desired | Live, before: Given, after: Given
@@ -335,41 +348,3 @@ def waiting_access(live: Live | None) -> Iterator[Access]:
 def given(live: Live | None) -> Given:
     """All that a live resource gives access by."""
     return Given(live.settings, live.rest, live.foreign) if live is not None else Given()
-
-
-def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
-    """Why settings differ, by the hash of what was last applied; never a guess."""
-    if mark is None:
-        return Cause.CHANGED
-    as_wanted = records(mark, wanted.settings)
-    as_live = records(mark, live.settings)
-    if as_wanted is None or as_live is None:
-        return Cause.CHANGED
-    if as_wanted:
-        return Cause.DRIFT
-    return Cause.PENDING if as_live else Cause.BOTH
-
-
-def mark_of(wanted: Desired, live: Live) -> bool | None:
-    """Whether what is wanted is what was last applied; None if nothing is recorded, or in a form that is unknown here."""
-    return None if live.marks.applied is None else records(live.marks.applied, wanted.settings)
-
-
-def marks_written(wanted: Desired, live: Live) -> FieldChange:
-    """The one field of a change that writes nothing but our marks: the one that is not as it should be."""
-    applied = applied_hash(wanted.settings)
-    if (
-        live.marks.applied is not None
-        and records(live.marks.applied, wanted.settings) is not False
-        and not live.marks.registry
-    ):
-        return FieldChange(REGISTRY, None, wanted.address.registry)
-    return FieldChange(APPLIED, live.marks.applied, applied)
-
-
-def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:
-    """The top-level settings that differ; empty when the marks alone are written, or all is new."""
-    if live is None:
-        return frozenset()
-    names = type(wanted.settings).__dataclass_fields__
-    return frozenset(name for name in names if getattr(wanted.settings, name) != getattr(live.settings, name))

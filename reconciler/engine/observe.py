@@ -19,7 +19,13 @@ from reconciler.model.resource import Desired, Live
 from .expand import Wanted
 from .sessions import Sessions
 
-Listed = dict[Address, Live]
+
+class Listed(dict[Address, Live]):
+    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words."""
+
+    refused: Mapping[Address, str] = {}
+
+
 #: takes a registry's name, how many of its reads are done, and of how many more it is known now that they are to be done;
 #: it is called by many threads
 OnRead = Callable[[str, int, int], None]
@@ -71,7 +77,9 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
             session.check()
             if session.given_up:
                 raise Halted(f"registry {session.name}: reading was given up")
-            return {live.address: live for group in _kinds(session, wanted).values() for live in group}
+            found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
+            found.refused = dict(session.refused)
+            return found
         except OSError as error:
             raise PlatformError(os_sentence(error), operation="read") from error
 

@@ -22,6 +22,7 @@ class Picture:
     """Desired and live by address. `kinds`: by registry. `unowned`: per registry, how many repositories nobody owns or wants.
 
     `twice`: addresses that stand for one and the same native object, each with the other. `own`: each registry's own account.
+    `refused`: what its platform would not take of what is wanted, in words.
     """
 
     kinds: Kinds
@@ -31,6 +32,7 @@ class Picture:
     unowned: Mapping[str, int] = field(default_factory=dict)
     twice: Mapping[Address, Address] = field(default_factory=dict)
     own: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[Address, str] = field(default_factory=dict)
 
 
 def picture(
@@ -40,8 +42,9 @@ def picture(
     *,
     destroy: bool = False,
     own: Mapping[str, str] | None = None,
+    refused: Mapping[Address, str] | None = None,
 ) -> Picture:
-    """The registries' parts as one picture. `destroy`: nothing is wanted any more. `own`: each registry's own account."""
+    """The registries' parts as one picture. `destroy`: nothing is wanted any more. `own`, `refused`: as in Picture."""
     wanted = {} if destroy else _joined(desired.values())
     live = _own(_joined(listed.values()), wanted)
     return Picture(
@@ -54,6 +57,7 @@ def picture(
         },
         twice=_twice(live),
         own=own or {},
+        refused=refused or {},
     )
 
 

@@ -135,7 +135,9 @@ def make_plan(
     estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         listed = observe(opened, desired, executor, on_read)
-        seen = picture(kinds, desired, listed, destroy=wishes.destroy, own=own_accounts(spec.registries))
+        refused = dict(chain.from_iterable(found.refused.items() for found in listed.values()))
+        own = own_accounts(spec.registries)
+        seen = picture(kinds, desired, listed, destroy=wishes.destroy, own=own, refused=refused)
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])

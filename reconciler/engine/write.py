@@ -19,7 +19,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
 from reconciler.words import counted, one_line, value
 
-from .diff import changed_settings
+from .cause import changed_settings
 from .fields import changes_of
 
 LOGGER = logging.getLogger("reconciler.faults")

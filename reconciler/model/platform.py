@@ -74,6 +74,8 @@ class Session(ABC):
         self.stop = Event()
         #: takes how many reads are done, and of how many more it is known now that they are to be done
         self.on_step: Callable[[int, int], None] = _nobody
+        #: what a listing found of the wanted that the platform would not take, in words: limits that only it knows
+        self.refused: dict[Address, str] = {}
         self._ledgers: dict[type[Ledger], Ledger] = {}
         self.begin()
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.engine import guard
-from reconciler.engine.diff import cause, diff
+from reconciler.engine.cause import cause
+from reconciler.engine.diff import diff
 from reconciler.engine.fields import differences
 from reconciler.engine.order import edges_of, needed_first, ordered
 from reconciler.engine.picture import Picture

@@ -362,7 +362,7 @@ def _from_github(**asked: str) -> RoleSettings:
     )  # fmt: skip
 
 
-ORG = {"aws_PrincipalOrgID": "o-1"}
+IN_ORG = {"aws_PrincipalOrgID": "o-1"}
 
 
 def _from_account(**asked: str) -> RoleSettings:
@@ -378,8 +378,8 @@ def _from_account(**asked: str) -> RoleSettings:
     [
         (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="a", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
         (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="b", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
-        (_from_account(**ORG, sts_ExternalId="x"), _from_account(**ORG, sts_ExternalId="y"), "ExternalId y", "ExternalId x"),
-        (_from_account(**ORG), _from_account(**ORG, sts_ExternalId="x"), "", "if StringEquals aws:PrincipalOrgID o-1)"),
+        (_from_account(**IN_ORG, sts_ExternalId="x"), _from_account(**IN_ORG, sts_ExternalId="y"), "ExternalId y", "ExternalId x"),
+        (_from_account(**IN_ORG), _from_account(**IN_ORG, sts_ExternalId="x"), "", "if StringEquals aws:PrincipalOrgID o-1)"),
     ],
 )  # fmt: skip
 def test_trust_that_changes_in_one_of_two_conditions_is_decided(

@@ -199,8 +199,8 @@ def _others(session: AwsSession, name: str, at: Address) -> list[str]:
 
 
 def _check_lengths(session: AwsSession, wanted: Sequence[Desired], lives: Mapping[Address, Live]) -> None:
-    """Raises PlatformError if a trust policy that is to be written is longer than IAM takes. Only the account knows how long that
-    is, so it is asked where the default does not do.
+    """Refuses a trust policy that is to be written and is longer than IAM takes. Only the account knows how long that may be, so it
+    is asked where the default does not do.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html (AssumeRolePolicySizeQuota)
     """
@@ -212,10 +212,9 @@ def _check_lengths(session: AwsSession, wanted: Sequence[Desired], lives: Mappin
         summary = session.call("iam", "get_account_summary", address=item.address)["SummaryMap"]
         most = summary.get("AssumeRolePolicySizeQuota", TRUST_LENGTH)
         if size > most:
-            raise PlatformError(
-                f"the trust policy would have {size:,} characters, IAM takes at most {most:,} in this account",
-                address=item.address,
-                hint="trust whole accounts instead of single roles, or have the account's quota 'Role trust policy length' raised",
+            session.refused[item.address] = (
+                f"the trust policy would have {size:,} characters, IAM takes at most {most:,} in this account; trust whole accounts"
+                " instead of single roles, or have the account's quota 'Role trust policy length' raised"
             )
 
 

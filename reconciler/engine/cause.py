@@ -1,0 +1,46 @@
+"""Why settings differ, by the hash of what was last applied, and what of them does. Pure."""
+
+from __future__ import annotations
+
+from reconciler.model.canonical import applied_hash, records
+from reconciler.model.change import Cause, FieldChange
+from reconciler.model.marks import APPLIED, REGISTRY
+from reconciler.model.resource import Desired, Live
+
+
+def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
+    """Why settings differ, by the hash of what was last applied; never a guess."""
+    if mark is None:
+        return Cause.CHANGED
+    as_wanted = records(mark, wanted.settings)
+    as_live = records(mark, live.settings)
+    if as_wanted is None or as_live is None:
+        return Cause.CHANGED
+    if as_wanted:
+        return Cause.DRIFT
+    return Cause.PENDING if as_live else Cause.BOTH
+
+
+def mark_of(wanted: Desired, live: Live) -> bool | None:
+    """Whether what is wanted is what was last applied; None if nothing is recorded, or in a form that is unknown here."""
+    return None if live.marks.applied is None else records(live.marks.applied, wanted.settings)
+
+
+def marks_written(wanted: Desired, live: Live) -> FieldChange:
+    """The one field of a change that writes nothing but our marks: the one that is not as it should be."""
+    applied = applied_hash(wanted.settings)
+    if (
+        live.marks.applied is not None
+        and records(live.marks.applied, wanted.settings) is not False
+        and not live.marks.registry
+    ):
+        return FieldChange(REGISTRY, None, wanted.address.registry)
+    return FieldChange(APPLIED, live.marks.applied, applied)
+
+
+def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:
+    """The top-level settings that differ; empty when the marks alone are written, or all is new."""
+    if live is None:
+        return frozenset()
+    names = type(wanted.settings).__dataclass_fields__
+    return frozenset(name for name in names if getattr(wanted.settings, name) != getattr(live.settings, name))
