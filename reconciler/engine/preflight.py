@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from reconciler.errors import GuardViolation, PlanRefused, StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
+from reconciler.model.kind import Trait
 from reconciler.words import one_line
 
 from .observe import read, read_again
@@ -41,7 +42,22 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    return _lacking(plan, sessions) | moved
+    return _lacking(plan, sessions) | _unsaid(plan, sessions) | moved
+
+
+def _unsaid(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The deletes that take along what the plan does not name, in words: a file may have been edited to keep quiet about it."""
+    found: dict[str, str] = {}
+    for name, session in sessions.items():
+        going = {change.address: change for change in plan.changes if change.registry == name and change.desired is None}
+        carried = [kind for kind in session.platform.kinds.values() if Trait.INHERITS in kind.traits]
+        below = [address.sibling(kind.name) for address in going for kind in carried]
+        for live in read(session, below) if below else ():
+            change = going.get(live.parent) if live.parent is not None else None
+            if change is None or live.vacant or live.marks.owner != plan.owner or live.address in change.along:
+                continue
+            found[change.address] = f"{live.address} goes along with it, and the plan does not say so"
+    return found
 
 
 def _lacking(plan: Plan, sessions: Sessions) -> dict[str, str]:

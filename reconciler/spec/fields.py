@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -76,10 +76,10 @@ Flag = StrictBool
 Count = StrictInt
 
 
-def repeated(values: tuple[str, ...], loc: str) -> Iterator[Fault]:
+def repeated(values: tuple[Hashable, ...], loc: str) -> Iterator[Fault]:
     """A fault for each value that a list holds twice."""
-    seen: set[str] = set()
+    seen: set[Hashable] = set()
     for index, value in enumerate(values):
         if value in seen:
-            yield Fault((loc, index), f"'{value}' is listed twice")
+            yield Fault((loc, index), f"'{value}' is listed twice" if isinstance(value, str) else "is listed twice")
         seen.add(value)

@@ -32,12 +32,17 @@ from .source import (
     parse,
     path_text,
     problem_at,
+    twice,
 )
 
 _LISTS = ("registries", "repositories", "grants")
 #: what the top-level keys begin with that a spec may have beside its own
 FREE = "x-"
 _KEYS = tuple(Spec.model_fields)
+#: what the top level of a plan file has, and no spec
+_PLAN = {"format", "changes"}
+#: a file that lost what was in it would be planned for deletion
+_EMPTY = "the file is empty; if it is to hold nothing, say so in a comment"
 _PlaceKind = Literal["registry", "repository", "grant"]
 S = TypeVar("S", bound=Spec)
 
@@ -94,6 +99,8 @@ def _load(
     texts: Iterable[tuple[str, bytes]], model: type[S], problems: list[Problem], base: str, environ: Mapping[str, str]
 ) -> S:
     trees: list[MappingNode] = []
+    texts = list(texts)
+    several = len(texts) > 1
     for name, data in texts:
         before = len(problems)
         tree = parse(name, data, problems)
@@ -101,11 +108,14 @@ def _load(
             problems.append(problem_at(tree, "", reason))
         elif isinstance(tree, MappingNode):
             trees.append(tree)
+        elif tree is None and data.strip() and several:
+            continue  # comments alone: somebody means it so
         elif len(problems) == before:
-            problems.append(Problem(name, 1, 1, "", "the spec is empty" if tree is None else "must be a mapping"))
+            empty = _EMPTY if several else "the spec is empty"
+            problems.append(Problem(name, 1, 1, "", empty if tree is None else "must be a mapping"))
     if not trees:
-        raise SpecError(problems)
-    root = _merged([_without_free(tree) for tree in trees], problems)
+        raise SpecError(problems or [Problem(base, 1, 1, "", "the folder's files hold nothing but comments")])
+    root = _merged([_without_free(tree, problems) for tree in trees], problems)
     try:
         reading = Values(environ, problems)
         values = reading.of(root)
@@ -127,8 +137,14 @@ def _bomb(tree: Node) -> str:
     return f"its aliases stand for {added:,} more values: an anchor bomb" if added > MAX_ALIASED else ""
 
 
-def _without_free(tree: MappingNode) -> MappingNode:
+def _without_free(tree: MappingNode, problems: list[Problem]) -> MappingNode:
     """A file's tree without the top-level keys that are free (`x-...`). Anchors in them stand wherever an alias names them."""
+    first: dict[str, Node] = {}
+    for key, _ in tree.value:
+        name = str(key.value)
+        if name.startswith(FREE) and name in first:
+            problems.append(problem_at(key, name, twice(first[name])))
+        first.setdefault(name, key)
     kept = [(key, value) for key, value in tree.value if not str(key.value).startswith(FREE)]
     return MappingNode(tree.tag, kept, tree.start_mark, tree.end_mark) if len(kept) < len(tree.value) else tree
 
@@ -185,6 +201,9 @@ class _Validation(Generic[S]):
             self.problems.append(problem)
 
     def spec(self) -> S | None:
+        if self.values.keys() >= _PLAN:
+            self.note(problem_at(self.root, "", "is a plan file and no spec: `reconciler apply FILE` carries it out"))
+            return None
         for key in self.values:
             if key not in _KEYS:
                 node = locate(self.root, (key,), key=True)

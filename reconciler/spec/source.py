@@ -48,6 +48,11 @@ def problem_at(node: Node, path: str, message: str) -> Problem:
     return Problem(str(mark.name), mark.line + 1, mark.column + 1, path, message)
 
 
+def twice(first: Node) -> str:
+    """What is said of a key that a mapping has already."""
+    return f"the key stands twice (first at line {first.start_mark.line + 1})"
+
+
 def path_text(loc: Loc) -> str:
     """A path as people write it: `grants[2].to.account_ids[0]`."""
     text = ""
@@ -162,8 +167,7 @@ class Values:
                     merged = {**part, **merged}
                 continue
             if key in first:
-                before = first[key].start_mark
-                self._note(key_node, (*loc, key), f"the key stands twice (first at line {before.line + 1})")
+                self._note(key_node, (*loc, key), twice(first[key]))
                 continue
             first[key] = key_node
             own[key] = self.of(value_node, (*loc, key))

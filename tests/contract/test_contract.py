@@ -411,6 +411,29 @@ def test_what_is_gone_already_need_not_be_deleted(sandbox: Sandbox, document: Do
     assert "it was gone already" in outcome_line(outcomes[0])
 
 
+def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
+    sandbox: Sandbox, document: Document
+) -> None:
+    sandbox.apply(document)
+    del document["repositories"][1]
+    edited = json.loads(dumps(sandbox.plan(document)))
+    (change,) = edited["changes"]
+    edited["basis"]["beside"] = []
+    below = change.pop("along")
+    del change["losses"], change["needs"]
+    if change["live"]["needs"]:
+        change["needs"] = change["live"]["needs"]
+    (guard,) = edited["guards"]
+    guard["message"] = guard["message"].replace("2 to delete", "1 to delete")
+    before = sandbox.state()
+    with pytest.raises(StalePlan) as refused:
+        sandbox.carry_out(loads(json.dumps(edited)), saved=True)
+    assert refused.value.moved == {
+        "images.repository.app-b": f"{below[0]} goes along with it, and the plan does not say so"
+    }
+    assert sandbox.state() == before
+
+
 def test_a_stop_ends_the_verification(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reconciler.engine.apply.VERIFIED_AT_ONCE", 1)
     names = ["app-a", "app-b"]

@@ -159,6 +159,12 @@ grants:
             grant("registry: images, to: {type: aws, role_arns: ['arn:aws-cn:iam::123456789012:role/r']}"),
             "is not in the partition aws of us-east-1",
         ),
+        (
+            "version: 1\nname: x\nregistries:\n  - {name: i, platform: aws, account_id: '123456789012', region: us-east-1,"
+            " trusted_principals: ['123456789012', {principal: '123456789013', external_id: xx},"
+            " {principal: '123456789013', external_id: xx}]}\n",
+            "trusted_principals[2]: is listed twice",
+        ),
         (f"{HEAD}guards: {{max_deletes: ten}}\n", "'ten' must be a number, or a percentage such as 10%"),
         (f"{HEAD}guards: {{allowed_accounts: [12345]}}\n", 'YAML reads 12345 as a number: quote it ("12345")'),
         (f"{HEAD}guard: {{}}\n", "guard: unknown key (did you mean 'guards'?)"),
@@ -172,6 +178,12 @@ grants:
         ('version: "1"\nname: x\n', "version: must be the number 1, not a text: leave out the quotes"),
         ("- a\n", "must be a mapping"),
         ("", "the spec is empty"),
+        ("# nothing\n", "the spec is empty"),
+        ("version: 1\nname: x\nx-a: 1\nx-b: 2\nx-a: 3\n", "5:1: x-a: the key stands twice (first at line 3)"),
+        (
+            '{"format": 3, "tool": "1", "changes": []}',
+            "is a plan file and no spec: `reconciler apply FILE` carries it out",
+        ),
         ("version: 1\nname: [\n", "not YAML: "),
         ("version: 1\nname: x\nname: y\n", "the key stands twice (first at line 2)"),
         ("version: 1\nname: !secret x\n", "the tag !secret means nothing here"),
@@ -330,6 +342,22 @@ def test_hidden_files_are_no_part_of_a_folder_and_folders_in_it_are(tmp_path: Pa
     with pytest.raises(SpecError) as found:
         load_spec(tmp_path)
     assert [problem.file for problem in found.value.problems] == [str(tmp_path / "teams" / "c.yaml")]
+
+
+def test_a_file_of_a_folder_that_lost_what_was_in_it_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\nname: x\n")
+    (tmp_path / "b.yaml").write_text("# repositories: []\n")
+    assert load_spec(tmp_path).name == "x"
+    (tmp_path / "c.yaml").write_text(" \n")
+    with pytest.raises(SpecError) as found:
+        load_spec(tmp_path)
+    assert [str(problem) for problem in found.value.problems] == [
+        f"{tmp_path}/c.yaml:1:1: the file is empty; if it is to hold nothing, say so in a comment"
+    ]
+    (tmp_path / "c.yaml").unlink()
+    (tmp_path / "a.yaml").write_text("# version: 1\n")
+    with pytest.raises(SpecError, match="the folder's files hold nothing but comments"):
+        load_spec(tmp_path)
 
 
 def test_a_hidden_file_is_read_where_it_is_named(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ def _together(rules: Sequence[tuple[int, dict[str, Any]]], at: Loc) -> Iterator[
 
 
 def _of_one_class(rules: Sequence[tuple[int, dict[str, Any]]], at: Loc) -> Iterator[Fault]:
+    # one rule for any image, the last, and one for untagged ones:
+    # https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_ecr.LifecycleRule.html (rulePriority, tagStatus)
     last = max(rule["rulePriority"] for _, rule in rules)
     untagged: list[int] = []
     prefixes: dict[frozenset[str], int] = {}

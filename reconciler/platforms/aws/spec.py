@@ -174,6 +174,7 @@ class AwsRegistry(RegistryBase):
 
     def faults(self) -> Iterator[Fault]:
         yield from repeated(self.replication_regions, "replication_regions")
+        yield from repeated(self.trusted_principals, "trusted_principals")
         home = names.partition(self.region)
         for index, region in enumerate(self.replication_regions):
             if region == self.region:
