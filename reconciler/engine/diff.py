@@ -137,7 +137,8 @@ class _Differ:
         if fixed := self.fixed(wanted, live):
             self.problem(
                 wanted.address,
-                f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ from the spec's and can't be"
+                f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ{'' if fixed[1:] else 's'} from the spec's"
+                " and can't be"
                 " changed; write what it has into the spec",
             )
         else:

@@ -49,7 +49,9 @@ def _unsaid(plan: Plan, sessions: Sessions) -> dict[str, str]:
     """The deletes that take along what the plan does not name, in words: a file may have been edited to keep quiet about it."""
     found: dict[str, str] = {}
     for name, session in sessions.items():
-        going = {change.address: change for change in plan.changes if change.registry == name and change.desired is None}
+        going = {
+            change.address: change for change in plan.changes if change.registry == name and change.desired is None
+        }
         carried = [kind for kind in session.platform.kinds.values() if Trait.INHERITS in kind.traits]
         below = [address.sibling(kind.name) for address in going for kind in carried]
         for live in read(session, below) if below else ():

@@ -158,7 +158,7 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
         fields = changes_of(kind, before.settings, now.settings)
         if fields:
             return "; ".join(f"{item.path} was {value(item.old)}, is {value(item.new)} now" for item in fields)
-        if before.rest != now.rest:
+        if kind.in_order(before.rest) != kind.in_order(now.rest):
             return "what others keep in the same document changed"
         return "its owner's marks changed"
     if change.removes and change.images is not None and now is not None and isinstance(kind, HoldsImages):

@@ -102,9 +102,15 @@ class Kind(ABC):
         ours goes it is given back."""
         return {}
 
+    def in_order(self, rest: str) -> str:
+        """What others keep in the same document (`Live.rest`) in the one form in which it is compared, where the platform answers
+        its parts in any order. It is never written."""
+        return rest
+
     def fingerprint(self, live: Live | None) -> str:
         """What a saved plan remembers of a live resource of this kind, or of its absence."""
-        return fingerprint(live, inherits=Trait.INHERITS in self.traits)
+        compared = replace(live, rest=self.in_order(live.rest)) if live is not None and live.rest else live
+        return fingerprint(compared, inherits=Trait.INHERITS in self.traits)
 
     # -- verbs --------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,8 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
 SPARE = 3
 
 
+#: seconds until what may pass is asked for again the first time
+_FIRST = 0.2
 #: seconds; how soon a wait hears of a stop
 _LISTEN = 0.2
 
@@ -117,6 +119,27 @@ class HttpSession(Session):
         if left:
             raise Halted(f"registry {self.name}: reading was given up")
         return [[answers[at] for at in range(len(answers))] for answers in done]
+
+    def patiently(
+        self, make: Callable[[], R], passes: Callable[[BaseException], bool], seconds: float, most: float = 10.0
+    ) -> R:
+        """What `make` answers, asked again while `passes` says that its error will pass: for some seconds, or until a stop is asked
+        for; then that error is raised. `most`: seconds between two questions."""
+        try:
+            return make()
+        except Exception as error:
+            if not passes(error):
+                raise
+        import tenacity  # here: few runs need it. And not stamina, which nothing wakes when a stop is asked for
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(passes),
+            stop=tenacity.stop_any(tenacity.stop_after_delay(seconds), tenacity.stop_when_event_set(self.stop)),
+            wait=tenacity.wait_exponential(_FIRST, max=most) + tenacity.wait_random(0, _FIRST),
+            sleep=tenacity.sleep_using_event(self.stop),
+            reraise=True,
+        )
+        return retrying(make)
 
     def pause(self, seconds: float, operation: str, cloud: str) -> None:
         """Sleeps before a call that is throttled. Raises Halted if reading is given up or a stop is asked meanwhile, and TimeIsUp."""

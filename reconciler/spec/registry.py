@@ -68,6 +68,10 @@ class RegistryBase(Model):
         """
         yield from ()
 
+    def waits_for(self, other: RegistryBase) -> bool:
+        """Whether something of this registry can only be made once something of the other is there."""
+        return False
+
     def clashes(self, other: RegistryBase, base: str) -> str | None:
         """Why this registry and another of the same spec would get in each other's way, or None.
 

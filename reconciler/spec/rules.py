@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 
 from reconciler.words import did_you_mean
 
@@ -63,6 +64,25 @@ def _registry_faults(parts: Parts) -> Iterator[Fault]:
             reason = registry.clashes(other, parts.base)
             if reason is not None:
                 yield Fault(("registries", index), reason)
+    yield from _circle(items)
+
+
+def _circle(items: list[tuple[int, RegistryBase]]) -> Iterator[Fault]:
+    """Registries that wait for each other: none of them could be made first."""
+    before = {
+        index: [at for at, other in items if other is not registry and registry.waits_for(other)]
+        for index, registry in items
+    }
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        # it names each after the one that waits for it, and the first again at the end
+        circle = [int(index) for index in error.args[1][:-1]]
+        named = ", ".join(sorted(registry.name for index, registry in items if index in circle))
+        yield Fault(
+            ("registries", min(circle)),
+            f"registries {named} trust roles of each other, and a role can only be trusted once it is there: leave one of them out",
+        )
 
 
 def _grant_faults(

@@ -5,6 +5,7 @@ Each one's shape is checked against the service model that botocore publishes, i
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -236,3 +237,73 @@ class KillAfter(Quiet):
         self.killed = True
         os.kill(self.pid, signal.SIGKILL)
         return Answer(drop=True)
+
+
+def _moto() -> boto3.Session:
+    return boto3.Session(aws_access_key_id="x", aws_secret_access_key="x")
+
+
+@dataclass
+class AnyOrder(Quiet):
+    """Policies with their principals, actions and statements in another order at every answer, and a list of one as a text.
+
+    crossplane-contrib/provider-aws#780 ("no two subsequent calls … returns the same policy order") and #700.
+    """
+
+    endpoint: str
+    random: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def before(self, call: Call) -> Answer | None:
+        return self._mixed(call) if call.operation == "GetRepositoryPolicy" else None
+
+    def after(self, call: Call) -> Answer | None:
+        return self._mixed(call) if call.operation == "SetRepositoryPolicy" else None
+
+    def _mixed(self, call: Call) -> Answer | None:
+        client = _moto().client("ecr", region_name=call.region, endpoint_url=self.endpoint)
+        name = call.body["repositoryName"]
+        try:
+            document = json.loads(client.get_repository_policy(repositoryName=name)["policyText"])
+        except client.exceptions.ClientError:
+            return None
+        for statement in document["Statement"]:
+            statement["Action"] = self.shuffled(statement["Action"])
+            if isinstance(statement.get("Principal"), dict):
+                statement["Principal"] = {kind: self.shuffled(who) for kind, who in statement["Principal"].items()}
+        self.random.shuffle(document["Statement"])
+        answer = {"registryId": "123456789012", "repositoryName": name, "policyText": json.dumps(document)}
+        return Answer(body=answer)
+
+    def shuffled(self, value: Any) -> Any:
+        """A list in another order, or its one item."""
+        found = list(value) if isinstance(value, list) else [value]
+        self.random.shuffle(found)
+        return found[0] if len(found) == 1 else found
+
+
+@dataclass
+class PrincipalsMustBeThere(Quiet):
+    """IAM refuses a trust policy that names a role which is not there, or was made so lately that it is not known for some calls.
+
+    The text is IAM's own: hashicorp/terraform-provider-aws#184. `late`: how many calls a role stays unknown.
+    """
+
+    endpoint: str
+    late: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def before(self, call: Call) -> Answer | None:
+        where = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}
+        if call.operation not in where:
+            return None
+        client = _moto().client("iam", region_name="us-east-1", endpoint_url=self.endpoint)
+        there = {role["Arn"] for role in client.list_roles()["Roles"]}
+        for statement in json.loads(call.body[where[call.operation]])["Statement"]:
+            named = statement["Principal"].get("AWS", [])
+            for arn in named if isinstance(named, list) else [named]:
+                unknown = arn not in there or self.refused.count(arn) < self.late
+                if ":role/" in arn and unknown:
+                    self.refused.append(arn)
+                    text = f'Invalid principal in policy: "AWS":"{arn}"'
+                    return Answer(400, {"message": text}, "MalformedPolicyDocument")
+        return None

@@ -71,11 +71,11 @@ def test_credentials_may_come_from_any_service_that_botocore_knows(aws: AwsSandb
 class Denied(Quiet):
     """Refuses one operation as IAM does: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html"""
 
-    def __init__(self, operation: str) -> None:
-        self.operation = operation
+    def __init__(self, operation: str, region: str = "") -> None:
+        self.operation, self.region = operation, region
 
     def before(self, call: Call) -> Answer | None:
-        if call.operation != self.operation:
+        if call.operation != self.operation or self.region not in ("", call.region):
             return None
         message = f"User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:{self.operation}"
         return Answer(400, {"message": message}, "AccessDeniedException")

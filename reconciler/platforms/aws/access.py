@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
+from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
@@ -69,8 +70,19 @@ class AccessKind(Kind, GivesAccess):
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {statements.title(item.sid): _shown(item) for item in settings.statements}
 
+    def in_order(self, rest: str) -> str:
+        document = policy.parsed(rest)
+        found = sorted((policy.in_order(item) for item in policy.statements_of(document)), key=text)
+        return text({**document, "Statement": found}) if document else ""
+
     def limit(self, desired: Desired, live: Live | None) -> str | None:
-        others = json.loads(live.rest)["Statement"] if live is not None and live.rest else []
+        document = policy.parsed(live.rest) if live is not None else {}
+        if dead := dead_principals(document):
+            return (
+                f"AWS does not write a policy that names a principal that was deleted: {'; '.join(dead)};"
+                " take it out of that statement"
+            )
+        others = policy.statements_of(document)
         ours = [statements.document_of(item, desired.settings.partition) for item in desired.settings.statements]
         size = len(_text({"Version": "2012-10-17", "Statement": [*others, *ours]}))
         if size <= statements.MAX_POLICY:
@@ -148,28 +160,20 @@ def accesses(at: Address, statement: Statement, denies: tuple[Statement, ...] = 
 def _set(session: AwsSession, at: Address, document: Document, write: Write | None = None) -> Any:
     """Sets the policy; `write` is what of it is ours, if anything is. A principal that AWS does not find is waited for if it
     is a role that was made in this run."""
-    import stamina  # here: only a write needs it
-
     fresh = write is not None and any(need.kind == "role" for need in write.fresh)
-    attempts = stamina.retry_context(
-        on=lambda error: fresh and _unknown_principal(error, fresh),
-        attempts=None,
-        timeout=PATIENCE,
-        wait_initial=0.5,
-        wait_max=10.0,
-    )
+
+    def put() -> Any:
+        return session.repository_call("set_repository_policy", at, policyText=_text(document))
+
     try:
-        for attempt in attempts:
-            with attempt:
-                return session.repository_call("set_repository_policy", at, policyText=_text(document))
+        return session.patiently(put, lambda error: fresh and _unknown_principal(error, fresh), PATIENCE)
     except PlatformError as error:
         if _unknown_principal(error, fresh):
             raise _with_grants(error, document, write) from None
         raise
-    raise AssertionError("the last attempt raises")
 
 
-def _unknown_principal(error: Exception, fresh: bool) -> bool:
+def _unknown_principal(error: BaseException, fresh: bool) -> bool:
     # ECR has two texts for it (hashicorp/terraform-provider-aws#39064 and #1164); the second is said of other faults too
     if not isinstance(error, PlatformError) or error.code != "InvalidParameterException":
         return False

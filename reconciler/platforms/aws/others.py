@@ -56,7 +56,7 @@ def put_back(session: AwsSession, at: Address, others: Others) -> None:
         ledger.change(at, missing)
     there = access.read(session, at) or {}
     present = policy.statements_of(there)
-    if gone := [item for item in policy.statements_of(others.policy) if item not in present]:
+    if gone := policy.missing(policy.statements_of(others.policy), present):
         document = {**others.policy, **there, "Statement": [*present, *gone]}
         session.repository_call("set_repository_policy", at, policyText=json.dumps(document))
     if others.lifecycle and lifecycle.read(session, at) is None:

@@ -17,6 +17,7 @@ from .lifecycle import LifecycleKind
 from .region import RegionKind, RegionSettings
 from .replication import ReplicationKind
 from .repository import RepositoryKind
+from .repository_listing import copies_of
 from .role import RoleKind
 from .spec import AwsRegistry, AwsTarget
 
@@ -34,18 +35,19 @@ class AwsPlatform(Platform):
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _aws(registry)
         source = spec.source(here.name)
+        roles = roles_of(spec)
+        trusted = tuple(sorted({roles[arn] for arn in here.trusted_arns if arn in roles}))
         for name in role_documents.ROLES:
             at = Address.of(here.name, RoleKind.name, name)
-            yield Desired(at, RoleKind.name, role_documents.settings_of(here, name, spec.name), source=source)
+            yield Desired(at, RoleKind.name, role_documents.settings_of(here, name, spec.name), trusted, source=source)
         pull = Address.of(here.name, RoleKind.name, "pull")
-        roles = roles_of(spec)
         copies: list[Address] = [pull]
         for region in here.regions:
             marker = Address.of(here.name, RegionKind.name, region)
             yield Desired(marker, RegionKind.name, RegionSettings(region), (pull,), pull, source=source)
-            needs = (marker,)
             for wanted in spec.repositories_by_registry[here.name]:
                 grants = spec.grants_by_repository.get((here.name, wanted.name), ())
+                needs = (marker, *(copies_of(here, wanted.name) if region == here.region else ()))
                 for desired in _in_region(spec, here, region, needs, wanted, grants, roles):
                     if region != here.region and desired.kind != LifecycleKind.name:
                         copies.append(desired.address)
@@ -63,8 +65,7 @@ class AwsPlatform(Platform):
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         here = _aws(registry)
         for name in role_documents.ROLES:
-            arn = names.role_arn(here.account_id, here.region, here.role_name(name))
-            yield Output(Address.of(here.name, RoleKind.name, name), "arn", arn)
+            yield Output(Address.of(here.name, RoleKind.name, name), "arn", here.role_arns[name])
         for wanted in spec.repositories_by_registry[here.name]:
             for region in here.regions:
                 at = Address.of(here.name, RepositoryKind.name, wanted.name, "" if region == here.region else region)
@@ -81,12 +82,12 @@ def _aws(registry: RegistryBase) -> AwsRegistry:
 
 
 def roles_of(spec: Spec) -> Mapping[str, Address]:
-    """The ARNs of the roles that the spec makes, to their addresses: a grant to one must wait for it."""
+    """The ARNs of the roles that the spec makes, to their addresses: a grant to one, or a role that trusts it, must wait for it."""
     return {
-        names.role_arn(item.account_id, item.region, item.role_name(name)): Address.of(item.name, RoleKind.name, name)
+        arn: Address.of(item.name, RoleKind.name, name)
         for item in spec.registries
         if isinstance(item, AwsRegistry)
-        for name in role_documents.ROLES
+        for name, arn in item.role_arns.items()
     }
 
 

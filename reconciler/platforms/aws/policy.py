@@ -161,10 +161,27 @@ def parsed(document_text: str | None) -> Document:
     return document if isinstance(document, dict) else {}
 
 
+def in_order(value: Any) -> Any:
+    """A statement, or a part of one, with every list in one order and a list of one as that: AWS answers them in any order
+    (crossplane-contrib/provider-aws#780), and either way."""
+    if isinstance(value, dict):
+        return {key: in_order(item) for key, item in value.items()}
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return value
+    found = sorted(set(value))
+    return found[0] if len(found) == 1 else found
+
+
+def missing(these: Iterable[Document], those: Iterable[Document]) -> list[Document]:
+    """The statements of these that are not among those, in whatever order their parts are."""
+    there = [in_order(item) for item in those]
+    return [item for item in these if in_order(item) not in there]
+
+
 def normal(statement: Document) -> Statement:
     """The statement in its one form."""
     known = {"Sid", "Effect", "Principal", "Action", "Condition"}
-    other = {key: value for key, value in statement.items() if key not in known}
+    other = {key: in_order(value) for key, value in statement.items() if key not in known}
     return Statement(
         sid=str(statement.get("Sid", "")),
         principals=_shared(tuple(sorted(set(_principals(statement.get("Principal")))))),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_RULES, MAX_DESTINATIONS = 10, 25
 PREFIX_MATCH = "PREFIX_MATCH"
+_LISTS = ("destinations", "repositoryFilters")
 RULE = "rule"
 #: registries of one account and region share the document: one read-merge-write at a time
 _locks: dict[tuple[str, str], Lock] = {}
@@ -63,15 +64,10 @@ class ReplicationKind(Kind):
         Verb.DELETE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:UntagRole"),
     }
 
-    def limit(self, desired: Desired, live: Live | None) -> str | None:
-        others: Rules = json.loads(live.rest) if live is not None and live.rest else []
-        if len(others) + 1 > MAX_RULES:
-            return f"the account would have {len(others) + 1} replication rules, ECR takes at most {MAX_RULES}"
-        destinations = {_named(item, "") for rule in others for item in rule.get("destinations", ())}
-        count = len(destinations | set(desired.settings.destinations))
-        if count > MAX_DESTINATIONS:
-            return f"the account would replicate to {count} destinations, ECR takes at most {MAX_DESTINATIONS}"
-        return None
+    def in_order(self, rest: str) -> str:
+        rules: Rules = json.loads(rest) if rest else []
+        found = ({**rule, **{key: sorted(rule[key], key=text) for key in _LISTS if key in rule}} for rule in rules)
+        return text(sorted(found, key=text)) if rules else ""
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RoleLedger)
@@ -91,6 +87,8 @@ class ReplicationKind(Kind):
                 witnesses = [*copies, *(found["role"] if pull_role_is_gone else ())]
                 if any(item.marks.owner == session.owner for item in witnesses):
                     marks = Marks(session.owner, "spec", None, session.name)
+            if at in wanted and (reason := _too_many(session, rules)):
+                session.refused[at] = reason
             yield _live(session, at, rules, marks, tuple(sorted(copy.address for copy in copies)))
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -119,6 +117,30 @@ class ReplicationKind(Kind):
             if len(others) < len(rules):
                 _put(session, at, others)
         session.ledger(RoleLedger).forget(at)
+
+
+def _too_many(session: AwsSession, rules: Rules) -> str:
+    """Which limit the account's rules would exceed with those of all registries of the spec; "" if none.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html (10 rules, 25 unique destinations across all of them)
+    """
+    own = session.registry.account_id
+    here = [item for item in _siblings(session) if item.region == session.registry.region and item.replication_regions]
+    others = [rule for rule in rules if _prefix(rule) not in {item.prefix for item in _siblings(session)}]
+    count = len(others) + len(here)
+    if count > MAX_RULES:
+        return f"the account would have {count} replication rules, ECR takes at most {MAX_RULES}"
+    destinations = {_named(item, own) for rule in others for item in rule.get("destinations", ())}
+    destinations |= {region for item in here for region in item.replication_regions}
+    if len(destinations) > MAX_DESTINATIONS:
+        return f"the account would replicate to {len(destinations)} destinations, ECR takes at most {MAX_DESTINATIONS}"
+    return ""
+
+
+def _siblings(session: AwsSession) -> list[AwsRegistry]:
+    """The registries of the spec in this account, this one too."""
+    found = (item for item in session.estate.registries if isinstance(item, AwsRegistry))
+    return [item for item in found if item.account_id == session.registry.account_id]
 
 
 def _as_wanted(session: AwsSession, rules: Rules, wanted: Desired | None) -> bool:
@@ -190,17 +212,13 @@ def _beyond(rule: dict[str, Any]) -> dict[str, Any]:
 
 def _named(destination: dict[str, str], own: str) -> str:
     account = destination.get("registryId", own)
-    return destination["region"] if account == own or not own else f"{destination['region']}/{account}"
+    return destination["region"] if account == own else f"{destination['region']}/{account}"
 
 
 def _live(session: AwsSession, at: Address, rules: Rules, marks: Marks, copies: tuple[Address, ...]) -> Live:
     registry = session.registry
     ours = [rule for rule in rules if _is_ours(rule, registry)]
-    siblings = {
-        item.prefix
-        for item in session.estate.registries
-        if isinstance(item, AwsRegistry) and item.account_id == registry.account_id
-    }
+    siblings = {item.prefix for item in _siblings(session)}
     # a sibling's rule changes in the same run, so it must not make this one's plan stale
     others = [rule for rule in rules if _prefix(rule) not in siblings]
     beyond = [found for rule in ours if (found := _beyond(rule))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from reconciler.spec.repository import shown_tags
 from . import access, native
 from .ledgers import RepositoryLedger
 from .others import others_of, put_back, put_on_new
-from .repository_listing import GONE, describe_one, has_longest_prefix, in_region, missing, owing, tags_of
+from .repository_listing import GONE, copies_of, describe_one, has_longest_prefix, in_region, missing, owing, tags_of
 from .repository_settings import (
     KIND,
     RepositorySettings,
@@ -102,7 +103,8 @@ class RepositoryKind(Kind, HoldsImages):
             live = live_of(at, repository, tags[at])
             if at in wanted or live.marks.registry is not None or has_longest_prefix(session, at):
                 ledger.learn(at, tags[at])
-                yield owing(session, live)
+                copies = [] if at.where else [copy for copy in copies_of(session.registry, at.name) if copy in there]
+                yield owing(session, replace(live, needs=(*live.needs, *copies)) if copies else live)
         yield from missing(session, (at for at in wanted if at.kind == self.name and at not in there))
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:

@@ -37,6 +37,15 @@ def in_region(session: AwsSession, region: str) -> dict[Address, dict[str, Any]]
     }
 
 
+def copies_of(registry: AwsRegistry, repository: str) -> Iterator[Address]:
+    """The addresses of a repository in the registry's replication regions.
+
+    They are made before the one in the home region, and deleted after it: ECR makes a copy that is not there with the first image
+    that it replicates, as nobody's and with settings of its own (https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html).
+    """
+    return (Address.of(registry.name, KIND, repository, region) for region in sorted(registry.replication_regions))
+
+
 def has_longest_prefix(session: AwsSession, at: Address) -> bool:
     """Whether no other registry of the spec has a longer prefix that fits: what has no mark of a registry is that one's."""
     native, region, here = session.native_of(at), session.region_of(at), session.registry

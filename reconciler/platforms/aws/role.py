@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 EXISTS = ("EntityAlreadyExists", "EntityAlreadyExistsException")
 #: the name of our inline policy
 INLINE = "reconciler"
+#: seconds in which a role that was made becomes known to IAM as a principal
+PATIENCE = 60.0
 #: seconds in which IAM's answers catch up with a write: hashicorp/terraform-provider-aws#18435
 SETTLING = 20.0
 #: characters of a trust policy that IAM takes unless the account's quota "Role trust policy length" was raised; white space is
@@ -48,7 +50,7 @@ class RoleKind(Kind, GivesAccess):
         Verb.READ: _READ,
         Verb.CREATE: ("iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy", *_READ),
         Verb.UPDATE: ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:UpdateRole", "iam:TagRole", *_READ),
-        Verb.DELETE: (*_OTHERS, "iam:DeleteRolePolicy", "iam:DeleteRole"),
+        Verb.DELETE: (*_OTHERS, "iam:ListInstanceProfilesForRole", "iam:DeleteRolePolicy", "iam:DeleteRole"),
     }
 
     def shown(self, settings: RoleSettings) -> dict[str, Any]:
@@ -91,10 +93,10 @@ class RoleKind(Kind, GivesAccess):
     def create(self, session: AwsSession, write: Write) -> Live:
         role = write.desired.address.name
         wanted: RoleSettings = write.desired.settings
-        created = session.call(
-            "iam",
+        created = _trusting(
+            session,
+            write,
             "create_role",
-            address=write.desired.address,
             absent=EXISTS,
             RoleName=session.registry.role_name(role),
             Description=f"Made by reconciler for {session.owner}: {role} images of registry {session.name}.",
@@ -120,7 +122,7 @@ class RoleKind(Kind, GivesAccess):
         named: dict[str, Any] = {"RoleName": session.registry.role_name(at.name)}
         if {"trusted", "trusted_if", "other_trust"} & write.changed:
             document = json.dumps(trust_policy(session.registry, wanted))
-            session.call("iam", "update_assume_role_policy", address=at, PolicyDocument=document, **named)
+            _trusting(session, write, "update_assume_role_policy", PolicyDocument=document, **named)
         if {"actions", "repositories", "tags", "other_permissions"} & write.changed:
             _put_permissions(session, write)
         if "max_session_seconds" in write.changed:
@@ -141,31 +143,57 @@ class RoleKind(Kind, GivesAccess):
 
     def _later(self, session: AwsSession, write: Write) -> Live | None:
         """The role as soon as it is as wanted, or as it is after some seconds."""
-        import stamina  # here: few runs need it
 
-        live = None
-        attempts = stamina.retry_context(on=_Late, attempts=None, timeout=SETTLING, wait_initial=0.2, wait_max=3.0)
+        live: Live | None = None
+
+        def look() -> None:
+            nonlocal live
+            live = self.read_one(session, write.desired.address)
+            if live is None or not _as_wanted(live, write):
+                raise _Late
+
         with suppress(_Late):
-            for attempt in attempts:
-                with attempt:
-                    live = self.read_one(session, write.desired.address)
-                    if live is None or not _as_wanted(live, write):
-                        raise _Late
+            session.patiently(look, lambda error: isinstance(error, _Late), SETTLING, most=3.0)
         return live
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         named: dict[str, Any] = {"RoleName": session.registry.role_name(live.address.name)}
         others = _others(session, named["RoleName"], live.address)
-        if others:
+        profiles = session.pages(
+            "iam", "list_instance_profiles_for_role", "InstanceProfiles", address=live.address, **named
+        )
+        others += [f"instance profile {item['InstanceProfileName']}" for item in profiles]
+        if others:  # asked first: IAM refuses the delete only after the role's own policy is gone
             raise PlatformError(
-                f"policies that no spec made are attached to the role: {', '.join(others)}",
+                f"the role has what no spec made: {', '.join(others)}",
                 address=live.address,
                 operation="iam:DeleteRole",
-                hint="detach them first; they are never removed for you",
+                hint="detach the policies, and take the role out of the instance profiles; that is never done for you",
             )
         session.forget("iam", "", named["RoleName"], f"{named['RoleName']}/{INLINE}")
         session.call("iam", "delete_role_policy", address=live.address, absent=GONE, PolicyName=INLINE, **named)
         session.call("iam", "delete_role", address=live.address, absent=GONE, **named)
+
+
+def _trusting(session: AwsSession, write: Write, operation: str, **params: Any) -> Any:
+    """A call that says whom the role trusts. A principal that IAM does not find is waited for if it is a role that was made in this
+    run: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
+
+    def call() -> Any:
+        return session.call("iam", operation, address=write.desired.address, **params)
+
+    try:
+        return session.patiently(call, lambda error: bool(write.fresh) and _unknown_principal(error), PATIENCE)
+    except PlatformError as error:
+        if _unknown_principal(error):
+            error.hint = "create the role or user first, or take it out of trusted_principals"
+            error.places = tuple(place for place in write.desired.source if place.kind == "registry")
+        raise
+
+
+def _unknown_principal(error: BaseException) -> bool:
+    # `Invalid principal in policy: "AWS":"arn:..."` (hashicorp/terraform-provider-aws#184)
+    return isinstance(error, PlatformError) and error.code.startswith("MalformedPolicy") and "rincipal" in error.message
 
 
 class _Late(Exception):

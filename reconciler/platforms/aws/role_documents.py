@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +123,13 @@ def trust_of(document: Document) -> tuple[tuple[str, ...], tuple[Statement, ...]
             other.append(item)
     if not trusted and not narrowed and [policy.normal(item) for item in other] == [policy.normal(NOBODY)]:
         other = []
-    return tuple(sorted(trusted)), tuple(sorted(narrowed)), text(other) if other else ""
+    return tuple(sorted(trusted)), tuple(sorted(narrowed)), _kept(other)
+
+
+def _kept(statements: Iterable[Document]) -> str:
+    """Statements as text, in whatever order they were answered."""
+    found = sorted((policy.in_order(item) for item in statements), key=text)
+    return text(found) if found else ""
 
 
 def permissions(wanted: RoleSettings) -> Document:
@@ -158,7 +165,7 @@ def permissions_of(document: Document | None) -> dict[str, Any]:
             other.append(item)
     if not login:
         other.append({"missing": policy.LOGIN})
-    return {**found, "other_permissions": text(other) if other else ""}
+    return {**found, "other_permissions": _kept(other)}
 
 
 def _tags(statement: Statement) -> tuple[tuple[str, str], ...] | None:

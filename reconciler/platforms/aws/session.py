@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -39,8 +38,6 @@ from .troubles import (
 )
 
 T = TypeVar("T")
-#: what waits for something says so in its error if it fails; stamina's own lines would stand among the output
-logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 #: for errors that pass, but throttling: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
 MAX_ATTEMPTS = 10
@@ -211,25 +208,13 @@ class AwsSession(HttpSession):
         """What `make` answers, asked again for a while where its failure will pass: what this session made is not known
         everywhere yet, or somebody else writes to the same thing."""
 
-        def passes(error: Exception) -> bool:
+        def passes(error: BaseException) -> bool:
             code = str(error.response.get("Error", {}).get("Code")) if isinstance(error, aws_errors.ClientError) else ""
             if code in _UNKNOWN:
                 return self._is_fresh(service, operation, region, params)
             return code.startswith(_CONCURRENT)
 
-        try:
-            return make()
-        except aws_errors.ClientError as error:
-            if not passes(error):
-                raise
-        import stamina  # here: few runs need it
-
-        for attempt in stamina.retry_context(
-            on=passes, attempts=None, timeout=PATIENCE, wait_initial=0.2, wait_max=10.0
-        ):
-            with attempt:
-                return make()
-        raise AssertionError("the last attempt raises")
+        return self.patiently(make, passes, PATIENCE)
 
     def _once(self, service: str, operation: str, region: str, make: Callable[[], Any]) -> Any:
         """One call, at the rate at which AWS takes it: one that is throttled is made again until the time limit is over."""

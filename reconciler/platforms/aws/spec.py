@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -165,6 +165,21 @@ class AwsRegistry(RegistryBase):
         """The name of one of the registry's IAM roles, pull or push."""
         return f"{self.name}-{role}"
 
+    @property
+    def trusted_arns(self) -> Iterator[str]:
+        """The accounts, roles and users that may assume the roles, with or without a condition."""
+        for item in self.trusted_principals:
+            if not isinstance(item, FederatedPrincipal):
+                yield item.principal if isinstance(item, NarrowedPrincipal) else item
+
+    @property
+    def role_arns(self) -> Mapping[str, str]:
+        """The ARNs of the registry's own roles, by `pull` and `push`."""
+        return {role: names.role_arn(self.account_id, self.region, self.role_name(role)) for role in ("pull", "push")}
+
+    def waits_for(self, other: RegistryBase) -> bool:
+        return isinstance(other, AwsRegistry) and not set(self.trusted_arns).isdisjoint(other.role_arns.values())
+
     def name_fault(self, native: str) -> str | None:
         if not 2 <= len(native) <= 256:
             return f"the ECR repository name '{native}' has {counted(len(native), 'character')}; ECR allows 2 to 256"
@@ -191,6 +206,11 @@ class AwsRegistry(RegistryBase):
             yield Fault(("max_session",), f"is {self.max_session}; IAM takes 1h to 12h")
         for index, item in enumerate(self.trusted_principals):
             principal = item.principal if isinstance(item, NarrowedPrincipal) else item
+            if principal in self.role_arns.values():
+                yield Fault(
+                    ("trusted_principals", index),
+                    f"'{principal}' is a role of this registry itself; IAM takes no principal that is not there yet",
+                )
             if isinstance(principal, str) and names.arn_part(principal, 1) not in ("", home):
                 yield Fault(("trusted_principals", index), f"'{principal}' is not in the partition {home}")
             elif isinstance(principal, FederatedPrincipal):

@@ -38,7 +38,7 @@ class Others:
     def over(self, before: Others) -> Others:
         """These, and what only `before` has."""
         present = policy.statements_of(self.policy)
-        gone = [item for item in policy.statements_of(before.policy) if item not in present]
+        gone = policy.missing(policy.statements_of(before.policy), present)
         document = {**before.policy, **self.policy, "Statement": [*present, *gone]}
         return Others(
             {**before.tags, **self.tags},
