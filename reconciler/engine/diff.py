@@ -192,7 +192,7 @@ class _Differ:
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
-        gains = tuple(sorted({*gains, *waiting_access(live)}))
+        gains = tuple(sorted({*gains, *self.waiting(live)}))
         self.found.changes[wanted.address] = Change(
             action=action,
             address=wanted.address,
@@ -229,6 +229,13 @@ class _Differ:
             item.address, before, after, self.picture.own.get(item.address.registry, "")
         )
         return tuple(sorted(set(gains))), tuple(sorted(set(losses)))
+
+    def waiting(self, live: Live | None) -> set[Access]:
+        """What others will have again once what waits is put back; they have it now if the replacement did not come to the delete."""
+        if live is None or not live.owed:
+            return set()
+        there = {access for item in self.picture.foreign if item.address != live.address for access in item.access}
+        return {access for item in live.foreign for access in item.access} - there
 
     def unwanted(self) -> None:
         doomed: list[Live] = []
@@ -338,12 +345,6 @@ class _Differ:
             return (), ()
         before = given(live)
         return self.access(item, before, before.of(wanted.settings if wanted is not None else None))
-
-
-def waiting_access(live: Live | None) -> Iterator[Access]:
-    """What others will have again once what waits is put back."""
-    if live is not None and live.owed:
-        yield from (access for item in live.foreign for access in item.access)
 
 
 def given(live: Live | None) -> Given:

@@ -25,7 +25,7 @@ from reconciler.words import did_you_mean
 
 from . import guard
 from .basis import Basis, beside, images_may_go
-from .diff import Difference, diff, waiting_access
+from .diff import Difference, diff
 from .expand import Kinds, estate_of, expand
 from .guard import Verdict
 from .observe import OnRead, observe
@@ -269,7 +269,7 @@ def verdicts(
         *guard.protect(basis.rules, changes, kinds),
         *guard.images(changes),
         *guard.foreign(changes, kinds),
-        *guard.accounts(basis.rules, chain(granted, basis.granted, put_back(changes)), own_accounts(registries)),
+        *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),
     ]
     if not basis.destroy:
         found.append(guard.max_deletes(basis.rules, changes, basis.owned))
@@ -292,13 +292,6 @@ def granted_by(wanted: Iterable[Desired], kinds: Kinds) -> Iterator[tuple[Addres
         kind = kinds[item.address.registry][item.kind]
         if isinstance(kind, GivesAccess):
             yield from ((item.address, access) for access in kind.access(item.address, item.settings))
-
-
-def put_back(changes: Iterable[Change]) -> Iterator[tuple[Address, Access]]:
-    """Access of others that changes put back: whoever left it in a rescue file has not been asked by a guard."""
-    for change in changes:
-        if change.desired is not None:
-            yield from ((change.address, access) for access in waiting_access(change.live))
 
 
 def own_accounts(registries: Iterable[RegistryBase]) -> Mapping[str, str]:

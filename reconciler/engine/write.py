@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp, os_sentence
 from reconciler.model.address import Address
-from reconciler.model.call_log import working_on
+from reconciler.model.call_log import changing, working_on
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Trait, Write
@@ -76,7 +76,7 @@ def carry_out(session: Session, task: Task) -> Outcome:
     status, message, request_id = Status.DONE, "", ""
     places: tuple[Place, ...] = ()
     time_is_up = False
-    with working_on(change.address):
+    with working_on(change.address), changing():
         try:
             message = write(session, task)
         except PlatformError as error:

@@ -1,4 +1,5 @@
-"""The log of API calls that `-v` shows: which address, which call, how long, which request id. Never a body or a header."""
+"""What calls are made for: an address, and a change that is made as a whole. And the log of API calls that `-v` shows: which address,
+which call, how long, which request id, never a body or a header."""
 
 from __future__ import annotations
 
@@ -6,9 +7,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Event
 
 LOGGER = logging.getLogger("reconciler.calls")
 _address: ContextVar[str] = ContextVar("address", default="")
+#: an object of its own, so that threads which a change is made by share it
+_written: ContextVar[Event | None] = ContextVar("written", default=None)
 
 
 @contextmanager
@@ -19,6 +23,29 @@ def working_on(address: str) -> Iterator[None]:
         yield
     finally:
         _address.reset(token)
+
+
+@contextmanager
+def changing() -> Iterator[None]:
+    """What is called inside makes one change: once something of it is written, the rest is not left undone for a stop."""
+    token = _written.set(Event())
+    try:
+        yield
+    finally:
+        _written.reset(token)
+
+
+def wrote() -> None:
+    """Something of the change that is being made is written."""
+    written = _written.get()
+    if written is not None:
+        written.set()
+
+
+def half_written() -> bool:
+    """Whether a change is being made of which something is written."""
+    written = _written.get()
+    return written is not None and written.is_set()
 
 
 def current_address() -> str:

@@ -15,7 +15,7 @@ from threading import BoundedSemaphore, local
 from typing import Any, TypeVar
 
 from reconciler.errors import Halted, TimeIsUp
-from reconciler.model.call_log import LOGGER, current_address, log_call
+from reconciler.model.call_log import LOGGER, current_address, half_written, log_call
 from reconciler.model.platform import Estate, Platform, Session
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import duration
@@ -124,7 +124,7 @@ class HttpSession(Session):
         self, make: Callable[[], R], passes: Callable[[BaseException], bool], seconds: float, most: float = 10.0
     ) -> R:
         """What `make` answers, asked again while `passes` says that its error will pass: for some seconds, or until a stop is asked
-        for; then that error is raised. `most`: seconds between two questions."""
+        for and nothing of the change is written yet; then that error is raised. `most`: seconds between two questions."""
         try:
             return make()
         except Exception as error:
@@ -132,23 +132,33 @@ class HttpSession(Session):
                 raise
         import tenacity  # here: few runs need it. And not stamina, which nothing wakes when a stop is asked for
 
+        def over(state: tenacity.RetryCallState) -> bool:
+            return (state.seconds_since_start or 0) >= seconds or (self.stop.is_set() and not half_written())
+
+        def sleep(pause: float) -> None:
+            if half_written():
+                time.sleep(pause)
+            else:
+                self.stop.wait(pause)
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(passes),
-            stop=tenacity.stop_any(tenacity.stop_after_delay(seconds), tenacity.stop_when_event_set(self.stop)),
+            stop=over,
             wait=tenacity.wait_exponential(_FIRST, max=most) + tenacity.wait_random(0, _FIRST),
-            sleep=tenacity.sleep_using_event(self.stop),
+            sleep=sleep,
             reraise=True,
         )
         return retrying(make)
 
     def pause(self, seconds: float, operation: str, cloud: str) -> None:
-        """Sleeps before a call that is throttled. Raises Halted if reading is given up or a stop is asked meanwhile, and TimeIsUp."""
+        """Sleeps before a call that is throttled. Raises Halted if reading is given up, or if a stop is asked meanwhile and nothing
+        of the change is written yet; and TimeIsUp."""
         left = self.until - time.monotonic()
         end = time.monotonic() + min(seconds, left)
         while (rest := end - time.monotonic()) > 0 or self.halt.is_set():
             if self.halt.wait(max(0, min(rest, _LISTEN))):
                 raise Halted(f"registry {self.name}: waiting for {operation} was given up")
-            if self.stop.is_set():
+            if self.stop.is_set() and not half_written():
                 raise Halted(
                     f"interrupted while {operation} waited for its turn, since {cloud} throttles it; it was not sent"
                 )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -20,7 +21,7 @@ from reconciler.model.change import Action
 from reconciler.platforms.rescue import Rescue
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
-from tests.emulators.aws import KillAfter, PrincipalNotFound, Quiet
+from tests.emulators.aws import KillAfter, PrincipalNotFound, Quiet, too_many
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import FOREIGN_STATEMENT, LIFECYCLE, AwsSandbox
 from tests.sandbox.base import Document
@@ -220,15 +221,93 @@ def test_what_aws_refuses_to_take_back_stays_in_the_file(aws: AwsSandbox, rescue
     check_all_is_there(aws, document)
 
 
-def test_what_waits_is_said_as_access_that_is_gained_and_guards_see_it(aws: AwsSandbox, rescue: Path) -> None:
+def test_what_waits_is_said_as_access_that_is_gained_and_no_guard_keeps_it_from_coming_back(
+    aws: AwsSandbox, rescue: Path
+) -> None:
     document = as_others_left_it(aws)
     with broken(aws, "SetRepositoryPolicy"):
         aws.carry_out(aws.plan(document))
     plan = aws.plan(document)
     assert "account 111122223333 can now pull app-a" in joined(plan_lines(report_of(plan)))
     assert loads(dumps(plan)).changes == plan.changes
-    plan = aws.plan({**document, "guards": {"allowed_accounts": ["987654321091"]}})
-    assert [verdict.guard for verdict in plan.violations] == ["allowed_accounts"]
+    guarded = {**document, "guards": {"allowed_accounts": ["987654321091"]}}
+    assert aws.plan(guarded).violations == (), "it stood there before, and no guard asked"
+    aws.apply(guarded)
+    check_all_is_there(aws, guarded)
+
+
+def test_what_waits_and_is_there_is_no_gain(aws: AwsSandbox, rescue: Path) -> None:
+    """Killed between the file and the delete."""
+    document = as_others_left_it(aws)
+    theirs = {"Version": "2012-10-17", "Statement": [FOREIGN_STATEMENT]}
+    Rescue(".", "tests").keep(AT, ARN, {"tags": {}, "policy": theirs, "lifecycle": ""})
+    text = joined(plan_lines(report_of(aws.plan(document))))
+    assert "account 111122223333 can pull app-a" in text
+    assert "account 111122223333 can now" not in text
+
+
+@dataclass
+class StopAt(Quiet):
+    """Throttles an operation once, for which a stop is asked."""
+
+    operation: str
+    stop: Event
+    seen: int = 0
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != self.operation or self.seen > 1:
+            return None
+        self.stop.set()
+        self.seen += 1
+        return too_many(call)
+
+
+@pytest.mark.parametrize("operation", ["CreateRepository", "SetRepositoryPolicy", "PutLifecyclePolicy"])
+def test_a_stop_does_not_leave_a_replacement_half_done(aws: AwsSandbox, rescue: Path, operation: str) -> None:
+    document = as_others_left_it(aws)
+    stop = Event()
+    aws.proxy.behaviours.append(StopAt(operation, stop))
+    done = replacement(aws.carry_out(aws.plan(document), stop=stop))
+    assert (done.status, done.message) == (Status.DONE, "")
+    assert list(rescue.iterdir()) == []
+    aws.apply(document)
+    check_all_is_there(aws, document)
+
+
+def test_a_stop_before_the_delete_leaves_the_repository_and_no_file(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    stop = Event()
+    aws.proxy.behaviours.append(StopAt("DeleteRepository", stop))
+    halted = replacement(aws.carry_out(aws.plan(document), stop=stop))
+    assert halted.status is Status.FAILED
+    assert "it was not sent" in halted.message
+    assert list(rescue.iterdir()) == []
+    aws.apply(document)
+    check_all_is_there(aws, document)
+
+
+def test_every_failure_on_the_way_back_names_the_file(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "CreateRepository"):
+        aws.carry_out(aws.plan(document))
+        again = replacement(aws.carry_out(aws.plan(document)))
+    (file,) = rescue.glob("reconciler-rescue-*.json")
+    assert again.status is Status.FAILED
+    assert file.name in again.message
+    aws.apply(document)
+    check_all_is_there(aws, document)
+
+
+def test_a_statement_that_was_made_anew_meanwhile_is_not_put_back_beside_itself(aws: AwsSandbox, rescue: Path) -> None:
+    document = as_others_left_it(aws)
+    with broken(aws, "SetRepositoryPolicy"):
+        aws.carry_out(aws.plan(document))
+    anew = {**FOREIGN_STATEMENT, "Action": "ecr:BatchGetImage"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [anew]})
+    aws.client("ecr").set_repository_policy(repositoryName="images-app-a", policyText=text)
+    aws.apply(document)
+    kept = [item for item in aws.state()["repositories"][NATIVE]["policy"]["Statement"] if item["Sid"] == anew["Sid"]]
+    assert kept == [anew]
 
 
 def test_a_replacement_while_something_waits_puts_that_back_too(aws: AwsSandbox, rescue: Path) -> None:

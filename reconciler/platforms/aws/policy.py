@@ -172,10 +172,12 @@ def in_order(value: Any) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-def missing(these: Iterable[Document], those: Iterable[Document]) -> list[Document]:
-    """The statements of these that are not among those, in whatever order their parts are."""
+def missing(these: Iterable[Document], those: Collection[Document]) -> list[Document]:
+    """The statements of these that are not among those, in whatever order their parts are. One whose id stands there with something
+    else is there too: whoever made it has made it anew."""
     there = [in_order(item) for item in those]
-    return [item for item in these if in_order(item) not in there]
+    names = {item.get("Sid") for item in those} - {None, ""}
+    return [item for item in these if in_order(item) not in there and item.get("Sid") not in names]
 
 
 def normal(statement: Document) -> Statement:

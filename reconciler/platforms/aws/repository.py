@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import PlatformError
+from reconciler.errors import Halted, PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, HoldsImages, Kind, Verb, Write
@@ -191,20 +192,18 @@ class RepositoryKind(Kind, HoldsImages):
         kept = session.rescue.keep(at, native_name, plain_of(others)) if others else None
         try:
             self._delete(session, live, force=force)
+        except Halted:  # it was not sent
+            if not live.owed:
+                session.rescue.drop(at, native_name)
+            raise
         except PlatformError:
-            with suppress(PlatformError):  # the first error is the one to report
+            with suppress(PlatformError, Halted):  # the first error is the one to report
                 if not live.owed and describe_one(session, at) is not None:  # all of it still stands on the repository
                     session.rescue.drop(at, native_name)
             raise
-        try:
+        with _naming(kept):
             made = self._make(session, write, others.tags)
             put_on_new(session, at, others)
-        except PlatformError as error:
-            if kept is not None:
-                error.hint = (
-                    f"what others had put on it is kept in {kept}, and the next apply puts it back; {error.hint}"
-                )
-            raise
         session.rescue.drop(at, native_name)
         return made
 
@@ -213,12 +212,14 @@ class RepositoryKind(Kind, HoldsImages):
         at, native_name = live.address, live.native
         others = waiting(session, at, native_name) or Others()
         if live.vacant:
-            live = self._make(session, write, others.tags)
+            with _naming(session.rescue.path(at, native_name)):
+                live = self._make(session, write, others.tags)
         try:
             put_back(session, at, others)
         except PlatformError as error:
             path = session.rescue.path(at, native_name)
-            error.hint = f"take out of {path} what AWS refuses, or remove that file if nobody needs it; {error.hint}"
+            found = f"take out of {path} what AWS refuses, or remove that file if nobody needs it"
+            error.hint = f"{found}; {error.hint}" if error.hint else found
             raise
         session.rescue.drop(at, native_name)
         return live
@@ -238,6 +239,18 @@ class RepositoryKind(Kind, HoldsImages):
     def given_by_others(self, session: AwsSession, live: Live) -> tuple[ForeignAccess, ...]:
         at = live.address.sibling(access.AccessKind.name)
         return tuple(access.foreign(at, access.read(session, at) or {}))
+
+
+@contextmanager
+def _naming(kept: Path | None) -> Iterator[None]:
+    """An error inside names the file that keeps what others had put on the repository."""
+    try:
+        yield
+    except PlatformError as error:
+        if kept is not None:
+            found = f"what others had put on it is kept in {kept}, and the next apply puts it back"
+            error.hint = f"{found}; {error.hint}" if error.hint else found
+        raise
 
 
 def _exists(at: Address) -> PlatformError:

@@ -20,7 +20,7 @@ import botocore.session
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
-from reconciler.model.call_log import current_address, working_on
+from reconciler.model.call_log import current_address, working_on, wrote
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
 from reconciler.platforms.rescue import Rescue
@@ -233,7 +233,13 @@ class AwsSession(HttpSession):
                 except aws_errors.ClientError:
                     rate.taken()
                     raise
+                except Exception:  # no answer came: it may be done
+                    if not reads(operation):
+                        wrote()
+                    raise
             rate.taken()
+            if not reads(operation):
+                wrote()
             return answer
 
     def _sent(self, action: str, make: Callable[[], Any]) -> Any:
@@ -330,6 +336,11 @@ def _assume(base: botocore.session.Session, registry: AwsRegistry, owner: str) -
     vars(base)["_credentials"] = botocore.credentials.DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
+
+
+def reads(operation: str) -> bool:
+    """Whether a call changes nothing."""
+    return operation.startswith(("describe_", "get_", "list_"))
 
 
 @cache
