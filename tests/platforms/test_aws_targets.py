@@ -27,3 +27,18 @@ def test_labels_whose_list_was_removed_by_hand_are_ours_again(aws: AwsSandbox) -
     aws.client("ecr").untag_resource(resourceArn=arn, tagKeys=["reconciler-labels"])
     aws.apply(document)
     assert aws.state() == before
+
+
+def test_what_a_label_displaced_is_kept_also_when_the_list_of_labels_was_removed_by_hand(aws: AwsSandbox) -> None:
+    arn = "arn:aws:ecr:us-east-1:123456789012:repository/images-app-a"
+    aws.apply(aws.document("app-a"))
+    aws.put_foreign_tag("app-a", "team", "infra")
+    document = aws.document({"name": "app-a", "labels": {"team": "web"}})
+    aws.apply(document)
+    aws.client("ecr").untag_resource(resourceArn=arn, tagKeys=["reconciler-labels"])
+    aws.put_foreign_tag("app-a", "team", "hand")
+    aws.apply(document)
+    assert aws.tag("app-a", "team") == "web"
+    assert aws.plan(document).changes == ()
+    aws.apply(aws.document("app-a"))
+    assert aws.tag("app-a", "team") == "infra"

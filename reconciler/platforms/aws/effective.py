@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
@@ -21,6 +21,8 @@ from .policy import Statement
 
 #: a statement's conditions are looked at value by value up to so many combinations, and as one beyond
 MOST_COMBINATIONS = 200
+#: more of those that keep what others lose are counted, not named
+MOST_LEFT = 3
 Actions = frozenset[str]
 
 
@@ -241,17 +243,32 @@ class _Comparison:
         # all of AWS is more than any verb says
         return () if self.words.covers is inclusion.resource_covers and "*" in actions else self.words.verbs
 
-    def difference(self, who: Who, what: str, actions: Iterable[str], may: bool) -> Difference:
+    def difference(self, who: Who, what: str, actions: Collection[str], may: bool) -> Difference:
         names = sorted({deny.name for deny in self.more.denies if self.overlaps(deny, who, actions)})
         denying = " or ".join(names)
-        note = (
-            ""
-            if not names
-            else f"which {denying} may have denied before"
-            if self.losing
-            else f"unless {denying} denies it"
+        notes = (
+            [f"which {denying} may have denied before" if self.losing else f"unless {denying} denies it"]
+            if names
+            else []
         )
-        return Difference(who, what, may or bool(who.other), note)
+        notes += self.left(who, actions) if self.losing else ()
+        return Difference(who, what, may or bool(who.other), ", ".join(notes))
+
+    def left(self, who: Who, actions: Collection[str]) -> Iterator[str]:
+        """Who of those that lose it has it by another statement: a role of the account, or whoever fulfils a condition."""
+        if self.words.covers is inclusion.resource_covers:
+            return
+        others = [
+            principal_of(other).label
+            for other, allowed in self.base.allows.items()
+            if other != who
+            and self.covers(who, other) is True
+            and all(action_covered(allowed, action) is True for action in actions if not action.startswith("!"))
+        ]
+        if others:
+            names = sorted(set(others))
+            more = f" and {len(names) - MOST_LEFT} more" if len(names) > MOST_LEFT else ""
+            yield f"but {', '.join(names[:MOST_LEFT])}{more} still can"
 
     def overlaps(self, deny: Deny, who: Who, actions: Iterable[str]) -> bool:
         """Whether a Deny may be about the same principal and actions."""

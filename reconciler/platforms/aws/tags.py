@@ -35,8 +35,9 @@ def as_dict(tags: Iterable[Mapping[str, str]]) -> Tags:
 
 
 def own_labels(tags: Mapping[str, str]) -> Tags:
-    """The labels that a spec asked for."""
-    return {key: tags[key] for key in tags.get(LABELS, "").split() if key in tags}
+    """The labels that a spec asked for: those that are listed, and those that took another's place, should the list be gone."""
+    displacing = (key.removeprefix(WAS) for key in tags if key.startswith(WAS))
+    return {key: tags[key] for key in dict.fromkeys([*tags.get(LABELS, "").split(), *displacing]) if key in tags}
 
 
 _OURS = frozenset({OWNER, REGISTRY, ORIGIN, APPLIED, LABELS, DESCRIPTION, PROTECT, DELETE_IMAGES})
