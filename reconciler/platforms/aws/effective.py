@@ -229,7 +229,7 @@ class _Comparison:
             touching = {item for item in new if not item.startswith("!") and verb.touched(item)}
             if touching and verb.held(together) and not verb.held(sure):
                 said |= touching
-                yield self.difference(who, verb.word, verb.members, verb.held(possible) is not False)
+                yield self.difference(who, verb.word, verb.members, verb.held(possible) is not False, verb.held)
         if left := self.unsaid(new, said):
             may = any(
                 item.startswith("!")
@@ -243,7 +243,14 @@ class _Comparison:
         # all of AWS is more than any verb says
         return () if self.words.covers is inclusion.resource_covers and "*" in actions else self.words.verbs
 
-    def difference(self, who: Who, what: str, actions: Collection[str], may: bool) -> Difference:
+    def difference(
+        self,
+        who: Who,
+        what: str,
+        actions: Collection[str],
+        may: bool,
+        held: Callable[[Actions], bool | None] | None = None,
+    ) -> Difference:
         names = sorted({deny.name for deny in self.more.denies if self.overlaps(deny, who, actions)})
         denying = " or ".join(names)
         notes = (
@@ -251,19 +258,19 @@ class _Comparison:
             if names
             else []
         )
-        notes += self.left(who, actions) if self.losing else ()
+        if self.losing:
+            known = [action for action in actions if not action.startswith("!")]
+            notes += self.left(who, held or (lambda allowed: all(action_covered(allowed, item) for item in known)))
         return Difference(who, what, may or bool(who.other), ", ".join(notes))
 
-    def left(self, who: Who, actions: Collection[str]) -> Iterator[str]:
+    def left(self, who: Who, held: Callable[[Actions], bool | None]) -> Iterator[str]:
         """Who of those that lose it has it by another statement: a role of the account, or whoever fulfils a condition."""
         if self.words.covers is inclusion.resource_covers:
             return
         others = [
             principal_of(other).label
             for other, allowed in self.base.allows.items()
-            if other != who
-            and self.covers(who, other) is True
-            and all(action_covered(allowed, action) is True for action in actions if not action.startswith("!"))
+            if other != who and self.covers(who, other) is True and held(allowed)
         ]
         if others:
             names = sorted(set(others))
