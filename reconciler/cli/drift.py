@@ -27,7 +27,7 @@ def run(
     verbose: Verbose = 0,
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed since the last apply) stands apart from
-    pending (the spec moved on); exits with 2 if there is any."""
+    pending (the spec moved on); exits with 2 if there is any, or foreign access that guards would not let the spec give."""
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.plan import Wishes
@@ -42,7 +42,7 @@ def run(
     _print(plan, form)
     if plan.problems:
         return Exit.ERROR
-    return Exit.CHANGES if plan.changes else Exit.OK
+    return Exit.CHANGES if plan.changes or plan.strangers else Exit.OK
 
 
 def _print(plan: Plan, form: Format) -> None:

@@ -176,6 +176,8 @@ class _Differ:
     def missing_cause(self, wanted: Desired, live: Live | None) -> Cause:
         if live is not None and live.marks.applied is not None:
             return Cause.DRIFT  # only its mark is left
+        if Trait.REMEMBERED not in self.kind(wanted).traits:
+            return Cause.CHANGED
         parent = self.picture.live.get(wanted.parent) if wanted.parent else None
         return Cause.PENDING if parent is not None and not parent.vacant else Cause.CHANGED
 
@@ -333,7 +335,10 @@ class _Differ:
                 self.add(wanted, None, Action.CREATE, change.cause)
                 gains, losses = self.replaced(there, wanted)
                 lost.update(losses)
-                self.found.changes[wanted.address] = replace(self.found.changes[wanted.address], gains=gains)
+                is_there = there is not None and not there.vacant
+                self.found.changes[wanted.address] = replace(
+                    self.found.changes[wanted.address], gains=gains, again=is_there
+                )
             self.found.changes[change.address] = replace(
                 change, along=tuple(item.address for item in along), losses=tuple(sorted(lost))
             )

@@ -85,6 +85,12 @@ class Plan:
         return tuple(verdict for verdict in self.verdicts if not verdict.passed)
 
     @property
+    def strangers(self) -> tuple[Verdict, ...]:
+        """What the guards say of access that others gave, and keep. It stops no plan; drift reports it."""
+        given = ((item.address, access) for item in self.kept for access in item.access)
+        return tuple(guard.strangers(self.basis.rules, given, own_accounts(self.registries)))
+
+    @property
     def counts(self) -> Mapping[Action, int]:
         """How many changes of each action."""
         return Counter(change.action for change in self.changes)
@@ -141,6 +147,7 @@ def make_plan(
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])
+        check_along(wishes.targets, difference.changes)
         select(difference, wishes.targets, seen.desired)
         count_images(difference, seen, opened, wishes)
     return settle(spec, seen, difference, wishes)
@@ -154,6 +161,17 @@ def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
             f"--target {target}: no resource has such an address{did_you_mean(target, addresses)}" for target in wrong
         )
         raise ReconcilerError("\n".join(errors))
+
+
+def check_along(targets: Iterable[str], changes: Mapping[Address, Change]) -> None:
+    """Raises ReconcilerError for targets that name only what is deleted with something else: it would stay."""
+    carriers = {below: change.address for change in changes.values() for below in change.along if below not in changes}
+    for target in targets:
+        along = [address for address in carriers if matches_any(address, (target,))]
+        if along and not any(matches_any(address, (target,)) for address in changes):
+            raise ReconcilerError(
+                f"--target {target}: {along[0]} is deleted with {carriers[along[0]]}, and not by itself; name that one"
+            )
 
 
 def select(difference: Difference, targets: Collection[str], desired: Mapping[Address, Desired]) -> None:

@@ -50,7 +50,8 @@ class Change:
     `fingerprint`: of what was observed. `needs`: addresses that the desired (for deletes: the live) resource needs.
     `along`: live resources that go with this one when it is deleted. `images`: how many images go, where that was counted.
     `foreign`: what others gave that goes with it. `force`: whether the spec or the command line allows images, and what
-    others gave, to go. `gains`, `losses`: who gets and who loses access.
+    others gave, to go. `gains`, `losses`: who gets and who loses access. `again`: it is there, goes with what it stands below,
+    and is made again.
     """
 
     action: Action
@@ -69,6 +70,7 @@ class Change:
     losses: tuple[Access, ...] = ()
     foreign: tuple[ForeignAccess, ...] = ()
     notes: tuple[str, ...] = ()
+    again: bool = False
 
     @property
     def registry(self) -> str:

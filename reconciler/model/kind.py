@@ -28,6 +28,9 @@ class Trait(StrEnum):
     UPSERTS = "upserts"  # a create would overwrite what somebody else made meanwhile, so it is read before
     SHARED = "shared"  # others write into the same native document: a delete takes our part out and leaves theirs
     INHERITS = "inherits"  # another resource says whose it is, so its owner doesn't count for its fingerprint
+    REMEMBERED = (
+        "remembered"  # another resource says that it was applied: what that doesn't say is new, not removed by hand
+    )
 
 
 class Verb(StrEnum):

@@ -176,6 +176,8 @@ def _gap(change: Change) -> str:
 
 
 def _state(change: Change) -> str:
+    if change.again and change.desired is not None:
+        return f"goes with {change.desired.parent}, and is made again"
     if change.action is Action.CREATE and change.cause is Cause.DRIFT:
         return "was removed by hand, or the apply that was to make it was cut off"
     if change.action is Action.CREATE and change.cause is Cause.CHANGED:

@@ -19,9 +19,15 @@ _TO_DO = {
 }
 
 
-def totals(counts: Mapping[Action, int]) -> str:
-    """`3 to create, 1 to update` and so on; only what there is."""
-    return ", ".join(f"{counts[action]} {text}" for action, text in _TO_DO.items() if counts[action]) or "nothing to do"
+def totals(counts: Mapping[Action, int], along: int = 0) -> str:
+    """`3 to create, 1 to update` and so on; only what there is. `along`: how many resources go with those that are deleted."""
+    found = [f"{counts[action]} {text}" for action, text in _TO_DO.items() if counts[action]]
+    if along:
+        delete = f"{counts[Action.DELETE]} {_TO_DO[Action.DELETE]}"
+        found[found.index(delete)] = (
+            f"{delete} (and {counted(along, 'resource')} with {'it' if counts[Action.DELETE] == 1 else 'them'})"
+        )
+    return ", ".join(found) or "nothing to do"
 
 
 def as_wanted(unchanged: int) -> str:

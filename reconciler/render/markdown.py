@@ -9,7 +9,7 @@ from reconciler.words import one_line
 
 from .change_item import ChangeItem
 from .escapes import code, first_in_markdown, in_html, in_markdown
-from .report import NO_DRIFT, RegistrySection, Report, Section, Topic
+from .report import RegistrySection, Report, Section, Topic
 
 #: what a diff colours a line by
 _MARKS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "!", Action.REPLACE: "!", Action.ADOPT: "!"}
@@ -23,6 +23,7 @@ def _bold(text: str) -> str:
 _SECTIONS: dict[Topic, tuple[str, Callable[[str], str]]] = {
     Topic.PROBLEMS: (":no_entry: ", code),
     Topic.VIOLATIONS: (":no_entry: ", _bold),
+    Topic.STRANGERS: (":warning: ", _bold),
     Topic.GAINS: ("", first_in_markdown),
     Topic.LOSSES: ("", first_in_markdown),
     Topic.FOREIGN: ("", code),
@@ -41,7 +42,7 @@ def drift_markdown(report: Report) -> str:
 
 
 def _drift(report: Report) -> Iterator[str]:
-    yield f"### {in_markdown(report.owner)}: {NO_DRIFT if report.quiet else in_markdown(report.headline)}"
+    yield f"### {in_markdown(report.owner)}: {report.no_drift if report.quiet else in_markdown(report.headline)}"
     yield ""
     for cause in report.by_cause:
         yield f"#### {cause.heading}"
@@ -51,7 +52,7 @@ def _drift(report: Report) -> Iterator[str]:
             yield from _difference(change)
         yield "```"
         yield ""
-    for section in (report.foreign, report.problems, report.violations):
+    for section in (report.foreign, report.strangers, report.problems, report.violations):
         if section:
             yield from _section(section)
     yield from (f"{line}\n" for line in map(in_markdown, (report.left_alone, *report.warnings)) if line)
@@ -69,12 +70,12 @@ def _difference(change: ChangeItem) -> Iterator[str]:
 def _lines(report: Report) -> Iterator[str]:
     yield f"### {in_markdown(report.owner)}: {in_markdown(report.headline)}"
     yield ""
-    for section in (report.problems, report.violations, report.gains, report.losses, report.foreign):
+    for section in (report.strangers, report.problems, report.violations, report.gains, report.losses, report.foreign):
         if section:
             yield from _section(section)
     for registry in report.registries:
         yield from _registry(registry)
-    yield from (f"{in_markdown(warning)}\n" for warning in report.warnings)
+    yield from (f"{line}\n" for line in map(in_markdown, (report.left_alone, *report.warnings)) if line)
     yield " ".join(part for part in (f"{report.unchanged} unchanged.", report.left_out) if part)
 
 

@@ -17,7 +17,7 @@ from .sentences import Sentence
 
 NO_CHANGES = "No changes"
 NOTHING_TO_DESTROY = "Nothing to destroy"
-NO_DRIFT = "No drift"
+_NO_DRIFT = "No drift"
 NOBODY = "Nobody gains or loses access."
 
 
@@ -29,6 +29,7 @@ class Topic(StrEnum):
     FOREIGN = "foreign"
     PROBLEMS = "problems"
     VIOLATIONS = "violations"
+    STRANGERS = "strangers"
 
 
 HEADINGS = {
@@ -37,6 +38,7 @@ HEADINGS = {
     Topic.FOREIGN: "Foreign access (given by somebody else, kept)",
     Topic.PROBLEMS: "The plan can't be applied",
     Topic.VIOLATIONS: "Guards that stop the plan",
+    Topic.STRANGERS: "Foreign access that the guards would not let the spec give",
 }
 #: in the order in which they are read
 CAUSE_HEADINGS = {
@@ -112,6 +114,7 @@ class Report:
     foreign: Section
     problems: Section
     violations: Section
+    strangers: Section
     left_alone: str
     left_out: str
     warnings: tuple[str, ...] = ()
@@ -121,6 +124,11 @@ class Report:
     def quiet(self) -> bool:
         """Whether there is nothing to change and nothing wrong."""
         return not self.registries and not self.problems
+
+    @property
+    def no_drift(self) -> str:
+        """What is said where there is nothing to change."""
+        return f"{_NO_DRIFT} of what the spec says" if self.strangers else _NO_DRIFT
 
     @property
     def by_cause(self) -> tuple[CauseSection, ...]:
@@ -144,7 +152,7 @@ def report_of(plan: Plan, *, full: bool = True) -> Report:
     nothing = NOTHING_TO_DESTROY if plan.destroy else NO_CHANGES
     return Report(
         owner=plan.owner,
-        headline=counts.totals(plan.counts) if plan.changes or plan.problems else nothing,
+        headline=counts.totals(plan.counts, _along(plan)) if plan.changes or plan.problems else nothing,
         counts=plan.counts,
         unchanged=plan.unchanged,
         as_wanted="" if plan.destroy else counts.as_wanted(plan.unchanged),
@@ -160,11 +168,19 @@ def report_of(plan: Plan, *, full: bool = True) -> Report:
             Topic.VIOLATIONS,
             tuple(Statement(item.guard, item.message, item.addresses) for item in plan.violations),
         ),
+        strangers=Section(
+            Topic.STRANGERS,
+            tuple(Statement(item.guard, item.message, item.addresses) for item in plan.strangers),
+        ),
         left_alone=counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear),
         left_out=counts.left_out(plan.left_out),
         warnings=plan.warnings,
         graph=plan.graph,
     )
+
+
+def _along(plan: Plan) -> int:
+    return sum(len(change.along) for change in plan.changes if change.action is Action.DELETE)
 
 
 def _registries(plan: Plan, full: bool) -> Iterator[RegistrySection]:

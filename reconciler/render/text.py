@@ -9,7 +9,7 @@ from reconciler.model.change import Action
 from reconciler.words import counted, one_line
 
 from .change_item import ChangeItem, Meaning
-from .report import NO_DRIFT, NOBODY, Report, Section, Topic
+from .report import NOBODY, Report, Section, Topic
 from .sentences import MOST_NAMES
 
 
@@ -36,6 +36,7 @@ _SECTIONS = {
     Topic.FOREIGN: ("bold", "", "yellow"),
     Topic.PROBLEMS: ("bold red", "", "red"),
     Topic.VIOLATIONS: ("bold red", "", "red"),
+    Topic.STRANGERS: ("bold red", "", "red"),
 }
 _TITLE_COLUMN = 38
 #: of many changes that are alike, so many are shown
@@ -81,7 +82,7 @@ def _plan(report: Report, full: bool) -> Iterator[Line]:
 
 def _drift(report: Report) -> Iterator[Line]:
     if report.quiet:
-        yield Line(f"{NO_DRIFT}. {report.as_wanted}", "bold")
+        yield Line(f"{report.no_drift}. {report.as_wanted}", "bold")
     for section in report.by_cause:
         yield Line(section.heading, "bold")
         for change in section.changes:
@@ -160,7 +161,7 @@ def _around(report: Report) -> Iterator[Line]:
         yield from (*_section(report.foreign), Line(""))
     if report.left_alone:
         yield from (Line(report.left_alone), Line(""))
-    for section in (report.problems, report.violations):
+    for section in (report.strangers, report.problems, report.violations):
         if section:
             yield from (*_section(section), Line(""))
     if report.warnings:

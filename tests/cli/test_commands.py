@@ -240,6 +240,19 @@ def test_drift_in_every_form_says_the_same(here: Path) -> None:
     assert "### tests: No drift\n" in reconciler("drift", "--format", "markdown").stdout
 
 
+def test_what_others_gave_everyone_is_no_drift_of_the_spec_and_ends_with_2(here: Path) -> None:
+    reconciler("apply", "--yes")
+    stored = here / "box" / "control" / "access" / "app-b.json"
+    document = json.loads(stored.read_text()) if stored.exists() else {"entries": [], "marks": {}}
+    document["entries"].append({"users": ["*"], "permission": "pull", "note": "by hand"})
+    stored.write_text(json.dumps(document))
+    text = reconciler("drift", code=2).stdout
+    assert text.startswith("No drift of what the spec says. ")
+    assert "Foreign access that the guards would not let the spec give\n  allow_public: everyone has access" in text
+    assert "No drift of what the spec says" in reconciler("drift", "--format", "markdown", code=2).stdout
+    assert reconciler("plan", "--detailed-exitcode").stdout.startswith("No changes.")
+
+
 def test_what_protects_or_permits_nothing_is_said(here: Path) -> None:
     (here / "registry.yaml").write_text(SPEC + 'guards: {protect: ["app-*", "images/app-b", "ap-a"]}\n')
     plan = reconciler("plan", "--allow-delete", "images.repository.app-x").stdout

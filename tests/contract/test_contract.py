@@ -101,9 +101,36 @@ def test_access_that_was_removed_by_hand_is_drift_and_comes_back(sandbox: Sandbo
     sandbox.remove_access("app-b")
     plan = sandbox.plan(document)
     assert [(c.address, c.action) for c in plan.changes] == [("images.access.app-b", Action.CREATE)]
-    assert plan.changes[0].cause in (Cause.DRIFT, Cause.PENDING)
+    assert plan.changes[0].cause in (Cause.DRIFT, Cause.CHANGED), "never the spec's doing"
     sandbox.apply(document)
     assert sandbox.state() == good
+
+
+def test_a_new_grant_is_not_called_drift(sandbox: Sandbox, document: Document) -> None:
+    grants = document.pop("grants")
+    sandbox.apply(document)
+    plan = sandbox.plan({**document, "grants": grants})
+    assert {change.cause for change in plan.changes} <= {Cause.PENDING, Cause.CHANGED}
+
+
+def test_a_target_that_names_only_what_is_deleted_with_something_else_is_an_error(
+    sandbox: Sandbox, document: Document
+) -> None:
+    sandbox.apply(document)
+    with pytest.raises(ReconcilerError) as refused:
+        sandbox.plan(document, destroy=True, targets=["images.access.app-a"])
+    assert str(refused.value) == (
+        "--target images.access.app-a: images.access.app-a is deleted with images.repository.app-a, and not by itself; name that one"
+    )
+    both = sandbox.plan(document, destroy=True, targets=["images.*.app-a"])
+    assert "images.repository.app-a" in {change.address for change in both.changes}
+
+
+def test_what_goes_along_is_counted(sandbox: Sandbox, document: Document) -> None:
+    sandbox.apply(document)
+    del document["repositories"][1]
+    report = report_of(sandbox.plan(document))
+    assert report.headline == "1 to delete (and 1 resource with it)"
 
 
 def test_what_left_the_spec_is_deleted_with_what_stands_below_it(sandbox: Sandbox, document: Document) -> None:

@@ -64,12 +64,12 @@ def test_an_unchanged_repository_costs_two_calls_where_the_tagging_api_lists_it(
     assert calls["ecr:GetLifecyclePolicy"] == calls["ecr:GetRepositoryPolicy"] == 120
 
 
-def test_an_unchanged_repository_that_wants_no_lifecycle_policy_costs_one_call_less(aws: AwsSandbox) -> None:
+def test_a_repository_that_wants_no_lifecycle_policy_is_asked_for_one_that_somebody_made(aws: AwsSandbox) -> None:
     document = aws.document(*(f"app-{index}" for index in range(10)))
     aws.apply(document)
     writes_and_reads(aws)
     aws.plan(document)
-    assert writes_and_reads(aws)["ecr:GetLifecyclePolicy"] == 0
+    assert writes_and_reads(aws)["ecr:GetLifecyclePolicy"] == 10
 
 
 def test_a_repository_that_the_tagging_api_does_not_know_yet_is_no_conflict(aws: AwsSandbox) -> None:

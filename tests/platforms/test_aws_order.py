@@ -12,9 +12,11 @@ from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
 from reconciler.errors import SpecError
 from reconciler.model.address import Address
+from reconciler.render.report import report_of
+from reconciler.render.text import drift_lines, joined
 from tests.emulators.aws import AnyOrder, PrincipalsMustBeThere, Quiet
 from tests.emulators.proxy import Answer, Call
-from tests.sandbox.aws import FOREIGN_STATEMENT, AwsSandbox
+from tests.sandbox.aws import FOREIGN_STATEMENT, LIFECYCLE, AwsSandbox
 from tests.sandbox.base import Document
 
 pytestmark = pytest.mark.slow  # many plans against AWS's stand-in
@@ -205,3 +207,36 @@ def test_a_stop_ends_the_waiting_for_what_is_not_known_yet(aws: AwsSandbox) -> N
     assert "RepositoryNotFoundException" in failed.message
     waited = [call for call in aws.proxy.calls if call.operation == "SetRepositoryPolicy"]
     assert 1 < len(waited) < 8, "a minute of it would be more"
+
+
+def test_drift_says_what_a_hand_did_beside_the_spec(aws: AwsSandbox) -> None:
+    """A newcomer's first question: would it have been seen?"""
+    document = aws.document("app-a", "app-b")
+    aws.apply(document)
+    give(aws, {**FOREIGN_STATEMENT, "Principal": "*"})
+    aws.client("ecr").put_lifecycle_policy(repositoryName="images-app-b", lifecyclePolicyText=json.dumps(LIFECYCLE))
+    plan = aws.plan(document)
+    assert [verdict.message for verdict in plan.strangers] == [
+        "everyone has access (images.access.app-a), and guards.allow_public is not true"
+    ]
+    text = joined(drift_lines(report_of(plan)))
+    assert "Foreign access that the guards would not let the spec give" in text
+    assert "images.lifecycle.app-b: a lifecycle policy that no spec made (" in text
+    assert aws.carry_out(plan) == [], "it stops no plan"
+    document["guards"] = {"allow_public": True}
+    assert aws.plan(document).strangers == ()
+    give(aws, MANY)
+    document["guards"] = {"allowed_accounts": ["111122223333", "444455556666"]}
+    assert [verdict.message for verdict in aws.plan(document).strangers] == [
+        "777788889999 has access (images.access.app-a), and guards.allowed_accounts does not list it"
+    ]
+
+
+def test_drift_does_not_say_of_what_a_replacement_makes_again_that_it_is_not_there(aws: AwsSandbox) -> None:
+    document = aws.document({"name": "app-a", "retention": {"keep_last": 3}}, grants=(GRANT,))
+    aws.apply(document)
+    document["repositories"][0]["encryption"] = {"kms_key": f"arn:aws:kms:us-east-1:{OWN}:key/k"}
+    text = joined(drift_lines(report_of(aws.plan(document))))
+    for kind in ("access", "lifecycle"):
+        assert f"images.{kind}.app-a goes with images.repository.app-a, and is made again" in text
+    assert "is not there" not in text

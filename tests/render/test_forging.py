@@ -103,7 +103,7 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 #: what stands after each @ and #, and shows nothing
 COMMENT = "<!-- -->"
 #: what a comment's own words have of it
-OWN = re.compile("^:no_entry:")
+OWN = re.compile("^:(no_entry|warning):")
 #: what GitHub makes a link or a picture of: https://github.github.com/gfm/#autolinks-extension-,
 #: https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls
 _LINKED = re.compile(r"www\.|(https?|ftp|mailto|xmpp):|GH-\d|:[a-z0-9_+-]+:", re.IGNORECASE)

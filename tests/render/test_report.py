@@ -115,12 +115,20 @@ def test_text_and_markdown_show_the_same_facts(report: Report) -> None:
                 assert re.search(rf"{re.escape(change.sign)} +{change.title} +{change.address}\b", form)
                 for detail in change.details:
                     assert detail.text in form
-        for section in (report.gains, report.losses, report.foreign, report.problems, report.violations):
+        for section in (
+            report.gains,
+            report.losses,
+            report.foreign,
+            report.strangers,
+            report.problems,
+            report.violations,
+        ):
             assert section.heading in form
             for statement in section.statements:
                 assert re.search(rf"\W{re.escape(statement.subject)}\W+{re.escape(statement.text)}\n", form)
         assert "1 unchanged." in form
         assert report.left_out in form
+        assert report.left_alone in form
     assert "registry quiet" not in text + markdown
 
 

@@ -45,7 +45,7 @@ class AccessKind(Kind, GivesAccess):
 
     name = "access"
     settings = AccessSettings
-    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS, Trait.REMEMBERED})
     after = ("repository",)
     permissions = {
         Verb.LIST: ("ecr:GetRepositoryPolicy",),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Kind, Trait, Verb, Write
@@ -119,7 +120,7 @@ class LifecycleKind(Kind):
 
     name = "lifecycle"
     settings = LifecycleSettings
-    traits = frozenset({Trait.UPSERTS, Trait.INHERITS})
+    traits = frozenset({Trait.UPSERTS, Trait.INHERITS, Trait.REMEMBERED})
     after = ("repository",)
     permissions = {
         Verb.LIST: ("ecr:GetLifecyclePolicy",),
@@ -140,11 +141,12 @@ class LifecycleKind(Kind):
         for repository in found["repository"]:
             at = repository.address.sibling(self.name)
             marks = ledger.marks(at)
-            if at in wanted or (marks.owner is not None and marks.applied is not None):
+            # one that somebody made removes images, so it is reported whether the spec wants a policy or not
+            if at in wanted or repository.marks.owner == session.owner:
                 asked[at] = marks
             if repository.owed and at in wanted:
                 owed[at] = repository.native
-        lives = {live.address: live for live in _lives(session, asked)}
+        lives = {live.address: _reported(live, wanted) for live in _lives(session, asked)}
         for at, native in owed.items():  # it comes back with the repository, and is somebody else's then as before
             waits = waiting(session, at.sibling("repository"), native)
             if waits is not None and waits.lifecycle and at not in lives:
@@ -176,6 +178,17 @@ class LifecycleKind(Kind):
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.repository_call("delete_lifecycle_policy", live.address, absent=GONE)
         session.ledger(RepositoryLedger).forget(live.address)
+
+
+def _reported(live: Live, wanted: Mapping[Address, Desired]) -> Live:
+    """A policy that nobody owns and the spec does not want, as something that others put there."""
+    if live.address in wanted or live.marks.owner is not None:
+        return live
+    rules = json.loads(live.settings.rules)
+    words = "; ".join(in_words(rule, after=index) for index, rule in enumerate(rules))
+    return replace(
+        live, vacant=True, foreign=(ForeignAccess(live.address, f"a lifecycle policy that no spec made ({words})"),)
+    )
 
 
 def read(session: AwsSession, at: Address) -> str | None:
