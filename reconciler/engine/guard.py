@@ -107,58 +107,30 @@ def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) 
         )
 
 
-def accounts(guards: Guards, granted: Iterable[tuple[Address, Access]], own: Mapping[str, str]) -> Iterator[Verdict]:
-    """Access for accounts that are not allowed, and for everyone. `own`: each registry's own account."""
-    strangers, public = _refused(guards, granted, own)
-    for account, addresses in sorted(strangers.items()):
-        yield Verdict(
-            "allowed_accounts",
-            False,
-            f"{account} would have access, and guards.allowed_accounts does not list it ({_few(addresses)})",
-            tuple(sorted(addresses)),
-        )
-    if public:
-        yield Verdict(
-            "allow_public",
-            False,
-            f"everyone would have access ({_few(public)}); guards.allow_public: true would allow it",
-            tuple(sorted(public)),
-        )
-
-
-def strangers(guards: Guards, given: Iterable[tuple[Address, Access]], own: Mapping[str, str]) -> Iterator[Verdict]:
-    """The same of access that others gave: it stops no plan, since nobody asks a guard before it is given."""
-    unlisted, public = _refused(guards, given, own)
-    for account, addresses in sorted(unlisted.items()):
-        yield Verdict(
-            "allowed_accounts",
-            False,
-            f"{account} has access ({_few(addresses)}), and guards.allowed_accounts does not list it",
-            tuple(sorted(addresses)),
-        )
-    if public:
-        yield Verdict(
-            "allow_public",
-            False,
-            f"everyone has access ({_few(public)}), and guards.allow_public is not true",
-            tuple(sorted(public)),
-        )
-
-
-def _refused(
-    guards: Guards, granted: Iterable[tuple[Address, Access]], own: Mapping[str, str]
-) -> tuple[dict[str, set[Address]], set[Address]]:
-    """The accounts that are not allowed with where they have access, and where everyone has."""
+def accounts(
+    guards: Guards, given: Iterable[tuple[Address, Access]], own: Mapping[str, str], *, foreign: bool = False
+) -> Iterator[Verdict]:
+    """Access for accounts that are not allowed, and for everyone. `own`: each registry's own account. `foreign`: others gave it
+    already, and no guard was asked."""
     strangers: dict[str, set[Address]] = {}
     public: set[Address] = set()
     allowed = guards.allowed_accounts
-    for address, access in granted:
+    for address, access in given:
         principal = access.principal
         if principal.public and not guards.allow_public:
             public.add(address)
         elif allowed is not None and principal.account not in ("", own.get(access.registry), *allowed):
             strangers.setdefault(principal.account, set()).add(address)
-    return strangers, public
+    have = "has access" if foreign else "would have access"
+    found = [
+        ("allowed_accounts", f"{account} {have}, and guards.allowed_accounts does not list it ({_few(places)})", places)
+        for account, places in sorted(strangers.items())
+    ]
+    if public:
+        why = "and guards.allow_public is not true" if foreign else "guards.allow_public: true would allow it"
+        found.append(("allow_public", f"everyone {have} ({_few(public)}){', ' if foreign else '; '}{why}", public))
+    for name, message, places in found:
+        yield Verdict(name, False, message, tuple(sorted(places)))
 
 
 def _few(addresses: Iterable[str], most: int = 3) -> str:

@@ -88,7 +88,7 @@ class Plan:
     def strangers(self) -> tuple[Verdict, ...]:
         """What the guards say of access that others gave, and keep. It stops no plan; drift reports it."""
         given = ((item.address, access) for item in self.kept for access in item.access)
-        return tuple(guard.strangers(self.basis.rules, given, own_accounts(self.registries)))
+        return tuple(guard.accounts(self.basis.rules, given, own_accounts(self.registries), foreign=True))
 
     @property
     def counts(self) -> Mapping[Action, int]:

@@ -228,7 +228,7 @@ def test_drift_says_what_a_hand_did_beside_the_spec(aws: AwsSandbox) -> None:
     give(aws, MANY)
     document["guards"] = {"allowed_accounts": ["111122223333", "444455556666"]}
     assert [verdict.message for verdict in aws.plan(document).strangers] == [
-        "777788889999 has access (images.access.app-a), and guards.allowed_accounts does not list it"
+        "777788889999 has access, and guards.allowed_accounts does not list it (images.access.app-a)"
     ]
 
 

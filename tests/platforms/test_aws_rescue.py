@@ -21,12 +21,12 @@ from reconciler.model.change import Action
 from reconciler.platforms.rescue import Rescue
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
-from tests.emulators.aws import KillAfter, PrincipalNotFound, Quiet, too_many
+from tests.emulators.aws import PrincipalNotFound, Quiet, too_many
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import FOREIGN_STATEMENT, LIFECYCLE, AwsSandbox
 from tests.sandbox.base import Document
 
-from .test_aws_troubles import run_apply
+from .test_aws_troubles import kill_at, run_apply
 
 AT = Address("images.repository.app-a")
 KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/1"}
@@ -140,14 +140,7 @@ def test_killed_at_any_call_after_the_delete_nothing_of_others_is_lost(aws: AwsS
     for number in range(operations.index("DeleteRepository") + 1, len(operations) + 1):
         aws.reset()
         as_others_left_it(aws)
-        killer = KillAfter(number, carried_out=number % 2 == 0)
-        aws.proxy.behaviours.append(killer)
-
-        def started(pid: int, killer: KillAfter = killer) -> None:
-            killer.pid = pid
-
-        assert run_apply(rescue, document, started) != 0, number
-        aws.proxy.behaviours.remove(killer)
+        kill_at(number, aws, rescue, document)
         aws.apply(document)
         check_all_is_there(aws, document)
         assert list(rescue.glob("*rescue*")) == [], number

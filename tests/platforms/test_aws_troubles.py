@@ -54,20 +54,25 @@ def test_killed_at_any_api_call_the_next_apply_converges(aws: AwsSandbox, tmp_pa
     killed = 0
     for number in range(1, total + 1):
         aws.reset()
-        killer = KillAfter(number, carried_out=number % 2 == 0)
-        aws.proxy.behaviours.append(killer)
-
-        def started(pid: int, killer: KillAfter = killer) -> None:
-            killer.pid = pid
-
-        assert run_apply(tmp_path, document, started) != 0, number
-        assert killer.killed, number
+        kill_at(number, aws, tmp_path, document)
         killed += 1
-        aws.proxy.behaviours.remove(killer)
         aws.apply(document)
         assert aws.plan(document).changes == (), number
         assert aws.state() == good, number
     assert killed == total
+
+
+def kill_at(number: int, aws: AwsSandbox, folder: Path, document: Document) -> None:
+    """Applies the document and kills the process at that call, every other time after the call was carried out."""
+    killer = KillAfter(number, carried_out=number % 2 == 0)
+    aws.proxy.behaviours.append(killer)
+
+    def started(pid: int) -> None:
+        killer.pid = pid
+
+    assert run_apply(folder, document, started) != 0, number
+    assert killer.killed, number
+    aws.proxy.behaviours.remove(killer)
 
 
 def test_killed_while_it_deletes_and_updates_the_next_apply_converges(aws: AwsSandbox, tmp_path: Path) -> None:
@@ -80,14 +85,7 @@ def test_killed_while_it_deletes_and_updates_the_next_apply_converges(aws: AwsSa
     for number in range(1, total + 1, 3):
         aws.reset()
         aws.apply(first)
-        killer = KillAfter(number, carried_out=number % 2 == 0)
-        aws.proxy.behaviours.append(killer)
-
-        def started(pid: int, killer: KillAfter = killer) -> None:
-            killer.pid = pid
-
-        assert run_apply(tmp_path, second, started) != 0, number
-        aws.proxy.behaviours.remove(killer)
+        kill_at(number, aws, tmp_path, second)
         aws.apply(second)
         assert aws.state() == good, number
 
