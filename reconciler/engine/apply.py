@@ -20,7 +20,7 @@ from reconciler.model.resource import Desired
 
 from .observe import read_again
 from .plan import Plan
-from .preflight import refuse, refuse_stale, stale
+from .preflight import refuse, refuse_altered, refuse_stale, stale
 from .sessions import Sessions, check, sessions_of
 from .write import Outcome, Status, Task, carry_out, unconverged
 
@@ -66,6 +66,7 @@ def apply(
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         if sessions is None:
             check({change.registry for change in plan.changes}, opened)
+        refuse_altered(plan, opened)
         moved: Mapping[str, str] = {}
         if saved and skip_stale:
             moved = stale(plan, opened)

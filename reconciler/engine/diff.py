@@ -8,13 +8,13 @@ from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
-from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
+from reconciler.model.change import Action, Cause, Change, PlanProblem
+from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Trait
 from reconciler.model.marks import ORIGIN
 from reconciler.model.resource import Desired, Live
 
 from .cause import cause, mark_of, marks_written
-from .fields import changes_to, differences
+from .fields import changes_to, set_by
 from .picture import Picture
 
 #: origins of what a plan may change: one that was removed by hand is put right
@@ -61,6 +61,9 @@ class _Differ:
 
     def kind(self, item: Desired | Live) -> Kind:
         return self.picture.kinds[item.address.registry][item.kind]
+
+    def home(self, item: Desired | Live) -> Home:
+        return self.picture.homes.get(item.address.registry) or Home(self.owner)
 
     def problem(self, address: Address, message: str) -> None:
         self.blocked.add(address)
@@ -186,8 +189,7 @@ class _Differ:
         if live is not None and not live.vacant:
             changed = changes_to(kind, live, wanted.settings)
         else:
-            set_fields = differences(kind.blank, kind.shown(wanted.settings))
-            changed = tuple(FieldChange(item.path, None, item.new) for item in set_fields)
+            changed = set_by(kind, wanted, self.home(wanted))
         if live is not None and not changed and action is Action.UPDATE:
             changed = () if live.owed else (marks_written(wanted, live),)
         for limit in self.limits(wanted, live if live is not None else self.picture.live.get(wanted.address), action):
@@ -227,9 +229,7 @@ class _Differ:
         kind = self.kind(item)
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
-        gains, losses = kind.gains_and_losses(
-            item.address, before, after, self.picture.own.get(item.address.registry, "")
-        )
+        gains, losses = kind.gains_and_losses(item.address, before, after, self.home(item))
         return tuple(sorted(set(gains))), tuple(sorted(set(losses)))
 
     def waiting(self, live: Live | None) -> set[Access]:

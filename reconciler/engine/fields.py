@@ -7,8 +7,8 @@ from typing import Any
 
 from reconciler.model.canonical import plain
 from reconciler.model.change import FieldChange
-from reconciler.model.kind import Kind
-from reconciler.model.resource import Live, Settings
+from reconciler.model.kind import GivesAccess, Home, Kind
+from reconciler.model.resource import Desired, Live, Settings
 
 
 def changes_to(kind: Kind, live: Live, new: Settings) -> tuple[FieldChange, ...]:
@@ -16,6 +16,15 @@ def changes_to(kind: Kind, live: Live, new: Settings) -> tuple[FieldChange, ...]
     theirs = kind.beside(live)
     changes = changes_of(kind, live.settings, new)
     return tuple(_with_theirs(item, theirs[item.path]) if item.path in theirs else item for item in changes)
+
+
+def set_by(kind: Kind, wanted: Desired, home: Home) -> tuple[FieldChange, ...]:
+    """What a create sets beside what is usual, and which of that the sentences on who gains access say too."""
+    said = kind.said if isinstance(kind, GivesAccess) else frozenset()
+    return tuple(
+        FieldChange(item.path, None, item.new, said=said is None or item.path.partition(".")[0] in said)
+        for item in differences(kind.usual(wanted.address, home), kind.shown(wanted.settings))
+    )
 
 
 def _with_theirs(change: FieldChange, theirs: Any) -> FieldChange:

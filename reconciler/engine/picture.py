@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.kind import HoldsImages
+from reconciler.model.kind import HoldsImages, Home
 from reconciler.model.resource import Desired, Live
 
 from .expand import Kinds, Wanted
@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Picture:
     """Desired and live by address. `kinds`: by registry. `unowned`: per registry, how many repositories nobody owns or wants.
 
-    `twice`: addresses that stand for one and the same native object, each with the other. `own`: each registry's own account.
-    `refused`: what its platform would not take of what is wanted, in words.
+    `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
+    registries' resources are. `refused`: what its platform would not take of what is wanted, in words.
     """
 
     kinds: Kinds
@@ -31,7 +31,7 @@ class Picture:
     foreign: tuple[ForeignAccess, ...] = ()
     unowned: Mapping[str, int] = field(default_factory=dict)
     twice: Mapping[Address, Address] = field(default_factory=dict)
-    own: Mapping[str, str] = field(default_factory=dict)
+    homes: Mapping[str, Home] = field(default_factory=dict)
     refused: Mapping[Address, str] = field(default_factory=dict)
 
 
@@ -41,10 +41,10 @@ def picture(
     listed: Mapping[str, Mapping[Address, Live]],
     *,
     destroy: bool = False,
-    own: Mapping[str, str] | None = None,
+    homes: Mapping[str, Home] | None = None,
     refused: Mapping[Address, str] | None = None,
 ) -> Picture:
-    """The registries' parts as one picture. `destroy`: nothing is wanted any more. `own`, `refused`: as in Picture."""
+    """The registries' parts as one picture. `destroy`: nothing is wanted any more. `homes`, `refused`: as in Picture."""
     wanted = {} if destroy else _joined(desired.values())
     live = _own(_joined(listed.values()), wanted)
     return Picture(
@@ -56,7 +56,7 @@ def picture(
             name: count for name, found in listed.items() if (count := _unowned(kinds[name], desired[name], found))
         },
         twice=_twice(live),
-        own=own or {},
+        homes=homes or {},
         refused=refused or {},
     )
 

@@ -14,7 +14,7 @@ from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
-from reconciler.model.kind import GivesAccess, HoldsImages
+from reconciler.model.kind import GivesAccess, HoldsImages, Home
 from reconciler.model.platform import PARALLELISM, TIMEOUT, Estate, Platforms
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Guards, Spec
@@ -142,8 +142,8 @@ def make_plan(
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         listed = observe(opened, desired, executor, on_read)
         refused = dict(chain.from_iterable(found.refused.items() for found in listed.values()))
-        own = own_accounts(spec.registries)
-        seen = picture(kinds, desired, listed, destroy=wishes.destroy, own=own, refused=refused)
+        homes = homes_of(spec.name, spec.registries)
+        seen = picture(kinds, desired, listed, destroy=wishes.destroy, homes=homes, refused=refused)
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])
@@ -310,6 +310,11 @@ def granted_by(wanted: Iterable[Desired], kinds: Kinds) -> Iterator[tuple[Addres
         kind = kinds[item.address.registry][item.kind]
         if isinstance(kind, GivesAccess):
             yield from ((item.address, access) for access in kind.access(item.address, item.settings))
+
+
+def homes_of(owner: str, registries: Iterable[RegistryBase]) -> Mapping[str, Home]:
+    """Whose each registry's resources are."""
+    return {registry.name: Home(owner, registry) for registry in registries}
 
 
 def own_accounts(registries: Iterable[RegistryBase]) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from .basis import images_may_go
 from .diff import diff
 from .expand import Kinds
 from .picture import Picture
-from .plan import Plan, judged
+from .plan import Plan, homes_of, judged
 
 
 def again(said: Plan, kinds: Kinds) -> Plan:
@@ -50,8 +50,7 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
-    own = {registry.name: registry.own_account for registry in said.registries}
-    return Picture(kinds, desired, live, said.foreign, own=own)
+    return Picture(kinds, desired, live, said.foreign, homes=homes_of(said.owner, said.registries))
 
 
 def _refuse_circles(seen: Picture) -> None:

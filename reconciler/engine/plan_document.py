@@ -54,6 +54,7 @@ class FieldPart(_Part):
     old: JsonValue = Field(description="The live value; null for nothing.")
     new: JsonValue = Field(description="The value after apply; null for nothing.")
     theirs: Literal["", "old", "new"] = Field("", description="Which of the two is somebody else's, if one is.")
+    said: bool = Field(False, description="Whether the sentences on who gains access say it too, where there are any.")
 
 
 class PlacePart(_Part):

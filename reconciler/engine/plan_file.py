@@ -117,7 +117,7 @@ def _change(change: Change) -> dict[str, Any]:
 
 def _field(item: FieldChange) -> dict[str, Any]:
     document = {"path": item.path, "old": item.old, "new": item.new}
-    return {**document, "theirs": item.theirs} if item.theirs else document
+    return document | {name: value for name in ("theirs", "said") if (value := getattr(item, name))}
 
 
 def _live(live: Live) -> dict[str, Any]:

@@ -137,10 +137,17 @@ class Loading:
         return parent
 
     def desired(self, address: Address, part: DesiredPart) -> Desired:
+        settings = self.settings(address, part.settings)
+        try:
+            altered = self.kinds[address.registry][address.kind].altered(settings)
+        except Exception as error:  # they are none that the kind would have made
+            raise ValueError(f"the settings of {address} can't be written ({type(error).__name__})") from None
+        if altered:
+            raise ValueError(f"the settings of {address}: {altered} would not be written as it stands there")
         return Desired(
             address,
             address.kind,
-            self.settings(address, part.settings),
+            settings,
             _addresses(part.needs),
             self.parent(address, part.parent),
             source=tuple(Place(**item.model_dump()) for item in part.source),
@@ -171,7 +178,7 @@ class Loading:
             cause=part.cause,
             desired=self.desired(address, part.desired) if part.desired is not None else None,
             live=self.live(address, part.live) if part.live is not None else None,
-            fields=tuple(FieldChange(item.path, item.old, item.new, item.theirs) for item in part.fields),
+            fields=tuple(FieldChange(**item.model_dump()) for item in part.fields),
             fingerprint=part.fingerprint,
             needs=_addresses(part.needs),
             along=_addresses(part.along),

@@ -26,6 +26,18 @@ def refuse(plan: Plan) -> None:
         raise GuardViolation("a guard stops the plan; nothing was written:\n  " + "\n  ".join(lines))
 
 
+def refuse_altered(plan: Plan, sessions: Sessions) -> None:
+    """Raises PlanRefused if any change would write something else than it says: no spec makes such a plan."""
+    lines = []
+    for change in plan.changes:
+        kind = sessions[change.registry].platform.kinds[change.kind]
+        altered = kind.altered(change.desired.settings) if change.desired is not None else None
+        if altered:
+            lines.append(one_line(f"{change.address}: {altered} would not be written as it stands there"))
+    if lines:
+        raise PlanRefused("the plan can't be applied:\n  " + "\n  ".join(lines))
+
+
 def refuse_stale(plan: Plan, sessions: Sessions) -> None:
     """Reads everything that the plan touches again. Raises StalePlan, naming all that moved, if anything did."""
     moved = stale(plan, sessions)

@@ -34,13 +34,15 @@ class Cause(StrEnum):
 class FieldChange:
     """One field's change: a path such as `retention.keep_last`, and JSON values; None stands for nothing.
 
-    `theirs`: which of the two is somebody else's: the one that ours takes the place of, or that is given back.
+    `theirs`: which of the two is somebody else's: the one that ours takes the place of, or that is given back. `said`: whether the
+    sentences on who gains access say it, where there are any.
     """
 
     path: str
     old: Any
     new: Any
     theirs: Literal["", "old", "new"] = ""
+    said: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar
 
+from reconciler.spec.registry import RegistryBase
+
 from .access import Access, ForeignAccess, Given, Principal
 from .address import Address
 from .canonical import fingerprint, plain
@@ -67,6 +69,19 @@ class Write:
     fresh: frozenset[Address] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Whose a resource is: the owner's, in a registry as the spec has it (None: nobody knows it)."""
+
+    owner: str
+    registry: RegistryBase | None = None
+
+    @property
+    def account(self) -> str:
+        """The registry's own account, or ""."""
+        return self.registry.own_account if self.registry is not None else ""
+
+
 class Kind(ABC):
     """One kind of resource: its settings, the facts that follow from them, and the verbs.
 
@@ -92,9 +107,20 @@ class Kind(ABC):
 
     @cached_property
     def blank(self) -> dict[str, Any]:
-        """What is shown of settings that are all at their default: a create shows only what differs from it."""
+        """What is shown of settings that are all at their default."""
         missing = any(item.default is MISSING for item in fields(self.settings))
         return {} if missing else self.shown(self.settings())
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        """What is shown of settings of which nothing need be said: a create shows only what differs from it."""
+        return self.blank
+
+    def altered(self, settings: Settings) -> str | None:
+        """Which part of the settings would be read back otherwise than it stands there, once it was written, in words; or None.
+
+        What a spec asks for never is; what somebody wrote into a plan file may be, and would say one thing and do another. Pure.
+        """
+        return None
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         """Which limit of the platform the write would exceed, with the numbers; or None."""
@@ -163,18 +189,21 @@ class Kind(ABC):
 class GivesAccess:
     """What a kind offers whose settings give access."""
 
+    #: the fields that the sentences on who gains access say, of a new resource; None: all
+    said: ClassVar[frozenset[str] | None] = None
+
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
         """Who can do what because of these settings. Pure."""
 
     def gains_and_losses(
-        self, address: Address, before: Given, after: Given, own: str
+        self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[Iterable[Access], Iterable[Access]]:
         """Who can do what after and could not before, and the other way round: differences of what the whole document gives.
 
         What everyone could do already, or still can, is no gain or loss of anybody else. A platform on which more can be said
-        of who includes whom says it here; what it can't decide is a gain or loss that `may` be. `own`: the registry's own
-        account, or "". Pure.
+        of who includes whom says it here; what it can't decide is a gain or loss that `may` be. `home`: whose the resource is.
+        Pure.
         """
         then, now = self._whole(address, before), self._whole(address, after)
         return _beyond(now, then), _beyond(then, now)

@@ -45,13 +45,15 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class FieldItem:
-    """One field's change, its values as people read them. `new_resource`: the resource itself is new, so `old` is (none)."""
+    """One field's change, its values as people read them. `new_resource`: the resource itself is new, so `old` is (none). `said`:
+    whether sentences on access say it too."""
 
     path: str
     old: str
     new: str
     new_resource: bool
     theirs: str = ""
+    said: bool = False
 
     @property
     def text(self) -> str:
@@ -77,7 +79,6 @@ def _theirs(whether: bool) -> str:
 class ChangeItem:
     """One change.
 
-    `gains_say_all`: whether the fields would only repeat the sentences on access.
     `title`: the kind and the name. `state`: how the resource differs, as the end of a sentence that starts with its address.
     `removal`: what becomes of its images. `gap`: what a replacement means. `along`: what goes with it. `foreign`: sentences on what
     others gave and goes with it.
@@ -98,7 +99,6 @@ class ChangeItem:
     along: tuple[Address, ...] = ()
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    gains_say_all: bool = False
 
     @property
     def drifted(self) -> bool:
@@ -109,8 +109,7 @@ class ChangeItem:
     def details(self) -> Iterator[Detail]:
         """All that there is to say of it, in reading order."""
         # for a new grant the sentences on access say it all; for anything else the fields say exactly what is written
-        if not self.gains_say_all:
-            yield from (Detail(Meaning.FIELD, item.text) for item in self.fields)
+        yield from (Detail(Meaning.FIELD, item.text) for item in self.fields if not item.said)
         yield from (Detail(Meaning.GAIN, sentence.text) for sentence in self.gains)
         yield from (Detail(Meaning.LOSS, sentence.text) for sentence in self.losses)
         if self.action is Action.REPLACE:
@@ -131,6 +130,8 @@ def change_item(change: Change, *, full: bool = True) -> ChangeItem:
     """The change with all its sentences. Unless `full`, one stands for many that say the same of different principals."""
     gains = sentences.gained(change.gains)
     new = change.action is Action.CREATE
+    # in a document that others wrote into, what they give already is no gain
+    gains_say = new and bool(change.gains) and change.live is None
     return ChangeItem(
         action=change.action,
         sign=SIGNS[change.action],
@@ -140,7 +141,8 @@ def change_item(change: Change, *, full: bool = True) -> ChangeItem:
         cause=change.cause,
         state=_state(change),
         fields=tuple(
-            FieldItem(item.path, value(item.old), value(item.new), new, item.theirs) for item in change.fields
+            FieldItem(item.path, value(item.old), value(item.new), new, item.theirs, item.said and gains_say)
+            for item in change.fields
         ),
         gains=tuple(gains if full else sentences.folded(gains)),
         losses=tuple(sentences.lost(change.losses)),
@@ -149,8 +151,6 @@ def change_item(change: Change, *, full: bool = True) -> ChangeItem:
         along=change.along,
         foreign=tuple(sentence.text for item in change.foreign for sentence in sentences.given(item)),
         notes=change.notes,
-        # in a document that others wrote into, what they give already is no gain
-        gains_say_all=new and bool(change.gains) and change.live is None,
     )
 
 

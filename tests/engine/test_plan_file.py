@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter
 
-from reconciler.engine.fields import changes_of, differences
+from reconciler.engine.fields import changes_of, set_by
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_again import again
 from reconciler.engine.plan_document import PlanDocument
@@ -22,7 +22,7 @@ from reconciler.engine.plan_file import dumps, loads
 from reconciler.engine.plan_parts import Loading
 from reconciler.errors import ReconcilerError
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import GivesAccess, Kind
+from reconciler.model.kind import GivesAccess, Home, Kind
 from reconciler.model.marks import APPLIED
 from reconciler.platforms.catalog import CATALOG
 from reconciler.render.report import report_of
@@ -433,20 +433,15 @@ def check(text: str) -> None:
     raw = json.loads(text)
     said = Loading(PlanDocument[dict[str, JsonValue]].model_validate(raw), CATALOG, ".", {}).plan()
     assert words(said) == words(loaded), "what stands in the file is what is shown"
+    registries = {item.name: item for item in loaded.registries}
     for change, written in zip(loaded.changes, raw["changes"], strict=True):
-        kind = CATALOG[next(item.platform for item in loaded.registries if item.name == change.registry)].kinds[
-            change.kind
-        ]
+        kind = CATALOG[registries[change.registry].platform].kinds[change.kind]
         old, new = (settings_of(kind, written.get(side)) for side in ("live", "desired"))
-        if change.action is not Action.DELETE:
-            assert [item for item in change.fields if item.path != APPLIED] == [
-                item if change.live is not None and not change.live.vacant else type(item)(item.path, None, item.new)
-                for item in (
-                    changes_of(kind, old, new)
-                    if change.live is not None and not change.live.vacant
-                    else differences(kind.blank, kind.shown(new))
-                )
-            ]
+        if change.desired is not None:
+            there = change.live is not None and not change.live.vacant
+            home = Home(loaded.owner, registries[change.registry])
+            fields = changes_of(kind, old, new) if there else set_by(kind, change.desired, home)
+            assert [item for item in change.fields if item.path != APPLIED] == list(fields)
         if isinstance(kind, GivesAccess) and new is not None:
             before = set(kind.access(change.address, old)) if old is not None else set()
             after = set(kind.access(change.address, new))

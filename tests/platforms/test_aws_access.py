@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from reconciler.engine import guard
 from reconciler.model.access import ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action
+from reconciler.model.kind import Home
 from reconciler.platforms.aws import policy, statements
 from reconciler.platforms.aws.access import AccessKind, AccessSettings, foreign
 from reconciler.platforms.aws.role import RoleKind
-from reconciler.platforms.aws.role_documents import RoleSettings, permissions_of, trust_of
+from reconciler.platforms.aws.role_documents import RoleSettings, permissions, permissions_of, settings_of, trust_of
+from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.render.report import NOBODY, report_of
 from reconciler.render.sentences import gained, given, lost
 from reconciler.render.text import joined, plan_lines
@@ -61,13 +64,11 @@ def deny(principal: Any, actions: Any = "ecr:*", sid: str = "x", **fields: Any) 
     return {**allow(principal, actions, sid, **fields), "Effect": "Deny"}
 
 
-def difference(
-    before: list[Item], after: list[Item], others: list[Item] | None = None, own: str = ACCOUNT
-) -> tuple[list[str], list[str]]:
+def difference(before: list[Item], after: list[Item], others: list[Item] | None = None) -> tuple[list[str], list[str]]:
     """Sentences on the gains and the losses when our statements change beside others'."""
     rest = json.dumps({"Version": "2012-10-17", "Statement": others}) if others else ""
     then, now = (Given(AccessSettings(tuple(sorted(map(policy.normal, items)))), rest) for items in (before, after))
-    gains, losses = AccessKind().gains_and_losses(AT, then, now, own)
+    gains, losses = AccessKind().gains_and_losses(AT, then, now, HOME)
     return [item.text for item in gained(gains)], [item.text for item in lost(losses)]
 
 
@@ -304,7 +305,15 @@ def test_a_guard_sees_a_grant_that_is_no_gain_since_somebody_gave_it_before() ->
 
 PULL_ROLE = Address("images.role.pull")
 IMAGES = (f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/images-*",)
-AS_WANTED = RoleSettings((ACCOUNT,), tuple(sorted(policy.PULL)), IMAGES)
+REGISTRY = AwsRegistry(
+    name="images", platform="aws", account_id=ACCOUNT, region="us-east-1", trusted_principals=(ACCOUNT,)
+)
+HOME = Home("tests", REGISTRY)
+AS_WANTED = settings_of(REGISTRY, "pull", "tests")
+MARKED = (
+    "StringEquals aws:ResourceTag/reconciler-owner tests and StringEquals aws:ResourceTag/reconciler-registry images"
+)
+TAGGED = permissions(AS_WANTED)["Statement"][1]["Condition"]
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
 SUBJECT = {"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r"}}
 VERB = "pull from every repository as images-pull"
@@ -314,18 +323,18 @@ def trusting(*items: Item) -> RoleSettings:
     """The role as it is found when its trust policy has these statements beside ours."""
     ours = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
     trusted, narrowed, other = trust_of({"Statement": [ours, *items]})
-    return RoleSettings(trusted, AS_WANTED.actions, IMAGES, other_trust=other, trusted_if=narrowed)
+    return replace(AS_WANTED, trusted=trusted, other_trust=other, trusted_if=narrowed)
 
 
 def permitting(*items: Item, login: bool = True) -> RoleSettings:
     """The role as it is found when its inline policy has these statements beside ours."""
-    images = {"Effect": "Allow", "Action": list(policy.PULL), "Resource": list(IMAGES)}
+    images = {"Effect": "Allow", "Action": list(policy.PULL), "Resource": list(IMAGES), "Condition": TAGGED}
     ours = [{"Effect": "Allow", "Action": policy.LOGIN, "Resource": "*"}] if login else []
-    return RoleSettings((ACCOUNT,), **permissions_of({"Statement": [*ours, images, *items]}))
+    return replace(AS_WANTED, **permissions_of({"Statement": [*ours, images, *items]}))
 
 
 def role_difference(before: Given, after: Given) -> tuple[list[str], list[str]]:
-    gains, losses = RoleKind().gains_and_losses(PULL_ROLE, before, after, ACCOUNT)
+    gains, losses = RoleKind().gains_and_losses(PULL_ROLE, before, after, HOME)
     return [item.text for item in gained(gains)], [item.text for item in lost(losses)]
 
 
@@ -430,7 +439,7 @@ def test_a_deny_in_the_trust_that_goes_may_be_a_gain() -> None:
 
 
 def test_trusting_the_own_account_again_instead_of_one_role_widens_and_may_narrow() -> None:
-    one = RoleSettings((OWN_ROLE,), AS_WANTED.actions, IMAGES)
+    one = replace(AS_WANTED, trusted=(OWN_ROLE,))
     assert role_difference(Given(one), Given(AS_WANTED)) == (
         [f"account {ACCOUNT} can now {VERB}"],
         [f"role ci of account {ACCOUNT} may no longer be able to {VERB}"],
@@ -441,8 +450,8 @@ def test_trusting_the_own_account_again_instead_of_one_role_widens_and_may_narro
     ("item", "words"),
     [
         ({"Effect": "Allow", "Action": "*", "Resource": "*"}, "role images-pull can no longer use * on *"),
-        ({"Effect": "Allow", "Action": "ecr:*", "Resource": IMAGES[0]},
-         f"role images-pull can no longer push and change or delete {IMAGES[0]}"),
+        ({"Effect": "Allow", "Action": "ecr:*", "Resource": IMAGES[0], "Condition": TAGGED},
+         f"role images-pull can no longer use push and change or delete on {IMAGES[0]} (if {MARKED})"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::a/*"]},
          "role images-pull can no longer use s3:getobject on arn:aws:s3:::a/*, arn:aws:s3:::b/*"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
@@ -463,7 +472,7 @@ def test_every_statement_of_permission_that_goes_or_comes_is_said(item: Item, wo
 def test_a_permission_that_is_denied_and_one_that_lacks_are_said() -> None:
     denying = Given(permitting({"Effect": "Deny", "Action": "ecr:BatchGetImage", "Resource": "*"}))
     assert role_difference(denying, Given(AS_WANTED)) == (
-        ["role images-pull may now be able to pull *, which a statement without an id denied"],
+        ["role images-pull may now be able to use pull on *, which a statement without an id denied"],
         [],
     )
     assert role_difference(Given(permitting(login=False)), Given(AS_WANTED)) == (

@@ -112,7 +112,7 @@ def test_a_statement_survives_the_way_to_aws_and_back(conditions: list[str], num
             **({"Condition": {"StringLike": {"aws:sourceArn": conditions}}} if conditions else {}),
         }
     )
-    assert policy.normal(statements.document_of(statement, "aws")) == statement
+    assert policy.normal(policy.document_of(statement, "aws")) == statement
 
 
 @pytest.mark.parametrize(

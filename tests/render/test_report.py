@@ -55,7 +55,7 @@ def everything() -> Plan:
                 address("access", "new"),
                 "access",
                 Cause.DRIFT,
-                fields=(FieldChange("users", None, ["alice"]),),
+                fields=(FieldChange("users", None, ["alice"], said=True),),
                 gains=(ALICE,),
             ),
             Change(

@@ -15,7 +15,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import counted
@@ -60,15 +60,18 @@ class AccessKind(Kind, GivesAccess):
             yield from accesses(address, statement)
 
     def gains_and_losses(
-        self, address: Address, before: Given, after: Given, own: str
+        self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[list[Access], list[Access]]:
         """By the whole policy, and by who includes whom: an account covers its roles, `function:*` covers a function."""
         then, now = _statements(before), _statements(after)
-        gains, losses = effective.gains(then, now, own), effective.losses(then, now, own)
+        gains, losses = effective.gains(then, now, home.account), effective.losses(then, now, home.account)
         return [_access(address, item) for item in gains], [_access(address, item) for item in losses]
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {statements.title(item.sid): _shown(item) for item in settings.statements}
+
+    def altered(self, settings: AccessSettings) -> str | None:
+        return _altered(settings)
 
     def in_order(self, rest: str) -> str:
         document = policy.parsed(rest)
@@ -83,7 +86,7 @@ class AccessKind(Kind, GivesAccess):
                 " take it out of that statement"
             )
         others = policy.statements_of(document)
-        ours = [statements.document_of(item, desired.settings.partition) for item in desired.settings.statements]
+        ours = [policy.document_of(item, desired.settings.partition) for item in desired.settings.statements]
         size = len(_text({"Version": "2012-10-17", "Statement": [*others, *ours]}))
         if size <= statements.MAX_POLICY:
             return None
@@ -145,6 +148,15 @@ def _statements(given: Given) -> tuple[Statement, ...]:
 @lru_cache(maxsize=4096)
 def _of_others(rest: str) -> tuple[Statement, ...]:
     return tuple(policy.normal(item) for item in policy.statements_of(policy.parsed(rest)))
+
+
+@lru_cache(maxsize=4096)
+def _altered(settings: AccessSettings) -> str | None:
+    there = statements.ours(statements.merged({}, settings.statements, settings.partition))
+    if there == settings.statements:
+        return None
+    lost = next((item for item in settings.statements if item not in there), None)
+    return f"the {policy.named(lost.sid)}" if lost is not None else "the order of the statements"
 
 
 def _access(at: Address, given: effective.Difference) -> Access:
@@ -226,13 +238,7 @@ def _lives(session: AwsSession, asked: Mapping[Address, Marks]) -> Iterator[Live
 def _live(session: AwsSession, at: Address, document: Document | None, marks: Marks) -> Live:
     repository = at.sibling("repository")
     present = document or {}
-    ours = tuple(
-        sorted(
-            policy.normal(item)
-            for item in policy.statements_of(present)
-            if statements.grant_of(str(item.get("Sid", ""))) is not None
-        )
-    )
+    ours = statements.ours(present)
     others = statements.foreign(present)
     # statements of ours are ours by their id; the repository's owner is who made them
     own = bool(ours) or marks.applied is not None

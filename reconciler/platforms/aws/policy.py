@@ -78,6 +78,8 @@ _KEYS = (
     "aws:username",
 )
 _SPELLED_KEYS = {key.lower(): key for key in _KEYS}
+#: kinds of principals that stand as a prefix in `Statement.principals`
+_KINDS = {kind.lower(): kind for kind in ("Service", "Federated", "CanonicalUser")}
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
 _WORD = re.compile(r"[\w.:/*?$@=+-]+")
 Document = dict[str, Any]
@@ -192,6 +194,39 @@ def normal(statement: Document) -> Statement:
         effect=str(statement.get("Effect", "Allow")),
         other=text(other) if other else "",
     )
+
+
+def document_of(statement: Statement, partition: str) -> Document:
+    """The statement as AWS wants it: the other way round from `normal`. What no document can say (two conditions of one operator and
+    key, say) is not in it, so that `normal` gives another statement then."""
+    found: Document = {"Sid": statement.sid} if statement.sid else {}
+    found["Effect"] = statement.effect
+    if statement.principals:
+        found["Principal"] = _kinds(statement.principals, partition)
+    if statement.actions:
+        found["Action"] = list(statement.actions)
+    if statement.conditions:
+        found["Condition"] = {}
+    spelling: dict[tuple[str, str], str] = {}
+    for condition in statement.conditions:
+        key = spelling.setdefault((condition.operator, condition.key.lower()), condition.key)
+        found["Condition"].setdefault(condition.operator, {})[key] = list(condition.values)
+    return parsed(statement.other) | found
+
+
+def whole(principal: str, partition: str) -> str:
+    """An account id as its root ARN; anything else as it is."""
+    return names.root_arn(principal, partition) if principal == names.account_of(principal) else principal
+
+
+def _kinds(principals: Iterable[str], partition: str) -> dict[str, list[str]]:
+    """Principals by what AWS calls their kind."""
+    found: dict[str, list[str]] = {}
+    for principal in principals:
+        prefix, _, name = principal.partition(":")
+        kind = _KINDS.get(prefix)
+        found.setdefault(kind or "AWS", []).append(name if kind else whole(principal, partition))
+    return found
 
 
 @lru_cache(maxsize=4096)

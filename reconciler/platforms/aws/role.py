@@ -5,20 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
 from reconciler.model.marks import PREFIX, Marks
 from reconciler.model.resource import Desired, Live
 
 from . import policy, role_access
 from .ledgers import GONE, RoleLedger
 from .policy import Document
-from .role_documents import ROLES, RoleSettings, permissions, permissions_of, trust_of, trust_policy
+from .role_documents import (
+    ROLES,
+    USUAL_SESSION,
+    RoleSettings,
+    altered,
+    permissions,
+    permissions_of,
+    settings_of,
+    trust_of,
+    trust_policy,
+)
+from .spec import AwsRegistry
 from .tags import Tags, as_dict, as_list
 
 if TYPE_CHECKING:
@@ -27,6 +39,8 @@ if TYPE_CHECKING:
 EXISTS = ("EntityAlreadyExists", "EntityAlreadyExistsException")
 #: the name of our inline policy
 INLINE = "reconciler"
+#: what is shown in the place of an empty list
+NOBODY_MAY = "nobody may assume it"
 #: seconds in which a role that was made becomes known to IAM as a principal
 PATIENCE = 60.0
 #: seconds in which IAM's answers catch up with a write: hashicorp/terraform-provider-aws#18435
@@ -45,6 +59,7 @@ class RoleKind(Kind, GivesAccess):
 
     name = "role"
     settings = RoleSettings
+    said = frozenset({"trusted", "trusted_if"})
     permissions = {
         Verb.LIST: (*_READ, "iam:GetAccountSummary"),
         Verb.READ: _READ,
@@ -61,17 +76,30 @@ class RoleKind(Kind, GivesAccess):
             for who in policy.who(principal, item.conditions)
         )
         shown = {**super().shown(settings), "trusted_if": list(narrowed), "tags": dict(settings.tags)}
+        if not (settings.trusted or settings.trusted_if or settings.other_trust):
+            shown["trusted"] = NOBODY_MAY
         unusual = ("trusted_if", "tags", "other_trust", "other_permissions")
         return {name: value for name, value in shown.items() if value or name not in unusual}
 
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        """What the registry's role of that name can do, for the usual time."""
+        if not isinstance(home.registry, AwsRegistry) or address.name not in ROLES:
+            return self.blank
+        wanted = settings_of(home.registry, address.name, home.owner)
+        shown = self.shown(replace(wanted, max_session_seconds=USUAL_SESSION))
+        return {name: value for name, value in shown.items() if name not in self.said}
+
+    def altered(self, settings: RoleSettings) -> str | None:
+        return altered(settings)
+
     def access(self, address: Address, settings: RoleSettings) -> Iterator[Access]:
-        return role_access.trusted(address, settings)
+        return role_access.given(address, settings)
 
     def gains_and_losses(
-        self, address: Address, before: Given, after: Given, own: str
+        self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[list[Access], list[Access]]:
         """By every statement of the trust policy and of the permissions, known and unknown."""
-        return role_access.gains(address, before, after, own), role_access.losses(address, before, after, own)
+        return role_access.gains(address, before, after, home), role_access.losses(address, before, after, home)
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         roles = [Address.of(session.name, self.name, role) for role in ROLES]

@@ -6,70 +6,61 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Protocol
 
 from reconciler.model.access import Access, Given, Principal
 from reconciler.model.address import Address
+from reconciler.model.kind import Home
 
 from . import effective, inclusion, policy
 from .effective import Verb, Words
 from .inclusion import Who
 from .policy import Document, Statement
-from .role_documents import tag_conditions
+from .role_documents import ROLES, RoleSettings, tag_conditions, usual_permissions
+from .spec import AwsRegistry
 
-_PERMISSIONS = replace(effective.ECR, covers=inclusion.resource_covers)
-
-
-class RoleSettings(Protocol):
-    """What is read of a role's settings; `other_*` are statements as canonical text."""
-
-    @property
-    def trusted(self) -> tuple[str, ...]: ...
-    @property
-    def actions(self) -> tuple[str, ...]: ...
-    @property
-    def repositories(self) -> tuple[str, ...]: ...
-    @property
-    def other_trust(self) -> str: ...
-    @property
-    def other_permissions(self) -> str: ...
-    @property
-    def trusted_if(self) -> tuple[Statement, ...]: ...
-    @property
-    def tags(self) -> tuple[tuple[str, str], ...]: ...
+#: what is said of a resource is put together in `_permitting`: `use pull and push on *`
+_PERMISSIONS = replace(effective.ECR, other="{}", covers=inclusion.resource_covers)
+_LOGIN = Statement("", ("*",), (policy.LOGIN,))
 
 
-def trusted(at: Address, settings: RoleSettings) -> Iterator[Access]:
-    """Whom the settings let assume the role, statement by statement."""
-    verb = _words(at, True).verbs[0].word
+def given(at: Address, settings: RoleSettings) -> Iterator[Access]:
+    """Whom the settings let assume the role, statement by statement, and what the role can do with which repositories."""
+    verb = _words(at, False).verbs[0].word
     for principal in settings.trusted:
         yield from (Access(who, verb, at.registry, "") for who in policy.who(principal))
     for statement in settings.trusted_if:
         for principal in statement.principals:
             yield from (Access(who, verb, at.registry, "") for who in policy.who(principal, statement.conditions))
+    permitted = _permitted(settings)
+    can = effective.gains(_login(permitted), permitted, "", _PERMISSIONS)
+    yield from _permitting(at, can, Given(), Given(settings))
 
 
-def gains(at: Address, before: Given, after: Given, own: str) -> list[Access]:
+def gains(at: Address, before: Given, after: Given, home: Home) -> list[Access]:
     """Who can assume the role now and could not before, and what it can do now and could not."""
-    words = _words(at, after.settings is not None and _usual(at, after.settings))
-    trust = effective.gains(_trust(before), _trust(after), own, words)
-    allowed = effective.gains(*_permissions(at, before, after), own, _PERMISSIONS)
+    words = _words(at, _usual(at, after.settings, home))
+    trust = effective.gains(_trust(before), _trust(after), home.account, words)
+    allowed = effective.gains(*_permissions(at, before, after, home), home.account, _PERMISSIONS)
     return [*_trusting(at, trust), *_permitting(at, allowed, before, after)]
 
 
-def losses(at: Address, before: Given, after: Given, own: str) -> list[Access]:
+def losses(at: Address, before: Given, after: Given, home: Home) -> list[Access]:
     """Who could assume the role before and can't now, and what it could do before and can't now."""
-    words = _words(at, before.settings is not None and _usual(at, before.settings))
-    trust = effective.losses(_trust(before), _trust(after), own, words)
-    allowed = effective.losses(*_permissions(at, before, after), own, _PERMISSIONS)
+    words = _words(at, _usual(at, before.settings, home))
+    trust = effective.losses(_trust(before), _trust(after), home.account, words)
+    allowed = effective.losses(*_permissions(at, before, after, home), home.account, _PERMISSIONS)
     return [*_trusting(at, trust), *_permitting(at, allowed, before, after)]
 
 
-def _usual(at: Address, settings: RoleSettings) -> bool:
-    """Whether the role can do just what its name says, so that it need not be said."""
-    everything = all(arn.endswith("*") for arn in settings.repositories)
-    usual = settings.actions == policy.of_role(at.name)
-    return usual and everything and bool(settings.repositories) and not settings.other_permissions
+def _usual(at: Address, settings: RoleSettings | None, home: Home) -> bool:
+    """Whether the role can do just what its registry's role of that name is for, so that it need not be said."""
+    here = home.registry
+    return (
+        settings is not None
+        and isinstance(here, AwsRegistry)
+        and at.name in ROLES
+        and usual_permissions(settings, here, at.name, home.owner)
+    )
 
 
 @cache
@@ -89,13 +80,22 @@ def _trust(given: Given) -> tuple[Statement, ...]:
     return (*plain, *settings.trusted_if, *map(policy.normal, _others(settings.other_trust)))
 
 
-def _permissions(at: Address, before: Given, after: Given) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+def _permissions(
+    at: Address, before: Given, after: Given, home: Home
+) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
     """The permissions before and after. Of a role that is made or deleted, they are said only if they aren't the usual ones."""
     if before.settings is None or after.settings is None:
         there = after if before.settings is None else before
-        if there.settings is None or _usual(at, there.settings):
+        if there.settings is None or _usual(at, there.settings, home):
             return (), ()
+        permitted = _permitted(there.settings)
+        return (_login(permitted), permitted) if before.settings is None else (permitted, _login(permitted))
     return _permitted(before.settings), _permitted(after.settings)
+
+
+def _login(permitted: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """What every role of a registry can do beside its work, so that it need not be said: log in."""
+    return tuple(item for item in permitted if item == _LOGIN)
 
 
 def _permitted(settings: RoleSettings | None) -> tuple[Statement, ...]:
@@ -106,7 +106,7 @@ def _permitted(settings: RoleSettings | None) -> tuple[Statement, ...]:
     images = Statement("", settings.repositories, settings.actions, tag_conditions(settings))
     found = [images] if settings.repositories else []
     if {"missing": policy.LOGIN} not in others:
-        found.append(Statement("", ("*",), (policy.LOGIN,)))
+        found.append(_LOGIN)
     return (*found, *(_on_resources(item) for item in others if "missing" not in item))
 
 
@@ -129,8 +129,12 @@ def _permitting(at: Address, found: Iterable[effective.Difference], before: Give
     role = Principal(f"role {at.registry}-{at.name}")
     # what is in a policy that somebody attached is not read, and may allow the same
     attached = bool(before.foreign or after.foreign)
+    together: dict[tuple[Who, bool, str], list[str]] = {}
     for item in found:
-        yield Access(role, item.what, at.registry, _resource(item.who), "", item.may or attached, item.note)
+        together.setdefault((item.who, item.may or attached, item.note), []).append(item.what)
+    for (who, may, note), verbs in together.items():
+        said = " and ".join(part for part in (", ".join(verbs[:-1]), verbs[-1]) if part)
+        yield Access(role, f"use {said} on", at.registry, _resource(who), "", may, note)
 
 
 def _resource(who: Who) -> str:

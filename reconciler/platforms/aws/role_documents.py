@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from reconciler.model.canonical import text
@@ -15,11 +15,15 @@ from .spec import AwsRegistry, FederatedPrincipal, NarrowedPrincipal
 
 #: seconds; a role that was made before `max_session` could be set has IAM's most
 MOST_SESSION = 43_200
+#: seconds; what `max_session` is unless the spec says otherwise
+USUAL_SESSION = 3_600
 PULL_ROLE, PUSH_ROLE = ROLES = ("pull", "push")
 #: who trusts nobody says so, since a trust policy without a statement is none
 NOBODY: Document = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
 _PLAIN, _FEDERATED = ("sts:AssumeRole",), ("sts:AssumeRoleWithWebIdentity",)
 _TAG = "aws:ResourceTag/"
+#: the settings that say nothing of what the role can do with images
+_OF_TRUST = ("trusted", "trusted_if", "other_trust", "max_session_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +86,16 @@ def _narrowed(item: NarrowedPrincipal | FederatedPrincipal, registry: AwsRegistr
 
 def trust_policy(registry: AwsRegistry, wanted: RoleSettings) -> Document:
     """The trust policy as AWS wants it."""
-    partition = names.partition(registry.region)
+    return _trust_policy(names.partition(registry.region), wanted)
+
+
+def _trust_policy(partition: str, wanted: RoleSettings) -> Document:
     statements: list[Document] = []
     if wanted.trusted:
-        principals = [
-            names.root_arn(item, partition) if item == names.account_of(item) else item for item in wanted.trusted
-        ]
+        principals = [policy.whole(item, partition) for item in wanted.trusted]
         statements.append({"Effect": "Allow", "Principal": {"AWS": principals}, "Action": _PLAIN[0]})
-    statements += (_trusting(item, partition) for item in wanted.trusted_if)
+    statements += (policy.document_of(item, partition) for item in wanted.trusted_if)
     return {"Version": "2012-10-17", "Statement": statements or [NOBODY]}
-
-
-def _trusting(item: Statement, partition: str) -> Document:
-    kinds: dict[str, list[str]] = {}
-    for principal in item.principals:
-        if principal.startswith("federated:"):
-            kinds.setdefault("Federated", []).append(principal.removeprefix("federated:"))
-        else:
-            whole = names.root_arn(principal, partition) if principal == names.account_of(principal) else principal
-            kinds.setdefault("AWS", []).append(whole)
-    conditions: dict[str, dict[str, list[str]]] = {}
-    for condition in item.conditions:
-        conditions.setdefault(condition.operator, {})[condition.key] = list(condition.values)
-    return {"Effect": "Allow", "Principal": kinds, "Action": list(item.actions), "Condition": conditions}
 
 
 def trust_of(document: Document) -> tuple[tuple[str, ...], tuple[Statement, ...], str]:
@@ -166,6 +157,22 @@ def permissions_of(document: Document | None) -> dict[str, Any]:
     if not login:
         other.append({"missing": policy.LOGIN})
     return {**found, "other_permissions": _kept(other)}
+
+
+def altered(wanted: RoleSettings) -> str | None:
+    """Which settings would be read back otherwise from the two documents that are made of them, or None."""
+    trusted, narrowed, other = trust_of(_trust_policy("aws", wanted))
+    there = replace(
+        wanted, trusted=trusted, trusted_if=narrowed, other_trust=other, **permissions_of(permissions(wanted))
+    )
+    names = [item.name for item in fields(wanted) if getattr(there, item.name) != getattr(wanted, item.name)]
+    return ", ".join([name for name in names if getattr(wanted, name)] or names) or None
+
+
+def usual_permissions(settings: RoleSettings, registry: AwsRegistry, role: str, owner: str) -> bool:
+    """Whether the role can do just what that role of the registry is for."""
+    wanted = settings_of(registry, role, owner)
+    return replace(wanted, **{name: getattr(settings, name) for name in _OF_TRUST}) == settings
 
 
 def _tags(statement: Statement) -> tuple[tuple[str, str], ...] | None:

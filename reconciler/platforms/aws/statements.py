@@ -43,7 +43,7 @@ def _documents(grant: Grant, registry: AwsRegistry) -> Iterator[Document]:
     if not isinstance(target, AwsTarget):
         return
     partition = names.partition(registry.region)
-    principals = sorted({*(_principal(item, partition) for item in target.account_ids), *target.role_arns})
+    principals = sorted({*(policy.whole(item, partition) for item in target.account_ids), *target.role_arns})
     actions = [*policy.PULL, *policy.PUSH] if grant.permission == "push-pull" else [*policy.PULL]
     if principals:
         yield {"Sid": sid(grant.name), "Effect": "Allow", "Principal": {"AWS": principals}, "Action": sorted(actions)}
@@ -57,10 +57,6 @@ def _documents(grant: Grant, registry: AwsRegistry) -> Iterator[Document]:
         }
 
 
-def _principal(account: str, partition: str) -> str:
-    return names.root_arn(account, partition) if re.fullmatch(names.ACCOUNT, account) else account
-
-
 def _sources(target: AwsTarget, partition: str) -> list[str]:
     if target.function_arns:
         return sorted(target.function_arns)
@@ -70,19 +66,10 @@ def _sources(target: AwsTarget, partition: str) -> list[str]:
     )
 
 
-def document_of(statement: Statement, partition: str) -> Document:
-    """A statement of ours as AWS wants it: the other way round from `policy.normal`."""
-    services = [item.removeprefix("service:") for item in statement.principals if item.startswith("service:")]
-    others = [_principal(item, partition) for item in statement.principals]
-    found: Document = {
-        "Sid": statement.sid,
-        "Effect": statement.effect,
-        "Principal": {"Service": services} if services else {"AWS": others},
-        "Action": list(statement.actions),
-    }
-    for condition in statement.conditions:
-        found.setdefault("Condition", {}).setdefault(condition.operator, {})[condition.key] = list(condition.values)
-    return found
+def ours(document: Document) -> tuple[Statement, ...]:
+    """The statements that are ours, in their one form, sorted."""
+    found = (item for item in policy.statements_of(document) if grant_of(str(item.get("Sid", ""))) is not None)
+    return tuple(sorted(map(policy.normal, found)))
 
 
 def foreign(document: Document) -> list[Document]:
@@ -93,5 +80,5 @@ def foreign(document: Document) -> list[Document]:
 def merged(document: Document, ours: Iterable[Statement], partition: str) -> Document:
     """The document with our statements replaced by `ours`; foreign statements, version and id stay as they are."""
     kept = {key: value for key, value in document.items() if key != "Statement"}
-    statements = [*foreign(document), *(document_of(item, partition) for item in ours)]
+    statements = [*foreign(document), *(policy.document_of(item, partition) for item in ours)]
     return {"Version": "2012-10-17", **kept, "Statement": statements}
