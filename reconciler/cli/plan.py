@@ -88,19 +88,30 @@ def run(
         save(plan, out)
     print_plan(plan, form)
     if out is not None and form is Format.TEXT:
-        typer.echo(f"Saved to {out}. To make exactly this true: reconciler apply {out}")
+        typer.echo(saved(plan, out))
     return exit_code(plan, detailed_exitcode)
+
+
+def saved(plan: Plan, path: Path) -> str:
+    """What is said below a plan that was saved: how to apply it, or where it stands what must be changed before."""
+    from reconciler.render.report import HEADINGS, Topic
+
+    if not (plan.problems or plan.violations):
+        return f"Saved to {path}. To make exactly this true: reconciler apply {path}"
+    topics = [topic for topic, there in ((Topic.PROBLEMS, plan.problems), (Topic.VIOLATIONS, plan.violations)) if there]
+    above = " and ".join(f'"{HEADINGS[topic]}"' for topic in topics)
+    return f"Saved to {path}; apply refuses it as it is. What to change stands above, under {above}; then plan again."
 
 
 def save(plan: Plan, path: Path) -> None:
     """Writes the plan file, for its owner alone. Raises ReconcilerError if it can't be written."""
     from reconciler.engine.plan_file import dumps
     from reconciler.errors import ReconcilerError
-    from reconciler.spec.source import folder_of
+    from reconciler.spec.source import real_folder_of
 
     from .files import open_private
 
-    text = dumps(plan, folder_of(path))
+    text = dumps(plan, real_folder_of(path))
     try:
         with open_private(path, "w") as file:
             file.write(text)

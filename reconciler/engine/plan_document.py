@@ -174,6 +174,11 @@ class PlanDocument(_Part, Generic[R]):
         " is what the value must have when the plan is loaded.",
     )
     registries: tuple[R, ...] = Field(description="The registries, as the spec has them.")
+    where: dict[str, str] = Field(
+        {},
+        description="Where each registry stands, and as which role calls are made, if any. A path that is relative in the spec is"
+        " relative to the folder of this file here.",
+    )
     changes: tuple[ChangePart, ...] = Field(description="The changes in the order in which they are applied.")
     graph: tuple[tuple[str, str], ...] = Field(description="Pairs: the first must be done before the second.")
     basis: BasisPart = Field(description="What the plan was made from beside its changes.")

@@ -21,7 +21,7 @@ from reconciler.model.canonical import plain, text
 from reconciler.model.change import Action, Cause, Change, FieldChange
 from reconciler.model.platform import Platforms
 from reconciler.model.resource import Live
-from reconciler.spec.source import bytes_of, folder_of
+from reconciler.spec.source import bytes_of, real_folder_of
 from reconciler.spec.variables import NAME, REFERENCE, hidden, proof, revealed
 from reconciler.words import DISTRIBUTION
 
@@ -58,15 +58,17 @@ _ORDER = tuple(PlanDocument.model_fields)
 
 def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
     """The document with all values as they are."""
-    basis = plan.basis
+    basis, here = plan.basis, os.path.realpath(folder)
+    base = os.path.realpath(plan.base or ".")
     return {
         "format": FORMAT,
         "tool": tool_version(),
         "owner": plan.owner,
         "spec_hash": plan.spec_hash,
-        "base": os.path.relpath(plan.base or ".", folder),
+        "base": os.path.relpath(base, here),
         "variables": {name: proof(name, value, plan.spec_hash) for name, value in sorted(plan.variables.items())},
         "registries": [registry.model_dump(mode="json", exclude_defaults=True) for registry in plan.registries],
+        "where": {item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
         "changes": [_change(change) for change in plan.changes],
         "graph": plain(plan.graph),
         "basis": {
@@ -151,7 +153,7 @@ def read(path: Path, *, platforms: Platforms, environ: Mapping[str, str] | None 
         data = bytes_of(path)
     except OSError as error:
         raise ReconcilerError(f"{path} can't be read: {error.strerror}") from None
-    return loads(data, str(path), platforms=platforms, folder=folder_of(path), environ=environ)
+    return loads(data, str(path), platforms=platforms, folder=real_folder_of(path), environ=environ)
 
 
 def loads(

@@ -85,7 +85,7 @@ class Loading:
             raise ValueError("unowned: there is no such registry")
         return Plan(
             owner=document.owner,
-            base=os.path.normpath(os.path.join(self.folder, document.base)),
+            base=os.path.realpath(os.path.join(os.path.realpath(self.folder), document.base)),
             spec_hash=document.spec_hash,
             registries=self.registries,
             changes=changes,

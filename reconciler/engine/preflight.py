@@ -54,7 +54,19 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    return _lacking(plan, sessions) | _unsaid(plan, sessions) | moved
+    moved = _lacking(plan, sessions) | _unsaid(plan, sessions) | moved
+    return moved | _elsewhere(plan, sessions, moved)
+
+
+def _elsewhere(plan: Plan, sessions: Sessions, moved: Mapping[str, str]) -> dict[str, str]:
+    """The changes of what was there, where nothing of the registry is any more, in words: most likely the file stands elsewhere."""
+    absent = {name: why for name, session in sessions.items() if (why := session.absent())}
+    return {
+        change.address: f"registry {change.registry}: {absent[change.registry]}; a saved plan must stand in the same place beside the"
+        " spec's folder"
+        for change in plan.changes
+        if change.registry in absent and (change.address in moved or (change.live and not change.live.vacant))
+    }
 
 
 def _unsaid(plan: Plan, sessions: Sessions) -> dict[str, str]:

@@ -90,6 +90,10 @@ class Session(ABC):
     def check(self) -> None:
         """Fails with a PlatformError unless the platform can be reached as who the spec says. The first thing that is called."""
 
+    def absent(self) -> str:
+        """Why nothing of the registry is there, in words, where that can be known at once: "its folder /a/b is not there"."""
+        return ""
+
     def ledger(self, ledger: type[L]) -> L:
         """The session's ledger of that class, made when it is first asked for."""
         found = self._ledgers.get(ledger)

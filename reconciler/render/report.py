@@ -190,11 +190,11 @@ def _registries(plan: Plan, full: bool) -> Iterator[RegistrySection]:
     for registry in plan.registries:
         if changes := grouped.get(registry.name):
             items = tuple(change_item(change, full=full) for change in sorted(changes, key=reading_order))
-            yield RegistrySection(registry.name, _title(registry), counts.changes(len(items)), items)
+            yield RegistrySection(registry.name, _title(registry, plan.base), counts.changes(len(items)), items)
 
 
-def _title(registry: RegistryBase) -> str:
-    return f"registry {registry.name} ({' '.join((registry.platform, *registry.place))})"
+def _title(registry: RegistryBase, base: str) -> str:
+    return f"registry {registry.name} ({' '.join((registry.platform, *registry.place(base)))})"
 
 
 def _access(topic: Topic, said: list[Sentence]) -> Section:

@@ -46,19 +46,27 @@ def held(access: Iterable[Access]) -> list[Sentence]:
 
 
 def folded(sentences: Iterable[Sentence]) -> list[Sentence]:
-    """The sentences, with one in the place of many that say the same of different principals; what is public stays as it is."""
+    """The sentences in their order, with one in the place of many that say the same of different principals, where the first of them
+    stood; what is public stays as it is."""
+    everything = list(sentences)
     groups: dict[tuple[str, str, bool], list[Sentence]] = {}
-    for sentence in sentences:
-        groups.setdefault((sentence.registry, sentence.what or sentence.text, sentence.public), []).append(sentence)
+    for sentence in everything:
+        groups.setdefault(_saying(sentence), []).append(sentence)
     found: list[Sentence] = []
-    for (registry, what, public), group in groups.items():
+    for sentence in everything:
+        registry, what, public = _saying(sentence)
+        group = groups[registry, what, public]
         if public or len(group) <= MOST_NAMES:
-            found += group
-        else:
+            found.append(sentence)
+        elif sentence is group[0]:
             names = ", ".join(sentence.text.removesuffix(f" {what}") for sentence in group[:3])
             text = f"{len(group)} principals {what}: {names} and {len(group) - 3} more (--full names them)"
             found.append(Sentence(registry, text, what=what))
     return found
+
+
+def _saying(sentence: Sentence) -> tuple[str, str, bool]:
+    return sentence.registry, sentence.what or sentence.text, sentence.public
 
 
 def given(item: ForeignAccess) -> list[Sentence]:

@@ -31,9 +31,11 @@ class RegistryBase(Model):
     #: the grant types that the platform can honour
     grant_types: ClassVar[tuple[str, ...]]
 
-    @property
-    def place(self) -> tuple[str, ...]:
-        """Where it stands, for people: account and region, a folder, a host."""
+    def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
+        """Where it stands, for people: account and region, a folder, a host; and as whom calls are made, if the registry says so.
+
+        `base`: the folder that relative paths start from. `start`: the folder that they are said relative to, or None: resolved.
+        """
         return ()
 
     @property

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,8 @@ _HARMLESS = 10_000
 Loc = tuple[str | int, ...]
 _ENV = re.compile(r"\$\{env:([^}]*)\}")
 _DIGITS = re.compile(r"[0-9][0-9_]*")
+#: an open file by its number: a link to wherever the file stands
+_DESCRIPTOR = re.compile(r"/dev/(fd/[0-9]+|stdout|stderr)|/proc/[^/]+/fd/[0-9]+")
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
 
@@ -298,18 +301,27 @@ def exists(root: Node, loc: Loc) -> bool:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether the path is `-` (standard input) or a pipe or device: read once, and in no folder that means anything."""
-    if str(path) == "-" or path.parts[:2] in (("/", "dev"), ("/", "proc")):
+    """Whether the path is standard input, or what is neither a regular file nor a folder (a pipe, a socket, a device): read once, and
+    in no folder that means anything."""
+    if str(path) in ("-", "/dev/stdin"):
         return True
     try:
-        return path.is_fifo()
+        mode = path.stat().st_mode
     except (OSError, ValueError):  # whoever opens it says what is wrong with it
         return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def folder_of(path: Path) -> Path:
-    """The folder that relative paths in a file start from: its own, and the current one for a stream."""
-    return Path() if is_stream(path) else path.parent
+    """The folder that relative paths in a spec start from: its own, and the current one for a stream."""
+    if is_stream(path):
+        return Path()
+    return real_folder_of(path) if _DESCRIPTOR.fullmatch(str(path)) else path.parent
+
+
+def real_folder_of(path: Path) -> Path:
+    """The folder in which a file stands, wherever links lead, and the current one for a stream."""
+    return Path() if is_stream(path) else Path(os.path.realpath(path)).parent
 
 
 def bytes_of(path: Path) -> bytes:

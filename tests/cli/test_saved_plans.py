@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
+from socket import AF_UNIX, socket
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import yaml
 
+from reconciler.spec.source import folder_of, is_stream
 from tests.command_line import COMMAND, _environ
 from tests.command_line import in_this_process as reconciler
 
@@ -260,3 +264,157 @@ def test_skip_stale_is_for_saved_plans_and_changes_nothing_where_nothing_is_stal
     assert "--skip-stale is for a saved plan" in reconciler("apply", "--yes", "--skip-stale", code=1).stderr
     reconciler("plan", "--out", "plan.json")
     assert "4 done" in reconciler("apply", "plan.json", "--yes", "--skip-stale").stdout
+
+
+# -- where a plan, and what it writes, stands
+
+
+def test_a_folder_under_dev_is_a_folder_like_any_other(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of shared memory, where there is one: a file in it is no pipe."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        pytest.skip("no /dev/shm")
+    with TemporaryDirectory(dir=shared) as folder:
+        reconciler("plan", "--out", f"{folder}/plan.json")
+        monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        reconciler("apply", f"{folder}/plan.json", "--yes")
+        assert list(Path().iterdir()) == []
+        write(Path(folder))
+        reconciler("apply", f"{folder}/registry.yaml", "--yes")
+        assert Path(folder, "box/control/repositories/app-a.json").exists()
+    assert (here / "box/control/repositories/app-a.json").exists()
+
+
+def test_what_is_a_stream(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    with socket(AF_UNIX) as listener:
+        listener_path = tmp_path / "socket"
+        listener.bind(str(listener_path))
+    streams = [Path("-"), Path("/dev/stdin"), Path("/dev/null"), tmp_path / "pipe", tmp_path / "link", listener_path]
+    assert [path for path in streams if not is_stream(path)] == []
+    others = [tmp_path, tmp_path / "file", tmp_path / "nope", Path("/dev/shm"), Path("/proc/self/status")]
+    assert [path for path in others if is_stream(path)] == []
+    reading, writing = os.pipe()
+    with open(reading), open(writing, "w"), open(tmp_path / "file") as file:
+        assert is_stream(Path(f"/dev/fd/{reading}"))
+        assert not is_stream(Path(f"/dev/fd/{file.fileno()}"))
+        assert folder_of(Path(f"/dev/fd/{reading}")) == Path()
+        assert folder_of(Path(f"/dev/fd/{file.fileno()}")) == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("link", ["folder", "file", "spec's folder"])
+def test_links_on_the_way_to_a_plan_change_nothing(here: Path, monkeypatch: pytest.MonkeyPatch, link: str) -> None:
+    store = here / "store/1/2"
+    store.mkdir(parents=True)
+    (here / "work").mkdir()
+    write(here / "work/deep")
+    (here / "artifacts").symlink_to("store/1/2")
+    (here / "latest.json").symlink_to("store/1/2/plan.json")
+    (here / "spec").symlink_to("work/deep")
+    out = "latest.json" if link == "file" else "artifacts/plan.json"
+    spec, root = ("spec/registry.yaml", here / "work/deep") if link == "spec's folder" else ("registry.yaml", here)
+    reconciler("plan", spec, "--out", out)
+    assert json.loads((store / "plan.json").read_text())["base"] == os.path.relpath(root.resolve(), store.resolve())
+    monkeypatch.chdir(here / "artifacts")
+    reconciler("apply", "plan.json", "--yes")
+    assert [path.parents[2] for path in here.rglob("app-a.json") if path.parent.name == "repositories"] == [
+        root / "box"
+    ]
+
+
+def test_the_plan_says_where_each_registry_stands_and_who_makes_the_calls(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "plans").mkdir()
+    reconciler("plan", "--out", "plans/plan.json")
+    monkeypatch.chdir(here / "plans")
+    text = Path("plan.json").read_text()
+    assert f"registry images (local {here.resolve()}/box)\n" in reconciler("show", "plan.json").stdout
+    assert (
+        f"<summary>registry images (local {here.resolve()}/box)"
+        in reconciler("show", "plan.json", "--format", "markdown").stdout
+    )
+    assert json.loads(text)["where"] == {"images": "local ../box"}
+    document = json.loads(text) | {"base": "../other"}
+    Path("plan.json").write_text(json.dumps(document))
+    said = reconciler("apply", "plan.json", "--yes", code=1).stderr
+    assert said.startswith("Error: plan.json is damaged: 'where' does not follow from the rest of it")
+    Path("plan.json").write_text(json.dumps(document | {"where": {"images": "local ../other/box"}}))
+    assert f"registry images (local {here.resolve()}/other/box)\n" in reconciler("show", "plan.json").stdout
+
+
+@pytest.mark.parametrize("path", ["~/box", "{here}/box", "link/box"])
+def test_where_a_registry_stands_is_said_in_full_and_kept_as_it_moves(
+    here: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("HOME", str(here / "home"))
+    (here / "elsewhere").mkdir()
+    (here / "link").symlink_to("elsewhere")
+    given = path.format(here=here)
+    place = {"~/box": here / "home/box", "link/box": here / "elsewhere/box"}.get(path, here / "box")
+    write(here, {**SPEC, "registries": [{"name": "images", "platform": "local", "path": given}]})
+    reconciler("plan", "--out", "plan.json")
+    assert f"registry images (local {place.resolve()})\n" in reconciler("show", "plan.json").stdout
+    assert json.loads((here / "plan.json").read_text())["where"] == {"images": f"local {given}"}
+
+
+def test_a_plan_that_was_moved_away_says_which_folder_is_not_there(here: Path) -> None:
+    reconciler("apply", "--yes")
+    write(
+        here,
+        {
+            **SPEC,
+            "repositories": [{"name": "app-a", "registry": "images", "description": "x"}, SPEC["repositories"][1]],
+        },
+    )
+    (here / "far/away").mkdir(parents=True)
+    for options in ([], ["--destroy"]):
+        reconciler("plan", *options, "--out", "plan.json")
+        (here / "plan.json").rename(here / "far/away/plan.json")
+        said = reconciler("apply", "far/away/plan.json", "--yes", code=4).stderr
+        assert f"registry images: its folder {here.resolve()}/far/away/box is not there" in said
+        assert "gone since" not in said
+        assert list((here / "far/away").iterdir()) == [here / "far/away/plan.json"]
+    assert (here / "box/control/repositories/app-a.json").exists()
+
+
+# -- what is said of a plan that was saved
+
+
+def test_show_and_apply_say_the_same_of_one_file(here: Path) -> None:
+    grants = [
+        {"name": "one", "registry": "images", "repositories": ["app-a"], "to": {"type": "local", "users": ["zoe", "amy"]}},
+        {"name": "two", "registry": "images", "to": {"type": "local", "users": ["bob"]}, "permission": "push-pull"},
+        {"name": "three", "registry": "images", "repositories": ["app-b"], "to": {"type": "local", "users": ["amy"]}},
+        {"name": "four", "registry": "images", "to": {"type": "local", "users": ["carl"]}},
+    ]  # fmt: skip
+    write(here, {**SPEC, "grants": grants})
+    reconciler("plan", "--out", "plan.json")
+    shown = reconciler("show", "plan.json").stdout
+    assert reconciler("apply", "plan.json", code=1).stdout == shown
+
+
+@pytest.mark.parametrize("why", ["a guard", "a problem"])
+def test_a_saved_plan_that_apply_refuses_says_so(here: Path, why: str) -> None:
+    if why == "a guard":
+        public = [{"name": "one", "registry": "images", "to": {"type": "local", "users": ["*"]}}]
+        write(here, {**SPEC, "grants": public})
+    else:
+        write(here / "other", {**SPEC, "name": "other", "registries": [{**SPEC["registries"][0], "path": "../box"}]})
+        reconciler("apply", "other/registry.yaml", "--yes")
+    code = 3 if why == "a guard" else 1
+    said = reconciler("plan", "--out", "d.json", code=code).stdout.splitlines()[-1]
+    heading = "Guards that stop the plan" if why == "a guard" else "The plan can't be applied"
+    assert said == (
+        f'Saved to d.json; apply refuses it as it is. What to change stands above, under "{heading}"; then plan again.'
+    )
+    reconciler("apply", "d.json", "--yes", code=code)
+
+
+def test_a_saved_plan_that_can_be_applied_says_how(here: Path) -> None:
+    said = reconciler("plan", "--out", "d.json").stdout.splitlines()[-1]
+    assert said == "Saved to d.json. To make exactly this true: reconciler apply d.json"

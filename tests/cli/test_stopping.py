@@ -90,12 +90,13 @@ def saved(folder: Path) -> None:
     from reconciler.engine.diff import diff
     from reconciler.engine.expand import expand
     from reconciler.engine.picture import picture
-    from reconciler.engine.plan import Wishes, settle
+    from reconciler.engine.plan import Wishes, homes_of, settle
     from reconciler.platforms.catalog import CATALOG
 
     loaded = load_spec(folder / "registry.yaml")
     kinds, desired = expand(loaded, CATALOG)
-    seen = picture(kinds, desired, {name: {} for name in desired}, destroy=False)
+    homes = homes_of(loaded.name, loaded.registries)
+    seen = picture(kinds, desired, {name: {} for name in desired}, destroy=False, homes=homes)
     plan = settle(loaded, seen, diff(seen, loaded.name, ()), Wishes())
     (folder / "plan.json").write_text(dumps(plan))
 

@@ -29,6 +29,7 @@ from reconciler.platforms.aws.role import RoleKind
 from reconciler.platforms.aws.role_documents import RoleSettings, permissions, settings_of, trust_policy
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.platforms.catalog import CATALOG
+from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import report_of
 from reconciler.render.sentences import held
 from reconciler.render.text import joined, plan_lines
@@ -149,6 +150,25 @@ def test_a_new_role_that_nobody_may_assume_says_so_and_nothing_raw(aws: AwsSandb
     plan = aws.plan(aws.document("app-a"))
     assert said(plan, "images.role.push") == ['trusted: "nobody may assume it"']
     assert said(plan, "images.role.pull") == [f"account {ACCOUNT} can now pull from every repository as images-pull"]
+
+
+# -- where it is written, and as whom
+
+
+def test_a_plan_says_the_account_the_region_and_the_role_that_calls_are_made_as(aws: AwsSandbox) -> None:
+    plan = first_plan(aws)
+    head = f"registry images (aws {ACCOUNT} us-east-1"
+    document = json.loads(dumps(plan))
+    assert document["where"] == {"images": f"aws {ACCOUNT} us-east-1"}
+    assert words(plan).splitlines()[0] == f"{head})"
+    role = f"arn:aws:iam::{STRANGER}:role/deploy"
+    document["registries"][0]["assume_role"] = {"role_arn": role}
+    with pytest.raises(ReconcilerError, match=r"^plan\.json is damaged: 'where' does not follow"):
+        loads(json.dumps(document), "plan.json", platforms=CATALOG)
+    document["where"]["images"] += f" as {role}"
+    edited = loads(json.dumps(document), "plan.json", platforms=CATALOG)
+    assert words(edited).splitlines()[0] == f"{head} as {role})"
+    assert f"<summary>{head} as {role}): 4 changes" in plan_markdown(report_of(edited)).replace("<!-- -->", "")
 
 
 # -- statements that would be written otherwise ------------------------------------------------------------------

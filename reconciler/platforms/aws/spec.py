@@ -131,9 +131,9 @@ class AwsRegistry(RegistryBase):
         description="How long credentials of the roles are good at most: 1h to 12h. Chained roles have 1h at most.",
     )
 
-    @property
-    def place(self) -> tuple[str, ...]:
-        return (self.account_id, self.region)
+    def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
+        here = (self.account_id, self.region)
+        return here if self.assume_role is None else (*here, f"as {self.assume_role.role_arn}")
 
     @property
     def own_account(self) -> str:

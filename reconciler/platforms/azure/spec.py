@@ -31,8 +31,7 @@ class AzureRegistry(RegistryBase):
     sku: Literal["Basic", "Standard", "Premium"] = Field("Basic", description="The pricing tier.")
     replication_regions: tuple[Location, ...] = Field((), description="Locations of geo-replications; Premium only.")
 
-    @property
-    def place(self) -> tuple[str, ...]:
+    def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         return (self.registry_name, self.location)
 
     def native_name(self, repository: str) -> str:

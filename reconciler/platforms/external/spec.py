@@ -66,8 +66,7 @@ class ExternalRegistry(RegistryBase):
     ca_file: str | None = Field(None, min_length=1, description="A private CA's certificates; TLS is always verified.")
     cluster: Cluster | None = Field(None, description="The cluster for grants of type kubernetes.")
 
-    @property
-    def place(self) -> tuple[str, ...]:
+    def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         return (self.url,)
 
     def native_name(self, repository: str) -> str:

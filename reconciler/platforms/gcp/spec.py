@@ -41,8 +41,7 @@ class GcpRegistry(RegistryBase):
         description="`repository`: an Artifact Registry repository each, so that a grant is exact; `shared`: one for all.",
     )
 
-    @property
-    def place(self) -> tuple[str, ...]:
+    def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         return (self.project, self.location)
 
     @property

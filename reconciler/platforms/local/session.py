@@ -26,6 +26,7 @@ class LocalSession(Session):
     def __init__(self, platform: Platform, estate: Estate, registry: LocalRegistry) -> None:
         super().__init__(platform, estate, registry)
         self.path = registry.path
+        self.folder = registry.folder(estate.base)
         try:
             folder = Path(registry.path).expanduser()
         except RuntimeError:  # ~somebody
@@ -38,6 +39,9 @@ class LocalSession(Session):
 
     def check(self) -> None:
         self.store.check()
+
+    def absent(self) -> str:
+        return "" if self.store.root.exists() else f"its folder {self.folder} is not there"
 
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
         # imported here: plan and apply do without the library for hashes

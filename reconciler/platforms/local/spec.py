@@ -28,9 +28,12 @@ class LocalRegistry(RegistryBase):
     platform: Literal["local"] = Field(description="A registry in a folder of this machine.")
     path: str = Field(min_length=1, description="The folder, relative to the spec's own folder.")
 
-    @property
-    def place(self) -> tuple[str, ...]:
-        return (self.path,)
+    def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
+        if start is None:
+            return (str(self.folder(base)),)
+        if self.path.startswith(("/", "~")):
+            return (self.path,)
+        return (os.path.relpath(os.path.join(base, self.path), start),)
 
     def native_name(self, repository: str) -> str:
         return repository
