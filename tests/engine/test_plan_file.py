@@ -112,6 +112,11 @@ def stranger(document: Json) -> None:
     change_of(document, "images.access.app-a")["desired"]["settings"]["entries"][0]["users"] = ["mallory"]
 
 
+def nobody_s(document: Json) -> None:
+    """What is written counts as somebody else's."""
+    change_of(document, "images.access.app-f")["desired"]["settings"]["entries"][0]["grant"] = ""
+
+
 def no_verdicts(document: Json) -> None:
     document["guards"] = []
 
@@ -279,7 +284,19 @@ def no_path(document: Json) -> None:
 
 
 EDITS: tuple[Callable[[Json], None], ...] = (
-    *(stranger, no_verdicts, passed, force, not_counted, no_limit, no_gains, no_losses, nothing_along, no_foreign),
+    *(
+        stranger,
+        nobody_s,
+        no_verdicts,
+        passed,
+        force,
+        not_counted,
+        no_limit,
+        no_gains,
+        no_losses,
+        nothing_along,
+        no_foreign,
+    ),
     *(other_field, other_cause, other_fingerprint, update_as_create, update_as_delete, delete_as_replace),
     *(create_without_desired, somebody_else_s, unknown_registry, unknown_kind, two_kinds, no_address, a_line_more),
     *(circle, circle_of_needs, circle_of_parents, parent_of_another_name, unknown_in_graph, shorter_graph, other_order),

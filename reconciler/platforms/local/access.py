@@ -51,6 +51,10 @@ class AccessKind(Kind, GivesAccess):
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {entry.grant: {"users": list(entry.users), "permission": entry.permission} for entry in settings.entries}
 
+    def altered(self, settings: AccessSettings) -> str | None:
+        written = AccessDocument.parse("", AccessDocument("", settings.entries).to_json())
+        return None if written.entries == settings.entries else "an entry"
+
     def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         return self._lives(session, session.documents.access.names())
 
