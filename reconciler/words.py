@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 #: what the package is called where it is installed from; `reconciler` belongs to somebody else there
@@ -23,6 +23,16 @@ def plural(count: int, word: str, several: str = "") -> str:
 def counted(count: int, word: str, several: str = "") -> str:
     """The count and its word: `1 image`, `2 repositories`."""
     return f"{count} {plural(count, word, several)}"
+
+
+def any_of(words: Sequence[str]) -> str:
+    """The words as a choice: `a`, `a or b`, `a, b or c`."""
+    return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def all_of(words: Sequence[str]) -> str:
+    """The words as a list: `a`, `a and b`, `a, b, and c`."""
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, and {words[-1]}"
 
 
 def duration(seconds: float) -> str:

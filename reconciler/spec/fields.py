@@ -4,18 +4,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, StrictBool, StrictInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
+
+
+class Absent(AttributeError):
+    """A field of a row that is not valid: whatever is computed from it is unknown."""
 
 
 class Model(BaseModel):
     """The base of all spec models: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every field is valid: it is not where the row that it stands in was wrong."""
+        return self.__dict__.keys() >= type(self).model_fields.keys()
+
+    def fault(self) -> str | None:
+        """What is wrong between its fields, as a sentence, or None."""
+        return None
+
+    @model_validator(mode="after")
+    def _between_fields(self) -> Self:
+        fault = self.fault()
+        if fault is not None:
+            raise PydanticCustomError("text", "{says}", {"says": fault})
+        return self
+
+    if not TYPE_CHECKING:  # so that a checker still knows which attributes there are
+
+        def __getattr__(self, name: str) -> Any:
+            if name in type(self).model_fields:
+                raise Absent(name)
+            return super().__getattr__(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +112,19 @@ Flag = StrictBool
 Count = StrictInt
 
 
-def repeated(values: tuple[Hashable, ...], loc: str) -> Iterator[Fault]:
+def each(*checks: Iterator[Fault]) -> Iterator[Fault]:
+    """What all the checks find. One that asks for a field which is not valid ends there, and the others go on."""
+    for check in checks:
+        with suppress(Absent):
+            yield from check
+
+
+def repeated(model: Model, field: str) -> Iterator[Fault]:
     """A fault for each value that a list holds twice."""
     seen: set[Hashable] = set()
-    for index, value in enumerate(values):
+    for index, value in enumerate(getattr(model, field)):
+        if isinstance(value, Model) and not value.whole:
+            continue
         if value in seen:
-            yield Fault((loc, index), f"'{value}' is listed twice" if isinstance(value, str) else "is listed twice")
+            yield Fault((field, index), f"'{value}' is listed twice" if isinstance(value, str) else "is listed twice")
         seen.add(value)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem, SpecError
@@ -17,8 +19,10 @@ from reconciler.places import Place
 from reconciler.words import did_you_mean
 
 from . import rules
+from .fields import Fault, RegistryName
 from .messages import problems_of
 from .models import Defaults, Guards, Spec
+from .partial import in_text, partial
 from .repository import Repository, merge_defaults
 from .source import (
     MAX_ALIASED,
@@ -26,6 +30,7 @@ from .source import (
     Values,
     aliased_nodes,
     bytes_of,
+    exists,
     files_of,
     folder_of,
     locate,
@@ -182,6 +187,13 @@ def _adapter(model: type[Spec], section: str) -> tuple[Any, TypeAdapter[Any]]:
     return row, TypeAdapter(row)
 
 
+class _Named(BaseModel):
+    """What every registry has."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    name: RegistryName
+
+
 class _Validation(Generic[S]):
     """One validation of one tree. Items are validated one by one, so that one wrong item hides no other's errors."""
 
@@ -193,6 +205,9 @@ class _Validation(Generic[S]):
         self.values = values
         self.problems = problems
         self.base = base
+        #: where the items of lists of which only some are valid stand in the text, and what their models find wrong
+        self.indexes: dict[Loc, list[int]] = {}
+        self.own_faults: list[Fault] = []
         self.taken = {(problem.file, problem.line, problem.column) for problem in problems}
 
     def note(self, problem: Problem) -> None:
@@ -210,10 +225,15 @@ class _Validation(Generic[S]):
                 self.note(problem_at(node, key, f"unknown key{did_you_mean(key, _KEYS) or _known()}"))
         head = {key: self.values[key] for key in ("version", "name") if key in self.values}
         self.item(self.model, head, ())
-        guards = self.item(Guards, self.values.get("guards") or {}, ("guards",)) or Guards()
-        defaults = self.item(Defaults, self.values.get("defaults") or {}, ("defaults",)) or Defaults()
+        given = {key: {} if self.values.get(key) is None else self.values[key] for key in ("guards", "defaults")}
+        guards = self.item(Guards, given["guards"], ("guards",)) or Guards()
+        under = given["defaults"]
+        defaults = (
+            self.item(Defaults, under, ("defaults",)) or self.left_of(Defaults, under, ("defaults",)) or Defaults()
+        )
         parts = self.parts()
-        for fault in rules.faults(parts):
+        for fault in chain(self.own_faults, rules.faults(parts)):
+            fault = replace(fault, loc=in_text(fault.loc, self.indexes))
             # an unknown label is at its key; everything else is at its value
             node = locate(self.root, fault.loc, key="labels" in fault.loc[-2:-1])
             self.note(problem_at(node, path_text(fault.loc), fault.message))
@@ -278,11 +298,25 @@ class _Validation(Generic[S]):
 
     def valid(self, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:
         row_type, adapter = _adapter(self.model, section)
-        items = (
-            (index, self.validated(row_type, adapter.validate_python, row, (section, index), fallback))
-            for index, row in rows
-        )
-        return {index: item for index, item in items if item is not None}
+        found: dict[int, Any] = {}
+        for index, row in rows:
+            at = (section, index)
+            item = self.validated(row_type, adapter.validate_python, row, at, fallback)
+            if item is None:
+                item = self.left_of(row_type, row, at)
+            if item is not None:
+                found[index] = item
+        return found
+
+    def left_of(self, row_type: Any, row: Any, at: Loc) -> Any:
+        """What is valid of a row that is not, for the rules between the parts."""
+        part = partial(row_type, row)
+        if part.item is None and at[0] == "registries" and isinstance(row, dict):
+            self.item(_Named, row, at)  # on whichever platform it is, it needs a name
+        self.indexes |= {(*at, *loc): indexes for loc, indexes in part.indexes.items()}
+        found = [replace(fault, loc=(*at, *fault.loc)) for fault in part.faults]
+        self.own_faults += (fault for fault in found if exists(self.root, fault.loc))  # else it is the defaults'
+        return part.item
 
     def unique(self, section: str, rows: list[tuple[int, Any]], keys: tuple[str, ...]) -> None:
         first: dict[tuple[Any, ...], int] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -10,8 +9,9 @@ from pydantic_core import ErrorDetails
 from yaml import Node, ScalarNode
 
 from reconciler.errors import Problem
-from reconciler.words import counted, did_you_mean
+from reconciler.words import any_of, counted, did_you_mean
 
+from .partial import models_of
 from .source import Loc, exists, locate, path_text, problem_at
 
 _PLAIN = {
@@ -26,14 +26,18 @@ _PLAIN = {
 }
 
 
+#: the end of pydantic's path where a mapping's key is what is wrong
+_KEY = "[key]"
+
+
 def problems_of(error: ValidationError, annotation: Any, root: Node, at: Loc, fallback: Loc = ()) -> list[Problem]:
     """The problems of one validated item. `at`: the item's path; `fallback`: where its merged defaults stand."""
-    found: dict[tuple[int, int], Problem] = {}
+    found: dict[tuple[int, int, str], Problem] = {}
     for details in error.errors(include_url=False):
         loc = details["loc"]
         inherited = bool(fallback) and _depth(root, fallback, loc) > _depth(root, at, loc)
         problem = _problem(details, annotation, root, fallback if inherited else at)
-        position = (problem.line, problem.column)
+        position = (problem.line, problem.column, problem.path)
         if (
             position not in found or details["type"] == "text"
         ):  # a union reports each member; our own sentence says most
@@ -55,7 +59,7 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
     unknown_key = kind == "extra_forbidden"
     if kind.startswith("union_tag"):
         loc = (*loc, context["discriminator"].strip("'"))
-    node = locate(root, (*base, *loc), key=unknown_key)
+    node = locate(root, (*base, *loc), key=unknown_key or loc[-1:] == (_KEY,))
     if kind == "missing" or kind == "union_tag_not_found":
         node = locate(root, (*base, *loc[:-1]))
         return problem_at(node, path_text((*_shown(root, base, loc[:-1]), loc[-1])), "is required")
@@ -72,7 +76,7 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
         if raw in words:  # the right word as another type: 1 in quotes
             message = f"must be the number {raw}, not a text: leave out the quotes"
         else:
-            message = f"must be {', '.join(words)}, not '{raw}'{did_you_mean(raw, words)}"
+            message = f"must be {any_of(words)}, not '{raw}'{did_you_mean(raw, words)}"
     elif kind == "text":
         message = f"'{raw}' {message}" if message.startswith("must") and raw else message
     elif kind in ("too_short", "string_too_short"):
@@ -99,22 +103,14 @@ def _shown(root: Node, base: Loc, loc: Loc) -> Loc:
     return shown
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) is not Literal:
-        for argument in get_args(annotation):
-            yield from _models(argument)
-
-
 def _keys_at(annotation: Any, loc: Loc) -> set[str]:
-    models = list(_models(annotation))
+    models = list(models_of(annotation))
     for part in loc:
         fields = [
             field for model in models for key, field in model.model_fields.items() if (field.alias or key) == part
         ]
         if fields:
-            models = [inner for field in fields for inner in _models(field.annotation)]
+            models = [inner for field in fields for inner in models_of(field.annotation)]
         elif isinstance(part, str):
             models = [model for model in models if _has_tag(model, part)] or models
     return {field.alias or key for model in models for key, field in model.model_fields.items()}

@@ -82,6 +82,12 @@ class RegistryBase(Model):
         return None
 
 
+def refused(repository: Repository, field: str, why: str) -> Iterator[Fault]:
+    """A fault where the repository has this setting, which the platform can't honour."""
+    if getattr(repository, field) is not None:
+        yield Fault((field,), why)
+
+
 Permission = Literal["pull", "push-pull"]
 
 

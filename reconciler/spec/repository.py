@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, JsonValue, Tag
 
 from .fields import Count, Flag, Model, RegistryName, RepositoryName, Text
 
@@ -46,11 +45,10 @@ class Retention(Model):
         " rule of ECR counts every image.",
     )
 
-    @model_validator(mode="after")
-    def _removes_something(self) -> Self:
+    def fault(self) -> str | None:
         if self.keep_last is None and self.untagged_days is None:
-            raise PydanticCustomError("text", "needs keep_last or untagged_days (or leave retention out)")
-        return self
+            return "needs keep_last or untagged_days (or leave retention out)"
+        return None
 
 
 class Encryption(Model):

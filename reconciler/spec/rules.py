@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from reconciler.words import did_you_mean
 
-from .fields import Fault
+from .fields import Fault, each
 from .models import Grant
 from .registry import RegistryBase
 from .repository import Repository
@@ -29,42 +30,57 @@ class Parts:
     repository_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     base: str = "."
 
+    @cached_property
+    def known(self) -> Mapping[str, RegistryBase]:
+        """The registries by name."""
+        return {item.name: item for item in self.registries.values() if "name" in item.__dict__}
+
+    @cached_property
+    def ordered(self) -> Mapping[str, list[str]]:
+        """Each registry's repositories, sorted by name."""
+        return {name: sorted(names) for name, names in self.repository_names.items()}
+
 
 def faults(parts: Parts) -> Iterator[Fault]:
-    """Every fault, each with its full path."""
-    known = {registry.name: registry for registry in parts.registries.values()}
-    ordered = {name: sorted(names) for name, names in parts.repository_names.items()}
+    """Every fault, each with its full path. What asks for a field that is not valid finds nothing."""
     yield from _registry_faults(parts)
     for index, repository in parts.repositories.items():
-        at = ("repositories", index)
-        if repository.registry not in parts.registry_names:
-            yield _unnamed(at, repository.registry, parts)
-        elif (registry := known.get(repository.registry)) is not None:
-            reason = registry.name_fault(registry.native_name(repository.name))
-            if reason is not None:
-                yield Fault((*at, "name"), reason)
-            yield from _below(at, registry.repository_faults(repository))
+        yield from each(_repository_faults(("repositories", index), repository, parts))
     for index, grant in parts.grants.items():
         at = ("grants", index)
-        yield from _below((*at, "to"), grant.to.faults())
-        if grant.registry not in parts.registry_names:
-            yield _unnamed(at, grant.registry, parts)
-        elif (registry := known.get(grant.registry)) is not None:
-            names = parts.repository_names.get(grant.registry, frozenset())
-            yield from _grant_faults(at, grant, registry, names, ordered.get(grant.registry, []))
+        yield from each(_target_faults((*at, "to"), grant), _grant_faults(at, grant, parts))
+
+
+def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts) -> Iterator[Fault]:
+    if repository.registry not in parts.registry_names:
+        yield _unnamed(at, repository.registry, parts)
+    elif (registry := parts.known.get(repository.registry)) is not None:
+        yield from each(_name_faults(at, repository, registry), _below(at, registry.repository_faults(repository)))
+
+
+def _name_faults(at: tuple[str, int], repository: Repository, registry: RegistryBase) -> Iterator[Fault]:
+    reason = registry.name_fault(registry.native_name(repository.name))
+    if reason is not None:
+        yield Fault((*at, "name"), reason)
+
+
+def _target_faults(at: tuple[str | int, ...], grant: Grant) -> Iterator[Fault]:
+    yield from _below(at, grant.to.faults())
 
 
 def _registry_faults(parts: Parts) -> Iterator[Fault]:
     items = sorted(parts.registries.items())
     for index, registry in items:
-        yield from _below(("registries", index), registry.faults())
-        for _, other in items:
-            if other is registry or other.name == registry.name:
-                continue
-            reason = registry.clashes(other, parts.base)
-            if reason is not None:
-                yield Fault(("registries", index), reason)
-    yield from _circle(items)
+        others = (item for _, item in items if item is not registry)
+        clashes = (_clash(index, registry, other, parts.base) for other in others)
+        yield from each(_below(("registries", index), registry.faults()), *clashes)
+    yield from each(_circle(items))
+
+
+def _clash(index: int, registry: RegistryBase, other: RegistryBase, base: str) -> Iterator[Fault]:
+    reason = registry.clashes(other, base) if other.name != registry.name else None
+    if reason is not None:
+        yield Fault(("registries", index), reason)
 
 
 def _circle(items: list[tuple[int, RegistryBase]]) -> Iterator[Fault]:
@@ -85,8 +101,29 @@ def _circle(items: list[tuple[int, RegistryBase]]) -> Iterator[Fault]:
         )
 
 
-def _grant_faults(
-    at: tuple[str, int], grant: Grant, registry: RegistryBase, names: frozenset[str], ordered: list[str]
+def _grant_faults(at: tuple[str, int], grant: Grant, parts: Parts) -> Iterator[Fault]:
+    if grant.registry not in parts.registry_names:
+        yield _unnamed(at, grant.registry, parts)
+    elif (registry := parts.known.get(grant.registry)) is not None:
+        names = parts.repository_names.get(grant.registry, frozenset())
+        yield from each(
+            _repositories_unknown(at, grant, registry, names), _not_honoured(at, grant, registry, names, parts)
+        )
+
+
+def _repositories_unknown(
+    at: tuple[str, int], grant: Grant, registry: RegistryBase, names: frozenset[str]
+) -> Iterator[Fault]:
+    for position, pattern in enumerate(grant.repositories or ()):
+        if not is_glob(pattern) and pattern not in names:
+            yield Fault(
+                (*at, "repositories", position),
+                f"registry {registry.name} has no repository named '{pattern}'{did_you_mean(pattern, names)}",
+            )
+
+
+def _not_honoured(
+    at: tuple[str, int], grant: Grant, registry: RegistryBase, names: frozenset[str], parts: Parts
 ) -> Iterator[Fault]:
     if grant.to.type not in registry.grant_types:
         yield Fault(
@@ -95,13 +132,7 @@ def _grant_faults(
             f" {' or '.join(registry.grant_types)}",
         )
         return
-    for position, pattern in enumerate(grant.repositories or ()):
-        if not is_glob(pattern) and pattern not in names:
-            yield Fault(
-                (*at, "repositories", position),
-                f"registry {registry.name} has no repository named '{pattern}'{did_you_mean(pattern, names)}",
-            )
-    chosen = list(covered(grant.repositories, ordered, names))
+    chosen = list(covered(grant.repositories, parts.ordered.get(grant.registry, []), names))
     yield from _below(at, registry.grant_faults(grant.to, chosen, grant.repositories is not None))
 
 

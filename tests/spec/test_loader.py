@@ -77,7 +77,9 @@ grants:
     assert problems(text) == [
         "registry.yaml:2:7: name: 'Tests' must be a lower-case letter, then letters, digits and dashes, 40 characters in all",
         'registry.yaml:4:47: registries[0].account_id: YAML reads 123456789012 as a number: quote it ("123456789012")',
+        "registry.yaml:7:15: repositories[0].registry: no registry is named 'imges' (did you mean 'images'?)",
         "registry.yaml:8:5: repositories[0].scan_on_pull: unknown key (did you mean 'scan_on_push'?)",
+        "registry.yaml:11:15: grants[0].registry: no registry is named 'imags' (did you mean 'images'?)",
         "registry.yaml:12:38: grants[0].to.principal_ids: must not be empty",
     ]
 
@@ -143,7 +145,7 @@ grants:
         (grant("registry: images, to: {account_ids: ['123456789012']}"), "grants[0].to.type: is required"),
         (
             grant("registry: images, permission: push, to: {type: aws, account_ids: ['123456789012']}"),
-            "must be pull, push-pull",
+            "must be pull or push-pull, not 'push'",
         ),
         (
             grant("registry: images, to: {type: aws, account_ids: ['123456789012', '123456789012']}"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from reconciler.model.marks import PREFIX
-from reconciler.spec.fields import Fault, Model, Text, repeated
+from reconciler.spec.fields import Absent, Fault, Model, Text, each, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase
 from reconciler.spec.repository import ImmutableTags, Repository
 from reconciler.words import counted
@@ -70,11 +70,10 @@ class NarrowedPrincipal(Model):
         None, description="The AWS organization that it must belong to."
     )
 
-    @model_validator(mode="after")
-    def _narrows(self) -> Self:
+    def fault(self) -> str | None:
         if self.external_id is None and self.org_id is None:
-            raise PydanticCustomError("text", "give external_id, org_id, or both; a principal without either is a text")
-        return self
+            return "give external_id, org_id, or both; a principal without either is a text"
+        return None
 
 
 def _as_list(value: Any) -> Any:
@@ -188,8 +187,18 @@ class AwsRegistry(RegistryBase):
         return None
 
     def faults(self) -> Iterator[Fault]:
-        yield from repeated(self.replication_regions, "replication_regions")
-        yield from repeated(self.trusted_principals, "trusted_principals")
+        yield from each(
+            repeated(self, "replication_regions"),
+            repeated(self, "trusted_principals"),
+            self._region_faults(),
+            self._session_faults(),
+            self._self_trust_faults(),
+            self._trust_faults(),
+        )
+
+    def _region_faults(self) -> Iterator[Fault]:
+        if len(self.replication_regions) > 25:
+            yield Fault(("replication_regions",), "ECR replicates to at most 25 destinations")
         home = names.partition(self.region)
         for index, region in enumerate(self.replication_regions):
             if region == self.region:
@@ -199,29 +208,51 @@ class AwsRegistry(RegistryBase):
                     ("replication_regions", index),
                     f"{region} is not in the partition {home} of {self.region}",
                 )
-        if len(self.replication_regions) > 25:
-            yield Fault(("replication_regions",), "ECR replicates to at most 25 destinations")
+
+    def _session_faults(self) -> Iterator[Fault]:
         if not 3600 <= self.max_session_seconds <= 43_200:
             # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html (MaxSessionDuration)
             yield Fault(("max_session",), f"is {self.max_session}; IAM takes 1h to 12h")
-        for index, item in enumerate(self.trusted_principals):
-            principal = item.principal if isinstance(item, NarrowedPrincipal) else item
+
+    def _self_trust_faults(self) -> Iterator[Fault]:
+        for index, principal in self._trusted():
             if principal in self.role_arns.values():
                 yield Fault(
                     ("trusted_principals", index),
                     f"'{principal}' is a role of this registry itself; IAM takes no principal that is not there yet",
                 )
+
+    def _trust_faults(self) -> Iterator[Fault]:
+        for index, principal in self._trusted():
+            if isinstance(principal, FederatedPrincipal):
+                yield from each(_subject_faults(principal, ("trusted_principals", index, "subject")))
+        home = names.partition(self.region)
+        for index, principal in self._trusted():
             if isinstance(principal, str) and names.arn_part(principal, 1) not in ("", home):
                 yield Fault(("trusted_principals", index), f"'{principal}' is not in the partition {home}")
-            elif isinstance(principal, FederatedPrincipal):
-                yield from _subject_faults(principal, ("trusted_principals", index, "subject"))
+
+    def _trusted(self) -> Iterator[tuple[int, str | FederatedPrincipal]]:
+        for index, item in enumerate(self.trusted_principals):
+            with suppress(Absent):
+                yield index, item.principal if isinstance(item, NarrowedPrincipal) else item
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        yield from each(
+            self._exception_faults(repository),
+            self._description_faults(repository),
+            self._label_faults(repository),
+            self._removal_faults(repository),
+            self._key_faults(repository),
+        )
+
+    def _exception_faults(self, repository: Repository) -> Iterator[Fault]:
         if len(repository.movable_tags) > MAX_EXCLUSIONS:
             yield Fault(("immutable_tags", "except"), f"ECR takes at most {MAX_EXCLUSIONS} exceptions")
         if isinstance(repository.immutable_tags, ImmutableTags):
             at = ("immutable_tags", "except")
             yield from wildcard_faults(repository.immutable_tags.except_, at, MAX_EXCLUSION_WILDCARDS)
+
+    def _description_faults(self, repository: Repository) -> Iterator[Fault]:
         size = len(encoded(repository.description))
         if size > MAX_VALUE:
             yield Fault(
@@ -229,13 +260,12 @@ class AwsRegistry(RegistryBase):
                 f"on AWS it is kept in a tag, where it has {size} characters; a tag holds at most {MAX_VALUE}"
                 " (all but letters, digits, spaces and _ . : / = + - @ take three or more)",
             )
-        yield from self._label_faults(repository)
+
+    def _removal_faults(self, repository: Repository) -> Iterator[Fault]:
         if repository.lifecycle_policy is not None:
             yield from policy_faults(repository.lifecycle_policy, ("lifecycle_policy",))
         elif repository.retention is not None:
             yield from retention_faults(repository.retention, ("retention",))
-        if repository.encryption is not None:
-            yield from self._key_faults(repository.encryption.kms_key)
 
     def _label_faults(self, repository: Repository) -> Iterator[Fault]:
         for key in repository.labels:
@@ -249,8 +279,10 @@ class AwsRegistry(RegistryBase):
         elif len(" ".join(repository.labels)) > 256:
             yield Fault(("labels",), "the keys are too long: together they must fit in 256 characters")
 
-    def _key_faults(self, key: str) -> Iterator[Fault]:
-        at = ("encryption", "kms_key")
+    def _key_faults(self, repository: Repository) -> Iterator[Fault]:
+        if repository.encryption is None:
+            return
+        key, at = repository.encryption.kms_key, ("encryption", "kms_key")
         if re.fullmatch(names.KEY_ARN, key) is None:
             yield Fault(
                 at,
@@ -262,12 +294,14 @@ class AwsRegistry(RegistryBase):
             yield Fault(at, "the registry is replicated, so the key must be a multi-Region key (mrk-...)")
 
     def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
-        home = names.partition(self.region)
         if isinstance(target, AwsTarget):
-            for field in ("role_arns", "function_arns"):
-                for index, arn in enumerate(getattr(target, field)):
-                    if names.arn_part(arn, 1) != home:
-                        yield Fault(("to", field, index), f"'{arn}' is not in the partition {home} of {self.region}")
+            yield from each(*(self._partition_faults(target, field) for field in ("role_arns", "function_arns")))
+
+    def _partition_faults(self, target: AwsTarget, field: str) -> Iterator[Fault]:
+        home = names.partition(self.region)
+        for index, arn in enumerate(getattr(target, field)):
+            if names.arn_part(arn, 1) != home:
+                yield Fault(("to", field, index), f"'{arn}' is not in the partition {home} of {self.region}")
 
     def clashes(self, other: RegistryBase, base: str) -> str | None:
         if not isinstance(other, AwsRegistry) or other.account_id != self.account_id:
@@ -316,8 +350,10 @@ class AwsTarget(GrantTarget):
     function_arns: tuple[FunctionArn, ...] = Field((), description="Narrows the worker statement to these functions.")
 
     def faults(self) -> Iterator[Fault]:
-        for field in ("account_ids", "regions", "role_arns", "allowed_service_types", "function_arns"):
-            yield from repeated(getattr(self, field), field)
+        lists = ("account_ids", "regions", "role_arns", "allowed_service_types", "function_arns")
+        yield from each(*(repeated(self, field) for field in lists), self._principal_faults())
+
+    def _principal_faults(self) -> Iterator[Fault]:
         if not (self.account_ids or self.role_arns or self.function_arns):
             yield Fault((), "names nobody: give account_ids, role_arns or function_arns")
         elif self.allowed_service_types and not (self.account_ids or self.function_arns):

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.spec.fields import Fault, Text, repeated
-from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.fields import Fault, Text, each, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -38,20 +38,27 @@ class AzureRegistry(RegistryBase):
         return repository
 
     def faults(self) -> Iterator[Fault]:
-        yield from repeated(self.replication_regions, "replication_regions")
+        yield from each(repeated(self, "replication_regions"), self._tier(), self._home())
+
+    def _tier(self) -> Iterator[Fault]:
         if self.replication_regions and self.sku != "Premium":
             yield Fault(("sku",), f"geo-replication needs sku: Premium, not {self.sku}")
+
+    def _home(self) -> Iterator[Fault]:
         if self.location in self.replication_regions:
             at = self.replication_regions.index(self.location)
             yield Fault(("replication_regions", at), f"{self.location} is the registry's own location")
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        yield from each(
+            self._retention(repository),
+            refused(repository, "lifecycle_policy", "is for AWS; use retention on Azure"),
+            refused(repository, "encryption", "Azure encrypts a whole registry, not one repository"),
+        )
+
+    def _retention(self, repository: Repository) -> Iterator[Fault]:
         if repository.retention is not None and self.sku != "Premium":
             yield Fault(("retention",), f"retention needs sku: Premium, not {self.sku}")
-        if repository.lifecycle_policy is not None:
-            yield Fault(("lifecycle_policy",), "is for AWS; use retention on Azure")
-        if repository.encryption is not None:
-            yield Fault(("encryption",), "Azure encrypts a whole registry, not one repository")
 
     def clashes(self, other: RegistryBase, base: str) -> str | None:
         if isinstance(other, AzureRegistry) and other.registry_name.lower() == self.registry_name.lower():
@@ -66,7 +73,7 @@ class AzureTarget(GrantTarget):
     principal_ids: tuple[Uuid, ...] = Field(min_length=1, description="Object ids of users, groups or identities.")
 
     def faults(self) -> Iterator[Fault]:
-        yield from repeated(self.principal_ids, "principal_ids")
+        yield from repeated(self, "principal_ids")
 
 
 class AzureTokenTarget(GrantTarget):

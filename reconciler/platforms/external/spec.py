@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from reconciler.spec.fields import Fault, Model, Text, repeated
-from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.fields import Fault, Model, Text, each, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 Url = Annotated[str, Text(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?", "an http(s) URL with no query")]
@@ -39,11 +38,10 @@ class LoginSource(Model):
     docker_config: str | None = Field(None, min_length=1, description="The path of a docker config.json.")
     kubernetes_secret: SecretReference | None = Field(None, description="A secret of type dockerconfigjson.")
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def fault(self) -> str | None:
         if [self.env, self.docker_config, self.kubernetes_secret].count(None) != 2:
-            raise PydanticCustomError("text", "give exactly one of env, docker_config and kubernetes_secret")
-        return self
+            return "give exactly one of env, docker_config and kubernetes_secret"
+        return None
 
 
 class Cluster(Model):
@@ -73,9 +71,9 @@ class ExternalRegistry(RegistryBase):
         return repository
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
-        for field in ("retention", "lifecycle_policy", "encryption"):
-            if getattr(repository, field) is not None:
-                yield Fault((field,), "an external registry's operator decides on that; leave it out")
+        why = "an external registry's operator decides on that; leave it out"
+        fields = ("retention", "lifecycle_policy", "encryption")
+        yield from each(*(refused(repository, field, why) for field in fields))
 
     def grant_faults(self, target: GrantTarget, repositories: object, narrowed: bool) -> Iterator[Fault]:
         if self.cluster is None:
@@ -90,5 +88,4 @@ class KubernetesTarget(GrantTarget):
     service_accounts: tuple[KubernetesName, ...] = Field(("default",), min_length=1, description="In each namespace.")
 
     def faults(self) -> Iterator[Fault]:
-        yield from repeated(self.namespaces, "namespaces")
-        yield from repeated(self.service_accounts, "service_accounts")
+        yield from each(repeated(self, "namespaces"), repeated(self, "service_accounts"))

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.model.marks import PREFIX
-from reconciler.spec.fields import Fault, Text, repeated
-from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.fields import Fault, Text, each, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 #: https://cloud.google.com/artifact-registry/docs/repositories/create-repos (repository id)
@@ -61,6 +61,10 @@ class GcpRegistry(RegistryBase):
         return None
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        why = "is for AWS; use retention on Google Cloud"
+        yield from each(self._label_faults(repository), refused(repository, "lifecycle_policy", why))
+
+    def _label_faults(self, repository: Repository) -> Iterator[Fault]:
         if len(repository.labels) > MAX_LABELS:
             yield Fault(("labels",), f"at most {MAX_LABELS} labels")
         for key, value in repository.labels.items():
@@ -68,8 +72,6 @@ class GcpRegistry(RegistryBase):
                 yield Fault(("labels", key), "Google takes at most 63 lower-case letters, digits, '_' and '-'")
             elif key.startswith(PREFIX):
                 yield Fault(("labels", key), "keys that start with 'reconciler-' are reserved")
-        if repository.lifecycle_policy is not None:
-            yield Fault(("lifecycle_policy",), "is for AWS; use retention on Google Cloud")
 
     def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
         if self.layout == "shared" and narrowed:
@@ -91,8 +93,10 @@ class GcpTarget(GrantTarget):
     )
 
     def faults(self) -> Iterator[Fault]:
-        for field in ("project_numbers", "service_account_emails", "allowed_service_types"):
-            yield from repeated(getattr(self, field), field)
+        lists = ("project_numbers", "service_account_emails", "allowed_service_types")
+        yield from each(*(repeated(self, field) for field in lists), self._principals())
+
+    def _principals(self) -> Iterator[Fault]:
         if not (self.service_account_emails or self.project_numbers):
             yield Fault((), "names nobody: give service_account_emails, or project_numbers with allowed_service_types")
         elif self.project_numbers and not self.allowed_service_types:

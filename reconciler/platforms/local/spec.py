@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.spec.fields import Fault, Text, repeated
-from reconciler.spec.registry import GrantTarget, RegistryBase
+from reconciler.spec.fields import Fault, Text, each, repeated
+from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 #: bytes of a path with the one that ends it, and of one name in it (PATH_MAX and NAME_MAX of Linux,
@@ -48,13 +48,16 @@ class LocalRegistry(RegistryBase):
             yield Fault(("path",), f"is too long for a path: {limits}")
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
+        yield from each(
+            self._name_faults(repository),
+            refused(repository, "encryption", "the local platform does not encrypt; encrypt the disk instead"),
+            refused(repository, "lifecycle_policy", "is for AWS; use retention on the local platform"),
+        )
+
+    def _name_faults(self, repository: Repository) -> Iterator[Fault]:
         # each repository is a file; file systems allow 255 bytes, and a slash takes three
         if len(repository.name) + 2 * repository.name.count("/") > 250:
             yield Fault(("name",), "is too long for a file name: at most 250 characters, a slash counts as three")
-        if repository.encryption is not None:
-            yield Fault(("encryption",), "the local platform does not encrypt; encrypt the disk instead")
-        if repository.lifecycle_policy is not None:
-            yield Fault(("lifecycle_policy",), "is for AWS; use retention on the local platform")
 
     def folder(self, base: str) -> Path:
         """The folder itself, wherever links lead. `base`: what a relative path starts from."""
@@ -83,4 +86,4 @@ class LocalTarget(GrantTarget):
     users: tuple[User, ...] = Field(min_length=1, description="User names; '*' is everyone, which a guard refuses.")
 
     def faults(self) -> Iterator[Fault]:
-        yield from repeated(self.users, "users")
+        yield from repeated(self, "users")
