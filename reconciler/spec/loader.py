@@ -33,6 +33,7 @@ from .source import (
     exists,
     files_of,
     folder_of,
+    is_record,
     locate,
     parse,
     path_text,
@@ -46,6 +47,7 @@ FREE = "x-"
 _KEYS = tuple(Spec.model_fields)
 #: what the top level of a plan file has, and no spec
 _PLAN = {"format", "changes"}
+_TAG_NULL = "tag:yaml.org,2002:null"
 #: a file that lost what was in it would be planned for deletion
 _EMPTY = "the file is empty; if it is to hold nothing, say so in a comment"
 _PlaceKind = Literal["registry", "repository", "grant"]
@@ -53,7 +55,8 @@ S = TypeVar("S", bound=Spec)
 
 
 def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, model: type[S]) -> S:
-    """The spec in a YAML file (`-`: standard input), or in all YAML files of a folder and of the folders in it, merged.
+    """The spec in a YAML file (`-`: standard input), or in all YAML and JSON files of a folder and of the folders in it, merged;
+    plan files, and what else this tool keeps in JSON, are no part of it.
 
     `model`: the Spec with the registries and targets that there are. `environ` is what `${env:NAME}` is taken from (the
     process's environment if None). Raises SpecError with every problem of every file.
@@ -68,13 +71,15 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
             try:
                 if folder and file.exists() and not file.is_file():  # a pipe would be waited for
                     raise OSError(errno.EINVAL, "it is no file")
-                texts.append((str(file), bytes_of(file)))
+                data = bytes_of(file)
+                if not (folder and file.suffix.lower() == ".json" and is_record(data)):
+                    texts.append((str(file), data))
             except (OSError, ValueError) as error:
                 problems.append(_unreadable(file, error))
     except (OSError, ValueError) as error:  # the folder itself, or what the path can't be
         problems.append(_unreadable(Path(getattr(error, "filename", None) or path), error))
     if not texts and not problems:
-        problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml files"))
+        problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml, .yml or .json files"))
     base = path if folder else folder_of(path)
     return _load(texts, model, problems, str(base), os.environ if environ is None else environ)
 
@@ -113,7 +118,7 @@ def _load(
             problems.append(problem_at(tree, "", reason))
         elif isinstance(tree, MappingNode):
             trees.append(tree)
-        elif tree is None and data.strip() and several:
+        elif tree is None and not _blank(data) and several:
             continue  # comments alone: somebody means it so
         elif len(problems) == before:
             empty = _EMPTY if several else "the spec is empty"
@@ -132,6 +137,11 @@ def _load(
         raise SpecError(problems)
     spec._variables = reading.variables
     return spec
+
+
+def _blank(data: bytes) -> bool:
+    """Whether there is nothing in the file, comments neither; a mark of the byte order is nothing."""
+    return not data.lstrip(b"\xef\xbb\xbf\xff\xfe").strip(b"\0 \t\r\n")
 
 
 def _bomb(tree: Node) -> str:
@@ -166,7 +176,9 @@ def _merged(trees: list[MappingNode], problems: list[Problem]) -> MappingNode:
                 entries[name] = (key, value)
                 continue
             first = entries[name]
-            if name in _LISTS and isinstance(value, SequenceNode) and isinstance(first[1], SequenceNode):
+            if name in _LISTS and _TAG_NULL in (value.tag, first[1].tag):  # left empty in one of them
+                entries[name] = first if value.tag == _TAG_NULL else (key, value)
+            elif name in _LISTS and isinstance(value, SequenceNode) and isinstance(first[1], SequenceNode):
                 both = SequenceNode(value.tag, [*first[1].value, *value.value], first[1].start_mark, value.end_mark)
                 entries[name] = (first[0], both)
             elif not (name == "version" and (value.tag, value.value) == (first[1].tag, first[1].value)):

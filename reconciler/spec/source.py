@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 import stat
@@ -35,6 +36,11 @@ TOO_DEEP = f"more than {MAX_DEPTH} levels deep"
 #: openers of collections, below which no text can nest deep enough for libyaml's composer
 #: (it overflows the C stack somewhere above 20,000)
 _HARMLESS = 10_000
+
+#: what the top level of a plan file and of a rescue file has, and no spec
+_RECORDS = ({"format", "changes"}, {"format", "address", "others"})
+#: the folders of a registry that is itself a folder: tags, whatever they are called, are no files of a spec
+_REGISTRY = frozenset({"control", "blobs", "links", "manifests", "tags", "referrers", "uploads", "temporary"})
 
 Loc = tuple[str | int, ...]
 _ENV = re.compile(r"\$\{env:([^}]*)\}")
@@ -334,7 +340,7 @@ def bytes_of(path: Path) -> bytes:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The YAML files of a spec: the file itself, or those of a folder and the folders in it, sorted by their path.
+    """The YAML and JSON files of a spec: the file itself, or those of a folder and the folders in it, sorted by their path.
 
     What is hidden (its name begins with a dot) is not part of a spec. Everything else with such a name is, whether it can be read or
     not: a part that is left out would be planned for deletion. Raises OSError for a folder that can't be listed.
@@ -347,14 +353,25 @@ def files_of(path: Path) -> list[Path]:
         # a folder that links lead to twice is read once, so that none of them leads in a circle
         here = sorted(name for name in below if not name.startswith("."))
         below.clear()
+        if ".lock" in names and "control" in here:
+            here = [name for name in here if name not in _REGISTRY]
         for name in here:
             place = os.path.realpath(Path(folder, name))
             if place not in seen:
                 seen.add(place)
                 below.append(name)
         files = (Path(folder, name) for name in names if not name.startswith("."))
-        found += (file for file in files if file.suffix.lower() in (".yaml", ".yml"))
+        found += (file for file in files if file.suffix.lower() in (".yaml", ".yml", ".json"))
     return sorted(found)
+
+
+def is_record(data: bytes) -> bool:
+    """Whether a JSON file is a plan file or a rescue file: what this tool has written, and no part of a spec."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and any(document.keys() >= keys for keys in _RECORDS)
 
 
 def _raise(error: OSError) -> None:

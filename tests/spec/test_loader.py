@@ -365,7 +365,7 @@ def test_a_file_of_a_folder_that_lost_what_was_in_it_is_an_error(tmp_path: Path)
 def test_a_hidden_file_is_read_where_it_is_named(tmp_path: Path) -> None:
     (tmp_path / ".spec.yaml").write_text("version: 1\nname: x\n")
     assert load_spec(tmp_path / ".spec.yaml").name == "x"
-    with pytest.raises(SpecError, match=r"the folder has no \.yaml files"):
+    with pytest.raises(SpecError, match=r"the folder has no \.yaml, \.yml or \.json files"):
         load_spec(tmp_path)
 
 
@@ -401,7 +401,7 @@ def test_a_version_in_quotes_in_another_file_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"can't be read: No such file"):
         load_spec(tmp_path / "registry.yaml")
-    with pytest.raises(SpecError, match=r"the folder has no \.yaml files"):
+    with pytest.raises(SpecError, match=r"the folder has no \.yaml, \.yml or \.json files"):
         load_spec(tmp_path)
 
 
