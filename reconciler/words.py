@@ -35,6 +35,13 @@ def all_of(words: Sequence[str]) -> str:
     return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, and {words[-1]}"
 
 
+def some_of(words: Sequence[str], most: int = 3) -> str:
+    """The first few words and how many more there are: `a, b, c and 2 more`."""
+    if len(words) <= most:
+        return ", ".join(words)
+    return f"{', '.join(words[:most])} and {len(words) - most} more"
+
+
 def duration(seconds: float) -> str:
     """A time in words, in the largest unit that it is a whole number of: `30 minutes`, `90 seconds`."""
     for size, unit in ((3600, "hour"), (60, "minute")):

@@ -22,6 +22,7 @@ from .options import (
     Verbose,
     Verify,
     Yes,
+    folder_of_rescue,
     log_calls,
 )
 
@@ -56,6 +57,7 @@ def run(
     from .files import spec_or_plan
 
     log_calls(verbose)
+    folder = folder_of_rescue(rescue)
     given = spec_or_plan(source)
     saved = isinstance(given, Plan)
     if saved and (target or adopt or allow_delete):
@@ -69,13 +71,13 @@ def run(
         skip_stale=skip_stale,
         verify=verify,
         log=log,
-        rescue=str(rescue),
+        rescue=folder,
         full=full,
     )
     if isinstance(given, Plan):
         return apply_saved(given, options, yes, question)
     wishes = Wishes(
-        adopt or (), allow_delete or (), target or (), parallelism=parallelism, timeout=timeout, rescue=str(rescue)
+        adopt or (), allow_delete or (), target or (), parallelism=parallelism, timeout=timeout, rescue=folder
     )
     return plan_and_carry_out(given, wishes, options, yes, question)
 

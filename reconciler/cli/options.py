@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.errors import ReconcilerError
 from reconciler.words import one_line
 
 if TYPE_CHECKING:
@@ -63,6 +65,13 @@ Rescue = Annotated[
     ),
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Read everything that was touched once more at the end.")]
+
+
+def folder_of_rescue(path: Path) -> str:
+    """The folder of --rescue. Raises ReconcilerError if it is none: in the middle of an apply would be too late."""
+    if not os.path.isdir(path):
+        raise ReconcilerError(f"--rescue {path}: is no folder")
+    return str(path)
 
 
 SpecOption = Annotated[Path, typer.Option("--spec", metavar="SPEC", help="The spec: a YAML file, or a folder of them.")]

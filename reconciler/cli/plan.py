@@ -20,6 +20,7 @@ from .options import (
     Targets,
     Timeout,
     Verbose,
+    folder_of_rescue,
     log_calls,
 )
 
@@ -70,6 +71,7 @@ def run(
     from .reading import reading
 
     log_calls(verbose)
+    folder = folder_of_rescue(rescue)
     if str(out) == "-":
         raise ReconcilerError("--out takes a file; --format json prints the plan file on standard output")
     wishes = Wishes(
@@ -79,7 +81,7 @@ def run(
         destroy=destroy,
         parallelism=parallelism,
         timeout=timeout,
-        rescue=str(rescue),
+        rescue=folder,
     )
     loaded = load_spec(spec)
     with reading(registry.name for registry in loaded.registries) as on_read:

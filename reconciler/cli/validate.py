@@ -19,7 +19,7 @@ def run(spec: SpecArgument = DEFAULT_SPEC) -> int:
     loaded = load_spec(spec)
     for registry in loaded.registries:
         at = "".join(f"{place.at}: " for place in loaded.source(registry.name))
-        for note in registry.notes():
+        for note in registry.notes(loaded.repositories_by_registry[registry.name]):
             typer.echo(f"{at}note: registry {registry.name}: {note}", err=True)
     typer.echo(f"{spec} is valid: {size(len(loaded.registries), len(loaded.repositories), len(loaded.grants))}.")
     return Exit.OK

@@ -51,8 +51,11 @@ class RegistryBase(Model):
         """Why the platform would refuse the native name, or None."""
         return None
 
-    def notes(self) -> Iterator[str]:
-        """What a writer of the spec may not expect, though nothing is wrong with it; each the end of a sentence."""
+    def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
+        """What a writer of the spec may not expect, though nothing is wrong with it; each the end of a sentence.
+
+        `repositories`: those of the registry.
+        """
         yield from ()
 
     def faults(self) -> Iterator[Fault]:

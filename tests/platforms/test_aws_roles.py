@@ -132,7 +132,25 @@ def test_narrowed_and_federated_trust_in_awss_own_form() -> None:
         ({"oidc": GITHUB, "subject": "repo:*"}, "no wildcard in its first two parts"),
         ({"oidc": "gitlab.com", "subject": "project_path:*"}, "no wildcard in its first two parts"),
         ({"oidc": "app.terraform.io", "subject": "organization:*:project:*"}, "no wildcard in its first two parts"),
-        ({"oidc": GITHUB, "subject": "environment:prod"}, "must begin with whose it is"),
+        ({"oidc": GITHUB, "subject": "environment:prod"}, "must say whose it is"),
+        (
+            {"oidc": GITHUB, "subject": "job_workflow_ref:acme/ci/.github/workflows/x.yml@*"},
+            "whose the reusable workflow is",
+        ),
+        ({"oidc": GITHUB, "subject": "job_workflow_ref:acme/ci/x.yml@main:repo:*"}, "whose the reusable workflow is"),
+        (
+            {"oidc": GITHUB, "subject": "job_workflow_ref:acme/ci/x.yml@main:repo:ac*/x"},
+            "whose the reusable workflow is",
+        ),
+        ({"oidc": GITHUB, "subject": "repo:acme*"}, "no wildcard in its first two parts"),
+        ({"oidc": GITHUB, "subject": "repo:acm?/x"}, "no wildcard in its first two parts"),
+        (
+            {"oidc": "oidc-configuration.audit-log.githubusercontent.com", "subject": "https://github.com/*"},
+            "no wildcard in its first two parts",
+        ),
+        ({"oidc": "accounts.google.com", "subject": "1*"}, "no wildcard in its first two parts"),
+        ({"oidc": "sso.example.com", "subject": "*"}, "is everybody whom the provider knows"),
+        ({"oidc": "sso.example.com", "subject": "a\n*"}, "without control characters"),
         ({"oidc": GITHUB, "subject": ["repo:acme/x", "repo:ac*/x"]}, "no wildcard in its first two parts"),
         ({"oidc": GITHUB, "subject": []}, "must not be empty"),
         ({"principals": ACCOUNT}, "is required"),
@@ -142,6 +160,34 @@ def test_narrowed_and_federated_trust_in_awss_own_form() -> None:
 def test_trust_that_is_no_trust_is_an_error_in_words(trusted: Any, message: str) -> None:
     found = problems(trusted)
     assert any(message in item for item in found), found
+
+
+BITBUCKET = "api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"
+
+
+@pytest.mark.parametrize(
+    ("oidc", "subject"),
+    [
+        (GITHUB, "repo:acme/shop:*"),
+        (GITHUB, "repo:acme/*"),
+        (GITHUB, "repository_owner:acme:*"),
+        (GITHUB, "repository_owner:acme"),
+        (GITHUB, "repo:acme@123/shop@456:ref:refs/heads/main"),
+        (GITHUB, "repo:acme/*:job_workflow_ref:acme/ci/.github/workflows/x.yml@*"),
+        (GITHUB, "job_workflow_ref:acme/ci/.github/workflows/x.yml@*:repository_owner:acme"),
+        ("gitlab.com", "project_path:acme/*"),
+        ("app.terraform.io", "organization:acme:project:*"),
+        ("oidc-configuration.audit-log.githubusercontent.com", "https://github.com/acme"),
+        ("accounts.google.com", "112233445566778899000"),
+        # their issuers are one organization's own
+        (BITBUCKET, "{9f4e0d1c-1111-2222-3333-444455556666}:*"),
+        (f"sts.windows.net/{'0' * 8}-0000-0000-0000-{'0' * 12}", "11111111-2222-3333-4444-555555555555"),
+        ("oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", "system:serviceaccount:*:builder"),
+        ("token.actions.acme.example", "job_workflow_ref:acme/ci/x.yml@main"),
+    ],
+)
+def test_a_subject_that_says_whose_it_is_is_taken(oidc: str, subject: str) -> None:
+    assert problems({"oidc": oidc, "subject": subject}) == []
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,14 @@ def _arn(repository: str) -> str:
     return f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/images-{repository}"
 
 
+def _narrowed(target: Document) -> Document:
+    """The target without regions where they would narrow nothing, or would leave out a function."""
+    worker = "allowed_service_types" in target or target.get("function_arns")
+    if target.get("regions") and (not worker or (target.get("function_arns") and "us-east-1" not in target["regions"])):
+        return {key: value for key, value in target.items() if key != "regions"}
+    return target
+
+
 class AwsSandbox(Sandbox):
     """moto behind a proxy, one account, three regions."""
 
@@ -92,7 +100,7 @@ class AwsSandbox(Sandbox):
                 st.sampled_from(["arn:aws:lambda:us-east-1:987654321091:function:f"]), unique=True
             ),
         },
-    )
+    ).map(_narrowed)
     registry_fields = {
         "replication_regions": st.lists(st.sampled_from(["us-west-2", "eu-west-1"]), unique=True),
         "trusted_principals": st.lists(

@@ -158,6 +158,18 @@ grants:
             "worker needs account_ids or function_arns",
         ),
         (
+            grant("registry: images, to: {type: aws, account_ids: ['123456789012'], regions: [us-east-1]}"),
+            "grants[0].to.regions: regions narrow the worker statement alone; add allowed_service_types: [worker], or leave"
+            " regions out",
+        ),
+        (
+            grant(
+                "registry: images, to: {type: aws, regions: [us-east-1],"
+                " function_arns: ['arn:aws:lambda:eu-west-1:123456789012:function:f']}"
+            ),
+            "'arn:aws:lambda:eu-west-1:123456789012:function:f' is in eu-west-1, which regions does not list",
+        ),
+        (
             grant("registry: images, to: {type: aws, role_arns: ['arn:aws-cn:iam::123456789012:role/r']}"),
             "is not in the partition aws of us-east-1",
         ),

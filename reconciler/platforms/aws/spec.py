@@ -16,6 +16,7 @@ from reconciler.spec.repository import ImmutableTags, Repository
 from reconciler.words import counted
 
 from . import names
+from .federation import subject_fault
 from .lifecycle_rules import policy_faults, retention_faults, wildcard_faults
 from .tags import MAX_VALUE, encoded
 
@@ -26,15 +27,7 @@ AnyAccountId = Annotated[
 Region = Annotated[str, Text(names.REGION, "an AWS region, such as us-east-1")]
 RoleArn = Annotated[str, Text(names.ROLE_ARN, "an IAM role's ARN, such as arn:aws:iam::123456789012:role/ci")]
 Trusted = Annotated[str, Text(rf"{names.ACCOUNT}|{names.PRINCIPAL_ARN}", "an account id, or the ARN of a role or user")]
-#: whose it is stands in the first two parts: of an issuer that serves everybody, a wildcard there lets anybody in
-Subject = Annotated[
-    str,
-    Text(
-        r"[^*?:/\x00-\x1f]+[:/]+[^*?:/\x00-\x1f]+([:/][^\x00-\x1f]*)?",
-        "a subject with no wildcard in its first two parts: they say whose it is, such as repo:my-org/ or project_path:my-group/",
-        1000,
-    ),
-]
+Subject = Annotated[str, Text(r"[^\x00-\x1f]+", "a subject without control characters", 1000)]
 Duration = Annotated[str, Text(r"[0-9]{1,3}m|[0-9]{1,2}h", "a time such as 1h or 90m")]
 FunctionArn = Annotated[str, Text(names.FUNCTION_ARN, "a Lambda function's ARN")]
 
@@ -87,7 +80,8 @@ class FederatedPrincipal(Model):
         str, Text(r"[a-z0-9-]+(\.[a-z0-9-]+)+(/[\w.~-]+)*", "an OpenID Connect provider without https://")
     ] = Field(description="The provider, as IAM knows it: token.actions.githubusercontent.com.")
     subject: Annotated[tuple[Subject, ...], BeforeValidator(_as_list)] = Field(
-        min_length=1, description="Who of it: repo:my-org/my-repo:ref:refs/heads/main. * and ? stand for any text."
+        min_length=1,
+        description="Who of it: repo:my-org/my-repo:ref:refs/heads/main. * stands for any text, ? for one character.",
     )
     audience: str = Field("sts.amazonaws.com", min_length=1, max_length=255, description="Whom the token must be for.")
 
@@ -153,7 +147,7 @@ class AwsRegistry(RegistryBase):
         """`max_session` in seconds."""
         return int(self.max_session[:-1]) * (60 if self.max_session.endswith("m") else 3600)
 
-    def notes(self) -> Iterator[str]:
+    def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
         if not self.trusted_principals:
             yield "nobody may assume the push role: trusted_principals is left out"
 
@@ -315,26 +309,11 @@ class AwsRegistry(RegistryBase):
         return None
 
 
-#: claims that say whose workflow it is; others can be set by anybody's organization to anything
-_GITHUB = re.compile(
-    r"(repo|repository|repository_id|repository_owner|repository_owner_id|job_workflow_ref|organization|enterprise):"
-)
-
-
 def _subject_faults(item: FederatedPrincipal, at: tuple[str | int, ...]) -> Iterator[Fault]:
-    """GitHub serves everybody: a subject that does not say whose workflow it is lets anybody's log in.
-
-    https://docs.github.com/en/actions/concepts/security/openid-connect#configuring-the-subject-in-your-cloud-provider
-    """
-    if item.oidc != "token.actions.githubusercontent.com":
-        return
     for subject in item.subject:
-        if _GITHUB.match(subject) is None:
-            yield Fault(
-                at,
-                f"'{subject}' must begin with whose it is (repo:my-org/...), or workflows of"
-                " anybody on GitHub could log in",
-            )
+        fault = subject_fault(item.oidc, subject)
+        if fault is not None:
+            yield Fault(at, f"'{subject}' {fault}")
 
 
 class AwsTarget(GrantTarget):
@@ -342,16 +321,34 @@ class AwsTarget(GrantTarget):
 
     type: Literal["aws"] = Field(description="Accounts, roles and Lambda functions on AWS.")
     account_ids: tuple[AnyAccountId, ...] = Field((), description="Accounts; '*' is everyone, which a guard refuses.")
-    regions: tuple[Region, ...] = Field((), description="Regions whose Lambda functions may pull; left out: all.")
+    regions: tuple[Region, ...] = Field(
+        (),
+        description="Narrows the worker statement to the Lambda functions of these regions; left out: of all regions.",
+    )
     role_arns: tuple[RoleArn, ...] = Field((), description="IAM roles.")
     allowed_service_types: tuple[Literal["worker"], ...] = Field(
         (), description="Services that may pull on behalf of the accounts: worker is AWS Lambda."
     )
-    function_arns: tuple[FunctionArn, ...] = Field((), description="Narrows the worker statement to these functions.")
+    function_arns: tuple[FunctionArn, ...] = Field(
+        (),
+        description="These Lambda functions may pull, whether allowed_service_types says worker or not; with it, they alone may,"
+        " and not every function of the accounts.",
+    )
 
     def faults(self) -> Iterator[Fault]:
         lists = ("account_ids", "regions", "role_arns", "allowed_service_types", "function_arns")
-        yield from each(*(repeated(self, field) for field in lists), self._principal_faults())
+        yield from each(*(repeated(self, field) for field in lists), self._principal_faults(), self._region_faults())
+
+    def _region_faults(self) -> Iterator[Fault]:
+        if self.regions and not (self.allowed_service_types or self.function_arns):
+            yield Fault(
+                ("regions",),
+                "regions narrow the worker statement alone; add allowed_service_types: [worker], or leave regions out",
+            )
+        for index, arn in enumerate(self.function_arns):
+            region = names.arn_part(arn, 3)
+            if self.regions and region not in self.regions:
+                yield Fault(("function_arns", index), f"'{arn}' is in {region}, which regions does not list")
 
     def _principal_faults(self) -> Iterator[Fault]:
         if not (self.account_ids or self.role_arns or self.function_arns):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ from pydantic import Field
 from reconciler.spec.fields import Fault, Text, each, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
+from reconciler.words import some_of
 
 #: bytes of a path with the one that ends it, and of one name in it (PATH_MAX and NAME_MAX of Linux,
 #: https://man7.org/linux/man-pages/man0/limits.h.0p.html)
@@ -37,6 +38,11 @@ class LocalRegistry(RegistryBase):
 
     def native_name(self, repository: str) -> str:
         return repository
+
+    def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
+        scanned = [item.name for item in repositories if item.scan_on_push]
+        if scanned:
+            yield f"nothing scans images on the local platform: scan_on_push of {some_of(scanned)} is kept and does nothing"
 
     def faults(self) -> Iterator[Fault]:
         if "\0" in self.path:
