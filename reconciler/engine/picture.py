@@ -11,6 +11,7 @@ from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import HoldsImages, Home
 from reconciler.model.resource import Desired, Live
+from reconciler.words import natural
 
 from .expand import Kinds, Wanted
 
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Picture:
-    """Desired and live by address. `kinds`: by registry. `unowned`: per registry, how many repositories nobody owns or wants.
+    """Desired and live by address. `kinds`: by registry. `unowned`: per registry, names of repositories that nobody owns or wants.
 
     `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words.
@@ -29,7 +30,7 @@ class Picture:
     desired: Mapping[Address, Desired]
     live: Mapping[Address, Live]
     foreign: tuple[ForeignAccess, ...] = ()
-    unowned: Mapping[str, int] = field(default_factory=dict)
+    unowned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     twice: Mapping[Address, Address] = field(default_factory=dict)
     homes: Mapping[str, Home] = field(default_factory=dict)
     refused: Mapping[Address, str] = field(default_factory=dict)
@@ -53,7 +54,7 @@ def picture(
         live=live,
         foreign=tuple(sorted(chain.from_iterable(item.foreign for item in live.values() if item.foreign))),
         unowned={
-            name: count for name, found in listed.items() if (count := _unowned(kinds[name], desired[name], found))
+            name: names for name, found in listed.items() if (names := _unowned(kinds[name], desired[name], found))
         },
         twice=_twice(live),
         homes=homes or {},
@@ -84,10 +85,13 @@ def _twice(live: Mapping[Address, Live]) -> Mapping[Address, Address]:
     return found
 
 
-def _unowned(kinds: Mapping[str, object], desired: Mapping[Address, Desired], found: Mapping[Address, Live]) -> int:
+def _unowned(
+    kinds: Mapping[str, object], desired: Mapping[Address, Desired], found: Mapping[Address, Live]
+) -> tuple[str, ...]:
     holders = {name for name, kind in kinds.items() if isinstance(kind, HoldsImages)}
     nobodys = (item for item in found.values() if item.marks.owner is None and item.kind in holders)
-    return sum(1 for item in nobodys if item.address not in desired)
+    names = (item.address.split(".", 2)[2] for item in nobodys if item.address not in desired)
+    return tuple(sorted(names, key=natural))
 
 
 def _joined(groups: Iterable[Mapping[Address, T]]) -> Mapping[Address, T]:

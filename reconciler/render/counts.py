@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action
-from reconciler.words import counted
+from reconciler.words import counted, some_of
 
 NOTHING: Mapping[Address, str] = MappingProxyType({})
+NO_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
 _TO_DO = {
     Action.CREATE: "to create",
     Action.UPDATE: "to update",
@@ -48,13 +49,19 @@ def left_out(count: int) -> str:
     return f"{changes(count)} {'is' if count == 1 else 'are'} left out by --target."
 
 
-def left_alone(unowned: Mapping[str, int], runtime: int, unclear: Mapping[Address, str] = NOTHING) -> str:
+def left_alone(
+    unowned: Mapping[str, int],
+    runtime: int,
+    unclear: Mapping[Address, str] = NOTHING,
+    names: Mapping[str, Sequence[str]] = NO_NAMES,
+) -> str:
     """What is there and stays as it is; "" if there is no such thing.
 
-    `unowned`: repositories per registry. `unclear`: addresses and the origins that they have.
+    `unowned`: repositories per registry; `names`: what they are called, where that is known. `unclear`: addresses and the origins
+    that they have.
     """
     parts = [
-        f"{counted(count, 'repository', 'repositories')} of registry {name} that nobody owns"
+        f"{counted(count, 'repository', 'repositories')} of registry {name} that nobody owns{_named(names.get(name, ()))}"
         for name, count in unowned.items()
         if count
     ]
@@ -64,6 +71,10 @@ def left_alone(unowned: Mapping[str, int], runtime: int, unclear: Mapping[Addres
         says = f"whose origin is '{origin}', neither spec nor runtime" if origin else "whose origin is missing"
         parts.append(f"{address}, {says}")
     return f"Left alone: {', '.join(parts)}." if parts else ""
+
+
+def _named(names: Sequence[str]) -> str:
+    return f" ({some_of(names)})" if names else ""
 
 
 def images_going(images: int | None, allowed: bool) -> str:

@@ -172,7 +172,7 @@ def report_of(plan: Plan, *, full: bool = True) -> Report:
             Topic.STRANGERS,
             tuple(Statement(item.guard, item.message, item.addresses) for item in plan.strangers),
         ),
-        left_alone=counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear),
+        left_alone=counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear, plan.nobodys),
         left_out=counts.left_out(plan.left_out),
         warnings=plan.warnings,
         graph=plan.graph,

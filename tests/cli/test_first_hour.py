@@ -41,3 +41,22 @@ def test_rescue_must_name_a_folder(here: Path, command: tuple[str, ...], name: s
     (here / "file").write_text("")
     (here / "registry.yaml").unlink()  # it is told before anything is read
     assert reconciler(*command, "--rescue", name, code=1).stderr == f"Error: --rescue {name}: is no folder\n"
+
+
+def test_repositories_that_nobody_owns_are_named_up_to_three(here: Path) -> None:
+    folder = here / "box" / "control" / "repositories"
+    folder.mkdir(parents=True)
+    found = []
+    for number in range(1, 12, 5):
+        (folder / f"old-{number}.json").write_text('{"settings": {}}')
+        found.append(f"old-{number}")
+        count = f"{number // 5 + 1} repositories" if number > 1 else "1 repository"
+        assert (
+            f"Left alone: {count} of registry images that nobody owns ({', '.join(found)})."
+            in reconciler("plan").stdout
+        )
+    for number in (2, 10):
+        (folder / f"old-{number}.json").write_text('{"settings": {}}')
+    for command in (("plan",), ("drift",), ("plan", "--format", "markdown")):
+        told = reconciler(*command, code=2 if command[0] == "drift" else 0).stdout
+        assert "5 repositories of registry images that nobody owns (old-1, old-2, old-6 and 2 more)." in told
