@@ -10,7 +10,7 @@ from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Trait
-from reconciler.model.marks import ORIGIN
+from reconciler.model.marks import ORIGIN, REGISTRY
 from reconciler.model.resource import Desired, Live
 
 from .cause import cause, mark_of, marks_written
@@ -84,11 +84,17 @@ class _Differ:
             return
         marks = live.marks
         if marks.owner is not None and marks.elsewhere(wanted.address.registry):
+            here = wanted.address.registry
+            remedy = (
+                f"its mark {REGISTRY} says '{marks.registry}': if that is wrong, set it back to '{here}'; else remove it from one"
+                " of the two"
+                if marks.owner == self.owner
+                else "ownership is never taken over: remove it from one of the two"
+            )
             self.problem(
                 wanted.address,
                 f"{live.native or 'it'} belongs to the registry '{marks.registry}' of the spec '{marks.owner}', this is the"
-                f" registry '{wanted.address.registry}' of the spec '{self.owner}'; ownership is never taken over: remove it"
-                " from one of the two",
+                f" registry '{here}' of the spec '{self.owner}'; {remedy}",
             )
         elif (marks.owner == self.owner and marks.origin in _PLANNED) or self.lost_its_mark(wanted, live):
             self.compare(wanted, live)

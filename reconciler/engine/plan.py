@@ -158,9 +158,7 @@ def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
     """Raises ReconcilerError for targets that name no address: a plan of nothing would look like success."""
     wrong = [target for target in targets if not any(matches_any(address, (target,)) for address in addresses)]
     if wrong:
-        errors = (
-            f"--target {target}: no resource has such an address{did_you_mean(target, addresses)}" for target in wrong
-        )
+        errors = (f"--target {target}: no resource has such an address{_meant(target, addresses)}" for target in wrong)
         raise ReconcilerError("\n".join(errors))
 
 
@@ -173,6 +171,17 @@ def check_along(targets: Iterable[str], changes: Mapping[Address, Change]) -> No
             raise ReconcilerError(
                 f"--target {target}: {along[0]} is deleted with {carriers[along[0]]}, and not by itself; name that one"
             )
+
+
+def _meant(given: str, addresses: Collection[str]) -> str:
+    """What may have been meant, for a message: the address of a name that is given alone, a repository's first; else the nearest."""
+    known = sorted(Address(address) for address in addresses)
+    named = [
+        item for item in known if given in (item.name, f"{item.registry}/{item.name}", f"{item.registry}.{item.name}")
+    ]
+    if named:
+        return f" (did you mean '{min(named, key=lambda item: (item.kind != 'repository', item.where))}'?)"
+    return did_you_mean(given, addresses)
 
 
 def select(difference: Difference, targets: Collection[str], desired: Mapping[Address, Desired]) -> None:
@@ -266,7 +275,7 @@ def unmatched(guards: Guards, seen: Picture, wishes: Wishes) -> Iterator[str]:
         if not any(matches_any(name, (pattern,)) for name in names):
             yield f"guards.protect: no repository is named '{pattern}'{did_you_mean(pattern, names)}; it protects nothing"
     for address in sorted(set(wishes.allow_delete) - known):
-        yield f"--allow-delete {address}: no resource has such an address{did_you_mean(address, known)}; it permits nothing"
+        yield f"--allow-delete {address}: no resource has such an address{_meant(address, known)}; it permits nothing"
 
 
 def judged(plan: Plan, changes: Mapping[Address, Change], kinds: Kinds) -> Plan:

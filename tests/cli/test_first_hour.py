@@ -60,3 +60,12 @@ def test_repositories_that_nobody_owns_are_named_up_to_three(here: Path) -> None
     for command in (("plan",), ("drift",), ("plan", "--format", "markdown")):
         told = reconciler(*command, code=2 if command[0] == "drift" else 0).stdout
         assert "5 repositories of registry images that nobody owns (old-1, old-2, old-6 and 2 more)." in told
+
+
+@pytest.mark.parametrize("given", ["web", "images/web", "images.web", "images.repositry.web"])
+def test_a_target_that_is_a_name_alone_is_told_the_address(here: Path, given: str) -> None:
+    told = f"--target {given}: no resource has such an address (did you mean 'images.repository.web'?)"
+    assert told in reconciler("plan", "--target", given, code=1).stderr
+    permits = f"--allow-delete {given}: no resource has such an address (did you mean 'images.repository.web'?)"
+    assert f"{permits}; it permits nothing" in reconciler("plan", "--allow-delete", given).stdout
+    assert "did you mean" not in reconciler("plan", "--target", "nothing-like-it", code=1).stderr

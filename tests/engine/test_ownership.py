@@ -47,9 +47,19 @@ def test_what_is_another_registry_s_by_its_mark_is_left_alone_whatever_its_name_
 def test_what_is_another_registry_s_and_wanted_is_a_conflict_that_names_both() -> None:
     changes, ((address, message),) = planned([wanted("images", "eu-x")], [there("images", "eu-x", mark="images-eu")])
     assert (changes, address) == ({}, "images.box.eu-x")
-    assert (
-        "belongs to the registry 'images-eu' of the spec 'me', this is the registry 'images' of the spec 'me'"
-        in message
+    assert message == (
+        "it belongs to the registry 'images-eu' of the spec 'me', this is the registry 'images' of the spec 'me'; its mark"
+        " reconciler-registry says 'images-eu': if that is wrong, set it back to 'images'; else remove it from one of the two"
+    )
+
+
+def test_what_another_spec_owns_in_another_registry_is_no_mark_to_be_set_back() -> None:
+    theirs = there("images", "eu-x", mark="images-eu")
+    theirs = replace(theirs, marks=replace(theirs.marks, owner="them"))
+    _, ((_, message),) = planned([wanted("images", "eu-x")], [theirs])
+    assert message == (
+        "it belongs to the registry 'images-eu' of the spec 'them', this is the registry 'images' of the spec 'me';"
+        " ownership is never taken over: remove it from one of the two"
     )
 
 
