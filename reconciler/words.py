@@ -8,6 +8,8 @@ from difflib import get_close_matches
 
 #: what the package is called where it is installed from; `reconciler` belongs to somebody else there
 DISTRIBUTION = "registry-reconciler"
+#: of many names, so many are shown
+SHOWN_NAMES = 3
 
 
 def natural(text: str) -> tuple[str, ...]:
@@ -35,11 +37,10 @@ def all_of(words: Sequence[str]) -> str:
     return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, and {words[-1]}"
 
 
-def some_of(words: Sequence[str], most: int = 3) -> str:
-    """The first few words and how many more there are: `a, b, c and 2 more`."""
-    if len(words) <= most:
-        return ", ".join(words)
-    return f"{', '.join(words[:most])} and {len(words) - most} more"
+def some_of(words: Sequence[str], count: int = 0) -> str:
+    """The first few words and how many more there are: `a, b, c and 2 more`. `count`: how many there are, if not all are given."""
+    more = max(count, len(words)) - len(words[:SHOWN_NAMES])
+    return ", ".join(words[:SHOWN_NAMES]) + (f" and {more} more" if more else "")
 
 
 def duration(seconds: float) -> str:

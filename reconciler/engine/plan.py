@@ -21,7 +21,7 @@ from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.selection import matches_any
 from reconciler.spec.variables import hidden
-from reconciler.words import did_you_mean
+from reconciler.words import SHOWN_NAMES, did_you_mean
 
 from . import guard
 from .basis import Basis, beside, images_may_go
@@ -38,8 +38,8 @@ from .sessions import Sessions, sessions_of
 class Plan:
     """Changes in the order in which they are applied, their graph, and everything a reader must know.
 
-    `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns; `nobodys`: their names,
-    which a saved plan does not keep. `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of
+    `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns; `nobodys`: the names of the
+    first few. `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of
     the owner's that are left alone since their origin is neither spec nor runtime, each with what it is. `left_out`: how many
     changes and problems no target names. `basis`: what it was made from beside its changes. `variables`: values that the spec took
     from the environment. `warnings`: what the guards or the command line name and nothing has.
@@ -55,7 +55,7 @@ class Plan:
     problems: tuple[PlanProblem, ...] = ()
     foreign: tuple[ForeignAccess, ...] = ()
     unowned: Mapping[str, int] = field(default_factory=dict)
-    nobodys: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    nobodys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     runtime: tuple[Address, ...] = ()
     unchanged: int = 0
     left_out: int = 0
@@ -245,7 +245,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
         problems=tuple(sorted(difference.problems)),
         foreign=seen.foreign,
         unowned={name: len(found) for name, found in sorted(seen.unowned.items())},
-        nobodys=dict(sorted(seen.unowned.items())),
+        nobodys={name: found[:SHOWN_NAMES] for name, found in sorted(seen.unowned.items())},
         runtime=tuple(sorted(difference.runtime)),
         unchanged=difference.unchanged,
         left_out=difference.left_out,

@@ -188,6 +188,7 @@ class PlanDocument(_Part, Generic[R]):
         description="Access that somebody else gave; it is kept, unless a change says that it goes."
     )
     unowned: dict[str, Count] = Field(description="Per registry, repositories under its prefix that nobody owns.")
+    nobodys: dict[str, tuple[str, ...]] = Field({}, description="Of these, the names of the first few.")
     runtime: tuple[str, ...] = Field(description="Resources that were created at run time; they are left alone.")
     unchanged: Count = Field(description="How many resources are as the spec wants them.")
     left_out: Count = Field(0, description="How many changes and problems were left out, since no --target names them.")

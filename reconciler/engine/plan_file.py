@@ -83,6 +83,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
         "problems": plain(plan.problems),
         "foreign": plain(plan.foreign),
         "unowned": dict(plan.unowned),
+        "nobodys": {name: list(found) for name, found in plan.nobodys.items()},
         "runtime": list(plan.runtime),
         "unchanged": plan.unchanged,
         "left_out": plan.left_out,

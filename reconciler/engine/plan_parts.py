@@ -96,6 +96,7 @@ class Loading:
             problems=tuple(PlanProblem(Address(part.address), part.message) for part in document.problems),
             foreign=tuple(map(_foreign, document.foreign)),
             unowned=document.unowned,
+            nobodys=document.nobodys,
             runtime=tuple(map(self.known, document.runtime)),
             unchanged=document.unchanged,
             left_out=document.left_out,

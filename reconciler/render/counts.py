@@ -61,7 +61,7 @@ def left_alone(
     that they have.
     """
     parts = [
-        f"{counted(count, 'repository', 'repositories')} of registry {name} that nobody owns{_named(names.get(name, ()))}"
+        f"{counted(count, 'repository', 'repositories')} of registry {name} that nobody owns{_named(names.get(name, ()), count)}"
         for name, count in unowned.items()
         if count
     ]
@@ -73,8 +73,8 @@ def left_alone(
     return f"Left alone: {', '.join(parts)}." if parts else ""
 
 
-def _named(names: Sequence[str]) -> str:
-    return f" ({some_of(names)})" if names else ""
+def _named(names: Sequence[str], count: int) -> str:
+    return f" ({some_of(names, count)})" if names else ""
 
 
 def images_going(images: int | None, allowed: bool) -> str:

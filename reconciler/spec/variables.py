@@ -17,7 +17,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 REFERENCE = "${env:"
 _PATTERN = re.compile(rf"\$\{{env:({NAME.pattern}(?:\|json)?)?\}}")
 #: below these keys of a plan file, mappings have keys that a spec or a platform chose
-_FREE = frozenset({"old", "new", "unowned"})
+_FREE = frozenset({"old", "new", "unowned", "nobodys"})
 
 
 def hidden(value: Any, variables: Mapping[str, str], words: Collection[str] = ()) -> Any:

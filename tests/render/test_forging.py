@@ -145,6 +145,7 @@ def plan(text: str) -> Plan:
         problems=(PlanProblem(at, text),),
         foreign=(foreign, gone),
         unowned={text: 2},
+        nobodys={text: (text,)},
         runtime=(),
         unchanged=1,
         left_out=1,
