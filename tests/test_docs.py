@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from reconciler.platforms.aws import spec as aws
 from reconciler.platforms.catalog import CATALOG, Grant, Spec
 from reconciler.platforms.local import spec as local
+from reconciler.render.change_item import SIGNS
 from reconciler.spec import models, repository
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -47,6 +48,11 @@ def test_every_field_stands_in_a_table_of_the_spec_or_in_its_row(model: type[Bas
     rows = [line for line in (DOCS / "spec.md").read_text().splitlines() if line.startswith("|")]
     named = {word for row in rows for code in re.findall("`([^`]+)`", row) for word in re.findall(r"[a-z_]+", code)}
     assert {info.alias or name for name, info in model.model_fields.items()} - named == set()
+
+
+def test_every_sign_of_a_plan_is_explained() -> None:
+    rows = [line for line in (DOCS / "commands.md").read_text().splitlines() if line.startswith("| `")]
+    assert {f"| `{sign}` |" for sign in SIGNS.values()} <= {row[: row.index("|", 1) + 1] for row in rows}
 
 
 @pytest.mark.parametrize("model", [aws.AwsRegistry, local.LocalRegistry])

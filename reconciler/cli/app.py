@@ -73,7 +73,8 @@ def application(names: Iterable[str]) -> typer.Typer:
     app.callback()(_root)
     for name in names:
         command = import_module(f".{COMMANDS[name]}", __package__)
-        app.command(name, epilog=command.EXAMPLES, no_args_is_help=False)(command.run)
+        exits = getattr(command, "EXITS", "")  # of a command that has more than done and an error
+        app.command(name, epilog=f"{command.EXAMPLES}\n\n{exits}".strip(), no_args_is_help=False)(command.run)
     return app
 
 

@@ -9,6 +9,7 @@ import typer
 
 from reconciler.words import counted
 
+from .exits import told
 from .options import (
     DEFAULT_SPEC,
     DEFAULT_TIMEOUT,
@@ -27,6 +28,12 @@ from .options import (
 )
 
 EXAMPLES = "Examples: reconciler apply; reconciler apply plan.json --yes; reconciler apply --yes --log outcomes.jsonl"
+EXITS = told(
+    ok="done, or nothing to do",
+    error="an error, a conflict, or something that was not done",
+    guard="a guard stops the plan",
+    stale="the saved plan is stale, or what a change is about moved meanwhile",
+)
 
 
 def run(

@@ -94,7 +94,8 @@ def _show_and_carry_out(
     sys.stdout.flush()  # whoever reads along sees the plan before anything is written
     refuse(plan)
     if not plan.changes:
-        return Exit.OK
+        with _Log(options.log):  # whoever uploads the file finds one
+            return Exit.OK
     confirm(question(len(plan.changes)), yes)
     with _Log(options.log) as log, _progress(len(plan.changes)) as (start, done):
 

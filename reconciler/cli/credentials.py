@@ -11,7 +11,7 @@ import typer
 from reconciler.errors import ReconcilerError
 
 from .exits import Exit
-from .options import DEFAULT_SPEC, SpecOption, registry_session, seconds
+from .options import DEFAULT_SPEC, SpecOption, local_session, seconds
 
 EXAMPLES = (
     "Examples: reconciler credentials sandbox/app-a --push; reconciler credentials 'sandbox/team/*' --ttl 15m;"
@@ -35,7 +35,10 @@ def run(
     ttl: Annotated[
         float,
         typer.Option(
-            metavar="TIME", parser=seconds, show_default="1h", help="How long they are good: seconds, or 15m, 1h, 7d."
+            metavar="TIME",
+            parser=seconds,
+            show_default=False,
+            help="How long they are good: seconds, or 15m, 1h, 7d. [default: 1h]",
         ),
     ] = 3600.0,
     user: Annotated[
@@ -51,7 +54,7 @@ def run(
         raise ReconcilerError(f"{where!r} is not REGISTRY/REPO, such as sandbox/app-a")
     if ttl <= 0:
         raise ReconcilerError("--ttl must be more than 0 seconds")
-    with registry_session(spec, registry) as session:
+    with local_session(spec, registry, "credentials are issued for local registries alone") as session:
         issued = issuing(session).credentials(repositories, push=push, ttl=ttl, user=user)
     fields = {
         "registry": issued.registry,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.words import counted
 
+from .exits import told
 from .options import (
     DEFAULT_SPEC,
     DEFAULT_TIMEOUT,
@@ -20,6 +21,12 @@ from .options import (
 )
 
 EXAMPLES = "Examples: reconciler destroy; reconciler destroy --target 'sandbox.*' --yes"
+EXITS = told(
+    ok="done, or nothing to do",
+    error="an error, a conflict, or something that was not done",
+    guard="a guard stops it",
+    stale="what a change is about moved meanwhile",
+)
 
 
 def run(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exits import Exit
+from .exits import Exit, told
 from .options import DEFAULT_SPEC, DEFAULT_TIMEOUT, Parallelism, SpecArgument, Targets, Timeout, Verbose, log_calls
-from .plan import Format, FormatOption, print_plan
+from .plan import Format, print_plan
 
 if TYPE_CHECKING:
     from reconciler.engine.plan import Plan
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "Examples: reconciler drift; reconciler drift --target 'images.*' || notify; reconciler drift --format markdown"
 )
+EXITS = told(ok="no drift", error="an error or a conflict", changes="drift or pending")
 
 
 def run(
@@ -23,7 +24,7 @@ def run(
     target: Targets = None,
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    form: FormatOption = Format.TEXT,
+    form: Annotated[Format, typer.Option("--format", help="How the differences are printed.")] = Format.TEXT,
     verbose: Verbose = 0,
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed since the last apply) stands apart from

@@ -18,6 +18,12 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+def told(**meanings: str) -> str:
+    """The exit codes of a command for its help, by the names of Exit; what every command has is added."""
+    found = {"ok": "done", "error": "an error", **meanings, "interrupted": "interrupted"}
+    return "Exit codes: " + ", ".join(f"{Exit[name.upper()].value} {meaning}" for name, meaning in found.items()) + "."
+
+
 def code_of(error: ReconcilerError) -> Exit:
     """The exit code of an error."""
     if isinstance(error, GuardViolation):

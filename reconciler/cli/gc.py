@@ -9,7 +9,7 @@ import typer
 from reconciler.words import counted, plural
 
 from .exits import Exit
-from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, registry_session
+from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, local_session
 
 if TYPE_CHECKING:
     from reconciler.model.service import Collected
@@ -26,7 +26,7 @@ def run(
     """Remove a local registry's images that retention has ended. What no image needs goes too. Safe beside a running server."""
     from reconciler.model.service import collecting
 
-    with registry_session(spec, registry) as session:
+    with local_session(spec, registry, "images of local registries alone are removed from here") as session:
         found = collecting(session).collect(grace=grace, dry_run=dry_run)
     would = "would be removed" if dry_run else "removed"
     for item in found:

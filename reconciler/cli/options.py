@@ -60,8 +60,8 @@ Rescue = Annotated[
     typer.Option(
         "--rescue",
         metavar="DIR",
-        show_default="the current folder",
-        help="Keep here what others had put on a repository, while it is replaced.",
+        show_default=False,
+        help="Keep here what others had put on a repository, while it is replaced. [default: the current folder]",
     ),
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Read everything that was touched once more at the end.")]
@@ -94,8 +94,8 @@ Timeout = Annotated[
         "--timeout",
         metavar="TIME",
         parser=seconds,
-        show_default="30m",
-        help="How long to go on while calls are throttled; anew for reading and for carrying out.",
+        show_default=False,
+        help="How long to go on while calls are throttled; anew for reading and for carrying out. [default: 30m]",
     ),
 ]
 #: model.platform has the same one; it is not imported for a help text
@@ -107,20 +107,29 @@ Grace = Annotated[
         "--grace",
         metavar="TIME",
         parser=seconds,
-        show_default="1h",
-        help="Content without an image stays this long, for pushes.",
+        show_default=False,
+        help="Content without an image stays this long, for pushes. [default: 1h]",
     ),
 ]
 
 
 @contextmanager
-def registry_session(spec: Path, name: str | None) -> Iterator[Session]:
-    """A session with one registry of a spec file. Raises ReconcilerError."""
+def local_session(spec: Path, name: str | None, only: str) -> Iterator[Session]:
+    """A session with one local registry of a spec file. `only`: what is possible with these alone, as a sentence.
+
+    Raises ReconcilerError.
+    """
     from reconciler.api.plan import session
     from reconciler.api.spec import load_spec
 
-    with session(load_spec(spec), name) as found:
-        yield found
+    loaded = load_spec(spec)
+    platforms = {registry.name: registry.platform for registry in loaded.registries}
+    asked = {name: platforms[name]} if name in platforms else platforms
+    if asked and "local" not in asked.values():
+        found = ", ".join(f"{registry} is on {platform}" for registry, platform in asked.items())
+        raise ReconcilerError(f"{only}; {found}")
+    with session(loaded, name) as opened:
+        yield opened
 
 
 class OneLine(logging.Formatter):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exits import Exit
+from .exits import Exit, told
 from .options import (
     DEFAULT_SPEC,
     DEFAULT_TIMEOUT,
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "Examples: reconciler plan; reconciler plan --out plan.json --detailed-exitcode;"
     " reconciler plan specs/ --format markdown; reconciler plan --target 'images.access.*'"
+)
+EXITS = told(
+    ok="fine",
+    error="an error or a conflict",
+    changes="changes (with --detailed-exitcode)",
+    guard="a guard stops the plan",
 )
 
 

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from reconciler.errors import ReconcilerError
+
 from .exits import Exit
-from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, Verbose, log_calls, registry_session, seconds
+from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, local_session, log_calls, seconds
 
 EXAMPLES = (
     "Examples: reconciler serve; reconciler serve sandbox --port 0;"
@@ -30,15 +32,32 @@ def run(
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
     gc_every: Annotated[
         float,
-        typer.Option(metavar="TIME", parser=seconds, show_default="1h", help="How often retention is carried out."),
+        typer.Option(
+            metavar="TIME",
+            parser=seconds,
+            show_default=False,
+            help="How often retention is carried out. [default: 1h]",
+        ),
     ] = 3600.0,
     grace: Grace = 3600.0,
-    verbose: Verbose = 0,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            show_default=False,
+            help="Log each request: method, path, status, bytes, milliseconds; never a header. Twice: where this program failed,"
+            " too.",
+        ),
+    ] = 0,
 ) -> int:
     """Run the server of a local registry. Ctrl-C and SIGTERM stop it, once requests under way are answered."""
     from reconciler.model.service import ServerOptions, serving
 
     log_calls(verbose, "reconciler.requests")
+    if tls_key is not None and tls_cert is None:
+        raise ReconcilerError("--tls-key needs --tls-cert: a key alone makes no HTTPS")
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -51,7 +70,10 @@ def run(
         grace=grace,
         log_requests=verbose > 0,
     )
-    with registry_session(spec, registry) as session, serving(session).server(options) as server:
+    with (
+        local_session(spec, registry, "only local registries can be served") as session,
+        serving(session).server(options) as server,
+    ):
         typer.echo(f"serving registry {session.name} at {server.url}")
         sys.stdout.flush()
         stop.wait()

@@ -6,10 +6,11 @@ import typer
 
 from reconciler.words import counted
 
-from .exits import Exit
+from .exits import Exit, told
 from .options import DEFAULT_SPEC, SpecArgument
 
 EXAMPLES = "Examples: reconciler validate; reconciler validate specs/"
+EXITS = told(ok="the spec is valid", error="it is not")
 
 
 def run(spec: SpecArgument = DEFAULT_SPEC) -> int:

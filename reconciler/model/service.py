@@ -107,7 +107,9 @@ def issuing(session: Session) -> IssuesCredentials:
     """The session as one that hands out credentials. Raises PlatformError if it doesn't."""
     if isinstance(session, IssuesCredentials):
         return session
-    raise PlatformError("this build can't issue credentials for this platform", operation="credentials")
+    raise PlatformError(
+        f"this build can't issue credentials for platform {session.platform.name}", operation="credentials"
+    )
 
 
 def serving(session: Session) -> Serves:
@@ -115,7 +117,7 @@ def serving(session: Session) -> Serves:
     if isinstance(session, Serves):
         return session
     raise PlatformError(
-        "this registry's platform has a server of its own: nothing is served from here", operation="serve"
+        f"platform {session.platform.name} has servers of its own: nothing is served from here", operation="serve"
     )
 
 
@@ -123,4 +125,6 @@ def collecting(session: Session) -> Collects:
     """The session as one that carries out retention. Raises PlatformError if the platform does so itself."""
     if isinstance(session, Collects):
         return session
-    raise PlatformError("this platform removes images itself, by the retention in the spec", operation="gc")
+    raise PlatformError(
+        f"platform {session.platform.name} removes images itself, by the retention in the spec", operation="gc"
+    )

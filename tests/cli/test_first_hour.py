@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,39 @@ def test_a_target_that_is_a_name_alone_is_told_the_address(here: Path, given: st
     permits = f"--allow-delete {given}: no resource has such an address (did you mean 'images.repository.web'?)"
     assert f"{permits}; it permits nothing" in reconciler("plan", "--allow-delete", given).stdout
     assert "did you mean" not in reconciler("plan", "--target", "nothing-like-it", code=1).stderr
+
+
+def test_a_log_is_made_also_where_nothing_changes(here: Path) -> None:
+    reconciler("apply", "--yes")
+    reconciler("plan", "--out", "plan.json")
+    for arguments in (("apply", "--log", "a.jsonl"), ("apply", "plan.json", "--log", "b.jsonl")):
+        reconciler(*arguments, "--yes")
+        assert (here / arguments[-1]).read_text() == ""
+    assert (here / "a.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("command", "codes"),
+    [
+        ("validate", [0, 1, 130]),
+        ("plan", [0, 1, 2, 3, 130]),
+        ("apply", [0, 1, 3, 4, 130]),
+        ("drift", [0, 1, 2, 130]),
+        ("destroy", [0, 1, 3, 4, 130]),
+    ],
+)
+def test_the_help_of_a_command_has_its_exit_codes(command: str, codes: list[int]) -> None:
+    told = " ".join(reconciler(command, "--help").stdout.partition("Exit codes: ")[2].split())
+    assert [int(part.split()[0]) for part in re.split(r"(?:^|, )(?=[0-9])", told) if part] == codes
+
+
+def test_help_says_what_each_option_of_that_command_does() -> None:
+    def told(command: str) -> str:
+        return " ".join(reconciler(command, "--help").stdout.split())
+
+    assert "How the differences are printed." in told("drift")
+    assert "Log each request: method, path, status, bytes, milliseconds; never a header." in told("serve")
+    for command in ("plan", "apply", "serve", "gc", "credentials"):
+        assert "[default: (" not in told(command)
+    assert "[default: 30m]" in told("plan")
+    assert "[default: the current folder]" in told("plan")

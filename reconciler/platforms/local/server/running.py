@@ -6,9 +6,11 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 
 from reconciler.errors import PlatformError
 from reconciler.model.service import Server, ServerOptions
@@ -74,7 +76,7 @@ class LocalServer(Server):
         runner = web.AppRunner(
             app,
             access_log=LOGGER if options.log_requests else None,
-            access_log_format='"%r" %s %b %Dus',
+            access_log_class=_AccessLog,
             auto_decompress=False,  # a blob is what was sent
             read_bufsize=READ_AHEAD,
             keepalive_timeout=75.0,
@@ -107,8 +109,8 @@ class LocalServer(Server):
 
     async def _listen(self, runner: web.AppRunner) -> None:
         options = self.options
+        context = _tls(options, self.name)
         try:
-            context = _tls(options)
             site = web.TCPSite(runner, options.host, options.port, ssl_context=context, backlog=512)
             await site.start()
         except (OSError, ValueError) as error:
@@ -116,7 +118,7 @@ class LocalServer(Server):
                 f"can't listen on {options.host}:{options.port}: {error}",
                 address=self.name,
                 operation="serve",
-                hint="choose another address with --host and --port (0 is any free port), or check the certificate",
+                hint="choose another address with --host and --port (0 is any free port)",
             ) from None
         host, port = runner.addresses[0][:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where a client of this machine finds it
@@ -141,10 +143,36 @@ def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _tls(options: ServerOptions) -> ssl.SSLContext | None:
+def _tls(options: ServerOptions, name: str) -> ssl.SSLContext | None:
+    """What HTTPS needs, or None for HTTP. Raises PlatformError that names the file."""
     if not options.certificate:
         return None
+    files = {"the certificate": options.certificate, "the private key": options.key}
+    for what, path in files.items():
+        try:
+            if path:
+                Path(path).read_bytes()
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise PlatformError(f"{what} {path} can't be read: {said}", address=name, operation="serve") from None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(options.certificate, options.key or None)
+    try:
+        context.load_cert_chain(options.certificate, options.key or None)
+    except (OSError, ValueError) as error:
+        said = " with ".join(f"{what} {path}" for what, path in files.items() if path)
+        raise PlatformError(
+            f"{said} can't be used: {error}",
+            address=name,
+            operation="serve",
+            hint="both must be PEM, and belong together; the key may stand in the certificate's file",
+        ) from None
     return context
+
+
+class _AccessLog(AbstractAccessLogger):
+    """One line for each request. Milliseconds are what the event loop's clock knows (uvloop's has no more)."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        line = f"{request.method} {request.path_qs} HTTP/{request.version.major}.{request.version.minor}"
+        self.logger.info('"%s" %s %s %.0f ms', line, response.status, response.body_length, time * 1000)
