@@ -80,6 +80,7 @@ def run(
         log=log,
         rescue=folder,
         full=full,
+        fold=True,
     )
     if isinstance(given, Plan):
         return apply_saved(given, options, yes, question)

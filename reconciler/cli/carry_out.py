@@ -51,7 +51,7 @@ def confirm(question: str, yes: bool) -> None:
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """How a plan is carried out; as for engine.apply."""
+    """How a plan is carried out; as for engine.apply. `full`, `fold`: how it is shown before, as for `print_plan`."""
 
     parallelism: int
     timeout: float
@@ -60,7 +60,8 @@ class ApplyOptions:
     verify: bool = False
     log: Path | None = None
     rescue: str = "."
-    full: bool = True
+    full: bool = False
+    fold: bool = False
 
 
 #: what to ask before that many changes
@@ -90,7 +91,7 @@ def _show_and_carry_out(
     question: Question,
     stop: Stopping,
 ) -> Exit:
-    print_plan(plan, Format.TEXT, full=options.full)
+    print_plan(plan, Format.TEXT, full=options.full, fold=options.fold)
     sys.stdout.flush()  # whoever reads along sees the plan before anything is written
     refuse(plan)
     if not plan.changes:

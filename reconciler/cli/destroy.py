@@ -9,6 +9,7 @@ from .options import (
     DEFAULT_SPEC,
     DEFAULT_TIMEOUT,
     AllowDelete,
+    Full,
     LogFile,
     Parallelism,
     SpecArgument,
@@ -38,6 +39,7 @@ def run(
     log: LogFile = None,
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
+    full: Full = False,
     verbose: Verbose = 0,
 ) -> int:
     """Remove what the spec made. Protected repositories and those that hold images stop it; what others made stays."""
@@ -48,7 +50,7 @@ def run(
 
     log_calls(verbose)
     wishes = Wishes((), allow_delete or (), target or (), destroy=True, parallelism=parallelism, timeout=timeout)
-    options = ApplyOptions(parallelism=parallelism, timeout=timeout, verify=verify, log=log)
+    options = ApplyOptions(parallelism=parallelism, timeout=timeout, verify=verify, log=log, full=full)
     return plan_and_carry_out(load_spec(spec), wishes, options, yes, question)
 
 

@@ -50,7 +50,7 @@ def _print(plan: Plan, form: Format) -> None:
     from reconciler.render.report import report_of
 
     if form is Format.JSON:
-        print_plan(plan, form)
+        print_plan(plan, form, full=True)
     elif form is Format.MARKDOWN:
         from reconciler.render.markdown import drift_markdown
 

@@ -67,6 +67,9 @@ Rescue = Annotated[
 Verify = Annotated[bool, typer.Option("--verify", help="Read everything that was touched once more at the end.")]
 
 
+Full = Annotated[bool, typer.Option("--full", help="Name each of many repositories that somebody gains.")]
+
+
 def folder_of_rescue(path: Path) -> str:
     """The folder of --rescue. Raises ReconcilerError if it is none: in the middle of an apply would be too late."""
     if not os.path.isdir(path):

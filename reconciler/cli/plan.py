@@ -14,6 +14,7 @@ from .options import (
     DEFAULT_TIMEOUT,
     Adopt,
     AllowDelete,
+    Full,
     Parallelism,
     Rescue,
     SpecArgument,
@@ -66,6 +67,7 @@ def run(
     rescue: Rescue = Path(),
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
+    full: Full = False,
     verbose: Verbose = 0,
 ) -> int:
     """Show what apply would change, and who gains or loses access. Shows what the guards say too, and only reads."""
@@ -94,7 +96,7 @@ def run(
         plan = make_plan(loaded, wishes, on_read=on_read)
     if out is not None:
         save(plan, out)
-    print_plan(plan, form)
+    print_plan(plan, form, full=full)
     if out is not None and form is Format.TEXT:
         typer.echo(saved(plan, out))
     return exit_code(plan, detailed_exitcode)
@@ -127,8 +129,9 @@ def save(plan: Plan, path: Path) -> None:
         raise ReconcilerError(f"{path} can't be written: {error.strerror}") from None
 
 
-def print_plan(plan: Plan, form: Format, *, full: bool = True) -> None:
-    """Prints the plan in a form; as text and unless `full`, what is alike is folded."""
+def print_plan(plan: Plan, form: Format, *, full: bool, fold: bool = False) -> None:
+    """Prints the plan in a form. Unless `full`, a sentence on gains names some of many repositories; as text, and if `fold`, changes
+    and principals that are alike are folded too."""
     if form is Format.JSON:
         from reconciler.engine.plan_file import dumps
 
@@ -137,14 +140,15 @@ def print_plan(plan: Plan, form: Format, *, full: bool = True) -> None:
         from reconciler.render.markdown import plan_markdown
         from reconciler.render.report import report_of
 
-        typer.echo(plan_markdown(report_of(plan)), nl=False)
+        typer.echo(plan_markdown(report_of(plan, gathered=not full)), nl=False)
     else:
         from reconciler.render.report import report_of
         from reconciler.render.text import plan_lines
 
         from .printing import print_lines
 
-        print_lines(plan_lines(report_of(plan, full=full), full=full))
+        each = full or not fold
+        print_lines(plan_lines(report_of(plan, full=each, gathered=not full), full=each))
 
 
 def exit_code(plan: Plan, detailed: bool) -> Exit:

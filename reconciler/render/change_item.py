@@ -126,9 +126,10 @@ class ChangeItem:
             yield Detail(Meaning.NOTE, f"changed since the last apply, {BY_WHOM}")
 
 
-def change_item(change: Change, *, full: bool = True) -> ChangeItem:
-    """The change with all its sentences. Unless `full`, one stands for many that say the same of different principals."""
-    gains = sentences.gained(change.gains)
+def change_item(change: Change, *, full: bool = True, gathered: bool = False) -> ChangeItem:
+    """The change with all its sentences. Unless `full`, one stands for many that say the same of different principals. If `gathered`,
+    one on gains names some of many repositories."""
+    gains = sentences.gained(change.gains, gathered=gathered)
     new = change.action is Action.CREATE
     # in a document that others wrote into, what they give already is no gain
     gains_say = new and bool(change.gains) and change.live is None
@@ -141,7 +142,14 @@ def change_item(change: Change, *, full: bool = True) -> ChangeItem:
         cause=change.cause,
         state=_state(change),
         fields=tuple(
-            FieldItem(item.path, value(item.old), value(item.new), new, item.theirs, item.said and gains_say)
+            FieldItem(
+                item.path.replace(").", ") "),
+                value(item.old),
+                value(item.new),
+                new,
+                item.theirs,
+                item.said and gains_say,
+            )
             for item in change.fields
         ),
         gains=tuple(gains if full else sentences.folded(gains)),

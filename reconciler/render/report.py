@@ -144,11 +144,11 @@ class Report:
         )
 
 
-def report_of(plan: Plan, *, full: bool = True) -> Report:
+def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Report:
     """Everything that a reader of the plan must know. Unless `full`, one sentence on gains stands for many that say the same of
-    different principals. Pure."""
-    registries = tuple(_registries(plan, full))
-    gains = sentences.all_gains(plan)
+    different principals. If `gathered`, one on gains names some of many repositories; one on losses names all. Pure."""
+    registries = tuple(_registries(plan, full, gathered))
+    gains = sentences.all_gains(plan, gathered=gathered)
     nothing = NOTHING_TO_DESTROY if plan.destroy else NO_CHANGES
     return Report(
         owner=plan.owner,
@@ -183,13 +183,15 @@ def _along(plan: Plan) -> int:
     return sum(len(change.along) for change in plan.changes if change.action is Action.DELETE)
 
 
-def _registries(plan: Plan, full: bool) -> Iterator[RegistrySection]:
+def _registries(plan: Plan, full: bool, gathered: bool) -> Iterator[RegistrySection]:
     grouped: dict[str, list[Change]] = {}
     for change in plan.changes:
         grouped.setdefault(change.registry, []).append(change)
     for registry in plan.registries:
         if changes := grouped.get(registry.name):
-            items = tuple(change_item(change, full=full) for change in sorted(changes, key=reading_order))
+            items = tuple(
+                change_item(change, full=full, gathered=gathered) for change in sorted(changes, key=reading_order)
+            )
             yield RegistrySection(registry.name, _title(registry, plan.base), counts.changes(len(items)), items)
 
 

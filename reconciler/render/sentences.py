@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.engine.plan import Plan
 from reconciler.model.access import Access, ForeignAccess
-from reconciler.words import natural, plural
+from reconciler.words import all_of, natural, plural
 
 #: more names than this are counted, not listed
 MOST_NAMES = 12
@@ -30,9 +30,10 @@ class Sentence:
     what: str = ""
 
 
-def gained(access: Iterable[Access]) -> list[Sentence]:
-    """Sentences for access that is given."""
-    return list(_sentences(access, "can now"))
+def gained(access: Iterable[Access], *, gathered: bool = False) -> list[Sentence]:
+    """Sentences for access that is given. If `gathered`, of many repositories in one of them some are named and the others counted;
+    what is lost names every one, always."""
+    return list(_sentences(access, "can now", gathered))
 
 
 def lost(access: Iterable[Access]) -> list[Sentence]:
@@ -75,7 +76,7 @@ def given(item: ForeignAccess) -> list[Sentence]:
     return sentences or [Sentence(item.address.partition(".")[0], item.what)]
 
 
-def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
+def _sentences(access: Iterable[Access], verb: str, gathered: bool = False) -> Iterator[Sentence]:
     per_repository: dict[tuple[str, str, str, bool, str], dict[str, set[str]]] = {}
     public: set[str] = set()
     for item in access:
@@ -92,44 +93,45 @@ def _sentences(access: Iterable[Access], verb: str) -> Iterator[Sentence]:
         for places, names in by_place.items():
             merged.setdefault((registry, label, _verbs(names), places, may, note), []).append(repository)
     for (registry, label, what, places, may, note), repositories in sorted(merged.items()):
-        what = f"{what}{_names(repositories)}{_copies(places)}"
+        what = f"{what}{_names(repositories, gathered)}{_copies(places, len(repositories))}"
         end = f", {note}" if note else ""
-        if label == "everyone" and verb == _LOST:  # "everyone can no longer" would read as if some still could not
-            can = "may be able to" if may else "can"
-            yield Sentence(registry, f"not everyone {can} {what} any more{end}", public=True)
-        else:
-            what = f"{_MAY[verb] if may else verb} {what}{end}"
-            yield Sentence(registry, f"{label} {what}", label in public, what)
+        what = f"{_MAY[verb] if may else verb} {what}{end}"
+        # "everyone can no longer" could be read as if some still can; what ends is that whoever asks may
+        subject = "the public" if label == "everyone" and verb == _LOST else label
+        yield Sentence(registry, f"{subject} {what}", label in public, what)
 
 
 def _verbs(names: list[str]) -> str:
     known = [name for name in _VERB_ORDER if name in names]
-    return " and ".join(known + sorted(set(names) - set(known)))
+    return all_of(known + sorted(set(names) - set(known)))
 
 
-def _names(repositories: list[str]) -> str:
+def _names(repositories: list[str], gathered: bool) -> str:
     if repositories == [""]:
         return ""
     names = sorted(repositories, key=natural)
-    if len(names) <= MOST_NAMES:
+    if len(names) <= MOST_NAMES or not gathered:
         return f" {', '.join(names)}"
-    return f" {', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+    return f" {', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more (--full names them)"
 
 
-def _copies(places: tuple[str, ...]) -> str:
+def _copies(places: tuple[str, ...], repositories: int) -> str:
     away = [place for place in places if place]
     if not away:
         return ""
     return (
-        f" (and the {plural(len(away), 'copy', 'copies')} in {', '.join(away)})"
+        f" (and the {plural(len(away) * repositories, 'copy', 'copies')} in {', '.join(away)})"
         if "" in places
         else f" in {', '.join(away)}"
     )
 
 
-def all_gains(plan: Plan) -> list[Sentence]:
-    """Who gains access by the plan as a whole; what is only moved from one resource to another counts as neither."""
-    return gained(_net(plan)[0])
+def all_gains(plan: Plan, *, gathered: bool = False) -> list[Sentence]:
+    """Who gains access by the plan as a whole; what is only moved from one resource to another counts as neither.
+
+    `gathered`: as for `gained`.
+    """
+    return gained(_net(plan)[0], gathered=gathered)
 
 
 def all_losses(plan: Plan) -> list[Sentence]:

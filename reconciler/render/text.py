@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -135,8 +136,14 @@ def _likeness(change: ChangeItem) -> Hashable:
         or change.drifted
     ):
         return change.address
-    name = change.address.name
-    return change.action, change.kind, tuple(detail.text.replace(name, "…") for detail in change.details)
+    return change.action, change.kind, tuple(_nameless(detail.text, change.address.name) for detail in change.details)
+
+
+def _nameless(text: str, name: str) -> str:
+    """The text without the name where it is a word of it. A number is a value, also where a name is written like it."""
+    if name.isdigit():
+        return text
+    return re.sub(rf"(?<![A-Za-z0-9_./-]){re.escape(name)}(?![A-Za-z0-9_-]|[./][A-Za-z0-9])", "…", text)
 
 
 def _difference(change: ChangeItem) -> Iterator[Line]:

@@ -106,3 +106,21 @@ def test_help_says_what_each_option_of_that_command_does() -> None:
         assert "[default: (" not in told(command)
     assert "[default: 30m]" in told("plan")
     assert "[default: the current folder]" in told("plan")
+
+
+def test_full_names_all_that_somebody_gains_in_every_command_that_gathers(here: Path) -> None:
+    names = [f"s{number:02}" for number in range(20)]
+    rows = "".join(f"  - {{name: {name}, registry: images}}\n" for name in names)
+    grant = "grants: [{name: g, registry: images, to: {type: local, users: [alice]}}]\n"
+    text = SPEC[: SPEC.index("repositories:")] + "guards: {max_deletes: 100}\n"
+    (here / "registry.yaml").write_text(f"{text}repositories:\n{rows}{grant}")
+    everything, some = ", ".join(names), f"{', '.join(names[:12])} and 8 more (--full names them)"
+    reconciler("plan", "--out", "plan.json")
+    for command in (("plan",), ("show", "plan.json"), ("plan", "--format", "markdown")):
+        assert f"user alice can now pull {some}" in reconciler(*command).stdout
+        assert f"user alice can now pull {everything}" in reconciler(*command, "--full").stdout
+    assert f"user alice can now pull {some}" in reconciler("apply", "--yes").stdout
+    (here / "registry.yaml").write_text(f"{text}repositories:\n{rows}")
+    for command in (("plan",), ("plan", "--full"), ("plan", "--destroy"), ("apply", "--yes")):
+        assert f"user alice can no longer pull {everything}" in reconciler(*command).stdout
+    assert "--full" in reconciler("destroy", "--help").stdout

@@ -165,8 +165,8 @@ def test_a_grant_renamed_or_an_account_moved_between_grants_is_nobodys_gain() ->
         (allow(ROLE), allow(A), f"account {A} can now pull app-a", ""),
         (allow("*", Condition=ORG), allow("*"), "everyone can now pull app-a", ""),
         (allow("*"), allow("*", Condition=ORG), "",
-         "not everyone can pull app-a any more, but everyone (if StringEquals aws:PrincipalOrgID o-1) still can"),
-        (allow("*"), allow(A), "", f"not everyone can pull app-a any more, but account {A} still can"),
+         "the public can no longer pull app-a, but everyone (if StringEquals aws:PrincipalOrgID o-1) still can"),
+        (allow("*"), allow(A), "", f"the public can no longer pull app-a, but account {A} still can"),
         (allow(A), allow(A, Condition={"StringEquals": {"aws:SourceVpc": ["v1", "v2"]}}), "",
          f"account {A} can no longer pull app-a, but account {A} (if StringEquals aws:SourceVpc v1), account {A} (if StringEquals"
          " aws:SourceVpc v2) still can"),

@@ -17,7 +17,7 @@ from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.platforms.local.spec import LocalRegistry
 from reconciler.render import counts
-from reconciler.render.change_item import SIGNS, Meaning
+from reconciler.render.change_item import SIGNS, Meaning, change_item
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.report import CAUSE_HEADINGS, Report, report_of
 from reconciler.render.sentences import gained, held, lost
@@ -244,7 +244,7 @@ def test_counts_agree_with_their_nouns(sentence: Callable[[int], str], none: str
 
 
 def test_access_that_ends_for_everyone_does_not_read_as_if_some_still_had_none() -> None:
-    assert [sentence.text for sentence in lost([EVERYONE])] == ["not everyone can pull app any more"]
+    assert [sentence.text for sentence in lost([EVERYONE])] == ["the public can no longer pull app"]
     assert [sentence.text for sentence in lost([ALICE])] == ["user alice can no longer pull new"]
 
 
@@ -255,7 +255,7 @@ def test_what_cannot_be_decided_and_what_a_reader_must_know_are_said() -> None:
     assert [item.text for item in lost([may])] == ["user alice may no longer be able to pull new"]
     assert [item.text for item in held([may])] == ["user alice may be able to pull new"]
     assert [item.text for item in lost([replace(EVERYONE, may=True)])] == [
-        "not everyone may be able to pull app any more"
+        "the public may no longer be able to pull app"
     ]
     other, sure = gained([noted, replace(ALICE, repository="other")])
     assert (sure.text, other.text) == (
@@ -326,3 +326,93 @@ def test_many_principals_that_gain_the_same_are_one_line_with_a_count() -> None:
     assert f"  + box: {folded}" in lines
     assert "  + box: everyone can now pull app" in lines
     assert len(shown((change,), full=True)) > 160
+
+
+def numbered(count: int, field: Callable[[str], FieldChange]) -> tuple[Change, ...]:
+    names = [str(number) for number in range(1, count + 1)]
+    return tuple(
+        Change(Action.CREATE, Address.of("box", "repository", name), "repository", Cause.CHANGED, fields=(field(name),))
+        for name in names
+    )
+
+
+def test_changes_whose_values_differ_are_not_folded_though_each_value_is_its_name() -> None:
+    """A name is left out of the comparison where it is a word of a text; a number is a value."""
+    kept = numbered(20, lambda name: FieldChange("retention.keep_last", None, int(name)))
+    assert shown(kept, full=False) == shown(kept, full=True)
+    text = numbered(20, lambda name: FieldChange("rule 1", None, f"remove images beyond the newest {name}"))
+    assert shown(text, full=False) == shown(text, full=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "folds"),
+    [
+        ("all about {}", True),
+        ("{}: owned by team {}", True),
+        ("the same for all", True),
+        ("v{}", False),
+        ("{}x", False),
+        ("{}-data", False),
+        ("data/{}", False),
+        ("{}.old", False),
+    ],
+)
+def test_only_the_whole_name_as_a_word_is_left_out_of_the_comparison(text: str, folds: bool) -> None:
+    names = [f"app{number}" for number in range(1, 21)]
+    changes = tuple(
+        Change(
+            Action.CREATE,
+            Address.of("box", "repository", name),
+            "repository",
+            Cause.CHANGED,
+            fields=(FieldChange("description", None, text.replace("{}", name)),),
+        )
+        for name in names
+    )
+    assert any("like this" in line for line in shown(changes, full=False)) == folds
+
+
+MANY = [f"s{number:02}" for number in range(20)]
+
+
+def test_what_is_lost_names_every_repository_and_what_is_gained_does_with_full() -> None:
+    access = [Access(Principal("account 1"), "pull", "box", name) for name in MANY]
+    (loss,) = lost(access)
+    assert loss.text == f"account 1 can no longer pull {', '.join(MANY)}"
+    (gain,) = gained(access)
+    assert gain.text == f"account 1 can now pull {', '.join(MANY)}"
+    (gain,) = gained(access, gathered=True)
+    assert gain.text == f"account 1 can now pull {', '.join(MANY[:12])} and 8 more (--full names them)"
+    assert gained(access[:12], gathered=True) == gained(access[:12])
+    change = replace(alike(1)[0], gains=tuple(access), losses=tuple(replace(item, verb="push") for item in access))
+    plan = Plan("tests", "", "", (LocalRegistry(name="box", platform="local", path="box"),), (change,))
+    short = joined(plan_lines(report_of(plan, gathered=True)))
+    assert short.count("and 8 more (--full names them)") == 2, "of the change, and of the plan"
+    assert short.count(f"can no longer push {', '.join(MANY)}") == 2
+
+
+def test_copies_agree_with_their_number() -> None:
+    def text(repositories: str, places: str) -> str:
+        access = [
+            Access(Principal("user a"), "pull", "box", name, place)
+            for name in repositories
+            for place in places.split(",")
+        ]
+        (sentence,) = gained(access)
+        return sentence.text
+
+    assert text("a", ",eu") == "user a can now pull a (and the copy in eu)"
+    assert text("ab", ",eu") == "user a can now pull a, b (and the copies in eu)"
+    assert text("a", ",eu,us") == "user a can now pull a (and the copies in eu, us)"
+    assert text("ab", "eu") == "user a can now pull a, b in eu"
+
+
+def test_several_verbs_are_one_list() -> None:
+    access = [Access(Principal("user a"), verb, "box", "x") for verb in ("change or delete", "push", "pull")]
+    assert [sentence.text for sentence in lost(access)] == ["user a can no longer pull, push, and change or delete x"]
+    assert [sentence.text for sentence in lost(access[1:])] == ["user a can no longer pull and push x"]
+
+
+def test_no_dot_follows_a_parenthesis() -> None:
+    change = replace(alike(1)[0], action=Action.UPDATE, fields=(FieldChange("fn (worker).conditions", "a", "b"),))
+    assert next(detail.text for detail in change_item(change).details) == 'fn (worker) conditions: "a" → "b"'
