@@ -18,16 +18,16 @@ def spec_or_plan(path: Path) -> Spec | Plan:
     """The spec, or the saved plan, at a path; `-` and pipes are read once. Raises ReconcilerError."""
     from reconciler.api.plan_file import is_plan, loads
     from reconciler.api.spec import load_spec, parse_spec
-    from reconciler.spec.source import bytes_of, folder_of, is_stream, real_folder_of
+    from reconciler.spec.source import bytes_of, folder_of, is_stream, name_of, real_folder_of
 
     try:
         data = None if path.is_dir() else bytes_of(path)
     except (OSError, ValueError):
         data = None  # the loader says why, as for any spec
     if data is not None and is_plan(data):
-        return loads(data, str(path), folder=real_folder_of(path))
+        return loads(data, name_of(path), folder=real_folder_of(path))
     if data is not None and is_stream(path):
-        return parse_spec(data, str(path), os.environ, str(folder_of(path)))
+        return parse_spec(data, name_of(path), os.environ, str(folder_of(path)))
     return load_spec(path)
 
 

@@ -91,6 +91,10 @@ def apply(
     return [run.outcomes[change.address] for change in plan.changes]
 
 
+#: what became of what comes first, where that was not done
+_FATES = {Status.FAILED: "failed", Status.SKIPPED: "was skipped", Status.STALE: "was stale"}
+
+
 class _Run:
     def __init__(
         self,
@@ -172,7 +176,7 @@ class _Run:
         for need in self.before[address]:
             status = self.outcomes[need].status
             if status is not Status.DONE:
-                return Outcome(address, change.action, Status.SKIPPED, f"{need}, which comes first, was {status.value}")
+                return Outcome(address, change.action, Status.SKIPPED, f"{need}, which comes first, {_FATES[status]}")
         if self.stop.is_set():
             return Outcome(address, change.action, Status.SKIPPED, "interrupted before it was started")
         if self.time_is_up:

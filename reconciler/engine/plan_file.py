@@ -21,7 +21,8 @@ from reconciler.model.canonical import plain, text
 from reconciler.model.change import Action, Cause, Change, FieldChange
 from reconciler.model.platform import Platforms
 from reconciler.model.resource import Live
-from reconciler.spec.source import bytes_of, real_folder_of
+from reconciler.spec.messages import first_sentence
+from reconciler.spec.source import bytes_of, name_of, real_folder_of
 from reconciler.spec.variables import NAME, REFERENCE, hidden, proof, revealed
 from reconciler.words import DISTRIBUTION
 
@@ -153,8 +154,8 @@ def read(path: Path, *, platforms: Platforms, environ: Mapping[str, str] | None 
     try:
         data = bytes_of(path)
     except OSError as error:
-        raise ReconcilerError(f"{path} can't be read: {error.strerror}") from None
-    return loads(data, str(path), platforms=platforms, folder=real_folder_of(path), environ=environ)
+        raise ReconcilerError(f"{name_of(path)} can't be read: {error.strerror}") from None
+    return loads(data, name_of(path), platforms=platforms, folder=real_folder_of(path), environ=environ)
 
 
 def loads(
@@ -179,9 +180,7 @@ def loads(
         loading = Loading(PlanDocument[dict[str, JsonValue]].model_validate(found), platforms, folder, variables)
         said = loading.plan()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        _damaged(name, f"{where}: {first['msg']}")
+        _damaged(name, first_sentence(error))
     except ValueError as error:
         _damaged(name, str(error))
     except RecursionError:  # fewer levels than the parser takes

@@ -19,6 +19,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.platform import Platforms
 from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
+from reconciler.spec.messages import first_sentence
 from reconciler.spec.registry import RegistryBase
 
 from .basis import Basis
@@ -123,8 +124,7 @@ class Loading:
         try:
             return self.adapters[kind].validate_python(values)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise ValueError(f"the settings of {address}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise ValueError(f"the settings of {address}: {first_sentence(error)}") from None
 
     def parent(self, address: Address, text: str | None) -> Address | None:
         """The resource that takes the address's along. What stands below a repository that is made is not read before it is

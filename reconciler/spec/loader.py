@@ -35,6 +35,7 @@ from .source import (
     folder_of,
     is_record,
     locate,
+    name_of,
     parse,
     path_text,
     problem_at,
@@ -73,7 +74,7 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
                     raise OSError(errno.EINVAL, "it is no file")
                 data = bytes_of(file)
                 if not (folder and file.suffix.lower() == ".json" and is_record(data)):
-                    texts.append((str(file), data))
+                    texts.append((name_of(file), data))
             except (OSError, ValueError) as error:
                 problems.append(_unreadable(file, error))
     except (OSError, ValueError) as error:  # the folder itself, or what the path can't be
@@ -86,7 +87,7 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
 
 def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
     hint = " (give the spec's path, or run where it is)" if isinstance(error, FileNotFoundError) else ""
-    return Problem(str(file), 1, 1, "", f"can't be read: {getattr(error, 'strerror', None) or error}{hint}")
+    return Problem(name_of(file), 1, 1, "", f"can't be read: {getattr(error, 'strerror', None) or error}{hint}")
 
 
 def parse_spec(

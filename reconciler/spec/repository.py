@@ -101,11 +101,11 @@ class Repository(RepositoryDefaults):
         return tuple(sorted(set(self.immutable_tags.except_))) if isinstance(self.immutable_tags, ImmutableTags) else ()
 
 
-def shown_tags(immutable: bool, movable: tuple[str, ...]) -> dict[str, Any] | bool:
-    """`immutable_tags` as the spec writes it; exceptions from nothing, which no spec can say, are shown as what they are."""
+def shown_tags(immutable: bool, movable: tuple[str, ...]) -> dict[str, Any] | bool | str:
+    """`immutable_tags` as the spec writes it; exceptions from nothing, which no spec can say, are said in words."""
     if not movable:
         return immutable
-    return {"except": list(movable)} if immutable else {"immutable": False, "except": list(movable)}
+    return {"except": list(movable)} if immutable else f"false, with exceptions from it: {', '.join(movable)}"
 
 
 def merge_defaults(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem
 
+from .advice import with_advice
 from .variables import NAME
 
 try:
@@ -86,11 +87,18 @@ def parse(name: str, data: bytes, problems: list[Problem]) -> Node | None:
         reason = error.problem or error.context or ""
         if "nesting depth" in reason:  # libyaml's own limit, which may come first
             reason = TOO_DEEP
-        problems.append(Problem(name, line, column, "", f"not YAML: {reason}"))
+        problems.append(
+            Problem(name, line, column, "", f"not YAML: {with_advice(reason, _character(data, line, column))}")
+        )
     except yaml.reader.ReaderError as error:
         line = data[: error.position].count(b"\n") + 1
-        problems.append(Problem(name, line, 1, "", f"not YAML: {error.reason}"))
+        problems.append(Problem(name, line, 1, "", f"not YAML: {with_advice(error.reason, '')}"))
     return None
+
+
+def _character(data: bytes, line: int, column: int) -> str:
+    text = data.decode("utf-8-sig", "replace").split("\n")
+    return text[line - 1][column - 1 : column] if line <= len(text) else ""
 
 
 class _Stream(io.BytesIO):
@@ -328,6 +336,11 @@ def folder_of(path: Path) -> Path:
 def real_folder_of(path: Path) -> Path:
     """The folder in which a file stands, wherever links lead, and the current one for a stream."""
     return Path() if is_stream(path) else Path(os.path.realpath(path)).parent
+
+
+def name_of(path: Path) -> str:
+    """What the file is called in messages."""
+    return "standard input" if str(path) == "-" else str(path)
 
 
 def bytes_of(path: Path) -> bytes:

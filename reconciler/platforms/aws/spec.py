@@ -280,7 +280,7 @@ class AwsRegistry(RegistryBase):
         if re.fullmatch(names.KEY_ARN, key) is None:
             yield Fault(
                 at,
-                "must be a key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); ECR reports that, whatever alias was given",
+                "must be a key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias",
             )
         elif names.arn_part(key, 3) != self.region:
             yield Fault(at, f"the key is in {names.arn_part(key, 3)}, the registry in {self.region}")

@@ -13,6 +13,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest
+from reconciler.spec.messages import first_sentence
 
 from . import policy
 from .policy import Document
@@ -68,8 +69,7 @@ def waiting(session: AwsSession, at: Address, native: str) -> Others | None:
         if ours := sorted(key for key in others.tags if is_ours(key) or key.startswith("aws:")):
             raise ValueError(f"it holds tags that nobody else puts there: {', '.join(ours)}")
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise _unfit(session, at, native, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise _unfit(session, at, native, first_sentence(error)) from None
     except ValueError as error:
         raise _unfit(session, at, native, str(error)) from None
     return others
