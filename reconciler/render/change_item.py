@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.model.address import Address
@@ -81,7 +81,7 @@ class ChangeItem:
 
     `title`: the kind and the name. `state`: how the resource differs, as the end of a sentence that starts with its address.
     `removal`: what becomes of its images. `gap`: what a replacement means. `along`: what goes with it. `foreign`: sentences on what
-    others gave and goes with it.
+    others gave and goes with it. `by_hand`: who can do what, or no longer, since the last apply.
     """
 
     action: Action
@@ -99,6 +99,7 @@ class ChangeItem:
     along: tuple[Address, ...] = ()
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -159,7 +160,17 @@ def change_item(change: Change, *, full: bool = True, gathered: bool = False) ->
         along=change.along,
         foreign=tuple(sentence.text for item in change.foreign for sentence in sentences.given(item)),
         notes=change.notes,
+        by_hand=tuple(_by_hand(change)),
     )
+
+
+def _by_hand(change: Change) -> Iterator[str]:
+    """What was done to access since the last apply: the reverse of what this change does, where the spec has not moved."""
+    if change.cause is Cause.DRIFT:
+        # what is noted of a gain or a loss (who still can) is not so of its reverse
+        given = sentences.held({replace(access, note="") for access in change.losses})
+        taken = sentences.lost({replace(access, note="") for access in change.gains})
+        yield from (f"by hand: {sentence.text}" for sentence in (*given, *taken))
 
 
 def reading_order(change: Change) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:

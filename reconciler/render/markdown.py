@@ -64,7 +64,7 @@ def _difference(change: ChangeItem) -> Iterator[str]:
     yield one_line(f"{mark} {change.address} {change.state}")
     if change.action is not Action.CREATE:
         yield from (one_line(f"{mark}     {item.compared}") for item in change.fields)
-    yield from (one_line(f"{mark}     {note}") for note in change.notes)
+    yield from (one_line(f"{mark}     {note}") for note in (*change.by_hand, *change.notes))
 
 
 def _lines(report: Report) -> Iterator[str]:

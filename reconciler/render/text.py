@@ -151,7 +151,7 @@ def _difference(change: ChangeItem) -> Iterator[Line]:
     yield Line(f"  {change.address} {change.state}", style)
     if change.action is not Action.CREATE:
         yield from (Line(f"      {item.compared}", style) for item in change.fields)
-    yield from (Line(f"      {note}", _DETAIL_STYLES[Meaning.NOTE]) for note in change.notes)
+    yield from (Line(f"      {note}", _DETAIL_STYLES[Meaning.NOTE]) for note in (*change.by_hand, *change.notes))
 
 
 def _section(section: Section) -> Iterator[Line]:

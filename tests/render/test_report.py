@@ -18,7 +18,7 @@ from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProb
 from reconciler.platforms.local.spec import LocalRegistry
 from reconciler.render import counts
 from reconciler.render.change_item import SIGNS, Meaning, change_item
-from reconciler.render.markdown import plan_markdown
+from reconciler.render.markdown import drift_markdown, plan_markdown
 from reconciler.render.report import CAUSE_HEADINGS, Report, report_of
 from reconciler.render.sentences import gained, held, lost
 from reconciler.render.text import drift_lines, joined, plan_lines
@@ -416,3 +416,36 @@ def test_several_verbs_are_one_list() -> None:
 def test_no_dot_follows_a_parenthesis() -> None:
     change = replace(alike(1)[0], action=Action.UPDATE, fields=(FieldChange("fn (worker).conditions", "a", "b"),))
     assert next(detail.text for detail in change_item(change).details) == 'fn (worker) conditions: "a" → "b"'
+
+
+def test_drift_says_who_gained_and_who_lost_by_hand() -> None:
+    eve, alice = Principal("everyone", public=True), Principal("user alice")
+    change = replace(
+        alike(1)[0],
+        action=Action.UPDATE,
+        cause=Cause.DRIFT,
+        losses=(Access(eve, "push", "box", "app", note="but user bob still can"),),
+        gains=(Access(alice, "pull", "box", "app"),),
+    )
+
+    def told(cause: Cause) -> list[str]:
+        found = Plan(
+            "tests",
+            "",
+            "",
+            (LocalRegistry(name="box", platform="local", path="box"),),
+            (replace(change, cause=cause),),
+        )
+        lines = joined(drift_lines(report_of(found))).splitlines()
+        marked = [line.removeprefix("!") for line in drift_markdown(report_of(found)).splitlines()]
+        said = [line.strip() for line in lines if "by hand: " in line]
+        assert said == [line.strip() for line in marked if "by hand: " in line]
+        return said
+
+    assert told(Cause.DRIFT) == ["by hand: everyone can push app", "by hand: user alice can no longer pull app"]
+    for cause in (
+        Cause.PENDING,
+        Cause.CHANGED,
+        Cause.BOTH,
+    ):  # what the spec does and what a hand did can't be told apart
+        assert told(cause) == []

@@ -103,5 +103,5 @@ def test_what_waits_for_a_failure_says_that_it_failed(local: LocalSandbox) -> No
     plan = local.plan(document)
     (local.root / "control").mkdir(parents=True)
     (local.root / "control" / "repositories").write_text("in the way")
-    outcomes = {outcome.address: outcome.message for outcome in apply(plan)}
+    outcomes = {str(outcome.address): outcome.message for outcome in apply(plan)}
     assert outcomes["images.access.app-a"] == "images.repository.app-a, which comes first, failed"
