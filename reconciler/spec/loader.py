@@ -126,6 +126,7 @@ def _load(
             problems.append(Problem(name, 1, 1, "", empty if tree is None else "must be a mapping"))
     if not trees:
         raise SpecError(problems or [Problem(base, 1, 1, "", "the folder's files hold nothing but comments")])
+    whole = not problems
     root = _merged([_without_free(tree, problems) for tree in trees], problems)
     try:
         reading = Values(environ, problems)
@@ -133,7 +134,7 @@ def _load(
     except RecursionError:
         problems.append(problem_at(root, "", "not YAML that a spec needs: hundreds of levels deep"))
         raise SpecError(problems) from None
-    spec = _Validation(model, root, values, problems, base).spec()
+    spec = _Validation(model, root, values, problems, base, whole=whole).spec()
     if spec is None:
         raise SpecError(problems)
     spec._variables = reading.variables
@@ -211,13 +212,22 @@ class _Validation(Generic[S]):
     """One validation of one tree. Items are validated one by one, so that one wrong item hides no other's errors."""
 
     def __init__(
-        self, model: type[S], root: MappingNode, values: dict[str, Any], problems: list[Problem], base: str
+        self,
+        model: type[S],
+        root: MappingNode,
+        values: dict[str, Any],
+        problems: list[Problem],
+        base: str,
+        *,
+        whole: bool,
     ) -> None:
         self.model = model
         self.root = root
         self.values = values
         self.problems = problems
         self.base = base
+        #: whether all of the spec could be read: what is missing may stand where it could not
+        self.whole = whole
         #: where the items of lists of which only some are valid stand in the text, and what their models find wrong
         self.indexes: dict[Loc, list[int]] = {}
         self.own_faults: list[Fault] = []
@@ -237,7 +247,8 @@ class _Validation(Generic[S]):
                 node = locate(self.root, (key,), key=True)
                 self.note(problem_at(node, key, f"unknown key{did_you_mean(key, _KEYS) or _known()}"))
         head = {key: self.values[key] for key in ("version", "name") if key in self.values}
-        self.item(self.model, head, ())
+        if self.whole or {"version", "name"} <= head.keys():
+            self.item(self.model, head, ())
         given = {key: {} if self.values.get(key) is None else self.values[key] for key in ("guards", "defaults")}
         guards = self.item(Guards, given["guards"], ("guards",)) or Guards()
         under = given["defaults"]
@@ -307,6 +318,8 @@ class _Validation(Generic[S]):
             registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
             repository_names={registry: frozenset(found) for registry, found in names.items()},
             base=self.base,
+            all_registries=self.whole and _all_named(self.values.get("registries"), "name"),
+            all_repositories=self.whole and _all_named(self.values.get("repositories"), "name"),
         )
 
     def valid(self, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:
@@ -365,6 +378,13 @@ class _Validation(Generic[S]):
                 mark = node.value[index].start_mark
                 found[kind, name] = Place(kind, name, str(mark.name), mark.line + 1, mark.column + 1)
         return found
+
+
+def _all_named(rows: Any, key: str) -> bool:
+    """Whether every row of a section has a name, right or wrong."""
+    return rows is None or (
+        isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get(key), str) for row in rows)
+    )
 
 
 def _known() -> str:

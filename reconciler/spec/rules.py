@@ -20,7 +20,8 @@ from .selection import covered, is_glob
 class Parts:
     """The valid parts of a spec by their index in the text, and the names that the text gives, valid or not.
 
-    `base`: the folder that relative paths in it start from.
+    `base`: the folder that relative paths in it start from. `all_registries`, `all_repositories`: whether the names are all that
+    there are; else one that is not among them may stand in a file that can't be read, or in a row whose name is wrong.
     """
 
     registries: Mapping[int, RegistryBase]
@@ -29,6 +30,8 @@ class Parts:
     registry_names: frozenset[str]
     repository_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     base: str = "."
+    all_registries: bool = True
+    all_repositories: bool = True
 
     @cached_property
     def known(self) -> Mapping[str, RegistryBase]:
@@ -53,7 +56,7 @@ def faults(parts: Parts) -> Iterator[Fault]:
 
 def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts) -> Iterator[Fault]:
     if repository.registry not in parts.registry_names:
-        yield _unnamed(at, repository.registry, parts)
+        yield from _unnamed(at, repository.registry, parts)
     elif (registry := parts.known.get(repository.registry)) is not None:
         yield from each(_name_faults(at, repository, registry), _below(at, registry.repository_faults(repository)))
 
@@ -103,11 +106,12 @@ def _circle(items: list[tuple[int, RegistryBase]]) -> Iterator[Fault]:
 
 def _grant_faults(at: tuple[str, int], grant: Grant, parts: Parts) -> Iterator[Fault]:
     if grant.registry not in parts.registry_names:
-        yield _unnamed(at, grant.registry, parts)
+        yield from _unnamed(at, grant.registry, parts)
     elif (registry := parts.known.get(grant.registry)) is not None:
         names = parts.repository_names.get(grant.registry, frozenset())
         yield from each(
-            _repositories_unknown(at, grant, registry, names), _not_honoured(at, grant, registry, names, parts)
+            _repositories_unknown(at, grant, registry, names) if parts.all_repositories else iter(()),
+            _not_honoured(at, grant, registry, names, parts),
         )
 
 
@@ -136,8 +140,9 @@ def _not_honoured(
     yield from _below(at, registry.grant_faults(grant.to, chosen, grant.repositories is not None))
 
 
-def _unnamed(at: tuple[str, int], name: str, parts: Parts) -> Fault:
-    return Fault((*at, "registry"), f"no registry is named '{name}'{did_you_mean(name, parts.registry_names)}")
+def _unnamed(at: tuple[str, int], name: str, parts: Parts) -> Iterator[Fault]:
+    if parts.all_registries:
+        yield Fault((*at, "registry"), f"no registry is named '{name}'{did_you_mean(name, parts.registry_names)}")
 
 
 def _below(at: tuple[str | int, ...], found: Iterator[Fault]) -> Iterator[Fault]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from reconciler import parse_spec
+from reconciler import load_spec, parse_spec
 from reconciler.errors import SpecError
 
 HEAD = """\
@@ -152,3 +154,39 @@ def test_a_fault_that_only_follows_from_another_is_not_told() -> None:
         "repositories:\n  - {name: a, registry: b, encryption: {kms_key: 'arn:aws:kms:eu-west-1:123456789012:key/x'}}\n",
         "version: 1\nname: tests\n",
     ) == ["registries[0].region: 'EU' must be an AWS region, such as us-east-1"]
+
+
+def test_what_may_stand_where_nothing_can_be_read_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    refers = "repositories:\n  - {name: a, registry: s, protekt: 1}\n"
+    refers += "grants:\n  - {name: g, registry: s, repositories: [b], to: {type: local}}\n"
+    (tmp_path / "a.yaml").write_text("version: 1\nname: t\nregistries: [")
+    (tmp_path / "b.yaml").write_text(refers)
+    with pytest.raises(SpecError) as found:
+        load_spec(tmp_path)
+    assert [problem.path or problem.message[:8] for problem in found.value.problems] == [
+        "not YAML",
+        "repositories[0].protekt",
+        "grants[0].to.users",
+    ]
+    # a registry or a repository whose name is wrong may be the one that is meant
+    assert told("  - {nam: s, platform: local, path: p}\n" + refers) == [
+        "registries[1].name: is required",
+        "registries[1].nam: unknown key (did you mean 'name'?)",
+        "repositories[0].protekt: unknown key (did you mean 'protect'?)",
+        "grants[0].to.users: is required",
+    ]
+    known = "repositories:\n  - {nam: b, registry: images}\ngrants:\n"
+    assert told(
+        f"{known}  - {{name: g, registry: images, repositories: [b], to: {{type: aws, account_ids: [x]}}}}\n"
+    ) == [
+        "repositories[0].name: is required",
+        "repositories[0].nam: unknown key (did you mean 'name'?)",
+        "grants[0].to.account_ids[0]: 'x' must be an AWS account id (12 digits, quoted), or '*' for everyone",
+    ]
+
+
+def test_a_variable_that_is_not_set_hides_nothing_else() -> None:
+    assert told("repositories:\n  - {name: '${env:NO}', registry: imges}\n") == [
+        "repositories[0].name: the environment variable NO is not set",
+        "repositories[0].registry: no registry is named 'imges' (did you mean 'images'?)",
+    ]
