@@ -181,16 +181,17 @@ def test_a_plan_from_a_pipe(here: Path, place: str) -> None:
 @pytest.mark.parametrize(("place", "text"), [("-", yaml.safe_dump(SPEC)), ("/dev/stdin", json.dumps(SPEC))])
 def test_a_spec_from_a_pipe(here: Path, place: str, text: str) -> None:
     data = text.encode()
-    assert f"{place} is valid" in piped(data, "validate", place)
+    name = "standard input" if place == "-" else place
+    assert f"{name} is valid" in piped(data, "validate", place)
     assert piped(data, "plan", place) == reconciler("plan").stdout
     assert piped(data, "graph", place) == reconciler("graph").stdout
     piped(data, "apply", place, "--yes")
     assert (here / "box/control/repositories/app-a.json").exists(), "relative paths start from the current folder"
-    assert f"Error: {place}:2:1: not YAML" in piped(b"[", "apply", place, code=1)
+    assert f"Error: {name}:2:1: not YAML" in piped(b"[", "apply", place, code=1)
 
 
 def test_an_error_in_a_spec_from_a_pipe_has_its_line(here: Path) -> None:
-    assert "-:1:16: nam: unknown key (did you mean 'name'?)" in piped(
+    assert "standard input:1:16: nam: unknown key (did you mean 'name'?)" in piped(
         b'{"version": 1, "nam": "x"}', "apply", "-", code=1
     )
 

@@ -159,7 +159,7 @@ def test_a_grant_renamed_or_an_account_moved_between_grants_is_nobodys_gain() ->
         (allow(A), allow(A, [*policy.PULL, "ecr:DescribeImages"]), f"account {A} can now use ecr:describeimages on app-a", ""),
         (allow(A), allow(A, [*policy.PULL, "ecr:Describe*"]), f"account {A} can now use ecr:describe* on app-a", ""),
         (allow(A, policy.WORKER_PULL), allow(A, "ecr:*"),
-         f"account {A} can now push and change or delete and use ecr:BatchCheckLayerAvailability on app-a", ""),
+         f"account {A} can now push, change or delete, and use ecr:BatchCheckLayerAvailability on app-a", ""),
         (allow(A), allow(A, "ecr:BatchGetImage"), "", f"account {A} can no longer pull app-a"),
         (allow(A), allow(ROLE), "", f"account {A} can no longer pull app-a, but role ci of account {A} still can"),
         (allow(ROLE), allow(A), f"account {A} can now pull app-a", ""),

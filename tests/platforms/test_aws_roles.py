@@ -237,7 +237,7 @@ def test_the_note_on_the_push_role_is_the_registry_s(capsys: pytest.CaptureFixtu
         "repo:octocat_acme/shop:*",
         "repo:acme/shop:environment:Prod EU",
         "repository_owner:acme:*",
-        "job_workflow_ref:acme/flows/.github/workflows/push.yml@refs/heads/main",
+        "repo:acme/shop:job_workflow_ref:acme/flows/.github/workflows/push.yml@refs/heads/main",
     ],
 )
 def test_what_github_issues_can_be_trusted(subject: str) -> None:
