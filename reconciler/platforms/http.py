@@ -103,8 +103,8 @@ class HttpSession(Session):
         # are no more of them than places, but one for each job at least: more threads and connections cost CPU and gain nothing
         shares = [min(len(items), max(1, round(self.estate.parallelism * len(items) / number))) for items in todo]
         workers = [job for job, share in enumerate(shares) for _ in range(share)]
-        tasks = [self._pool.submit(contextvars.copy_context().run, work, job) for job in workers]
         try:
+            tasks = [self._pool.submit(contextvars.copy_context().run, work, job) for job in workers]
             for task in tasks:
                 task.result()
         except BaseException:  # Ctrl-C

@@ -136,6 +136,7 @@ def test_apply_asks_and_without_a_terminal_it_refuses(here: Path) -> None:
     assert not (here / "box").exists()
 
 
+@pytest.mark.slow  # a terminal
 def test_on_a_terminal_only_yes_means_yes(here: Path) -> None:
     import pty
 
@@ -162,6 +163,7 @@ def test_on_a_terminal_only_yes_means_yes(here: Path) -> None:
     assert (here / "box").exists()
 
 
+@pytest.mark.slow  # a terminal
 def test_colour_is_for_terminals_and_no_color_takes_it_away(here: Path) -> None:
     import pty
 

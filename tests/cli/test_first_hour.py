@@ -9,6 +9,8 @@ import pytest
 
 from tests.command_line import in_this_process as reconciler
 
+pytestmark = pytest.mark.slow  # many commands
+
 SPEC = """\
 version: 1
 name: tests

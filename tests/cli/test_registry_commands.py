@@ -27,6 +27,8 @@ from tests.command_line import Reconciler, serving, url_of
 from tests.images import Image, digest
 from tests.registries import EVERYONE
 
+pytestmark = pytest.mark.slow  # server processes
+
 DOCUMENT: dict[str, Any] = {
     "version": 1,
     "name": "tests",

@@ -85,6 +85,7 @@ def property_of(sandbox: Sandbox) -> settings:
     return settings(found, suppress_health_check=list(HealthCheck)) if sandbox.slow else found
 
 
+@pytest.mark.slow  # any spec, and any hand
 class TestAnySpec:
     """In each sandbox."""
 

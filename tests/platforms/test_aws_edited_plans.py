@@ -41,6 +41,8 @@ STRANGER = "666666666666"
 REGISTRY = AwsRegistry(
     name="images", platform="aws", account_id=ACCOUNT, region="us-east-1", trusted_principals=(ACCOUNT,)
 )
+
+pytestmark = pytest.mark.slow  # three properties of any statement
 PUSH_ROLE = Address("images.role.push")
 PUSHING = settings_of(REGISTRY, "push", "tests")
 IMAGES = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/images-*"

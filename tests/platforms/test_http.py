@@ -188,6 +188,7 @@ def test_ctrl_c_waits_for_no_call_that_hangs(alone: bool) -> None:
             session.platform = ScriptedPlatform(Scripted("a", script=lambda found: session.map(call, range(4))))
             with pytest.raises(KeyboardInterrupt):
                 session.map(call, range(4)) if alone else observe({"r": session}, {"r": {}})
+            assert session.given_up, "else it waits for them when it is closed"
         assert not answered.is_set()
     finally:
         answered.set()
