@@ -128,7 +128,7 @@ def _collect_repository(content: Content, name: str, now: float, grace: float, d
         for digest, item in held.items()
     )
     gone = expired(images, rules, now)
-    needed = {blob for digest, item in held.items() if digest not in gone for blob in item.blobs}
+    needed = {blob for digest, item in held.items() if digest not in gone for blob in item.refers_to}
     links = [path for digest, path in content.links(name) if digest not in needed and _old(path, now - grace)]
     if not dry_run:
         for digest in sorted(gone):

@@ -33,7 +33,7 @@ from . import manifest as manifests
 from .documents import Documents
 from .manifest import OCI_INDEX, Manifest, ManifestError
 from .refusals import Deleted, Missing, Refused, WrongDigest
-from .store import Store, encoded, put_file, sync_folder, write_error
+from .store import PRIVATE_FILE, Store, encoded, make_folder, put_file, sync_folder, write_error
 from .upload import Upload
 
 #: seconds after which a blob that is asked for counts as used again; a shorter time would write at each HEAD
@@ -102,18 +102,23 @@ class Content:
         with self.changing():
             if not self._link(name, digest).exists():
                 raise Missing(digest)
-            for user, found in self.each_manifest(name):
-                if digest in found.blobs:
-                    raise Refused(f"{digest} is part of {user}; delete that manifest first")
+            self._refuse_part(name, digest)
             self._link(name, digest).unlink(missing_ok=True)
+
+    def _refuse_part(self, name: str, digest: str) -> None:
+        """Raises Refused if a manifest of the repository refers to the digest."""
+        for user, found in self.each_manifest(name):
+            if digest in found.refers_to and user != digest:
+                tags = ", ".join(tag for tag, tagged in self.tagged(name).items() if tagged == user)
+                raise Refused(f"{digest} is part of {user}{f' ({tags})' if tags else ''}; delete that manifest first")
 
     def _link(self, name: str, digest: str) -> Path:
         return self.root / "links" / encoded(name) / _below(digest)
 
     def _put_link(self, name: str, digest: str) -> None:
         link = self._link(name, digest)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.touch()
+        make_folder(link.parent)
+        link.touch(mode=PRIVATE_FILE)
 
     def _has_blob(self, name: str, digest: str) -> bool:
         return self._link(name, digest).exists() and self.blob_path(digest).exists()
@@ -123,7 +128,7 @@ class Content:
     def start_upload(self, name: str, algorithm: str = "sha256") -> Upload:
         """A new, empty upload to the repository."""
         folder = self._uploads(name)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return Upload(name, folder / uuid.uuid4().hex, algorithm)
 
     def resume_upload(self, name: str, upload_id: str) -> Upload:
@@ -140,7 +145,7 @@ class Content:
             raise WrongDigest(f"the content's digest is {found}, not {digest}")
         upload.sync()
         path = self.blob_path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with self.adding(upload.name):
             try:
                 os.replace(upload.path, path)
@@ -171,8 +176,13 @@ class Content:
         """Digests that the manifest needs and that the repository does not have."""
         return [
             *(digest for digest in found.blobs if not self._has_blob(name, digest)),
-            *(digest for digest in found.manifests if not self._manifest_path(name, digest).is_file()),
+            *(digest for digest in found.manifests if not self._has_entry(name, digest)),
         ]
+
+    def _has_entry(self, name: str, digest: str) -> bool:
+        """Whether the repository has what an index lists: a manifest, or a blob of a build cache
+        (https://github.com/moby/buildkit/blob/master/README.md#registry-push-image-and-cache-separately)."""
+        return self._manifest_path(name, digest).is_file() or self._has_blob(name, digest)
 
     def put_manifest(
         self, name: str, digest: str, body: bytes, found: Manifest, tags: Iterable[str], movable: Callable[[str], bool]
@@ -201,8 +211,10 @@ class Content:
         return []
 
     def remove_manifest(self, name: str, digest: str) -> None:
-        """Removes a manifest with its tags and from its subject's referrers. Raises Missing."""
+        """Removes a manifest with its tags and from its subject's referrers. Raises Missing, and Refused while an index lists it."""
         with self.changing():
+            if self._manifest_path(name, digest).is_file():
+                self._refuse_part(name, digest)
             self.remove_manifest_locked(name, digest)
 
     def remove_manifest_locked(self, name: str, digest: str) -> None:
@@ -247,7 +259,7 @@ class Content:
 
     def _sync_blobs(self, name: str, found: Manifest) -> None:
         """Returns once the disk has the blobs' names, so that a power cut can't leave the manifest without its blobs."""
-        for algorithm in {digest.partition(":")[0] for digest in found.blobs}:
+        for algorithm in {digest.partition(":")[0] for digest in found.refers_to if self._has_blob(name, digest)}:
             sync_folder(self.root / "blobs" / algorithm)
             sync_folder(self.root / "links" / encoded(name) / algorithm)
 

@@ -36,14 +36,25 @@ def is_digest(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest. `blobs` and `manifests` are the digests that it needs in its own repository."""
+    """A manifest.
+
+    `blobs`: the digests of the blobs that it needs in its own repository. `manifests`: those of an index's entries, which it needs
+    there too, be they manifests or (a build cache's) blobs. `elsewhere`: those of layers that may be fetched from elsewhere: they
+    need not be here, and stay if they are.
+    """
 
     media_type: str
     blobs: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     subject: str | None = None
     artifact_type: str = ""
     annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        """All that must not be removed while the manifest is there."""
+        return frozenset((*self.blobs, *self.manifests, *self.elsewhere))
 
     def descriptor(self, digest: str, size: int) -> dict[str, Any]:
         """Its descriptor, as the referrers of its subject list it. `size`: bytes."""
@@ -63,6 +74,7 @@ def parse(body: bytes, content_type: str = "") -> Manifest:
         raise ManifestError("schemaVersion must be 2")
     subject = document.get("subject")
     blobs: list[str] = []
+    elsewhere: list[str] = []
     children: list[str] = []
     artifact_type = _text(document, "artifactType")
     if media_type in MANIFESTS:
@@ -71,8 +83,8 @@ def parse(body: bytes, content_type: str = "") -> Manifest:
         artifact_type = artifact_type or _text(config, "mediaType")
         for index, layer in enumerate(_list(document, "layers")):
             item = _descriptor(layer, f"layers[{index}]")
-            if not item.get("urls") and not _ELSEWHERE.fullmatch(_text(item, "mediaType")):
-                blobs.append(item["digest"])
+            fetched = item.get("urls") or _ELSEWHERE.fullmatch(_text(item, "mediaType"))
+            (elsewhere if fetched else blobs).append(item["digest"])
     else:
         children = [
             _descriptor(item, f"manifests[{index}]")["digest"]
@@ -82,6 +94,7 @@ def parse(body: bytes, content_type: str = "") -> Manifest:
         media_type,
         tuple(dict.fromkeys(blobs)),
         tuple(dict.fromkeys(children)),
+        tuple(dict.fromkeys(elsewhere)),
         _descriptor(subject, "subject")["digest"] if subject is not None else None,
         artifact_type,
         _annotations(document),

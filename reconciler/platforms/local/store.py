@@ -21,6 +21,10 @@ from filelock import FileLock, Timeout
 
 from reconciler.errors import PlatformError
 
+#: the mode of a folder that its owner alone may look into, and of a file that they alone may read
+PRIVATE, PRIVATE_FILE = 0o700, 0o600
+#: the folders in that of a registry
+PARTS = ("control", "blobs", "links", "manifests", "tags", "referrers", "uploads", "temporary")
 #: seconds to wait for another process that writes to the same registry
 LOCK_TIMEOUT = 30.0
 
@@ -34,6 +38,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._private = False
         self._seen: dict[Path, tuple[tuple[int, int, int], Any]] = {}
 
     def check(self) -> None:
@@ -120,12 +125,23 @@ class Store:
         except OSError as error:
             raise write_error(path, error) from None
 
+    def _make_root(self) -> None:
+        """Makes the registry's folder; what is in it is its owner's alone, also what an earlier build made for all to read."""
+        if self._private:
+            return
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root)
+        for part in PARTS:
+            with suppress(FileNotFoundError):
+                (self.root / part).chmod(PRIVATE)
+        self._private = True
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Holds the lock that every writer takes. Raises PlatformError after LOCK_TIMEOUT seconds."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root / ".lock", timeout=LOCK_TIMEOUT):
+            self._make_root()
+            with FileLock(self.root / ".lock", timeout=LOCK_TIMEOUT, mode=PRIVATE_FILE):
                 yield
         except Timeout:
             raise PlatformError(
@@ -139,10 +155,10 @@ class Store:
     @contextmanager
     def claiming(self, lock: str) -> Iterator[bool]:
         """Holds the lock of that file name while the block runs; gives False, without waiting, if somebody else holds it."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        self._make_root()
         with ExitStack() as stack:
             try:
-                stack.enter_context(FileLock(self.root / lock, timeout=0))
+                stack.enter_context(FileLock(self.root / lock, timeout=0, mode=PRIVATE_FILE))
                 claimed = True
             except Timeout:
                 claimed = False
@@ -215,8 +231,8 @@ def put_file(path: Path, body: bytes, root: Path) -> None:
 
     Raises OSError.
     """
-    (root / "temporary").mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(root / "temporary")
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=root / "temporary")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -229,6 +245,16 @@ def put_file(path: Path, body: bytes, root: Path) -> None:
             os.unlink(temporary)
         raise
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder, and those above it that are missing, for their owner alone, whatever the umask. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=PRIVATE)
+        folder.chmod(PRIVATE)
 
 
 def encoded(name: str) -> str:

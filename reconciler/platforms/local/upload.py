@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .store import PRIVATE_FILE
+
 
 class Upload:
     """A blob on its way: a file that grows, and the hash of what is in it. `offset`: how many bytes have arrived."""
@@ -19,6 +21,8 @@ class Upload:
         self.offset = path.stat().st_size if resumed else 0
         self._hash: Any = None if resumed else hashlib.new(algorithm)
         self._file = path.open("r+b" if resumed else "xb", buffering=0)
+        if not resumed:
+            path.chmod(PRIVATE_FILE)  # before anything is in it
         self._file.seek(self.offset)
 
     def use(self, algorithm: str) -> None:

@@ -93,6 +93,8 @@ class Manifests:
             await asyncio.to_thread(remove, name, reference)
         except Missing:
             raise manifest_unknown(reference) from None
+        except Refused as problem:
+            raise ApiError(405, "UNSUPPORTED", str(problem), {"digest": reference}) from None
         return web.Response(status=202)
 
     async def referrers(self, request: web.Request) -> web.Response:
