@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import logging
 import re
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ import pytest
 
 from reconciler.errors import PlatformError
 from reconciler.platforms.local import credentials as issued
-from tests.images import Image
+from tests.images import Image, digest
 from tests.registries import Served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
@@ -159,6 +161,39 @@ def test_expired_credentials_are_good_for_nothing_and_neither_is_their_token(fre
     assert fresh.http.get("/token", auth=login).status_code == 401
 
 
+def expire(registry: Served, login: tuple[str, str]) -> None:
+    (path,) = [path for path in registry.sandbox.root.glob("control/credentials/*.json") if login[1][4:20] in path.name]
+    document = json.loads(path.read_text())
+    document["expires_at"] = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("token", [False, True])
+@pytest.mark.parametrize("what", ["manifest", "blob"])
+def test_what_trickles_in_until_the_credentials_have_expired_is_not_kept(fresh: Served, what: str, token: bool) -> None:
+    login = fresh.login("app-a", push=True)
+    body = Image(1).manifest if what == "manifest" else b"a blob that takes its time"
+    basic = base64.b64encode(":".join(login).encode()).decode()
+    given = f"Bearer {token_for(fresh, login, 'repository:app-a:pull,push')}" if token else f"Basic {basic}"
+    path = (
+        "PUT /v2/app-a/manifests/late" if what == "manifest" else f"POST /v2/app-a/blobs/uploads/?digest={digest(body)}"
+    )
+    host, _, port = fresh.place.partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        head = f"{path} HTTP/1.1\r\nHost: x\r\nAuthorization: {given}\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body[:10])
+        # an answer to another request means that this one has entered
+        assert fresh.http.get("/v2/app-a/tags/list", auth=login).json()["tags"] == ["v1"]
+        expire(fresh, login)
+        connection.sendall(body[10:])
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, b"expired before all of it had arrived" in answer.read()) == (401, True)
+    owner = fresh.login("app-a", push=True)
+    assert fresh.http.get("/v2/app-a/manifests/late", auth=owner).status_code == 404
+    assert fresh.http.get(f"/v2/app-a/blobs/{digest(body)}", auth=owner).status_code == 404
+
+
 def test_a_token_ends_with_its_credentials_and_after_five_minutes(registry: Served) -> None:
     short = registry.http.get("/token", auth=registry.login("app-a", ttl=30)).json()
     long = registry.http.get("/token", auth=registry.login("app-a", ttl=3600)).json()
@@ -177,6 +212,32 @@ def test_a_token_is_for_its_scopes_alone_and_says_what_is_missing(registry: Serv
     assert answer.status_code == 401
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
     assert 'scope="repository:app-a:pull,push"' in answer.headers["WWW-Authenticate"]
+
+
+def test_a_token_s_scopes_hold_for_what_is_mounted_and_for_the_catalog(fresh: Served) -> None:
+    login = fresh.login("*", push=True)
+    fresh.http.auth = login
+    secret = fresh.push_blob("other", b"a secret of another repository")
+    fresh.http.auth = httpx.Auth()
+
+    def bearer(*scopes: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token_for(fresh, login, *scopes)}"}
+
+    narrow = bearer("repository:app-a:pull,push")
+    for params in ({"mount": secret, "from": "other"}, {"mount": secret}):
+        answer = fresh.http.post("/v2/app-a/blobs/uploads/", params=params, headers=narrow)
+        assert answer.status_code == 202, "an upload, not a mount"
+    assert fresh.http.get(f"/v2/app-a/blobs/{secret}", headers=narrow).status_code == 404
+    both = bearer("repository:app-a:pull,push", "repository:other:pull")
+    mounted = fresh.http.post("/v2/app-a/blobs/uploads/", params={"mount": secret, "from": "other"}, headers=both)
+    assert mounted.status_code == 201
+
+    def listed(headers: dict[str, str]) -> list[str]:
+        return list(fresh.http.get("/v2/_catalog", headers=headers).json()["repositories"])
+
+    assert listed(bearer()) == []
+    assert listed(narrow) == ["app-a"]
+    assert listed(bearer("registry:catalog:*")) == ["app-a", "app-b", "other"]
 
 
 def test_a_token_can_be_had_by_oauth_s_password_grant(registry: Served) -> None:

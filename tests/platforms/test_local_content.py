@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ import pytest
 import yaml
 
 from reconciler.platforms.local.content import Content
-from reconciler.platforms.local.server import blobs
+from reconciler.platforms.local.server import blobs, manifests
 from reconciler.platforms.local.server.auth import Doorkeeper
 from reconciler.platforms.local.server.running import LocalServer
 from reconciler.platforms.local.store import Store
@@ -271,6 +272,22 @@ def test_a_client_that_falls_silent_is_told_and_others_are_served(
     finally:
         for connection in silent:
             connection.close()
+
+
+def test_a_body_that_trickles_in_for_ever_is_ended(registry: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs, "PATIENCE", 0.4)
+    monkeypatch.setattr(manifests, "BODY_SECONDS", 0.4)
+    host, _, port = registry.place.partition(":")
+    for request in (f"PATCH {start(registry)}", "PUT /v2/app/manifests/v1"):
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n".encode())
+            connection.settimeout(0.1)
+            said = b""
+            while not said:
+                connection.sendall(b"x")
+                with suppress(TimeoutError):
+                    said = connection.recv(1000)
+        assert said.startswith(b"HTTP/1.1 408")
 
 
 def test_what_was_sent_before_the_server_ends_is_answered(local: LocalSandbox) -> None:

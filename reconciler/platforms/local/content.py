@@ -105,10 +105,10 @@ class Content:
             self._refuse_part(name, digest)
             self._link(name, digest).unlink(missing_ok=True)
 
-    def _refuse_part(self, name: str, digest: str) -> None:
-        """Raises Refused if a manifest of the repository refers to the digest."""
+    def _refuse_part(self, name: str, digest: str, but: str | None = None) -> None:
+        """Raises Refused if a manifest of the repository refers to the digest. `but`: the digest of one that may."""
         for user, found in self.each_manifest(name):
-            if digest in found.refers_to and user != digest:
+            if digest in found.refers_to and user not in (digest, but):
                 tags = ", ".join(tag for tag, tagged in self.tagged(name).items() if tagged == user)
                 raise Refused(f"{digest} is part of {user}{f' ({tags})' if tags else ''}; delete that manifest first")
 
@@ -213,8 +213,11 @@ class Content:
     def remove_manifest(self, name: str, digest: str) -> None:
         """Removes a manifest with its tags and from its subject's referrers. Raises Missing, and Refused while an index lists it."""
         with self.changing():
-            if self._manifest_path(name, digest).is_file():
-                self._refuse_part(name, digest)
+            path = self._manifest_path(name, digest)
+            if path.is_file():
+                # the list of a subject's referrers is mended when one of them goes
+                subject = _parsed(path).subject
+                self._refuse_part(name, digest, self._read_tag(name, _fallback_tag(subject)) if subject else None)
             self.remove_manifest_locked(name, digest)
 
     def remove_manifest_locked(self, name: str, digest: str) -> None:
@@ -306,12 +309,8 @@ class Content:
         return digest
 
     def _clean_fallback(self, name: str, subject: str, digest: str) -> None:
-        """Takes the manifest out of the index that a client without the referrers API keeps under the tag of the subject.
-
-        https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#referrers-tag-schema
-        """
-        algorithm, _, hexadecimal = subject.partition(":")
-        tag = f"{algorithm}-{hexadecimal[:64]}"
+        """Takes the manifest out of the index that a client without the referrers API keeps under the tag of the subject."""
+        tag = _fallback_tag(subject)
         before = self._read_tag(name, tag)
         if before is None:
             return
@@ -369,6 +368,15 @@ class Content:
     def uploads(self) -> Iterator[Path]:
         """The files of all uploads that were started and not finished."""
         yield from (self.root / "uploads").glob("*/*")
+
+
+def _fallback_tag(subject: str) -> str:
+    """The tag under which a client without the referrers API keeps the list of a subject's referrers.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#referrers-tag-schema
+    """
+    algorithm, _, hexadecimal = subject.partition(":")
+    return f"{algorithm}-{hexadecimal[:64]}"
 
 
 def _digests(folder: Path) -> Iterator[tuple[str, Path]]:

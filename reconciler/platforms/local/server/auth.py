@@ -17,7 +17,7 @@ from reconciler.platforms.local.credentials import CredentialStore
 from reconciler.platforms.local.documents import CredentialsDocument, Documents
 
 from .errors import ApiError
-from .tokens import BadToken, Scopes, Tokens
+from .tokens import CATALOG, BadToken, Scopes, Tokens
 
 #: what an action of a token's scope needs
 RIGHTS = {"pull": "pull", "push": "push", "delete": "push"}
@@ -133,6 +133,20 @@ class Doorkeeper:
             raise self.challenge(request, f"the token is not for {action} of {name}", scope, error="insufficient_scope")
         return caller
 
+    def may(self, caller: Caller, name: str, action: str) -> bool:
+        """Whether the caller may do the action with a repository: by its rights, and by its token's scopes if it has one."""
+        scoped = caller.scopes is None or action in caller.scopes.get(name, ())
+        return scoped and RIGHTS[action] in self.rights(caller, name)
+
+    def still(self, request: web.Request, caller: Caller, name: str, action: str) -> None:
+        """Raises ApiError if the caller's credentials or rights ended since they entered: a body may take its time. A token that
+        ended meanwhile is no matter: it was good for this request."""
+        issued = None if caller.issued is None else self.credentials.find(caller.issued.name)
+        if caller.issued is not None and (issued is None or issued.expired):
+            raise self.challenge(request, "the credentials expired before all of it had arrived", error="invalid_token")
+        if RIGHTS[action] not in self.rights(caller, name):
+            raise ApiError(403, "DENIED", f"{caller.name} may no longer {action}: {self._why(caller, name, action)}")
+
     def _why(self, caller: Caller, name: str, action: str) -> str:
         issued = caller.issued
         if issued is not None and name not in issued.repositories:
@@ -147,8 +161,11 @@ class Doorkeeper:
         return any(access is not None and access.open_to_everyone for access in found)
 
     def visible(self, caller: Caller) -> list[str]:
-        """The repositories that the caller may pull from, sorted."""
-        return [name for name in self.documents.repositories.names() if "pull" in self.rights(caller, name)]
+        """The repositories that the caller may pull from, sorted; with a token those that it is for, or all with one for the
+        catalog."""
+        if caller.scopes is not None and "*" in caller.scopes.get(CATALOG, ()):
+            caller = Caller(caller.issued)
+        return [name for name in self.documents.repositories.names() if self.may(caller, name, "pull")]
 
     # -- tokens -------------------------------------------------------------------------------------------------
 
@@ -168,6 +185,8 @@ class Doorkeeper:
         access = []
         for scope in " ".join(wanted).split():
             kind, name, actions = _scope(scope)
+            if (kind, name) == ("registry", "catalog"):
+                access.append({"type": kind, "name": name, "actions": ["*"]})
             if kind != "repository" or not self.created(name):
                 continue
             rights = self.rights(caller, name)

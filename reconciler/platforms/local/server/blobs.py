@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +17,14 @@ from reconciler.platforms.local.refusals import Missing, Refused, WrongDigest
 from reconciler.platforms.local.upload import Upload
 from reconciler.words import counted
 
-from .auth import Doorkeeper
+from .auth import Caller, Doorkeeper
 from .errors import ApiError, blob_unknown, digest_invalid
 from .names import digest_of, repository_of, upload_of, upload_unknown
 
 #: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
 PATIENCE = 60.0
+#: bytes a second that must arrive on an average, after PATIENCE seconds: a body is no way to keep a connection for ever
+SLOWEST = 1024
 #: bytes below which a block is hashed and written at once: handing it to a thread would take longer
 SMALL = 1 << 16
 #: bytes after which what has arrived is synced to the disk, while more arrives
@@ -84,7 +87,7 @@ class Blobs:
         if "mount" in query:
             digest = query["mount"]
             sources = [query["from"]] if "from" in query else self.door.visible(caller)
-            readable = [item for item in sources if item == name or "pull" in self.door.rights(caller, item)]
+            readable = [item for item in sources if item == name or self.door.may(caller, item, "pull")]
             # arguments that are not valid fall back to an upload, as the specification wants
             if is_digest(digest) and readable:
                 mounted = await asyncio.to_thread(self.content.mount, name, digest, readable)
@@ -95,7 +98,7 @@ class Blobs:
             digest = digest_of(query["digest"])
             upload = self._new(name, digest.partition(":")[0])
             async with self._busy(upload):
-                return await self._complete(request, upload, digest)
+                return await self._complete(request, caller, upload, digest)
         algorithm = query.get("digest-algorithm", "sha256")
         if algorithm not in ("sha256", "sha512"):
             raise ApiError(400, "DIGEST_INVALID", "digest-algorithm must be sha256 or sha512")
@@ -103,12 +106,12 @@ class Blobs:
 
     async def status(self, request: web.Request) -> web.Response:
         """GET and HEAD /v2/NAME/blobs/uploads/ID"""
-        upload = await self._find(request)
+        _, upload = await self._find(request)
         return self._accepted(upload, 204)
 
     async def append(self, request: web.Request) -> web.Response:
         """PATCH /v2/NAME/blobs/uploads/ID"""
-        upload = await self._find(request)
+        _, upload = await self._find(request)
         async with self._busy(upload):
             self._check_range(request, upload)
             await self._receive(request, upload)
@@ -116,18 +119,18 @@ class Blobs:
 
     async def finish(self, request: web.Request) -> web.Response:
         """PUT /v2/NAME/blobs/uploads/ID?digest=DIGEST"""
-        upload = await self._find(request)
+        caller, upload = await self._find(request)
         digests = request.query.getall("digest", [])
         if not digests:
             raise ApiError(400, "DIGEST_INVALID", "the digest parameter is missing")
         digest = digest_of(digests[0])
         async with self._busy(upload):
             self._check_range(request, upload)
-            return await self._complete(request, upload, digest)
+            return await self._complete(request, caller, upload, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE /v2/NAME/blobs/uploads/ID"""
-        upload = await self._find(request)
+        _, upload = await self._find(request)
         async with self._busy(upload):
             self._drop(upload)
         return web.Response(status=204)
@@ -148,9 +151,9 @@ class Blobs:
                     idle.close()
                     return
 
-    async def _find(self, request: web.Request) -> Upload:
+    async def _find(self, request: web.Request) -> tuple[Caller, Upload]:
         name = repository_of(request)
-        await self.door.enter(request, name, "push")
+        caller = await self.door.enter(request, name, "push")
         number = upload_of(request)
         if number not in self._uploads:
             try:
@@ -161,7 +164,7 @@ class Blobs:
         if upload.name != name:
             raise upload_unknown()
         self._uploads.move_to_end(number)
-        return upload
+        return caller, upload
 
     @asynccontextmanager
     async def _busy(self, upload: Upload) -> AsyncIterator[None]:
@@ -211,12 +214,13 @@ class Blobs:
             upload.truncate(before)
             raise ApiError(400, "SIZE_INVALID", f"Content-Range {expected!r} is not what was sent")
 
-    async def _complete(self, request: web.Request, upload: Upload, digest: str) -> web.Response:
+    async def _complete(self, request: web.Request, caller: Caller, upload: Upload, digest: str) -> web.Response:
         before = upload.offset
         if before == 0:
             upload.use(digest.partition(":")[0])
         try:
             await self._receive(request, upload)
+            self.door.still(request, caller, upload.name, "push")
         except BaseException:
             upload.truncate(before)  # so that the same request can be made again
             raise
@@ -247,7 +251,8 @@ class Blobs:
 async def _blocks(content: StreamReader, upload: Upload) -> AsyncIterator[bytes]:
     """The body as it arrives. The disk writes meanwhile, so that little is left to wait for at the end."""
     flushing: asyncio.Future[None] | None = None
-    flushed = upload.offset
+    flushed = before = upload.offset
+    started = time.monotonic()
     try:
         while True:
             try:
@@ -260,6 +265,10 @@ async def _blocks(content: StreamReader, upload: Upload) -> AsyncIterator[bytes]
             if not block:
                 return
             yield block
+            if time.monotonic() - started > PATIENCE + (upload.offset - before) / SLOWEST:
+                slow = ApiError(408, "BLOB_UPLOAD_INVALID", f"fewer than {SLOWEST:,} bytes a second arrive")
+                slow.headers.update({**_place(upload), "Connection": "close"})
+                raise slow
             if upload.offset - flushed >= FLUSH and (flushing is None or flushing.done()):
                 flushing, flushed = asyncio.ensure_future(asyncio.to_thread(upload.sync)), upload.offset
     finally:

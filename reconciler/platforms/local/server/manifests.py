@@ -24,6 +24,8 @@ from .names import digest_of, reference_of, repository_of, tag_of
 
 #: bytes. The specification wants at least 4 MiB: spec.md#pushing-manifests
 MANIFEST_MOST = 8 << 20
+#: seconds in which a manifest must have arrived: 8 MiB at 140 kB a second
+BODY_SECONDS = 60.0
 #: tags that one push can set; https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
 TAGS_MOST = 10
 
@@ -56,9 +58,10 @@ class Manifests:
     async def put(self, request: web.Request) -> web.Response:
         """PUT /v2/NAME/manifests/REFERENCE, with ?tag=TAG any number of times if the reference is a digest"""
         name = repository_of(request)
-        await self.door.enter(request, name, "push")
+        caller = await self.door.enter(request, name, "push")
         reference = reference_of(request)
         body = await _body(request)
+        self.door.still(request, caller, name, "push")
         digest, tags = _named(reference, body, request.query.getall("tag", []))
         try:
             found = await asyncio.to_thread(manifests.parse, body, request.headers.get("Content-Type", ""))
@@ -130,6 +133,19 @@ class Manifests:
 
 
 async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _whole(request)
+    except TimeoutError:
+        raise ApiError(
+            408,
+            "MANIFEST_INVALID",
+            f"the manifest did not arrive within {BODY_SECONDS:.0f} seconds",
+            headers={"Connection": "close"},
+        ) from None
+
+
+async def _whole(request: web.Request) -> bytes:
     length = request.content_length
     if length is not None and length > MANIFEST_MOST:
         raise _too_large()

@@ -18,7 +18,9 @@ from joserfc.jwk import OctKey
 TOKEN_TTL = 300
 #: tokens that are remembered, so that their signature is checked once
 REMEMBERED = 1024
-#: what a token is for: actions by repository
+#: the scope of the list of repositories: https://distribution.github.io/distribution/spec/auth/scope/
+CATALOG = "registry:catalog"
+#: what a token is for: actions by repository, and by CATALOG, which no repository can be named
 Scopes = dict[str, frozenset[str]]
 
 
@@ -79,5 +81,6 @@ class Tokens:
 def _scopes(access: Any) -> Scopes:
     found: Scopes = {}
     for item in access:
-        found[item["name"]] = found.get(item["name"], frozenset()) | frozenset(item["actions"])
+        name = item["name"] if item["type"] == "repository" else f"{item['type']}:{item['name']}"
+        found[name] = found.get(name, frozenset()) | frozenset(item["actions"])
     return found
