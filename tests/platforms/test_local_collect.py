@@ -174,6 +174,9 @@ def age(registry: Served, seconds: float) -> None:
         for path in (registry.sandbox.root / part).rglob("*"):
             found = path.stat().st_mtime
             os.utime(path, (found - seconds, found - seconds))
+    for path in (registry.sandbox.root / "times").glob("*/*/*"):
+        times = json.loads(path.read_text())
+        path.write_text(json.dumps({name: then - seconds for name, then in times.items()}))
 
 
 def sums(found: list[Collected]) -> dict[str, tuple[int, int, int]]:
@@ -185,20 +188,88 @@ def test_retention_is_carried_out_and_what_no_image_needs_goes_after_its_grace(r
     for number, tag in enumerate(["release-1", "v1", "v2", "v3"]):
         pushed.append(registry.push("app", images.Image(number), tag))
         age(registry, 10)
-    assert sums(registry.session.collect(grace=3600, dry_run=True)) == {"app": (1, 0, 0)}
+    assert registry.session.collect(grace=3600) == [], "all of it is young"
+    age(registry, 4000)
+    assert sums(registry.session.collect(grace=3600, dry_run=True)) == {"app": (1, 3, 0)}
     assert registry.http.get("/v2/app/manifests/v1").status_code == 200, "a dry run"
-    assert sums(registry.session.collect(grace=3600)) == {"app": (1, 0, 0)}, "v1, and its blobs are young"
+    found = registry.session.collect(grace=3600)
+    assert sums(found) == {"app": (1, 3, 0), "": (0, 3, 0)}
     assert registry.http.get("/v2/app/tags/list").json()["tags"] == ["release-1", "v2", "v3"]
     assert registry.http.get(f"/v2/app/manifests/{pushed[1]}").status_code == 404
-    age(registry, 4000)
-    found = registry.session.collect(grace=3600)
-    assert sums(found) == {"app": (0, 3, 0), "": (0, 3, 0)}
     assert found[-1].size == sum(len(body) for body in images.Image(1).blobs.values())
     for number, tag in ((0, "release-1"), (2, "v2"), (3, "v3")):
         assert registry.http.get(f"/v2/app/manifests/{tag}").status_code == 200
         for wanted, body in images.Image(number).blobs.items():
             assert registry.http.get(f"/v2/app/blobs/{wanted}").content == body
     assert registry.session.collect(grace=0) == []
+
+
+def index_of(*children: images.Image) -> bytes:
+    rows = [descriptor(image.manifest, OCI_MANIFEST) for image in children]
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}).encode()
+
+
+def tags(registry: Served) -> list[str]:
+    return list(registry.http.get("/v2/app/tags/list").json()["tags"])
+
+
+def push_untagged(registry: Served, *children: images.Image) -> None:
+    for image in children:
+        for body in image.blobs.values():
+            registry.push_blob("app", body)
+        assert registry.put("app", digest(image.manifest), image.manifest).status_code == 201
+
+
+CHILDREN = (images.Image(11), images.Image(12))
+
+
+def test_a_push_of_an_image_for_several_architectures_is_neither_removed_nor_counted_on_its_way(
+    registry: Served,
+) -> None:
+    for number, tag in enumerate(["v1", "v2"]):
+        registry.push("app", images.Image(number), tag)
+    age(registry, 5000)
+    push_untagged(registry, *CHILDREN)
+    assert registry.session.collect(grace=3600) == []
+    assert registry.put("app", "v3", index_of(*CHILDREN)).status_code == 201
+    assert tags(registry) == ["v1", "v2", "v3"], "it counts once its grace is over"
+    age(registry, 5000)
+    registry.session.collect(grace=3600)
+    assert tags(registry) == ["v2", "v3"]
+    for image in CHILDREN:
+        assert registry.http.get(f"/v2/app/manifests/{digest(image.manifest)}").status_code == 200
+
+
+def test_what_is_pushed_again_is_new_again(registry: Served) -> None:
+    for number, tag in enumerate(["v1", "v2", "v3"]):
+        registry.push("app", images.Image(number), tag)
+        age(registry, 5000)
+    assert registry.put("app", "again", images.Image(0).manifest).status_code == 201
+    registry.session.collect(grace=3600)
+    assert "again" in tags(registry)
+    age(registry, 5000)
+    registry.session.collect(grace=3600)
+    assert tags(registry) == ["again", "v1", "v3"], "both are tags of the image that was pushed last"
+
+
+def test_an_untagged_child_that_is_pushed_or_asked_for_again_waits_for_its_index(registry: Served) -> None:
+    push_untagged(registry, *CHILDREN)
+    age(registry, 8 * DAY)
+    first, second = CHILDREN
+    assert registry.put("app", digest(first.manifest), first.manifest).status_code == 201
+    assert registry.http.head(f"/v2/app/manifests/{digest(second.manifest)}").status_code == 200
+    assert registry.session.collect(grace=3600) == []
+    assert registry.put("app", "v1", index_of(*CHILDREN)).status_code == 201
+
+
+def test_which_image_is_the_newest_outlives_a_copy_of_the_folder_that_drops_times(registry: Served) -> None:
+    for number, tag in enumerate(["v1", "v2", "v3"]):
+        registry.push("app", images.Image(number), tag)
+        age(registry, 5000)
+    newest = registry.sandbox.root / "manifests/app/sha256" / digest(images.Image(2).manifest).partition(":")[2]
+    os.utime(newest, (0, 0))
+    registry.session.collect(grace=3600)
+    assert tags(registry) == ["v2", "v3"]
 
 
 def test_content_stays_while_any_repository_has_it(registry: Served) -> None:

@@ -27,13 +27,18 @@ DAY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A manifest as retention sees it. `pushed`: seconds since 1970. `children`: digests of an index's images."""
+    """A manifest as retention sees it.
+
+    `pushed`: seconds since 1970. `children`: digests of an index's images. `in_use`: a client has pushed or asked for it just now,
+    so that what needs it may be on its way: it is neither removed nor counted.
+    """
 
     digest: str
     pushed: float
     tags: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     subject: str | None = None
+    in_use: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,9 @@ def expired(images: Iterable[Image], rules: Rules, now: float) -> set[str]:
     if rules.keep_last is None and rules.untagged_days is None:
         return set()
     kept_apart = {
-        image.digest for image in held.values() if any(matches_any(tag, rules.keep_tags) for tag in image.tags)
+        image.digest
+        for image in held.values()
+        if image.in_use or any(matches_any(tag, rules.keep_tags) for tag in image.tags)
     }
     below = _with_what_belongs_to_them(held, kept_apart)
     part_of_another = {child for image in held.values() for child in image.children}
@@ -99,9 +106,9 @@ def collect(content: Content, *, grace: float, dry_run: bool = False) -> list[Co
     """Carries out each repository's retention, then removes blobs that no image needs and uploads that were abandoned.
 
     Returns what was removed, or would be with `dry_run`: an item for each repository where that is anything, and one for the
-    registry as a whole. Content younger than `grace` seconds stays: its manifest may be on its way. Each step holds the registry's
-    lock, so that a push comes either before it, and is seen, or after it, and finds out what is missing. Raises PlatformError if
-    another process keeps the lock, and OSError if the disk fails.
+    registry as a whole. What was pushed, or asked for, within `grace` seconds stays: what needs it may be on its way. Each step
+    holds the registry's lock, so that a push comes either before it, and is seen, or after it, and finds out what is missing. Raises
+    PlatformError if another process keeps the lock, and OSError if the disk fails.
     """
     now = time.time()
     done = []
@@ -123,10 +130,11 @@ def _collect_repository(content: Content, name: str, now: float, grace: float, d
     tags: dict[str, list[str]] = {}
     for tag, digest in content.tagged(name).items():
         tags.setdefault(digest, []).append(tag)
-    images = (
-        Image(digest, content.pushed(name, digest), tuple(tags.get(digest, ())), item.manifests, item.subject)
-        for digest, item in held.items()
-    )
+    images = []
+    for digest, item in held.items():
+        times = content.times_of(name, digest)
+        in_use = now - max(times.pushed, times.asked) < grace
+        images.append(Image(digest, times.pushed, tuple(tags.get(digest, ())), item.manifests, item.subject, in_use))
     gone = expired(images, rules, now)
     needed = {blob for digest, item in held.items() if digest not in gone for blob in item.refers_to}
     links = [path for digest, path in content.links(name) if digest not in needed and _old(path, now - grace)]

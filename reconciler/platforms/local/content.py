@@ -6,6 +6,7 @@
     PATH/tags/NAME/TAG                            the digest that the tag stands for
     PATH/referrers/NAME/ALGORITHM/HEX/ALGORITHM/HEX   below a subject: the descriptor of a manifest that names it
     PATH/uploads/NAME/ID                          what has arrived of an upload
+    PATH/times/NAME/ALGORITHM/HEX                 when a manifest was pushed and asked for (times.py)
 
 Each file is written under another name, synced and renamed, so it is there whole or not at all. What makes an image visible is
 the rename of its manifest, which comes after everything that the manifest needs. Whatever a crash leaves is invisible and is
@@ -34,10 +35,8 @@ from .documents import Documents
 from .manifest import OCI_INDEX, Manifest, ManifestError
 from .refusals import Deleted, Missing, Refused, WrongDigest
 from .store import PRIVATE_FILE, Store, encoded, make_folder, put_file, sync_folder, write_error
+from .times import FRESH, Times, TimesKept
 from .upload import Upload
-
-#: seconds after which a blob that is asked for counts as used again; a shorter time would write at each HEAD
-FRESH = 60.0
 
 
 class Content:
@@ -47,6 +46,7 @@ class Content:
         self.store = store
         self.documents = Documents(store)
         self.root = store.root
+        self.times = TimesKept(self.root)
         self._busy = Lock()
 
     @contextmanager
@@ -208,7 +208,23 @@ class Content:
             for tag in tags:
                 if self._read_tag(name, tag) != digest:
                     self._put(self._tags(name) / tag, digest.encode())
+            self.times.pushed(name, digest)
         return []
+
+    def is_due(self, name: str, digest: str) -> bool:
+        """Whether it is time to call `keep_manifest` for a manifest that a client asks for. Raises Missing."""
+        try:
+            return time.time() - self.times.read(name, digest, self._manifest_path(name, digest)).asked > FRESH
+        except OSError:
+            raise Missing(digest) from None
+
+    def keep_manifest(self, name: str, digest: str) -> None:
+        """Makes the manifest's grace start anew, as `keep_blob` does for a blob's. Raises Missing."""
+        path = self._manifest_path(name, digest)
+        with self.changing():
+            if not path.is_file():
+                raise Missing(digest)
+            self.times.asked(name, digest, path)
 
     def remove_manifest(self, name: str, digest: str) -> None:
         """Removes a manifest with its tags and from its subject's referrers. Raises Missing, and Refused while an index lists it."""
@@ -231,6 +247,7 @@ class Content:
                 (self._tags(name) / tag).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         sync_folder(path.parent)
+        self.times.forget(name, digest)
         if subject is not None:
             (self._referrers(name, subject) / _below(digest)).unlink(missing_ok=True)
             self._clean_fallback(name, subject, digest)
@@ -253,9 +270,9 @@ class Content:
         folder = self.root / "manifests" / encoded(name)
         return sorted(item for item in folder.glob("*/*") if item.is_file())
 
-    def pushed(self, name: str, digest: str) -> float:
-        """When the manifest was first pushed, in seconds since 1970."""
-        return self._manifest_path(name, digest).stat().st_mtime
+    def times_of(self, name: str, digest: str) -> Times:
+        """When the manifest was pushed and asked for. Raises OSError."""
+        return self.times.read(name, digest, self._manifest_path(name, digest))
 
     def _manifest_path(self, name: str, digest: str) -> Path:
         return self.root / "manifests" / encoded(name) / _below(digest)
@@ -341,7 +358,7 @@ class Content:
 
     def forget(self, name: str) -> None:
         """Removes all that a repository holds, manifests first. The caller holds the lock. Raises PlatformError if the disk fails."""
-        for part in ("manifests", "tags", "referrers", "links", "uploads"):
+        for part in ("manifests", "tags", "referrers", "links", "uploads", "times"):
             folder = self.root / part / encoded(name)
             try:
                 shutil.rmtree(folder)

@@ -24,7 +24,7 @@ from reconciler.errors import PlatformError
 #: the mode of a folder that its owner alone may look into, and of a file that they alone may read
 PRIVATE, PRIVATE_FILE = 0o700, 0o600
 #: the folders in that of a registry
-PARTS = ("control", "blobs", "links", "manifests", "tags", "referrers", "uploads", "temporary")
+PARTS = ("control", "blobs", "links", "manifests", "tags", "referrers", "uploads", "times", "temporary")
 #: seconds to wait for another process that writes to the same registry
 LOCK_TIMEOUT = 30.0
 

@@ -48,6 +48,11 @@ class Manifests:
             media_type = media_type_of(path)
         except (Missing, FileNotFoundError):
             raise manifest_unknown(reference) from None
+        if request.method == "HEAD" and self.content.is_due(name, digest):
+            try:
+                await asyncio.to_thread(self.content.keep_manifest, name, digest)
+            except Missing:
+                raise manifest_unknown(reference) from None
         headers = {"Docker-Content-Digest": digest, "Content-Type": media_type, "ETag": f'"{digest}"'}
         if request.headers.get("If-None-Match", "").strip() in (f'"{digest}"', digest):
             return web.Response(status=304, headers=headers)
