@@ -105,4 +105,4 @@ def _change(change: ChangeItem) -> Iterator[str]:
     mark = _MARKS[change.action]
     adopting = "  (adopt)" if change.action is Action.ADOPT else ""
     yield one_line(f"{mark} {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{adopting}")
-    yield from (one_line(f"{mark} {detail.text}") for detail in change.details)
+    yield from (one_line(f"{mark}       {detail.text}") for detail in change.details)
