@@ -128,7 +128,7 @@ def test_after_a_call_that_failed_no_further_ones_are_made_and_the_first_one_is_
     aws.proxy.calls.clear()
     aws.proxy.behaviours.append(Denied("ListTagsForResource"))
     with pytest.raises(ReadFailed) as failed:
-        aws.plan(document)
+        aws.plan(document, parallelism=8)
     assert "images.repository.app-00: ecr:ListTagsForResource: AccessDeniedException" in str(failed.value)
     # those that were under way, at most one for each worker
     assert 1 <= aws.proxy.operations().count("ecr:ListTagsForResource") <= 8
