@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import networkx as nx
 import pytest
@@ -250,6 +252,25 @@ def test_what_is_pushed_again_is_new_again(registry: Served) -> None:
     age(registry, 5000)
     registry.session.collect(grace=3600)
     assert tags(registry) == ["again", "v1", "v3"], "both are tags of the image that was pushed last"
+
+
+def test_a_push_that_is_cut_off_before_its_tag_is_known_as_a_push(
+    registry: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, tag in enumerate(["v1", "v2", "v3"]):
+        registry.push("app", images.Image(number), tag)
+        age(registry, 5000)
+    stored = Content._put
+
+    def full(self: Content, path: Path, body: bytes) -> None:
+        if path.parent.parent.name == "tags":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        stored(self, path, body)
+
+    monkeypatch.setattr(Content, "_put", full)
+    assert registry.put("app", "again", images.Image(0).manifest).status_code == 503
+    registry.session.collect(grace=3600)
+    assert "v1" in tags(registry)
 
 
 def test_an_untagged_child_that_is_pushed_or_asked_for_again_waits_for_its_index(registry: Served) -> None:

@@ -23,8 +23,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -32,7 +30,8 @@ from urllib.parse import unquote
 
 from . import manifest as manifests
 from .documents import Documents
-from .manifest import OCI_INDEX, Manifest, ManifestError
+from .layout import below, digests_in, fallback_tag, in_order, parsed
+from .manifest import OCI_INDEX, Manifest
 from .refusals import Deleted, Missing, Refused, WrongDigest
 from .store import PRIVATE_FILE, Store, encoded, make_folder, put_file, sync_folder, write_error
 from .times import FRESH, Times, TimesKept
@@ -87,7 +86,7 @@ class Content:
 
     def blob_path(self, digest: str) -> Path:
         """Where the content is; ask `blob` first."""
-        return self.root / "blobs" / _below(digest)
+        return self.root / "blobs" / below(digest)
 
     def mount(self, name: str, digest: str, sources: Iterable[str]) -> bool:
         """Puts a blob of one of the source repositories into this one; False if none has it. Raises Deleted."""
@@ -113,7 +112,7 @@ class Content:
                 raise Refused(f"{digest} is part of {user}{f' ({tags})' if tags else ''}; delete that manifest first")
 
     def _link(self, name: str, digest: str) -> Path:
-        return self.root / "links" / encoded(name) / _below(digest)
+        return self.root / "links" / encoded(name) / below(digest)
 
     def _put_link(self, name: str, digest: str) -> None:
         link = self._link(name, digest)
@@ -203,12 +202,13 @@ class Content:
                 self._sync_blobs(name, found)
                 if found.subject is not None:
                     entry = json.dumps(found.descriptor(digest, len(body))).encode()
-                    self._put(self._referrers(name, found.subject) / _below(digest), entry)
+                    self._put(self._referrers(name, found.subject) / below(digest), entry)
                 self._put(path, body)
+            # before the tags: cut off here, an old image would be one that retention takes under its new tag
+            self.times.pushed(name, digest)
             for tag in tags:
                 if self._read_tag(name, tag) != digest:
                     self._put(self._tags(name) / tag, digest.encode())
-            self.times.pushed(name, digest)
         return []
 
     def is_due(self, name: str, digest: str) -> bool:
@@ -232,8 +232,8 @@ class Content:
             path = self._manifest_path(name, digest)
             if path.is_file():
                 # the list of a subject's referrers is mended when one of them goes
-                subject = _parsed(path).subject
-                self._refuse_part(name, digest, self._read_tag(name, _fallback_tag(subject)) if subject else None)
+                subject = parsed(path).subject
+                self._refuse_part(name, digest, self._read_tag(name, fallback_tag(subject)) if subject else None)
             self.remove_manifest_locked(name, digest)
 
     def remove_manifest_locked(self, name: str, digest: str) -> None:
@@ -241,7 +241,7 @@ class Content:
         path = self._manifest_path(name, digest)
         if not path.is_file():
             raise Missing(digest)
-        subject = _parsed(path).subject
+        subject = parsed(path).subject
         for tag in self.tags(name):
             if self._read_tag(name, tag) == digest:
                 (self._tags(name) / tag).unlink(missing_ok=True)
@@ -249,7 +249,7 @@ class Content:
         sync_folder(path.parent)
         self.times.forget(name, digest)
         if subject is not None:
-            (self._referrers(name, subject) / _below(digest)).unlink(missing_ok=True)
+            (self._referrers(name, subject) / below(digest)).unlink(missing_ok=True)
             self._clean_fallback(name, subject, digest)
 
     def remove_tag(self, name: str, tag: str) -> None:
@@ -263,7 +263,7 @@ class Content:
     def each_manifest(self, name: str) -> Iterator[tuple[str, Manifest]]:
         """The repository's manifests with their digests, in any order. Raises OSError for one that is damaged."""
         for path in self.manifest_files(name):
-            yield f"{path.parent.name}:{path.name}", _parsed(path)
+            yield f"{path.parent.name}:{path.name}", parsed(path)
 
     def manifest_files(self, name: str) -> list[Path]:
         """The files of the repository's manifests, one each, sorted."""
@@ -275,7 +275,7 @@ class Content:
         return self.times.read(name, digest, self._manifest_path(name, digest))
 
     def _manifest_path(self, name: str, digest: str) -> Path:
-        return self.root / "manifests" / encoded(name) / _below(digest)
+        return self.root / "manifests" / encoded(name) / below(digest)
 
     def _sync_blobs(self, name: str, found: Manifest) -> None:
         """Returns once the disk has the blobs' names, so that a power cut can't leave the manifest without its blobs."""
@@ -311,7 +311,7 @@ class Content:
         return self.root / "tags" / encoded(name)
 
     def _referrers(self, name: str, subject: str) -> Path:
-        return self.root / "referrers" / encoded(name) / _below(subject)
+        return self.root / "referrers" / encoded(name) / below(subject)
 
     def _read_tag(self, name: str, tag: str) -> str | None:
         try:
@@ -327,14 +327,14 @@ class Content:
 
     def _clean_fallback(self, name: str, subject: str, digest: str) -> None:
         """Takes the manifest out of the index that a client without the referrers API keeps under the tag of the subject."""
-        tag = _fallback_tag(subject)
+        tag = fallback_tag(subject)
         before = self._read_tag(name, tag)
         if before is None:
             return
         path = self._manifest_path(name, before)
         try:
             document = json.loads(path.read_bytes())
-            if _parsed(path).media_type != OCI_INDEX:
+            if parsed(path).media_type != OCI_INDEX:
                 return
         except (OSError, ValueError):
             return
@@ -376,50 +376,12 @@ class Content:
 
     def links(self, name: str) -> Iterator[tuple[str, Path]]:
         """The digests of the blobs that the repository has, each with the file that says so."""
-        yield from _digests(self.root / "links" / encoded(name))
+        yield from digests_in(self.root / "links" / encoded(name))
 
     def blobs(self) -> Iterator[tuple[str, Path]]:
         """The digests of all content, each with its file."""
-        yield from _digests(self.root / "blobs")
+        yield from digests_in(self.root / "blobs")
 
     def uploads(self) -> Iterator[Path]:
         """The files of all uploads that were started and not finished."""
         yield from (self.root / "uploads").glob("*/*")
-
-
-def _fallback_tag(subject: str) -> str:
-    """The tag under which a client without the referrers API keeps the list of a subject's referrers.
-
-    https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#referrers-tag-schema
-    """
-    algorithm, _, hexadecimal = subject.partition(":")
-    return f"{algorithm}-{hexadecimal[:64]}"
-
-
-def _digests(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in folder.glob("*/*"):
-        yield f"{path.parent.name}:{path.name}", path
-
-
-def _below(digest: str) -> Path:
-    algorithm, _, hexadecimal = digest.partition(":")
-    return Path(algorithm) / hexadecimal
-
-
-def in_order(text: str) -> tuple[str, str]:
-    """The key of lexical order: case-insensitive, by the specification; upper case first among texts that are otherwise the same."""
-    return text.lower(), text
-
-
-def media_type_of(path: Path) -> str:
-    """The media type of a stored manifest. Raises OSError."""
-    return _parsed(path).media_type
-
-
-@lru_cache(maxsize=4096)
-def _parsed(path: Path) -> Manifest:
-    """A stored manifest without its annotations, which can be large. Its file never changes: it is named by its digest."""
-    try:
-        return replace(manifests.parse(path.read_bytes()), annotations={})
-    except ManifestError as error:  # what was accepted once parses; this one was damaged on the disk
-        raise OSError(f"{path}: {error}") from None

@@ -23,7 +23,7 @@ from .names import digest_of, repository_of, upload_of, upload_unknown
 
 #: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
 PATIENCE = 60.0
-#: bytes a second that must arrive on an average, after PATIENCE seconds: a body is no way to keep a connection for ever
+#: bytes a second that must arrive on average, after PATIENCE seconds: a body is no way to keep a connection for ever
 SLOWEST = 1024
 #: bytes below which a block is hashed and written at once: handing it to a thread would take longer
 SMALL = 1 << 16

@@ -12,8 +12,9 @@ from urllib.parse import quote
 from aiohttp import web
 
 from reconciler.platforms.local import manifest as manifests
-from reconciler.platforms.local.content import Content, in_order, media_type_of
+from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.documents import RepositoryDocument
+from reconciler.platforms.local.layout import in_order, media_type_of
 from reconciler.platforms.local.manifest import OCI_INDEX, ManifestError
 from reconciler.platforms.local.refusals import Missing, Refused
 from reconciler.spec.selection import matches_any
