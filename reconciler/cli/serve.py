@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -21,6 +23,28 @@ EXAMPLES = (
 )
 
 
+#: a scheme, a name or an address, a port
+_URL = re.compile(r"(https?)://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?", re.IGNORECASE)
+
+
+def _public(text: str) -> str:
+    """The URL without a slash at its end. Raises BadParameter."""
+    if _URL.fullmatch(text) is None:
+        raise typer.BadParameter(
+            f"{text!r} is not the address of a registry: https://, a host, and a port if it is not 443; clients expect no path"
+        )
+    return text.rstrip("/")
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ReconcilerError(
+            f"--trusted-proxy {text}: {error}; an address such as 10.0.0.7, or a network 10.0.0.0/24"
+        ) from None
+
+
 def run(
     registry: RegistryArgument = None,
     spec: SpecOption = DEFAULT_SPEC,
@@ -30,6 +54,21 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="Serve HTTPS with this certificate (PEM).")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            parser=_public,
+            help="Where clients reach it, behind a proxy: https://registry.example.com, say.",
+        ),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Believe this proxy's X-Forwarded-Proto, -Host and -For: an address or a network. Repeatable.",
+        ),
+    ] = None,
     gc_every: Annotated[
         float,
         typer.Option(
@@ -66,6 +105,8 @@ def run(
         port,
         str(tls_cert or ""),
         str(tls_key or ""),
+        url or "",
+        tuple(_network(text) for text in trusted_proxy or ()),
         collect_every=gc_every,
         grace=grace,
         log_requests=verbose > 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol, Self, runtime_checkable
 
 from reconciler.errors import PlatformError
@@ -46,6 +47,9 @@ class Server(ABC):
 class ServerOptions:
     """How a registry is served. Port 0: any free one. `certificate` and `key`: PEM files for TLS.
 
+    `url`: where clients reach it, if that is elsewhere: scheme, host and port. `trusted_proxies`: whose X-Forwarded-* headers say
+    so at each request.
+
     Every `collect_every` seconds, what `collect` would remove with `grace` is removed.
     """
 
@@ -53,6 +57,8 @@ class ServerOptions:
     port: int = 0
     certificate: str = ""
     key: str = ""
+    url: str = ""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     collect_every: float = 3600.0
     grace: float = GRACE
     log_requests: bool = False

@@ -21,7 +21,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -32,7 +32,7 @@ from . import manifest as manifests
 from .documents import Documents
 from .layout import below, digests_in, fallback_tag, in_order, parsed
 from .manifest import OCI_INDEX, Manifest
-from .refusals import Deleted, Missing, Refused, WrongDigest
+from .refusals import Deleted, Exists, Missing, Refused, WrongDigest
 from .store import PRIVATE_FILE, Store, encoded, make_folder, put_file, sync_folder, write_error
 from .times import FRESH, Times, TimesKept
 from .upload import Upload
@@ -119,6 +119,10 @@ class Content:
         make_folder(link.parent)
         link.touch(mode=PRIVATE_FILE)
 
+    def has_blob(self, name: str, digest: str) -> bool:
+        """Whether the repository has the blob."""
+        return self._has_blob(name, digest)
+
     def _has_blob(self, name: str, digest: str) -> bool:
         return self._link(name, digest).exists() and self.blob_path(digest).exists()
 
@@ -147,7 +151,10 @@ class Content:
         make_folder(path.parent)
         with self.adding(upload.name):
             try:
-                os.replace(upload.path, path)
+                if path.exists():  # never replaced: it may be somebody else's, and is what the digest says
+                    upload.path.unlink()
+                else:
+                    os.replace(upload.path, path)
             except FileNotFoundError:
                 raise Missing(upload.id) from None
             self._put_link(upload.name, digest)
@@ -184,14 +191,25 @@ class Content:
         return self._manifest_path(name, digest).is_file() or self._has_blob(name, digest)
 
     def put_manifest(
-        self, name: str, digest: str, body: bytes, found: Manifest, tags: Iterable[str], movable: Callable[[str], bool]
+        self,
+        name: str,
+        digest: str,
+        body: bytes,
+        found: Manifest,
+        tags: Collection[str],
+        movable: Callable[[str], bool],
+        *,
+        only_new: bool = False,
     ) -> list[str]:
         """Makes the manifest visible under its digest and the tags; if it needs what is missing, returns those digests instead.
 
-        Raises Refused if a tag stands for another manifest and is not `movable`, and Deleted.
+        Raises Refused if a tag stands for another manifest and is not `movable`, and Deleted. With `only_new`, raises Exists if one
+        of the tags is there; without tags, if the manifest is.
         """
         path = self._manifest_path(name, digest)
         with self.adding(name):
+            if only_new and (any(self._read_tag(name, tag) for tag in tags) or (not tags and path.is_file())):
+                raise Exists(digest)
             if missing := self.missing(name, found):
                 return missing
             for tag in tags:
@@ -297,15 +315,12 @@ class Content:
         found = ((tag, self._read_tag(name, tag)) for tag in self.tags(name))
         return {tag: digest for tag, digest in found if digest is not None}
 
-    def referrers(self, name: str, subject: str) -> list[dict[str, Any]]:
-        """Descriptors of the manifests whose subject it is, sorted by digest."""
-        folder = self._referrers(name, subject)
-        found = []
-        for path in sorted(folder.glob("*/*")):
-            if self._manifest_path(name, f"{path.parent.name}:{path.name}").is_file():
+    def referrers(self, name: str, subject: str, after: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+        """Digests and descriptors of the manifests whose subject it is, sorted by digest: those after `after`, one by one."""
+        for digest, path in sorted(digests_in(self._referrers(name, subject))):
+            if digest > after and self._manifest_path(name, digest).is_file():
                 with suppress(OSError, ValueError):
-                    found.append(json.loads(path.read_bytes()))
-        return found
+                    yield digest, json.loads(path.read_bytes())
 
     def _tags(self, name: str) -> Path:
         return self.root / "tags" / encoded(name)

@@ -5,12 +5,9 @@ A password is `rcl_ID_SECRET`: the ID finds the document, so that each check com
 
 from __future__ import annotations
 
-import hashlib
-import re
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHash
@@ -25,7 +22,6 @@ USERNAME = "reconciler"
 KEPT_EXPIRED = 3600.0
 #: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_PASSWORD = re.compile(r"rcl_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
 class CredentialStore:
@@ -33,8 +29,6 @@ class CredentialStore:
 
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
-        self._known: dict[str, tuple[bytes, str]] = {}
-        self._hashing = Lock()
 
     def issue(self, registry: str, repositories: frozenset[str], *, push: bool, ttl: float, user: str) -> Credentials:
         """New credentials, with their password; only its hash is kept.
@@ -53,27 +47,6 @@ class CredentialStore:
         """Credentials by their ID; None if they were never issued, or are gone."""
         return self.documents.credentials.read_again(number)
 
-    def check(self, username: str, password: str) -> CredentialsDocument | None:
-        """The credentials that a login belongs to, or None. Takes tens of milliseconds the first time: not for an event loop."""
-        match = _PASSWORD.fullmatch(password)
-        found = self.find(match[1]) if match else None
-        if match is None or found is None or found.expired or username != (found.user or USERNAME):
-            return None
-        # a client sends its password with each request: one that was right is right for as long as its document says
-        digest = hashlib.sha256(match[2].encode()).digest()
-        known = self._known.get(found.name)
-        if known is not None and secrets.compare_digest(known[0], digest) and known[1] == found.hash:
-            return found
-        with self._hashing:  # one at a time: each takes 19 MiB
-            try:
-                _HASHER.verify(found.hash, match[2])
-            except (Argon2Error, InvalidHash):
-                return None
-        if len(self._known) >= 1024:
-            self._known.clear()
-        self._known[found.name] = (digest, found.hash)
-        return found
-
     def remove_expired(self) -> None:
         """Removes credentials that expired more than KEPT_EXPIRED seconds ago, and documents that are damaged."""
         for number in self.documents.credentials.names():
@@ -87,3 +60,11 @@ class CredentialStore:
         if issued is None or repository not in issued.repositories:
             return access.allows("")
         return issued.verbs & access.allows(issued.user) if issued.user else issued.verbs
+
+
+def is_right(hashed: str, secret: str) -> bool:
+    """Whether it is the hash of the secret. Takes tens of milliseconds."""
+    try:
+        return _HASHER.verify(hashed, secret)
+    except (Argon2Error, InvalidHash):
+        return False

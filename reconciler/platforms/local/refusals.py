@@ -17,3 +17,7 @@ class Refused(Exception):
 
 class WrongDigest(Exception):
     """The content is not what its digest says."""
+
+
+class Exists(Exception):
+    """What was to be new is there."""

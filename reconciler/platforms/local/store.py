@@ -1,6 +1,7 @@
 """The local registry's folder: small JSON files, written atomically, one writer at a time.
 
     PATH/control/SECTION/NAME.json   a document; documents.py knows the sections, and what is in a document
+    PATH/.token-key                  what the registry's servers sign tokens with
     PATH/temporary/                  files that are being written
 
 NAME is percent-encoded, so that a name with slashes is one file. content.py lists the rest of the folder.
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, unquote
 
 from filelock import FileLock, Timeout
@@ -27,10 +29,22 @@ PRIVATE, PRIVATE_FILE = 0o700, 0o600
 PARTS = ("control", "blobs", "links", "manifests", "tags", "referrers", "uploads", "times", "temporary")
 #: seconds to wait for another process that writes to the same registry
 LOCK_TIMEOUT = 30.0
+#: bytes of documents that are kept parsed, and what each is taken to need beside its file's bytes
+SEEN_MOST, SEEN_BESIDE = 32 << 20, 1 << 10
+#: bytes of the key that tokens are signed with, for HS256: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
+KEY_SIZE = 32
 
 #: what a file below PATH/control holds: a JSON object
 Document = dict[str, Any]
 T = TypeVar("T")
+
+
+class Stamp(NamedTuple):
+    """A file, as it was looked at. `time`: its last change, nanoseconds since 1970. `size`: bytes."""
+
+    time: int
+    file: int
+    size: int
 
 
 class Store:
@@ -39,7 +53,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._private = False
-        self._seen: dict[Path, tuple[tuple[int, int, int], Any]] = {}
+        self._seen: dict[Path, tuple[Stamp, Any]] = {}
+        self._seen_bytes = 0
 
     def check(self) -> None:
         """Raises PlatformError if the folder can't be used. An absent folder is an empty registry."""
@@ -65,6 +80,26 @@ class Store:
             return []
         return sorted(unquote(item.name[:-5]) for item in folder.iterdir() if item.name.endswith(".json"))
 
+    def changed(self, section: str) -> int | None:
+        """When a document of the section was put in place or removed for the last time, in nanoseconds since 1970; None if there
+        never was one."""
+        try:
+            return (self.root / "control" / section).stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def key(self) -> bytes:
+        """KEY_SIZE random bytes that all processes on the folder share, made by the first that asks. Raises PlatformError."""
+        path = self.root / ".token-key"
+        with self.writing():
+            with suppress(OSError):
+                found = path.read_bytes()
+                if len(found) == KEY_SIZE:
+                    return found
+            made = secrets.token_bytes(KEY_SIZE)
+            put_file(path, made, self.root)
+            return made
+
     def read(self, section: str, name: str) -> Document | None:
         """The document; None if there is none. Raises PlatformError if it is damaged."""
         path = self.path(section, name)
@@ -89,23 +124,32 @@ class Store:
         must not be changed, and a section always has the same `parse`.
         """
         path = self.path(section, name)
-        try:
-            found = path.stat()
-        except OSError:  # not there; or the name is too long to ever be
+        stamp = self.stamp(section, name)
+        if stamp is None:
             return None
-        state = (found.st_mtime_ns, found.st_ino, found.st_size)
         seen = self._seen.get(path)
-        if seen is not None and seen[0] == state:
+        if seen is not None and seen[0] == stamp:
             known: T = seen[1]
             return known
         document = self.read(section, name)
         if document is None:
             return None
         parsed = parse(name, document)
-        if len(self._seen) >= 4096:
+        size = stamp.size + SEEN_BESIDE
+        if self._seen_bytes + size > SEEN_MOST:
             self._seen.clear()
-        self._seen[path] = (state, parsed)
+            self._seen_bytes = 0
+        self._seen[path] = (stamp, parsed)
+        self._seen_bytes += size
         return parsed
+
+    def stamp(self, section: str, name: str) -> Stamp | None:
+        """What tells a document's file from the one that was there before; None if there is none."""
+        try:
+            found = self.path(section, name).stat()
+        except OSError:  # not there; or the name is too long to ever be
+            return None
+        return Stamp(found.st_mtime_ns, found.st_ino, found.st_size)
 
     def write(self, section: str, name: str, document: Document) -> None:
         """Puts the document in place at once: a temporary file, synced, then renamed. Raises PlatformError if the disk fails."""
@@ -193,6 +237,10 @@ class Section(Generic[D]):
         """The names of its documents, sorted."""
         return self._store.names(self.name)
 
+    def changed(self) -> int | None:
+        """When a document was put in place or removed for the last time, in nanoseconds since 1970; None if there never was one."""
+        return self._store.changed(self.name)
+
     def read(self, name: str) -> D | None:
         """The document; None if there is none."""
         document = self._store.read(self.name, name)
@@ -206,6 +254,10 @@ class Section(Generic[D]):
     def read_again(self, name: str) -> D | None:
         """As `read`, for whoever asks often: it is parsed only if its file is another one than the last time."""
         return self._store.read_again(self.name, name, self._parsed)
+
+    def stamp(self, name: str) -> Stamp | None:
+        """What tells the document's file from the one that was there before; None if there is none."""
+        return self._store.stamp(self.name, name)
 
     def _parsed(self, name: str, document: Document) -> D | None:
         try:

@@ -1,6 +1,9 @@
 """Who asks, and what they may do: Basic with issued credentials, and Bearer with the Docker token flow.
 
 https://distribution.github.io/distribution/spec/auth/token/ and .../oauth/
+
+What reads files runs in a thread. Whether a repository is there is said only to who may do something with it: without a login both
+answers are 401, with one both are 404.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +19,12 @@ from aiohttp import web
 
 from reconciler.platforms.local.credentials import CredentialStore
 from reconciler.platforms.local.documents import CredentialsDocument, Documents
+from reconciler.platforms.local.everyone import OpenToEveryone
 
 from .errors import ApiError
+from .expect import go_on
+from .front import Front
+from .logins import RETRY, Attempt, Logins, TooMany
 from .tokens import CATALOG, BadToken, Scopes, Tokens
 
 #: what an action of a token's scope needs
@@ -36,57 +44,91 @@ class Caller:
         return self.issued.user if self.issued is not None and self.issued.user else "these credentials"
 
 
+NOBODY = Caller()
+
+
 class Doorkeeper:
     """Authentication and authorization of one registry."""
 
-    def __init__(self, name: str, documents: Documents) -> None:
+    def __init__(self, name: str, documents: Documents, front: Front) -> None:
         self.name = name
         self.documents = documents
+        self.front = front
         self.credentials = CredentialStore(documents)
-        self._tokens = Tokens(name)
+        self._logins = Logins(self.credentials)
+        self._everyone = OpenToEveryone(documents)
+        self._tokens = Tokens(name, documents.store.key())
+
+    def close(self) -> None:
+        """Ends its threads."""
+        self._logins.close()
 
     # -- who ----------------------------------------------------------------------------------------------------
 
     async def caller(self, request: web.Request) -> Caller:
-        """Who asks. Raises ApiError 401 for credentials or a token that are wrong or have expired."""
+        """Who asks. Raises ApiError 401 for credentials or a token that are wrong or have expired, 429 if too many guess."""
+        return await self._checked(request, await asyncio.to_thread(self._known, request))
+
+    def _known(self, request: web.Request) -> Caller | Attempt:
         header = request.headers.get("Authorization", "")
         scheme, _, value = header.partition(" ")
         if not header:
-            return Caller()
+            return NOBODY
         if scheme.lower() == "basic":
-            return await self.basic(request, value)
+            return self._basic(request, value)
         if scheme.lower() == "bearer":
             return self._bearer(request, value.strip())
         raise self.challenge(request, f"authorization by {scheme[:20]!r} is not supported; use Basic or Bearer")
 
-    async def basic(self, request: web.Request, value: str) -> Caller:
-        """Who logs in with the value of a Basic header. Raises ApiError 401."""
+    def _basic(self, request: web.Request, value: str) -> Caller | Attempt:
         try:
             username, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
         except ValueError:
             colon = ""
         if not colon:
             raise self.challenge(request, "the Authorization header is not Basic")
-        return await self.login(request, username, password)
+        return self._login(request, username, password)
+
+    def _login(self, request: web.Request, username: str, password: str) -> Caller | Attempt:
+        if not username and not password:
+            return NOBODY
+        found = self._logins.known(username, password)
+        if found is None:
+            raise self._wrong(request)
+        return found if isinstance(found, Attempt) else Caller(found)
 
     async def login(self, request: web.Request, username: str, password: str) -> Caller:
-        """Who has this name and password; somebody who has not logged in if both are empty. Raises ApiError 401."""
-        if not username and not password:
-            return Caller()
-        issued = await asyncio.to_thread(self.credentials.check, username, password)
-        if issued is None:
-            raise self.challenge(
-                request,
-                "the user name and password are wrong, or have expired; issue others with"
-                f" `reconciler credentials {self.name}/REPOSITORY`",
-            )
-        return Caller(issued)
+        """Who has this name and password; somebody who has not logged in if both are empty. Raises ApiError 401 and 429."""
+        return await self._checked(request, await asyncio.to_thread(self._login, request, username, password))
+
+    async def _checked(self, request: web.Request, found: Caller | Attempt) -> Caller:
+        if isinstance(found, Caller):
+            return found
+        try:
+            right = await self._logins.check(found, self.front.client(request), lambda: _still_here(request))
+        except TooMany:
+            raise ApiError(
+                429,
+                "TOOMANYREQUESTS",
+                "too many logins with these credentials are waiting to be checked; try again in a moment",
+                headers={"Retry-After": str(RETRY)},
+            ) from None
+        if not right:
+            raise self._wrong(request)
+        return Caller(found.issued)
+
+    def _wrong(self, request: web.Request) -> ApiError:
+        return self.challenge(
+            request,
+            "the user name and password are wrong, or have expired; issue others with"
+            f" `reconciler credentials {self.name}/REPOSITORY`",
+        )
 
     def _bearer(self, request: web.Request, token: str) -> Caller:
         try:
             known = self._tokens.read(token)
         except BadToken:
-            raise self.challenge(request, "the token is not one of this server's", error="invalid_token") from None
+            raise self.challenge(request, "the token is not one of this registry's", error="invalid_token") from None
         if time.time() >= known.expires:
             raise self.challenge(request, "the token has expired", error="invalid_token")
         if not known.subject:
@@ -98,6 +140,56 @@ class Doorkeeper:
 
     # -- what ---------------------------------------------------------------------------------------------------
 
+    async def enter(self, request: web.Request, name: str, action: str) -> Caller:
+        """The caller, who may do the action (pull, push or delete) with the repository. Raises ApiError if they may not.
+
+        A client that waits with its body is asked to send it.
+        """
+        found = await asyncio.to_thread(self._admitted, request, name, action)
+        if isinstance(found, Attempt):
+            found = await self._checked(request, found)
+            await asyncio.to_thread(self._admit, request, found, name, action)
+        await go_on(request)
+        return found
+
+    def _admitted(self, request: web.Request, name: str, action: str) -> Caller | Attempt:
+        found = self._known(request)
+        if isinstance(found, Caller):
+            self._admit(request, found, name, action)
+        return found
+
+    def _admit(self, request: web.Request, caller: Caller, name: str, action: str) -> None:
+        rights = self.rights(caller, name)
+        if RIGHTS[action] not in rights:
+            raise self._refusal(request, caller, name, action, bool(rights) and self.created(name))
+        scope = f"repository:{name}:{'pull,push' if action == 'push' else action}"
+        if caller.scopes is not None and action not in caller.scopes.get(name, ()):
+            refusal = self.challenge(
+                request, f"the token is not for {action} of {name}", scope, error="insufficient_scope"
+            )
+            # https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+            raise ApiError(403, "DENIED", str(refusal), headers=refusal.headers)
+        if not self.created(name):
+            raise ApiError(404, "NAME_UNKNOWN", f"registry {self.name} has no repository {name}: {HOW_TO_MAKE_ONE}")
+
+    def _refusal(self, request: web.Request, caller: Caller, name: str, action: str, seen: bool) -> ApiError:
+        """Why the caller may not. `seen`: they know that the repository is there, since they may do something else with it."""
+        if caller.issued is None:
+            return self.challenge(
+                request,
+                f"log in to {action}; `reconciler credentials {self.name}/{name}"
+                f"{'' if action == 'pull' else ' --push'}` issues credentials",
+                f"repository:{name}:{'pull,push' if action == 'push' else action}",
+            )
+        why = self._why(caller, name, action)
+        if seen:
+            return ApiError(403, "DENIED", f"{caller.name} may not {action}: {why}")
+        return ApiError(
+            404,
+            "NAME_UNKNOWN",
+            f"there is no repository {name}, or {caller.name} may not {action}: {why}. For a new one: {HOW_TO_MAKE_ONE}",
+        )
+
     def rights(self, caller: Caller, name: str) -> frozenset[str]:
         """What the caller may do with a repository, whatever the token says: pull, push."""
         return self.credentials.rights(caller.issued, name)
@@ -106,41 +198,17 @@ class Doorkeeper:
         """Whether the registry has the repository."""
         return self.documents.repositories.read_again(name) is not None
 
-    async def enter(self, request: web.Request, name: str, action: str) -> Caller:
-        """The caller, who may do the action (pull, push or delete) with the repository. Raises ApiError if they may not."""
-        caller = await self.caller(request)
-        scope = f"repository:{name}:{'pull,push' if action == 'push' else action}"
-        if not self.created(name):
-            if caller == Caller() and not self.open_to_everyone():
-                raise self.challenge(request, "log in first", scope)
-            raise ApiError(
-                404,
-                "NAME_UNKNOWN",
-                f"registry {self.name} has no repository {name}: add it to `repositories` in the spec"
-                " and run `reconciler apply`; a push makes no repository",
-                {"name": name},
-            )
-        if RIGHTS[action] not in self.rights(caller, name):
-            if caller.issued is None:
-                raise self.challenge(
-                    request,
-                    f"log in to {action}; `reconciler credentials {self.name}/{name}"
-                    f"{'' if action == 'pull' else ' --push'}` issues credentials",
-                    scope,
-                )
-            raise ApiError(403, "DENIED", f"{caller.name} may not {action}: {self._why(caller, name, action)}")
-        if caller.scopes is not None and action not in caller.scopes.get(name, ()):
-            raise self.challenge(request, f"the token is not for {action} of {name}", scope, error="insufficient_scope")
-        return caller
-
     def may(self, caller: Caller, name: str, action: str) -> bool:
         """Whether the caller may do the action with a repository: by its rights, and by its token's scopes if it has one."""
         scoped = caller.scopes is None or action in caller.scopes.get(name, ())
         return scoped and RIGHTS[action] in self.rights(caller, name)
 
-    def still(self, request: web.Request, caller: Caller, name: str, action: str) -> None:
+    async def still(self, request: web.Request, caller: Caller, name: str, action: str) -> None:
         """Raises ApiError if the caller's credentials or rights ended since they entered: a body may take its time. A token that
         ended meanwhile is no matter: it was good for this request."""
+        await asyncio.to_thread(self._still, request, caller, name, action)
+
+    def _still(self, request: web.Request, caller: Caller, name: str, action: str) -> None:
         issued = None if caller.issued is None else self.credentials.find(caller.issued.name)
         if caller.issued is not None and (issued is None or issued.expired):
             raise self.challenge(request, "the credentials expired before all of it had arrived", error="invalid_token")
@@ -156,47 +224,57 @@ class Doorkeeper:
         return f"no grant lets {caller.name} {action} {'to' if action == 'push' else 'from'} {name}"
 
     def open_to_everyone(self) -> bool:
-        """Whether somebody who has not logged in may do anything at all."""
-        found = (self.documents.access.read_again(name) for name in self.documents.access.names())
-        return any(access is not None and access.open_to_everyone for access in found)
+        """Whether somebody who has not logged in may do anything at all. Reads files."""
+        return bool(self._everyone.names())
 
-    def visible(self, caller: Caller) -> list[str]:
-        """The repositories that the caller may pull from, sorted; with a token those that it is for, or all with one for the
-        catalog."""
+    def visible(self, caller: Caller) -> Iterator[str]:
+        """The repositories that the caller may pull from, sorted, one by one; with a token those that it is for, or all with one for
+        the catalog. Reads files."""
         if caller.scopes is not None and "*" in caller.scopes.get(CATALOG, ()):
             caller = Caller(caller.issued)
-        return [name for name in self.documents.repositories.names() if self.may(caller, name, "pull")]
+        own = caller.issued.repositories if caller.issued is not None else frozenset()
+        candidates = own | self._everyone.names()
+        if caller.scopes is not None:
+            candidates &= caller.scopes.keys()
+        return (name for name in sorted(candidates) if self.may(caller, name, "pull") and self.created(name))
 
     # -- tokens -------------------------------------------------------------------------------------------------
 
     def challenge(self, request: web.Request, message: str, scope: str = "", *, error: str = "") -> ApiError:
         """The 401 that says to a client how to log in. `scope`: what it should ask a token for."""
-        try:
-            origin = str(request.url.origin())
-        except ValueError:  # the Host header is not valid
-            origin = f"{request.scheme}://localhost"
-        parts = [f'realm="{origin}/token"', f'service="{self.name}"']
+        parts = [f'realm="{self.front.origin(request)}/token"', f'service="{self.name}"']
         parts += [f'scope="{scope}"'] if scope else []
         parts += [f'error="{error}"'] if error else []
         return ApiError(401, "UNAUTHORIZED", message, headers={"WWW-Authenticate": f"Bearer {','.join(parts)}"})
 
     def token(self, caller: Caller, wanted: list[str]) -> dict[str, Any]:
-        """The answer of the token endpoint: as much of the wanted scopes as the caller may have."""
+        """The answer of the token endpoint: as much of the wanted scopes as the caller may have. Reads files."""
         access = []
         for scope in " ".join(wanted).split():
             kind, name, actions = _scope(scope)
             if (kind, name) == ("registry", "catalog"):
                 access.append({"type": kind, "name": name, "actions": ["*"]})
-            if kind != "repository" or not self.created(name):
+            if kind != "repository":
                 continue
             rights = self.rights(caller, name)
             asked = set(RIGHTS) if "*" in actions else actions
             granted = sorted(action for action in asked if RIGHTS.get(action) in rights)
-            access.append({"type": kind, "name": name, "actions": granted})
+            if granted and self.created(
+                name
+            ):  # of one that is not there, a token says as much as of one that they may not see
+                access.append({"type": kind, "name": name, "actions": granted})
         issued = caller.issued
         if issued is None:
             return self._tokens.issue("", access, None)
         return self._tokens.issue(issued.name, access, issued.expires_at.timestamp())
+
+
+HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler apply`; a push makes no repository"
+
+
+def _still_here(request: web.Request) -> bool:
+    """Whether the client still waits for its answer."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _scope(text: str) -> tuple[str, str, set[str]]:

@@ -20,6 +20,7 @@ from reconciler.words import counted
 from .auth import Caller, Doorkeeper
 from .errors import ApiError, blob_unknown, digest_invalid
 from .names import digest_of, repository_of, upload_of, upload_unknown
+from .threads import Threads
 
 #: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
 PATIENCE = 60.0
@@ -31,15 +32,18 @@ SMALL = 1 << 16
 FLUSH = 16 << 20
 #: uploads that are kept open; the one that was used the longest ago is closed, and opened again when it is needed
 OPEN_UPLOADS = 512
+#: seconds after which an upload that another server holds is asked for again
+TURN = 0.05
 _RANGE = re.compile(r"(?:bytes[= ])?(\d{1,18})-(\d{1,18})(?:/(?:\d+|\*))?")
 
 
 class Blobs:
     """The endpoints under /v2/NAME/blobs/."""
 
-    def __init__(self, door: Doorkeeper, content: Content) -> None:
+    def __init__(self, door: Doorkeeper, content: Content, threads: Threads) -> None:
         self.door = door
         self.content = content
+        self.threads = threads
         self._uploads: OrderedDict[str, tuple[Upload, asyncio.Lock]] = OrderedDict()
 
     # -- blobs --------------------------------------------------------------------------------------------------
@@ -52,7 +56,7 @@ class Blobs:
         try:
             size, stale = self.content.blob(name, digest)
             if stale:
-                await asyncio.to_thread(self.content.keep_blob, name, digest)
+                await self.threads.change(self.content.keep_blob, name, digest)
         except Missing:
             raise blob_unknown(digest) from None
         headers = {
@@ -70,7 +74,7 @@ class Blobs:
         await self.door.enter(request, name, "delete")
         digest = digest_of(request.match_info["digest"])
         try:
-            await asyncio.to_thread(self.content.remove_blob, name, digest)
+            await self.threads.change(self.content.remove_blob, name, digest)
         except Missing:
             raise blob_unknown(digest) from None
         except Refused as error:
@@ -86,28 +90,32 @@ class Blobs:
         query = request.query
         if "mount" in query:
             digest = query["mount"]
-            sources = [query["from"]] if "from" in query else self.door.visible(caller)
-            readable = [item for item in sources if item == name or self.door.may(caller, item, "pull")]
             # arguments that are not valid fall back to an upload, as the specification wants
-            if is_digest(digest) and readable:
-                mounted = await asyncio.to_thread(self.content.mount, name, digest, readable)
-                if mounted:
-                    return _created(name, digest)
-            return self._accepted(self._new(name))
+            if is_digest(digest) and await self.threads.change(self._mount, caller, name, digest, query.get("from")):
+                return _created(name, digest)
+            return self._accepted(await self._new(name))
         if "digest" in query:
             digest = digest_of(query["digest"])
-            upload = self._new(name, digest.partition(":")[0])
-            async with self._busy(upload):
-                return await self._complete(request, caller, upload, digest)
+            upload = await self._new(name, digest.partition(":")[0])
+            try:
+                async with self._busy(upload):
+                    return await self._complete(request, caller, upload, digest)
+            except BaseException:
+                self._drop(upload)  # the client does not know its ID, and would start anew
+                raise
         algorithm = query.get("digest-algorithm", "sha256")
         if algorithm not in ("sha256", "sha512"):
             raise ApiError(400, "DIGEST_INVALID", "digest-algorithm must be sha256 or sha512")
-        return self._accepted(self._new(name, algorithm))
+        return self._accepted(await self._new(name, algorithm))
 
     async def status(self, request: web.Request) -> web.Response:
         """GET and HEAD /v2/NAME/blobs/uploads/ID"""
         _, upload = await self._find(request)
-        return self._accepted(upload, 204)
+        try:
+            arrived = await asyncio.to_thread(upload.arrived)
+        except Missing:
+            raise self._ended(upload) from None
+        return web.Response(status=204, headers=_place(upload, arrived))
 
     async def append(self, request: web.Request) -> web.Response:
         """PATCH /v2/NAME/blobs/uploads/ID"""
@@ -137,8 +145,15 @@ class Blobs:
 
     # -- their parts --------------------------------------------------------------------------------------------
 
-    def _new(self, name: str, algorithm: str = "sha256") -> Upload:
-        upload = self.content.start_upload(name, algorithm)
+    def _mount(self, caller: Caller, name: str, digest: str, source: str | None) -> bool:
+        """Puts a blob that the caller may read into the repository: of the source, or of any repository; False if there is none."""
+        sources = (name, *self.door.visible(caller)) if source is None else (source,)
+        readable = (item for item in sources if item == name or self.door.may(caller, item, "pull"))
+        found = next((item for item in readable if self.content.has_blob(item, digest)), None)
+        return found is not None and self.content.mount(name, digest, [found])
+
+    async def _new(self, name: str, algorithm: str = "sha256") -> Upload:
+        upload = await asyncio.to_thread(self.content.start_upload, name, algorithm)
         self._remember(upload)
         return upload
 
@@ -157,9 +172,13 @@ class Blobs:
         number = upload_of(request)
         if number not in self._uploads:
             try:
-                self._remember(self.content.resume_upload(name, number))
+                found = await asyncio.to_thread(self.content.resume_upload, name, number)
             except Missing:
                 raise upload_unknown() from None
+            if number in self._uploads:  # another request was quicker
+                found.close()
+            else:
+                self._remember(found)
         upload = self._uploads[number][0]
         if upload.name != name:
             raise upload_unknown()
@@ -168,18 +187,37 @@ class Blobs:
 
     @asynccontextmanager
     async def _busy(self, upload: Upload) -> AsyncIterator[None]:
+        """Holds the upload, among this server's requests and then among all servers on the folder."""
         lock = self._uploads[upload.id][1]
         try:
             async with asyncio.timeout(PATIENCE):
                 await lock.acquire()
         except TimeoutError:
-            raise ApiError(409, "BLOB_UPLOAD_INVALID", "another request is still sending to this upload") from None
+            raise self._taken() from None
         try:
-            if upload.id not in self._uploads:  # ended while this one waited
-                raise upload_unknown()
+            await self._claim(upload)
             yield
         finally:
+            upload.release()
             lock.release()
+
+    async def _claim(self, upload: Upload) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not await asyncio.to_thread(upload.claim):
+                    await asyncio.sleep(TURN)
+        except TimeoutError:
+            raise self._taken() from None
+        except Missing:  # ended while this request waited, or at another server
+            raise self._ended(upload) from None
+
+    def _taken(self) -> ApiError:
+        return ApiError(409, "BLOB_UPLOAD_INVALID", "another request is still sending to this upload")
+
+    def _ended(self, upload: Upload) -> ApiError:
+        self._uploads.pop(upload.id, None)
+        upload.close()
+        return upload_unknown()
 
     def _check_range(self, request: web.Request, upload: Upload) -> None:
         text = request.headers.get("Content-Range")
@@ -220,12 +258,12 @@ class Blobs:
             upload.use(digest.partition(":")[0])
         try:
             await self._receive(request, upload)
-            self.door.still(request, caller, upload.name, "push")
+            await self.door.still(request, caller, upload.name, "push")
         except BaseException:
             upload.truncate(before)  # so that the same request can be made again
             raise
         try:
-            await asyncio.to_thread(self.content.finish_upload, upload, digest)
+            await self.threads.change(self.content.finish_upload, upload, digest)
         except WrongDigest as error:
             self._drop(upload)
             raise digest_invalid(digest, str(error)) from None
@@ -239,8 +277,8 @@ class Blobs:
         self._uploads.pop(upload.id, None)
         self.content.drop_upload(upload)
 
-    def _accepted(self, upload: Upload, status: int = 202) -> web.Response:
-        return web.Response(status=status, headers=_place(upload))
+    def _accepted(self, upload: Upload) -> web.Response:
+        return web.Response(status=202, headers=_place(upload))
 
     def close(self) -> None:
         """Closes the files of all uploads; they can be resumed by another server."""
@@ -276,10 +314,11 @@ async def _blocks(content: StreamReader, upload: Upload) -> AsyncIterator[bytes]
             await flushing
 
 
-def _place(upload: Upload) -> dict[str, str]:
+def _place(upload: Upload, arrived: int | None = None) -> dict[str, str]:
+    last = (upload.offset if arrived is None else arrived) - 1
     return {
         "Location": f"/v2/{upload.name}/blobs/uploads/{upload.id}",
-        "Range": f"0-{max(upload.offset - 1, 0)}",
+        "Range": f"0-{max(last, 0)}",
         "Docker-Upload-UUID": upload.id,
     }
 

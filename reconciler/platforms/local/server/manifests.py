@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
@@ -15,13 +17,14 @@ from reconciler.platforms.local import manifest as manifests
 from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.documents import RepositoryDocument
 from reconciler.platforms.local.layout import in_order, media_type_of
-from reconciler.platforms.local.manifest import OCI_INDEX, ManifestError
-from reconciler.platforms.local.refusals import Missing, Refused
+from reconciler.platforms.local.manifest import OCI_INDEX, Manifest, ManifestError
+from reconciler.platforms.local.refusals import Exists, Missing, Refused
 from reconciler.spec.selection import matches_any
 
 from .auth import Doorkeeper
 from .errors import ApiError, digest_invalid, error, manifest_unknown
 from .names import digest_of, reference_of, repository_of, tag_of
+from .threads import Threads
 
 #: bytes. The specification wants at least 4 MiB: spec.md#pushing-manifests
 MANIFEST_MOST = 8 << 20
@@ -29,37 +32,44 @@ MANIFEST_MOST = 8 << 20
 BODY_SECONDS = 60.0
 #: tags that one push can set; https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
 TAGS_MOST = 10
+#: tags and repositories of one page, whatever `n` says
+TAGS_LISTED, REPOSITORIES_LISTED = 10_000, 1_000
+#: bytes of a page of referrers, and of one of their descriptors; clients read indexes of up to 4 MiB:
+#: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+REFERRERS_MOST, DESCRIPTOR_MOST = 1 << 20, 1 << 17
 
 
 class Manifests:
     """The endpoints under /v2/NAME/manifests/, /v2/NAME/tags/ and /v2/NAME/referrers/, and /v2/_catalog."""
 
-    def __init__(self, door: Doorkeeper, content: Content) -> None:
+    def __init__(self, door: Doorkeeper, content: Content, threads: Threads) -> None:
         self.door = door
         self.content = content
+        self.threads = threads
 
     async def get(self, request: web.Request) -> web.Response:
         """GET and HEAD /v2/NAME/manifests/REFERENCE"""
         name = repository_of(request)
         await self.door.enter(request, name, "pull")
         reference = reference_of(request)
+        head = request.method == "HEAD"
         try:
-            digest, path = self.content.manifest(name, reference)
-            body = path.read_bytes()
-            media_type = media_type_of(path)
+            found = await asyncio.to_thread(self._found, name, reference, head)
+            if found.is_due:
+                await self.threads.change(self.content.keep_manifest, name, found.digest)
         except (Missing, FileNotFoundError):
             raise manifest_unknown(reference) from None
-        if request.method == "HEAD" and self.content.is_due(name, digest):
-            try:
-                await asyncio.to_thread(self.content.keep_manifest, name, digest)
-            except Missing:
-                raise manifest_unknown(reference) from None
-        headers = {"Docker-Content-Digest": digest, "Content-Type": media_type, "ETag": f'"{digest}"'}
-        if request.headers.get("If-None-Match", "").strip() in (f'"{digest}"', digest):
+        tag = f'"{found.digest}"'
+        headers = {"Docker-Content-Digest": found.digest, "Content-Type": found.media_type, "ETag": tag}
+        if request.headers.get("If-None-Match", "").strip() in (tag, found.digest):
             return web.Response(status=304, headers=headers)
-        if request.method == "HEAD":
-            return web.Response(headers={**headers, "Content-Length": str(len(body))})
-        return web.Response(body=body, headers=headers)
+        if head:
+            return web.Response(headers={**headers, "Content-Length": str(len(found.body))})
+        return web.Response(body=found.body, headers=headers)
+
+    def _found(self, name: str, reference: str, head: bool) -> _Found:
+        digest, path = self.content.manifest(name, reference)
+        return _Found(digest, path.read_bytes(), media_type_of(path), head and self.content.is_due(name, digest))
 
     async def put(self, request: web.Request) -> web.Response:
         """PUT /v2/NAME/manifests/REFERENCE, with ?tag=TAG any number of times if the reference is a digest"""
@@ -67,16 +77,22 @@ class Manifests:
         caller = await self.door.enter(request, name, "push")
         reference = reference_of(request)
         body = await _body(request)
-        self.door.still(request, caller, name, "push")
-        digest, tags = _named(reference, body, request.query.getall("tag", []))
+        await self.door.still(request, caller, name, "push")
         try:
-            found = await asyncio.to_thread(manifests.parse, body, request.headers.get("Content-Type", ""))
-        except ManifestError as problem:
-            raise ApiError(400, "MANIFEST_INVALID", str(problem)) from None
-        try:
-            missing = await asyncio.to_thread(
-                self.content.put_manifest, name, digest, body, found, tags, lambda tag: self._movable(name, tag)
+            digest, tags, found = await asyncio.to_thread(_read, request, reference, body)
+            missing = await self.threads.change(
+                self.content.put_manifest,
+                name,
+                digest,
+                body,
+                found,
+                tags,
+                lambda tag: self._movable(name, tag),
+                only_new=request.headers.get("If-None-Match", "").strip() == "*",
             )
+        except Exists:
+            what = f"a manifest {reference}" if ":" in reference and not tags else f"the tag {' or '.join(tags)}"
+            raise ApiError(412, "DENIED", f"the repository has {what} already, and If-None-Match is *") from None
         except Refused as problem:
             raise ApiError(409, "DENIED", str(problem)) from None
         if missing:
@@ -99,7 +115,7 @@ class Manifests:
         reference = reference_of(request)
         remove = self.content.remove_manifest if ":" in reference else self.content.remove_tag
         try:
-            await asyncio.to_thread(remove, name, reference)
+            await self.threads.change(remove, name, reference)
         except Missing:
             raise manifest_unknown(reference) from None
         except Refused as problem:
@@ -107,35 +123,83 @@ class Manifests:
         return web.Response(status=202)
 
     async def referrers(self, request: web.Request) -> web.Response:
-        """GET /v2/NAME/referrers/DIGEST"""
+        """GET /v2/NAME/referrers/DIGEST, as many at once as fit into a page"""
         name = repository_of(request)
         await self.door.enter(request, name, "pull")
         digest = digest_of(request.match_info["digest"])
-        found = await asyncio.to_thread(self.content.referrers, name, digest)
+        wanted = request.query.get("artifactType", "")
+        found, last = await asyncio.to_thread(self._referrers, name, digest, request.query.get("last", ""), wanted)
         headers = {"Content-Type": OCI_INDEX}
-        if wanted := request.query.get("artifactType"):
-            found = [item for item in found if item.get("artifactType") == wanted]
+        if wanted:
             headers["OCI-Filters-Applied"] = "artifactType"
-        body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}).encode()
-        return web.Response(body=body, headers=headers)
+        if last:
+            query = urlencode({**({"artifactType": wanted} if wanted else {}), "last": last}, safe="")
+            headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+        return web.Response(body=found, headers=headers)
+
+    def _referrers(self, name: str, digest: str, after: str, wanted: str) -> tuple[bytes, str]:
+        """A page of a subject's referrers, as an index, and the digest of its last if there are more; else ""."""
+        page: list[str] = []
+        size, last = 0, ""
+        for referrer, descriptor in self.content.referrers(name, digest, after):
+            if wanted and descriptor.get("artifactType") != wanted:
+                continue
+            text = json.dumps(descriptor)
+            if page and size + len(text) > REFERRERS_MOST:
+                break
+            page.append(text)
+            size, last = size + len(text), referrer
+        else:
+            last = ""
+        return f'{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{",".join(page)}]}}'.encode(), last
 
     async def tags(self, request: web.Request) -> web.Response:
         """GET /v2/NAME/tags/list"""
         name = repository_of(request)
         await self.door.enter(request, name, "pull")
-        return _page(request, {"name": name}, "tags", self.content.tags(name))
+        return await asyncio.to_thread(
+            lambda: _page(request, {"name": name}, "tags", self.content.tags(name), TAGS_LISTED)
+        )
 
     async def catalog(self, request: web.Request) -> web.Response:
         """GET /v2/_catalog: the repositories that the caller may pull from"""
         caller = await self.door.caller(request)
-        if caller.issued is None and not self.door.open_to_everyone():
+        if caller.issued is None and not await asyncio.to_thread(self.door.open_to_everyone):
             raise self.door.challenge(request, "log in to list repositories", "registry:catalog:*")
-        return _page(request, {}, "repositories", self.door.visible(caller))
+        return await asyncio.to_thread(
+            lambda: _page(request, {}, "repositories", self.door.visible(caller), REPOSITORIES_LISTED)
+        )
 
     def _movable(self, name: str, tag: str) -> bool:
         settings = (self.content.documents.repositories.read_again(name) or RepositoryDocument(name)).settings
         # `or ()`: whoever edits the file by hand may write null
         return not settings.tags_immutable or matches_any(tag, settings.movable_tags or ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A manifest. `is_due`: it is time to call `keep_manifest`."""
+
+    digest: str
+    body: bytes
+    media_type: str
+    is_due: bool
+
+
+def _read(request: web.Request, reference: str, body: bytes) -> tuple[str, list[str], Manifest]:
+    """The digest, the tags and the manifest of a push. Raises ApiError."""
+    digest, tags = _named(reference, body, request.query.getall("tag", []))
+    try:
+        found = manifests.parse(body, request.headers.get("Content-Type", ""))
+    except ManifestError as problem:
+        raise ApiError(400, "MANIFEST_INVALID", str(problem)) from None
+    if found.subject is not None and len(json.dumps(found.descriptor(digest, len(body)))) > DESCRIPTOR_MOST:
+        raise ApiError(
+            413,
+            "SIZE_INVALID",
+            f"the annotations of a manifest with a subject, which its referrers list, can have at most {DESCRIPTOR_MOST:,} bytes",
+        )
+    return digest, tags, found
 
 
 async def _body(request: web.Request) -> bytes:
@@ -182,16 +246,17 @@ def _named(reference: str, body: bytes, tags: list[str]) -> tuple[str, list[str]
     return digest, list(dict.fromkeys(tag_of(tag) for tag in tags))
 
 
-def _page(request: web.Request, document: dict[str, Any], key: str, items: list[str]) -> web.Response:
-    """One page of a sorted list, with a Link to the next one. Raises ApiError."""
+def _page(request: web.Request, document: dict[str, Any], key: str, items: Iterable[str], at_most: int) -> web.Response:
+    """One page of a sorted list, with a Link to the next one. `at_most`: items of a page, whatever is asked for. Raises ApiError."""
     query = request.query
-    most = query.get("n", "")
-    if most and (not most.isascii() or not most.isdigit() or len(most) > 9):
-        raise ApiError(400, "UNSUPPORTED", f"n must be a number, not {most[:40]!r}")
+    asked = query.get("n", "")
+    if asked and (not asked.isascii() or not asked.isdigit() or len(asked) > 9):
+        raise ApiError(400, "UNSUPPORTED", f"n must be a number, not {asked[:40]!r}")
+    most = min(int(asked), at_most) if asked else at_most
     last = query.get("last", "")
     rest = (item for item in items if in_order(item) > in_order(last))
-    page = list(islice(rest, int(most))) if most else list(rest)
+    page = list(islice(rest, most))
     headers = {}
-    if most and page and next(rest, None) is not None:
-        headers["Link"] = f'<{request.path}?n={int(most)}&last={quote(page[-1], safe="")}>; rel="next"'
+    if page and next(rest, None) is not None:
+        headers["Link"] = f'<{request.path}?n={most}&last={quote(page[-1], safe="")}>; rel="next"'
     return web.json_response({**document, key: page}, headers=headers)

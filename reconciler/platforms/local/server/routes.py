@@ -17,7 +17,10 @@ from reconciler.platforms.local.refusals import Deleted
 from .auth import Doorkeeper
 from .blobs import Blobs
 from .errors import ApiError
+from .expect import expect, go_on, waits
+from .front import NO_PROXY, Front
 from .manifests import Manifests
+from .threads import Threads
 
 LOGGER = logging.getLogger("reconciler.requests")
 #: bytes of a body that is read as a whole, such as the form of the token endpoint
@@ -72,35 +75,37 @@ class Entrance:
         if request.method == "POST":
             if request.content_type != "application/x-www-form-urlencoded":
                 raise ApiError(415, "UNSUPPORTED", "the password grant is sent as application/x-www-form-urlencoded")
+            await go_on(request)
             form = parse_qs((await request.read()).decode(errors="replace"))
             if form.get("grant_type") != ["password"]:
                 raise ApiError(400, "UNSUPPORTED", "grant_type must be password")
             caller = await self.door.login(request, form.get("username", [""])[0], form.get("password", [""])[0])
             scopes = form.get("scope", [])
         else:
-            header = request.headers.get("Authorization", "")
-            scheme, _, value = header.partition(" ")
-            if header and scheme.lower() != "basic":
+            if request.headers.get("Authorization", "").partition(" ")[0].lower() not in ("", "basic"):
                 raise self.door.challenge(request, "a token is given for a user name and a password")
-            caller = await self.door.basic(request, value) if header else await self.door.login(request, "", "")
+            caller = await self.door.caller(request)
             scopes = request.query.getall("scope", [])
-        return web.json_response(self.door.token(caller, scopes), headers={"Cache-Control": "no-store"})
+        token = await asyncio.to_thread(self.door.token, caller, scopes)
+        return web.json_response(token, headers={"Cache-Control": "no-store"})
 
 
-def application(name: str, content: Content) -> web.Application:
-    """The application that serves the registry of that name."""
-    door = Doorkeeper(name, content.documents)
-    entrance, blobs, manifests = Entrance(door), Blobs(door, content), Manifests(door, content)
+def application(name: str, content: Content, front: Front = NO_PROXY) -> web.Application:
+    """The application that serves the registry of that name. Raises PlatformError if the registry's disk fails."""
+    door, threads = Doorkeeper(name, content.documents, front), Threads()
+    entrance, blobs, manifests = Entrance(door), Blobs(door, content, threads), Manifests(door, content, threads)
     app = web.Application(middlewares=[_answers], client_max_size=FORM_MOST)
     app[UNDER_WAY] = UnderWay()
     for path, handlers in _routes(entrance, blobs, manifests).items():
         if "GET" in handlers:
             handlers = {**handlers, "HEAD": handlers["GET"]}
         for method, handler in {**handlers, "*": _no_such_method(handlers) if handlers else _nothing_here}.items():
-            app.router.add_route(method, path, handler, expect_handler=_expect)
+            app.router.add_route(method, path, handler, expect_handler=expect)
 
     async def close(app: web.Application) -> None:
         blobs.close()
+        threads.close()
+        door.close()
 
     app.on_cleanup.append(close)
     return app
@@ -147,14 +152,6 @@ async def _nothing_here(request: web.Request) -> web.StreamResponse:
     raise ApiError(404, "UNSUPPORTED", "the registry's endpoints are below /v2/")
 
 
-async def _expect(request: web.Request) -> web.StreamResponse | None:
-    """Goes on after `Expect: 100-continue`; aiohttp's own handler fails on other values that are not ASCII."""
-    if request.headers["Expect"].lower() != "100-continue":
-        return ApiError(417, "UNSUPPORTED", "the only expectation that is met is 100-continue").response()
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return None
-
-
 @web.middleware
 async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Errors in the specification's form; and the headers that every answer has."""
@@ -175,6 +172,8 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
             raise  # the client has gone
         LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
         response = ApiError(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
+    if waits(request):
+        response.force_close()  # the body was never asked for: the next request could not be told from it
     if not response.prepared:
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         response.headers["X-Content-Type-Options"] = "nosniff"

@@ -16,6 +16,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.service import Server, ServerOptions
 from reconciler.platforms.local.content import Content
 
+from .front import Front
 from .routes import LOGGER, UNDER_WAY, UnderWay, application
 
 #: seconds that requests under way have to arrive, and then to be answered, when the server stops
@@ -72,7 +73,7 @@ class LocalServer(Server):
     async def _serve(self, ready: Callable[[], None]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         options = self.options
-        app = application(self.name, self.content)
+        app = application(self.name, self.content, Front(options.url, options.trusted_proxies))
         runner = web.AppRunner(
             app,
             access_log=LOGGER if options.log_requests else None,
@@ -85,7 +86,7 @@ class LocalServer(Server):
         await runner.setup()
         try:
             await self._listen(runner)
-            with self.content.documents.serving(self.url.partition("://")[2]):
+            with self.content.documents.serving((options.url or self.url).partition("://")[2]):
                 ready()
                 collecting = asyncio.create_task(self._collect_again_and_again())
                 await self._stop.wait()

@@ -1,4 +1,4 @@
-"""Bearer tokens of one server: signed by it, and good for no longer than it runs.
+"""Bearer tokens of a registry: signed with a key that its folder keeps, so that each of its servers knows those of the others.
 
 https://distribution.github.io/distribution/spec/auth/token/ and .../jwt/
 """
@@ -25,7 +25,7 @@ Scopes = dict[str, frozenset[str]]
 
 
 class BadToken(ValueError):
-    """The token is not one of this server's."""
+    """The token is not one of this registry's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,9 @@ class Token:
 class Tokens:
     """Issues and reads the tokens of one registry."""
 
-    def __init__(self, registry: str) -> None:
+    def __init__(self, registry: str, key: bytes) -> None:
         self.registry = registry
-        # of this process only: no secret lies on the disk, and a restart ends all tokens
-        self._key = OctKey.import_key(secrets.token_bytes(32))
+        self._key = OctKey.import_key(key)
         self._read: dict[str, Token] = {}
 
     def issue(self, subject: str, access: list[dict[str, Any]], latest: float | None) -> dict[str, Any]:
@@ -69,6 +68,8 @@ class Tokens:
         if known is None:
             try:
                 claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
+                if claims["aud"] != self.registry:  # of another registry, whose folder is a copy of this one
+                    raise BadToken("it is for another registry")
                 known = Token(float(claims["exp"]), str(claims["sub"]), _scopes(claims["access"]))
             except (JoseError, ValueError, TypeError, KeyError) as error:
                 raise BadToken(str(error)) from None
