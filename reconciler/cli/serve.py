@@ -31,7 +31,7 @@ def _public(text: str) -> str:
     """The URL without a slash at its end. Raises BadParameter."""
     if _URL.fullmatch(text) is None:
         raise typer.BadParameter(
-            f"{text!r} is not the address of a registry: https://, a host, and a port if it is not 443; clients expect no path"
+            "not the address of a registry: https://, a host, and a port if it is not 443; clients expect no path"
         )
     return text.rstrip("/")
 

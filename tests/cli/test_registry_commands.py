@@ -90,6 +90,37 @@ def test_serve_tells_where_and_credentials_are_for_there(here: Reconciler) -> No
     assert [line.partition(":")[0] for line in text.splitlines()] == ["registry", "username", "password", "expires_at"]
 
 
+def test_behind_a_proxy_clients_and_credentials_are_told_its_address(here: Reconciler) -> None:
+    process = here.start(
+        "serve", "--port", "0", "--url", "https://registry.example.com/", "--trusted-proxy", "10.0.0.0/8"
+    )
+    try:
+        challenge = httpx.get(f"{url_of(process, 'sandbox')}/v2/").headers["WWW-Authenticate"]
+        assert 'realm="https://registry.example.com/token"' in challenge
+        assert "registry:   registry.example.com\n" in here("credentials", "sandbox/app-a")
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--url", "registry.example.com", "not the address of a registry"),
+        ("--url", "https://registry.example.com/path", "clients expect no path"),
+        ("--url", "https://user:secret@registry.example.com", "not the address of a registry"),
+        ("--url", 'https://x"y', "not the address of a registry"),
+        ("--trusted-proxy", "proxy.example.com", "an address such as 10.0.0.7"),
+        ("--trusted-proxy", "10.0.0.7/8", "has host bits set"),
+    ],
+)
+def test_an_address_that_is_none_is_an_error(here: Reconciler, option: str, value: str, said: str) -> None:
+    found = here("serve", option, value, code=1)
+    assert said in found
+    assert "secret" not in found
+
+
 @pytest.mark.slow
 def test_the_only_registry_need_not_be_named(here: Reconciler) -> None:
     process = here.start("serve", "--port", "0")

@@ -173,7 +173,9 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
         LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
         response = ApiError(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
     if waits(request):
-        response.force_close()  # the body was never asked for: the next request could not be told from it
+        # the body was never asked for: the next request could not be told from it
+        response.force_close()
+        request.content.feed_eof()  # or aiohttp waits ten seconds for it
     if not response.prepared:
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         response.headers["X-Content-Type-Options"] = "nosniff"
