@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import estate
 from bench.aws import RECONCILER, aws
+from bench.collect import collecting
 from bench.process import run
 from bench.rates import latency, rates
 from bench.registry import registry
@@ -22,7 +23,7 @@ from bench.registry import registry
 def main() -> None:
     parser = argparse.ArgumentParser(prog="script/bench")
     parser.add_argument(
-        "what", nargs="?", choices=["core", "validate", "aws", "rates", "registry", "all"], default="all"
+        "what", nargs="?", choices=["core", "validate", "aws", "rates", "registry", "gc", "all"], default="all"
     )
     parser.add_argument("--sizes", default="100,500,1000", help="numbers of repositories")
     parser.add_argument("--parallelism", default="8,16,24,32", help="what `rates` compares")
@@ -36,6 +37,8 @@ def main() -> None:
         validate()
     if arguments.what in ("registry", "all"):
         registry()
+    if arguments.what in ("gc", "all"):
+        collecting()
     if arguments.what in ("rates", "all"):
         rates(200)
         latency(1000, [int(number) for number in arguments.parallelism.split(",")])

@@ -31,7 +31,7 @@ def run(
     would = "would be removed" if dry_run else "removed"
     for item in found:
         if item.trouble:
-            typer.echo(f"{item.repository}: {item.trouble}", err=True)
+            typer.echo(f"{item.repository or 'content'}: {item.trouble}", err=True)
         else:
             typer.echo(line(item, would))
             for digest in item.images:

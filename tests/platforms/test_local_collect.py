@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.service import Collected
-from reconciler.platforms.local.collect import DAY, Image, Rules, expired
 from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.manifest import OCI_INDEX, OCI_MANIFEST
+from reconciler.platforms.local.retention import DAY, Belongings, Image, Rules, expired
 from reconciler.platforms.local.store import Store
 from reconciler.spec.selection import matches_any
 from tests import images
@@ -123,6 +123,34 @@ def test_retention_comes_to_rest(held: list[Image], rules: Rules) -> None:
     if rules.untagged_days is not None:
         oldest = NOW - rules.untagged_days * DAY
         assert not [image for image in alone if not image.tags and image.pushed < oldest]
+
+
+@settings(max_examples=500)
+@given(held=REPOSITORIES, rules=RULES)
+def test_each_image_goes_after_all_that_it_belongs_to(held: list[Image], rules: Rules) -> None:
+    by_digest = {image.digest: image for image in held}
+    there = dict(by_digest)
+    gone = expired(held, rules, NOW)
+    levels = list(Belongings(by_digest).levels(gone))
+    assert sorted(name for level in levels for name in level) == sorted(gone)
+    for level in levels:
+        for name in level:
+            image = there.pop(name)
+            assert image.subject not in gone or image.subject not in there
+            assert not [other for other in there.values() if name in other.children]
+
+
+def test_what_belongs_to_itself_by_a_detour_stays_whole() -> None:
+    """An image that lists what refers to it goes with nothing: neither could go first."""
+    held = [
+        Image("top", NOW - 40 * DAY, children=("part",)),
+        Image("part", NOW - 40 * DAY, children=("leaf",)),
+        Image("list", NOW - 40 * DAY, children=("part",), subject="part"),
+        Image("leaf", NOW - 40 * DAY),
+    ]
+    gone = expired(held, Rules(untagged_days=30), NOW)
+    assert gone == {"top", "part", "list", "leaf"}
+    assert list(Belongings({image.digest: image for image in held}).levels(gone)) == [["top"]]
 
 
 def test_the_newest_stay_and_an_index_keeps_its_images() -> None:

@@ -1,170 +1,269 @@
-"""Retention and garbage collection of a local registry.
+"""Garbage collection of a local registry, beside pushes and pulls.
 
-What retention removes is decided as ECR decides it (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html):
-an index keeps its images, and what refers to a subject goes with its subject.
+A repository is read without the registry's lock, and what is to go is decided. Then it is removed in short batches under the lock.
+What was pushed, tagged or asked for since, and what something that was pushed since needs, has another time than the one that was
+read (images.py): it stays, with all that belongs to it. An index goes before its images, and images before their blobs, so that
+whatever is there at any moment, and after a crash, is whole.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.errors import PlatformError
 from reconciler.model.service import Collected
-from reconciler.spec.selection import matches_any
 
 from .content import Content
 from .documents import RepositoryDocument
+from .images import Reading
+from .retention import Belongings, Image, Rules, expired
+from .store import LOCK_POLL
 
 #: seconds after which an upload to which nothing was added is removed
 IDLE_UPLOAD = 24 * 3600.0
-DAY = 24 * 3600.0
+#: images, and files without content, that are removed while the lock is held once: some 10 ms
+IMAGES_AT_ONCE, FILES_AT_ONCE = 64, 256
+#: files that are read before other threads get their turn
+READ_AT_ONCE = 256
+#: seconds for which the lock is left alone after each batch, so that whoever waits finds it free; other processes look now and then
+LET_GO = 2 * LOCK_POLL
+#: seconds for which other threads of this process get their turn
+BREATH = 0.001
+#: the lock of whoever collects: two at once would each see the other's work half done
+_COLLECTING = ".collecting"
+
+T = TypeVar("T")
+#: work that is done bit by bit: it gives the seconds to wait before the next bit, and in the end what came of it
+Steps = Generator[float, None, T]
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A manifest as retention sees it.
-
-    `pushed`: seconds since 1970. `children`: digests of an index's images. `in_use`: a client has pushed or asked for it just now,
-    so that what needs it may be on its way: it is neither removed nor counted.
-    """
-
-    digest: str
-    pushed: float
-    tags: tuple[str, ...] = ()
-    children: tuple[str, ...] = ()
-    subject: str | None = None
-    in_use: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """A repository's retention. `keep_last`: a number of images. None: no such rule."""
-
-    keep_last: int | None = None
-    untagged_days: int | None = None
-    keep_tags: tuple[str, ...] = field(default=())
-
-
-def expired(images: Iterable[Image], rules: Rules, now: float) -> set[str]:
-    """The digests that retention removes. `now`: seconds since 1970. Pure."""
-    held = {image.digest: image for image in images}
-    if rules.keep_last is None and rules.untagged_days is None:
-        return set()
-    kept_apart = {
-        image.digest
-        for image in held.values()
-        if image.in_use or any(matches_any(tag, rules.keep_tags) for tag in image.tags)
-    }
-    below = _with_what_belongs_to_them(held, kept_apart)
-    part_of_another = {child for image in held.values() for child in image.children}
-    alone = [
-        image
-        for image in held.values()
-        if image.digest not in below
-        and image.digest not in part_of_another
-        and (image.subject is None or image.subject not in held)
-    ]
-    gone = set()
-    if rules.untagged_days is not None:
-        oldest = now - rules.untagged_days * DAY
-        gone = {image.digest for image in alone if not image.tags and image.pushed < oldest}
-    if rules.keep_last is not None:
-        rest = (image for image in alone if image.digest not in gone)
-        newest_first = sorted(rest, key=lambda image: (-image.pushed, image.digest))
-        gone |= {image.digest for image in newest_first[rules.keep_last :]}
-    tops = {image.digest for image in alone}
-    # an index that refers to a part of itself belongs to nothing that stands alone: it stays, with all of its parts
-    circles = held.keys() - _with_what_belongs_to_them(held, tops) - below
-    stay = _with_what_belongs_to_them(held, (tops - gone) | circles) | below
-    taken_along = _with_what_belongs_to_them(held, gone) - gone - stay
-    # a part that has a tag of its own is an image of its own from now on
-    return gone | (taken_along - _with_what_belongs_to_them(held, {item for item in taken_along if held[item].tags}))
-
-
-def _with_what_belongs_to_them(held: Mapping[str, Image], digests: set[str]) -> set[str]:
-    """The images, their children, and what refers to any of them."""
-    by_subject: dict[str, list[str]] = {}
-    for image in held.values():
-        if image.subject is not None:
-            by_subject.setdefault(image.subject, []).append(image.digest)
-    found: set[str] = set()
-    waiting = [digest for digest in digests if digest in held]
-    while waiting:
-        digest = waiting.pop()
-        if digest not in found:
-            found.add(digest)
-            waiting += [item for item in (*held[digest].children, *by_subject.get(digest, ())) if item in held]
-    return found
-
-
-def collect(content: Content, *, grace: float, dry_run: bool = False) -> list[Collected]:
+def collect(
+    content: Content, *, grace: float, dry_run: bool = False, end: threading.Event | None = None
+) -> list[Collected]:
     """Carries out each repository's retention, then removes blobs that no image needs and uploads that were abandoned.
 
     Returns what was removed, or would be with `dry_run`: an item for each repository where that is anything, and one for the
-    registry as a whole. What was pushed, or asked for, within `grace` seconds stays: what needs it may be on its way. Each step
-    holds the registry's lock, so that a push comes either before it, and is seen, or after it, and finds out what is missing. Raises
-    PlatformError if another process keeps the lock, and OSError if the disk fails.
+    registry as a whole. What was pushed, asked for or referred to by a push within `grace` seconds stays: what needs it may be on its
+    way. Once `end` is set, it stops where it is and returns nothing. If another process is collecting, that is the `trouble` of the
+    only item. Raises PlatformError if another process keeps the registry's lock, and OSError if the disk fails.
     """
-    now = time.time()
-    done = []
-    for name in content.documents.repositories.names():
-        with content.changing():
-            done.append(_collect_repository(content, name, now, grace, dry_run))
-    done.append(_collect_content(content, now, grace, dry_run))
-    return [item for item in done if item.images or item.blobs or item.uploads or item.trouble]
+    collection = Collection(content, grace=grace, dry_run=dry_run)
+    if dry_run:
+        return _run(collection.steps(), end or threading.Event())
+    with content.store.claiming(_COLLECTING) as alone:
+        if not alone:
+            return [Collected("", trouble="nothing is removed: another process is collecting garbage in this registry")]
+        return _run(collection.steps(), end or threading.Event())
 
 
-def _collect_repository(content: Content, name: str, now: float, grace: float, dry_run: bool) -> Collected:
-    try:
-        settings = (content.documents.repositories.read(name) or RepositoryDocument(name)).settings
-        held = dict(content.each_manifest(name))
-    except (OSError, PlatformError) as error:  # what is kept, or what a manifest needs, is unknown: so nothing goes
-        return Collected(name, trouble=f"nothing is removed: {error}")
-    # `or ()`: whoever edits the file by hand may write null
-    rules = Rules(settings.keep_last, settings.untagged_days, tuple(settings.keep_tags or ()))
-    tags: dict[str, list[str]] = {}
-    for tag, digest in content.tagged(name).items():
-        tags.setdefault(digest, []).append(tag)
-    images = []
-    for digest, item in held.items():
-        times = content.times_of(name, digest)
-        in_use = now - max(times.pushed, times.asked) < grace
-        images.append(Image(digest, times.pushed, tuple(tags.get(digest, ())), item.manifests, item.subject, in_use))
-    gone = expired(images, rules, now)
-    needed = {blob for digest, item in held.items() if digest not in gone for blob in item.refers_to}
-    links = [path for digest, path in content.links(name) if digest not in needed and _old(path, now - grace)]
-    if not dry_run:
-        for digest in sorted(gone):
-            content.remove_manifest_locked(name, digest)
-        for path in links:
-            path.unlink(missing_ok=True)
-    return Collected(name, tuple(sorted(gone)), len(links))
+def _run(steps: Steps[list[Collected]], end: threading.Event) -> list[Collected]:
+    while True:
+        try:
+            seconds = next(steps)
+        except StopIteration as done:
+            found: list[Collected] = done.value
+            return found
+        if end.wait(seconds):
+            return []
 
 
-def _collect_content(content: Content, now: float, grace: float, dry_run: bool) -> Collected:
-    """Removes content that no repository has, abandoned uploads, and what a crash left half-written."""
-    size = blobs = 0
-    with content.changing():
-        needed = {digest for name in content.repositories() for digest, _ in content.links(name)}
-        for digest, path in content.blobs():
-            if digest not in needed and _old(path, now - grace):
-                blobs += 1
+@dataclass(slots=True)
+class _Found:
+    """What a repository holds. `needs`: the digests that each manifest refers to, by its own."""
+
+    images: dict[str, Image] = field(default_factory=dict)
+    needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
+
+
+class Collection:
+    """One collection."""
+
+    def __init__(self, content: Content, *, grace: float, dry_run: bool = False) -> None:
+        self.content = content
+        self.dry_run = dry_run
+        self.now = time.time()
+        #: seconds since 1970: what has a time from then on stays
+        self.young = self.now - grace
+
+    def steps(self) -> Steps[list[Collected]]:
+        """The whole collection. The lock is free between any two steps."""
+        done = []
+        for name in self.content.documents.repositories.names():
+            done.append((yield from self._repository(name)))  # noqa: PERF401 - a comprehension can't yield
+        done.append((yield from self._content()))
+        return [item for item in done if item.images or item.blobs or item.uploads or item.trouble]
+
+    # -- a repository -------------------------------------------------------------------------------------------
+
+    def _repository(self, name: str) -> Steps[Collected]:
+        try:
+            rules = self._rules(name)
+            found = yield from self._read(name)
+        except (OSError, PlatformError) as error:  # what is kept, or what a manifest needs, is unknown: so nothing goes
+            return Collected(name, trouble=f"nothing is removed: {error}")
+        belongings = Belongings(found.images)
+        levels = list(belongings.levels(expired(found.images.values(), rules, self.now)))
+        if self.dry_run:
+            gone = {digest for level in levels for digest in level}
+        else:
+            gone = yield from self._remove_images(name, rules, found, belongings, levels)
+            yield from self._remove_leftovers(name, found)
+        needed = {blob for digest, blobs in found.needs.items() if digest not in gone for blob in blobs}
+        links = yield from self._remove_links(name, needed)
+        return Collected(name, tuple(sorted(gone)), links)
+
+    def _rules(self, name: str) -> Rules:
+        """The repository's retention as it is now. Raises PlatformError if its document is damaged."""
+        settings = (self.content.documents.repositories.read_again(name) or RepositoryDocument(name)).settings
+        # `or ()`: whoever edits the file by hand may write null
+        return Rules(settings.keep_last, settings.untagged_days, tuple(settings.keep_tags or ()))
+
+    def _read(self, name: str) -> Steps[_Found]:
+        found = _Found()
+        shared: dict[str, str] = {}  # each text is held once, however many manifests have it
+        for number, (tag, digest) in enumerate(self.content.each_tag(name)):
+            found.reading.tags.setdefault(shared.setdefault(digest, digest), []).append(tag)
+            if number % READ_AT_ONCE == 0:
+                yield BREATH
+        for number, (digest, item) in enumerate(self.content.each_manifest(name)):
+            if number % READ_AT_ONCE == 0:
+                yield BREATH
+            try:
+                times = self.content.times_of(name, digest)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            digest = shared.setdefault(digest, digest)
+            children = tuple(shared.setdefault(child, child) for child in item.manifests)
+            subject = None if item.subject is None else shared.setdefault(item.subject, item.subject)
+            in_use = max(times.pushed, times.asked) >= self.young
+            tags = tuple(found.reading.tags.get(digest, ()))
+            found.images[digest] = Image(digest, times.pushed, tags, children, subject, in_use)
+            found.needs[digest] = tuple(shared.setdefault(blob, blob) for blob in item.refers_to)
+            found.reading.times[digest] = times
+            if subject is not None:
+                found.reading.subjects[digest] = subject
+        return found
+
+    def _remove_images(
+        self, name: str, rules: Rules, found: _Found, belongings: Belongings, levels: Iterable[list[str]]
+    ) -> Steps[set[str]]:
+        """Returns the digests of those that were removed."""
+        gone: set[str] = set()
+        spared: set[str] = set()
+        # no level in one batch with the next: the disk has it that an index is gone before one of its images goes
+        for level in levels:
+            for batch in _batches(level, IMAGES_AT_ONCE):
+                with self.content.changing():
+                    if not self._still(name, rules):
+                        return gone
+                    for digest in batch:
+                        if digest in spared:
+                            continue
+                        if self.content.remove_read(name, digest, found.reading):
+                            gone.add(digest)
+                        else:
+                            belongings.add(spared, [digest])
+                self.content.finish_removal(name, found.reading)
+                yield LET_GO
+        return gone
+
+    def _still(self, name: str, rules: Rules) -> bool:
+        try:
+            return self._rules(name) == rules
+        except PlatformError:
+            return False
+
+    def _remove_leftovers(self, name: str, found: _Found) -> Steps[None]:
+        """Removes tags and notes of manifests that are no longer there."""
+        for batch in _batches(self.content.leftovers(name, found.images), IMAGES_AT_ONCE):
+            with self.content.changing():
+                for digest, path in batch:
+                    self.content.remove_leftover(name, digest, path)
+            yield LET_GO
+
+    def _remove_links(self, name: str, needed: set[str]) -> Steps[int]:
+        """Removes blobs that no manifest needs from the repository; returns how many."""
+        old = yield from self._old(self.content.links(name), needed)
+        if self.dry_run:
+            return len(old)
+        count = 0
+        for batch in _batches(old, FILES_AT_ONCE):
+            with self.content.changing():
+                count += sum(self.content.remove_link(name, digest, seen) for digest, seen in batch)
+            yield LET_GO
+        return count
+
+    def _old(self, files: Iterable[tuple[str, Path]], needed: set[str]) -> Steps[list[tuple[str, int]]]:
+        """The digests of those that are not needed and not young, each with its file's time in nanoseconds."""
+        found = []
+        for number, (digest, path) in enumerate(files):
+            if number % READ_AT_ONCE == 0:
+                yield BREATH
+            if digest not in needed:
+                with suppress(FileNotFoundError):
+                    stat = path.stat()
+                    if stat.st_mtime < self.young:
+                        found.append((digest, stat.st_mtime_ns))
+        return found
+
+    # -- content ------------------------------------------------------------------------------------------------
+
+    def _content(self) -> Steps[Collected]:
+        """Removes content that no repository has, abandoned uploads, and what a crash left half-written."""
+        blobs, size = yield from self._remove_blobs()
+        idle = [path for path in self.content.uploads() if _old(path, self.now - IDLE_UPLOAD)]
+        half = [path for path in (self.content.root / "temporary").glob("*") if _old(path, self.now - IDLE_UPLOAD)]
+        for path in (*idle, *half):
+            with suppress(OSError):
                 size += path.stat().st_size
-                if not dry_run:
-                    path.unlink(missing_ok=True)
-    idle = [path for path in content.uploads() if _old(path, now - IDLE_UPLOAD)]
-    half = [path for path in (content.root / "temporary").glob("*") if _old(path, now - IDLE_UPLOAD)]
-    for path in (*idle, *half):
-        with suppress(OSError):
-            size += path.stat().st_size
-            if not dry_run:
-                path.unlink()
-    return Collected("", (), blobs, len(idle), size)
+                if self.dry_run:
+                    continue
+                if path.is_dir():  # what a repository held that was deleted
+                    self.content.discard([path])
+                else:
+                    path.unlink()
+        return Collected("", (), blobs, len(idle), size)
+
+    def _remove_blobs(self) -> Steps[tuple[int, int]]:
+        """Removes content that no repository has; returns how many blobs, and their bytes."""
+        needed: set[str] = set()
+        for name in self.content.repositories():
+            for number, (digest, _) in enumerate(self.content.links(name)):
+                if number % READ_AT_ONCE == 0:
+                    yield BREATH
+                needed.add(digest)
+        old = yield from self._old(self.content.blobs(), needed)
+        count = size = 0
+        for batch in _batches(old, FILES_AT_ONCE):
+            if self.dry_run:
+                paths = [self.content.blob_path(digest) for digest, _ in batch]
+            else:
+                with self.content.changing():
+                    taken = [self.content.take_blob(digest, seen) for digest, seen in batch]
+                paths = [path for path in taken if path is not None]
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    size += path.stat().st_size
+                    count += 1
+                    if not self.dry_run:
+                        path.unlink()
+            yield LET_GO
+        return count, size
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
 
 
 def _old(path: Path, oldest: float) -> bool:

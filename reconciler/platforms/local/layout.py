@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,15 +23,20 @@ def fallback_tag(subject: str) -> str:
 
 
 def digests_in(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The digests that name the files below a folder, each with its file, in any order."""
-    for path in folder.glob("*/*"):
-        yield f"{path.parent.name}:{path.name}", path
+    """The digests that name the files below a folder, each with its file, in any order.
+
+    One by one as the disk lists them. What is added meanwhile may be left out, and what is removed may still come.
+    """
+    for algorithm in ("sha256", "sha512"):
+        with suppress(FileNotFoundError), os.scandir(folder / algorithm) as found:
+            for item in found:
+                yield f"{algorithm}:{item.name}", Path(item.path)
 
 
-def below(digest: str) -> Path:
+def below(digest: str) -> str:
     """Where, below a folder, the file of a digest is."""
     algorithm, _, hexadecimal = digest.partition(":")
-    return Path(algorithm) / hexadecimal
+    return f"{algorithm}/{hexadecimal}"
 
 
 def in_order(text: str) -> tuple[str, str]:
@@ -37,14 +44,14 @@ def in_order(text: str) -> tuple[str, str]:
     return text.lower(), text
 
 
+@lru_cache(maxsize=4096)
 def media_type_of(path: Path) -> str:
-    """The media type of a stored manifest. Raises OSError."""
+    """The media type of a stored manifest. Raises OSError. Remembered: its file never changes, it is named by its digest."""
     return parsed(path).media_type
 
 
-@lru_cache(maxsize=4096)
 def parsed(path: Path) -> Manifest:
-    """A stored manifest without its annotations, which can be large. Its file never changes: it is named by its digest."""
+    """A stored manifest without its annotations, which can be large. Raises OSError, also for one that is damaged."""
     try:
         return replace(manifests.parse(path.read_bytes()), annotations={})
     except ManifestError as error:  # what was accepted once parses; this one was damaged on the disk

@@ -94,10 +94,11 @@ class RepositoryKind(Kind, HoldsImages):
                 raise PlatformError(
                     "somebody else has given access to the repository", operation="delete", hint="make a new plan"
                 )
-            session.content.forget(name)
+            aside = session.content.forget(name)
             # the access document goes last, so that a crash in between leaves an orphan that the next run removes
             session.documents.repositories.remove(name)
             session.documents.access.remove(name)
+        session.content.discard(aside)
 
     def count(self, session: LocalSession, live: Live) -> int:
         return len(session.content.manifest_files(live.address.name))

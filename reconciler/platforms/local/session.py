@@ -76,7 +76,9 @@ class LocalSession(Session):
         from .server.running import LocalServer
 
         self.store.check()
-        return LocalServer(self.name, self.content, options, lambda: self.collect(grace=options.grace))
+        return LocalServer(
+            self.name, self.content, options, lambda end: collect(self.content, grace=options.grace, end=end)
+        )
 
     def collect(self, *, grace: float, dry_run: bool = False) -> list[Collected]:
         return collect(self.content, grace=grace, dry_run=dry_run)

@@ -29,6 +29,8 @@ PRIVATE, PRIVATE_FILE = 0o700, 0o600
 PARTS = ("control", "blobs", "links", "manifests", "tags", "referrers", "uploads", "times", "temporary")
 #: seconds to wait for another process that writes to the same registry
 LOCK_TIMEOUT = 30.0
+#: seconds between two looks whether another process has let go of the lock
+LOCK_POLL = 0.01
 #: bytes of documents that are kept parsed, and what each is taken to need beside its file's bytes
 SEEN_MOST, SEEN_BESIDE = 32 << 20, 1 << 10
 #: bytes of the key that tokens are signed with, for HS256: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
@@ -185,7 +187,7 @@ class Store:
         """Holds the lock that every writer takes. Raises PlatformError after LOCK_TIMEOUT seconds."""
         try:
             self._make_root()
-            with FileLock(self.root / ".lock", timeout=LOCK_TIMEOUT, mode=PRIVATE_FILE):
+            with FileLock(self.root / ".lock", timeout=LOCK_TIMEOUT, poll_interval=LOCK_POLL, mode=PRIVATE_FILE):
                 yield
         except Timeout:
             raise PlatformError(

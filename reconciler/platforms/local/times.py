@@ -39,7 +39,7 @@ class TimesKept:
     def read(self, name: str, digest: str, manifest: Path) -> Times:
         """A manifest's times; those of its file, where an earlier build pushed it. Raises OSError if that is gone."""
         try:
-            found = json.loads(self._path(name, digest).read_bytes())
+            found = json.loads(self.path(name, digest).read_bytes())
             return Times(float(found["pushed"]), float(found["asked"]))
         except (OSError, ValueError, KeyError, TypeError):
             then = manifest.stat().st_mtime
@@ -54,17 +54,18 @@ class TimesKept:
         """A client asks for it now, most likely to push something that needs it. Raises OSError."""
         self._write(name, digest, Times(self.read(name, digest, manifest).pushed, time.time()))
 
-    def forget(self, name: str, digest: str) -> None:
-        """The manifest is removed."""
-        self._path(name, digest).unlink(missing_ok=True)
+    def take_over(self, name: str, digest: str, pushed: float) -> None:
+        """It takes the place of another manifest now, one that was pushed then (seconds since 1970). Raises OSError."""
+        self._write(name, digest, Times(pushed, time.time()))
 
-    def _path(self, name: str, digest: str) -> Path:
+    def path(self, name: str, digest: str) -> Path:
+        """Where a manifest's times are, or would be."""
         algorithm, _, hexadecimal = digest.partition(":")
-        return self.root / PART / encoded(name) / algorithm / hexadecimal
+        return self.root.joinpath(PART, encoded(name), algorithm, hexadecimal)
 
     def _write(self, name: str, digest: str, times: Times) -> None:
         """At once, so that no reader finds half of it. Not synced: what a power cut takes is read from the manifest's file."""
-        path = self._path(name, digest)
+        path = self.path(name, digest)
         make_folder(path.parent)
         make_folder(self.root / "temporary")
         handle, temporary = tempfile.mkstemp(dir=self.root / "temporary")

@@ -55,7 +55,8 @@ class Blobs:
         digest = digest_of(request.match_info["digest"])
         try:
             size, stale = self.content.blob(name, digest)
-            if stale:
+            # a pull needs no grace, and waits for nobody; HEAD asks what a push may leave out
+            if stale and request.method == "HEAD":
                 await self.threads.change(self.content.keep_blob, name, digest)
         except Missing:
             raise blob_unknown(digest) from None

@@ -30,17 +30,22 @@ READ_AHEAD = 1 << 20
 class LocalServer(Server):
     """A local registry's server: a context manager that answers while its block runs, in a thread of its own.
 
-    `collect` is called every `options.collect_every` seconds. `url` is "" until the server listens.
+    `collect` is called every `options.collect_every` seconds, and stops once its event is set. `url` is "" until the server listens.
     """
 
     def __init__(
-        self, name: str, content: Content, options: ServerOptions, collect: Callable[[], Any] | None = None
+        self,
+        name: str,
+        content: Content,
+        options: ServerOptions,
+        collect: Callable[[threading.Event], Any] | None = None,
     ) -> None:
         self.name = name
         self.content = content
         self.options = options
         self.url = ""
         self._collect = collect
+        self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -57,6 +62,7 @@ class LocalServer(Server):
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._ending.set()
         if self._loop is not None and self._stop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
@@ -130,7 +136,7 @@ class LocalServer(Server):
         while self._collect is not None:
             await asyncio.sleep(self.options.collect_every)
             try:
-                await asyncio.to_thread(self._collect)
+                await asyncio.to_thread(self._collect, self._ending)
             except (PlatformError, OSError) as error:
                 LOGGER.error("garbage collection: %s", error)
 

@@ -1,0 +1,359 @@
+"""The manifests, tags and referrers of a local registry's repositories.
+
+What a manifest needs is marked when it is pushed: the times of the manifests that it lists and of its subject, and those of the
+links of its blobs. So whoever wants to remove something reads without the lock what refers to it, and needs to compare one time
+under the lock: if that is what it was, nothing that needs it has come since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import manifest as manifests
+from .folder import Folder, touch
+from .layout import below, digests_in, fallback_tag, in_order, parsed
+from .manifest import OCI_INDEX, Manifest
+from .refusals import Exists, Missing, Refused
+from .store import encoded, sync_folder
+from .times import FRESH, Times
+
+#: how often something is read again that changes while it is being removed
+TRIES = 10
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read of a repository without the lock. By digest: a manifest's times, its tags, its subject.
+
+    `aside`: the files that were put aside since.
+    """
+
+    times: dict[str, Times] = field(default_factory=dict)
+    tags: dict[str, list[str]] = field(default_factory=dict)
+    subjects: dict[str, str] = field(default_factory=dict)
+    aside: list[Path] = field(default_factory=list)
+
+
+class Images(Folder):
+    """Manifests, tags and referrers."""
+
+    # -- manifests ----------------------------------------------------------------------------------------------
+
+    def manifest(self, name: str, reference: str) -> tuple[str, Path]:
+        """The digest and file of a manifest by tag or digest. Raises Missing."""
+        digest = reference if ":" in reference else self._tagged(name, reference)
+        path = self._manifest_path(name, digest)
+        if not path.is_file():
+            raise Missing(reference)
+        return digest, path
+
+    def missing(self, name: str, found: Manifest) -> list[str]:
+        """Digests that the manifest needs and that the repository does not have."""
+        return [
+            *(digest for digest in found.blobs if not self._has_blob(name, digest)),
+            *(digest for digest in found.manifests if not self._has_entry(name, digest)),
+        ]
+
+    def _has_entry(self, name: str, digest: str) -> bool:
+        """Whether the repository has what an index lists: a manifest, or a blob of a build cache
+        (https://github.com/moby/buildkit/blob/master/README.md#registry-push-image-and-cache-separately)."""
+        return self._manifest_path(name, digest).is_file() or self._has_blob(name, digest)
+
+    def put_manifest(
+        self,
+        name: str,
+        digest: str,
+        body: bytes,
+        found: Manifest,
+        tags: Collection[str],
+        movable: Callable[[str], bool],
+        *,
+        only_new: bool = False,
+    ) -> list[str]:
+        """Makes the manifest visible under its digest and the tags; if it needs what is missing, returns those digests instead.
+
+        Raises Refused if a tag stands for another manifest and is not `movable`, and Deleted. With `only_new`, raises Exists if one
+        of the tags is there; without tags, if the manifest is.
+        """
+        path = self._manifest_path(name, digest)
+        with self.adding(name):
+            if only_new and (any(self._read_tag(name, tag) for tag in tags) or (not tags and path.is_file())):
+                raise Exists(digest)
+            if missing := self.missing(name, found):
+                return missing
+            for tag in tags:
+                before = self._read_tag(name, tag)
+                if before is not None and before != digest and not movable(tag):
+                    raise Refused(f"tag {tag} is immutable and stands for {before}")
+            self._mark_needed(name, found)
+            if not path.exists():
+                self._sync_blobs(name, found)
+                if found.subject is not None:
+                    entry = json.dumps(found.descriptor(digest, len(body))).encode()
+                    self._put(self._referrers(name, found.subject) / below(digest), entry)
+                self._put(path, body)
+            # before the tags: cut off here, an old image would be one that retention takes under its new tag
+            self.times.pushed(name, digest)
+            for tag in tags:
+                if self._read_tag(name, tag) != digest:
+                    self._put(self._tags(name) / tag, digest.encode())
+        return []
+
+    def _mark_needed(self, name: str, found: Manifest) -> None:
+        """Makes the times of all that a manifest refers to new: whoever is about to remove some of it keeps it. The caller holds
+        the lock. At each push, however short ago the last was: a collection may have read in between."""
+        for digest in found.refers_to:
+            with suppress(FileNotFoundError):
+                touch(self._link(name, digest))
+        for digest in found.manifests if found.subject is None else (*found.manifests, found.subject):
+            path = self._manifest_path(name, digest)
+            if path.is_file():
+                self.times.asked(name, digest, path)
+
+    def is_due(self, name: str, digest: str) -> bool:
+        """Whether it is time to call `keep_manifest` for a manifest that a client asks for. Raises Missing."""
+        try:
+            return time.time() - self.times.read(name, digest, self._manifest_path(name, digest)).asked > FRESH
+        except OSError:
+            raise Missing(digest) from None
+
+    def keep_manifest(self, name: str, digest: str) -> None:
+        """Makes the manifest's grace start anew, as `keep_blob` does for a blob's. Raises Missing."""
+        path = self._manifest_path(name, digest)
+        with self.changing():
+            if not path.is_file():
+                raise Missing(digest)
+            self.times.asked(name, digest, path)
+
+    def each_manifest(self, name: str) -> Iterator[tuple[str, Manifest]]:
+        """The repository's manifests with their digests, in any order; one that is removed meanwhile may be left out.
+
+        Raises OSError for one that is damaged.
+        """
+        for digest, path in digests_in(self._manifests(name)):
+            try:
+                found = parsed(path)
+            except FileNotFoundError:
+                continue
+            yield digest, found
+
+    def manifest_files(self, name: str) -> list[Path]:
+        """The files of the repository's manifests, one each, sorted."""
+        return sorted(path for _, path in digests_in(self._manifests(name)))
+
+    def times_of(self, name: str, digest: str) -> Times:
+        """When the manifest was pushed and asked for. Raises OSError."""
+        return self.times.read(name, digest, self._manifest_path(name, digest))
+
+    def _manifests(self, name: str) -> Path:
+        return self.root / "manifests" / encoded(name)
+
+    def _sync_blobs(self, name: str, found: Manifest) -> None:
+        """Returns once the disk has the blobs' names, so that a power cut can't leave the manifest without its blobs."""
+        for algorithm in {digest.partition(":")[0] for digest in found.refers_to if self._has_blob(name, digest)}:
+            sync_folder(self.root / "blobs" / algorithm)
+            sync_folder(self.root / "links" / encoded(name) / algorithm)
+
+    # -- tags and referrers -------------------------------------------------------------------------------------
+
+    def tags(self, name: str) -> list[str]:
+        """The repository's tags in lexical order."""
+        try:
+            return sorted(os.listdir(self._tags(name)), key=in_order)
+        except OSError:
+            return []
+
+    def tagged(self, name: str) -> dict[str, str]:
+        """Digest by tag."""
+        found = ((tag, self._read_tag(name, tag)) for tag in self.tags(name))
+        return {tag: digest for tag, digest in found if digest is not None}
+
+    def each_tag(self, name: str) -> Iterator[tuple[str, str]]:
+        """The repository's tags, each with its digest, in any order, as the disk lists them."""
+        with suppress(FileNotFoundError), os.scandir(self._tags(name)) as found:
+            for item in found:
+                digest = self._read_tag(name, item.name)
+                if digest is not None:
+                    yield item.name, digest
+
+    def referrers(self, name: str, subject: str, after: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+        """Digests and descriptors of the manifests whose subject it is, sorted by digest: those after `after`, one by one."""
+        for digest, path in sorted(digests_in(self._referrers(name, subject))):
+            if digest > after and self._manifest_path(name, digest).is_file():
+                with suppress(OSError, ValueError):
+                    yield digest, json.loads(path.read_bytes())
+
+    def _tags(self, name: str) -> Path:
+        return self.root / "tags" / encoded(name)
+
+    def _referrers(self, name: str, subject: str) -> Path:
+        return self.root.joinpath("referrers", encoded(name), below(subject))
+
+    def _read_tag(self, name: str, tag: str) -> str | None:
+        try:
+            return (self._tags(name) / tag).read_text()
+        except OSError:
+            return None
+
+    def _tagged(self, name: str, tag: str) -> str:
+        digest = self._read_tag(name, tag)
+        if digest is None or not manifests.is_digest(digest):
+            raise Missing(tag)
+        return digest
+
+    # -- removal ------------------------------------------------------------------------------------------------
+
+    def remove_tag(self, name: str, tag: str) -> None:
+        """Removes a tag; the manifest stays. Raises Missing."""
+        with self.changing():
+            try:
+                (self._tags(name) / tag).unlink()
+            except OSError:
+                raise Missing(tag) from None
+
+    def remove_manifest(self, name: str, digest: str) -> None:
+        """Removes a manifest with its tags and from its subject's referrers. Raises Missing, and Refused while an index lists it."""
+        for _ in range(TRIES):
+            reading = self._read_to_remove(name, digest)
+            with self.changing():
+                if self.remove_read(name, digest, reading):
+                    break
+        else:
+            raise Refused(f"{digest} is being pushed again and again")
+        self.finish_removal(name, reading)
+
+    def _read_to_remove(self, name: str, digest: str) -> Reading:
+        """What `remove_read` must know of one manifest. Raises Missing and Refused as `remove_manifest`."""
+        path = self._manifest_path(name, digest)
+        try:
+            # the times first: what comes after them makes them others
+            reading = Reading({digest: self.times.read(name, digest, path)})
+            subject = parsed(path).subject
+        except FileNotFoundError:
+            raise Missing(digest) from None
+        fallback = None
+        if subject is not None:
+            reading.subjects[digest] = subject
+            # the list of a subject's referrers is mended when one of them goes
+            fallback = self._read_tag(name, fallback_tag(subject))
+            if fallback is not None:
+                with suppress(OSError):
+                    reading.times[fallback] = self.times_of(name, fallback)
+        self._refuse_part(name, digest, fallback)
+        for tag, tagged in self.each_tag(name):
+            if tagged in reading.times:
+                reading.tags.setdefault(tagged, []).append(tag)
+        return reading
+
+    def _refuse_part(self, name: str, digest: str, but: str | None = None) -> None:
+        """Raises Refused if a manifest of the repository refers to the digest. `but`: the digest of one that may."""
+        for user in self.references.users(name, digest):
+            if user not in (digest, but):
+                tags = ", ".join(tag for tag, tagged in self.tagged(name).items() if tagged == user)
+                raise Refused(f"{digest} is part of {user}{f' ({tags})' if tags else ''}; delete that manifest first")
+
+    def remove_read(self, name: str, digest: str, reading: Reading) -> bool:
+        """Removes a manifest whose removal was decided by what was read. The caller holds the lock, then calls `finish_removal`.
+
+        False if it is gone, or was pushed, tagged, asked for or referred to since: the reading no longer holds for it.
+        """
+        path = self._manifest_path(name, digest)
+        if not path.is_file() or self.times_of(name, digest) != reading.times.get(digest):
+            return False
+        for tag in reading.tags.get(digest, ()):
+            if self._read_tag(name, tag) == digest:
+                self._remove(self._tags(name) / tag, reading)
+        self._remove(path, reading)
+        self._remove(self.times.path(name, digest), reading)
+        subject = reading.subjects.get(digest)
+        if subject is not None:
+            self._remove(self._referrers(name, subject) / below(digest), reading)
+            self._clean_fallback(name, subject, digest, reading)
+        return True
+
+    def _remove(self, path: Path, reading: Reading) -> None:
+        aside = self.put_aside(path)
+        if aside is not None:
+            reading.aside.append(aside)
+
+    def finish_removal(self, name: str, reading: Reading) -> None:
+        """Returns once the disk has it that manifests were removed: only then may what they needed go. Without the lock."""
+        for algorithm in ("sha256", "sha512"):
+            with suppress(FileNotFoundError):
+                sync_folder(self._manifests(name) / algorithm)
+        for path in reading.aside:
+            path.unlink(missing_ok=True)
+        reading.aside.clear()
+
+    def _clean_fallback(self, name: str, subject: str, digest: str, reading: Reading) -> None:
+        """Takes the manifest out of the index that a client without the referrers API keeps under the tag of the subject."""
+        tag = fallback_tag(subject)
+        before = self._read_tag(name, tag)
+        if before is None:
+            return
+        path = self._manifest_path(name, before)
+        try:
+            times = self.times_of(name, before)
+            document = json.loads(path.read_bytes())
+            if parsed(path).media_type != OCI_INDEX:
+                return
+        except (OSError, ValueError):
+            return
+        kept = [item for item in document.get("manifests") or [] if item["digest"] != digest]
+        if len(kept) == len(document.get("manifests") or []):
+            return
+        if kept:
+            body = json.dumps({**document, "manifests": kept}, separators=(",", ":")).encode()
+            after = f"sha256:{hashlib.sha256(body).hexdigest()}"
+            self._put_fallback(name, tag, after, body, times, reading)
+        else:
+            self._remove(self._tags(name) / tag, reading)
+        others = (item for item in reading.tags.get(before, ()) if item != tag)
+        # one that was tagged since the reading has other times now, and stays
+        if reading.times.get(before) == times and not any(self._read_tag(name, item) == before for item in others):
+            self._remove(path, reading)
+            self._remove(self.times.path(name, before), reading)
+
+    def _put_fallback(self, name: str, tag: str, after: str, body: bytes, before: Times, reading: Reading) -> None:
+        """Puts the shorter list in the place of the one before. It is as old as that, and the reading knows of it."""
+        path = self._manifest_path(name, after)
+        known = not path.exists() or self.times_of(name, after) == reading.times.get(after)
+        self._put(path, body)
+        self.times.take_over(name, after, before.pushed)
+        self._put(self._tags(name) / tag, after.encode())
+        if known:
+            reading.times[after] = self.times_of(name, after)
+            reading.tags.setdefault(after, []).append(tag)
+
+    # -- what a crash or a hand left ----------------------------------------------------------------------------
+
+    def leftovers(self, name: str, held: Iterable[str]) -> Iterator[tuple[str, Path]]:
+        """What is kept for manifests that are not among those held: their digests, each with a file for `remove_leftover`."""
+        known = frozenset(held)
+        for tag, digest in self.each_tag(name):
+            if digest not in known:
+                yield digest, self._tags(name) / tag
+        for folder in (self.root / "times" / encoded(name), *self._subjects(name)):
+            for digest, path in digests_in(folder):
+                if digest not in known:
+                    yield digest, path
+
+    def _subjects(self, name: str) -> Iterator[Path]:
+        for _, folder in digests_in(self.root / "referrers" / encoded(name)):
+            yield folder
+
+    def remove_leftover(self, name: str, digest: str, path: Path) -> None:
+        """Removes what is kept for a manifest, unless there is one by now. The caller holds the lock."""
+        is_tag = path.parent == self._tags(name)
+        if is_tag and self._read_tag(name, path.name) != digest:
+            return
+        if path.is_file() and not (manifests.is_digest(digest) and self._manifest_path(name, digest).is_file()):
+            path.unlink()
