@@ -56,8 +56,11 @@ class Content(Images):
 
     def mount(self, name: str, digest: str, sources: Iterable[str]) -> bool:
         """Puts a blob of one of the source repositories into this one; False if none has it. Raises Deleted."""
+        source = next((source for source in sources if self._has_blob(source, digest)), None)
+        if source is None:
+            return False
         with self.adding(name):
-            if not any(self._has_blob(source, digest) for source in sources):
+            if not self._has_blob(source, digest):
                 return False
             self._put_link(name, digest)
         return True

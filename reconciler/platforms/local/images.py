@@ -145,9 +145,9 @@ class Images(Folder):
                 continue
             yield digest, found
 
-    def manifest_files(self, name: str) -> list[Path]:
-        """The files of the repository's manifests, one each, sorted."""
-        return sorted(path for _, path in digests_in(self._manifests(name)))
+    def count_manifests(self, name: str) -> int:
+        """How many manifests the repository holds."""
+        return sum(1 for _ in digests_in(self._manifests(name)))
 
     def times_of(self, name: str, digest: str) -> Times:
         """When the manifest was pushed and asked for. Raises OSError."""

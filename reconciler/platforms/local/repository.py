@@ -101,7 +101,7 @@ class RepositoryKind(Kind, HoldsImages):
         session.content.discard(aside)
 
     def count(self, session: LocalSession, live: Live) -> int:
-        return len(session.content.manifest_files(live.address.name))
+        return session.content.count_manifests(live.address.name)
 
     def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
         document = session.documents.access.read(live.address.name)
