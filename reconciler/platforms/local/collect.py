@@ -184,7 +184,7 @@ class Collection:
 
     def _remove_leftovers(self, name: str, found: _Found) -> Steps[None]:
         """Removes tags and notes of manifests that are no longer there."""
-        for batch in _batches(self.content.leftovers(name, found.images), IMAGES_AT_ONCE):
+        for batch in _batches(self.content.leftovers(name, found.reading), IMAGES_AT_ONCE):
             with self.content.changing():
                 for digest, path in batch:
                     self.content.remove_leftover(name, digest, path)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -335,15 +335,14 @@ class Images(Folder):
 
     # -- what a crash or a hand left ----------------------------------------------------------------------------
 
-    def leftovers(self, name: str, held: Iterable[str]) -> Iterator[tuple[str, Path]]:
-        """What is kept for manifests that are not among those held: their digests, each with a file for `remove_leftover`."""
-        known = frozenset(held)
-        for tag, digest in self.each_tag(name):
-            if digest not in known:
-                yield digest, self._tags(name) / tag
+    def leftovers(self, name: str, reading: Reading) -> Iterator[tuple[str, Path]]:
+        """What is kept for manifests that are not among those read: their digests, each with a file for `remove_leftover`."""
+        for digest, tags in reading.tags.items():
+            if digest not in reading.times:
+                yield from ((digest, self._tags(name) / tag) for tag in tags)
         for folder in (self.root / "times" / encoded(name), *self._subjects(name)):
             for digest, path in digests_in(folder):
-                if digest not in known:
+                if digest not in reading.times:
                     yield digest, path
 
     def _subjects(self, name: str) -> Iterator[Path]:
@@ -352,8 +351,7 @@ class Images(Folder):
 
     def remove_leftover(self, name: str, digest: str, path: Path) -> None:
         """Removes what is kept for a manifest, unless there is one by now. The caller holds the lock."""
-        is_tag = path.parent == self._tags(name)
-        if is_tag and self._read_tag(name, path.name) != digest:
+        if path.parent == self._tags(name) and self._read_tag(name, path.name) != digest:
             return
         if path.is_file() and not (manifests.is_digest(digest) and self._manifest_path(name, digest).is_file()):
             path.unlink()
