@@ -22,6 +22,9 @@ EXAMPLES = (
     " reconciler serve sandbox --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem"
 )
 
+#: file descriptors that a server wants; systems have limits of millions, and it needs no more than this
+DESCRIPTORS = 1 << 16
+
 
 #: a scheme, a name or an address, a port
 _URL = re.compile(r"(https?)://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?", re.IGNORECASE)
@@ -79,6 +82,9 @@ def run(
         ),
     ] = 3600.0,
     grace: Grace = 3600.0,
+    connections_per_address: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Connections of one address at once; more are answered with 503.")
+    ] = 256,
     verbose: Annotated[
         int,
         typer.Option(
@@ -110,7 +116,9 @@ def run(
         collect_every=gc_every,
         grace=grace,
         log_requests=verbose > 0,
+        connections_per_address=connections_per_address,
     )
+    _raise_descriptors()
     with (
         local_session(spec, registry, "only local registries can be served") as session,
         serving(session).server(options) as server,
@@ -119,3 +127,15 @@ def run(
         sys.stdout.flush()
         stop.wait()
     return Exit.OK
+
+
+def _raise_descriptors() -> None:
+    """Lets this process have as many files and connections open as it may."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

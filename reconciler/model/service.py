@@ -14,6 +14,8 @@ from .platform import Session
 
 #: seconds that content which no image needs stays: a push may be under way. As in Zot: https://zotregistry.dev/v2.1.0/articles/storage/
 GRACE = 3600.0
+#: connections that one address may have at once; a client that pulls has a handful
+CONNECTIONS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class ServerOptions:
     """How a registry is served. Port 0: any free one. `certificate` and `key`: PEM files for TLS.
 
     `url`: where clients reach it, if that is elsewhere: scheme, host and port. `trusted_proxies`: whose X-Forwarded-* headers say
-    so at each request.
+    so at each request. `connections_per_address`: how many a client that is no such proxy may have at once.
 
     Every `collect_every` seconds, what `collect` would remove with `grace` is removed.
     """
@@ -62,6 +64,7 @@ class ServerOptions:
     collect_every: float = 3600.0
     grace: float = GRACE
     log_requests: bool = False
+    connections_per_address: int = CONNECTIONS
 
 
 DEFAULT_OPTIONS = ServerOptions()

@@ -17,6 +17,7 @@ from reconciler.platforms.local.refusals import Missing, Refused, WrongDigest
 from reconciler.platforms.local.upload import Upload
 from reconciler.words import counted
 
+from . import sending
 from .auth import Caller, Doorkeeper
 from .errors import ApiError, blob_unknown, digest_invalid
 from .names import digest_of, repository_of, upload_of, upload_unknown
@@ -54,20 +55,23 @@ class Blobs:
         await self.door.enter(request, name, "pull")
         digest = digest_of(request.match_info["digest"])
         try:
-            size, stale = self.content.blob(name, digest)
             # a pull needs no grace, and waits for nobody; HEAD asks what a push may leave out
-            if stale and request.method == "HEAD":
+            if request.method == "HEAD" and (await asyncio.to_thread(self.content.blob, name, digest))[1]:
                 await self.threads.change(self.content.keep_blob, name, digest)
-        except Missing:
+            file = await asyncio.to_thread(self._opened, name, digest)
+        except (Missing, FileNotFoundError):
             raise blob_unknown(digest) from None
         headers = {
             "Docker-Content-Digest": digest,
             "Content-Type": "application/octet-stream",
             "Cache-Control": "private, max-age=31536000, immutable",
         }
-        if request.method == "HEAD" and "Range" not in request.headers:
-            return web.Response(headers={**headers, "Content-Length": str(size), "Accept-Ranges": "bytes"})
-        return web.FileResponse(self.content.blob_path(digest), chunk_size=1 << 18, headers=headers)
+        return await sending.answer(request, file, digest, headers)
+
+    def _opened(self, name: str, digest: str) -> sending.OpenFile:
+        """The blob's file. Raises Missing, and FileNotFoundError if it goes meanwhile."""
+        self.content.blob(name, digest)
+        return sending.OpenFile(self.content.blob_path(digest))
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /v2/NAME/blobs/DIGEST"""

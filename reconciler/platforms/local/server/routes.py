@@ -95,6 +95,7 @@ def application(name: str, content: Content, front: Front = NO_PROXY) -> web.App
     door, threads = Doorkeeper(name, content.documents, front), Threads()
     entrance, blobs, manifests = Entrance(door), Blobs(door, content, threads), Manifests(door, content, threads)
     app = web.Application(middlewares=[_answers], client_max_size=FORM_MOST)
+    app.on_response_prepare.append(_headers)
     app[UNDER_WAY] = UnderWay()
     for path, handlers in _routes(entrance, blobs, manifests).items():
         if "GET" in handlers:
@@ -154,7 +155,7 @@ async def _nothing_here(request: web.Request) -> web.StreamResponse:
 
 @web.middleware
 async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in the specification's form; and the headers that every answer has."""
+    """Errors in the specification's form."""
     try:
         with request.app[UNDER_WAY]:
             response = await handler(request)
@@ -162,6 +163,8 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
         response = refusal.response()
     except web.HTTPException as error:  # a form that is too large
         response = ApiError(error.status, "SIZE_INVALID", error.reason).response()
+    except web.RequestPayloadError:
+        response = ApiError(400, "SIZE_INVALID", "the sizes of the body's chunks are malformed").response()
     except Deleted as error:
         response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
     except PlatformError as error:
@@ -176,7 +179,10 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
         # the body was never asked for: the next request could not be told from it
         response.force_close()
         request.content.feed_eof()  # or aiohttp waits ten seconds for it
-    if not response.prepared:
-        response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
-        response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+async def _headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Adds what every answer has, before it is sent."""
+    response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+    response.headers["X-Content-Type-Options"] = "nosniff"

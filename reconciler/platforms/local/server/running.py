@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
-from aiohttp.abc import AbstractAccessLogger
 
 from reconciler.errors import PlatformError
 from reconciler.model.service import Server, ServerOptions
 from reconciler.platforms.local.content import Content
 
+from .connections import Connections, bound, most_connections
 from .front import Front
+from .logs import AccessLog, HttpLog
 from .routes import LOGGER, UNDER_WAY, UnderWay, application
 
-#: seconds that requests under way have to arrive, and then to be answered, when the server stops
-LAST_REQUESTS = 30.0
+#: seconds that requests under way have to arrive and to be answered when the server stops, and then seconds for what is left
+LAST_REQUESTS, LAST_WORDS = 30.0, 2.0
 #: turns of the event loop after which all that waited in the sockets has been read
 TURNS = 10
 #: bytes that a connection may have waiting: blocks of this size are hashed and written at once
@@ -83,25 +84,34 @@ class LocalServer(Server):
         runner = web.AppRunner(
             app,
             access_log=LOGGER if options.log_requests else None,
-            access_log_class=_AccessLog,
+            access_log_class=AccessLog,
+            logger=HttpLog(LOGGER),
             auto_decompress=False,  # a blob is what was sent
             read_bufsize=READ_AHEAD,
-            keepalive_timeout=75.0,
-            shutdown_timeout=LAST_REQUESTS,
+            shutdown_timeout=LAST_WORDS,
         )
+        connections = Connections(
+            lambda: _protocol(runner),
+            most=most_connections(),
+            per_address=options.connections_per_address,
+            proxies=options.trusted_proxies,
+        )
+        app.middlewares.insert(0, connections.watch)
         await runner.setup()
         try:
-            await self._listen(runner)
+            self._listen(connections)
             with self.content.documents.serving((options.url or self.url).partition("://")[2]):
                 ready()
                 collecting = asyncio.create_task(self._collect_again_and_again())
                 await self._stop.wait()
             collecting.cancel()
-            await self._end(app[UNDER_WAY], runner)
+            await self._end(app[UNDER_WAY], connections)
         finally:
+            connections.stop_listening()
             await runner.cleanup()
+            await connections.close()
 
-    async def _end(self, under_way: UnderWay, runner: web.AppRunner) -> None:
+    async def _end(self, under_way: UnderWay, connections: Connections) -> None:
         """Lets the requests that have been sent arrive and be answered; takes no new ones.
 
         aiohttp's own end waits for answers, but drops what still arrives of a request's body: so all of that comes
@@ -110,16 +120,14 @@ class LocalServer(Server):
         """
         for _ in range(TURNS):
             await asyncio.sleep(0.01)
-        for site in list(runner.sites):
-            await site.stop()
+        connections.stop_listening()
         await under_way.end(LAST_REQUESTS)
 
-    async def _listen(self, runner: web.AppRunner) -> None:
+    def _listen(self, connections: Connections) -> None:
         options = self.options
         context = _tls(options, self.name)
         try:
-            site = web.TCPSite(runner, options.host, options.port, ssl_context=context, backlog=512)
-            await site.start()
+            sockets = bound(options.host, options.port)
         except (OSError, ValueError) as error:
             raise PlatformError(
                 f"can't listen on {options.host}:{options.port}: {error}",
@@ -127,10 +135,11 @@ class LocalServer(Server):
                 operation="serve",
                 hint="choose another address with --host and --port (0 is any free port)",
             ) from None
-        host, port = runner.addresses[0][:2]
+        host, port = sockets[0].getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where a client of this machine finds it
         shown = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if context is not None else 'http'}://{shown}:{port}"
+        connections.listen(sockets, context)
 
     async def _collect_again_and_again(self) -> None:
         while self._collect is not None:
@@ -139,6 +148,11 @@ class LocalServer(Server):
                 await asyncio.to_thread(self._collect, self._ending)
             except (PlatformError, OSError) as error:
                 LOGGER.error("garbage collection: %s", error)
+
+
+def _protocol(runner: web.AppRunner) -> asyncio.Protocol:
+    assert runner.server is not None
+    return runner.server()
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -175,11 +189,3 @@ def _tls(options: ServerOptions, name: str) -> ssl.SSLContext | None:
             hint="both must be PEM, and belong together; the key may stand in the certificate's file",
         ) from None
     return context
-
-
-class _AccessLog(AbstractAccessLogger):
-    """One line for each request. Milliseconds are what the event loop's clock knows (uvloop's has no more)."""
-
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        line = f"{request.method} {request.path_qs} HTTP/{request.version.major}.{request.version.minor}"
-        self.logger.info('"%s" %s %s %.0f ms', line, response.status, response.body_length, time * 1000)

@@ -1,0 +1,56 @@
+"""What the server writes to its log about requests: one line for each, and never a header's value."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from aiohttp import http_exceptions as faults
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+LOGGER = logging.getLogger("reconciler.requests")
+#: what the parser's errors mean; their own texts quote what was sent, which may be a secret
+_REASONS = {
+    faults.BadHttpMethod: "not HTTP",
+    faults.LineTooLong: "its first line, or a header, is too long",
+    faults.InvalidHeader: "a header is malformed",
+    faults.TransferEncodingError: "the sizes of the body's chunks are malformed",
+    faults.ContentLengthError: "the body is shorter than its Content-Length",
+    faults.InvalidURLError: "the address is malformed",
+    faults.BadStatusLine: "its first line is malformed",
+    faults.HttpProcessingError: "a header, or the size of a chunk, is malformed",
+}
+
+
+class AccessLog(AbstractAccessLogger):
+    """One line for each request. Milliseconds are what the event loop's clock knows (uvloop's has no more)."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        line = f"{request.method} {request.path_qs} HTTP/{request.version.major}.{request.version.minor}"
+        self.logger.info('"%s" %s %s %.0f ms', line, response.status, response.body_length, time * 1000)
+
+
+class HttpLog(logging.LoggerAdapter[logging.Logger]):
+    """aiohttp's own log. For a request that it can't read it has a traceback, in which the request is quoted: one line is left.
+    `args`: the client's address."""
+
+    def log(self, level: int, msg: object, *args: object, **more: Any) -> None:
+        fault = more.get("exc_info")
+        if isinstance(fault, faults.HttpProcessingError):
+            self.logger.info("%s: malformed request: %s", *args, _reason(fault))
+        elif isinstance(fault, web.RequestPayloadError):
+            self.logger.debug("the rest of a malformed body is not read")
+        elif isinstance(fault, ConnectionError):
+            self.logger.info("%s: left before all of the request had arrived, or of the answer", *args)
+        else:
+            super().log(level, msg, *args, **more)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs
+
+
+def _reason(fault: faults.HttpProcessingError) -> str:
+    """Why a request could not be read, without a word of it."""
+    return next(text for kind, text in _REASONS.items() if isinstance(fault, kind))
