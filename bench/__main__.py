@@ -15,6 +15,7 @@ from pathlib import Path
 from bench import estate
 from bench.aws import RECONCILER, aws
 from bench.collect import collecting
+from bench.crowd import crowd
 from bench.process import run
 from bench.rates import latency, rates
 from bench.registry import registry
@@ -37,6 +38,7 @@ def main() -> None:
         validate()
     if arguments.what in ("registry", "all"):
         registry()
+        crowd()
     if arguments.what in ("gc", "all"):
         collecting()
     if arguments.what in ("rates", "all"):

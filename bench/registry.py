@@ -54,7 +54,7 @@ def registry() -> None:
             seconds: dict[tuple[str, str], list[float]] = {}
             peaks: dict[str, float] = {}
             for number in range(rounds):  # in turn, and each first as often, so that a slow minute hits both
-                for who, start in (("ours", _ours), ("theirs", _theirs))[:: -1 if number % 2 else 1]:
+                for who, start in (("ours", ours), ("theirs", theirs))[:: -1 if number % 2 else 1]:
                     with start(folder / f"{who}-{number}") as target:
                         peak = _Peak(target.process)
                         seconds.setdefault(("push", who), []).append(_push(image, target))
@@ -62,9 +62,9 @@ def registry() -> None:
                         peaks[who] = max(peaks.get(who, 0.0), peak.high())
                     shutil.rmtree(folder / f"{who}-{number}")
         for what in ("push", "pull"):
-            ours, theirs = (statistics.median(seconds[what, who]) for who in ("ours", "theirs"))
+            here, there = (statistics.median(seconds[what, who]) for who in ("ours", "theirs"))
             print(
-                f"{shape:<12} {what:<6} {ours:>11.2f} {theirs:>9.2f} {ours / theirs:>6.2f}"
+                f"{shape:<12} {what:<6} {here:>11.2f} {there:>9.2f} {here / there:>6.2f}"
                 f" {peaks['ours']:>6.0f} {peaks['theirs']:>6.0f}"
             )
 
@@ -100,7 +100,8 @@ def _timed(*arguments: str) -> float:
 
 
 @contextmanager
-def _ours(folder: Path) -> Iterator[Target]:
+def ours(folder: Path) -> Iterator[Target]:
+    """Our server, and a login for its repository `app`."""
     folder.mkdir()
     (folder / "registry.yaml").write_text(SPEC)
     command = [sys.executable, "-m", "reconciler"]
@@ -127,7 +128,8 @@ def _ours(folder: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def _theirs(folder: Path) -> Iterator[Target]:
+def theirs(folder: Path) -> Iterator[Target]:
+    """docker-registry, open to everyone."""
     folder.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
