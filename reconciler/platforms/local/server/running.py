@@ -25,7 +25,7 @@ LAST_REQUESTS, LAST_WORDS = 30.0, 2.0
 #: turns of the event loop after which all that waited in the sockets has been read
 TURNS = 10
 #: bytes that a connection may have waiting: blocks of this size are hashed and written at once
-READ_AHEAD = 1 << 20
+READ_AHEAD = 1 << 18
 
 
 class LocalServer(Server):
