@@ -23,7 +23,7 @@ from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.documents import RepositoryDocument, RepositorySettings
 from reconciler.platforms.local.manifest import OCI_INDEX, OCI_MANIFEST
 from reconciler.platforms.local.references import References
-from reconciler.platforms.local.refusals import Missing
+from reconciler.platforms.local.refusals import Missing, Refused
 from reconciler.platforms.local.server.running import LocalServer
 from reconciler.platforms.local.store import LOCK_POLL, Store
 from tests.images import Image, descriptor, digest
@@ -598,3 +598,67 @@ def test_the_fallback_list_of_referrers_is_mended_once_for_each_that_goes(templa
     after = {item for item, _ in registry.content.each_manifest("app")}
     assert before - after == {digest(body) for body in (*artifacts, index_of(*artifacts))}
     assert after < before
+
+
+class Late(Content):
+    """Says when it wants the lock."""
+
+    wanted = threading.Event()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        self.wanted.set()
+        with super().changing():
+            yield
+
+
+def collect_at_once(content: Content) -> None:
+    collect(content, grace=0)
+
+
+def remove_child(content: Content) -> None:
+    with suppress(Refused):
+        content.remove_manifest("other", digest(NEW.manifest))
+
+
+def remove_layer(content: Content) -> None:
+    with suppress(Refused):
+        content.remove_blob("third", ALONE)
+
+
+@pytest.mark.parametrize("part", ["manifests", "tags"])
+@pytest.mark.parametrize("work", [collect_at_once, remove_child, remove_layer], ids=lambda work: work.__name__)
+def test_what_is_read_in_the_midst_of_a_push_is_read_again(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[Content], None], part: str
+) -> None:
+    """A push holds the lock and has written some of its files, while somebody else reads what refers to what it needs."""
+    registry, late = Registry(tmp_path / "store"), Registry(tmp_path / "store", Late)
+    shutil.copytree(template, registry.root)
+    registry.settings("other", untagged_days=1)
+    within, wanted = threading.Event(), threading.Event()
+    monkeypatch.setattr(Late, "wanted", wanted)
+    stored = Content._put
+
+    def slow(self: Content, path: Path, body: bytes) -> None:
+        if path.is_relative_to(registry.root / part):
+            within.set()
+            wanted.wait(60)
+        stored(self, path, body)
+
+    monkeypatch.setattr(Content, "_put", slow)
+    body, name = index_of(NEW.manifest), "other"
+    if work is remove_layer:
+        registry.content.remove_manifest("third", digest(LONELY.manifest))
+        body, name = LONELY.manifest, "third"
+    elif part == "tags":
+        registry.content.remove_tag("other", "new")
+        body = NEW.manifest
+    push = threading.Thread(target=registry.put, args=(body, "again"), kwargs={"name": name})
+    push.start()
+    assert within.wait(60)
+    work(late.content)
+    wanted.set()
+    push.join()
+    registry.all_whole()
+    for tagged in registry.content.tagged(name).values():
+        registry.whole(name, tagged)

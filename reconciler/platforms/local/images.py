@@ -1,8 +1,8 @@
 """The manifests, tags and referrers of a local registry's repositories.
 
-What a manifest needs is marked when it is pushed: the times of the manifests that it lists and of its subject, and those of the
-links of its blobs. So whoever wants to remove something reads without the lock what refers to it, and needs to compare one time
-under the lock: if that is what it was, nothing that needs it has come since.
+What a manifest needs is marked once it is visible: the times of the manifests that it lists and of its subject, and those of the
+links of its blobs. So whoever wants to remove something reads its time, then what refers to it, without the lock, and needs to
+compare that time under the lock: if it is what it was, nothing that needs it has come since.
 """
 
 from __future__ import annotations
@@ -93,18 +93,21 @@ class Images(Folder):
                 before = self._read_tag(name, tag)
                 if before is not None and before != digest and not movable(tag):
                     raise Refused(f"tag {tag} is immutable and stands for {before}")
-            self._mark_needed(name, found)
             if not path.exists():
                 self._sync_blobs(name, found)
                 if found.subject is not None:
                     entry = json.dumps(found.descriptor(digest, len(body))).encode()
                     self._put(self._referrers(name, found.subject) / below(digest), entry)
                 self._put(path, body)
+            # after it is visible: whoever has read the time that this makes finds the manifest too
+            self._mark_needed(name, found)
             # before the tags: cut off here, an old image would be one that retention takes under its new tag
             self.times.pushed(name, digest)
-            for tag in tags:
-                if self._read_tag(name, tag) != digest:
-                    self._put(self._tags(name) / tag, digest.encode())
+            new = [tag for tag in tags if self._read_tag(name, tag) != digest]
+            for tag in new:
+                self._put(self._tags(name) / tag, digest.encode())
+            if new:  # and after them: whoever has read this time finds the tags too
+                self.times.pushed(name, digest)
         return []
 
     def _mark_needed(self, name: str, found: Manifest) -> None:
@@ -327,8 +330,8 @@ class Images(Folder):
         path = self._manifest_path(name, after)
         known = not path.exists() or self.times_of(name, after) == reading.times.get(after)
         self._put(path, body)
-        self.times.take_over(name, after, before.pushed)
         self._put(self._tags(name) / tag, after.encode())
+        self.times.take_over(name, after, before.pushed)
         if known:
             reading.times[after] = self.times_of(name, after)
             reading.tags.setdefault(after, []).append(tag)
