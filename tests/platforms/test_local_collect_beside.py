@@ -634,6 +634,7 @@ def test_what_is_read_in_the_midst_of_a_push_is_read_again(
     """A push holds the lock and has written some of its files, while somebody else reads what refers to what it needs."""
     registry, late = Registry(tmp_path / "store"), Registry(tmp_path / "store", Late)
     shutil.copytree(template, registry.root)
+    registry.settings("app")  # nothing goes there, so that the lock is wanted first where the push is
     registry.settings("other", untagged_days=1)
     within, wanted = threading.Event(), threading.Event()
     monkeypatch.setattr(Late, "wanted", wanted)
@@ -650,9 +651,9 @@ def test_what_is_read_in_the_midst_of_a_push_is_read_again(
     if work is remove_layer:
         registry.content.remove_manifest("third", digest(LONELY.manifest))
         body, name = LONELY.manifest, "third"
-    elif part == "tags":
+    else:
         registry.content.remove_tag("other", "new")
-        body = NEW.manifest
+        body = NEW.manifest if part == "tags" else body
     push = threading.Thread(target=registry.put, args=(body, "again"), kwargs={"name": name})
     push.start()
     assert within.wait(60)
