@@ -37,13 +37,13 @@ class HttpLog(logging.LoggerAdapter[logging.Logger]):
     `args`: the client's address."""
 
     def log(self, level: int, msg: object, *args: object, **more: Any) -> None:
-        fault = more.get("exc_info")
+        fault, client = more.get("exc_info"), args[0] if args else "a client"
         if isinstance(fault, faults.HttpProcessingError):
-            self.logger.info("%s: malformed request: %s", *args, _reason(fault))
+            self.logger.info("%s: malformed request: %s", client, _reason(fault))
         elif isinstance(fault, web.RequestPayloadError):
             self.logger.debug("the rest of a malformed body is not read")
         elif isinstance(fault, ConnectionError):
-            self.logger.info("%s: left before all of the request had arrived, or of the answer", *args)
+            self.logger.info("%s: left before all of the request had arrived, or of the answer", client)
         else:
             super().log(level, msg, *args, **more)
 
