@@ -133,10 +133,10 @@ class Repository:
         if tag:
             self.tags[tag] = item.digest
 
-    def removed(self, wanted: str) -> None:
-        """A manifest went, with its tags."""
-        del self.held[wanted]
-        self.tags = {tag: found for tag, found in self.tags.items() if found != wanted}
+    def deleted(self, part: str, wanted: str) -> None:
+        """One of `tags`, `held` or `blobs` went; a manifest takes its tags along."""
+        del getattr(self, part)[wanted]
+        self.tags = {tag: found for tag, found in self.tags.items() if found in self.held}
 
     def refuses(self, item: Item, tag: str) -> bool:
         """Whether the tag stands for another manifest and must not move."""
@@ -189,6 +189,6 @@ class Repository:
     def collected(self, left: set[str], now: float, grace: float) -> None:
         """A collection has removed all manifests but those. Blobs that none needs may be gone once their grace is over."""
         for wanted in self.held.keys() - left:
-            self.removed(wanted)
+            self.deleted("held", wanted)
         needed = self.needed()
         self.blobs = {name: at for name, at in self.blobs.items() if name in needed or now - at < grace}

@@ -39,7 +39,7 @@ from tests.registry_model import BODIES, BY_DIGEST, BY_NAME, DAY, Rules
 from tests.sandbox.local import LocalSandbox
 
 NAMES = ("app", "team/web")
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "40"))
 #: far from every age, so that it does not matter how long a play takes
 GRACES = (3600.0, 3600.0, 0.0)
 AGES = (0.0, 5000.0, 8.0 * DAY)
@@ -78,10 +78,10 @@ class Machine(RuleBasedStateMachine):
         self.servers: list[ExitStack] = []
         self.clients: list[Client] = []
 
-    @initialize(first=rules, second=rules)
-    def begin(self, first: Rules, second: Rules) -> None:
-        for name, found in zip(NAMES, (first, second), strict=True):
-            self.play.repositories[name].rules = found
+    @initialize(found=st.tuples(rules, rules), pushed=st.lists(st.tuples(names, items, tags, ways), max_size=5))
+    def begin(self, found: tuple[Rules, Rules], pushed: list[tuple[str, str, str, list[str]]]) -> None:
+        for name, one in zip(NAMES, found, strict=True):
+            self.play.repositories[name].rules = one
         self._apply()
         for _ in range(2):
             server, client = self._start()
@@ -92,6 +92,8 @@ class Machine(RuleBasedStateMachine):
         self.token = self.clients[0].request("GET", f"/token?{scopes}").json["token"]
         for client in self.clients:
             client.token = self.token
+        for name, item, tag, ways in pushed:
+            self.push(name, item, tag, ways, elsewhere=True, asks=False, at=[0, 1])
 
     # -- what happens
 
@@ -147,42 +149,21 @@ class Machine(RuleBasedStateMachine):
         if age:
             make_older(self.sandbox.root, age)
 
-    @precondition(lambda self: any(found.tags for found in self.play.repositories.values()))
-    @rule(number=numbers, at=st.integers(0, 1))
-    def delete_tag(self, number: int, at: int) -> None:
-        name, tag = self._one(number, "tags")
-        assert self._delete(at, f"{name}/manifests/{tag}").status == 202
-        del self.play.repositories[name].tags[tag]
-
-    @precondition(lambda self: any(found.held for found in self.play.repositories.values()))
-    @rule(number=numbers, at=st.integers(0, 1))
-    def delete_manifest(self, number: int, at: int) -> None:
-        name, wanted = self._one(number, "held")
-        repository = self.play.repositories[name]
-        answer = self._delete(at, f"{name}/manifests/{wanted}")
-        assert answer.status == (405 if repository.users(wanted) else 202), answer
-        if answer.status == 202:
-            repository.removed(wanted)
-            self._doom(name, wanted)
-
     @precondition(lambda self: any(found.blobs for found in self.play.repositories.values()))
-    @rule(number=numbers, at=st.integers(0, 1))
-    def delete_blob(self, number: int, at: int) -> None:
-        name, wanted = self._one(number, "blobs")
+    @rule(part=st.sampled_from(["tags", "held", "blobs"]), number=numbers, at=st.integers(0, 1))
+    def delete(self, part: str, number: int, at: int) -> None:
+        """Deletes a tag, a manifest or a blob that is there."""
+        found = [(name, key) for name in NAMES for key in sorted(getattr(self.play.repositories[name], part))]
+        if not found:
+            return
+        name, wanted = found[number % len(found)]
         repository = self.play.repositories[name]
-        answer = self._delete(at, f"{name}/blobs/{wanted}")
+        place = "blobs" if part == "blobs" else "manifests"
+        answer = self.clients[at].request("DELETE", f"/v2/{name}/{place}/{wanted}")
         assert answer.status == (405 if repository.users(wanted) else 202), answer
         if answer.status == 202:
-            del repository.blobs[wanted]
+            repository.deleted(part, wanted)
             self._doom(name, wanted)
-
-    def _one(self, number: int, part: str) -> tuple[str, str]:
-        """A repository, and a tag, manifest or blob of it."""
-        found = [(name, key) for name in NAMES for key in sorted(getattr(self.play.repositories[name], part))]
-        return found[number % len(found)]
-
-    def _delete(self, at: int, path: str) -> Answer:
-        return self.clients[at].request("DELETE", f"/v2/{path}")
 
     def _doom(self, name: str, wanted: str) -> None:
         for push in self.pushes:
@@ -193,7 +174,7 @@ class Machine(RuleBasedStateMachine):
         """An upload that begins as the content that it says it is, and goes on: at another server, it may be."""
         place, body = f"/v2/{name}/blobs/uploads/", BODIES[wanted]
         first, second, last = (self.clients[number] for number in at)
-        location = first.request("POST", place).headers["Location"]
+        location = first.request("POST", place).headers["location"]
         assert first.request("PATCH", location, body).status == 202
         assert second.request("PATCH", location, b"and more").status == 202
         assert last.request("PUT", f"{location}?digest={wanted}").status == 400
