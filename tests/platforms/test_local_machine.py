@@ -118,6 +118,15 @@ class Machine(RuleBasedStateMachine):
         self.pushes.append(push)
         self._go_on(push, steps, at)
 
+    @precondition(lambda self: any(found.held for found in self.play.repositories.values()))
+    @rule(number=numbers, which=numbers, tag=tags, ways=ways, steps=st.sampled_from([1, 2, ALL]), at=servers)
+    def push_again(self, number: int, which: int, tag: str, ways: list[str], steps: int, at: list[int]) -> None:
+        """Pushes what is there, or an index of it, as a client does that asks for what it needs not push."""
+        held = [(name, item) for name in NAMES for item in sorted(self.play.repositories[name].held)]
+        name, wanted = held[number % len(held)]
+        found = [item.name for item in BY_NAME.values() if wanted in {part.digest for part in item.all()}]
+        self.begin_push(name, found[which % len(found)], tag, ways, elsewhere=False, asks=True, steps=steps, at=at)
+
     @precondition(lambda self: self.pushes)
     @rule(number=numbers, steps=st.sampled_from([1, 3, ALL]), at=servers)
     def go_on(self, number: int, steps: int, at: list[int]) -> None:
