@@ -275,6 +275,40 @@ def make_older(root: Path, seconds: float) -> None:
         path.write_text(json.dumps({name: then - seconds for name, then in times.items()}))
 
 
+def _place(play: Machine, item: str) -> int:
+    return sorted(play.play.repositories["app"].held).index(BY_NAME[item].digest)
+
+
+@pytest.mark.parametrize(
+    ("first", "asks", "steps"),
+    [
+        pytest.param(("app", "d", "v1"), False, 7, id="children that were pushed"),
+        pytest.param(("app", "a and b", ""), True, 2, id="children that were asked for"),
+    ],
+)
+@pytest.mark.parametrize("found", [Rules(keep_last=1), Rules(keep_last=1, untagged_days=7)], ids=["last", "untagged"])
+def test_a_collection_in_the_midst_of_a_push(
+    found: Rules, first: tuple[str, str, str], asks: bool, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plays that the drawn ones may miss: the image before stays, and the push goes on, whose parts are not counted."""
+    monkeypatch.setattr(running, "TURNS", 0)
+    play = Machine()
+    try:
+        play.begin(found=(found, Rules()), pushed=[(*first, ["at once"])])
+        if asks:  # the index goes, and its images are left alone
+            play.delete("held", number=_place(play, first[1]), at=0)
+        play.pass_time(age=8.0 * DAY)
+        play.begin_push("app", "a and b", "v2", ["at once"], elsewhere=False, asks=asks, steps=steps, at=[0, 1])
+        play.collect(age=0.0, grace=3600.0)
+        play.tagged_images_pull_whole()
+        play.go_on(number=0, steps=ALL, at=[1, 0])
+        assert not play.pushes
+        assert "v2" in play.play.repositories["app"].tags
+        play.tagged_images_pull_whole()
+    finally:
+        play.teardown()
+
+
 @pytest.mark.parametrize("examples", [2, pytest.param(EXAMPLES, marks=pytest.mark.slow)], ids=["some", "many"])
 def test_every_tagged_image_pulls_whole_whatever_happens(examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # no request is on its way when a server is told to stop here
