@@ -181,7 +181,8 @@ def watching() -> Iterator[list[tuple[str, str]]]:
     if not getattr(sys, "_reconciler_watched", False):
         sys.addaudithook(_note)  # it can't be taken away again
         sys._reconciler_watched = True  # type: ignore[attr-defined]
-    _watched = found = []
+    found: list[tuple[str, str]] = []
+    _watched = found
     try:
         yield found
     finally:

@@ -14,7 +14,7 @@ from .documents import Documents
 from .layout import below
 from .references import References
 from .refusals import Deleted
-from .store import PRIVATE_FILE, Store, encoded, make_folder, put_file
+from .store import LOCK_TIMEOUT, PRIVATE_FILE, Store, encoded, locked, make_folder, put_file
 from .times import TimesKept
 
 
@@ -35,8 +35,13 @@ class Folder:
 
         Raises PlatformError if another process keeps the lock for too long.
         """
-        with self._busy, self.store.writing():
-            yield
+        if not self._busy.acquire(timeout=LOCK_TIMEOUT):
+            raise locked(self.root)
+        try:
+            with self.store.writing():
+                yield
+        finally:
+            self._busy.release()
 
     @contextmanager
     def adding(self, name: str) -> Iterator[None]:

@@ -33,7 +33,7 @@ LOCK_TIMEOUT = 30.0
 LOCK_POLL = 0.01
 #: bytes of documents that are kept parsed, and what each is taken to need beside its file's bytes
 SEEN_MOST, SEEN_BESIDE = 32 << 20, 1 << 10
-#: bytes of the key that tokens are signed with, for HS256: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
+#: bytes of the key that tokens are signed with: as many as SHA-256 gives (https://www.rfc-editor.org/rfc/rfc2104#section-3)
 KEY_SIZE = 32
 
 #: what a file below PATH/control holds: a JSON object
@@ -190,11 +190,7 @@ class Store:
             with FileLock(self.root / ".lock", timeout=LOCK_TIMEOUT, poll_interval=LOCK_POLL, mode=PRIVATE_FILE):
                 yield
         except Timeout:
-            raise PlatformError(
-                f"another process has been writing to {self.root} for {LOCK_TIMEOUT:.0f} seconds",
-                operation="lock",
-                hint="wait for it, or end it, and run again",
-            ) from None
+            raise locked(self.root) from None
         except OSError as error:
             raise write_error(self.root, error) from None
 
@@ -324,6 +320,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def locked(root: Path) -> PlatformError:
+    """The error for people: somebody else keeps the registry's lock."""
+    return PlatformError(
+        f"another process has been writing to {root} for {LOCK_TIMEOUT:.0f} seconds",
+        operation="lock",
+        hint="wait for it, or end it, and run again",
+    )
 
 
 def write_error(path: Path, error: OSError) -> PlatformError:

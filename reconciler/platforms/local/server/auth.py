@@ -67,27 +67,37 @@ class Doorkeeper:
 
     async def caller(self, request: web.Request) -> Caller:
         """Who asks. Raises ApiError 401 for credentials or a token that are wrong or have expired, 429 if too many guess."""
-        return await self._checked(request, await asyncio.to_thread(self._known, request))
+        login = self._said(request)
+        return await self._checked(request, await asyncio.to_thread(self._known, request, login))
 
-    def _known(self, request: web.Request) -> Caller | Attempt:
-        header = request.headers.get("Authorization", "")
-        scheme, _, value = header.partition(" ")
-        if not header:
-            return NOBODY
-        if scheme.lower() == "basic":
-            return self._basic(request, value)
-        if scheme.lower() == "bearer":
-            return self._bearer(request, value.strip())
-        raise self.challenge(request, f"authorization by {scheme[:20]!r} is not supported; use Basic or Bearer")
-
-    def _basic(self, request: web.Request, value: str) -> Caller | Attempt:
+    def _said(self, request: web.Request) -> tuple[str, str] | None:
+        """The name and password of a Basic header. Raises ApiError 401, and 429 if this is one guess too many."""
+        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
         try:
             username, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
         except ValueError:
             colon = ""
         if not colon:
             raise self.challenge(request, "the Authorization header is not Basic")
-        return self._login(request, username, password)
+        self._turn_away(request, password)
+        return username, password
+
+    def _turn_away(self, request: web.Request, password: str) -> None:
+        if self._logins.is_too_much(password, self.front.client(request)):
+            raise _too_many()
+
+    def _known(self, request: web.Request, login: tuple[str, str] | None) -> Caller | Attempt:
+        if login is not None:
+            return self._login(request, *login)
+        header = request.headers.get("Authorization", "")
+        scheme, _, value = header.partition(" ")
+        if not header:
+            return NOBODY
+        if scheme.lower() == "bearer":
+            return self._bearer(request, value.strip())
+        raise self.challenge(request, f"authorization by {scheme[:20]!r} is not supported; use Basic or Bearer")
 
     def _login(self, request: web.Request, username: str, password: str) -> Caller | Attempt:
         if not username and not password:
@@ -99,6 +109,7 @@ class Doorkeeper:
 
     async def login(self, request: web.Request, username: str, password: str) -> Caller:
         """Who has this name and password; somebody who has not logged in if both are empty. Raises ApiError 401 and 429."""
+        self._turn_away(request, password)
         return await self._checked(request, await asyncio.to_thread(self._login, request, username, password))
 
     async def _checked(self, request: web.Request, found: Caller | Attempt) -> Caller:
@@ -107,12 +118,7 @@ class Doorkeeper:
         try:
             right = await self._logins.check(found, self.front.client(request), lambda: _still_here(request))
         except TooMany:
-            raise ApiError(
-                429,
-                "TOOMANYREQUESTS",
-                "too many logins with these credentials are waiting to be checked; try again in a moment",
-                headers={"Retry-After": str(RETRY)},
-            ) from None
+            raise _too_many() from None
         if not right:
             raise self._wrong(request)
         return Caller(found.issued)
@@ -140,30 +146,33 @@ class Doorkeeper:
 
     # -- what ---------------------------------------------------------------------------------------------------
 
-    async def enter(self, request: web.Request, name: str, action: str) -> Caller:
+    async def enter(self, request: web.Request, name: str, action: str, also: str = "") -> Caller:
         """The caller, who may do the action (pull, push or delete) with the repository. Raises ApiError if they may not.
 
-        A client that waits with its body is asked to send it.
+        A client that waits with its body is asked to send it. `also`: another action for which their token may be as well.
         """
-        found = await asyncio.to_thread(self._admitted, request, name, action)
+        found = await asyncio.to_thread(self._admitted, request, self._said(request), name, (action, also))
         if isinstance(found, Attempt):
             found = await self._checked(request, found)
-            await asyncio.to_thread(self._admit, request, found, name, action)
+            await asyncio.to_thread(self._admit, request, found, name, (action, also))
         await go_on(request)
         return found
 
-    def _admitted(self, request: web.Request, name: str, action: str) -> Caller | Attempt:
-        found = self._known(request)
+    def _admitted(
+        self, request: web.Request, login: tuple[str, str] | None, name: str, actions: tuple[str, str]
+    ) -> Caller | Attempt:
+        found = self._known(request, login)
         if isinstance(found, Caller):
-            self._admit(request, found, name, action)
+            self._admit(request, found, name, actions)
         return found
 
-    def _admit(self, request: web.Request, caller: Caller, name: str, action: str) -> None:
+    def _admit(self, request: web.Request, caller: Caller, name: str, actions: tuple[str, str]) -> None:
+        action, _ = actions
         rights = self.rights(caller, name)
         if RIGHTS[action] not in rights:
             raise self._refusal(request, caller, name, action, bool(rights) and self.created(name))
         scope = f"repository:{name}:{'pull,push' if action == 'push' else action}"
-        if caller.scopes is not None and action not in caller.scopes.get(name, ()):
+        if caller.scopes is not None and caller.scopes.get(name, frozenset()).isdisjoint(actions):
             refusal = self.challenge(
                 request, f"the token is not for {action} of {name}", scope, error="insufficient_scope"
             )
@@ -267,6 +276,15 @@ class Doorkeeper:
         if issued is None:
             return self._tokens.issue("", access, None)
         return self._tokens.issue(issued.name, access, issued.expires_at.timestamp())
+
+
+def _too_many() -> ApiError:
+    return ApiError(
+        429,
+        "TOOMANYREQUESTS",
+        "too many logins with these credentials are waiting to be checked; try again in a moment",
+        headers={"Retry-After": str(RETRY)},
+    )
 
 
 HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler apply`; a push makes no repository"

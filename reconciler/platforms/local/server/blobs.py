@@ -115,7 +115,8 @@ class Blobs:
 
     async def status(self, request: web.Request) -> web.Response:
         """GET and HEAD /v2/NAME/blobs/uploads/ID"""
-        _, upload = await self._find(request)
+        # a client that has a token to read with asks with that: https://github.com/opencontainers/distribution-spec/tree/main/conformance
+        _, upload = await self._find(request, also="pull")
         try:
             arrived = await asyncio.to_thread(upload.arrived)
         except Missing:
@@ -143,7 +144,7 @@ class Blobs:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE /v2/NAME/blobs/uploads/ID"""
-        _, upload = await self._find(request)
+        _, upload = await self._find(request, also="delete")
         async with self._busy(upload):
             self._drop(upload)
         return web.Response(status=204)
@@ -171,9 +172,9 @@ class Blobs:
                     idle.close()
                     return
 
-    async def _find(self, request: web.Request) -> tuple[Caller, Upload]:
+    async def _find(self, request: web.Request, also: str = "") -> tuple[Caller, Upload]:
         name = repository_of(request)
-        caller = await self.door.enter(request, name, "push")
+        caller = await self.door.enter(request, name, "push", also)
         number = upload_of(request)
         if number not in self._uploads:
             try:

@@ -21,6 +21,7 @@ from reconciler.platforms.local.manifest import OCI_INDEX, Manifest, ManifestErr
 from reconciler.platforms.local.refusals import Exists, Missing, Refused
 from reconciler.spec.selection import matches_any
 
+from . import sending
 from .auth import Doorkeeper
 from .errors import ApiError, digest_invalid, error, manifest_unknown
 from .names import digest_of, reference_of, repository_of, tag_of
@@ -47,29 +48,30 @@ class Manifests:
         self.content = content
         self.threads = threads
 
-    async def get(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.StreamResponse:
         """GET and HEAD /v2/NAME/manifests/REFERENCE"""
         name = repository_of(request)
         await self.door.enter(request, name, "pull")
         reference = reference_of(request)
-        head = request.method == "HEAD"
         try:
-            found = await asyncio.to_thread(self._found, name, reference, head)
-            if found.is_due:
-                await self.threads.change(self.content.keep_manifest, name, found.digest)
+            found = await asyncio.to_thread(self._found, name, reference, request.method == "HEAD")
         except (Missing, FileNotFoundError):
             raise manifest_unknown(reference) from None
-        tag = f'"{found.digest}"'
-        headers = {"Docker-Content-Digest": found.digest, "Content-Type": found.media_type, "ETag": tag}
-        if request.headers.get("If-None-Match", "").strip() in (tag, found.digest):
-            return web.Response(status=304, headers=headers)
-        if head:
-            return web.Response(headers={**headers, "Content-Length": str(len(found.body))})
-        return web.Response(body=found.body, headers=headers)
+        if found.is_due:
+            try:
+                await self.threads.change(self.content.keep_manifest, name, found.digest)
+            except BaseException as problem:
+                found.file.close()
+                if isinstance(problem, Missing):
+                    raise manifest_unknown(reference) from None
+                raise
+        headers = {"Docker-Content-Digest": found.digest, "Content-Type": found.media_type}
+        return await sending.answer(request, found.file, found.digest, headers)
 
     def _found(self, name: str, reference: str, head: bool) -> _Found:
         digest, path = self.content.manifest(name, reference)
-        return _Found(digest, path.read_bytes(), media_type_of(path), head and self.content.is_due(name, digest))
+        media_type, is_due = media_type_of(path), head and self.content.is_due(name, digest)
+        return _Found(digest, media_type, is_due, sending.OpenFile(path))
 
     async def put(self, request: web.Request) -> web.Response:
         """PUT /v2/NAME/manifests/REFERENCE, with ?tag=TAG any number of times if the reference is a digest"""
@@ -181,9 +183,9 @@ class _Found:
     """A manifest. `is_due`: it is time to call `keep_manifest`."""
 
     digest: str
-    body: bytes
     media_type: str
     is_due: bool
+    file: sending.OpenFile
 
 
 def _read(request: web.Request, reference: str, body: bytes) -> tuple[str, list[str], Manifest]:

@@ -25,6 +25,8 @@ from .threads import Threads
 LOGGER = logging.getLogger("reconciler.requests")
 #: bytes of a body that is read as a whole, such as the form of the token endpoint
 FORM_MOST = 1 << 16
+#: seconds in which it must have arrived
+FORM_SECONDS = 10.0
 
 
 class UnderWay:
@@ -76,7 +78,7 @@ class Entrance:
             if request.content_type != "application/x-www-form-urlencoded":
                 raise ApiError(415, "UNSUPPORTED", "the password grant is sent as application/x-www-form-urlencoded")
             await go_on(request)
-            form = parse_qs((await request.read()).decode(errors="replace"))
+            form = parse_qs((await _form(request)).decode(errors="replace"))
             if form.get("grant_type") != ["password"]:
                 raise ApiError(400, "UNSUPPORTED", "grant_type must be password")
             caller = await self.door.login(request, form.get("username", [""])[0], form.get("password", [""])[0])
@@ -88,6 +90,15 @@ class Entrance:
             scopes = request.query.getall("scope", [])
         token = await asyncio.to_thread(self.door.token, caller, scopes)
         return web.json_response(token, headers={"Cache-Control": "no-store"})
+
+
+async def _form(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        message = f"the form did not arrive within {FORM_SECONDS:.0f} seconds"
+        raise ApiError(408, "UNSUPPORTED", message, headers={"Connection": "close"}) from None
 
 
 def application(name: str, content: Content, front: Front = NO_PROXY) -> web.Application:
