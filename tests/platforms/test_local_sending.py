@@ -112,7 +112,7 @@ def test_one_range_is_sent(registry: Served, body: bytes, asked: str, first: int
 
 @pytest.mark.parametrize(
     "asked",
-    ["bytes=0-9,20-29", "bytes=0-9, 20-29", "lines=1-2", "bytes=x-y", "bytes=--1", "bytes=9-0", "bytes=-", "9-10"],
+    ["bytes=0-9,20-29", "bytes=0-9, 20-29", "lines=1-2", "bytes=x-y", "bytes=--1", "bytes=-", "9-10"],
 )
 def test_several_ranges_other_units_and_what_is_no_range_are_ignored(registry: Served, body: bytes, asked: str) -> None:
     answer = registry.http.get(f"/v2/app/blobs/{registry.push_blob('app', body)}", headers={"Range": asked})
@@ -128,7 +128,7 @@ def test_a_range_of_other_content_is_answered_with_all_of_this_one(registry: Ser
     assert (answer.status_code, answer.content == body) == (200, True)
 
 
-@pytest.mark.parametrize("asked", ["bytes=5000000-", "bytes=5000000-5000001", "bytes=-0"])
+@pytest.mark.parametrize("asked", ["bytes=5000000-", "bytes=5000000-5000001", "bytes=-0", "bytes=9-0"])
 def test_a_range_beyond_the_end_is_416_and_tells_the_size(registry: Served, body: bytes, asked: str) -> None:
     path = f"/v2/app/blobs/{registry.push_blob('app', body)}"
     answer = registry.http.get(path, headers={"Range": asked})

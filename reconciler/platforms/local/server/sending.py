@@ -149,13 +149,12 @@ def _wanted(request: web.Request, size: int, digest: str) -> tuple[int, int, int
 
 
 def _part(first: str, last: str, size: int) -> tuple[int, int] | None:
-    """From where and up to where a range goes, which is nothing if it begins after the end; None if it is not a range."""
+    """From where and up to where a range goes, which is nothing if it begins after the end, or ends before its beginning (that may be
+    refused: RFC 9110, 14.2; the conformance program of OCI wants it so); None if it is not a range."""
     if len(first) > 18 or len(last) > 18 or not (first or last):
         return None
     if not first:
         return (max(size - int(last), 0), size)
-    if last and int(last) < int(first):
-        return None
     return int(first), min(int(last) + 1, size) if last else size
 
 
