@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -83,3 +88,26 @@ def served(sandbox: LocalSandbox, document: dict[str, Any], **options: Any) -> I
 def open_document(sandbox: LocalSandbox, *repositories: Any) -> dict[str, Any]:
     """A spec whose repositories are open to everyone, also to push."""
     return sandbox.document(*repositories, grants=(EVERYONE,), guards={"allow_public": True})
+
+
+def make_older(root: Path, seconds: float) -> None:
+    """Makes all content of a registry's folder older: blobs, links, uploads and manifests."""
+    for part in ("blobs", "links", "manifests", "uploads", "temporary"):
+        for path in (root / part).rglob("*"):
+            then = path.stat().st_mtime - seconds
+            os.utime(path, (then, then))
+    for path in (root / "times").glob("*/*/*"):
+        times = json.loads(path.read_text())
+        path.write_text(json.dumps({name: then - seconds for name, then in times.items()}))
+
+
+@contextmanager
+def as_served(client: socket.socket, registry: Served) -> Iterator[socket.socket]:
+    """The connected socket, with TLS if the server has it, whoever signed its certificate."""
+    if not registry.server.url.startswith("https"):
+        yield client
+        return
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(client) as wrapped:
+        yield wrapped

@@ -22,7 +22,7 @@ from reconciler.platforms.local.store import Store
 from reconciler.spec.selection import matches_any
 from tests import images
 from tests.images import descriptor, digest
-from tests.registries import Served, open_document, served
+from tests.registries import Served, make_older, open_document, served
 from tests.sandbox.local import LocalSandbox
 
 NOW = 1_000_000_000.0
@@ -198,17 +198,6 @@ def content(registry: Served) -> Content:
     return Content(Store(registry.sandbox.root))
 
 
-def age(registry: Served, seconds: float) -> None:
-    """Makes all content, links and manifests older."""
-    for part in ("blobs", "links", "manifests", "uploads", "temporary"):
-        for path in (registry.sandbox.root / part).rglob("*"):
-            found = path.stat().st_mtime
-            os.utime(path, (found - seconds, found - seconds))
-    for path in (registry.sandbox.root / "times").glob("*/*/*"):
-        times = json.loads(path.read_text())
-        path.write_text(json.dumps({name: then - seconds for name, then in times.items()}))
-
-
 def sums(found: list[Collected]) -> dict[str, tuple[int, int, int]]:
     return {item.repository: (len(item.images), item.blobs, item.uploads) for item in found}
 
@@ -217,9 +206,9 @@ def test_retention_is_carried_out_and_what_no_image_needs_goes_after_its_grace(r
     pushed = []
     for number, tag in enumerate(["release-1", "v1", "v2", "v3"]):
         pushed.append(registry.push("app", images.Image(number), tag))
-        age(registry, 10)
+        make_older(registry.sandbox.root, 10)
     assert registry.session.collect(grace=3600) == [], "all of it is young"
-    age(registry, 4000)
+    make_older(registry.sandbox.root, 4000)
     assert sums(registry.session.collect(grace=3600, dry_run=True)) == {"app": (1, 3, 0)}
     assert registry.http.get("/v2/app/manifests/v1").status_code == 200, "a dry run"
     found = registry.session.collect(grace=3600)
@@ -258,12 +247,12 @@ def test_a_push_of_an_image_for_several_architectures_is_neither_removed_nor_cou
 ) -> None:
     for number, tag in enumerate(["v1", "v2"]):
         registry.push("app", images.Image(number), tag)
-    age(registry, 5000)
+    make_older(registry.sandbox.root, 5000)
     push_untagged(registry, *CHILDREN)
     assert registry.session.collect(grace=3600) == []
     assert registry.put("app", "v3", index_of(*CHILDREN)).status_code == 201
     assert tags(registry) == ["v1", "v2", "v3"], "it counts once its grace is over"
-    age(registry, 5000)
+    make_older(registry.sandbox.root, 5000)
     registry.session.collect(grace=3600)
     assert tags(registry) == ["v2", "v3"]
     for image in CHILDREN:
@@ -273,11 +262,11 @@ def test_a_push_of_an_image_for_several_architectures_is_neither_removed_nor_cou
 def test_what_is_pushed_again_is_new_again(registry: Served) -> None:
     for number, tag in enumerate(["v1", "v2", "v3"]):
         registry.push("app", images.Image(number), tag)
-        age(registry, 5000)
+        make_older(registry.sandbox.root, 5000)
     assert registry.put("app", "again", images.Image(0).manifest).status_code == 201
     registry.session.collect(grace=3600)
     assert "again" in tags(registry)
-    age(registry, 5000)
+    make_older(registry.sandbox.root, 5000)
     registry.session.collect(grace=3600)
     assert tags(registry) == ["again", "v1", "v3"], "both are tags of the image that was pushed last"
 
@@ -287,7 +276,7 @@ def test_a_push_that_is_cut_off_before_its_tag_is_known_as_a_push(
 ) -> None:
     for number, tag in enumerate(["v1", "v2", "v3"]):
         registry.push("app", images.Image(number), tag)
-        age(registry, 5000)
+        make_older(registry.sandbox.root, 5000)
     stored = Content._put
 
     def full(self: Content, path: Path, body: bytes) -> None:
@@ -303,7 +292,7 @@ def test_a_push_that_is_cut_off_before_its_tag_is_known_as_a_push(
 
 def test_an_untagged_child_that_is_pushed_or_asked_for_again_waits_for_its_index(registry: Served) -> None:
     push_untagged(registry, *CHILDREN)
-    age(registry, 8 * DAY)
+    make_older(registry.sandbox.root, 8 * DAY)
     first, second = CHILDREN
     assert registry.put("app", digest(first.manifest), first.manifest).status_code == 201
     assert registry.http.head(f"/v2/app/manifests/{digest(second.manifest)}").status_code == 200
@@ -314,7 +303,7 @@ def test_an_untagged_child_that_is_pushed_or_asked_for_again_waits_for_its_index
 def test_which_image_is_the_newest_outlives_a_copy_of_the_folder_that_drops_times(registry: Served) -> None:
     for number, tag in enumerate(["v1", "v2", "v3"]):
         registry.push("app", images.Image(number), tag)
-        age(registry, 5000)
+        make_older(registry.sandbox.root, 5000)
     newest = registry.sandbox.root / "manifests/app/sha256" / digest(images.Image(2).manifest).partition(":")[2]
     os.utime(newest, (0, 0))
     registry.session.collect(grace=3600)
@@ -335,7 +324,7 @@ def test_content_stays_while_any_repository_has_it(registry: Served) -> None:
 def test_a_blob_that_a_push_was_told_of_has_its_grace_anew(registry: Served) -> None:
     wanted = registry.push_blob("plain", b"layer of a push that begins now")
     forgotten = registry.push_blob("plain", b"layer of a push that never came")
-    age(registry, 5000)
+    make_older(registry.sandbox.root, 5000)
     assert registry.http.head(f"/v2/plain/blobs/{wanted}").status_code == 200
     registry.session.collect(grace=3600)
     assert registry.http.head(f"/v2/plain/blobs/{wanted}").status_code == 200
@@ -352,7 +341,7 @@ def test_untagged_images_go_after_their_days_and_indexes_keep_theirs(registry: S
     registry.put("app", "many", index)
     lonely = registry.push("app", images.Image(3), "y")
     registry.http.delete("/v2/app/manifests/y")
-    age(registry, 8 * DAY)
+    make_older(registry.sandbox.root, 8 * DAY)
     (found,) = (item for item in registry.session.collect(grace=3600) if item.repository == "app")
     assert found.images == (lonely,)
     for image in parts:
@@ -364,7 +353,7 @@ def test_uploads_that_nobody_goes_on_with_and_what_a_crash_left_are_removed(regi
     registry.http.patch(location, content=b"abandoned")
     (registry.sandbox.root / "temporary" / "half").write_text("written")
     assert registry.session.collect(grace=0) == [], "they may still be on their way"
-    age(registry, 2 * DAY)
+    make_older(registry.sandbox.root, 2 * DAY)
     assert sums(registry.session.collect(grace=0)) == {"": (0, 0, 1)}
     assert not list((registry.sandbox.root / "temporary").iterdir())
     answer = registry.http.put(location, params={"digest": digest(b"abandoned")})

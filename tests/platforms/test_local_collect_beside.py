@@ -27,7 +27,7 @@ from reconciler.platforms.local.refusals import Missing, Refused
 from reconciler.platforms.local.server.running import LocalServer
 from reconciler.platforms.local.store import LOCK_POLL, Store
 from tests.images import Image, descriptor, digest
-from tests.registries import open_document, served
+from tests.registries import make_older, open_document, served
 from tests.sandbox.local import LocalSandbox
 
 GRACE = 3600.0
@@ -62,13 +62,7 @@ class Registry:
 
     def age(self, seconds: float) -> None:
         """Makes all that is there older."""
-        for part in ("blobs", "links", "manifests"):
-            for path in (self.root / part).rglob("*"):
-                then = path.stat().st_mtime - seconds
-                os.utime(path, (then, then))
-        for path in (self.root / "times").glob("*/*/*"):
-            times = json.loads(path.read_text())
-            path.write_text(json.dumps({name: then - seconds for name, then in times.items()}))
+        make_older(self.root, seconds)
 
     def whole(self, name: str, wanted: str) -> None:
         """Raises AssertionError unless everything that the manifest refers to is there."""

@@ -8,7 +8,6 @@ import logging
 import os
 import resource
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,7 @@ from reconciler.platforms.local.server import connections
 from tests.command_line import Reconciler, url_of
 from tests.images import digest
 from tests.platforms.test_local_sending import tls
-from tests.registries import Served, open_document, served
+from tests.registries import Served, as_served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
 ASK = b"GET /v2/app/tags/list HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -271,14 +270,8 @@ def refused(registry: Served, source: str) -> Iterator[http.client.HTTPMessage]:
 @contextmanager
 def connection_of(registry: Served, source: str) -> Iterator[socket.socket]:
     """As `connect`, with TLS if the server has it."""
-    with connect(registry, source) as client:
-        if not registry.server.url.startswith("https"):
-            yield client
-            return
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with context.wrap_socket(client) as wrapped:
-            yield wrapped
+    with connect(registry, source) as client, as_served(client, registry) as wrapped:
+        yield wrapped
 
 
 # -- requests that are none --------------------------------------------------------------------------------------

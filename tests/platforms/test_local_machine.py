@@ -6,7 +6,6 @@ minutes; not with MACHINE_QUICKLY=1.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -34,7 +33,7 @@ from reconciler.platforms.local.server import running
 from reconciler.platforms.local.store import Store
 from tests.images import digest
 from tests.pushes import WAYS, Answer, Client, Play, Push
-from tests.registries import EVERYONE
+from tests.registries import EVERYONE, make_older
 from tests.registry_model import BODIES, BY_DIGEST, BY_NAME, DAY, Rules
 from tests.sandbox.local import LocalSandbox
 
@@ -262,17 +261,6 @@ class Machine(RuleBasedStateMachine):
         for server in self.servers:
             server.close()
         shutil.rmtree(self.folder)
-
-
-def make_older(root: Path, seconds: float) -> None:
-    """Makes all content, links, uploads and manifests older."""
-    for part in ("blobs", "links", "manifests", "uploads", "temporary"):
-        for path in (root / part).rglob("*"):
-            then = path.stat().st_mtime - seconds
-            os.utime(path, (then, then))
-    for path in (root / "times").glob("*/*/*"):
-        times = json.loads(path.read_text())
-        path.write_text(json.dumps({name: then - seconds for name, then in times.items()}))
 
 
 def _place(play: Machine, item: str) -> int:

@@ -6,7 +6,6 @@ import logging
 import os
 import random
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import trustme
 
 from reconciler.platforms.local.server import sending
 from tests.images import digest
-from tests.registries import Served, open_document, served
+from tests.registries import Served, as_served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
 SIZES = {"small": 2048, "large": 3 * sending.SMALL}
@@ -56,12 +55,7 @@ def connected(registry: Served, receive: int = 0) -> Iterator[socket.socket]:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         client.settimeout(30)
         client.connect((host, int(port)))
-        if not registry.server.url.startswith("https"):
-            yield client
-            return
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with context.wrap_socket(client) as wrapped:
+        with as_served(client, registry) as wrapped:
             yield wrapped
 
 
