@@ -119,7 +119,8 @@ def test_retention_comes_to_rest(held: list[Image], rules: Rules) -> None:
     ]
     kept_apart = [image for image in alone if any(matches_any(tag, rules.keep_tags) for tag in image.tags)]
     if rules.keep_last is not None:
-        assert len(alone) - len(kept_apart) <= rules.keep_last
+        counted = [image for image in alone if image.subject is None and image not in kept_apart]
+        assert len(counted) <= rules.keep_last
     if rules.untagged_days is not None:
         oldest = NOW - rules.untagged_days * DAY
         assert not [image for image in alone if not image.tags and image.pushed < oldest]
@@ -174,6 +175,16 @@ def test_what_refers_to_an_image_goes_with_it_and_stays_with_it() -> None:
     assert expired(held, Rules(untagged_days=30), NOW) == {"a", "signature"}
 
 
+def test_what_refers_to_something_is_never_counted_whether_that_is_there_or_not() -> None:
+    images = [Image(f"v{number}", NOW - 10 + number, (f"v{number}",)) for number in range(4)]
+    there = [Image(f"sbom-{number}", NOW, subject="v3") for number in range(5)]
+    absent = [Image(f"signature-{number}", NOW, subject="gone") for number in range(5)]
+    assert expired([*images, *there, *absent], Rules(keep_last=3), NOW) == {"v0"}
+    assert expired([*images, *there, *absent], Rules(untagged_days=1), NOW + 2 * DAY) == {
+        item.digest for item in absent
+    }
+
+
 def test_an_index_that_refers_to_a_part_of_itself_stays_whole() -> None:
     held = [
         Image("a", NOW - 40 * DAY),
@@ -192,6 +203,51 @@ def registry(local: LocalSandbox) -> Iterator[Served]:
     rows = [{"name": "app", "retention": {"keep_last": 2, "untagged_days": 7, "keep_tags": ["release-*"]}}, "plain"]
     with served(local, open_document(local, *rows)) as found:
         yield found
+
+
+def signed(registry: Served, number: int) -> tuple[str, str]:
+    """An image with the tag vNUMBER, pushed, and what a signer's tag for it begins with."""
+    wanted = registry.push("app", images.Image(number), f"v{number}")
+    return wanted, wanted.replace(":", "-")
+
+
+@pytest.mark.parametrize("suffixes", [[".sig"], [".sig", ".att", ".sbom"], [""]])
+def test_signatures_by_tag_belong_to_their_image_and_push_none_out(registry: Served, suffixes: list[str]) -> None:
+    """quay#6650, harbor#16022, zot#906: cosign's tags, and the lists of older clients."""
+    names = {}
+    for number in range(1, 4):
+        wanted, name = signed(registry, number)
+        names[wanted] = [f"v{number}"]
+        for place, suffix in enumerate(suffixes):
+            signature = images.Image(100 * number + place)
+            held = registry.push("app", signature, "unused")
+            registry.http.delete("/v2/app/manifests/unused")
+            body = signature.manifest if suffix else index_of(signature)
+            assert registry.put("app", f"{name}{suffix}", body).status_code == 201, held
+            names[wanted].append(f"{name}{suffix}")
+    make_older(registry.sandbox.root, 5000)
+    registry.session.collect(grace=3600)
+    tags = registry.http.get("/v2/app/tags/list").json()["tags"]
+    rest = list(names.values())[1:]
+    assert sorted(tags) == sorted(tag for group in rest for tag in group), "the first image and its own went, no more"
+    second = next(digest for digest, tags in names.items() if tags == rest[0])
+    assert registry.http.delete(f"/v2/app/manifests/{second}").status_code == 202
+    make_older(registry.sandbox.root, 8 * DAY)
+    registry.session.collect(grace=3600)
+    tags = registry.http.get("/v2/app/tags/list").json()["tags"]
+    assert sorted(tags) == sorted(rest[1]), "what is left of an image that was deleted goes as what has no tag"
+
+
+def test_a_tag_that_only_looks_like_a_signature_s_is_an_image_s(registry: Served) -> None:
+    _, name = signed(registry, 1)
+    odd = [f"{name}.sig-old", f"x{name}.sig", f"{name[:-1]}.sig", f"{name}.sig", "v2"]
+    for number, tag in enumerate(odd[:3]):
+        registry.push("app", images.Image(10 + number), tag)
+    both = registry.push("app", images.Image(20), odd[3])
+    registry.put("app", odd[4], images.Image(20).manifest)
+    make_older(registry.sandbox.root, 5000)
+    registry.session.collect(grace=3600)
+    assert sorted(registry.http.get("/v2/app/tags/list").json()["tags"]) == sorted(odd[2:]), both
 
 
 def content(registry: Served) -> Content:

@@ -190,6 +190,20 @@ def test_a_single_request_upload_that_fails_leaves_nothing_behind(registry: Serv
     assert uploads(registry) == 0
 
 
+def test_a_finish_whose_answer_got_lost_can_be_sent_again(registry: Served) -> None:
+    """Jib#4301: most of what failed there had come."""
+    body = b"a blob"
+    location = registry.http.post("/v2/app/blobs/uploads/").headers["Location"]
+    for _ in range(2):
+        done = registry.http.put(location, params={"digest": digest(body)}, content=body)
+        assert done.status_code == 201
+        assert done.headers["Docker-Content-Digest"] == digest(body)
+    other = registry.http.put(location, params={"digest": digest(b"another")}, content=b"another")
+    assert registry.code(other) == (404, "BLOB_UPLOAD_UNKNOWN")
+    closed = registry.http.put(location.replace("/app/", "/other/"), params={"digest": digest(body)})
+    assert closed.status_code == 401
+
+
 def test_a_tag_that_must_be_new_is_set_once(registry: Served) -> None:
     first, second = Image(1), Image(2)
     new = {"If-None-Match": "*"}

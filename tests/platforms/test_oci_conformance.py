@@ -422,6 +422,29 @@ def test_end_7_a_manifest_is_rejected_with_one_manifest_blob_unknown_for_each_mi
     assert registry.http.get(f"/v2/{name}/manifests/sparse").status_code == 404
 
 
+def test_end_7_a_manifest_means_the_same_to_every_reader(registry: Served, name: str) -> None:
+    """CVE-2021-41190: an image to one reader and an index to another."""
+    image, other = new_image(), new_image()
+    registry.push(name, image, "plain")
+    registry.push(name, other, "other")
+    entries = [descriptor(other.manifest, OCI_MANIFEST)]
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    text = image.manifest.decode()
+    ambiguous = [
+        json.dumps({**image.document, "manifests": entries}),
+        json.dumps({**index, "layers": image.document["layers"]}),
+        json.dumps({**index, "config": image.config}),
+        json.dumps({**image.document, "Layers": []}),
+        text.replace('"layers":', '"layers": [], "layers":'),
+        text.replace('"size":', '"size": 1, "size":', 1),
+    ]
+    for body in ambiguous:
+        assert registry.code(registry.put(name, "ambiguous", body.encode())) == (400, "MANIFEST_INVALID"), body
+    for harmless in ({"manifests": []}, {"manifests": None}, {"vendor": 1}):
+        document: dict[str, Any] = {**image.document, **harmless}
+        assert registry.put(name, "harmless", json.dumps(document).encode()).status_code == 201
+
+
 def test_end_7_an_index_with_a_missing_image_is_rejected_likewise(registry: Served, name: str) -> None:
     body = json.dumps(
         {

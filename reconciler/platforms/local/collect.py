@@ -20,10 +20,12 @@ from typing import TypeVar
 
 from reconciler.errors import PlatformError
 from reconciler.model.service import Collected
+from reconciler.spec.selection import matches_any
 
 from .content import Content
 from .documents import RepositoryDocument
 from .images import Reading
+from .layout import subject_of
 from .retention import Belongings, Image, Rules, expired
 from .store import LOCK_POLL
 
@@ -107,7 +109,7 @@ class Collection:
     def _repository(self, name: str) -> Steps[Collected]:
         try:
             rules = self._rules(name)
-            found = yield from self._read(name)
+            found = yield from self._read(name, rules)
         except (OSError, PlatformError) as error:  # what is kept, or what a manifest needs, is unknown: so nothing goes
             return Collected(name, trouble=f"nothing is removed: {error}")
         belongings = Belongings(found.images)
@@ -127,7 +129,7 @@ class Collection:
         # `or ()`: whoever edits the file by hand may write null
         return Rules(settings.keep_last, settings.untagged_days, tuple(settings.keep_tags or ()))
 
-    def _read(self, name: str) -> Steps[_Found]:
+    def _read(self, name: str, rules: Rules) -> Steps[_Found]:
         found = _Found()
         shared: dict[str, str] = {}  # each text is held once, however many manifests have it
         for number, (tag, digest) in enumerate(self.content.each_tag(name)):
@@ -143,10 +145,14 @@ class Collection:
                 continue
             digest = shared.setdefault(digest, digest)
             children = tuple(shared.setdefault(child, child) for child in item.manifests)
-            subject = None if item.subject is None else shared.setdefault(item.subject, item.subject)
             in_use = max(times.pushed, times.asked) >= self.young
             tags = tuple(found.reading.tags.get(digest, ()))
-            found.images[digest] = Image(digest, times.pushed, tags, children, subject, in_use)
+            subject = None if item.subject is None else shared.setdefault(item.subject, item.subject)
+            by_tag = subject_of(tags) if subject is None else None
+            if by_tag is not None:
+                # such a tag is none that somebody pulls by: it holds the manifest only if the rules say so
+                tags = tuple(tag for tag in tags if matches_any(tag, rules.keep_tags))
+            found.images[digest] = Image(digest, times.pushed, tags, children, subject or by_tag, in_use)
             found.needs[digest] = tuple(shared.setdefault(blob, blob) for blob in item.refers_to)
             found.reading.times[digest] = times
             if subject is not None:

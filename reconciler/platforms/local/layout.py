@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from . import manifest as manifests
 from .manifest import Manifest, ManifestError
+
+#: a tag that says what its manifest refers to
+_REFERRER = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 
 
 def fallback_tag(subject: str) -> str:
@@ -20,6 +24,15 @@ def fallback_tag(subject: str) -> str:
     """
     algorithm, _, hexadecimal = subject.partition(":")
     return f"{algorithm}-{hexadecimal[:64]}"
+
+
+def subject_of(tags: Collection[str]) -> str | None:
+    """The digest that a manifest without a subject refers to by its tags: the list of a subject's referrers under `sha256-HEX`, or
+    cosign's signature, attestation or SBOM (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#tag-based-discovery).
+    None if it has any other tag: then it is an image."""
+    found = {_REFERRER.fullmatch(tag) for tag in tags}
+    subjects = {f"sha256:{match[1]}" if match else None for match in found}
+    return subjects.pop() if len(subjects) == 1 else None
 
 
 def digests_in(folder: Path) -> Iterator[tuple[str, Path]]:

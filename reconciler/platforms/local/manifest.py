@@ -22,6 +22,12 @@ _ELSEWHERE = re.compile(
     r"application/vnd\.oci\.image\.layer\.nondistributable\.v1\.tar(\+.*)?"
     r"|application/vnd\.docker\.image\.rootfs\.foreign\.diff\.tar(\.gzip)?"
 )
+#: the fields of a manifest, by themselves and as readers find them that take upper case for lower case:
+#: https://github.com/opencontainers/distribution-spec/security/advisories/GHSA-mc8v-mgrf-8f4m, https://pkg.go.dev/encoding/json
+_FIELDS = frozenset(
+    ["schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations"]
+)
+_LOWER = {name.lower(): name for name in _FIELDS}
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 
 
@@ -66,10 +72,38 @@ class Manifest:
         return shown
 
 
+def pushed(body: bytes, content_type: str) -> Manifest:
+    """A manifest that is pushed: as `parse`, but one that means the same to every reader. Raises ManifestError."""
+    found = parse(body, content_type)
+    try:
+        document = json.loads(body, object_pairs_hook=_each_once)
+    except ValueError as error:
+        raise ManifestError(str(error)) from None
+    for name in document.keys() - _FIELDS:
+        if name.lower() in _LOWER:
+            raise ManifestError(f"{name!r} is not {_LOWER[name.lower()]!r}: some readers would take it for that")
+    for name in ("manifests",) if found.media_type in MANIFESTS else ("config", "layers"):
+        if document.get(name):
+            raise ManifestError(
+                f"it is a {found.media_type} and has {name}: it must not be both, a manifest and an index"
+            )
+    return found
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Readers differ in which of two fields of one name they believe."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a field comes twice in one object")
+    return found
+
+
 def parse(body: bytes, content_type: str = "") -> Manifest:
     """The manifest. `content_type`: as pushed, parameters are ignored. Raises ManifestError."""
     document = _object(body)
     media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
+    if document.get("schemaVersion") == 1:
+        raise ManifestError("manifests of schema 1 are not supported: push an OCI or a Docker schema 2 manifest")
     if document.get("schemaVersion") != 2:
         raise ManifestError("schemaVersion must be 2")
     subject = document.get("subject")

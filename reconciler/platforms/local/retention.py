@@ -19,8 +19,9 @@ DAY = 24 * 3600.0
 class Image:
     """A manifest as retention sees it.
 
-    `pushed`: seconds since 1970. `children`: digests of an index's images. `in_use`: a client has pushed or asked for it just now,
-    so that what needs it may be on its way: it is neither removed nor counted.
+    `pushed`: seconds since 1970. `children`: digests of an index's images. `subject`: what it refers to, by itself or by its tag
+    (layout.py). `in_use`: a client has pushed or asked for it just now, so that what needs it may be on its way: it is neither
+    removed nor counted.
     """
 
     digest: str
@@ -112,7 +113,8 @@ def expired(images: Iterable[Image], rules: Rules, now: float) -> set[str]:
         oldest = now - rules.untagged_days * DAY
         gone = {image.digest for image in alone if not image.tags and image.pushed < oldest}
     if rules.keep_last is not None:
-        rest = (image for image in alone if image.digest not in gone)
+        # what refers to something, be that there or not, is no image: signatures must not push images out
+        rest = (image for image in alone if image.digest not in gone and image.subject is None)
         newest_first = sorted(rest, key=lambda image: (-image.pushed, image.digest))
         gone |= {image.digest for image in newest_first[rules.keep_last :]}
     tops = {image.digest for image in alone}

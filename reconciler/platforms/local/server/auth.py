@@ -88,7 +88,7 @@ class Doorkeeper:
         if self._logins.is_too_much(password, self.front.client(request)):
             raise _too_many()
 
-    def _known(self, request: web.Request, login: tuple[str, str] | None) -> Caller | Attempt:
+    def _known(self, request: web.Request, login: tuple[str, str] | None, scope: str = "") -> Caller | Attempt:
         if login is not None:
             return self._login(request, *login)
         header = request.headers.get("Authorization", "")
@@ -96,7 +96,7 @@ class Doorkeeper:
         if not header:
             return NOBODY
         if scheme.lower() == "bearer":
-            return self._bearer(request, value.strip())
+            return self._bearer(request, value.strip(), scope)
         raise self.challenge(request, f"authorization by {scheme[:20]!r} is not supported; use Basic or Bearer")
 
     def _login(self, request: web.Request, username: str, password: str) -> Caller | Attempt:
@@ -130,18 +130,21 @@ class Doorkeeper:
             f" `reconciler credentials {self.name}/REPOSITORY`",
         )
 
-    def _bearer(self, request: web.Request, token: str) -> Caller:
+    def _bearer(self, request: web.Request, token: str, scope: str) -> Caller:
+        def bad(why: str) -> ApiError:
+            return self.challenge(request, why, scope, error="invalid_token")
+
         try:
             known = self._tokens.read(token)
         except BadToken:
-            raise self.challenge(request, "the token is not one of this registry's", error="invalid_token") from None
+            raise bad("the token is not one of this registry's") from None
         if time.time() >= known.expires:
-            raise self.challenge(request, "the token has expired", error="invalid_token")
+            raise bad("the token has expired")
         if not known.subject:
             return Caller(None, known.scopes)
         issued = self.credentials.find(known.subject)
         if issued is None or issued.expired:
-            raise self.challenge(request, "the credentials behind the token have expired", error="invalid_token")
+            raise bad("the credentials behind the token have expired")
         return Caller(issued, known.scopes)
 
     # -- what ---------------------------------------------------------------------------------------------------
@@ -161,7 +164,7 @@ class Doorkeeper:
     def _admitted(
         self, request: web.Request, login: tuple[str, str] | None, name: str, actions: tuple[str, str]
     ) -> Caller | Attempt:
-        found = self._known(request, login)
+        found = self._known(request, login, _scope_of(name, actions[0]))
         if isinstance(found, Caller):
             self._admit(request, found, name, actions)
         return found
@@ -171,7 +174,7 @@ class Doorkeeper:
         rights = self.rights(caller, name)
         if RIGHTS[action] not in rights:
             raise self._refusal(request, caller, name, action, bool(rights) and self.created(name))
-        scope = f"repository:{name}:{'pull,push' if action == 'push' else action}"
+        scope = _scope_of(name, action)
         if caller.scopes is not None and caller.scopes.get(name, frozenset()).isdisjoint(actions):
             refusal = self.challenge(
                 request, f"the token is not for {action} of {name}", scope, error="insufficient_scope"
@@ -188,7 +191,7 @@ class Doorkeeper:
                 request,
                 f"log in to {action}; `reconciler credentials {self.name}/{name}"
                 f"{'' if action == 'pull' else ' --push'}` issues credentials",
-                f"repository:{name}:{'pull,push' if action == 'push' else action}",
+                _scope_of(name, action),
             )
         why = self._why(caller, name, action)
         if seen:
@@ -263,7 +266,7 @@ class Doorkeeper:
             kind, name, actions = _scope(scope)
             if (kind, name) == ("registry", "catalog"):
                 access.append({"type": kind, "name": name, "actions": ["*"]})
-            if kind != "repository":
+            if kind.partition("(")[0] != "repository":  # with a class in brackets: repository(plugin)
                 continue
             rights = self.rights(caller, name)
             asked = set(RIGHTS) if "*" in actions else actions
@@ -293,6 +296,11 @@ HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler appl
 def _still_here(request: web.Request) -> bool:
     """Whether the client still waits for its answer."""
     return request.transport is not None and not request.transport.is_closing()
+
+
+def _scope_of(name: str, action: str) -> str:
+    """What a client should ask a token for."""
+    return f"repository:{name}:{'pull,push' if action == 'push' else action}"
 
 
 def _scope(text: str) -> tuple[str, str, set[str]]:

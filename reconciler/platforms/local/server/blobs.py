@@ -20,7 +20,7 @@ from reconciler.words import counted
 from . import sending
 from .auth import Caller, Doorkeeper
 from .errors import ApiError, blob_unknown, digest_invalid
-from .names import digest_of, repository_of, upload_of, upload_unknown
+from .names import UploadUnknown, digest_of, repository_of, upload_of
 from .threads import Threads
 
 #: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
@@ -133,14 +133,26 @@ class Blobs:
 
     async def finish(self, request: web.Request) -> web.Response:
         """PUT /v2/NAME/blobs/uploads/ID?digest=DIGEST"""
-        caller, upload = await self._find(request)
         digests = request.query.getall("digest", [])
+        try:
+            caller, upload = await self._find(request)
+        except UploadUnknown:
+            if await self._is_there(request, digests):
+                return _created(repository_of(request), digests[0])  # the answer to the same request got lost
+            raise
         if not digests:
             raise ApiError(400, "DIGEST_INVALID", "the digest parameter is missing")
         digest = digest_of(digests[0])
         async with self._busy(upload):
             self._check_range(request, upload)
             return await self._complete(request, caller, upload, digest)
+
+    async def _is_there(self, request: web.Request, digests: list[str]) -> bool:
+        """Whether the repository has the blob that an upload which is not under way would make. The caller may push to it."""
+        name = repository_of(request)
+        if len(digests) != 1 or not is_digest(digests[0]):
+            return False
+        return await asyncio.to_thread(self.content.has_blob, name, digests[0])
 
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE /v2/NAME/blobs/uploads/ID"""
@@ -180,14 +192,14 @@ class Blobs:
             try:
                 found = await asyncio.to_thread(self.content.resume_upload, name, number)
             except Missing:
-                raise upload_unknown() from None
+                raise UploadUnknown from None
             if number in self._uploads:  # another request was quicker
                 found.close()
             else:
                 self._remember(found)
         upload = self._uploads[number][0]
         if upload.name != name:
-            raise upload_unknown()
+            raise UploadUnknown
         self._uploads.move_to_end(number)
         return caller, upload
 
@@ -223,7 +235,7 @@ class Blobs:
     def _ended(self, upload: Upload) -> ApiError:
         self._uploads.pop(upload.id, None)
         upload.close()
-        return upload_unknown()
+        return UploadUnknown()
 
     def _check_range(self, request: web.Request, upload: Upload) -> None:
         text = request.headers.get("Content-Range")
@@ -275,7 +287,7 @@ class Blobs:
             raise digest_invalid(digest, str(error)) from None
         except Missing:  # `collect` has removed it
             self._drop(upload)
-            raise upload_unknown() from None
+            raise UploadUnknown from None
         self._uploads.pop(upload.id, None)
         return _created(upload.name, digest)
 

@@ -192,7 +192,7 @@ def _read(request: web.Request, reference: str, body: bytes) -> tuple[str, list[
     """The digest, the tags and the manifest of a push. Raises ApiError."""
     digest, tags = _named(reference, body, request.query.getall("tag", []))
     try:
-        found = manifests.parse(body, request.headers.get("Content-Type", ""))
+        found = manifests.pushed(body, request.headers.get("Content-Type", ""))
     except ManifestError as problem:
         raise ApiError(400, "MANIFEST_INVALID", str(problem)) from None
     if found.subject is not None and len(json.dumps(found.descriptor(digest, len(body)))) > DESCRIPTOR_MOST:

@@ -64,10 +64,12 @@ def upload_of(request: web.Request) -> str:
     """The ID of the upload that the request is about. Raises ApiError 404."""
     upload = request.match_info["upload"]
     if _UPLOAD.fullmatch(upload) is None:
-        raise upload_unknown()
+        raise UploadUnknown
     return upload
 
 
-def upload_unknown() -> ApiError:
+class UploadUnknown(ApiError):
     """404: no such upload is under way."""
-    return ApiError(404, "BLOB_UPLOAD_UNKNOWN", "no such upload is under way; start another with POST")
+
+    def __init__(self) -> None:
+        super().__init__(404, "BLOB_UPLOAD_UNKNOWN", "no such upload is under way; start another with POST")

@@ -72,6 +72,6 @@ class Tokens:
 def _scopes(access: Any) -> Scopes:
     found: Scopes = {}
     for item in access:
-        name = item["name"] if item["type"] == "repository" else f"{item['type']}:{item['name']}"
+        name = item["name"] if item["type"].partition("(")[0] == "repository" else f"{item['type']}:{item['name']}"
         found[name] = found.get(name, frozenset()) | frozenset(item["actions"])
     return found
