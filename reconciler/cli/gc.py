@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.words import counted, plural
-
 from .exits import Exit
 from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, local_session
 
@@ -30,12 +28,9 @@ def run(
         found = collecting(session).collect(grace=grace, dry_run=dry_run)
     would = "would be removed" if dry_run else "removed"
     for item in found:
-        if item.trouble:
-            typer.echo(f"{item.repository or 'content'}: {item.trouble}", err=True)
-        else:
-            typer.echo(line(item, would))
-            for digest in item.images:
-                typer.echo(f"  - {digest}")
+        typer.echo(line(item, would), err=bool(item.trouble))
+        for name in item.names():
+            typer.echo(f"  - {name}")
     if not found:
         typer.echo("Nothing to remove.")
     return Exit.ERROR if any(item.trouble for item in found) else Exit.OK
@@ -43,8 +38,4 @@ def run(
 
 def line(item: Collected, would: str) -> str:
     """How much of a repository, or of the registry's content, is removed."""
-    blobs = counted(item.blobs, "blob")
-    if item.repository:
-        return f"{item.repository}: {counted(len(item.images), 'image')} and {blobs} {would}"
-    uploads = counted(item.uploads, "unfinished upload")
-    return f"content: {blobs} and {uploads} {would}, {item.size:,} {plural(item.size, 'byte')}"
+    return item.said(would)

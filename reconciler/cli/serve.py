@@ -78,7 +78,7 @@ def run(
             metavar="TIME",
             parser=seconds,
             show_default=False,
-            help="How often retention is carried out. [default: 1h]",
+            help="How often retention is carried out; 0 for never: `reconciler gc` does it then. [default: 1h]",
         ),
     ] = 3600.0,
     grace: Grace = 3600.0,
@@ -123,7 +123,7 @@ def run(
         local_session(spec, registry, "only local registries can be served") as session,
         serving(session).server(options) as server,
     ):
-        typer.echo(f"serving registry {session.name} at {server.url}")
+        typer.echo(f"serving registry {session.name} at {server.url}{f', reached at {url}' if url else ''}")
         sys.stdout.flush()
         stop.wait()
     return Exit.OK

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol, Self, runtime_checkable
 
 from reconciler.errors import PlatformError
+from reconciler.words import counted, plural
 
 from .platform import Session
 
@@ -52,7 +54,7 @@ class ServerOptions:
     `url`: where clients reach it, if that is elsewhere: scheme, host and port. `trusted_proxies`: whose X-Forwarded-* headers say
     so at each request. `connections_per_address`: how many a client that is no such proxy may have at once.
 
-    Every `collect_every` seconds, what `collect` would remove with `grace` is removed.
+    Every `collect_every` seconds, unless that is 0, what `collect` would remove with `grace` is removed.
     """
 
     host: str = "127.0.0.1"
@@ -74,7 +76,7 @@ DEFAULT_OPTIONS = ServerOptions()
 class Collected:
     """What retention and garbage collection removed from a repository ("" for the registry as a whole), or would remove.
 
-    `size`: bytes. `trouble`: why nothing was removed from it.
+    `size`: bytes. `tags`: by an image's digest, those that went with it. `trouble`: why nothing was removed from it.
     """
 
     repository: str
@@ -83,6 +85,23 @@ class Collected:
     uploads: int = 0
     size: int = 0
     trouble: str = ""
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def said(self, would: str = "removed") -> str:
+        """What is removed, in a line. `would`: what is done with it."""
+        if self.trouble:
+            return f"{self.repository or 'content'}: {self.trouble}"
+        blobs = counted(self.blobs, "blob")
+        if self.repository:
+            return f"{self.repository}: {counted(len(self.images), 'image')} and {blobs} {would}"
+        uploads = counted(self.uploads, "unfinished upload")
+        return f"content: {blobs} and {uploads} {would}, {self.size:,} {plural(self.size, 'byte')}"
+
+    def names(self) -> list[str]:
+        """The images' digests, each with its tags."""
+        return [
+            f"{digest} ({', '.join(self.tags[digest])})" if self.tags.get(digest) else digest for digest in self.images
+        ]
 
 
 @runtime_checkable

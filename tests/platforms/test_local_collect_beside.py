@@ -18,6 +18,7 @@ import pytest
 from reconciler.model.service import ServerOptions
 from reconciler.platforms.local import collect as collecting
 from reconciler.platforms.local import manifest as manifests
+from reconciler.platforms.local import store
 from reconciler.platforms.local.collect import LET_GO, Collection, collect
 from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.documents import RepositoryDocument, RepositorySettings
@@ -359,7 +360,7 @@ def test_between_any_two_steps_the_lock_is_free_and_all_that_is_there_is_whole(
 def test_one_collects_at_a_time(template: Path, tmp_path: Path) -> None:
     registry = Registry(tmp_path / "store")
     shutil.copytree(template, registry.root)
-    with Store(registry.root).claiming(collecting._COLLECTING):
+    with Store(registry.root).claiming(store.COLLECTING):
         (found,) = collect(registry.content, grace=GRACE)
         assert "another process is collecting" in found.trouble
         assert collect(registry.content, grace=GRACE, dry_run=True), "that only looks"

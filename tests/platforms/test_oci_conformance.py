@@ -440,7 +440,8 @@ def test_end_7_a_manifest_means_the_same_to_every_reader(registry: Served, name:
     ]
     for body in ambiguous:
         assert registry.code(registry.put(name, "ambiguous", body.encode())) == (400, "MANIFEST_INVALID"), body
-    for harmless in ({"manifests": []}, {"manifests": None}, {"vendor": 1}):
+    more: list[dict[str, Any]] = [{"manifests": []}, {"manifests": None}, {"vendor": 1}]
+    for harmless in more:
         document: dict[str, Any] = {**image.document, **harmless}
         assert registry.put(name, "harmless", json.dumps(document).encode()).status_code == 201
 

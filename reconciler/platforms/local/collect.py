@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +27,8 @@ from .documents import RepositoryDocument
 from .images import Reading
 from .layout import subject_of
 from .retention import Belongings, Image, Rules, expired
-from .store import LOCK_POLL
+from .store import COLLECTING, LOCK_POLL
+from .times import FRESH
 
 #: seconds after which an upload to which nothing was added is removed
 IDLE_UPLOAD = 24 * 3600.0
@@ -39,8 +40,6 @@ READ_AT_ONCE = 256
 LET_GO = 2 * LOCK_POLL
 #: seconds for which other threads of this process get their turn
 BREATH = 0.001
-#: the lock of whoever collects: two at once would each see the other's work half done
-_COLLECTING = ".collecting"
 
 T = TypeVar("T")
 #: work that is done bit by bit: it gives the seconds to wait before the next bit, and in the end what came of it
@@ -60,7 +59,7 @@ def collect(
     collection = Collection(content, grace=grace, dry_run=dry_run)
     if dry_run:
         return _run(collection.steps(), end or threading.Event())
-    with content.store.claiming(_COLLECTING) as alone:
+    with content.store.claiming(COLLECTING) as alone:  # two would each see the other's work half done
         if not alone:
             return [Collected("", trouble="nothing is removed: another process is collecting garbage in this registry")]
         return _run(collection.steps(), end or threading.Event())
@@ -94,7 +93,8 @@ class Collection:
         self.dry_run = dry_run
         self.now = time.time()
         #: seconds since 1970: what has a time from then on stays
-        self.young = self.now - grace
+        # an asking is noted at most once in FRESH seconds
+        self.young = self.now - grace - min(FRESH, grace)
 
     def steps(self) -> Steps[list[Collected]]:
         """The whole collection. The lock is free between any two steps."""
@@ -121,7 +121,8 @@ class Collection:
             yield from self._remove_leftovers(name, found)
         needed = {blob for digest, blobs in found.needs.items() if digest not in gone for blob in blobs}
         links = yield from self._remove_links(name, needed)
-        return Collected(name, tuple(sorted(gone)), links)
+        tags = {digest: tuple(sorted(found.reading.tags[digest])) for digest in gone if digest in found.reading.tags}
+        return Collected(name, tuple(sorted(gone)), links, tags=tags)
 
     def _rules(self, name: str) -> Rules:
         """The repository's retention as it is now. Raises PlatformError if its document is damaged."""
@@ -157,6 +158,7 @@ class Collection:
             found.reading.times[digest] = times
             if subject is not None:
                 found.reading.subjects[digest] = subject
+        _earlier_lists(found.images)
         return found
 
     def _remove_images(
@@ -184,9 +186,13 @@ class Collection:
 
     def _still(self, name: str, rules: Rules) -> bool:
         try:
-            return self._rules(name) == rules
+            return self._rules(name) == rules and not self._clock_went_back()
         except PlatformError:
             return False
+
+    def _clock_went_back(self) -> bool:
+        """Whether what is pushed now would look older than this collection: then nothing can be told by its time."""
+        return time.time() < self.now
 
     def _remove_leftovers(self, name: str, found: _Found) -> Steps[None]:
         """Removes tags and notes of manifests that are no longer there."""
@@ -204,6 +210,8 @@ class Collection:
         count = 0
         for batch in _batches(old, FILES_AT_ONCE):
             with self.content.changing():
+                if self._clock_went_back():
+                    return count
                 count += sum(self.content.remove_link(name, digest, seen) for digest, seen in batch)
             yield LET_GO
         return count
@@ -225,7 +233,14 @@ class Collection:
 
     def _content(self) -> Steps[Collected]:
         """Removes content that no repository has, abandoned uploads, and what a crash left half-written."""
-        blobs, size = yield from self._remove_blobs()
+        try:
+            if self.content.lacks_links():
+                return Collected(
+                    "", trouble="nothing is removed: the folder links/ is not there; is a copy still under way?"
+                )
+            blobs, size = yield from self._remove_blobs()
+        except OSError as error:  # whose content it is is unknown
+            return Collected("", trouble=f"nothing more is removed: {error}")
         idle = [path for path in self.content.uploads() if _old(path, self.now - IDLE_UPLOAD)]
         half = [path for path in (self.content.root / "temporary").glob("*") if _old(path, self.now - IDLE_UPLOAD)]
         for path in (*idle, *half):
@@ -254,6 +269,8 @@ class Collection:
                 paths = [self.content.blob_path(digest) for digest, _ in batch]
             else:
                 with self.content.changing():
+                    if self._clock_went_back():
+                        break
                     taken = [self.content.take_blob(digest, seen) for digest, seen in batch]
                 paths = [path for path in taken if path is not None]
             for path in paths:
@@ -264,6 +281,16 @@ class Collection:
                         path.unlink()
             yield LET_GO
         return count, size
+
+
+def _earlier_lists(images: dict[str, Image]) -> None:
+    """Gives the lists of referrers that older clients have replaced by longer ones the subject of their entries."""
+    for digest, image in images.items():
+        if image.subject is None and image.children and not image.tags:
+            entries = [images.get(child) for child in image.children]
+            subjects = {entry.subject if entry is not None else None for entry in entries}
+            if len(subjects) == 1 and None not in subjects:
+                images[digest] = replace(image, subject=subjects.pop())
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

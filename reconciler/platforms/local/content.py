@@ -43,7 +43,7 @@ class Content(Images):
         try:
             linked = self._link(name, digest).stat()
             return self.blob_path(digest).stat().st_size, time.time() - linked.st_mtime > FRESH
-        except OSError:
+        except FileNotFoundError:
             raise Missing(digest) from None
 
     def keep_blob(self, name: str, digest: str) -> None:
@@ -51,7 +51,7 @@ class Content(Images):
         with self.changing():
             try:
                 touch(self._link(name, digest))
-            except OSError:
+            except FileNotFoundError:
                 raise Missing(digest) from None
 
     def mount(self, name: str, digest: str, sources: Iterable[str]) -> bool:
@@ -71,7 +71,7 @@ class Content(Images):
         for _ in range(TRIES):
             try:
                 seen = link.stat().st_mtime_ns
-            except OSError:
+            except FileNotFoundError:
                 raise Missing(digest) from None
             self._refuse_part(name, digest)
             with self.changing():
@@ -95,7 +95,7 @@ class Content(Images):
         """An upload of an earlier process. `upload_id` must be 32 hexadecimal digits. Raises Missing."""
         try:
             return Upload(name, self._uploads(name) / upload_id, resumed=True)
-        except OSError:
+        except FileNotFoundError:
             raise Missing(upload_id) from None
 
     def finish_upload(self, upload: Upload, digest: str) -> None:
@@ -108,7 +108,8 @@ class Content(Images):
         make_folder(path.parent)
         with self.adding(upload.name):
             try:
-                if path.exists():  # never replaced: it may be somebody else's, and is what the digest says
+                # never replaced: it may be somebody else's, and is what the digest says; unless its size shows that it is not
+                if path.exists() and path.stat().st_size == upload.path.stat().st_size:
                     upload.path.unlink()
                 else:
                     os.replace(upload.path, path)
@@ -147,11 +148,15 @@ class Content(Images):
             shutil.rmtree(path, ignore_errors=True)
 
     def repositories(self) -> list[str]:
-        """The names of repositories that hold blobs, also of those that are no longer in the registry."""
+        """The names of repositories that hold blobs, also of those that are no longer in the registry. Raises OSError."""
         try:
             return sorted(unquote(name) for name in os.listdir(self.root / "links"))
-        except OSError:
+        except FileNotFoundError:
             return []
+
+    def lacks_links(self) -> bool:
+        """Whether there is content, and nothing that says whose it is: a copy that is not finished, say. Raises OSError."""
+        return next(self.blobs(), None) is not None and not (self.root / "links").is_dir()
 
     def links(self, name: str) -> Iterator[tuple[str, Path]]:
         """The digests of the blobs that the repository has, each with the file that says so."""

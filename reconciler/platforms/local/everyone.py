@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from threading import Lock
 
 from .documents import Documents
-from .store import Stamp
+from .store import SETTLED, Stamp
 
-#: nanoseconds after which a change of a folder is sure to have a time of its own: file systems have clocks of up to two seconds
-SETTLED = 2_000_000_000
 #: nanoseconds after which the documents are looked at again in any case: a file that is edited in place leaves its folder as it is
 AGAIN = 30_000_000_000
 
@@ -44,7 +42,7 @@ class OpenToEveryone:
             before = self._seen.get(name)
             if stamp is None:
                 continue
-            if before is not None and before[0] == stamp:
+            if before is not None and before[0] == stamp and stamp.time < time.time_ns() - SETTLED:
                 yield name, before
             else:
                 found = self._access.read(name)

@@ -17,6 +17,9 @@ from .refusals import Deleted
 from .store import LOCK_TIMEOUT, PRIVATE_FILE, Store, encoded, locked, make_folder, put_file
 from .times import TimesKept
 
+#: nanoseconds between two times of a file on any file system
+COARSEST = 2_000_000_000
+
 
 class Folder:
     """A registry's folder and its lock."""
@@ -90,12 +93,12 @@ class Folder:
 
 
 def touch(path: Path) -> None:
-    """Makes the file's time now, to the nanosecond: the kernel's own "now" can be 10 ms old, so that it may be no change.
-
-    Raises OSError.
-    """
-    now = time.time_ns()
+    """Makes the file's time now, and another than it was: the kernel's own "now" can be 10 ms old, and some file systems keep whole
+    seconds, or two. Raises OSError."""
+    before, now = path.stat().st_mtime_ns, time.time_ns()
     os.utime(path, ns=(now, now))
+    if path.stat().st_mtime_ns == before:
+        os.utime(path, ns=(now, before + COARSEST))
 
 
 def unlink_unchanged(path: Path, seen: int) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from . import manifest as manifests
 from .folder import Folder, touch
-from .layout import below, digests_in, fallback_tag, in_order, parsed
+from .layout import Damaged, below, digests_in, fallback_tag, in_order, parsed
 from .manifest import OCI_INDEX, Manifest
 from .refusals import Exists, Missing, Refused
 from .store import encoded, sync_folder
@@ -93,7 +93,7 @@ class Images(Folder):
                 before = self._read_tag(name, tag)
                 if before is not None and before != digest and not movable(tag):
                     raise Refused(f"tag {tag} is immutable and stands for {before}")
-            if not path.exists():
+            if not path.exists() or path.read_bytes() != body:  # or it was damaged on the disk
                 self._sync_blobs(name, found)
                 if found.subject is not None:
                     entry = json.dumps(found.descriptor(digest, len(body))).encode()
@@ -125,7 +125,7 @@ class Images(Folder):
         """Whether it is time to call `keep_manifest` for a manifest that a client asks for. Raises Missing."""
         try:
             return time.time() - self.times.read(name, digest, self._manifest_path(name, digest)).asked > FRESH
-        except OSError:
+        except FileNotFoundError:
             raise Missing(digest) from None
 
     def keep_manifest(self, name: str, digest: str) -> None:
@@ -168,10 +168,10 @@ class Images(Folder):
     # -- tags and referrers -------------------------------------------------------------------------------------
 
     def tags(self, name: str) -> list[str]:
-        """The repository's tags in lexical order."""
+        """The repository's tags in lexical order. Raises OSError."""
         try:
             return sorted(os.listdir(self._tags(name)), key=in_order)
-        except OSError:
+        except FileNotFoundError:
             return []
 
     def tagged(self, name: str) -> dict[str, str]:
@@ -203,7 +203,7 @@ class Images(Folder):
     def _read_tag(self, name: str, tag: str) -> str | None:
         try:
             return (self._tags(name) / tag).read_text()
-        except OSError:
+        except FileNotFoundError:  # anything else is no proof that there is no such tag
             return None
 
     def _tagged(self, name: str, tag: str) -> str:
@@ -219,8 +219,9 @@ class Images(Folder):
         with self.changing():
             try:
                 (self._tags(name) / tag).unlink()
-            except OSError:
+            except FileNotFoundError:
                 raise Missing(tag) from None
+            sync_folder(self._tags(name))
 
     def remove_manifest(self, name: str, digest: str) -> None:
         """Removes a manifest with its tags and from its subject's referrers. Raises Missing, and Refused while an index lists it."""
@@ -242,19 +243,28 @@ class Images(Folder):
             subject = parsed(path).subject
         except FileNotFoundError:
             raise Missing(digest) from None
+        except Damaged:  # what it referred to is unknown; it can go
+            subject = None
         fallback = None
         if subject is not None:
             reading.subjects[digest] = subject
             # the list of a subject's referrers is mended when one of them goes
             fallback = self._read_tag(name, fallback_tag(subject))
-            if fallback is not None:
-                with suppress(OSError):
+            if fallback is not None and self._is_only_a_list(name, fallback, subject):
+                with suppress(FileNotFoundError):
                     reading.times[fallback] = self.times_of(name, fallback)
+            else:
+                fallback = None
         self._refuse_part(name, digest, fallback)
         for tag, tagged in self.each_tag(name):
             if tagged in reading.times:
                 reading.tags.setdefault(tagged, []).append(tag)
         return reading
+
+    def _is_only_a_list(self, name: str, fallback: str, subject: str) -> bool:
+        """Whether the list of a subject's referrers is nothing else: neither tagged otherwise nor a part of something."""
+        tags = [tag for tag, tagged in self.each_tag(name) if tagged == fallback]
+        return tags == [fallback_tag(subject)] and not self.references.users(name, fallback)
 
     def _refuse_part(self, name: str, digest: str, but: str | None = None) -> None:
         """Raises Refused if a manifest of the repository refers to the digest. `but`: the digest of one that may."""
@@ -274,12 +284,12 @@ class Images(Folder):
         for tag in reading.tags.get(digest, ()):
             if self._read_tag(name, tag) == digest:
                 self._remove(self._tags(name) / tag, reading)
+        subject = reading.subjects.get(digest)
+        if subject is not None:  # first what lists it: cut off here, the list is whole
+            self._clean_fallback(name, subject, digest, reading)
+            self._remove(self._referrers(name, subject) / below(digest), reading)
         self._remove(path, reading)
         self._remove(self.times.path(name, digest), reading)
-        subject = reading.subjects.get(digest)
-        if subject is not None:
-            self._remove(self._referrers(name, subject) / below(digest), reading)
-            self._clean_fallback(name, subject, digest, reading)
         return True
 
     def _remove(self, path: Path, reading: Reading) -> None:

@@ -63,9 +63,13 @@ def media_type_of(path: Path) -> str:
     return parsed(path).media_type
 
 
+class Damaged(OSError):
+    """A stored manifest can't be read: what was accepted once parses, so that the disk has it no longer as it was."""
+
+
 def parsed(path: Path) -> Manifest:
     """A stored manifest without its annotations, which can be large. Raises OSError, also for one that is damaged."""
     try:
         return replace(manifests.parse(path.read_bytes()), annotations={})
-    except ManifestError as error:  # what was accepted once parses; this one was damaged on the disk
-        raise OSError(f"{path}: {error}") from None
+    except ManifestError as error:
+        raise Damaged(f"{path}: {error}") from None

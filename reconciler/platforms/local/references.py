@@ -6,7 +6,7 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
-from .layout import digests_in, parsed
+from .layout import Damaged, digests_in, parsed
 from .store import encoded
 
 #: bytes, about, that are remembered of all repositories: more than 150,000 images of ten layers
@@ -29,10 +29,11 @@ class References:
         self._sizes: dict[str, int] = {}
 
     def users(self, name: str, digest: str) -> list[str]:
-        """The digests of the repository's manifests that refer to this one. Raises OSError for a manifest that is damaged."""
+        """The digests of the repository's manifests that refer to this one. Raises OSError for another that is damaged: what that
+        refers to is unknown."""
         short = _short(digest)
         with self._reading:
-            maybe = [user for user, packed in self._read(name).items() if short in packed]
+            maybe = [user for user, packed in self._read(name, digest).items() if short in packed]
         return [user for user in maybe if self._refers(name, user, digest)]
 
     def _refers(self, name: str, user: str, digest: str) -> bool:
@@ -42,7 +43,7 @@ class References:
         except FileNotFoundError:  # removed meanwhile
             return False
 
-    def _read(self, name: str) -> dict[str, bytes]:
+    def _read(self, name: str, but: str) -> dict[str, bytes]:
         before = self._known.pop(name, {})
         self._sizes.pop(name, None)
         found = {}
@@ -53,6 +54,10 @@ class References:
                     packed = b"".join(map(_short, parsed(path).refers_to))
                 except FileNotFoundError:
                     continue
+                except Damaged:
+                    if digest == but:
+                        continue
+                    raise
             found[digest] = packed
         self._remember(name, found)
         return found

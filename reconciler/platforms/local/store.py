@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -25,12 +26,16 @@ from reconciler.errors import PlatformError
 
 #: the mode of a folder that its owner alone may look into, and of a file that they alone may read
 PRIVATE, PRIVATE_FILE = 0o700, 0o600
+#: the lock of whoever collects garbage
+COLLECTING = ".collecting"
 #: the folders in that of a registry
 PARTS = ("control", "blobs", "links", "manifests", "tags", "referrers", "uploads", "times", "temporary")
 #: seconds to wait for another process that writes to the same registry
 LOCK_TIMEOUT = 30.0
 #: seconds between two looks whether another process has let go of the lock
 LOCK_POLL = 0.01
+#: nanoseconds after which a change of a file or a folder is sure to have a time of its own: some file systems have clocks of 2 s
+SETTLED = 2_000_000_000
 #: bytes of documents that are kept parsed, and what each is taken to need beside its file's bytes
 SEEN_MOST, SEEN_BESIDE = 32 << 20, 1 << 10
 #: bytes of the key that tokens are signed with: as many as SHA-256 gives (https://www.rfc-editor.org/rfc/rfc2104#section-3)
@@ -137,6 +142,8 @@ class Store:
         if document is None:
             return None
         parsed = parse(name, document)
+        if not 0 <= stamp.time < time.time_ns() - SETTLED:  # the next change may look the same, where times are coarse
+            return parsed
         size = stamp.size + SEEN_BESIDE
         if self._seen_bytes + size > SEEN_MOST:
             self._seen.clear()
@@ -180,6 +187,9 @@ class Store:
         for part in PARTS:
             with suppress(FileNotFoundError):
                 (self.root / part).chmod(PRIVATE)
+        # now: on a disk that is full nothing could be collected
+        with suppress(OSError):
+            (self.root / COLLECTING).touch(mode=PRIVATE_FILE)
         self._private = True
 
     @contextmanager
@@ -305,6 +315,7 @@ def make_folder(folder: Path) -> None:
     with suppress(FileExistsError):
         folder.mkdir(mode=PRIVATE)
         folder.chmod(PRIVATE)
+        sync_folder(folder.parent)
 
 
 def encoded(name: str) -> str:

@@ -31,6 +31,7 @@ class Upload:
         self.path = path
         self.algorithm = algorithm
         self.offset = 0
+        self.lost = False
         self._hash: Any = None if resumed else hashlib.new(algorithm)
         self._file = path.open("r+b" if resumed else "xb", buffering=0)
         if not resumed:
@@ -111,6 +112,11 @@ class Upload:
             self._hash.update(block)
         self.offset += len(block)
 
+    def take_back(self, offset: int) -> None:
+        """As `truncate`, if it still is an upload: cut off in the middle of its end, it may be a blob."""
+        if not self._file.closed and self._still_there():
+            self.truncate(offset)
+
     def truncate(self, offset: int) -> None:
         """Forgets what came after `offset` bytes."""
         self._file.truncate(offset)
@@ -127,8 +133,13 @@ class Upload:
             return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
     def sync(self) -> None:
-        """Returns once the disk has it all."""
-        os.fsync(self._file.fileno())
+        """Returns once the disk has it all. Raises OSError: the upload is lost then, for a disk reports a failure once, and what it
+        has of the file is not known (https://wiki.postgresql.org/wiki/Fsync_Errors)."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:
+            self.lost = True
+            raise
 
     def close(self) -> None:
         """Closes the file; it stays, so that the upload can be resumed."""

@@ -20,6 +20,7 @@ from aiohttp import web
 from reconciler.platforms.local.credentials import CredentialStore
 from reconciler.platforms.local.documents import CredentialsDocument, Documents
 from reconciler.platforms.local.everyone import OpenToEveryone
+from reconciler.words import some_of
 
 from .errors import ApiError
 from .expect import go_on
@@ -199,7 +200,8 @@ class Doorkeeper:
         return ApiError(
             404,
             "NAME_UNKNOWN",
-            f"there is no repository {name}, or {caller.name} may not {action}: {why}. For a new one: {HOW_TO_MAKE_ONE}",
+            f"there is no repository {name}, or {caller.name} may not {action}: {why}"
+            + (f". For a new one: {HOW_TO_MAKE_ONE}" if action == "push" else ""),
         )
 
     def rights(self, caller: Caller, name: str) -> frozenset[str]:
@@ -230,9 +232,9 @@ class Doorkeeper:
     def _why(self, caller: Caller, name: str, action: str) -> str:
         issued = caller.issued
         if issued is not None and name not in issued.repositories:
-            return f"they were issued for {', '.join(sorted(issued.repositories))}, not for {name}"
+            return f"the credentials were issued for {some_of(sorted(issued.repositories))}, not for {name}"
         if issued is not None and issued.permission == "pull" and action != "pull":
-            return "they were issued to pull only; --push issues others"
+            return "the credentials were issued to pull only; --push issues others"
         return f"no grant lets {caller.name} {action} {'to' if action == 'push' else 'from'} {name}"
 
     def open_to_everyone(self) -> bool:

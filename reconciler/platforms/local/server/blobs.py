@@ -216,6 +216,8 @@ class Blobs:
             await self._claim(upload)
             yield
         finally:
+            if upload.lost:
+                self._drop(upload)
             upload.release()
             lock.release()
 
@@ -288,6 +290,9 @@ class Blobs:
         except Missing:  # `collect` has removed it
             self._drop(upload)
             raise UploadUnknown from None
+        except BaseException:  # the lock is taken, the disk is full
+            upload.take_back(before)
+            raise
         self._uploads.pop(upload.id, None)
         return _created(upload.name, digest)
 
@@ -326,6 +331,8 @@ async def _blocks(content: StreamReader, upload: Upload) -> AsyncIterator[bytes]
                 slow.headers.update({**_place(upload), "Connection": "close"})
                 raise slow
             if upload.offset - flushed >= FLUSH and (flushing is None or flushing.done()):
+                if flushing is not None:
+                    flushing.result()  # raises what the disk said
                 flushing, flushed = asyncio.ensure_future(asyncio.to_thread(upload.sync)), upload.offset
     finally:
         if flushing is not None:

@@ -24,12 +24,17 @@ _REASONS = {
 }
 
 
+#: the client's address, as trusted proxies say it
+CLIENT = web.RequestKey("client", str)
+
+
 class AccessLog(AbstractAccessLogger):
     """One line for each request. Milliseconds are what the event loop's clock knows (uvloop's has no more)."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        client = request.get(CLIENT) or request.remote
         line = f"{request.method} {request.path_qs} HTTP/{request.version.major}.{request.version.minor}"
-        self.logger.info('"%s" %s %s %.0f ms', line, response.status, response.body_length, time * 1000)
+        self.logger.info('%s "%s" %s %s %.0f ms', client, line, response.status, response.body_length, time * 1000)
 
 
 class HttpLog(logging.LoggerAdapter[logging.Logger]):

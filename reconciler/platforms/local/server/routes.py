@@ -19,6 +19,7 @@ from .blobs import Blobs
 from .errors import ApiError
 from .expect import expect, go_on, waits
 from .front import NO_PROXY, Front
+from .logs import CLIENT
 from .manifests import Manifests
 from .threads import Threads
 
@@ -54,6 +55,7 @@ class UnderWay:
 
 
 UNDER_WAY = web.AppKey("under_way", UnderWay)
+FRONT = web.AppKey("front", Front)
 
 
 class Entrance:
@@ -107,7 +109,7 @@ def application(name: str, content: Content, front: Front = NO_PROXY) -> web.App
     entrance, blobs, manifests = Entrance(door), Blobs(door, content, threads), Manifests(door, content, threads)
     app = web.Application(middlewares=[_answers], client_max_size=FORM_MOST)
     app.on_response_prepare.append(_headers)
-    app[UNDER_WAY] = UnderWay()
+    app[UNDER_WAY], app[FRONT] = UnderWay(), front
     for path, handlers in _routes(entrance, blobs, manifests).items():
         if "GET" in handlers:
             handlers = {**handlers, "HEAD": handlers["GET"]}
@@ -167,6 +169,7 @@ async def _nothing_here(request: web.Request) -> web.StreamResponse:
 @web.middleware
 async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Errors in the specification's form."""
+    request[CLIENT] = request.app[FRONT].client(request)
     try:
         with request.app[UNDER_WAY]:
             response = await handler(request)
@@ -180,7 +183,8 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
         response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
     except PlatformError as error:
         LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
-        response = ApiError(503, "UNAVAILABLE", error.message).response()
+        # what is wrong names files: it is for who runs the server
+        response = ApiError(503, "UNAVAILABLE", "the registry can't do this now; its log says why").response()
     except OSError as error:
         if request.transport is None or request.transport.is_closing():
             raise  # the client has gone

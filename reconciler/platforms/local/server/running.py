@@ -142,12 +142,16 @@ class LocalServer(Server):
         connections.listen(sockets, context)
 
     async def _collect_again_and_again(self) -> None:
-        while self._collect is not None:
+        while self._collect is not None and self.options.collect_every:
             await asyncio.sleep(self.options.collect_every)
             try:
-                await asyncio.to_thread(self._collect, self._ending)
+                found = await asyncio.to_thread(self._collect, self._ending)
             except (PlatformError, OSError) as error:
                 LOGGER.error("garbage collection: %s", error)
+                continue
+            for item in found:
+                # at a level that is seen without -v: images go
+                LOGGER.warning("garbage collection: %s", "; ".join([item.said(), *item.names()]))
 
 
 def _protocol(runner: web.AppRunner) -> asyncio.Protocol:
