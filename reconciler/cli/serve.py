@@ -123,7 +123,9 @@ def run(
         local_session(spec, registry, "only local registries can be served") as session,
         serving(session).server(options) as server,
     ):
-        typer.echo(f"serving registry {session.name} at {server.url}{f', reached at {url}' if url else ''}")
+        typer.echo(f"serving registry {session.name} at {server.url}")
+        if url:
+            typer.echo(f"clients reach it at {url}")
         sys.stdout.flush()
         stop.wait()
     return Exit.OK

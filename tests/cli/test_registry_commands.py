@@ -188,10 +188,10 @@ def test_gc_tells_what_goes_and_what_it_was(here: Reconciler) -> None:
         path = here.folder / "store/manifests/app-a/sha256" / gone.partition(":")[2]
         os.utime(path, (time.time() - 10, time.time() - 10))
         told = here("gc", "--dry-run", "--grace", "0")
-        assert told.splitlines()[:2] == ["app-a: 1 image and 3 blobs would be removed", f"  - {gone}"]
+        assert told.splitlines()[:2] == ["app-a: 1 image and 3 blobs would be removed", f"  - {gone} (v0)"]
         assert path.exists()
         told = here("gc", "sandbox", "--grace", "0")
-        assert told.splitlines()[:2] == ["app-a: 1 image and 3 blobs removed", f"  - {gone}"]
+        assert told.splitlines()[:2] == ["app-a: 1 image and 3 blobs removed", f"  - {gone} (v0)"]
         assert not path.exists()
         assert here("gc", "--grace", "0s") == "Nothing to remove.\n"
         assert httpx.get(f"{url}/v2/app-a/tags/list").json()["tags"] == ["v1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -18,6 +19,7 @@ from reconciler.model.service import Collected
 from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.manifest import OCI_INDEX, OCI_MANIFEST
 from reconciler.platforms.local.retention import DAY, Belongings, Image, Rules, expired
+from reconciler.platforms.local.server.running import LocalServer
 from reconciler.platforms.local.store import Store
 from reconciler.spec.selection import matches_any
 from tests import images
@@ -248,6 +250,29 @@ def test_a_tag_that_only_looks_like_a_signature_s_is_an_image_s(registry: Served
     make_older(registry.sandbox.root, 5000)
     registry.session.collect(grace=3600)
     assert sorted(registry.http.get("/v2/app/tags/list").json()["tags"]) == sorted(odd[2:]), both
+
+
+def test_the_server_says_what_it_collects(local: LocalSandbox, caplog: pytest.LogCaptureFixture) -> None:
+    row = {"name": "app", "retention": {"keep_last": 1}}
+    with served(local, open_document(local, row)) as registry:
+        gone = registry.push("app", images.Image(1), "v1")
+        registry.push("app", images.Image(2), "v2")
+    make_older(local.root, 8000)
+    with served(local, open_document(local, row), collect_every=0.05):
+        for _ in range(3000):
+            if "removed" in caplog.text:
+                break
+            time.sleep(0.01)
+    said = [record.getMessage() for record in caplog.records if gone in record.getMessage()]
+    assert said, "seen without -v"
+    assert said[0].startswith("garbage collection: app: 1 image and ")
+    assert said[0].endswith(f"removed; {gone} (v1)")
+
+
+def test_a_server_that_never_collects_does_not_try(local: LocalSandbox) -> None:
+    with served(local, open_document(local, "app"), collect_every=0.0) as registry:
+        assert isinstance(registry.server, LocalServer)
+        asyncio.run(registry.server._collect_again_and_again())  # it ends by itself
 
 
 def content(registry: Served) -> Content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import select
@@ -12,15 +13,19 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from reconciler.platforms.local import credentials
-from reconciler.platforms.local.server import logins, manifests
+from reconciler.platforms.local.server import logins, manifests, threads
+from reconciler.platforms.local.server.auth import Caller, Doorkeeper
+from reconciler.platforms.local.times import TimesKept
 from tests.images import CONFIG, Image, descriptor, digest
-from tests.registries import Served, open_document, served
+from tests.registries import Served, make_older, open_document, served
 from tests.sandbox.local import LocalSandbox
 
 
@@ -64,12 +69,13 @@ def wrong(login: tuple[str, str], number: int) -> tuple[str, str]:
     return login[0], f"{login[1][:21]}{number:043d}"
 
 
-def send(registry: Served, login: tuple[str, str]) -> socket.socket:
-    """A request whose answer nobody has read yet."""
+def send(registry: Served, login: tuple[str, str], address: str = "") -> socket.socket:
+    """A request whose answer nobody has read yet. `address`: whose it is, as a proxy says."""
     host, _, port = registry.place.partition(":")
     connection = socket.create_connection((host, int(port)), timeout=30)
     basic = b64encode(":".join(login).encode()).decode()
-    connection.sendall(f"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n\r\n".encode())
+    forwarded = f"X-Forwarded-For: {address}\r\n" if address else ""
+    connection.sendall(f"GET /v2/ HTTP/1.1\r\nHost: x\r\n{forwarded}Authorization: Basic {basic}\r\n\r\n".encode())
     return connection
 
 
@@ -251,6 +257,80 @@ def test_a_request_without_a_login_reads_no_more_in_a_registry_of_many_repositor
     assert many <= few + 1, "the list of those that are open to everyone is made again after a change, no more"
 
 
+def test_a_page_looks_at_what_it_lists_and_no_further(local: LocalSandbox) -> None:
+    names = [f"app-{number:03}" for number in range(200)]
+    with served(local, open_document(local, *names)) as registry:
+        pages = [("", 3, names[:3]), ("app-150", 2, names[151:153]), ("zz", 5, [])]
+        registry.http.get("/v2/_catalog")
+        seen: list[str] = []
+        real = Doorkeeper.may
+        with pytest.MonkeyPatch.context() as patch:
+
+            def may(self: Doorkeeper, caller: Caller, name: str, action: str) -> bool:
+                seen.append(name)
+                return real(self, caller, name, action)
+
+            patch.setattr(Doorkeeper, "may", may)
+            for last, most, expected in pages:
+                seen.clear()
+                found = registry.http.get("/v2/_catalog", params={"last": last, "n": most}).json()
+                assert found == {"repositories": expected}
+                assert len(seen) <= most + 1
+            seen.clear()
+            wanted = registry.push_blob("app-007", b"a blob")
+            for digest_of_one, status in ((wanted, 201), (digest(b"nobody has it"), 202)):
+                params = {"mount": digest_of_one}
+                assert registry.http.post("/v2/app-100/blobs/uploads/", params=params).status_code == status
+            assert seen == ["app-007"], "rights are looked at where the blob is"
+
+
+# -- what others hold up ------------------------------------------------------------------------------------------
+
+
+def test_a_question_is_answered_whoever_keeps_the_registry_s_lock(
+    local: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "NOTING", 0.1)
+    image = Image(1)
+    with served(local, open_document(local, "app")) as registry:
+        registry.push("app", image, "v1")
+        make_older(local.root, 5000)
+        with FileLock(local.root / ".lock"):
+            for path in ("manifests/v1", f"blobs/{image.config['digest']}"):
+                for method in ("HEAD", "GET"):
+                    assert registry.http.request(method, f"/v2/app/{path}").status_code == 200
+        for missing in ("manifests/v2", f"blobs/{digest(b'nothing')}"):
+            assert registry.http.head(f"/v2/app/{missing}").status_code == 404
+
+
+def test_a_full_disk_keeps_nobody_from_asking(local: LocalSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(local, open_document(local, "app")) as registry:
+        registry.push("app", Image(1), "v1")
+        make_older(local.root, 5000)
+
+        def full(*_: Any, **__: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(TimesKept, "asked", full)
+        assert registry.http.head("/v2/app/manifests/v1").status_code == 200
+
+
+def test_guesses_from_one_network_or_from_two_addresses_keep_nobody_else_out(local: LocalSandbox, gate: Gate) -> None:
+    trusted = (ip_network("127.0.0.0/8"),)
+    with served(local, local.document("app"), trusted_proxies=trusted) as registry:
+        login = registry.login("app")
+        addresses = [*(f"2001:db8::{number}" for number in range(8)), *["192.0.2.1"] * 4, *["192.0.2.2"] * 4]
+        crowd = [send(registry, wrong(login, number), address) for number, address in enumerate(addresses)]
+        gate.until(1)
+        refused = [item for item in select.select(crowd, [], [], 30)[0] if item.recv(12) == b"HTTP/1.1 429"]
+        assert refused, "the /64 is one address"
+        honest = send(registry, login, "192.0.2.7")
+        gate.open.set()
+        assert honest.recv(12) == b"HTTP/1.1 200"
+        for connection in (*crowd, honest):
+            connection.close()
+
+
 # -- sizes --------------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +402,29 @@ def test_a_descriptor_of_a_referrer_has_a_limit_and_an_image_s_annotations_have_
     assert opened.put("app", digest(fits), fits).status_code == 201
     (listed,) = opened.http.get(f"/v2/app/referrers/{digest(image.manifest)}").json()["manifests"]
     assert listed["annotations"] == json.loads(fits)["annotations"]
+
+
+def test_a_page_of_referrers_looks_at_so_many_and_goes_on_with_the_next(
+    opened: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifests, "REFERRERS_READ", 4)
+    opened.push_blob("app", b"{}")
+    image = Image(1)
+    opened.push("app", image, "v1")
+    bodies = [referrer(image.manifest, number, 10, "rare" if number == 7 else "common") for number in range(15)]
+    for body in bodies:
+        assert opened.put("app", digest(body), body).status_code == 201
+    found = list(pages(opened, f"/v2/app/referrers/{digest(image.manifest)}?artifactType=rare"))
+    assert len(found) == 4
+    assert [item["digest"] for page in found for item in page] == [digest(bodies[7])]
+
+
+@pytest.mark.parametrize("filler", [b"[]", b"{}"])
+def test_a_manifest_of_very_many_parts_is_refused_before_it_is_read(opened: Served, filler: bytes) -> None:
+    body = b'{"schemaVersion": 2, "x": [' + b",".join([filler] * 110_000) + b"]}"
+    answer = opened.put("app", "large", body)
+    assert opened.code(answer) == (400, "MANIFEST_INVALID")
+    assert "more than 100,000 lists and objects" in answer.json()["errors"][0]["message"]
 
 
 def test_lists_have_pages_also_for_who_asks_for_all(opened: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,6 +165,21 @@ def test_an_older_client_s_expectation_is_no_expectation(registry: Served) -> No
         assert client.answer().status == 201
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v2/app%0a/manifests/x", 400, "NAME_INVALID"),
+        ("/v2/a%0Ab/tags/list", 400, "NAME_INVALID"),
+        ("/%0d%0aX", 404, "UNSUPPORTED"),
+    ],
+)
+def test_a_line_break_in_a_path_is_a_letter_like_others(
+    registry: Served, caplog: pytest.LogCaptureFixture, path: str, status: int, code: str
+) -> None:
+    assert registry.code(registry.http.get(path)) == (status, code)
+    assert not [record for record in caplog.records if "\n" in record.getMessage()]
+
+
 # -- what fails ---------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.platforms.local.server import connections
+from reconciler.platforms.local.server.front import counted_as
 from tests.command_line import Reconciler, url_of
 from tests.images import digest
 from tests.platforms.test_local_sending import tls
@@ -219,7 +220,7 @@ def test_a_trusted_proxy_has_as_many_connections_as_it_needs(local: LocalSandbox
     ],
 )
 def test_a_client_of_ipv6_is_counted_by_its_network(address: str, counted: str) -> None:
-    assert connections.counted_as(address) == counted
+    assert counted_as(address) == counted
 
 
 @pytest.mark.slow

@@ -153,6 +153,19 @@ def test_a_client_that_leaves_leaves_no_file_open_and_no_trace_in_the_log(
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_a_client_that_says_goodbye_and_reads_nothing_leaves_no_file_open(
+    local: LocalSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends its half of the connection: its part in the limits is over, and so must be what is sent to it."""
+    monkeypatch.setattr(sending, "LOOK", 0.05)
+    with served(local, open_document(local, "app")) as registry:
+        path, blob, _ = huge(registry, 6)
+        with connected(registry, 1 << 14) as client:
+            ask(client, path)
+            client.shutdown(socket.SHUT_WR)
+            assert_closed(blob)
+
+
 def test_a_file_that_became_shorter_ends_the_connection_and_is_told(
     registry: Served, caplog: pytest.LogCaptureFixture
 ) -> None:

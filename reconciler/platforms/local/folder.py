@@ -38,10 +38,11 @@ class Folder:
 
         Raises PlatformError if another process keeps the lock for too long.
         """
+        end = time.monotonic() + LOCK_TIMEOUT
         if not self._busy.acquire(timeout=LOCK_TIMEOUT):
             raise locked(self.root)
         try:
-            with self.store.writing():
+            with self.store.writing(max(end - time.monotonic(), 0)):
                 yield
         finally:
             self._busy.release()

@@ -28,6 +28,8 @@ _FIELDS = frozenset(
     ["schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations"]
 )
 _LOWER = {name.lower(): name for name in _FIELDS}
+#: lists and objects of a manifest that is pushed: more than fit into 8 MiB, if they say anything
+PARTS_MOST = 100_000
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 
 
@@ -74,6 +76,8 @@ class Manifest:
 
 def pushed(body: bytes, content_type: str) -> Manifest:
     """A manifest that is pushed: as `parse`, but one that means the same to every reader. Raises ManifestError."""
+    if body.count(b"[") + body.count(b"{") > PARTS_MOST:  # while they are parsed, the interpreter does nothing else
+        raise ManifestError(f"it has more than {PARTS_MOST:,} lists and objects")
     found = parse(body, content_type)
     try:
         document = json.loads(body, object_pairs_hook=_each_once)

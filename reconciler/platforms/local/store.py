@@ -193,8 +193,8 @@ class Store:
         self._private = True
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Holds the lock that every writer takes. Raises PlatformError after LOCK_TIMEOUT seconds."""
+    def writing(self, seconds: float = LOCK_TIMEOUT) -> Iterator[None]:
+        """Holds the lock that every writer takes. Raises PlatformError after that many seconds."""
         try:
             self._make_root()
             with FileLock(self.root / ".lock", timeout=LOCK_TIMEOUT, poll_interval=LOCK_POLL, mode=PRIVATE_FILE):

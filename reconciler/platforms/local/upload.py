@@ -34,11 +34,15 @@ class Upload:
         self.lost = False
         self._hash: Any = None if resumed else hashlib.new(algorithm)
         self._file = path.open("r+b" if resumed else "xb", buffering=0)
-        if not resumed:
-            path.chmod(PRIVATE_FILE)  # before anything is in it
-        self._seen = self._state()
-        self.offset = self._seen[0]
-        self._file.seek(self.offset)
+        try:
+            if not resumed:
+                path.chmod(PRIVATE_FILE)  # before anything is in it
+            self._seen = self._state()
+            self.offset = self._seen[0]
+            self._file.seek(self.offset)
+        except BaseException:
+            self._file.close()
+            raise
 
     # -- among servers ------------------------------------------------------------------------------------------
 

@@ -20,11 +20,12 @@ from aiohttp import web
 from reconciler.platforms.local.credentials import CredentialStore
 from reconciler.platforms.local.documents import CredentialsDocument, Documents
 from reconciler.platforms.local.everyone import OpenToEveryone
+from reconciler.platforms.local.layout import in_order
 from reconciler.words import some_of
 
 from .errors import ApiError
 from .expect import go_on
-from .front import Front
+from .front import Front, counted_as
 from .logins import RETRY, Attempt, Logins, TooMany
 from .tokens import CATALOG, BadToken, Scopes, Tokens
 
@@ -86,7 +87,7 @@ class Doorkeeper:
         return username, password
 
     def _turn_away(self, request: web.Request, password: str) -> None:
-        if self._logins.is_too_much(password, self.front.client(request)):
+        if self._logins.is_too_much(password, self._counted(request)):
             raise _too_many()
 
     def _known(self, request: web.Request, login: tuple[str, str] | None, scope: str = "") -> Caller | Attempt:
@@ -117,12 +118,16 @@ class Doorkeeper:
         if isinstance(found, Caller):
             return found
         try:
-            right = await self._logins.check(found, self.front.client(request), lambda: _still_here(request))
+            right = await self._logins.check(found, self._counted(request), lambda: _still_here(request))
         except TooMany:
             raise _too_many() from None
         if not right:
             raise self._wrong(request)
         return Caller(found.issued)
+
+    def _counted(self, request: web.Request) -> str:
+        """Whose queue a login stands in."""
+        return counted_as(self.front.client(request))
 
     def _wrong(self, request: web.Request) -> ApiError:
         return self.challenge(
@@ -241,16 +246,21 @@ class Doorkeeper:
         """Whether somebody who has not logged in may do anything at all. Reads files."""
         return bool(self._everyone.names())
 
-    def visible(self, caller: Caller) -> Iterator[str]:
-        """The repositories that the caller may pull from, sorted, one by one; with a token those that it is for, or all with one for
-        the catalog. Reads files."""
+    def visible(self, caller: Caller, after: str = "") -> Iterator[str]:
+        """The repositories after `after` that the caller may pull from, sorted, looked at one by one; with a token those that it is
+        for, or all with one for the catalog. Reads files."""
         if caller.scopes is not None and "*" in caller.scopes.get(CATALOG, ()):
             caller = Caller(caller.issued)
-        own = caller.issued.repositories if caller.issued is not None else frozenset()
-        candidates = own | self._everyone.names()
+        candidates = self.readable(caller)
         if caller.scopes is not None:
             candidates &= caller.scopes.keys()
-        return (name for name in sorted(candidates) if self.may(caller, name, "pull") and self.created(name))
+        following = sorted(name for name in candidates if in_order(name) > in_order(after))
+        return (name for name in following if self.may(caller, name, "pull") and self.created(name))
+
+    def readable(self, caller: Caller) -> frozenset[str]:
+        """The repositories that the caller may be able to pull from: ask `may` for each. Reads files."""
+        own = caller.issued.repositories if caller.issued is not None else frozenset()
+        return own | self._everyone.names()
 
     # -- tokens -------------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class Blobs:
         try:
             # a pull needs no grace, and waits for nobody; HEAD asks what a push may leave out
             if request.method == "HEAD" and (await asyncio.to_thread(self.content.blob, name, digest))[1]:
-                await self.threads.change(self.content.keep_blob, name, digest)
+                await self.threads.note(self.content.keep_blob, name, digest)
             file = await asyncio.to_thread(self._opened, name, digest)
         except (Missing, FileNotFoundError):
             raise blob_unknown(digest) from None
@@ -165,9 +165,12 @@ class Blobs:
 
     def _mount(self, caller: Caller, name: str, digest: str, source: str | None) -> bool:
         """Puts a blob that the caller may read into the repository: of the source, or of any repository; False if there is none."""
-        sources = (name, *self.door.visible(caller)) if source is None else (source,)
-        readable = (item for item in sources if item == name or self.door.may(caller, item, "pull"))
-        found = next((item for item in readable if self.content.has_blob(item, digest)), None)
+        if source is not None:
+            sources = [source] if self.door.may(caller, source, "pull") or source == name else []
+        else:  # what has the blob is soon found; rights are looked at for that alone
+            sources = [name, *self.door.readable(caller)] if self.content.blob_path(digest).exists() else []
+        holders = (item for item in sources if self.content.has_blob(item, digest))
+        found = next((item for item in holders if item == name or self.door.may(caller, item, "pull")), None)
         return found is not None and self.content.mount(name, digest, [found])
 
     async def _new(self, name: str, algorithm: str = "sha256") -> Upload:

@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Literal, cast
 
 from aiohttp import web
@@ -23,6 +23,7 @@ from aiohttp.typedefs import Handler
 
 from . import sending
 from .errors import error
+from .front import counted_as
 
 LOGGER = logging.getLogger("reconciler.requests")
 #: seconds in which TLS must have been agreed on, and a request's header must have arrived
@@ -303,12 +304,3 @@ def _descriptors() -> int:
     import resource
 
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def counted_as(address: str) -> str:
-    """Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 address, which is what one client has at least
-    (https://www.rfc-editor.org/rfc/rfc6177#section-2)."""
-    found = ip_address(address)
-    if isinstance(found, IPv6Address):
-        found = found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64)
-    return str(found)

@@ -65,3 +65,12 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 def _within(address: IPv4Address | IPv6Address | None, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
     return address is not None and any(address in network for network in networks)
+
+
+def counted_as(address: str) -> str:
+    """Whom a connection or a login counts for: an IPv4 address, or the /64 of an IPv6 address, which is what one client has at least
+    (https://www.rfc-editor.org/rfc/rfc6177#section-2)."""
+    found = _address(address)
+    if isinstance(found, IPv6Address):
+        found = IPv6Address(int(found) >> 64 << 64)
+    return str(found) if found is not None else address

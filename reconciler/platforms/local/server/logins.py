@@ -22,8 +22,8 @@ from reconciler.platforms.local.documents import CredentialsDocument
 REMEMBERED = 60.0
 #: logins that are remembered
 REMEMBERED_MOST = 1024
-#: secrets that may wait to be checked for one ID, and of those from one address
-QUEUE, QUEUE_OF_ADDRESS = 8, 4
+#: secrets that may wait to be checked for one ID, of those from one address, and for one ID if each is its address's only one
+QUEUE, QUEUE_OF_ADDRESS, QUEUE_OF_STRANGERS = 8, 4, 64
 #: seconds after which a client that was sent away may try again
 RETRY = 1
 #: what the checking thread adds to its niceness: requests of those who have logged in come first
@@ -89,7 +89,8 @@ class Logins:
         )
 
     def _is_full(self, number: str, address: str) -> bool:
-        return self._waiting[number, ""] >= QUEUE or self._waiting[number, address] >= QUEUE_OF_ADDRESS
+        all_of_them, own = self._waiting[number, ""], self._waiting[number, address]
+        return own >= QUEUE_OF_ADDRESS or all_of_them >= (QUEUE if own else QUEUE_OF_STRANGERS)
 
     async def check(self, attempt: Attempt, address: str, here: Callable[[], bool]) -> bool:
         """Whether the attempt's secret is right. `here`: whether the client still waits; nothing is computed for one that left.

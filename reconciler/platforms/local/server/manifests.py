@@ -37,7 +37,9 @@ TAGS_MOST = 10
 TAGS_LISTED, REPOSITORIES_LISTED = 10_000, 1_000
 #: bytes of a page of referrers, and of one of their descriptors; clients read indexes of up to 4 MiB:
 #: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-REFERRERS_MOST, DESCRIPTOR_MOST = 1 << 20, 1 << 17
+REFERRERS_MOST, DESCRIPTOR_MOST = 1 << 18, 1 << 17
+#: referrers that are looked at for one page
+REFERRERS_READ = 1_000
 
 
 class Manifests:
@@ -59,7 +61,7 @@ class Manifests:
             raise manifest_unknown(reference) from None
         if found.is_due:
             try:
-                await self.threads.change(self.content.keep_manifest, name, found.digest)
+                await self.threads.note(self.content.keep_manifest, name, found.digest)
             except BaseException as problem:
                 found.file.close()
                 if isinstance(problem, Missing):
@@ -130,7 +132,7 @@ class Manifests:
         await self.door.enter(request, name, "pull")
         digest = digest_of(request.match_info["digest"])
         wanted = request.query.get("artifactType", "")
-        found, last = await asyncio.to_thread(self._referrers, name, digest, request.query.get("last", ""), wanted)
+        found, last = await self.threads.list(self._referrers, name, digest, request.query.get("last", ""), wanted)
         headers = {"Content-Type": OCI_INDEX}
         if wanted:
             headers["OCI-Filters-Applied"] = "artifactType"
@@ -143,14 +145,16 @@ class Manifests:
         """A page of a subject's referrers, as an index, and the digest of its last if there are more; else ""."""
         page: list[str] = []
         size, last = 0, ""
-        for referrer, descriptor in self.content.referrers(name, digest, after):
-            if wanted and descriptor.get("artifactType") != wanted:
-                continue
-            text = json.dumps(descriptor)
-            if page and size + len(text) > REFERRERS_MOST:
+        for number, (referrer, descriptor) in enumerate(self.content.referrers(name, digest, after)):
+            if number == REFERRERS_READ:
                 break
-            page.append(text)
-            size, last = size + len(text), referrer
+            if not wanted or descriptor.get("artifactType") == wanted:
+                text = json.dumps(descriptor)
+                if page and size + len(text) > REFERRERS_MOST:
+                    break
+                page.append(text)
+                size += len(text)
+            last = referrer
         else:
             last = ""
         return f'{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{",".join(page)}]}}'.encode(), last
@@ -159,17 +163,18 @@ class Manifests:
         """GET /v2/NAME/tags/list"""
         name = repository_of(request)
         await self.door.enter(request, name, "pull")
-        return await asyncio.to_thread(
+        return await self.threads.list(
             lambda: _page(request, {"name": name}, "tags", self.content.tags(name), TAGS_LISTED)
         )
 
     async def catalog(self, request: web.Request) -> web.Response:
         """GET /v2/_catalog: the repositories that the caller may pull from"""
         caller = await self.door.caller(request)
-        if caller.issued is None and not await asyncio.to_thread(self.door.open_to_everyone):
+        if caller.issued is None and not await self.threads.list(self.door.open_to_everyone):
             raise self.door.challenge(request, "log in to list repositories", "registry:catalog:*")
-        return await asyncio.to_thread(
-            lambda: _page(request, {}, "repositories", self.door.visible(caller), REPOSITORIES_LISTED)
+        after = request.query.get("last", "")
+        return await self.threads.list(
+            lambda: _page(request, {}, "repositories", self.door.visible(caller, after), REPOSITORIES_LISTED)
         )
 
     def _movable(self, name: str, tag: str) -> bool:

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from reconciler.errors import PlatformError
 from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.refusals import Deleted
+from reconciler.words import one_line
 
 from .auth import Doorkeeper
 from .blobs import Blobs
@@ -127,7 +128,7 @@ def application(name: str, content: Content, front: Front = NO_PROXY) -> web.App
 
 def _routes(entrance: Entrance, blobs: Blobs, manifests: Manifests) -> dict[str, dict[str, Handler]]:
     """Handlers by path and method, in the order in which paths are tried. HEAD goes where GET goes."""
-    repository = r"/v2/{name:.+}"
+    repository = r"/v2/{name:(?s:.+)}"
     return {
         "/v2/": {"GET": entrance.base},
         "/v2": {"GET": entrance.base},
@@ -149,7 +150,7 @@ def _routes(entrance: Entrance, blobs: Blobs, manifests: Manifests) -> dict[str,
         },
         f"{repository}/tags/list": {"GET": manifests.tags},
         f"{repository}/referrers/{{digest}}": {"GET": manifests.referrers},
-        "/{nothing:.*}": {},
+        "/{nothing:(?s:.*)}": {},
     }
 
 
@@ -176,19 +177,20 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
     except ApiError as refusal:
         response = refusal.response()
     except web.HTTPException as error:  # a form that is too large
-        response = ApiError(error.status, "SIZE_INVALID", error.reason).response()
+        code = "SIZE_INVALID" if error.status == 413 else "UNSUPPORTED"
+        response = ApiError(error.status, code, error.reason).response()
     except web.RequestPayloadError:
         response = ApiError(400, "SIZE_INVALID", "the sizes of the body's chunks are malformed").response()
     except Deleted as error:
         response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
     except PlatformError as error:
-        LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
+        LOGGER.error("%s %s: %s", request.method, request.raw_path[:200], one_line(str(error)))
         # what is wrong names files: it is for who runs the server
         response = ApiError(503, "UNAVAILABLE", "the registry can't do this now; its log says why").response()
     except OSError as error:
         if request.transport is None or request.transport.is_closing():
             raise  # the client has gone
-        LOGGER.error("%s %s: %s", request.method, request.path[:200], error)
+        LOGGER.error("%s %s: %s", request.method, request.raw_path[:200], one_line(str(error)))
         response = ApiError(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
     if waits(request):
         # the body was never asked for: the next request could not be told from it

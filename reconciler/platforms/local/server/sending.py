@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,8 @@ PATIENCE = 60.0
 SMALL = 1 << 16
 #: bytes that one call in a thread sends at most: the threads are for all clients
 STEP = 4 << 20
+#: seconds after which it is looked whether a client that takes nothing is still there
+LOOK = 1.0
 #: bytes of a block, where the kernel can't send the file itself
 BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=\s*(\d*)-(\d*)\s*", re.ASCII | re.IGNORECASE)
@@ -201,7 +204,7 @@ async def _send_file(
             raise ConnectionResetError
         if start < end:
             async with _patience():
-                await _writable(outlet)
+                await _writable(request, outlet)
 
 
 async def _send_header(writer: AbstractStreamWriter, transport: asyncio.Transport | None) -> None:
@@ -217,13 +220,19 @@ async def _send_header(writer: AbstractStreamWriter, transport: asyncio.Transpor
         transport.set_write_buffer_limits(high=high, low=low)
 
 
-async def _writable(outlet: socket.socket) -> None:
-    """Returns once the socket takes more, or has failed."""
+async def _writable(request: web.Request, outlet: socket.socket) -> None:
+    """Returns once the socket takes more, or has failed. Raises ConnectionResetError soon after the client has left: the outlet is
+    a copy of its socket, which nobody tells."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_writer(outlet, ready.set)
     try:
-        await ready.wait()
+        while not ready.is_set():
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await ready.wait()
     finally:
         loop.remove_writer(outlet)
 
