@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import resource
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -273,6 +274,23 @@ def connection_of(registry: Served, source: str) -> Iterator[socket.socket]:
     """As `connect`, with TLS if the server has it."""
     with connect(registry, source) as client, as_served(client, registry) as wrapped:
         yield wrapped
+
+
+def test_who_opens_very_many_connections_waits_and_nobody_else(
+    registry: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "A_SECOND", 0.01)
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(connect(registry, "127.0.0.9")) for _ in range(connections.AT_ONCE + 3)]
+        for client in crowd:
+            client.sendall(ASK)
+        for client in crowd[: connections.AT_ONCE]:
+            assert answer(client)[0] == 200
+        with connect(registry, "127.0.0.10") as other:
+            other.sendall(ASK)
+            assert answer(other)[0] == 200
+        waiting, _, _ = select.select(crowd[connections.AT_ONCE :], [], [], 0)
+        assert not waiting
 
 
 # -- requests that are none --------------------------------------------------------------------------------------

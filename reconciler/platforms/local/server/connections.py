@@ -39,7 +39,9 @@ TOLD = 32
 #: seconds after which a client that was refused may try again
 RETRY = 10
 #: connections that wait to be accepted, and that are accepted at a time
-BACKLOG, BURST = 512, 64
+BACKLOG, BURST = 512, 16
+#: new connections of one address that are looked at at once, and then in a second: who opens more of them waits, and nobody else
+AT_ONCE, A_SECOND = 8, 100.0
 #: file descriptors that are no connection's: those of uploads (blobs.py), and what else a process has open
 RESERVE = 640
 #: connections that there may be in any case
@@ -170,6 +172,10 @@ class Connections:
         #: by aiohttp's protocol, or by itself if it is refused; also those that still agree on TLS
         self._open: dict[object, Connection] = {}
         self._number: Counter[str] = Counter()
+        #: by address: when its next connection is looked at
+        self._next: dict[str, float] = {}
+        #: connections that wait for that
+        self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._loop = asyncio.get_running_loop()
         self._context: ssl.SSLContext | None = None
         self._listening: list[socket.socket] = []
@@ -194,6 +200,10 @@ class Connections:
     async def close(self) -> None:
         """Ends what aiohttp does not know of: connections that are refused, or agree on TLS. Then everything is closed."""
         self.stop_listening()
+        for client, timer in self._waiting.items():
+            timer.cancel()
+            client.close()
+        self._waiting.clear()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -241,8 +251,10 @@ class Connections:
     def _take(self, client: socket.socket, address: str) -> None:
         counted = counted_as(address)
         beyond = len(self._open) - self.most
+        wait = 0.0
         if not any(ip_address(counted) in network for network in self.proxies):
             beyond = max(beyond, self._number[counted] - self.per_address)
+            wait = self._turn(counted)
         if beyond >= TOLD:
             client.close()
             return
@@ -250,6 +262,21 @@ class Connections:
         connection = Connection(inner, address, partial(self._ended, counted))
         self._open[inner or connection] = connection
         self._number[counted] += 1
+        if wait:
+            self._waiting[client] = self._loop.call_later(wait, self._begin, connection, client)
+        else:
+            self._begin(connection, client)
+
+    def _turn(self, counted: str) -> float:
+        """Seconds until a new connection of an address is looked at: AT_ONCE at once, then A_SECOND
+        (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm)."""
+        now = self._loop.time()
+        turn = max(self._next.get(counted, 0.0), now - AT_ONCE / A_SECOND)
+        self._next[counted] = turn + 1 / A_SECOND
+        return max(turn - now, 0.0)
+
+    def _begin(self, connection: Connection, client: socket.socket) -> None:
+        self._waiting.pop(client, None)
         self._start(self._connect(connection, client))
 
     async def _connect(self, connection: Connection, client: socket.socket) -> None:
@@ -273,6 +300,8 @@ class Connections:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
+            over = self._loop.time() - AT_ONCE / A_SECOND
+            self._next = {address: turn for address, turn in self._next.items() if turn > over}
             for connection in list(self._open.values()):
                 connection.sweep()
 

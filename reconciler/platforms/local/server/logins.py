@@ -27,7 +27,7 @@ QUEUE, QUEUE_OF_ADDRESS, QUEUE_OF_STRANGERS = 8, 4, 64
 #: seconds after which a client that was sent away may try again
 RETRY = 1
 #: what the checking thread adds to its niceness: requests of those who have logged in come first
-BEHIND = 5
+BEHIND = 10
 _PASSWORD = re.compile(r"rcl_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
