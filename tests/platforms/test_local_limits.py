@@ -276,20 +276,35 @@ def connection_of(registry: Served, source: str) -> Iterator[socket.socket]:
         yield wrapped
 
 
-def test_who_opens_very_many_connections_waits_and_nobody_else(
+def test_who_has_guessed_waits_with_many_new_connections_and_nobody_else(
     registry: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "A_SECOND", 0.01)
+    monkeypatch.setattr(connections, "AT_ONCE", 1)
+    many = connections.AT_ONCE + 2
+    wrong = ASK.replace(b"\r\n\r\n", b"\r\nAuthorization: Basic bm86bm8=\r\n\r\n")
     with ExitStack() as stack:
-        crowd = [stack.enter_context(connect(registry, "127.0.0.9")) for _ in range(connections.AT_ONCE + 3)]
-        for client in crowd:
-            client.sendall(ASK)
-        for client in crowd[: connections.AT_ONCE]:
+
+        def crowd(source: str) -> list[socket.socket]:
+            made = [stack.enter_context(connect(registry, source)) for _ in range(many)]
+            for client in made:
+                client.sendall(ASK)
+            return made
+
+        with ExitStack() as before:
+            stack, after = before, stack
+            for client in crowd("127.0.0.9"):
+                assert answer(client)[0] == 200, "it has guessed nothing"
+            stack = after
+        with connect(registry, "127.0.0.9") as guesser:
+            guesser.sendall(wrong)
+            assert answer(guesser)[0] == 401
+        guessers = crowd("127.0.0.9")
+        for client in guessers[: connections.AT_ONCE]:
             assert answer(client)[0] == 200
-        with connect(registry, "127.0.0.10") as other:
-            other.sendall(ASK)
-            assert answer(other)[0] == 200
-        waiting, _, _ = select.select(crowd[connections.AT_ONCE :], [], [], 0)
+        for client in crowd("127.0.0.10"):
+            assert answer(client)[0] == 200
+        waiting, _, _ = select.select(guessers[connections.AT_ONCE :], [], [], 0)
         assert not waiting
 
 

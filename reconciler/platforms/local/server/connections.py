@@ -40,8 +40,9 @@ TOLD = 32
 RETRY = 10
 #: connections that wait to be accepted, and that are accepted at a time
 BACKLOG, BURST = 512, 16
-#: new connections of one address that are looked at at once, and then in a second: who opens more of them waits, and nobody else
-AT_ONCE, A_SECOND = 8, 100.0
+#: new connections that are looked at, at once and then in a second, of an address from which a wrong secret came in the last
+#: SUSPECT seconds: who guesses waits, and nobody else
+AT_ONCE, A_SECOND, SUSPECT = 4, 50.0, 60.0
 #: file descriptors that are no connection's: those of uploads (blobs.py), and what else a process has open
 RESERVE = 640
 #: connections that there may be in any case
@@ -172,7 +173,8 @@ class Connections:
         #: by aiohttp's protocol, or by itself if it is refused; also those that still agree on TLS
         self._open: dict[object, Connection] = {}
         self._number: Counter[str] = Counter()
-        #: by address: when its next connection is looked at
+        #: by address that guesses: when it last did, and when its next connection is looked at
+        self._guessed: dict[str, float] = {}
         self._next: dict[str, float] = {}
         #: connections that wait for that
         self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
@@ -220,9 +222,12 @@ class Connections:
             return await handler(request)
         connection.begin(request)
         try:
-            return await handler(request)
+            response = await handler(request)
         finally:
             connection.end()
+        if response.status in (401, 429) and request.headers.get("Authorization", "")[:5].lower() == "basic":
+            self._guessed[counted_as(connection.address)] = self._loop.time()
+        return response
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -268,10 +273,12 @@ class Connections:
             self._begin(connection, client)
 
     def _turn(self, counted: str) -> float:
-        """Seconds until a new connection of an address is looked at: AT_ONCE at once, then A_SECOND
+        """Seconds until a new connection of an address is looked at: if it guesses, AT_ONCE at once, then A_SECOND
         (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm)."""
         now = self._loop.time()
-        turn = max(self._next.get(counted, 0.0), now - AT_ONCE / A_SECOND)
+        if counted not in self._guessed:
+            return 0.0
+        turn = max(self._next.get(counted, 0.0), now - (AT_ONCE - 1) / A_SECOND)
         self._next[counted] = turn + 1 / A_SECOND
         return max(turn - now, 0.0)
 
@@ -300,8 +307,9 @@ class Connections:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            over = self._loop.time() - AT_ONCE / A_SECOND
-            self._next = {address: turn for address, turn in self._next.items() if turn > over}
+            over = self._loop.time() - SUSPECT
+            self._guessed = {address: last for address, last in self._guessed.items() if last > over}
+            self._next = {address: turn for address, turn in self._next.items() if address in self._guessed}
             for connection in list(self._open.values()):
                 connection.sweep()
 
