@@ -213,6 +213,7 @@ def signed(registry: Served, number: int) -> tuple[str, str]:
     return wanted, wanted.replace(":", "-")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffixes", [[".sig"], [".sig", ".att", ".sbom"], [""]])
 def test_signatures_by_tag_belong_to_their_image_and_push_none_out(registry: Served, suffixes: list[str]) -> None:
     """quay#6650, harbor#16022, zot#906: cosign's tags, and the lists of older clients."""
@@ -240,6 +241,7 @@ def test_signatures_by_tag_belong_to_their_image_and_push_none_out(registry: Ser
     assert sorted(tags) == sorted(rest[1]), "what is left of an image that was deleted goes as what has no tag"
 
 
+@pytest.mark.slow
 def test_a_tag_that_only_looks_like_a_signature_s_is_an_image_s(registry: Served) -> None:
     _, name = signed(registry, 1)
     odd = [f"{name}.sig-old", f"x{name}.sig", f"{name[:-1]}.sig", f"{name}.sig", "v2"]
@@ -252,6 +254,7 @@ def test_a_tag_that_only_looks_like_a_signature_s_is_an_image_s(registry: Served
     assert sorted(registry.http.get("/v2/app/tags/list").json()["tags"]) == sorted(odd[2:]), both
 
 
+@pytest.mark.slow
 def test_the_server_says_what_it_collects(local: LocalSandbox, caplog: pytest.LogCaptureFixture) -> None:
     row = {"name": "app", "retention": {"keep_last": 1}}
     with served(local, open_document(local, row)) as registry:

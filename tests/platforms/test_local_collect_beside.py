@@ -31,6 +31,8 @@ from tests.images import Image, descriptor, digest
 from tests.registries import make_older, open_document, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 GRACE = 3600.0
 DAY = 24 * 3600.0
 

@@ -254,6 +254,7 @@ def test_a_gzipped_body_is_kept_as_it_was_sent(registry: Served) -> None:
     assert answer.status_code == 201
 
 
+@pytest.mark.slow
 def test_a_client_that_falls_silent_is_told_and_others_are_served(
     registry: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +275,7 @@ def test_a_client_that_falls_silent_is_told_and_others_are_served(
             connection.close()
 
 
+@pytest.mark.slow
 def test_a_body_that_trickles_in_for_ever_is_ended(registry: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blobs, "PATIENCE", 0.4)
     monkeypatch.setattr(manifests, "BODY_SECONDS", 0.4)
@@ -290,6 +292,7 @@ def test_a_body_that_trickles_in_for_ever_is_ended(registry: Served, monkeypatch
         assert said.startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.slow
 def test_what_was_sent_before_the_server_ends_is_answered(local: LocalSandbox) -> None:
     """Halves of bodies that wait in the sockets when it is told to end: it takes the other halves, and answers."""
     body = b"first half, second half"

@@ -25,6 +25,8 @@ from tests.images import Image, descriptor, digest
 from tests.registries import Served, make_older, open_document, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 
 @pytest.fixture
 def registry(local: LocalSandbox) -> Iterator[Served]:

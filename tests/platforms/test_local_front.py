@@ -18,6 +18,8 @@ from tests.images import Image, digest
 from tests.registries import Served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 FORWARDED = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "registry.example.com:8443"}
 
 

@@ -25,6 +25,8 @@ from tests.platforms.test_local_sending import tls
 from tests.registries import Served, as_served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 ASK = b"GET /v2/app/tags/list HTTP/1.1\r\nHost: here\r\n\r\n"
 #: requests with bodies
 BODIES = ["POST /token", "PUT /v2/app/manifests/v1", "POST /v2/app/blobs/uploads/?digest=" + digest(b"")]

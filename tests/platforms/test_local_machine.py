@@ -37,6 +37,8 @@ from tests.registries import EVERYONE, make_older
 from tests.registry_model import BODIES, BY_DIGEST, BY_NAME, DAY, Rules
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each play has two servers
+
 NAMES = ("app", "team/web")
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "35"))
 #: far from every age, so that it does not matter how long a play takes
@@ -297,7 +299,7 @@ def test_a_collection_in_the_midst_of_a_push(
         play.teardown()
 
 
-@pytest.mark.parametrize("examples", [2, pytest.param(EXAMPLES, marks=pytest.mark.slow)], ids=["some", "many"])
+@pytest.mark.parametrize("examples", [2, EXAMPLES], ids=["some", "many"])
 def test_every_tagged_image_pulls_whole_whatever_happens(examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # no request is on its way when a server is told to stop here
     monkeypatch.setattr(running, "TURNS", 0)

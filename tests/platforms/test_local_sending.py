@@ -20,6 +20,8 @@ from tests.images import digest
 from tests.registries import Served, as_served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 SIZES = {"small": 2048, "large": 3 * sending.SMALL}
 #: more than the kernel keeps of what a client does not read
 HUGE = 24 << 20

@@ -22,6 +22,8 @@ from tests.images import Image, digest
 from tests.registries import Served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 FIRST, SECOND = b"the first chunk, ", b"and the second one"
 BODY = FIRST + SECOND
 

@@ -14,6 +14,8 @@ from tests.images import Image, digest
 from tests.registries import Served, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 GRANTS: tuple[dict[str, Any], ...] = (
     {"name": "devs", "repositories": ["mine"], "permission": "push-pull", "to": {"type": "local", "users": ["alice"]}},
     {"name": "open", "repositories": ["public"], "to": {"type": "local", "users": ["*"]}},
