@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import socket
@@ -113,6 +114,26 @@ def test_two_requests_to_one_upload_at_two_servers_come_one_after_the_other(
         assert slow.recv(12) == b"HTTP/1.1 202"
     assert two[1].http.put(location, params={"digest": digest(BODY)}).status_code == 201
     assert two[0].http.get(f"/v2/app/blobs/{digest(BODY)}").content == BODY
+
+
+def test_who_waited_in_vain_for_an_upload_does_not_take_it_for_unchanged(
+    two: tuple[Served, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server had it, added to it, and was killed."""
+    location = start(two[0])
+    two[0].http.patch(location, content=FIRST)
+    path = two[0].sandbox.root / "uploads" / "app" / location.rpartition("/")[2]
+    with path.open("ab") as killed:
+        fcntl.flock(killed, fcntl.LOCK_EX)
+        killed.write(SECOND)
+        killed.flush()
+        monkeypatch.setattr(blobs, "PATIENCE", 0.2)
+        assert two[0].http.patch(location, content=b"between").status_code == 409
+        monkeypatch.undo()
+    assert two[0].http.patch(location, content=b", and more").headers["Range"] == f"0-{len(BODY) + 9}"
+    whole = BODY + b", and more"
+    assert two[0].http.put(location, params={"digest": digest(whole)}).status_code == 201
+    assert two[0].http.get(f"/v2/app/blobs/{digest(whole)}").content == whole
 
 
 def test_an_upload_that_was_canceled_at_one_server_is_gone_at_the_other(two: tuple[Served, Served]) -> None:

@@ -31,6 +31,7 @@ from .tokens import CATALOG, BadToken, Scopes, Tokens
 
 #: what an action of a token's scope needs
 RIGHTS = {"pull": "pull", "push": "push", "delete": "push"}
+HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler apply`; a push makes no repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +284,8 @@ class Doorkeeper:
             rights = self.rights(caller, name)
             asked = set(RIGHTS) if "*" in actions else actions
             granted = sorted(action for action in asked if RIGHTS.get(action) in rights)
-            if granted and self.created(
-                name
-            ):  # of one that is not there, a token says as much as of one that they may not see
+            # of one that is not there, a token says as much as of one that they may not see
+            if granted and self.created(name):
                 access.append({"type": kind, "name": name, "actions": granted})
         issued = caller.issued
         if issued is None:
@@ -300,9 +300,6 @@ def _too_many() -> ApiError:
         "too many logins with these credentials are waiting to be checked; try again in a moment",
         headers={"Retry-After": str(RETRY)},
     )
-
-
-HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler apply`; a push makes no repository"
 
 
 def _still_here(request: web.Request) -> bool:

@@ -217,20 +217,22 @@ class Blobs:
             raise self._taken() from None
         try:
             await self._claim(upload)
-            yield
+            try:
+                yield
+            finally:  # by nobody but who has claimed it: what others have written would count as seen
+                if upload.lost:
+                    self._drop(upload)
+                upload.release()
         finally:
-            if upload.lost:
-                self._drop(upload)
-            upload.release()
             lock.release()
 
     async def _claim(self, upload: Upload) -> None:
+        end = time.monotonic() + PATIENCE
         try:
-            async with asyncio.timeout(PATIENCE):
-                while not await asyncio.to_thread(upload.claim):
-                    await asyncio.sleep(TURN)
-        except TimeoutError:
-            raise self._taken() from None
+            while not await asyncio.to_thread(upload.claim):
+                if time.monotonic() > end:
+                    raise self._taken()
+                await asyncio.sleep(TURN)
         except Missing:  # ended while this request waited, or at another server
             raise self._ended(upload) from None
 
