@@ -28,6 +28,11 @@ PATIENCE = 60.0
 SMALL = 1 << 16
 #: bytes that one call in a thread sends at most: the threads are for all clients
 STEP = 4 << 20
+#: bytes of an answer that are copied to the socket, a piece at a time, before the kernel sends the rest of the file itself. Sent so
+#: from the first byte, loopback fills the client's receive buffer before the client reads: on Linux 6.18 it then stays at 128 KiB and
+#: the segments at 33 KiB (`ss -tmi`), and skopeo pulls 200 MB up to 10 % slower. After pieces, segments are 64 KiB.
+COPIED = 1 << 20
+PIECE = 1 << 16
 #: seconds after which it is looked whether a client that takes nothing is still there
 LOOK = 1.0
 #: bytes of a block, where the kernel can't send the file itself
@@ -45,6 +50,7 @@ class OpenFile:
         self._file: BinaryIO = path.open("rb", buffering=0)
         self._outlet: socket.socket | None = None
         self._busy = threading.Lock()
+        self._to_copy = COPIED
         try:
             self.size = os.fstat(self._file.fileno()).st_size
             self.body = self._file.read(self.size) if self.size <= SMALL else b""
@@ -71,13 +77,21 @@ class OpenFile:
             most = min(end, start + STEP)
             while start < most:
                 try:
-                    sent = os.sendfile(self._outlet.fileno(), self._file.fileno(), start, most - start)
+                    sent = self._send_some(self._outlet, start, most - start)
                 except BlockingIOError:
                     break
                 if not sent:
                     raise EOFError("the file is shorter than it was")
                 start += sent
             return start
+
+    def _send_some(self, outlet: socket.socket, start: int, most: int) -> int:
+        if self._to_copy <= 0:
+            return os.sendfile(outlet.fileno(), self._file.fileno(), start, most)
+        piece = os.pread(self._file.fileno(), min(PIECE, most), start)
+        sent = outlet.send(piece) if piece else 0
+        self._to_copy -= sent
+        return sent
 
     def read(self, start: int, end: int) -> bytes:
         """The next block."""
