@@ -76,7 +76,7 @@ DEFAULT_OPTIONS = ServerOptions()
 class Collected:
     """What retention and garbage collection removed from a repository ("" for the registry as a whole), or would remove.
 
-    `size`: bytes. `tags`: by an image's digest, those that went with it. `trouble`: why nothing was removed from it.
+    `size`: bytes. `tags`: by an image's digest, those that went with it. `trouble`: why nothing, or no more, was removed from it.
     """
 
     repository: str
@@ -89,11 +89,12 @@ class Collected:
 
     def said(self, would: str = "removed") -> str:
         """What is removed, in a line. `would`: what is done with it."""
-        if self.trouble:
+        if self.trouble and not (self.images or self.blobs):
             return f"{self.repository or 'content'}: {self.trouble}"
         blobs = counted(self.blobs, "blob")
         if self.repository:
-            return f"{self.repository}: {counted(len(self.images), 'image')} and {blobs} {would}"
+            trouble = f"; {self.trouble}" if self.trouble else ""
+            return f"{self.repository}: {counted(len(self.images), 'image')} and {blobs} {would}{trouble}"
         uploads = counted(self.uploads, "unfinished upload")
         return f"content: {blobs} and {uploads} {would}, {self.size:,} {plural(self.size, 'byte')}"
 

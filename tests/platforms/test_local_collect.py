@@ -225,7 +225,14 @@ def test_signatures_by_tag_belong_to_their_image_and_push_none_out(registry: Ser
             signature = images.Image(100 * number + place)
             held = registry.push("app", signature, "unused")
             registry.http.delete("/v2/app/manifests/unused")
-            body = signature.manifest if suffix else index_of(signature)
+            body = signature.manifest
+            if not suffix:  # a list of what has a subject
+                named = {**signature.document, "subject": descriptor(images.Image(number).manifest, OCI_MANIFEST)}
+                referrer = json.dumps(named).encode()
+                assert registry.put("app", images.digest(referrer), referrer).status_code == 201
+                assert registry.http.delete(f"/v2/app/manifests/{held}").status_code == 202
+                row = descriptor(referrer, OCI_MANIFEST)
+                body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row]}).encode()
             assert registry.put("app", f"{name}{suffix}", body).status_code == 201, held
             names[wanted].append(f"{name}{suffix}")
     make_older(registry.sandbox.root, 5000)

@@ -58,8 +58,8 @@ def referrer(subject: bytes, seed: int) -> tuple[Image, bytes]:
 # -- what can't be read is not what isn't there -------------------------------------------------------------------
 
 
-def test_while_links_are_not_copied_yet_no_content_goes(registry: Served, tmp_path: Path) -> None:
-    """`cp -a` in order of names: blobs and control come before links and manifests."""
+def test_while_a_folder_is_not_copied_yet_nothing_goes(registry: Served, tmp_path: Path) -> None:
+    """`cp -a` in order of names: blobs and control come before links, manifests and tags, and nothing of any repository goes."""
     image = Image(1)
     registry.push("app", image, "v1")
     make_older(registry.sandbox.root, 5000)
@@ -68,11 +68,11 @@ def test_while_links_are_not_copied_yet_no_content_goes(registry: Served, tmp_pa
         shutil.copytree(registry.sandbox.root / part, copy / part)
     content = Content(Store(copy))
     before = {item for item, _ in content.blobs()}
-    (found,) = collecting.collect(content, grace=3600)
-    assert "is a copy still under way?" in found.trouble
-    assert {item for item, _ in content.blobs()} == before
-    shutil.copytree(registry.sandbox.root / "links", copy / "links")
-    shutil.copytree(registry.sandbox.root / "manifests", copy / "manifests")
+    for part in ("links", "manifests", "tags"):
+        (found,) = collecting.collect(content, grace=3600)
+        assert f"the folder {part}/ is not there; is a copy still under way?" in found.trouble
+        assert {item for item, _ in content.blobs()} == before
+        shutil.copytree(registry.sandbox.root / part, copy / part)
     assert not [item for item in collecting.collect(content, grace=3600) if item.trouble or item.blobs]
 
 

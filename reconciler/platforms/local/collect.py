@@ -25,7 +25,8 @@ from reconciler.spec.selection import matches_any
 from .content import Content
 from .documents import RepositoryDocument
 from .images import Reading
-from .layout import subject_of
+from .layout import Damaged, listed_subject, refers_by, subject_of, tagged_subject
+from .manifest import OCI_INDEX, is_digest
 from .retention import Belongings, Image, Rules, expired
 from .store import COLLECTING, LOCK_POLL
 from .times import FRESH
@@ -98,6 +99,13 @@ class Collection:
 
     def steps(self) -> Steps[list[Collected]]:
         """The whole collection. The lock is free between any two steps."""
+        missing = self.content.missing_folder()
+        if missing is not None:
+            return [
+                Collected(
+                    "", trouble=f"nothing is removed: the folder {missing}/ is not there; is a copy still under way?"
+                )
+            ]
         done = []
         for name in self.content.documents.repositories.names():
             done.append((yield from self._repository(name)))  # noqa: PERF401 - a comprehension can't yield
@@ -112,17 +120,26 @@ class Collection:
             found = yield from self._read(name, rules)
         except (OSError, PlatformError) as error:  # what is kept, or what a manifest needs, is unknown: so nothing goes
             return Collected(name, trouble=f"nothing is removed: {error}")
+        gone: set[str] = set()
+        links, trouble = 0, ""
+        try:
+            links = yield from self._remove(name, rules, found, gone)
+        except (OSError, PlatformError) as error:  # other repositories are collected all the same
+            trouble = f"nothing more is removed: {error}"
+        tags = {digest: tuple(sorted(found.reading.tags[digest])) for digest in gone if digest in found.reading.tags}
+        return Collected(name, tuple(sorted(gone)), links, trouble=trouble, tags=tags)
+
+    def _remove(self, name: str, rules: Rules, found: _Found, gone: set[str]) -> Steps[int]:
+        """Removes what the rules say, then what nothing needs. Adds the digests of images to `gone`; returns how many blobs went."""
         belongings = Belongings(found.images)
         levels = list(belongings.levels(expired(found.images.values(), rules, self.now)))
         if self.dry_run:
-            gone = {digest for level in levels for digest in level}
+            gone.update(digest for level in levels for digest in level)
         else:
-            gone = yield from self._remove_images(name, rules, found, belongings, levels)
+            yield from self._remove_images(name, rules, found, belongings, levels, gone)
             yield from self._remove_leftovers(name, found)
         needed = {blob for digest, blobs in found.needs.items() if digest not in gone for blob in blobs}
-        links = yield from self._remove_links(name, needed)
-        tags = {digest: tuple(sorted(found.reading.tags[digest])) for digest in gone if digest in found.reading.tags}
-        return Collected(name, tuple(sorted(gone)), links, tags=tags)
+        return (yield from self._remove_links(name, needed))
 
     def _rules(self, name: str) -> Rules:
         """The repository's retention as it is now. Raises PlatformError if its document is damaged."""
@@ -132,8 +149,11 @@ class Collection:
 
     def _read(self, name: str, rules: Rules) -> Steps[_Found]:
         found = _Found()
+        indexes: list[str] = []
         shared: dict[str, str] = {}  # each text is held once, however many manifests have it
         for number, (tag, digest) in enumerate(self.content.each_tag(name)):
+            if not is_digest(digest):  # what it stood for would count as untagged
+                raise Damaged(f"the tag {tag} is damaged: push its image again, or remove the tag")
             found.reading.tags.setdefault(shared.setdefault(digest, digest), []).append(tag)
             if number % READ_AT_ONCE == 0:
                 yield BREATH
@@ -150,29 +170,54 @@ class Collection:
             tags = tuple(found.reading.tags.get(digest, ()))
             subject = None if item.subject is None else shared.setdefault(item.subject, item.subject)
             by_tag = subject_of(tags) if subject is None else None
-            if by_tag is not None:
-                # such a tag is none that somebody pulls by: it holds the manifest only if the rules say so
-                tags = tuple(tag for tag in tags if matches_any(tag, rules.keep_tags))
             found.images[digest] = Image(digest, times.pushed, tags, children, subject or by_tag, in_use)
+            if item.media_type == OCI_INDEX and subject is None:
+                indexes.append(digest)
             found.needs[digest] = tuple(shared.setdefault(blob, blob) for blob in item.refers_to)
             found.reading.times[digest] = times
             if subject is not None:
                 found.reading.subjects[digest] = subject
-        _earlier_lists(found.images)
+        for digest in indexes:
+            listed = self._listed_subject(name, found, digest)
+            if listed is not None:
+                found.images[digest] = replace(found.images[digest], subject=listed)
+        for digest, image in found.images.items():
+            if image.subject is not None and image.tags:
+                # such a tag is none that somebody pulls by: it holds the manifest only if the rules say so
+                held = [
+                    item for item in image.tags if _is_name(item, image.subject) or matches_any(item, rules.keep_tags)
+                ]
+                found.images[digest] = replace(image, tags=tuple(held))
         return found
 
+    def _listed_subject(self, name: str, found: _Found, digest: str) -> str | None:
+        """The subject of an index that is a list of its referrers, as `layout.listed_subject`."""
+        image = found.images[digest]
+        named = tagged_subject(image.tags, found.images)
+        if named is not None and named != digest:
+            return named
+        entries = [found.reading.subjects.get(child) for child in image.children if child in found.images]
+        if not entries and any(self.content.has_blob(name, child) for child in image.children):
+            return None  # a build cache
+        return listed_subject(image.tags, entries)
+
     def _remove_images(
-        self, name: str, rules: Rules, found: _Found, belongings: Belongings, levels: Iterable[list[str]]
-    ) -> Steps[set[str]]:
-        """Returns the digests of those that were removed."""
-        gone: set[str] = set()
+        self,
+        name: str,
+        rules: Rules,
+        found: _Found,
+        belongings: Belongings,
+        levels: Iterable[list[str]],
+        gone: set[str],
+    ) -> Steps[None]:
+        """Adds the digests of those that were removed to `gone`."""
         spared: set[str] = set()
         # no level in one batch with the next: the disk has it that an index is gone before one of its images goes
         for level in levels:
             for batch in _batches(level, IMAGES_AT_ONCE):
                 with self.content.changing():
                     if not self._still(name, rules):
-                        return gone
+                        return
                     for digest in batch:
                         if digest in spared:
                             continue
@@ -182,7 +227,6 @@ class Collection:
                             belongings.add(spared, [digest])
                 self.content.finish_removal(name, found.reading)
                 yield LET_GO
-        return gone
 
     def _still(self, name: str, rules: Rules) -> bool:
         try:
@@ -200,6 +244,10 @@ class Collection:
             with self.content.changing():
                 for digest, path in batch:
                     self.content.remove_leftover(name, digest, path)
+            yield LET_GO
+        for folders in _batches(self.content.subjects(name), IMAGES_AT_ONCE):
+            with self.content.changing():
+                self.content.forget_empty_subjects(folders)
             yield LET_GO
 
     def _remove_links(self, name: str, needed: set[str]) -> Steps[int]:
@@ -234,10 +282,6 @@ class Collection:
     def _content(self) -> Steps[Collected]:
         """Removes content that no repository has, abandoned uploads, and what a crash left half-written."""
         try:
-            if self.content.lacks_links():
-                return Collected(
-                    "", trouble="nothing is removed: the folder links/ is not there; is a copy still under way?"
-                )
             blobs, size = yield from self._remove_blobs()
         except OSError as error:  # whose content it is is unknown
             return Collected("", trouble=f"nothing more is removed: {error}")
@@ -283,14 +327,9 @@ class Collection:
         return count, size
 
 
-def _earlier_lists(images: dict[str, Image]) -> None:
-    """Gives the lists of referrers that older clients have replaced by longer ones the subject of their entries."""
-    for digest, image in images.items():
-        if image.subject is None and image.children and not image.tags:
-            entries = [images.get(child) for child in image.children]
-            subjects = {entry.subject if entry is not None else None for entry in entries}
-            if len(subjects) == 1 and None not in subjects:
-                images[digest] = replace(image, subject=subjects.pop())
+def _is_name(tag: str, subject: str) -> bool:
+    """Whether a manifest that refers to the subject is called so, and the tag does not only say what it refers to."""
+    return not (refers_by(tag, subject) if subject else subject_of([tag]))
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-from .folder import touch, unlink_unchanged
+from .folder import NEEDED, touch, unlink_unchanged
 from .images import TRIES, Images
 from .layout import digests_in
 from .refusals import Missing, Refused, WrongDigest
@@ -107,6 +107,8 @@ class Content(Images):
         path = self.blob_path(digest)
         make_folder(path.parent)
         with self.adding(upload.name):
+            if upload.size() != upload.offset:
+                raise WrongDigest(f"{upload.size():,} bytes are there, and {upload.offset:,} arrived")
             try:
                 # never replaced: it may be somebody else's, and is what the digest says; unless its size shows that it is not
                 if path.exists() and path.stat().st_size == upload.path.stat().st_size:
@@ -154,9 +156,12 @@ class Content(Images):
         except FileNotFoundError:
             return []
 
-    def lacks_links(self) -> bool:
-        """Whether there is content, and nothing that says whose it is: a copy that is not finished, say. Raises OSError."""
-        return next(self.blobs(), None) is not None and not (self.root / "links").is_dir()
+    def missing_folder(self) -> str | None:
+        """The first folder without which what is there would look as if nobody needed it, in a copy that is not finished, say. None
+        if all are there, or no content is. Raises OSError."""
+        if next(self.blobs(), None) is None and not (self.root / "manifests").is_dir():
+            return None
+        return next((part for part in NEEDED if not (self.root / part).is_dir()), None)
 
     def links(self, name: str) -> Iterator[tuple[str, Path]]:
         """The digests of the blobs that the repository has, each with the file that says so."""

@@ -82,6 +82,7 @@ class RepositoryDocument:
         }
         settings = RepositorySettings(**known, labels=tuple(sorted(item for item in labels.items() if item[0] in own)))
         hash(settings)  # what can't be hashed is no plain value: TypeError
+        _check_numbers(settings)
         return cls(
             name,
             settings,
@@ -101,6 +102,13 @@ class RepositoryDocument:
             **({"displaced_labels": displaced} if displaced else {}),
             "marks": {**_stored(self.marks), LABELS: " ".join(own)},
         }
+
+
+def _check_numbers(settings: RepositorySettings) -> None:
+    for name in ("keep_last", "untagged_days"):
+        found = getattr(settings, name)
+        if found is not None and (type(found) is not int or found < 1):
+            raise ValueError(f"{name} is no whole number from 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from .times import TimesKept
 
 #: nanoseconds between two times of a file on any file system
 COARSEST = 2_000_000_000
+#: what says whose content is: where there is content, all of them are, so that a copy that lacks one is noticed
+NEEDED = ("links", "manifests", "tags")
 
 
 class Folder:
@@ -66,6 +68,8 @@ class Folder:
     def _put_link(self, name: str, digest: str) -> None:
         """Puts the blob into the repository. The caller holds the lock."""
         link = self._link(name, digest)
+        for part in NEEDED:
+            make_folder(self.root / part)
         make_folder(link.parent)
         link.touch(mode=PRIVATE_FILE)
         touch(link)

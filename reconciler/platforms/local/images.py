@@ -11,15 +11,17 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.errors import PlatformError
+
 from . import manifest as manifests
 from .folder import Folder, touch
-from .layout import Damaged, below, digests_in, fallback_tag, in_order, parsed
+from .layout import Damaged, below, digests_in, fallback_tag, in_order, listed_subject, parsed
 from .manifest import OCI_INDEX, Manifest
 from .refusals import Exists, Missing, Refused
 from .store import encoded, sync_folder
@@ -33,13 +35,14 @@ TRIES = 10
 class Reading:
     """What was read of a repository without the lock. By digest: a manifest's times, its tags, its subject.
 
-    `aside`: the files that were put aside since.
+    `aside`: the files that were put aside since. `earlier`: by digest, lists of its subject's referrers that others have replaced.
     """
 
     times: dict[str, Times] = field(default_factory=dict)
     tags: dict[str, list[str]] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)
     aside: list[Path] = field(default_factory=list)
+    earlier: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Images(Folder):
@@ -91,13 +94,19 @@ class Images(Folder):
                 return missing
             for tag in tags:
                 before = self._read_tag(name, tag)
-                if before is not None and before != digest and not movable(tag):
+                # one that is damaged stands for nothing: a push mends it
+                known = before is not None and manifests.is_digest(before)
+                if known and before != digest and not movable(tag):
                     raise Refused(f"tag {tag} is immutable and stands for {before}")
-            if not path.exists() or path.read_bytes() != body:  # or it was damaged on the disk
+            is_there = _holds(path, body)  # and is not damaged on the disk
+            if not is_there:
                 self._sync_blobs(name, found)
-                if found.subject is not None:
-                    entry = json.dumps(found.descriptor(digest, len(body))).encode()
-                    self._put(self._referrers(name, found.subject) / below(digest), entry)
+            if found.subject is not None:  # also where it is there: cut off in a removal, it may not be listed
+                entry = json.dumps(found.descriptor(digest, len(body))).encode()
+                listed = self._referrers(name, found.subject) / below(digest)
+                if not _holds(listed, entry):
+                    self._put(listed, entry)
+            if not is_there:
                 self._put(path, body)
             # after it is visible: whoever has read the time that this makes finds the manifest too
             self._mark_needed(name, found)
@@ -202,7 +211,7 @@ class Images(Folder):
 
     def _read_tag(self, name: str, tag: str) -> str | None:
         try:
-            return (self._tags(name) / tag).read_text()
+            return (self._tags(name) / tag).read_text(errors="replace")
         except FileNotFoundError:  # anything else is no proof that there is no such tag
             return None
 
@@ -245,31 +254,48 @@ class Images(Folder):
             raise Missing(digest) from None
         except Damaged:  # what it referred to is unknown; it can go
             subject = None
-        fallback = None
+        lists: list[str] = []
         if subject is not None:
             reading.subjects[digest] = subject
-            # the list of a subject's referrers is mended when one of them goes
+            # the list of a subject's referrers is mended when one of them goes, and those that it has replaced go
+            for user in self.references.users(name, digest):
+                if self._is_only_a_list(name, user, subject):
+                    with suppress(FileNotFoundError):
+                        reading.times[user] = self.times_of(name, user)
+                        lists.append(user)
             fallback = self._read_tag(name, fallback_tag(subject))
-            if fallback is not None and self._is_only_a_list(name, fallback, subject):
-                with suppress(FileNotFoundError):
-                    reading.times[fallback] = self.times_of(name, fallback)
-            else:
-                fallback = None
-        self._refuse_part(name, digest, fallback)
+            reading.earlier[digest] = [item for item in lists if item != fallback]
+        self._refuse_part(name, digest, lists)
         for tag, tagged in self.each_tag(name):
             if tagged in reading.times:
                 reading.tags.setdefault(tagged, []).append(tag)
         return reading
 
-    def _is_only_a_list(self, name: str, fallback: str, subject: str) -> bool:
-        """Whether the list of a subject's referrers is nothing else: neither tagged otherwise nor a part of something."""
-        tags = [tag for tag, tagged in self.each_tag(name) if tagged == fallback]
-        return tags == [fallback_tag(subject)] and not self.references.users(name, fallback)
+    def _is_only_a_list(self, name: str, digest: str, subject: str) -> bool:
+        """Whether a manifest is a list of a subject's referrers, the one in force or an earlier one, and nothing else: neither tagged
+        otherwise nor a part of something."""
+        try:
+            found = parsed(self._manifest_path(name, digest))
+        except OSError:
+            return False
+        if found.media_type != OCI_INDEX or found.subject is not None:
+            return False
+        tags = [tag for tag, tagged in self.each_tag(name) if tagged == digest]
+        if self.references.users(name, digest):
+            return False
+        return tags == [fallback_tag(subject)] or (
+            not tags and listed_subject((), list(self._subjects_of(name, found.manifests))) == subject
+        )
 
-    def _refuse_part(self, name: str, digest: str, but: str | None = None) -> None:
-        """Raises Refused if a manifest of the repository refers to the digest. `but`: the digest of one that may."""
+    def _subjects_of(self, name: str, digests: Iterable[str]) -> Iterator[str | None]:
+        for digest in digests:
+            with suppress(OSError):  # it is gone, or damaged: it says nothing
+                yield parsed(self._manifest_path(name, digest)).subject
+
+    def _refuse_part(self, name: str, digest: str, but: Collection[str] = ()) -> None:
+        """Raises Refused if a manifest of the repository refers to the digest. `but`: the digests of those that may."""
         for user in self.references.users(name, digest):
-            if user not in (digest, but):
+            if user != digest and user not in but:
                 tags = ", ".join(tag for tag, tagged in self.tagged(name).items() if tagged == user)
                 raise Refused(f"{digest} is part of {user}{f' ({tags})' if tags else ''}; delete that manifest first")
 
@@ -281,21 +307,44 @@ class Images(Folder):
         path = self._manifest_path(name, digest)
         if not path.is_file() or self.times_of(name, digest) != reading.times.get(digest):
             return False
-        for tag in reading.tags.get(digest, ()):
-            if self._read_tag(name, tag) == digest:
-                self._remove(self._tags(name) / tag, reading)
-        subject = reading.subjects.get(digest)
-        if subject is not None:  # first what lists it: cut off here, the list is whole
-            self._clean_fallback(name, subject, digest, reading)
-            self._remove(self._referrers(name, subject) / below(digest), reading)
-        self._remove(path, reading)
-        self._remove(self.times.path(name, digest), reading)
+        before = len(reading.aside)
+        moved: list[tuple[Path, Path]] = []
+        try:
+            self._remove_all(name, digest, reading, moved)
+        except (OSError, PlatformError):  # the disk fails: what can be put back is there as before
+            for path, aside in reversed(moved):
+                with suppress(OSError):
+                    aside.rename(path)
+            del reading.aside[before:]
+            raise
         return True
 
-    def _remove(self, path: Path, reading: Reading) -> None:
+    def _remove_all(self, name: str, digest: str, reading: Reading, moved: list[tuple[Path, Path]]) -> None:
+        subject = reading.subjects.get(digest)
+        for tag in reading.tags.get(digest, ()):
+            if self._read_tag(name, tag) == digest:
+                self._remove(self._tags(name) / tag, reading, moved)
+        if subject is not None:  # first what lists it: cut off here, the list is whole
+            self._clean_fallback(name, subject, digest, reading, moved)
+            for earlier in reading.earlier.get(digest, ()):
+                self._remove_list(name, earlier, reading, moved)
+        self._remove(self._manifest_path(name, digest), reading, moved)
+        if subject is not None:  # and after it what is not shown without it
+            self._remove(self._referrers(name, subject) / below(digest), reading, moved)
+        self._remove(self.times.path(name, digest), reading, moved)
+
+    def _remove(self, path: Path, reading: Reading, moved: list[tuple[Path, Path]]) -> None:
         aside = self.put_aside(path)
         if aside is not None:
             reading.aside.append(aside)
+            moved.append((path, aside))
+
+    def _remove_list(self, name: str, digest: str, reading: Reading, moved: list[tuple[Path, Path]]) -> None:
+        """Removes a list of referrers, unless it was pushed, tagged or asked for since the reading."""
+        path = self._manifest_path(name, digest)
+        if path.is_file() and reading.times.get(digest) == self.times_of(name, digest):
+            self._remove(path, reading, moved)
+            self._remove(self.times.path(name, digest), reading, moved)
 
     def finish_removal(self, name: str, reading: Reading) -> None:
         """Returns once the disk has it that manifests were removed: only then may what they needed go. Without the lock."""
@@ -306,7 +355,9 @@ class Images(Folder):
             path.unlink(missing_ok=True)
         reading.aside.clear()
 
-    def _clean_fallback(self, name: str, subject: str, digest: str, reading: Reading) -> None:
+    def _clean_fallback(
+        self, name: str, subject: str, digest: str, reading: Reading, moved: list[tuple[Path, Path]]
+    ) -> None:
         """Takes the manifest out of the index that a client without the referrers API keeps under the tag of the subject."""
         tag = fallback_tag(subject)
         before = self._read_tag(name, tag)
@@ -328,12 +379,12 @@ class Images(Folder):
             after = f"sha256:{hashlib.sha256(body).hexdigest()}"
             self._put_fallback(name, tag, after, body, times, reading)
         else:
-            self._remove(self._tags(name) / tag, reading)
+            self._remove(self._tags(name) / tag, reading, moved)
         others = (item for item in reading.tags.get(before, ()) if item != tag)
         # one that was tagged since the reading has other times now, and stays
         if reading.times.get(before) == times and not any(self._read_tag(name, item) == before for item in others):
-            self._remove(path, reading)
-            self._remove(self.times.path(name, before), reading)
+            self._remove(path, reading, moved)
+            self._remove(self.times.path(name, before), reading, moved)
 
     def _put_fallback(self, name: str, tag: str, after: str, body: bytes, before: Times, reading: Reading) -> None:
         """Puts the shorter list in the place of the one before. It is as old as that, and the reading knows of it."""
@@ -353,12 +404,20 @@ class Images(Folder):
         for digest, tags in reading.tags.items():
             if digest not in reading.times:
                 yield from ((digest, self._tags(name) / tag) for tag in tags)
-        for folder in (self.root / "times" / encoded(name), *self._subjects(name)):
+        for folder in (self.root / "times" / encoded(name), *self.subjects(name)):
             for digest, path in digests_in(folder):
                 if digest not in reading.times:
                     yield digest, path
 
-    def _subjects(self, name: str) -> Iterator[Path]:
+    def forget_empty_subjects(self, folders: Iterable[Path]) -> None:
+        """Removes the folders of subjects that nothing refers to any more. The caller holds the lock."""
+        for folder in folders:
+            for path in (*(folder / algorithm for algorithm in ("sha256", "sha512")), folder):
+                with suppress(OSError):  # not empty, or not there
+                    path.rmdir()
+
+    def subjects(self, name: str) -> Iterator[Path]:
+        """The folders of subjects, with the notes of what refers to each."""
         for _, folder in digests_in(self.root / "referrers" / encoded(name)):
             yield folder
 
@@ -368,3 +427,11 @@ class Images(Folder):
             return
         if path.is_file() and not (manifests.is_digest(digest) and self._manifest_path(name, digest).is_file()):
             path.unlink()
+
+
+def _holds(path: Path, body: bytes) -> bool:
+    """Whether the file is there, with that in it."""
+    try:
+        return path.read_bytes() == body
+    except OSError:
+        return False

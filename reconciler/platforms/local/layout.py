@@ -13,8 +13,8 @@ from pathlib import Path
 from . import manifest as manifests
 from .manifest import Manifest, ManifestError
 
-#: a tag that says what its manifest refers to
-_REFERRER = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
+#: a tag that says what its manifest refers to: that of a list of a subject's referrers, and cosign's
+_REFERRER = re.compile(r"(sha256|sha512)-([0-9a-f]{64})(\.(?:sig|att|sbom))?")
 
 
 def fallback_tag(subject: str) -> str:
@@ -26,13 +26,45 @@ def fallback_tag(subject: str) -> str:
     return f"{algorithm}-{hexadecimal[:64]}"
 
 
+def refers_by(tag: str, subject: str) -> bool:
+    """Whether a tag says that its manifest refers to that subject, and nothing else."""
+    match = _REFERRER.fullmatch(tag)
+    return match is not None and fallback_tag(subject) == f"{match[1]}-{match[2]}"
+
+
 def subject_of(tags: Collection[str]) -> str | None:
-    """The digest that a manifest without a subject refers to by its tags: the list of a subject's referrers under `sha256-HEX`, or
-    cosign's signature, attestation or SBOM (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#tag-based-discovery).
-    None if it has any other tag: then it is an image."""
+    """The digest that cosign's signature, attestation or SBOM refers to by its tags
+    (https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#tag-based-discovery). None if it has any other tag: it is an
+    image then."""
     found = {_REFERRER.fullmatch(tag) for tag in tags}
-    subjects = {f"sha256:{match[1]}" if match else None for match in found}
+    subjects = {f"{match[1]}:{match[2]}" if match and match[3] else None for match in found}
     return subjects.pop() if len(subjects) == 1 else None
+
+
+def tagged_subject(tags: Collection[str], held: Collection[str]) -> str | None:
+    """The one among the digests that are held whose list of referrers has these tags, and no other."""
+    found = {_REFERRER.fullmatch(tag) for tag in tags}
+    named = {f"{match[1]}:{match[2]}" if match and not match[3] else None for match in found}
+    subject = named.pop() if len(named) == 1 else None
+    if subject is None or subject.startswith("sha256"):
+        return subject if subject in held else None
+    return next((digest for digest in held if digest.startswith(subject)), None)  # the tag has but half of a sha512
+
+
+def listed_subject(tags: Collection[str], entries: Collection[str | None]) -> str | None:
+    """The subject of an index, if that is nothing but a list of its referrers. `entries`: the subjects of what it lists, None for
+    what is an image. No tag: a list that another has taken the place of. "" if it lists nothing, and does not say of whom.
+
+    An image with several platforms can have any tag, also one that looks like a list's: what it lists says what it is.
+    """
+    subjects = set(entries)
+    if len(subjects) > 1 or None in subjects:
+        return None
+    subject = subjects.pop() if subjects else ""
+    if subject:
+        return subject if all(refers_by(tag, subject) for tag in tags) else None
+    named = {match and f"{match[1]}:{match[2]}" for match in map(_REFERRER.fullmatch, tags) if not (match and match[3])}
+    return None if len(named) > 1 or None in named else (named.pop() if named else "")
 
 
 def digests_in(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -117,6 +117,14 @@ def expired(images: Iterable[Image], rules: Rules, now: float) -> set[str]:
         rest = (image for image in alone if image.digest not in gone and image.subject is None)
         newest_first = sorted(rest, key=lambda image: (-image.pushed, image.digest))
         gone |= {image.digest for image in newest_first[rules.keep_last :]}
+        if len(newest_first) >= rules.keep_last:
+            # what referred to an image that has gone goes once as many images are newer: a collection may have been cut off before
+            oldest_kept = newest_first[rules.keep_last - 1].pushed
+            gone |= {
+                item.digest
+                for item in alone
+                if item.subject is not None and not item.tags and item.pushed < oldest_kept
+            }
     tops = {image.digest for image in alone}
     # an index that refers to a part of itself belongs to nothing that stands alone: it stays, with all of its parts
     circles = held.keys() - belongings.of(tops) - below

@@ -197,7 +197,7 @@ class Store:
         """Holds the lock that every writer takes. Raises PlatformError after that many seconds."""
         try:
             self._make_root()
-            with FileLock(self.root / ".lock", timeout=LOCK_TIMEOUT, poll_interval=LOCK_POLL, mode=PRIVATE_FILE):
+            with FileLock(self.root / ".lock", timeout=seconds, poll_interval=LOCK_POLL, mode=PRIVATE_FILE):
                 yield
         except Timeout:
             raise locked(self.root) from None

@@ -104,13 +104,16 @@ class Upload:
             self.algorithm, self._hash = algorithm, hashlib.new(algorithm)
 
     def append(self, block: bytes) -> None:
-        """Adds a block. Raises OSError if the disk fails or is full; the upload is then as long as it was."""
+        """Adds a block. Raises OSError if the disk fails or is full; the upload is then as long as it was, or lost."""
         try:
             view = memoryview(block)
             while view:
                 view = view[self._file.write(view) :]
         except OSError:
-            self.truncate(self.offset)
+            try:
+                self.truncate(self.offset)
+            except OSError:
+                self.lost = True
             raise
         if self._hash is not None:
             self._hash.update(block)
@@ -128,6 +131,10 @@ class Upload:
         if offset != self.offset:
             self._hash = None  # a hash can't go back; `digest` makes a new one
             self.offset = offset
+
+    def size(self) -> int:
+        """How many bytes the file has."""
+        return self._state()[0]
 
     def digest(self, algorithm: str) -> str:
         """The digest of all that has arrived."""

@@ -21,7 +21,7 @@ from . import sending
 from .auth import Caller, Doorkeeper
 from .errors import ApiError, blob_unknown, digest_invalid
 from .names import UploadUnknown, digest_of, repository_of, upload_of
-from .threads import Threads
+from .threads import Threads, to_its_end
 
 #: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
 PATIENCE = 60.0
@@ -136,23 +136,30 @@ class Blobs:
         digests = request.query.getall("digest", [])
         try:
             caller, upload = await self._find(request)
+            if not digests:
+                raise ApiError(400, "DIGEST_INVALID", "the digest parameter is missing")
+            digest = digest_of(digests[0])
+            async with self._busy(upload):
+                self._check_range(request, upload)
+                return await self._complete(request, caller, upload, digest)
         except UploadUnknown:
             if await self._is_there(request, digests):
                 return _created(repository_of(request), digests[0])  # the answer to the same request got lost
             raise
-        if not digests:
-            raise ApiError(400, "DIGEST_INVALID", "the digest parameter is missing")
-        digest = digest_of(digests[0])
-        async with self._busy(upload):
-            self._check_range(request, upload)
-            return await self._complete(request, caller, upload, digest)
 
     async def _is_there(self, request: web.Request, digests: list[str]) -> bool:
-        """Whether the repository has the blob that an upload which is not under way would make. The caller may push to it."""
+        """Whether the repository has the blob that an upload which is not under way would make; its grace starts anew. The caller may
+        push to it."""
         name = repository_of(request)
         if len(digests) != 1 or not is_digest(digests[0]):
             return False
-        return await asyncio.to_thread(self.content.has_blob, name, digests[0])
+        if not await asyncio.to_thread(self.content.has_blob, name, digests[0]):
+            return False
+        try:
+            await self.threads.change(self.content.keep_blob, name, digests[0])
+        except Missing:
+            return False
+        return True
 
     async def cancel(self, request: web.Request) -> web.Response:
         """DELETE /v2/NAME/blobs/uploads/ID"""
@@ -271,7 +278,7 @@ class Blobs:
                 upload.append(block)
             else:
                 # hashing lets go of the interpreter; meanwhile the next block arrives
-                await asyncio.to_thread(upload.append, block)
+                await to_its_end(asyncio.to_thread(upload.append, block))
         match = _RANGE.fullmatch(expected.strip()) if expected is not None else None
         if match is not None and upload.offset - before != int(match[2]) - int(match[1]) + 1:
             upload.truncate(before)
@@ -288,7 +295,7 @@ class Blobs:
             upload.truncate(before)  # so that the same request can be made again
             raise
         try:
-            await self.threads.change(self.content.finish_upload, upload, digest)
+            await to_its_end(self.threads.change(self.content.finish_upload, upload, digest))
         except WrongDigest as error:
             self._drop(upload)
             raise digest_invalid(digest, str(error)) from None

@@ -149,6 +149,9 @@ class LocalServer(Server):
             except (PlatformError, OSError) as error:
                 LOGGER.error("garbage collection: %s", error)
                 continue
+            except Exception:  # the next one may do better: nobody else would notice that there is none
+                LOGGER.exception("garbage collection: a fault of this program; please report it")
+                continue
             for item in found:
                 # at a level that is seen without -v: images go
                 LOGGER.warning("garbage collection: %s", "; ".join([item.said(), *item.names()]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
@@ -19,6 +19,21 @@ NOTING = 2.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+async def to_its_end(call: Awaitable[T]) -> T:
+    """What a call in a thread returns, or raises. If the request is cancelled, since the server ends, that is raised once the thread
+    is done: what the thread works on is nobody else's until then."""
+    running = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()  # nobody is left to hear of it
+        raise
 
 
 class Threads:
