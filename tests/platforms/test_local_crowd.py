@@ -426,7 +426,7 @@ def test_a_manifest_of_very_many_parts_is_refused_before_it_is_read(opened: Serv
     body = b'{"schemaVersion": 2, "x": [' + b",".join([filler] * 110_000) + b"]}"
     answer = opened.put("app", "large", body)
     assert opened.code(answer) == (400, "MANIFEST_INVALID")
-    assert "more than 100,000 lists and objects" in answer.json()["errors"][0]["message"]
+    assert "more than 100,000 lists, objects and values" in answer.json()["errors"][0]["message"]
 
 
 def test_lists_have_pages_also_for_who_asks_for_all(opened: Served, monkeypatch: pytest.MonkeyPatch) -> None:

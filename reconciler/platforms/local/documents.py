@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Self
 
 from reconciler.model.canonical import plain
@@ -132,7 +133,7 @@ class ForeignEntry:
     stored: Document
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AccessDocument:
     """Who may use a repository. `entries`: ours, sorted by grant. `foreign`: other people's, in their own order."""
 
@@ -165,11 +166,17 @@ class AccessDocument:
 
     def allows(self, user: str) -> frozenset[str]:
         """What the entries let a user do (pull, push); "" is somebody who has not logged in."""
-        found: set[str] = set()
+        everyone = self._rights.get(EVERYONE, frozenset())
+        return everyone | self._rights.get(user, frozenset()) if user else everyone
+
+    @cached_property
+    def _rights(self) -> Mapping[str, frozenset[str]]:
+        """By user. Put together once: how long a question takes must not say how many grants there are."""
+        found: dict[str, frozenset[str]] = {}
         for entry in self._every_entry():
-            if EVERYONE in entry.users or (user and user in entry.users):
-                found.update(VERBS.get(str(entry.permission), ()))
-        return frozenset(found)
+            for user in map(str, entry.users):
+                found[user] = found.get(user, frozenset()).union(VERBS.get(str(entry.permission), ()))
+        return found
 
     def _every_entry(self) -> tuple[Entry | ForeignEntry, ...]:
         return (*self.entries, *self.foreign)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from .times import FRESH, Times
 
 #: how often something is read again that changes while it is being removed
 TRIES = 10
+#: of the digests that a pushed manifest lacks, so many are named
+MISSING_SAID = 100
 
 
 @dataclass(slots=True)
@@ -59,11 +62,10 @@ class Images(Folder):
         return digest, path
 
     def missing(self, name: str, found: Manifest) -> list[str]:
-        """Digests that the manifest needs and that the repository does not have."""
-        return [
-            *(digest for digest in found.blobs if not self._has_blob(name, digest)),
-            *(digest for digest in found.manifests if not self._has_entry(name, digest)),
-        ]
+        """Digests that the manifest needs and that the repository does not have: the first MISSING_SAID of them."""
+        blobs = (digest for digest in dict.fromkeys(found.blobs) if not self._has_blob(name, digest))
+        entries = (digest for digest in dict.fromkeys(found.manifests) if not self._has_entry(name, digest))
+        return list(islice(chain(blobs, entries), MISSING_SAID))
 
     def _has_entry(self, name: str, digest: str) -> bool:
         """Whether the repository has what an index lists: a manifest, or a blob of a build cache
@@ -87,6 +89,9 @@ class Images(Folder):
         of the tags is there; without tags, if the manifest is.
         """
         path = self._manifest_path(name, digest)
+        # before the lock, too: who pushes what can't be taken keeps nobody waiting
+        if not only_new and self.documents.repositories.read_again(name) and (missing := self.missing(name, found)):
+            return missing
         with self.adding(name):
             if only_new and (any(self._read_tag(name, tag) for tag in tags) or (not tags and path.is_file())):
                 raise Exists(digest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -30,6 +31,9 @@ _FIELDS = frozenset(
 _LOWER = {name.lower(): name for name in _FIELDS}
 #: lists and objects of a manifest that is pushed: more than fit into 8 MiB, if they say anything
 PARTS_MOST = 100_000
+#: blobs and manifests that a manifest may refer to; ECR takes 4,200 layers and Docker 127:
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
+REFERENCES_MOST = 10_000
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 
 
@@ -76,13 +80,13 @@ class Manifest:
 
 def pushed(body: bytes, content_type: str) -> Manifest:
     """A manifest that is pushed: as `parse`, but one that means the same to every reader. Raises ManifestError."""
-    if body.count(b"[") + body.count(b"{") > PARTS_MOST:  # while they are parsed, the interpreter does nothing else
-        raise ManifestError(f"it has more than {PARTS_MOST:,} lists and objects")
-    found = parse(body, content_type)
-    try:
-        document = json.loads(body, object_pairs_hook=_each_once)
-    except ValueError as error:
-        raise ManifestError(str(error)) from None
+    # while they are parsed, the interpreter does nothing else
+    if body.count(b"[") + body.count(b"{") + body.count(b",") > PARTS_MOST:
+        raise ManifestError(f"it has more than {PARTS_MOST:,} lists, objects and values")
+    document = _object(body, _each_once)
+    found = _parsed(document, content_type)
+    if len(found.refers_to) > REFERENCES_MOST:  # while each is looked for, nobody else can push
+        raise ManifestError(f"it refers to more than {REFERENCES_MOST:,} blobs and manifests")
     for name in document.keys() - _FIELDS:
         if name.lower() in _LOWER:
             raise ManifestError(f"{name!r} is not {_LOWER[name.lower()]!r}: some readers would take it for that")
@@ -98,13 +102,16 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object. Readers differ in which of two fields of one name they believe."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a field comes twice in one object")
+        raise ManifestError("a field comes twice in one object")
     return found
 
 
 def parse(body: bytes, content_type: str = "") -> Manifest:
     """The manifest. `content_type`: as pushed, parameters are ignored. Raises ManifestError."""
-    document = _object(body)
+    return _parsed(_object(body), content_type)
+
+
+def _parsed(document: dict[str, Any], content_type: str) -> Manifest:
     media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
     if document.get("schemaVersion") == 1:
         raise ManifestError("manifests of schema 1 are not supported: push an OCI or a Docker schema 2 manifest")
@@ -139,9 +146,12 @@ def parse(body: bytes, content_type: str = "") -> Manifest:
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes, hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> dict[str, Any]:
+    """`hook`: what makes an object of its members."""
     try:
-        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=hook)
+    except ManifestError:
+        raise
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ManifestError(f"the manifest is not JSON: {reason}") from None

@@ -31,6 +31,8 @@ from .tokens import CATALOG, BadToken, Scopes, Tokens
 
 #: what an action of a token's scope needs
 RIGHTS = {"pull": "pull", "push": "push", "delete": "push"}
+#: scopes that one token is for; docker asks for a handful
+SCOPES_MOST = 100
 HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler apply`; a push makes no repository"
 
 
@@ -275,7 +277,12 @@ class Doorkeeper:
     def token(self, caller: Caller, wanted: list[str]) -> dict[str, Any]:
         """The answer of the token endpoint: as much of the wanted scopes as the caller may have. Reads files."""
         access = []
-        for scope in " ".join(wanted).split():
+        scopes = dict.fromkeys(" ".join(wanted).split())
+        if len(scopes) > SCOPES_MOST:  # each is looked up
+            raise ApiError(
+                400, "UNSUPPORTED", f"a token is given for at most {SCOPES_MOST} scopes, and these are {len(scopes):,}"
+            )
+        for scope in scopes:
             kind, name, actions = _scope(scope)
             if (kind, name) == ("registry", "catalog"):
                 access.append({"type": kind, "name": name, "actions": ["*"]})

@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal, cast
 
 from aiohttp import web
@@ -23,7 +23,7 @@ from aiohttp.typedefs import Handler
 
 from . import sending
 from .errors import error
-from .front import counted_as
+from .front import Front, counted_as
 
 LOGGER = logging.getLogger("reconciler.requests")
 #: seconds in which TLS must have been agreed on, and a request's header must have arrived
@@ -204,6 +204,7 @@ class Connections:
         self.stop_listening()
         for client, timer in self._waiting.items():
             timer.cancel()
+            self._loop.remove_reader(client)
             client.close()
         self._waiting.clear()
         tasks = list(self._tasks)
@@ -225,7 +226,8 @@ class Connections:
             response = await handler(request)
         finally:
             connection.end()
-        if response.status in (401, 429) and request.headers.get("Authorization", "")[:5].lower() == "basic":
+        basic = request.headers.get("Authorization", "")[:5].lower() == "basic"
+        if response.status in (401, 429) and (basic or (request.method == "POST" and request.path == "/token")):
             self._guessed[counted_as(connection.address)] = self._loop.time()
         return response
 
@@ -257,18 +259,21 @@ class Connections:
         counted = counted_as(address)
         beyond = len(self._open) - self.most
         wait = 0.0
-        if not any(ip_address(counted) in network for network in self.proxies):
+        alone = not Front(proxies=self.proxies).trusts(address)
+        if alone:
             beyond = max(beyond, self._number[counted] - self.per_address)
-            wait = self._turn(counted)
         if beyond >= TOLD:
             client.close()
             return
+        if alone:
+            wait = self._turn(counted)
         inner = self._factory() if beyond < 0 else None
         connection = Connection(inner, address, partial(self._ended, counted))
         self._open[inner or connection] = connection
         self._number[counted] += 1
         if wait:
             self._waiting[client] = self._loop.call_later(wait, self._begin, connection, client)
+            self._loop.add_reader(client, self._look, connection, client)
         else:
             self._begin(connection, client)
 
@@ -283,8 +288,23 @@ class Connections:
         return max(turn - now, 0.0)
 
     def _begin(self, connection: Connection, client: socket.socket) -> None:
-        self._waiting.pop(client, None)
+        if self._waiting.pop(client, None) is not None:
+            self._loop.remove_reader(client)
         self._start(self._connect(connection, client))
+
+    def _look(self, connection: Connection, client: socket.socket) -> None:
+        """Something has come from a client that waits: what it asks, or its end, which frees its place."""
+        try:
+            gone = not client.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            gone = True
+        self._loop.remove_reader(client)
+        if gone:
+            self._waiting.pop(client).cancel()
+            client.close()
+            connection.ended()
 
     async def _connect(self, connection: Connection, client: socket.socket) -> None:
         seconds = HANDSHAKE if self._context is not None else None

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from reconciler.platforms.local.credentials import USERNAME, CredentialStore, is_right
 from reconciler.platforms.local.documents import CredentialsDocument
@@ -61,6 +62,8 @@ class Logins:
         self._checks: dict[tuple[str, bytes], _Check] = {}
         self._waiting: Counter[tuple[str, str]] = Counter()
         self._turn = asyncio.Lock()
+        #: an address has one place in the queue for the turn, however many secrets it sends and for how many IDs
+        self._turn_of: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._thread = ThreadPoolExecutor(1, "logins", initializer=_stand_behind)
 
     def known(self, username: str, password: str) -> CredentialsDocument | Attempt | None:
@@ -115,7 +118,8 @@ class Logins:
     ) -> bool:
         places = _places(attempt.issued.name, address)
         try:
-            async with self._turn:
+            own = self._turn_of.setdefault(address, asyncio.Lock())
+            async with own, self._turn:
                 if not any(here() for here in waiting):
                     return False
                 loop = asyncio.get_running_loop()

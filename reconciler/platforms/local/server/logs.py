@@ -24,6 +24,10 @@ _REASONS = {
 }
 
 
+#: what of a query is shown
+_SHOWN = frozenset(
+    {"digest", "digest-algorithm", "mount", "from", "n", "last", "scope", "service", "account", "artifactType", "tag"}
+)
 #: the client's address, as trusted proxies say it
 CLIENT = web.RequestKey("client", str)
 
@@ -33,8 +37,15 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         client = request.get(CLIENT) or request.remote
-        line = f"{request.method} {request.path_qs} HTTP/{request.version.major}.{request.version.minor}"
+        line = f"{request.method} {_shown(request)} HTTP/{request.version.major}.{request.version.minor}"
         self.logger.info('%s "%s" %s %s %.0f ms', client, line, response.status, response.body_length, time * 1000)
+
+
+def _shown(request: web.BaseRequest) -> str:
+    """The path, and what of the query is no secret: clients may send a password there."""
+    path, _, query = request.path_qs.partition("?")
+    shown = "&".join(part for part in query.split("&") if part.partition("=")[0] in _SHOWN)
+    return f"{path}?{shown}" if shown else path
 
 
 class HttpLog(logging.LoggerAdapter[logging.Logger]):

@@ -102,7 +102,7 @@ class Manifests:
         if missing:
             first, *rest = (
                 error("MANIFEST_BLOB_UNKNOWN", f"the repository has no {item}: push it first", {"digest": item})
-                for item in missing[:100]
+                for item in missing
             )
             raise ApiError(400, first["code"], first["message"], first["detail"], more=tuple(rest))
         headers = {"Location": f"/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}
@@ -170,10 +170,10 @@ class Manifests:
     async def catalog(self, request: web.Request) -> web.Response:
         """GET /v2/_catalog: the repositories that the caller may pull from"""
         caller = await self.door.caller(request)
-        if caller.issued is None and not await self.threads.list(self.door.open_to_everyone):
+        if caller.issued is None and not await self.threads.catalog(self.door.open_to_everyone):
             raise self.door.challenge(request, "log in to list repositories", "registry:catalog:*")
         after = request.query.get("last", "")
-        return await self.threads.list(
+        return await self.threads.catalog(
             lambda: _page(request, {}, "repositories", self.door.visible(caller, after), REPOSITORIES_LISTED)
         )
 

@@ -184,13 +184,13 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
     except Deleted as error:
         response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
     except PlatformError as error:
-        LOGGER.error("%s %s: %s", request.method, request.raw_path[:200], one_line(str(error)))
+        LOGGER.error("%s %s: %s", request.method, request.rel_url.raw_path[:200], one_line(str(error)))
         # what is wrong names files: it is for who runs the server
         response = ApiError(503, "UNAVAILABLE", "the registry can't do this now; its log says why").response()
     except OSError as error:
         if request.transport is None or request.transport.is_closing():
             raise  # the client has gone
-        LOGGER.error("%s %s: %s", request.method, request.raw_path[:200], one_line(str(error)))
+        LOGGER.error("%s %s: %s", request.method, request.rel_url.raw_path[:200], one_line(str(error)))
         response = ApiError(507, "UNAVAILABLE", f"the registry's disk: {error.strerror}").response()
     if waits(request):
         # the body was never asked for: the next request could not be told from it

@@ -43,11 +43,18 @@ class Threads:
     def __init__(self) -> None:
         self._changes = ThreadPoolExecutor(CHANGES, "changes")
         self._lists = ThreadPoolExecutor(LISTS, "lists")
+        # of one thread: nobody is kept from the tags of their repository by those who list all repositories
+        self._catalog = ThreadPoolExecutor(1, "catalog")
 
     async def list(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function, which reads many files, returns, or raises."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._lists, lambda: function(*args, **kwargs))
+
+    async def catalog(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the function, which looks at many repositories, returns, or raises."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._catalog, lambda: function(*args, **kwargs))
 
     async def note(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Has the function note something, if that can be done soon: a read does not fail for it. Raises what is no matter of the
@@ -65,3 +72,4 @@ class Threads:
         """Ends the threads, once what they do is done."""
         self._changes.shutdown(cancel_futures=True)
         self._lists.shutdown(cancel_futures=True)
+        self._catalog.shutdown(cancel_futures=True)

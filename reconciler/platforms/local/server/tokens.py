@@ -16,6 +16,8 @@ from itsdangerous import BadData, URLSafeSerializer
 TOKEN_TTL = 300
 #: bytes of tokens that are remembered, so that their signature is checked once
 REMEMBERED = 1 << 20
+#: bytes that the scopes of a repository take, once a token is read
+EACH_SCOPE = 500
 #: the scope of the list of repositories: https://distribution.github.io/distribution/spec/auth/scope/
 CATALOG = "registry:catalog"
 #: what a token is for: actions by repository, and by CATALOG, which no repository can be named
@@ -61,11 +63,12 @@ class Tokens:
                 known = Token(float(found["expires"]), str(found["subject"]), _scopes(found["access"]))
             except (BadData, ValueError, TypeError, KeyError) as error:
                 raise BadToken(str(error)) from None
-            if self._bytes + len(token) > REMEMBERED:
+            size = len(token) + EACH_SCOPE * (1 + len(known.scopes))
+            if self._bytes + size > REMEMBERED:
                 self._read.clear()
                 self._bytes = 0
             self._read[token] = known
-            self._bytes += len(token)
+            self._bytes += size
         return known
 
 
