@@ -27,6 +27,11 @@ def counted(count: int, word: str, several: str = "") -> str:
     return f"{count} {plural(count, word, several)}"
 
 
+def and_along(text: str, count: int, along: int) -> str:
+    """The text with how many resources go with what it counts: `2 to delete (and 3 resources with them)`."""
+    return f"{text} (and {counted(along, 'resource')} with {'it' if count == 1 else 'them'})" if along else text
+
+
 def any_of(words: Sequence[str]) -> str:
     """The words as a choice: `a`, `a or b`, `a, b or c`."""
     return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
@@ -51,9 +56,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:g} {'second' if seconds == 1 else 'seconds'}"
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """` (did you mean 'x'?)`, or "" where nothing known is near."""
-    near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+def did_you_mean(word: str, known: Collection[str], least: float = 0.6) -> str:
+    """` (did you mean 'x'?)`, or "" where nothing known is near. `least`: how alike they must be, from 0 to 1."""
+    near = get_close_matches(word, sorted(known), n=1, cutoff=least)
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 

@@ -20,8 +20,10 @@ from reconciler.engine.apply import succeeded
 from reconciler.engine.expand import estate_of
 from reconciler.engine.preflight import refuse
 from reconciler.engine.write import Outcome, Status
-from reconciler.errors import ReconcilerError
+from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError
 from reconciler.render.outcome import closing_line, outcome_line, outcome_record
+from reconciler.render.report import HEADINGS, Topic
+from reconciler.words import all_of
 
 from . import streams
 from .exits import Exit
@@ -93,7 +95,7 @@ def _show_and_carry_out(
 ) -> Exit:
     print_plan(plan, Format.TEXT, full=options.full, fold=options.fold)
     sys.stdout.flush()  # whoever reads along sees the plan before anything is written
-    refuse(plan)
+    _refuse(plan)
     if not plan.changes:
         with _Log(options.log):  # whoever uploads the file finds one
             return Exit.OK
@@ -134,6 +136,22 @@ def _show_and_carry_out(
         typer.echo("Error: not everything that was written was read again; `reconciler plan` does.", err=True)
         return Exit.ERROR
     return _exit_code(outcomes)
+
+
+def _refuse(plan: Plan) -> None:
+    """Raises as `refuse` does, with the reasons by name: the plan that was shown above says them in full."""
+    try:
+        refuse(plan)
+    except PlanRefused:
+        raise PlanRefused(f"the plan can't be applied: {_shown_under(Topic.PROBLEMS)}; nothing was written") from None
+    except GuardViolation:
+        guards = sorted({verdict.guard for verdict in plan.violations})
+        stop = f"the guard {guards[0]} stops" if len(guards) == 1 else f"the guards {all_of(guards)} stop"
+        raise GuardViolation(f"{stop} the plan: {_shown_under(Topic.VIOLATIONS)}; nothing was written") from None
+
+
+def _shown_under(topic: Topic) -> str:
+    return f'see "{HEADINGS[topic]}" above'
 
 
 def _exit_code(outcomes: list[Outcome]) -> Exit:

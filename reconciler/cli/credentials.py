@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PlatformError, ReconcilerError
+from reconciler.words import some_of
 
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecOption, local_session, seconds
@@ -55,7 +57,16 @@ def run(
     if ttl <= 0:
         raise ReconcilerError("--ttl must be more than 0 seconds")
     with local_session(spec, registry, "credentials are issued for local registries alone") as session:
-        issued = issuing(session).credentials(repositories, push=push, ttl=ttl, user=user)
+        try:
+            issued = issuing(session).credentials(repositories, push=push, ttl=ttl, user=user)
+        except PlatformError as error:
+            raise _not_yet_applied(error, spec, registry, repositories) from None
+    if not issued.served:
+        typer.echo(
+            f"note: no server of registry {registry} is running; `reconciler serve {registry}` starts one at {issued.registry},"
+            " unless it is told another place",
+            err=True,
+        )
     fields = {
         "registry": issued.registry,
         "username": issued.username,
@@ -68,3 +79,16 @@ def run(
         for name, value in fields.items():
             typer.echo(f"{name + ':':<12}{value}")
     return Exit.OK
+
+
+def _not_yet_applied(error: PlatformError, spec: Path, registry: str, repositories: str) -> PlatformError:
+    """The error, with another hint where the spec has what the registry doesn't."""
+    from reconciler.api.spec import load_spec
+    from reconciler.model.service import NO_REPOSITORY
+    from reconciler.spec.selection import matches_any
+
+    wanted = (item.name for item in load_spec(spec).repositories_by_registry[registry])
+    found = [name for name in wanted if matches_any(name, (repositories,))]
+    if error.code == NO_REPOSITORY and found:
+        error.hint = f"the spec has {some_of(found)}: `reconciler apply` makes {'it' if len(found) == 1 else 'them'}"
+    return error

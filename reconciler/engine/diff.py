@@ -15,6 +15,7 @@ from reconciler.model.resource import Desired, Live
 
 from .cause import cause, mark_of, marks_written
 from .fields import changes_to, set_by
+from .meant import meant
 from .picture import Picture
 
 #: origins of what a plan may change: one that was removed by hand is put right
@@ -56,7 +57,8 @@ class _Differ:
         self.made_again()
         self.found.owned = sum(1 for item in live.values() if item.marks.owner == self.owner and not item.vacant)
         for address in map(Address, self.adopt - self.picture.desired.keys()):
-            self.problem(address, "--adopt names an address that the spec does not have")
+            known = meant(address, self.picture.desired)
+            self.problem(address, f"--adopt names an address that the spec does not have{known}")
         return self.found
 
     def kind(self, item: Desired | Live) -> Kind:

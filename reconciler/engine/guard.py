@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.model.access import Access
@@ -11,7 +11,7 @@ from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
-from reconciler.words import counted, plural
+from reconciler.words import all_of, and_along, counted, plural
 
 #: octoDNS's safety: a share by default, and only where there is enough for a share to mean something
 DEFAULT_SHARE = 30
@@ -32,6 +32,7 @@ def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdic
     """Too many deletes in one plan."""
     removals = [change for change in changes if change.removes]
     deletes = sum(1 + len(change.along) for change in removals)
+    going = f"{counted(deletes, 'resource')}{_apart(removals)}"
     limit = guards.max_deletes
     if isinstance(limit, int):
         most, words = limit, f"max_deletes: {limit}"
@@ -40,21 +41,35 @@ def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdic
     elif owned > DEFAULT_ABOVE:
         most, words = owned * DEFAULT_SHARE // 100, f"{DEFAULT_SHARE}% of {owned} owned, the default"
     else:
-        return Verdict("max_deletes", True, f"{deletes} to delete; no limit up to {DEFAULT_ABOVE} owned resources")
+        return Verdict("max_deletes", True, f"the plan deletes {going}; no limit up to {DEFAULT_ABOVE} owned resources")
     if deletes <= most:
-        return Verdict("max_deletes", True, f"{deletes} to delete, at most {most} ({words})")
+        return Verdict("max_deletes", True, f"the plan deletes {going}, at most {most} ({words})")
     return Verdict(
         "max_deletes",
         False,
-        f"the plan deletes {counted(deletes, 'resource')}, at most {most} {plural(most, 'is', 'are')} allowed ({words});"
-        " if that is meant,"
+        f"the plan deletes {going}, at most {most} {plural(most, 'is', 'are')} allowed ({words}); if that is meant,"
         " raise guards.max_deletes in the spec",
         tuple(sorted(change.address for change in removals)),
     )
 
 
-def protect(guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) -> Iterator[Verdict]:
-    """Protected repositories that would be deleted or replaced."""
+def _apart(removals: Sequence[Change]) -> str:
+    """What the number of deletes is made of, where the plan's last line has it in several: `: 1 to replace and 2 to delete (and
+    3 resources with them)`."""
+    parts = []
+    for action in (Action.REPLACE, Action.DELETE):
+        these = [change for change in removals if change.action is action]
+        if these:
+            along = sum(len(change.along) for change in these)
+            parts.append(and_along(f"{len(these)} to {action.value}", len(these), along))
+    alone = len(parts) == 1 and "(" not in parts[0] and removals[0].action is Action.DELETE
+    return f": {all_of(parts)}" if parts and not alone else ""
+
+
+def protect(
+    guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]], *, destroy: bool = False
+) -> Iterator[Verdict]:
+    """Protected repositories that would be deleted or replaced. `destroy`: the plan removes what the spec still has."""
     for change in changes:
         kind = kinds[change.registry][change.kind]
         if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
@@ -63,7 +78,7 @@ def protect(guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mappi
         if matches_any(name, guards.protect) or matches_any(f"{change.registry}/{name}", guards.protect):
             why = "guards.protect names it"
         elif kind.protected(change.live.settings):
-            why = "it was applied with protect: true; apply protect: false first"
+            why = f"it was applied with protect: true; {_unprotecting(change, destroy)}"
         else:
             continue
         verb = "replace" if change.action is Action.REPLACE else "delete"
@@ -73,6 +88,18 @@ def protect(guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mappi
             f"{change.address} is protected, the plan would {verb} it: {why}",
             (change.address,),
         )
+
+
+def _unprotecting(change: Change, destroy: bool) -> str:
+    """What takes the protection away that was applied. An apply reaches only what the spec has."""
+    if change.action is Action.REPLACE:
+        return "apply protect: false by itself first, and the other changes after it"
+    if destroy:
+        return "apply protect: false first"
+    left = f"the region {change.address.where}" if change.address.where else "it"
+    return (
+        f"put {left} back into the spec, with protect: false for the repository, apply that, and then take {left} out"
+    )
 
 
 def images(changes: Iterable[Change]) -> Iterator[Verdict]:

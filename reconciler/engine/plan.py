@@ -28,6 +28,7 @@ from .basis import Basis, beside, images_may_go
 from .diff import Difference, diff
 from .expand import Kinds, estate_of, expand
 from .guard import Verdict
+from .meant import meant
 from .observe import OnRead, observe
 from .order import edges_of, needed_first, ordered
 from .picture import Picture, picture
@@ -158,7 +159,7 @@ def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
     """Raises ReconcilerError for targets that name no address: a plan of nothing would look like success."""
     wrong = [target for target in targets if not any(matches_any(address, (target,)) for address in addresses)]
     if wrong:
-        errors = (f"--target {target}: no resource has such an address{_meant(target, addresses)}" for target in wrong)
+        errors = (f"--target {target}: no resource has such an address{meant(target, addresses)}" for target in wrong)
         raise ReconcilerError("\n".join(errors))
 
 
@@ -169,19 +170,8 @@ def check_along(targets: Iterable[str], changes: Mapping[Address, Change]) -> No
         along = [address for address in carriers if matches_any(address, (target,))]
         if along and not any(matches_any(address, (target,)) for address in changes):
             raise ReconcilerError(
-                f"--target {target}: {along[0]} is deleted with {carriers[along[0]]}, and not by itself; name that one"
+                f"--target {target}: {along[0]} goes with {carriers[along[0]]}, and not by itself: target that"
             )
-
-
-def _meant(given: str, addresses: Collection[str]) -> str:
-    """What may have been meant, for a message: the address of a name that is given alone, a repository's first; else the nearest."""
-    known = sorted(Address(address) for address in addresses)
-    named = [
-        item for item in known if given in (item.name, f"{item.registry}/{item.name}", f"{item.registry}.{item.name}")
-    ]
-    if named:
-        return f" (did you mean '{min(named, key=lambda item: (item.kind != 'repository', item.where))}'?)"
-    return did_you_mean(given, addresses)
 
 
 def select(difference: Difference, targets: Collection[str], desired: Mapping[Address, Desired]) -> None:
@@ -259,23 +249,51 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
             beside=beside(seen, difference.changes),
         ),
         variables=spec.variables,
-        warnings=tuple(unmatched(spec.guards, seen, wishes)),
+        warnings=tuple(unmatched(spec, seen, wishes, difference.changes)),
     )
     return judged(plan, difference.changes, seen.kinds)
 
 
-def unmatched(guards: Guards, seen: Picture, wishes: Wishes) -> Iterator[str]:
-    """What protects or permits nothing, since no resource has such a name: most likely it is misspelt."""
-    if not (guards.protect or wishes.allow_delete):
-        return
-    known = seen.desired.keys() | seen.live.keys()
-    holders = [item for item in known if isinstance(seen.kinds[item.registry].get(item.kind), HoldsImages)]
-    names = {item.name for item in holders} | {f"{item.registry}/{item.name}" for item in holders}
-    for pattern in guards.protect:
-        if not any(matches_any(name, (pattern,)) for name in names):
-            yield f"guards.protect: no repository is named '{pattern}'{did_you_mean(pattern, names)}; it protects nothing"
-    for address in sorted(set(wishes.allow_delete) - known):
-        yield f"--allow-delete {address}: no resource has such an address{_meant(address, known)}; it permits nothing"
+def unmatched(spec: Spec, seen: Picture, wishes: Wishes, changes: Mapping[Address, Change]) -> Iterator[str]:
+    """What protects, permits or adopts nothing: most likely it is misspelt."""
+    protected = spec.guards.protect
+    if protected or wishes.allow_delete:
+        known = seen.desired.keys() | seen.live.keys()
+        holders = [item for item in known if isinstance(seen.kinds[item.registry].get(item.kind), HoldsImages)]
+        names = {item.name for item in holders} | {f"{item.registry}/{item.name}" for item in holders}
+        for pattern in protected:
+            if not any(matches_any(name, (pattern,)) for name in names):
+                yield f"guards.protect: no repository is named '{pattern}'{did_you_mean(pattern, names)}; it protects nothing"
+        for address in sorted(set(wishes.allow_delete)):
+            if why := _permits_nothing(address, known, holders, changes):
+                yield f"--allow-delete {address}: {why}; it permits nothing"
+    for address in sorted(set(wishes.adopt) & seen.desired.keys()):
+        if why := _adopts_nothing(Address(address), seen, spec.name, changes):
+            yield f"--adopt {address}: {why}; nothing is adopted"
+
+
+def _permits_nothing(
+    address: str, known: Collection[Address], holders: Collection[Address], changes: Mapping[Address, Change]
+) -> str:
+    """Why a permission to delete is for nothing, or ""."""
+    if address not in known:
+        return f"no resource has such an address{meant(address, holders)}"
+    if address not in holders:
+        return f"it is for repositories alone, which take along what stands below them{meant(address, holders)}"
+    change = changes.get(Address(address))
+    return "" if change is not None and change.removes else "the plan does not delete it"
+
+
+def _adopts_nothing(address: Address, seen: Picture, owner: str, changes: Mapping[Address, Change]) -> str:
+    """Why there is nothing to adopt at an address that the spec has, or "": who adopts a repository adopts what stands below it."""
+    for change in changes.values():
+        above = change.desired.parent if change.desired is not None else None
+        if change.action is Action.ADOPT and address in (change.address, above):
+            return ""
+    live = seen.live.get(address)
+    if live is None or live.vacant:
+        return "it is not there"
+    return "it is this spec's already" if live.marks.owner == owner and live.marks.origin == "spec" else ""
 
 
 def judged(plan: Plan, changes: Mapping[Address, Change], kinds: Kinds) -> Plan:
@@ -295,7 +313,7 @@ def verdicts(
     """What every guard says of these changes."""
     granted = granted_by((change.desired for change in changes if change.desired is not None), kinds)
     found = [
-        *guard.protect(basis.rules, changes, kinds),
+        *guard.protect(basis.rules, changes, kinds, destroy=basis.destroy),
         *guard.images(changes),
         *guard.foreign(changes, kinds),
         *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),

@@ -212,7 +212,8 @@ def _parsed(data: str | bytes, name: str) -> dict[str, Any]:
     except RecursionError:
         _damaged(name, _DEEP)
     except ValueError as error:
-        raise ReconcilerError(f"{name} is not a plan file: {error}") from None
+        hint = "" if str(data[:1]) in ("{", "b'{'") else "; `reconciler plan --out FILE` saves one"
+        raise ReconcilerError(f"{name} is not a plan file: {error}{hint}") from None
     kind = found.get("format") if isinstance(found, dict) else None
     if not isinstance(found, dict) or type(kind) is not int or kind != FORMAT:
         raise ReconcilerError(

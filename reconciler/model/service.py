@@ -16,6 +16,8 @@ from .platform import Session
 
 #: seconds that content which no image needs stays: a push may be under way. As in Zot: https://zotregistry.dev/v2.1.0/articles/storage/
 GRACE = 3600.0
+#: the code of the error that there is no such repository
+NO_REPOSITORY = "NoRepository"
 #: connections that one address may have at once; a client that pulls has a handful
 CONNECTIONS = 256
 
@@ -24,13 +26,15 @@ CONNECTIONS = 256
 class Credentials:
     """What logs in to a registry: `docker login REGISTRY -u USERNAME -p PASSWORD`. `expires_at` has a time zone.
 
-    The password is shown by nothing but an explicit look at it.
+    The password is shown by nothing but an explicit look at it. `served`: whether a server of the registry runs now; else `registry`
+    is where it listens unless it is told otherwise.
     """
 
     registry: str
     username: str
     password: str = field(repr=False)
     expires_at: datetime
+    served: bool = True
 
 
 class Server(ABC):

@@ -7,10 +7,11 @@ from types import MappingProxyType
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action
-from reconciler.words import counted, some_of
+from reconciler.words import and_along, counted, some_of
 
 NOTHING: Mapping[Address, str] = MappingProxyType({})
 NO_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
+NOTHING_ALONG: Mapping[Action, int] = MappingProxyType({})
 _TO_DO = {
     Action.CREATE: "to create",
     Action.UPDATE: "to update",
@@ -20,14 +21,14 @@ _TO_DO = {
 }
 
 
-def totals(counts: Mapping[Action, int], along: int = 0) -> str:
-    """`3 to create, 1 to update` and so on; only what there is. `along`: how many resources go with those that are deleted."""
-    found = [f"{counts[action]} {text}" for action, text in _TO_DO.items() if counts[action]]
-    if along:
-        delete = f"{counts[Action.DELETE]} {_TO_DO[Action.DELETE]}"
-        found[found.index(delete)] = (
-            f"{delete} (and {counted(along, 'resource')} with {'it' if counts[Action.DELETE] == 1 else 'them'})"
-        )
+def totals(counts: Mapping[Action, int], along: Mapping[Action, int] = NOTHING_ALONG) -> str:
+    """`3 to create, 1 to update` and so on; only what there is. `along`: how many resources go with those that are deleted, and with
+    those that are replaced."""
+    found = (
+        and_along(f"{counts[action]} {text}", counts[action], along.get(action, 0))
+        for action, text in _TO_DO.items()
+        if counts[action]
+    )
     return ", ".join(found) or "nothing to do"
 
 

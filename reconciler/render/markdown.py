@@ -73,6 +73,8 @@ def _lines(report: Report) -> Iterator[str]:
     for section in (report.strangers, report.problems, report.violations, report.gains, report.losses, report.foreign):
         if section:
             yield from _section(section)
+    if report.nobody:
+        yield from (report.nobody, "")
     for registry in report.registries:
         yield from _registry(registry)
     yield from (f"{line}\n" for line in map(in_markdown, (report.left_alone, *report.warnings)) if line)

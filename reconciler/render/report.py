@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -126,6 +127,11 @@ class Report:
         return not self.registries and not self.problems
 
     @property
+    def nobody(self) -> str:
+        """Said where something changes and nobody's access does; "" elsewhere."""
+        return NOBODY if self.registries and not self.gains and not self.losses else ""
+
+    @property
     def no_drift(self) -> str:
         """What is said where there is nothing to change."""
         return f"{_NO_DRIFT} of what the spec says" if self.strangers else _NO_DRIFT
@@ -179,8 +185,11 @@ def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Repor
     )
 
 
-def _along(plan: Plan) -> int:
-    return sum(len(change.along) for change in plan.changes if change.action is Action.DELETE)
+def _along(plan: Plan) -> Mapping[Action, int]:
+    found: Counter[Action] = Counter()
+    for change in plan.changes:
+        found[change.action] += len(change.along)
+    return found
 
 
 def _registries(plan: Plan, full: bool, gathered: bool) -> Iterator[RegistrySection]:

@@ -10,7 +10,7 @@ from reconciler.model.change import Action
 from reconciler.words import counted, one_line
 
 from .change_item import ChangeItem, Meaning
-from .report import NOBODY, Report, Section, Topic
+from .report import Report, Section, Topic
 from .sentences import MOST_NAMES
 
 
@@ -72,8 +72,8 @@ def _plan(report: Report, full: bool) -> Iterator[Line]:
     if report.registries:
         yield from _section(report.gains)
         yield from _section(report.losses)
-        if not report.gains and not report.losses:
-            yield Line(NOBODY)
+        if report.nobody:
+            yield Line(report.nobody)
         yield Line("")
     yield from _around(report)
     if report.registries:

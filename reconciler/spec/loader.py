@@ -20,9 +20,9 @@ from reconciler.words import did_you_mean
 
 from . import rules
 from .fields import Fault, RegistryName
-from .messages import problems_of
+from .messages import IS_REQUIRED, problems_of, untagged
 from .models import Defaults, Guards, Spec
-from .partial import in_text, partial
+from .partial import in_text, meant_model, partial
 from .repository import Repository, merge_defaults
 from .source import (
     MAX_ALIASED,
@@ -240,7 +240,13 @@ class _Validation(Generic[S]):
 
     def spec(self) -> S | None:
         if self.values.keys() >= _PLAN:
-            self.note(problem_at(self.root, "", "is a plan file and no spec: `reconciler apply FILE` carries it out"))
+            self.note(
+                problem_at(
+                    self.root,
+                    "",
+                    "is a plan file and no spec: `reconciler show FILE` prints it, `reconciler apply FILE` carries it out",
+                )
+            )
             return None
         for key in self.values:
             if key not in _KEYS:
@@ -285,7 +291,25 @@ class _Validation(Generic[S]):
         except ValidationError as error:
             for problem in problems_of(error, row, self.root, at, fallback):
                 self.note(problem)
+            for loc, key, models in untagged(error, row):
+                self.guessed(models, key, value, loc, at)
             return None
+
+    def guessed(self, models: list[type[BaseModel]], key: str, value: Any, loc: Loc, at: Loc) -> None:
+        """Reports what else is wrong with a value below a row that does not say, or says wrong, which of these models it is of. What
+        it lacks is not known."""
+        for part in loc:
+            value = value[part]
+        found = meant_model(models, key, value)
+        if found is None:
+            return
+        model, tag = found
+        try:
+            model.model_validate({**value, key: tag})
+        except ValidationError as error:
+            for problem in problems_of(error, model, self.root, (*at, *loc)):
+                if problem.message != IS_REQUIRED:
+                    self.note(problem)
 
     def rows(self, section: str) -> list[tuple[int, Any]]:
         value = self.values.get(section)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from yaml import Node, ScalarNode
 
 from reconciler.errors import Problem
-from reconciler.words import any_of, counted, did_you_mean
+from reconciler.words import all_of, any_of, counted, did_you_mean
 
 from .partial import models_of
 from .source import Loc, exists, locate, path_text, problem_at
@@ -34,6 +36,10 @@ _PLAIN = {
 }
 
 
+IS_REQUIRED = "is required"
+#: what a model's mapping is missed by
+_MAPPINGS = {"dataclass_type", "model_type", "model_attributes_type"}
+_A_MAPPING = "must be a mapping"
 #: the end of pydantic's path where a mapping's key is what is wrong
 _KEY = "[key]"
 
@@ -43,7 +49,7 @@ def sentence(details: ErrorDetails) -> str:
     context = details.get("ctx") or {}
     match details["type"]:
         case "missing" | "union_tag_not_found":
-            return "is required"
+            return IS_REQUIRED
         case "extra_forbidden" | "unexpected_keyword_argument":
             return "unknown key"
         case "too_short" | "string_too_short":
@@ -82,9 +88,8 @@ def problems_of(error: ValidationError, annotation: Any, root: Node, at: Loc, fa
         inherited = bool(fallback) and _depth(root, fallback, loc) > _depth(root, at, loc)
         problem = _problem(details, annotation, root, fallback if inherited else at)
         position = (problem.line, problem.column, problem.path)
-        if (
-            position not in found or details["type"] == "text"
-        ):  # a union reports each member; our own sentence says most
+        there = found.get(position)
+        if there is None or details["type"] == "text":  # a union reports each member; our own sentence says most
             found[position] = problem
     return list(found.values())
 
@@ -106,7 +111,7 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
     node = locate(root, (*base, *loc), key=unknown_key or loc[-1:] == (_KEY,))
     if kind == "missing" or kind == "union_tag_not_found":
         node = locate(root, (*base, *loc[:-1]))
-        return problem_at(node, path_text((*_shown(root, base, loc[:-1]), loc[-1])), "is required")
+        return problem_at(node, path_text((*_shown(root, base, loc[:-1]), loc[-1])), IS_REQUIRED)
     message = sentence(details)
     raw = node.value if isinstance(node, ScalarNode) else ""
     if unknown_key:
@@ -121,6 +126,12 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
             message = f"must be the number {raw}, not a text: leave out the quotes"
         else:
             message = f"must be {any_of(words)}, not '{raw}'{did_you_mean(raw, words)}"
+    elif kind in _PLAIN and kind not in _MAPPINGS and _shown(root, base, loc) == _shown(root, base, loc[:-1]):
+        # a choice between a plain value and a mapping: it was taken for the plain one
+        other = list(_models_at(annotation, loc[:-1]))
+        message += f", or {_mapping(other, '').removeprefix('must be ')}" if other else ""
+    elif kind in _MAPPINGS:
+        message = _mapping(list(_models_at(annotation, loc)), raw)
     elif kind == "text":
         message = f"'{raw}' {message}" if message.startswith("must") and raw else message
     elif kind in ("greater_than_equal", "less_than_equal") and raw:
@@ -145,17 +156,48 @@ def _shown(root: Node, base: Loc, loc: Loc) -> Loc:
     return shown
 
 
-def _keys_at(annotation: Any, loc: Loc) -> set[str]:
+def _mapping(models: Sequence[type[BaseModel]], raw: str) -> str:
+    """That a value must be a mapping, with the keys that one of these models needs and has. `raw`: a text in its place, which is most
+    likely meant for the one key that is needed."""
+    if not models:
+        return _PLAIN["mapping_type"]
+    required = [
+        key
+        for key, field in _fields(models[0])
+        if field.is_required() and all(key in dict(_fields(model)) for model in models)
+    ]
+    known = f" (known: {', '.join(sorted(key for key, _ in _fields(models[0])))})" if len(models) == 1 else ""
+    if len(models) == 1 and len(required) == 1 and raw and models[0].model_fields[required[0]].annotation is str:
+        return f"{_A_MAPPING}: `{required[0]}: {raw}`{known}"
+    return f"{_A_MAPPING}{f' with {all_of(required)}' if required else ''}{known}"
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    return [(field.alias or name, field) for name, field in model.model_fields.items()]
+
+
+def _models_at(annotation: Any, loc: Loc) -> list[type[BaseModel]]:
+    """The models that a value may be of, at a path below the annotation's."""
     models = list(models_of(annotation))
     for part in loc:
-        fields = [
-            field for model in models for key, field in model.model_fields.items() if (field.alias or key) == part
-        ]
-        if fields:
-            models = [inner for field in fields for inner in models_of(field.annotation)]
+        found = [field for model in models for key, field in _fields(model) if key == part]
+        if found:
+            models = [inner for field in found for inner in models_of(field.annotation)]
         elif isinstance(part, str):
-            models = [model for model in models if _has_tag(model, part)] or models
-    return {field.alias or key for model in models for key, field in model.model_fields.items()}
+            named = [model for model in models if model.__name__ == part or _has_tag(model, part)]
+            models = named or models
+    return models
+
+
+def _keys_at(annotation: Any, loc: Loc) -> set[str]:
+    return {key for model in _models_at(annotation, loc) for key, _ in _fields(model)}
+
+
+def untagged(error: ValidationError, annotation: Any) -> Iterator[tuple[Loc, str, list[type[BaseModel]]]]:
+    """Where a value does not say which of several models it is of, or says it wrong: the path, the key that says it, the models."""
+    for details in error.errors(include_url=False, include_input=False):
+        if details["type"].startswith("union_tag"):
+            yield details["loc"], details["ctx"]["discriminator"].strip("'"), _models_at(annotation, details["loc"])
 
 
 def _has_tag(model: type[BaseModel], tag: str) -> bool:

@@ -87,8 +87,24 @@ def _model_of(annotation: Any, value: Mapping[str, Any]) -> type[BaseModel] | No
     tagged = [model for model in models if _tagged(model, value)]
     if tagged or len(models) < 2:
         return next(iter(tagged or models), None)
+    return _by_keys(models, value)
+
+
+def _by_keys(models: list[type[BaseModel]], value: Mapping[str, Any]) -> type[BaseModel] | None:
+    """The model with the most of the value's keys, if it is one alone."""
     shared = sorted((len(value.keys() & _names(model)), at) for at, model in enumerate(models))
     return models[shared[-1][1]] if shared[-1][0] > shared[-2][0] else None
+
+
+def meant_model(models: list[type[BaseModel]], key: str, value: Any) -> tuple[type[BaseModel], str] | None:
+    """Of models that a key tells apart, the one that a value means whose key is missing or wrong, and what that should be: by the
+    nearest word, else by its other keys; None where that is not certain."""
+    if not isinstance(value, dict) or len(models) < 2:
+        return None
+    tags = {get_args(model.model_fields[key].annotation)[0]: model for model in models if key in model.model_fields}
+    near = get_close_matches(str(value.get(key)), tags, n=1)
+    model = tags[near[0]] if near else _by_keys(models, value)
+    return next(((found, tag) for tag, found in tags.items() if found is model), None)
 
 
 def _tagged(model: type[BaseModel], value: Mapping[str, Any]) -> bool:

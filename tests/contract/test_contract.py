@@ -117,11 +117,12 @@ def test_a_target_that_names_only_what_is_deleted_with_something_else_is_an_erro
     sandbox: Sandbox, document: Document
 ) -> None:
     sandbox.apply(document)
-    with pytest.raises(ReconcilerError) as refused:
-        sandbox.plan(document, destroy=True, targets=["images.access.app-a"])
-    assert str(refused.value) == (
-        "--target images.access.app-a: images.access.app-a is deleted with images.repository.app-a, and not by itself; name that one"
-    )
+    along = {at: change.address for change in sandbox.plan(document, destroy=True).changes for at in change.along}
+    assert {at.kind for at in along} >= {"access"}
+    for at, carrier in along.items():
+        with pytest.raises(ReconcilerError) as refused:
+            sandbox.plan(document, destroy=True, targets=[at])
+        assert str(refused.value) == f"--target {at}: {at} goes with {carrier}, and not by itself: target that"
     both = sandbox.plan(document, destroy=True, targets=["images.*.app-a"])
     assert "images.repository.app-a" in {change.address for change in both.changes}
 
@@ -451,7 +452,9 @@ def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
     if change["live"]["needs"]:
         change["needs"] = change["live"]["needs"]
     (guard,) = edited["guards"]
-    guard["message"] = guard["message"].replace("2 to delete", "1 to delete")
+    told = "2 resources: 1 to delete (and 1 resource with it)"
+    assert told in guard["message"]
+    guard["message"] = guard["message"].replace(told, "1 resource")
     before = sandbox.state()
     with pytest.raises(StalePlan) as refused:
         sandbox.carry_out(loads(json.dumps(edited)), saved=True)

@@ -16,7 +16,7 @@ from reconciler.engine.diff import diff
 from reconciler.engine.fields import differences
 from reconciler.engine.order import edges_of, needed_first, ordered
 from reconciler.engine.picture import Picture
-from reconciler.engine.plan import Wishes, count_images
+from reconciler.engine.plan import Plan, Wishes, count_images
 from reconciler.model import canonical
 from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
@@ -24,6 +24,7 @@ from reconciler.model.change import Action, Cause, Change
 from reconciler.model.kind import Found, GivesAccess, HoldsImages, Kind, Trait, Write
 from reconciler.model.marks import APPLIED, Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.render.report import report_of
 from reconciler.spec.models import Guards
 
 
@@ -69,6 +70,7 @@ class Crate:
 
     fixed: str = ""
     may_go: bool = False
+    guarded: bool = False
 
 
 class CrateKind(BoxKind, HoldsImages):
@@ -81,7 +83,7 @@ class CrateKind(BoxKind, HoldsImages):
         yield from ()
 
     def protected(self, settings: Crate) -> bool:
-        return False
+        return settings.guarded
 
     def images_may_go(self, settings: Crate) -> bool:
         return settings.may_go
@@ -421,6 +423,58 @@ def test_the_share_of_deletes_is_guarded(limit: int | str | None, owned: int, de
 def test_what_goes_along_counts_as_deleted() -> None:
     item = change("a", Action.DELETE, there=(), along=(Address("r.box.x"), Address("r.box.y")))
     assert not guard.max_deletes(Guards(max_deletes=2), [item], 10).passed
+
+
+def test_the_number_of_deletes_is_the_sum_of_what_the_last_line_of_the_plan_says() -> None:
+    def along(name: str, count: int) -> tuple[Address, ...]:
+        return tuple(Address(f"r.access.{name}{number}") for number in range(count))
+
+    items = [
+        change("a", Action.DELETE, there=(), along=along("a", 2)),
+        change("b", Action.DELETE, there=()),
+        change("c", Action.REPLACE, there=(), along=along("c", 1)),
+        change("d", Action.UPDATE, there=()),
+    ]
+    for most, end in ((5, " are allowed (max_deletes: 5); if that"), (6, " (max_deletes: 6)")):
+        said = guard.max_deletes(Guards(max_deletes=most), items, 10).message
+        assert said.startswith(
+            "the plan deletes 6 resources: 1 to replace (and 1 resource with it) and 2 to delete (and 2 resources with them),"
+            f" at most {most}{end}"
+        )
+    verdict = guard.max_deletes(Guards(max_deletes=5), items[1:2], 10)
+    assert verdict.message == "the plan deletes 1 resource, at most 5 (max_deletes: 5)"
+    report = report_of(Plan("o", ".", "", (), changes=tuple(items)))
+    assert report.headline == (
+        "1 to update, 1 to replace (and 1 resource with it), 2 to delete (and 2 resources with them)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "where", "destroy", "why"),
+    [
+        (Action.DELETE, "", True, "apply protect: false first"),
+        (Action.DELETE, "eu-1", True, "apply protect: false first"),
+        (Action.REPLACE, "", False, "apply protect: false by itself first, and the other changes after it"),
+        (
+            Action.DELETE,
+            "",
+            False,
+            "put it back into the spec, with protect: false for the repository, apply that, and then take it out",
+        ),
+        (
+            Action.DELETE,
+            "eu-1",
+            False,
+            "put the region eu-1 back into the spec, with protect: false for the repository, apply that, and then take the region"
+            " eu-1 out",
+        ),
+    ],
+)
+def test_what_is_protected_says_how_it_is_not_any_more(action: Action, where: str, destroy: bool, why: str) -> None:
+    at = Address.of("r", "crate", "app", where)
+    item = Change(action, at, "crate", Cause.PENDING, live=Live(at, "crate", Crate(guarded=True), Marks()))
+    (verdict,) = guard.protect(Guards(), [item], {"r": {"crate": CrateKind()}}, destroy=destroy)
+    assert verdict.message.endswith(f"it was applied with protect: true; {why}")
 
 
 def test_accounts_are_guarded_except_the_registrys_own() -> None:

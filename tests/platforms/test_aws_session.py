@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
+from pathlib import Path
 from typing import Any
 
 import botocore.loaders
@@ -54,6 +57,32 @@ def test_every_call_is_made_as_the_assumed_role_with_its_external_id(aws: AwsSan
     assert aws.plan(document).changes == ()
     # moto keeps accounts apart: nothing was made in our own
     assert aws.client("ecr").describe_repositories()["repositories"] == []
+
+
+@pytest.mark.parametrize("how", ["assume_role", "profile"])
+def test_every_call_stands_in_the_log_those_that_get_credentials_too(
+    aws: AwsSandbox, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = "arn:aws:iam::210987654321:role/reconciler"
+    fields: dict[str, Any] = {"account_id": "210987654321"}
+    if how == "assume_role":
+        fields["assume_role"] = {"role_arn": role}
+    else:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        (tmp_path / "config").write_text(
+            f"[profile ours]\nrole_arn = {role}\nsource_profile = base\nregion = us-east-1\n"
+            "[profile base]\naws_access_key_id = x\naws_secret_access_key = y\n"
+        )
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setenv("AWS_PROFILE", "ours")
+    with caplog.at_level(logging.INFO, "reconciler.calls"):
+        aws.plan(aws.document("app-a", registry=fields))
+    logged = [line for record in caplog.records for line in record.getMessage().split() if ":" in line]
+    assert sorted(logged) == sorted(aws.proxy.operations())
+    assert "sts:AssumeRole" in logged
+    first = next(record.getMessage() for record in caplog.records if "sts:AssumeRole" in record.getMessage())
+    assert re.fullmatch(r"images sts:AssumeRole \d+ ms 200 request-id=\S+", first)
 
 
 def test_credentials_may_come_from_any_service_that_botocore_knows(aws: AwsSandbox) -> None:

@@ -192,6 +192,27 @@ def test_a_plan_without_anything_is_one_line() -> None:
     assert plan_markdown(report) == "### tests: No changes\n\n2 unchanged.\n"
 
 
+def test_every_form_of_a_plan_says_so_where_nobody_gains_or_loses_access() -> None:
+    plan = everything()
+    quiet = replace(plan, changes=plan.changes[3:4])
+    for shown, said in ((quiet, 1), (plan, 0), (replace(plan, changes=()), 0)):
+        report = report_of(shown)
+        for form in (joined(plan_lines(report)), plan_markdown(report)):
+            assert form.count("\nNobody gains or loses access.\n") == said
+
+
+@pytest.mark.parametrize("form", [plan_markdown, drift_markdown])
+def test_details_are_indented_below_their_resource_in_markdown(form: Callable[[Report], str], report: Report) -> None:
+    block = re.findall(r"```diff\n(.*?)```", form(report), re.DOTALL)
+    titles = 0
+    for line in "".join(block).splitlines():
+        column = len(line) - len(line[1:].lstrip())
+        is_title = re.match(r". (-/\+|[-+~!]|box\.)", line) is not None
+        titles += is_title
+        assert column <= 2 if is_title else column > 5, line
+    assert titles == len(everything().changes)
+
+
 def test_a_plan_to_destroy_nothing_says_so() -> None:
     report = report_of(Plan("tests", "", "", (), basis=Basis(destroy=True)))
     assert joined(plan_lines(report)) == "Nothing to destroy.\n"

@@ -137,7 +137,47 @@ def test_a_key_that_is_misspelt_is_no_default() -> None:
 @pytest.mark.parametrize("value", ["[]", "0", "false", "''"])
 @pytest.mark.parametrize("section", ["guards", "defaults"])
 def test_a_section_that_is_no_mapping_is_told(section: str, value: str) -> None:
-    assert told(f"{section}: {value}\n") == [f"{section}: must be a mapping (`key: value`)"]
+    known = {"guards": "allow_public, allowed_accounts, max_deletes, protect", "defaults": "repository"}
+    assert told(f"{section}: {value}\n") == [f"{section}: must be a mapping (known: {known[section]})"]
+
+
+def test_what_should_be_a_mapping_is_answered_with_its_keys() -> None:
+    arn = "arn:aws:iam::123456789012:role/ci"
+    aws = "name: b, platform: aws, account_id: '123456789012', region: us-east-1"
+    assert registry(f"{{{aws}, assume_role: {arn}}}") == [
+        f"registries[1].assume_role: must be a mapping: `role_arn: {arn}` (known: external_id, role_arn)"
+    ]
+    assert registry(f"{{{aws}, assume_role: [], trusted_principals: [[]]}}") == [
+        "registries[1].assume_role: must be a mapping with role_arn (known: external_id, role_arn)",
+        "registries[1].trusted_principals[0]: must be text, or a mapping",
+    ]
+    row = "{name: a, registry: images, retention: 3, encryption: key, immutable_tags: latest, labels: x}"
+    assert told(f"repositories: [{row}]\ngrants: [{{name: g, registry: images, to: '123456789012'}}, x]\n") == [
+        "repositories[0].retention: must be a mapping (known: keep_last, keep_tags, untagged_days)",
+        "repositories[0].encryption: must be a mapping: `kms_key: key` (known: kms_key)",
+        "repositories[0].immutable_tags: must be true or false, or a mapping with except (known: except)",
+        "repositories[0].labels: must be a mapping (`key: value`)",
+        "grants[0].to: must be a mapping with type",
+        "grants[1]: must be a mapping with name, registry, and to (known: name, permission, registry, repositories, to)",
+    ]
+
+
+@pytest.mark.parametrize(("kind", "fault"), [("", "is required"), ("type: awss, ", "must be")])
+def test_whom_a_grant_is_to_is_looked_at_although_its_type_is_not_known(kind: str, fault: str) -> None:
+    target = f"{{{kind}account_ids: ['1'], regions: [mars]}}"
+    first, *others = told(f"grants: [{{name: g, registry: images, to: {target}}}]\n")
+    assert first.startswith(f"grants[0].to.type: {fault}")
+    assert others == [
+        "grants[0].to.account_ids[0]: '1' must be an AWS account id (12 digits, quoted), or '*' for everyone",
+        "grants[0].to.regions[0]: 'mars' must be an AWS region, such as us-east-1",
+    ]
+
+
+def test_a_registry_is_looked_at_although_its_platform_is_not_known() -> None:
+    assert registry("{name: b, platform: asw, region: mars}") == [
+        "registries[1].platform: must be aws, gcp, azure, external or local, not 'asw' (did you mean 'aws'?)",
+        "registries[1].region: 'mars' must be an AWS region, such as us-east-1",
+    ]
 
 
 def test_a_fault_that_only_follows_from_another_is_not_told() -> None:

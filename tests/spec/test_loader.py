@@ -196,7 +196,7 @@ grants:
         ("version: 1\nname: x\nx-a: 1\nx-b: 2\nx-a: 3\n", "5:1: x-a: the key stands twice (first at line 3)"),
         (
             '{"format": 3, "tool": "1", "changes": []}',
-            "is a plan file and no spec: `reconciler apply FILE` carries it out",
+            "is a plan file and no spec: `reconciler show FILE` prints it, `reconciler apply FILE` carries it out",
         ),
         ("version: 1\nname: [\n", "not YAML: "),
         ("version: 1\nname: x\nname: y\n", "the key stands twice (first at line 2)"),

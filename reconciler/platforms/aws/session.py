@@ -25,6 +25,7 @@ from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
 from reconciler.platforms.rescue import Rescue
 
+from .sign_in import log_sign_in
 from .spec import AwsRegistry
 from .troubles import (
     FAILURES,
@@ -91,6 +92,7 @@ class AwsSession(HttpSession):
             if self._base is None:
                 base = botocore.session.Session()
                 base.register_component("data_loader", _loader(base.get_config_variable("data_path")))
+                log_sign_in(base)
                 if self.registry.assume_role is not None:
                     _assume(base, self.registry, self.owner)
                 self._base = base

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.errors import PlatformError
 from reconciler.model.platform import Estate, Platform, Session
-from reconciler.model.service import DEFAULT_OPTIONS, Collected, Credentials, Server, ServerOptions
+from reconciler.model.service import DEFAULT_OPTIONS, NO_REPOSITORY, Collected, Credentials, Server, ServerOptions
 from reconciler.spec.selection import covered
 
 from .collect import collect
@@ -53,14 +54,16 @@ class LocalSession(Session):
             raise PlatformError(
                 f"registry {self.name} has no repository {repositories}",
                 operation="credentials",
+                code=NO_REPOSITORY,
                 hint=f"it has {_listed(names)}; a new one goes into the spec, and `reconciler apply` makes it",
             )
         issued = CredentialStore(self.documents)
         for name in chosen if user is not None else ():
             self._check_grant(user or "", name, "push" if push else "pull")
         issued.remove_expired()
-        place = self.documents.served_at() or DEFAULT_PLACE
-        return issued.issue(place, frozenset(chosen), push=push, ttl=ttl, user=user or "")
+        place = self.documents.served_at()
+        found = issued.issue(place or DEFAULT_PLACE, frozenset(chosen), push=push, ttl=ttl, user=user or "")
+        return found if place else replace(found, served=False)
 
     def _check_grant(self, user: str, name: str, action: str) -> None:
         access = self.documents.access.read(name) or AccessDocument(name)
@@ -68,7 +71,7 @@ class LocalSession(Session):
             raise PlatformError(
                 f"no grant lets user {user} {action} {'to' if action == 'push' else 'from'} {name}",
                 operation="credentials",
-                hint="add one to `grants` in the spec and run `reconciler apply`",
+                hint="a grant in the spec counts once `reconciler apply` has written it; if there is none, add one",
             )
 
     def server(self, options: ServerOptions = DEFAULT_OPTIONS) -> Server:

@@ -1,0 +1,136 @@
+"""What must be said, and said once, by plans that a guard stops, wrong names on the command line, and credentials."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import in_this_process as reconciler
+
+HEAD = """\
+version: 1
+name: tests
+registries:
+  - {name: images, platform: local, path: box}
+"""
+WEB = "repositories:\n  - {name: web, registry: images}\n"
+API = "  - {name: api, registry: images, protect: true}\n"
+GRANTS = "grants:\n  - {name: g, registry: images, repositories: [web], to: {type: local, users: [alice]}}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HEAD + WEB + API + GRANTS)
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "registry.yaml").write_text(text)
+
+
+@pytest.mark.parametrize("command", [("apply", "--yes"), ("destroy", "--yes"), ("apply", "plan.json", "--yes")])
+def test_what_a_guard_says_is_printed_once(here: Path, command: tuple[str, ...]) -> None:
+    reconciler("apply", "--yes")
+    write(here, f"{HEAD}guards: {{max_deletes: 0}}\n")
+    reconciler("plan", "--out", "plan.json", code=3)
+    done = reconciler(*command, code=3)
+    assert done.stdout.count("protect: images.repository.api is protected") == 1
+    stop = "guard protect stops" if command[0] == "destroy" else "guards max_deletes and protect stop"
+    assert done.stderr == (f'Error: the {stop} the plan: see "Guards that stop the plan" above; nothing was written\n')
+
+
+def test_what_is_in_the_way_of_a_plan_is_printed_once(here: Path) -> None:
+    reconciler("apply", "--yes")
+    write(here, (HEAD + WEB).replace("tests", "others"))
+    done = reconciler("apply", "--yes", code=1)
+    assert done.stdout.count("ownership is never taken over") == 1
+    assert done.stderr == (
+        "Error: the plan can't be applied: see \"The plan can't be applied\" above; nothing was written\n"
+    )
+
+
+def test_a_permission_that_permits_nothing_says_why(here: Path) -> None:
+    reconciler("apply", "--yes")
+
+    def told(address: str, *arguments: str) -> str:
+        plan = reconciler("plan", "--allow-delete", address, *arguments).stdout
+        return next((line for line in plan.splitlines() if line.startswith("--allow-delete")), "")
+
+    meant = "(did you mean 'images.repository.web'?); it permits nothing"
+    assert told("images.repositry.web") == (
+        f"--allow-delete images.repositry.web: no resource has such an address {meant}"
+    )
+    assert told("images.lifecycle.web") == (
+        f"--allow-delete images.lifecycle.web: no resource has such an address {meant}"
+    )
+    assert told("images.access.web") == (
+        "--allow-delete images.access.web: it is for repositories alone, which take along what stands below them "
+        f"{meant}"
+    )
+    unused = "--allow-delete images.repository.web: the plan does not delete it; it permits nothing"
+    assert told("images.repository.web") == unused
+    write(here, f"{HEAD}repositories:\n{API}")
+    assert told("images.repository.web") == ""
+    write(here, f"{HEAD}repositories:\n{API}  - {{name: other, registry: images}}\n")
+    assert told("images.repository.web", "--target", "images.repository.other") == unused
+
+
+def test_an_adoption_of_what_the_spec_does_not_have_names_the_right_address(here: Path) -> None:
+    for given in ("web", "images/web", "images.web", "images.repositry.web", "images.lifecycle.web"):
+        told = f"{given}: --adopt names an address that the spec does not have (did you mean 'images.repository.web'?)"
+        assert told in reconciler("plan", "--adopt", given, code=1).stdout
+
+
+def test_an_adoption_that_adopts_nothing_says_why(here: Path) -> None:
+    def told() -> str:
+        plan = reconciler("plan", "--adopt", "images.repository.web").stdout
+        return next((line for line in plan.splitlines() if line.startswith("--adopt")), "")
+
+    assert told() == "--adopt images.repository.web: it is not there; nothing is adopted"
+    reconciler("apply", "--yes")
+    assert told() == "--adopt images.repository.web: it is this spec's already; nothing is adopted"
+    stored = here / "box" / "control" / "repositories" / "web.json"
+    document = json.loads(stored.read_text())
+    stored.write_text(json.dumps({"settings": document["settings"]}))
+    assert told() == ""
+
+
+@pytest.mark.parametrize("command", ["plan", "validate", "drift", "destroy", "output"])
+def test_a_plan_file_in_the_place_of_a_spec_is_told_in_one_line(here: Path, command: str) -> None:
+    reconciler("plan", "--out", "plan.json")
+    assert reconciler(command, "plan.json", code=1).stderr == (
+        "Error: plan.json:1:1: is a plan file and no spec: `reconciler show FILE` prints it, `reconciler apply FILE` carries it out\n"
+    )
+
+
+def test_a_spec_in_the_place_of_a_plan_file_is_told(here: Path) -> None:
+    told = reconciler("show", "registry.yaml", code=1).stderr
+    assert told.startswith("Error: registry.yaml is not a plan file")
+    assert told.endswith("; `reconciler plan --out FILE` saves one\n")
+
+
+def test_credentials_before_apply_say_what_makes_the_repository(here: Path) -> None:
+    made = "the spec has web: `reconciler apply` makes it\n"
+    assert reconciler("credentials", "images/web", code=1).stderr.endswith(f"no repository web\n  {made}")
+    both = "the spec has api, web: `reconciler apply` makes them\n"
+    assert reconciler("credentials", "images/*", code=1).stderr.endswith(both)
+    reconciler("apply", "--yes")
+    unknown = "it has api, web; a new one goes into the spec, and `reconciler apply` makes it\n"
+    assert reconciler("credentials", "images/nope", code=1).stderr.endswith(unknown)
+    write(here, HEAD + WEB + API + GRANTS.replace("[alice]", "[alice, bob]"))
+    hint = "a grant in the spec counts once `reconciler apply` has written it; if there is none, add one\n"
+    assert reconciler("credentials", "images/web", "--as", "bob", code=1).stderr.endswith(hint)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_credentials_say_that_no_server_is_running(here: Path, form: str) -> None:
+    reconciler("apply", "--yes")
+    issued = reconciler("credentials", "images/web", "--format", form)
+    assert issued.stderr == (
+        "note: no server of registry images is running; `reconciler serve images` starts one at 127.0.0.1:5000,"
+        " unless it is told another place\n"
+    )
+    assert "127.0.0.1:5000" in issued.stdout
