@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from typing import Self
 
 #: what the package is called where it is installed from; `reconciler` belongs to somebody else there
 DISTRIBUTION = "registry-reconciler"
+#: words that are nothing but words: no arrow, no quotes, and nothing that says which value is whose
+_PHRASE = re.compile(r"(?!.*\((?:none|live|spec|somebody else's)\))[\w.:/*?$@=+,;()' -]*[\w.:/*?$@=+)]", re.ASCII)
 #: of many names, so many are shown
 SHOWN_NAMES = 3
 
@@ -78,16 +81,45 @@ def quoted(text: str) -> str:
     return '"' + plain.replace('"', '\\"') + '"'
 
 
+class Named(str):
+    """A value with how people read it: `Named("1", "account 1")`. It is the value itself wherever it is compared, hashed or written
+    as JSON; `value` shows the words: without quotes, unless they could be read as something else."""
+
+    words: str
+
+    def __new__(cls, item: str, words: str = "") -> Self:
+        found = super().__new__(cls, item)
+        found.words = words or item
+        return found
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (str(self), self.words)
+
+
 def value(item: object) -> str:
-    """The value on one line; `(none)` for None, which stands for nothing."""
-    if item is None:
+    """The value on one line, in words; `(none)` for None and for what is empty, which stand for nothing.
+
+    A text is in quotes, a list is `"a", "b", and "c"`, a mapping `key "a", other 1`. One inside another is in parentheses.
+    """
+    if item is None or item in ((), [], {}):
         return "(none)"
     if isinstance(item, bool):
         return "true" if item else "false"
+    if isinstance(item, Named):
+        return item.words if _PHRASE.fullmatch(item.words) else quoted(item.words)
     if isinstance(item, str):
         return quoted(item)
     if isinstance(item, dict):
-        return "{" + ", ".join(f"{key}: {value(below)}" for key, below in item.items()) + "}"
+        return ", ".join(f"{_key(key)} {_inside(below)}" for key, below in item.items())
     if isinstance(item, list | tuple):
-        return "[" + ", ".join(value(below) for below in item) + "]"
+        return all_of([_inside(below) for below in item])
     return str(item)
+
+
+def _inside(item: object) -> str:
+    several = isinstance(item, dict) or (isinstance(item, list | tuple) and len(item) > 1)
+    return f"({value(item)})" if several and item else value(item)
+
+
+def _key(key: object) -> str:
+    return str(key) if _PHRASE.fullmatch(str(key)) else quoted(str(key))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+
 import pytest
 
-from reconciler.words import duration
+from reconciler.words import Named, duration, value
 
 
 @pytest.mark.parametrize(
@@ -22,3 +25,36 @@ from reconciler.words import duration
 )
 def test_a_time_is_said_in_the_largest_unit_that_it_is_a_whole_number_of(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("item", "shown"),
+    [
+        (None, "(none)"),
+        ([], "(none)"),
+        ({}, "(none)"),
+        (True, "true"),
+        (7, "7"),
+        ("7", '"7"'),
+        (["a"], '"a"'),
+        (["a", "b"], '"a" and "b"'),
+        (["a", "b", "c"], '"a", "b", and "c"'),
+        ({"except": ["latest", "dev"]}, 'except ("latest" and "dev")'),
+        ({"a b": {"c": 1, "d": "x"}, "e": False}, 'a b (c 1, d "x"), e false'),
+        (Named("1", "account 1"), "account 1"),
+        ([Named("1", "account 1"), Named("*", "everyone")], "account 1 and everyone"),
+        (Named("x", "account 1 → everyone"), '"account 1 → everyone"'),
+        (Named("x", "a (live), b (spec)"), '"a (live), b (spec)"'),
+        (Named("x", 'role "a"'), """'role "a"'"""),
+        (Named("x", "a\nb"), '"a\\nb"'),
+    ],
+)
+def test_a_value_is_shown_in_words(item: object, shown: str) -> None:
+    assert value(item) == shown
+
+
+def test_what_has_words_is_its_value_everywhere_else() -> None:
+    named = Named("1", "account 1")
+    assert (named == "1", json.dumps([named]), hash(named)) == (True, '["1"]', hash("1"))
+    copied = pickle.loads(pickle.dumps(named))
+    assert (copied, copied.words) == ("1", "account 1")

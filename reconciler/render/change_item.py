@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.model.address import Address
-from reconciler.model.change import Action, Cause, Change
+from reconciler.model.change import Action, Cause, Change, FieldChange
 from reconciler.words import natural, value
 
 from . import counts, sentences
@@ -151,7 +151,8 @@ def change_item(change: Change, *, full: bool = True, gathered: bool = False) ->
                 item.theirs,
                 item.said and gains_say,
             )
-            for item in change.fields
+            for whole in change.fields
+            for item in _flat(whole)
         ),
         gains=tuple(gains if full else sentences.folded(gains)),
         losses=tuple(sentences.lost(change.losses)),
@@ -162,6 +163,17 @@ def change_item(change: Change, *, full: bool = True, gathered: bool = False) ->
         notes=change.notes,
         by_hand=tuple(_by_hand(change)),
     )
+
+
+def _flat(change: FieldChange) -> Iterator[FieldChange]:
+    """The change of a mapping that comes or goes as a whole, key by key; any other as it is."""
+    there = [item for item in (change.old, change.new) if item is not None]
+    if not there or not all(isinstance(item, Mapping) and item for item in there):
+        yield change
+        return
+    for key in dict.fromkeys(key for item in there for key in item):
+        old, new = (item.get(key) if item is not None else None for item in (change.old, change.new))
+        yield from _flat(replace(change, path=f"{change.path}.{key}", old=old, new=new))
 
 
 def _by_hand(change: Change) -> Iterator[str]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import ROOT
 from tests.command_line import in_this_process as reconciler
 
 HEAD = """\
@@ -134,3 +139,30 @@ def test_credentials_say_that_no_server_is_running(here: Path, form: str) -> Non
         " unless it is told another place\n"
     )
     assert "127.0.0.1:5000" in issued.stdout
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "said"),
+    [
+        (f"{HEAD}{WEB}", 0, "1 to create"),
+        (HEAD + WEB + GRANTS.replace("alice", "'*'"), 3, "Guards that stop the plan"),
+        ("version: 2\n", 1, ""),
+    ],
+)
+def test_the_pipeline_of_the_docs_comments_also_when_a_guard_stops_the_plan(
+    tmp_path: Path, spec: str, code: int, said: str
+) -> None:
+    """As CI runs it: a shell that ends at the first failure. `gh` stands for GitHub's."""
+    block = re.search(r"\n    code=0\n.*?exit \$code\n", (ROOT / "docs" / "commands.md").read_text(), re.DOTALL)
+    assert block is not None
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, does in {"gh": 'cp "$4" commented', "reconciler": f'exec "{sys.executable}" -m reconciler "$@"'}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / name).chmod(0o755)
+    write(tmp_path, spec)
+    environ = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-e", "-c", block[0]], cwd=tmp_path, env=environ, capture_output=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    commented = tmp_path / "commented"
+    assert (said in commented.read_text()) if said else not commented.exists()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 
+from reconciler import Plan
+from reconciler.render.change_item import FieldItem
+from reconciler.render.report import report_of
 from reconciler.spec.models import Grant, Guards, Spec
 from reconciler.spec.repository import Repository
 from tests.sandbox import PLATFORMS, sandbox_class
@@ -39,6 +43,12 @@ def spec(sandbox: Sandbox) -> Document:
     return document
 
 
+def all_fields(plan: Plan) -> Iterator[FieldItem]:
+    for registry in report_of(plan).registries:
+        for change in registry.changes:
+            yield from change.fields
+
+
 @pytest.mark.parametrize(
     ("sandbox", "field"),
     [(platform, field) for platform in PLATFORMS for field in FIELDS[platform]],
@@ -52,6 +62,8 @@ def test_a_change_of_the_field_is_planned_and_applied(sandbox: Sandbox, field: s
     start = sandbox.state()
     plan = sandbox.plan(after)
     assert bool(plan.changes) == (expected != "same"), [c.address for c in plan.changes]
+    for item in all_fields(plan):
+        assert not set("[]{}") & set(item.old + item.new), f"Python or JSON: {item.text}"
     if plan.changes:
         sandbox.apply(after)
     end = sandbox.state()

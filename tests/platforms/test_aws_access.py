@@ -25,6 +25,7 @@ from reconciler.render.report import NOBODY, report_of
 from reconciler.render.sentences import gained, given, lost
 from reconciler.render.text import joined, plan_lines
 from reconciler.spec.models import Guards
+from reconciler.words import value
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
 
 Item = dict[str, Any]
@@ -141,8 +142,8 @@ def test_of_several_values_only_those_that_come_or_go_are_said() -> None:
         return allow(A, Condition={"StringEquals": {"aws:SourceVpc": list(names)}})
 
     gains, losses = difference([vpcs("v1", "v2")], [vpcs("v2", "v3")])
-    assert gains == [f"account {A} (if StringEquals aws:SourceVpc v3) can now pull app-a"]
-    assert losses == [f"account {A} (if StringEquals aws:SourceVpc v1) can no longer pull app-a"]
+    assert gains == [f"account {A} (if aws:SourceVpc is v3) can now pull app-a"]
+    assert losses == [f"account {A} (if aws:SourceVpc is v1) can no longer pull app-a"]
 
 
 def test_a_grant_renamed_or_an_account_moved_between_grants_is_nobodys_gain() -> None:
@@ -165,11 +166,11 @@ def test_a_grant_renamed_or_an_account_moved_between_grants_is_nobodys_gain() ->
         (allow(ROLE), allow(A), f"account {A} can now pull app-a", ""),
         (allow("*", Condition=ORG), allow("*"), "everyone can now pull app-a", ""),
         (allow("*"), allow("*", Condition=ORG), "",
-         "the public can no longer pull app-a, but everyone (if StringEquals aws:PrincipalOrgID o-1) still can"),
+         "the public can no longer pull app-a, but everyone (if aws:PrincipalOrgID is o-1) still can"),
         (allow("*"), allow(A), "", f"the public can no longer pull app-a, but account {A} still can"),
         (allow(A), allow(A, Condition={"StringEquals": {"aws:SourceVpc": ["v1", "v2"]}}), "",
-         f"account {A} can no longer pull app-a, but account {A} (if StringEquals aws:SourceVpc v1), account {A} (if StringEquals"
-         " aws:SourceVpc v2) still can"),
+         f"account {A} can no longer pull app-a, but account {A} (if aws:SourceVpc is v1), account {A} (if"
+         " aws:SourceVpc is v2) still can"),
     ],
 )  # fmt: skip
 def test_what_comes_and_goes_for_sure(before: Item, after: Item, gain: str, loss: str) -> None:
@@ -271,7 +272,7 @@ def test_a_deny_of_ours_that_somebody_wrote_and_that_goes_may_be_a_gain() -> Non
     ("denying", "words"),
     [
         (deny([A, ROLE]), f"statement 'x' denies pull and push and change or delete to account {A} and role ci of account {A}"),
-        (deny("*", "ecr:PutImage", Condition=ORG), "statement 'x' denies push to everyone (if StringEquals aws:PrincipalOrgID o-1)"),
+        (deny("*", "ecr:PutImage", Condition=ORG), "statement 'x' denies push to everyone (if aws:PrincipalOrgID is o-1)"),
         (deny(A, "ecr:DescribeImages", sid=""), f"a statement without an id denies ecr:describeimages to account {A}"),
         (deny(A, NotAction=[*PUSHING, "ecr:*"]), f"statement 'x' denies all but ecr:*, {', '.join(sorted(PUSHING))} to account {A}"),
         ({**deny("*", "ecr:BatchGetImage"), "NotPrincipal": {"AWS": A}}, f"statement 'x' denies pull to everyone but account {A}"),
@@ -310,9 +311,7 @@ REGISTRY = AwsRegistry(
 )
 HOME = Home("tests", REGISTRY)
 AS_WANTED = settings_of(REGISTRY, "pull", "tests")
-MARKED = (
-    "StringEquals aws:ResourceTag/reconciler-owner tests and StringEquals aws:ResourceTag/reconciler-registry images"
-)
+MARKED = "aws:ResourceTag/reconciler-owner is tests and aws:ResourceTag/reconciler-registry is images"
 TAGGED = permissions(AS_WANTED)["Statement"][1]["Condition"]
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
 SUBJECT = {"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r"}}
@@ -346,13 +345,13 @@ TRUST = [
     (
         {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:AssumeRole",
          "Condition": {"StringEquals": {"sts:ExternalId": "e"}}},
-        [f"account {A} (if StringEquals sts:ExternalId e) can no longer {VERB}"],
+        [f"account {A} (if sts:ExternalId is e) can no longer {VERB}"],
     ),
     (
         {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity",
          "Condition": SUBJECT},
-        [f"oidc-provider token.actions.githubusercontent.com of account {ACCOUNT} (if StringEquals"
-         f" token.actions.githubusercontent.com:sub repo:o/r) can no longer {VERB}"],
+        [f"oidc-provider token.actions.githubusercontent.com of account {ACCOUNT} (if"
+         f" token.actions.githubusercontent.com:sub is repo:o/r) can no longer {VERB}"],
     ),
     (
         {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:TagSession"},
@@ -398,8 +397,8 @@ def _from_account(**asked: str) -> RoleSettings:
     [
         (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="a", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
         (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="b", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
-        (_from_account(**IN_ORG, sts_ExternalId="x"), _from_account(**IN_ORG, sts_ExternalId="y"), "ExternalId y", "ExternalId x"),
-        (_from_account(**IN_ORG), _from_account(**IN_ORG, sts_ExternalId="x"), "", "if StringEquals aws:PrincipalOrgID o-1)"),
+        (_from_account(**IN_ORG, sts_ExternalId="x"), _from_account(**IN_ORG, sts_ExternalId="y"), "Id is y", "Id is x"),
+        (_from_account(**IN_ORG), _from_account(**IN_ORG, sts_ExternalId="x"), "", "if aws:PrincipalOrgID is o-1)"),
     ],
 )  # fmt: skip
 def test_trust_that_changes_in_one_of_two_conditions_is_decided(
@@ -416,7 +415,7 @@ def test_trust_that_is_narrowed_says_who_is_left() -> None:
         Given(_from_account(sts_ExternalId="x")),
     )
     assert gains == []
-    assert losses == [f"account {A} can no longer {VERB}, but account {A} (if StringEquals sts:ExternalId x) still can"]
+    assert losses == [f"account {A} can no longer {VERB}, but account {A} (if sts:ExternalId is x) still can"]
 
 
 def test_a_condition_on_what_another_one_speaks_of_too_stays_undecided() -> None:
@@ -451,11 +450,12 @@ def test_trusting_the_own_account_again_instead_of_one_role_widens_and_may_narro
     [
         ({"Effect": "Allow", "Action": "*", "Resource": "*"}, "role images-pull can no longer use * on *"),
         ({"Effect": "Allow", "Action": "ecr:*", "Resource": IMAGES[0], "Condition": TAGGED},
+         f"account {ACCOUNT} can no longer push to every repository as images-pull;"
          f"role images-pull can no longer use push and change or delete on {IMAGES[0]} (if {MARKED})"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::a/*"]},
          "role images-pull can no longer use s3:getobject on arn:aws:s3:::a/*, arn:aws:s3:::b/*"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
-         "role images-pull can no longer use s3:getobject on * (if Bool aws:SecureTransport true)"),
+         "role images-pull can no longer use s3:getobject on * (if aws:SecureTransport is true)"),
         ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
          "role images-pull may no longer be able to use all but iam:* on *"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::a/*"},
@@ -464,21 +464,86 @@ def test_trusting_the_own_account_again_instead_of_one_role_widens_and_may_narro
 )  # fmt: skip
 def test_every_statement_of_permission_that_goes_or_comes_is_said(item: Item, words: str) -> None:
     found, wanted = Given(permitting(item)), Given(AS_WANTED)
-    assert role_difference(found, wanted) == ([], [words])
+    assert role_difference(found, wanted) == ([], words.split(";"))
     back = words.replace("can no longer", "can now").replace("may no longer", "may now")
-    assert role_difference(wanted, found) == ([back], [])
+    assert role_difference(wanted, found) == (back.split(";"), [])
 
 
 def test_a_permission_that_is_denied_and_one_that_lacks_are_said() -> None:
     denying = Given(permitting({"Effect": "Deny", "Action": "ecr:BatchGetImage", "Resource": "*"}))
     assert role_difference(denying, Given(AS_WANTED)) == (
-        ["role images-pull may now be able to use pull on *, which a statement without an id denied"],
+        [
+            f"account {ACCOUNT} may now be able to {VERB}, which a statement without an id denied",
+            "role images-pull may now be able to use pull on *, which a statement without an id denied",
+        ],
         [],
     )
     assert role_difference(Given(permitting(login=False)), Given(AS_WANTED)) == (
-        ["role images-pull can now use ecr:GetAuthorizationToken on *"],
+        [f"account {ACCOUNT} can now {VERB}", "role images-pull can now use ecr:GetAuthorizationToken on *"],
         [],
     )
+
+
+@pytest.mark.parametrize("role", ["pull", "push"])
+def test_healing_a_role_says_who_can_pull_and_push_again(role: str) -> None:
+    """By the permissions alone: the trust is as it was."""
+    at = Address(f"images.role.{role}")
+    whole = settings_of(REGISTRY.model_copy(update={"replication_regions": ("eu-west-1",)}), role, "tests")
+    both = "pull from" if role == "pull" else "pull from and push to"
+    cases: dict[str, Item] = {
+        f"{both} every repository": {"actions": (), "repositories": (), "tags": ()},
+        f"{both} every repository in eu-west-1": {"repositories": whole.repositories[1:]},
+        "push to every repository": {"actions": tuple(sorted({*policy.PULL, *policy.PUSH} - {"ecr:PutImage"}))},
+    }
+    for words, found in cases.items():
+        if "pull from" not in words and role == "pull":
+            continue
+        healed = RoleKind().gains_and_losses(at, Given(replace(whole, **found)), Given(whole), HOME)
+        broken = RoleKind().gains_and_losses(at, Given(whole), Given(replace(whole, **found)), HOME)
+        assert f"account {ACCOUNT} can now {words} as images-{role}" in [item.text for item in gained(healed[0])]
+        assert f"account {ACCOUNT} can no longer {words} as images-{role}" in [item.text for item in lost(broken[1])]
+        assert [healed[1], broken[0]] == [[], []]
+
+
+def test_who_comes_to_a_role_that_is_healed_is_said_once() -> None:
+    broken = replace(AS_WANTED, actions=(), trusted=(A,))
+    gains, losses = role_difference(Given(broken), Given(AS_WANTED))
+    assert [text for text in gains if text.startswith("account")] == [f"account {ACCOUNT} can now {VERB}"]
+    assert losses == [f"account {A} can no longer assume images-pull"]
+
+
+@pytest.mark.parametrize("principals", [[A], [A, B], [ROLE]])
+def test_an_account_that_becomes_everyone_loses_nothing(principals: list[str]) -> None:
+    assert difference([allow(principals)], [allow("*")]) == (["everyone can now pull app-a"], [])
+
+
+def test_a_role_says_in_words_what_the_spec_has_no_words_for() -> None:
+    trust: list[Item] = [
+        {"Effect": "Allow", "Principal": {"AWS": A}, "Action": ["sts:AssumeRole", "sts:TagSession"]},
+        {"Effect": "Deny", "NotPrincipal": {"AWS": B}, "Action": "sts:AssumeRole"},
+    ]
+    permission: list[Item] = [
+        {
+            "Effect": "Allow",
+            "NotAction": "iam:*",
+            "Resource": "*",
+            "Condition": {"Bool": {"aws:SecureTransport": "true"}},
+        },
+        {"Effect": "Deny", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::b/*"]},
+    ]
+    trusted = RoleKind().shown(trusting(*trust))
+    assert [trusted["trusted"], trusted["other_trust"]] != [[], []]
+    assert value(trusted["other_trust"]) == (
+        f"everyone but account {B} may not use sts:AssumeRole and account {A} may use sts:AssumeRole and sts:TagSession"
+    )
+    assert [json.loads(item)["Effect"] for item in trusted["other_trust"]] == ["Deny", "Allow"], "JSON keeps data"
+    permitted = RoleKind().shown(permitting(*permission, login=False))
+    assert value(permitted["other_permissions"]) == (
+        "may not use s3:getobject on arn:aws:s3:::b/*, may use all but iam:* on * (if aws:SecureTransport is true),"
+        " and may not log in to ECR"
+    )
+    assert value(permitted["may"]) == "pull"
+    assert permitted["may"] == ["pull"]
 
 
 def test_what_an_attached_policy_may_still_allow_is_no_certain_loss() -> None:
@@ -528,7 +593,8 @@ def test_a_grant_that_a_foreign_statement_repeats_is_taken_away_without_a_loss(a
     document["grants"] = [{"name": "one", "registry": "images", "to": {"type": "aws", "role_arns": [ROLE]}}]
     (change,) = aws.plan(document).changes
     assert (change.action, change.gains) == (Action.CREATE, ())
-    assert f'one: {{principals: ["{ROLE}"], may: "pull"}}' in texts(aws, document), "what is written is shown"
+    shown = f"one.principals: role ci of account {A}\n        one.may: pull\n"
+    assert shown in texts(aws, document), "what is written is shown"
 
 
 def test_a_delete_and_a_replacement_look_at_the_whole_policy(aws: AwsSandbox) -> None:
@@ -577,6 +643,6 @@ def test_trust_that_was_widened_by_hand_is_said_when_it_is_taken_away(aws: AwsSa
 def test_what_a_condition_or_an_id_says_is_never_read_as_a_part_of_the_sentence() -> None:
     forged = "vpc-1) can pull app-a (statement 'x'), account 999999999999"
     (who,) = policy.who("111122223333", (policy.Condition("StringEquals", "aws:SourceVpc", (forged,)),))
-    assert who.label == f'account 111122223333 (if StringEquals aws:SourceVpc "{forged}")'
+    assert who.label == f'account 111122223333 (if aws:SourceVpc is "{forged}")'
     assert policy.named("plain id") == "statement 'plain id'"
     assert policy.named("x'), account 9 can pull") == 'statement "x\'), account 9 can pull"'

@@ -17,6 +17,7 @@ from reconciler.platforms.aws import native
 from reconciler.platforms.aws.replication import ReplicationSettings
 from reconciler.platforms.aws.repository_settings import RepositorySettings
 from reconciler.platforms.aws.tags import decoded, encoded
+from reconciler.words import value
 from tests.emulators.aws import Quiet, Says
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import AwsSandbox
@@ -136,12 +137,12 @@ def test_an_encryption_that_no_spec_can_ask_for_is_a_replacement(aws: AwsSandbox
 @pytest.mark.parametrize(
     ("beyond", "shown"),
     [
-        ({"deleteReplication": {"enabled": True}}, '[{"deleteReplication":{"enabled":true}}]'),
+        ({"deleteReplication": {"enabled": True}}, [{"deleteReplication": {"enabled": True}}]),
         ({"deleteReplication": {"enabled": False}}, None),
     ],
 )
 def test_a_replication_rule_that_does_more_than_a_spec_can_say_is_drift(
-    aws: AwsSandbox, beyond: Document, shown: str | None
+    aws: AwsSandbox, beyond: Document, shown: list[Document] | None
 ) -> None:
     document = aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})
     aws.apply(document)
@@ -154,7 +155,8 @@ def test_a_replication_rule_that_does_more_than_a_spec_can_say_is_drift(
         return
     (change,) = changes
     assert (change.address, change.cause) == ("images.replication.rule", Cause.DRIFT)
-    assert [(item.path, item.old, item.new) for item in change.fields] == [("other", shown, "")]
+    assert [(item.path, item.old, item.new) for item in change.fields] == [("other", shown, [])]
+    assert value(shown) == "(deleteReplication (enabled true))"
     aws.apply(document)
     assert aws.replication.rules["us-east-1"] == [before]
     assert aws.plan(document).changes == ()

@@ -165,7 +165,7 @@ def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
     }
     meanings = {detail.meaning for change in found.values() for detail in change.details}
     assert meanings == set(Meaning), "a form must know a style for each"
-    assert [item.text for item in found[address("access", "new")].fields] == ['users: ["alice"]'], "for forms with room"
+    assert [item.text for item in found[address("access", "new")].fields] == ['users: "alice"'], "for forms with room"
     assert [(item.subject, item.public) for item in report.foreign.statements] == [("box.access.app", True)]
     assert report.violations.statements[0].addresses == ("box.repository.gone",)
     assert report.graph == everything().graph

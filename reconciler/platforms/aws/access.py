@@ -18,7 +18,7 @@ from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
-from reconciler.words import counted
+from reconciler.words import Named, counted
 
 from . import effective, names, policy, statements
 from .ledgers import RepositoryLedger, repository_arn
@@ -284,16 +284,16 @@ def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
 
 
 def _shown(statement: Statement) -> dict[str, Any]:
-    usual = (policy.PULL, policy.WORKER_PULL, (*policy.PULL, *policy.PUSH))
-    known = any(statement.actions == tuple(sorted(actions)) for actions in usual)
-    may: Any = " and ".join(policy.verbs(statement.actions)) if known else list(statement.actions)
-    shown: dict[str, Any] = {"principals": list(statement.principals), "may": may}
+    shown: dict[str, Any] = {
+        "principals": policy.principals_shown(statement.principals),
+        "may": policy.may_shown(statement.actions),
+    }
     if statement.conditions:
-        shown["conditions"] = [str(condition) for condition in statement.conditions]
+        shown["if"] = policy.conditions_shown(statement.conditions)
     if statement.effect != "Allow":
-        shown["effect"] = statement.effect
+        shown["effect"] = Named(statement.effect)
     if statement.other:
-        shown["other"] = statement.other
+        shown["other"] = json.loads(statement.other)
     return shown
 
 

@@ -18,6 +18,7 @@ from reconciler.model.kind import Found, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, Retention
+from reconciler.words import Named
 
 from .ledgers import RepositoryLedger, repository_arn
 from .lifecycle_rules import sent
@@ -132,7 +133,7 @@ class LifecycleKind(Kind):
 
     def shown(self, settings: LifecycleSettings) -> dict[str, Any]:
         rules = json.loads(settings.rules)
-        return {f"rule {rule['rulePriority']}": in_words(rule, after=index) for index, rule in enumerate(rules)}
+        return {f"rule {rule['rulePriority']}": _shown(rule, after=index) for index, rule in enumerate(rules)}
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
@@ -224,14 +225,19 @@ def _live(session: AwsSession, at: Address, policy: str | None, marks: Marks) ->
 _WHICH = {"untagged": "untagged images", "any": "images", "tagged": "images tagged"}
 
 
+def _shown(rule: dict[str, Any], after: int) -> Named | dict[str, Any]:
+    words = in_words(rule, after)
+    return Named(words) if words else {key: value for key, value in rule.items() if key != "rulePriority"}
+
+
 def in_words(rule: dict[str, Any], after: int = 0) -> str:
-    """What a rule does, for people; one with anything unusual as its JSON. `after`: how many rules come before it."""
+    """What a rule does, for people; "" for one with anything unusual. `after`: how many rules come before it."""
     selection = dict(rule["selection"])
     which = _WHICH.get(selection.pop("tagStatus", ""))
     tags = [*selection.pop("tagPatternList", ()), *(f"{prefix}*" for prefix in selection.pop("tagPrefixList", ()))]
     number, kind, unit = (selection.pop(key, None) for key in ("countNumber", "countType", "countUnit"))
     if which is None or selection or rule.get("action") != {"type": "expire"}:
-        return text({key: value for key, value in rule.items() if key != "rulePriority"})
+        return ""
     which = f"{which} {' and '.join(tags)}" if tags else which
     but = EXCEPT_SELECTED if after and which == _WHICH["any"] else ""
     if kind == "imageCountMoreThan":
@@ -241,4 +247,4 @@ def in_words(rule: dict[str, Any], after: int = 0) -> str:
         return f"remove {which} beyond the newest {number}{of_all}{but}"
     if kind == "sinceImagePushed":
         return f"remove {which} {number} {unit} after their push{but}"
-    return text({key: value for key, value in rule.items() if key != "rulePriority"})
+    return ""

@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.model.access import Principal
 from reconciler.model.canonical import text
-from reconciler.words import quoted
+from reconciler.words import Named, any_of, quoted
 
 from . import names
 
@@ -82,6 +82,20 @@ _SPELLED_KEYS = {key.lower(): key for key in _KEYS}
 _KINDS = {kind.lower(): kind for kind in ("Service", "Federated", "CanonicalUser")}
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
 _WORD = re.compile(r"[\w.:/*?$@=+-]+")
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html; no two values are said alike
+_OPERATORS = {
+    "StringEquals": "is",
+    "StringLike": "is like",
+    "StringNotEquals": "is not",
+    "StringNotLike": "is not like",
+    "ArnEquals": "is the ARN",
+    "ArnLike": "is an ARN like",
+    "ArnNotEquals": "is not the ARN",
+    "ArnNotLike": "is not an ARN like",
+    "IpAddress": "is in",
+    "NotIpAddress": "is not in",
+    "Bool": "is",
+}
 Document = dict[str, Any]
 
 
@@ -119,7 +133,13 @@ class Condition:
         return hash(self._meaning())
 
     def __str__(self) -> str:
-        return f"{_plain(self.operator)} {_plain(self.key)} {', '.join(map(_plain, self.values))}"
+        """In words: `aws:SourceVpc is vpc-1 or vpc-2`; with the operator's own name where there are none for it."""
+        key, said = _plain(self.key), _OPERATORS.get(self.operator)
+        if said is None or not self.values:
+            return f"{_plain(self.operator)} {key} {', '.join(map(_plain, self.values))}"
+        # a truth value is said as any other is, so a text that looks like one is in quotes
+        texts = self.operator != "Bool" and {"true", "false"}.intersection(self.values)
+        return f"{key} {said} {any_of([quoted(item) if texts else _plain(item) for item in self.values])}"
 
     def as_v1(self) -> str:
         """As hashes of version v1 have it: a text."""
@@ -294,7 +314,7 @@ def who(principal: str, conditions: Iterable[Condition] = ()) -> list[Principal]
     if principal == account:
         return [Principal(f"account {account}{narrowed}", account)]
     kind, _, name = principal.rpartition(":")[2].partition("/")
-    label = f"{kind} {name} of account {account}" if account and name else principal
+    label = f"{_plain(kind)} {_plain(name)} of account {_plain(account)}" if account and name else _plain(principal)
     return [Principal(label + narrowed, account)]
 
 
@@ -319,6 +339,35 @@ def _service(service: str, conditions: tuple[Condition, ...]) -> Iterator[Princi
             label += f" in {region}"
         public = account in ("*", "")
         yield Principal(label, "" if public else account, public)
+
+
+def principals_shown(principals: Iterable[str]) -> list[Named]:
+    """Principals as a field shows them."""
+    return [Named(item, " and ".join(one.label for one in who(item))) for item in principals]
+
+
+def conditions_shown(conditions: Iterable[Condition]) -> list[Named]:
+    """Conditions as a field shows them."""
+    return [Named(f"{item.operator} {item.key} {', '.join(item.values)}", str(item)) for item in conditions]
+
+
+def may_shown(actions: tuple[str, ...]) -> list[Named]:
+    """What actions allow as a field shows it: pull and push where they are just these, else every action."""
+    usual = (PULL, WORKER_PULL, (*PULL, *PUSH))
+    known = any(actions == tuple(sorted(one)) for one in usual)
+    return [Named(item) for item in (verbs(actions) if known else actions)]
+
+
+def resources_shown(resources: Iterable[str]) -> list[Named]:
+    """Resources as a field shows them: `images-* in us-east-1` of this registry's, else the ARN."""
+    return [Named(item, _resource(item)) for item in resources]
+
+
+def _resource(arn: str) -> str:
+    region, (kind, _, name) = names.arn_part(arn, 3), names.arn_part(arn, 5).partition("/")
+    if names.arn_part(arn, 2) == "ecr" and kind == "repository" and name and region:
+        return f"{_plain(name)} in {_plain(region)} of account {_plain(names.arn_part(arn, 4))}"
+    return _plain(arn)
 
 
 def of_role(role: str) -> tuple[str, ...]:

@@ -64,6 +64,9 @@ class ReplicationKind(Kind):
         Verb.DELETE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:UntagRole"),
     }
 
+    def shown(self, settings: ReplicationSettings) -> dict[str, Any]:
+        return {**super().shown(settings), "other": json.loads(settings.other or "[]")}
+
     def in_order(self, rest: str) -> str:
         rules: Rules = json.loads(rest) if rest else []
         found = ({**rule, **{key: sorted(rule[key], key=text) for key in _LISTS if key in rule}} for rule in rules)

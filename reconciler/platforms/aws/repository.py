@@ -16,6 +16,7 @@ from reconciler.model.kind import Found, HoldsImages, Kind, Verb, Write
 from reconciler.model.marks import LABELS
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import shown_tags
+from reconciler.words import Named
 
 from . import access, native
 from .ledgers import RepositoryLedger
@@ -78,7 +79,8 @@ class RepositoryKind(Kind, HoldsImages):
         shown = super().shown(settings)
         tags = shown_tags(shown.pop("tags_immutable"), shown.pop("movable_tags"))
         tags = shown.pop("mutability") or tags
-        return {**shown, "immutable_tags": tags, "labels": dict(settings.labels)}
+        encryption = settings.encryption or Named("", "AES-256")
+        return {**shown, "encryption": encryption, "immutable_tags": tags, "labels": dict(settings.labels)}
 
     def beside(self, live: Live) -> Mapping[str, Any]:
         return {f"labels.{key}": value for key, value in others_on(live).items()}

@@ -15,6 +15,7 @@ from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
 from reconciler.model.marks import PREFIX, Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.words import Named
 
 from . import policy, role_access
 from .ledgers import GONE, RoleLedger
@@ -40,7 +41,7 @@ EXISTS = ("EntityAlreadyExists", "EntityAlreadyExistsException")
 #: the name of our inline policy
 INLINE = "reconciler"
 #: what is shown in the place of an empty list
-NOBODY_MAY = "nobody may assume it"
+NOBODY_MAY = Named("nobody may assume it")
 #: seconds in which a role that was made becomes known to IAM as a principal
 PATIENCE = 60.0
 #: seconds in which IAM's answers catch up with a write: hashicorp/terraform-provider-aws#18435
@@ -69,13 +70,16 @@ class RoleKind(Kind, GivesAccess):
     }
 
     def shown(self, settings: RoleSettings) -> dict[str, Any]:
-        narrowed = (
-            who.label
-            for item in settings.trusted_if
-            for principal in item.principals
-            for who in policy.who(principal, item.conditions)
-        )
-        shown = {**super().shown(settings), "trusted_if": list(narrowed), "tags": dict(settings.tags)}
+        shown = {
+            "trusted": policy.principals_shown(settings.trusted),
+            "trusted_if": role_access.narrowed_shown(settings.trusted_if),
+            "other_trust": role_access.others_shown(settings.other_trust),
+            "may": policy.may_shown(settings.actions),
+            "repositories": policy.resources_shown(settings.repositories),
+            "tags": dict(settings.tags),
+            "other_permissions": role_access.others_shown(settings.other_permissions),
+            "max_session_seconds": settings.max_session_seconds,
+        }
         if not (settings.trusted or settings.trusted_if or settings.other_trust):
             shown["trusted"] = NOBODY_MAY
         unusual = ("trusted_if", "tags", "other_trust", "other_permissions")

@@ -12,6 +12,7 @@ from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Write
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
+from reconciler.words import Named
 
 from .documents import EVERYONE, VERBS, AccessDocument, Entry
 from .session import LocalSession
@@ -49,7 +50,13 @@ class AccessKind(Kind, GivesAccess):
             yield from _accesses(address, entry.users, entry.permission)
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
-        return {entry.grant: {"users": list(entry.users), "permission": entry.permission} for entry in settings.entries}
+        return {
+            entry.grant: {
+                "principals": [Named(user, _principal(user).label) for user in entry.users],
+                "may": [Named(verb) for verb in VERBS.get(entry.permission, (entry.permission,))],
+            }
+            for entry in settings.entries
+        }
 
     def altered(self, settings: AccessSettings) -> str | None:
         written = AccessDocument.parse("", AccessDocument("", settings.entries).to_json())
@@ -110,6 +117,9 @@ def _live(session: LocalSession, document: AccessDocument) -> Live:
 
 def _accesses(address: Address, users: Iterable[str], permission: str) -> Iterator[Access]:
     for user in users:
-        principal = Principal("everyone", public=True) if user == EVERYONE else Principal(f"user {user}")
         for verb in VERBS.get(permission, (permission,)):
-            yield Access(principal, verb, address.registry, address.name)
+            yield Access(_principal(user), verb, address.registry, address.name)
+
+
+def _principal(user: str) -> Principal:
+    return Principal("everyone", public=True) if user == EVERYONE else Principal(f"user {user}")
