@@ -64,7 +64,7 @@ def run(
     if not issued.served:
         typer.echo(
             f"note: no server of registry {registry} is running; `reconciler serve {registry}` starts one at {issued.registry},"
-            " unless it is told another place",
+            " unless --host or --port says otherwise",
             err=True,
         )
     fields = {

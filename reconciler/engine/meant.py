@@ -12,7 +12,7 @@ ALMOST = 0.9
 
 
 def meant(given: str, addresses: Iterable[str]) -> str:
-    """What may have been meant, for a message: an address that is misspelt by little; else that of a name which is given alone or
+    """What may have been meant, for a message: an address with a slip in it; else that of a name which is given alone or
     with another kind, a repository's first; else the nearest."""
     known = sorted(map(Address, addresses))
     if misspelt := did_you_mean(given, known, ALMOST):

@@ -279,7 +279,7 @@ def _permits_nothing(
     if address not in known:
         return f"no resource has such an address{meant(address, holders)}"
     if address not in holders:
-        return f"it is for repositories alone, which take along what stands below them{meant(address, holders)}"
+        return f"only repositories need permission{meant(address, holders)}"
     change = changes.get(Address(address))
     return "" if change is not None and change.removes else "the plan does not delete it"
 

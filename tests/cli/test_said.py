@@ -71,10 +71,7 @@ def test_a_permission_that_permits_nothing_says_why(here: Path) -> None:
     assert told("images.lifecycle.web") == (
         f"--allow-delete images.lifecycle.web: no resource has such an address {meant}"
     )
-    assert told("images.access.web") == (
-        "--allow-delete images.access.web: it is for repositories alone, which take along what stands below them "
-        f"{meant}"
-    )
+    assert told("images.access.web") == (f"--allow-delete images.access.web: only repositories need permission {meant}")
     unused = "--allow-delete images.repository.web: the plan does not delete it; it permits nothing"
     assert told("images.repository.web") == unused
     write(here, f"{HEAD}repositories:\n{API}")
@@ -136,7 +133,7 @@ def test_credentials_say_that_no_server_is_running(here: Path, form: str) -> Non
     issued = reconciler("credentials", "images/web", "--format", form)
     assert issued.stderr == (
         "note: no server of registry images is running; `reconciler serve images` starts one at 127.0.0.1:5000,"
-        " unless it is told another place\n"
+        " unless --host or --port says otherwise\n"
     )
     assert "127.0.0.1:5000" in issued.stdout
 
@@ -166,3 +163,27 @@ def test_the_pipeline_of_the_docs_comments_also_when_a_guard_stops_the_plan(
     assert done.returncode == code, done.stderr
     commented = tmp_path / "commented"
     assert (said in commented.read_text()) if said else not commented.exists()
+
+
+def test_fields_are_in_words_in_every_form_and_json_keeps_data(here: Path) -> None:
+    """The words of the local platform are those of AWS (tests/golden/later-plan.txt)."""
+    reconciler("apply", "--yes")
+    everyone = GRANTS.replace("alice", "'*'").replace(
+        "registry: images, r", "registry: images, permission: push-pull, r"
+    )
+    write(here, f"{HEAD}guards: {{allow_public: true}}\n{WEB}{API}{everyone}")
+    text = reconciler("plan").stdout
+    for form in (text, reconciler("plan", "--format", "markdown").stdout):
+        assert "g.principals: user alice → everyone\n" in form
+        assert "g.may: pull → pull and push\n" in form
+        assert "everyone can now pull and push web\n" in form
+        assert "loses access" not in form, "alice is one of everyone"
+    drift = reconciler("drift", code=2).stdout
+    assert "g.principals: user alice (live), everyone (spec)\n" in drift
+    (change,) = json.loads(reconciler("plan", "--format", "json").stdout)["changes"]
+    assert change["fields"] == [
+        {"path": "g.may", "old": ["pull"], "new": ["pull", "push"]},
+        {"path": "g.principals", "old": ["alice"], "new": ["*"]},
+    ]
+    reconciler("plan", "--out", "plan.json")
+    assert reconciler("show", "plan.json").stdout == text, "a saved plan has the words again"
