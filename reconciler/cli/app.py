@@ -25,6 +25,7 @@ COMMANDS = {
     "apply": "apply",
     "drift": "drift",
     "destroy": "destroy",
+    "release": "release",
     "show": "show",
     "graph": "graph",
     "output": "output",
@@ -34,7 +35,7 @@ COMMANDS = {
     "schema": "schema",
 }
 #: whose report counts as much as what they do
-_WRITES = frozenset({"apply", "destroy", "gc", "credentials"})
+_WRITES = frozenset({"apply", "destroy", "release", "gc", "credentials"})
 #: those of them that don't ask first
 _AT_ONCE = frozenset({"gc", "credentials", "serve", "schema"})
 #: typer brings its own copy of click, whose name is private; BadParameter is what it shows of it

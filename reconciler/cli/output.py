@@ -65,12 +65,12 @@ def run(
 
 
 def _chosen(spec: Spec, names: Collection[str]) -> list[RegistryBase]:
-    """The registries of these names, or all. Raises ReconcilerError for names that the spec does not have."""
+    """The registries of these names, or all, without those that are retired. Raises ReconcilerError for other names."""
     known = {item.name: item for item in sorted(spec.registries, key=lambda item: item.name)}
     if unknown := sorted(set(names) - known.keys()):
         lines = (f"--registry {name}: the spec has no such registry{did_you_mean(name, known)}" for name in unknown)
         raise ReconcilerError("\n".join(lines))
-    return [item for name, item in known.items() if not names or name in names]
+    return [item for name, item in known.items() if not item.retired and (not names or name in names)]
 
 
 def _variables(values: Iterable[Output]) -> dict[str, Output]:

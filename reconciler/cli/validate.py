@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import typer
 
 from reconciler.words import counted
 
 from .exits import Exit, told
 from .options import DEFAULT_SPEC, SpecArgument
+
+if TYPE_CHECKING:
+    from reconciler.spec.models import Spec
 
 EXAMPLES = "Examples: reconciler validate; reconciler validate specs/"
 EXITS = told(ok="the spec is valid", error="it is not")
@@ -23,10 +29,26 @@ def run(spec: SpecArgument = DEFAULT_SPEC) -> int:
         at = "".join(f"{place.at}: " for place in loaded.source(registry.name))
         for note in registry.notes(loaded.repositories_by_registry[registry.name]):
             typer.echo(f"{at}note: registry {registry.name}: {note}", err=True)
+    for note in about_all(loaded):
+        typer.echo(f"note: {note}", err=True)
     typer.echo(
         f"{name_of(spec)} is valid: {size(len(loaded.registries), len(loaded.repositories), len(loaded.grants))}."
     )
     return Exit.OK
+
+
+def about_all(spec: Spec) -> Iterator[str]:
+    """What a writer of the spec may not expect of it as a whole, though nothing is wrong with it; each a sentence."""
+    from reconciler.spec.registry import NO_REGISTRY
+
+    if not spec.registries:
+        yield NO_REGISTRY
+    for registry in spec.registries:
+        grants = sum(1 for grant in spec.grants if grant.registry == registry.name)
+        repositories = len(spec.repositories_by_registry[registry.name])
+        if registry.retired and (grants or repositories):
+            idle = f"{counted(repositories, 'repository', 'repositories')} and {counted(grants, 'grant')}"
+            yield f"registry {registry.name} is retired: its {idle} ask for nothing"
 
 
 def size(registries: int, repositories: int, grants: int) -> str:

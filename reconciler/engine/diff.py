@@ -258,7 +258,12 @@ class _Differ:
                 continue
             if live.vacant and live.marks.applied is None:
                 continue
-            if live.marks.origin == "spec":
+            if address in self.picture.released and live.marks.origin in _PLANNED:
+                self.found.changes[address] = self.released(live)
+            elif live.parent in self.picture.released and live.marks.origin in _PLANNED:
+                if Trait.SHARED in self.kind(live).traits:  # our part of it; what is not shared stays as it is
+                    doomed.append(live)
+            elif live.marks.origin == "spec":
                 doomed.append(live)
             elif live.marks.origin == "runtime":
                 self.found.runtime.append(address)
@@ -301,6 +306,18 @@ class _Differ:
             along=tuple(item.address for item in along),
             losses=tuple(sorted(losses)),
             foreign=foreign,
+            notes=live.notes,
+        )
+
+    def released(self, live: Live) -> Change:
+        return Change(
+            action=Action.RELEASE,
+            address=live.address,
+            kind=live.kind,
+            cause=Cause.PENDING,
+            live=live,
+            fingerprint=self.kind(live).fingerprint(live),
+            needs=live.needs,
             notes=live.notes,
         )
 

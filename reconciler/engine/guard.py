@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages, Kind
+from reconciler.model.kind import HoldsImages, Kind, Releasable
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
 from reconciler.words import all_of, and_along, counted, plural
@@ -100,6 +100,25 @@ def _unprotecting(change: Change, destroy: bool) -> str:
     return (
         f"put {left} back into the spec, with protect: false for the repository, apply that, and then take {left} out"
     )
+
+
+def adopted(
+    changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]], allow_delete: Collection[str]
+) -> Iterator[Verdict]:
+    """What was there before a spec adopted it, and would be deleted or replaced without permission."""
+    for change in changes:
+        if not change.was_there or change.address in allow_delete:
+            continue
+        kind = kinds[change.registry][change.kind]
+        verb = "replaced" if change.action is Action.REPLACE else "deleted"
+        keep = "; release: true leaves it there" if isinstance(kind, Releasable) else ""
+        yield Verdict(
+            "adopted",
+            False,
+            f"{change.address} was there before reconciler adopted it and would be {verb} without permission:"
+            f" --allow-delete {change.address}{keep}",
+            (change.address,),
+        )
 
 
 def images(changes: Iterable[Change]) -> Iterator[Verdict]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
-from reconciler.model.change import Action, Change
+from reconciler.model.change import Change
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -20,13 +20,13 @@ def edges_of(changes: Mapping[Address, Change]) -> Edges:
     found: set[tuple[Address, Address]] = set()
     carried_by = {below: change.address for change in changes.values() for below in change.along}
     for change in changes.values():
-        if change.action is not Action.DELETE:
+        if not change.lets_go:
             for need in change.needs:
-                if need in changes and changes[need].action is not Action.DELETE:
+                if need in changes and not changes[need].lets_go:
                     found.add((need, change.address))
         for need in change.needs if change.live is None else (*change.needs, *change.live.needs):
             holder = carried_by.get(need, need)
-            if holder != change.address and holder in changes and changes[holder].action is Action.DELETE:
+            if holder != change.address and holder in changes and changes[holder].lets_go:
                 found.add((change.address, holder))
     return tuple(sorted(found))
 

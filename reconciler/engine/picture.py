@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
 
@@ -23,7 +23,8 @@ class Picture:
     """Desired and live by address. `kinds`: by registry. `unowned`: per registry, names of repositories that nobody owns or wants.
 
     `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
-    registries' resources are. `refused`: what its platform would not take of what is wanted, in words.
+    registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
+    go of.
     """
 
     kinds: Kinds
@@ -34,6 +35,7 @@ class Picture:
     twice: Mapping[Address, Address] = field(default_factory=dict)
     homes: Mapping[str, Home] = field(default_factory=dict)
     refused: Mapping[Address, str] = field(default_factory=dict)
+    released: frozenset[Address] = frozenset()
 
 
 def picture(
@@ -42,11 +44,15 @@ def picture(
     listed: Mapping[str, Mapping[Address, Live]],
     *,
     destroy: bool = False,
+    retired: Collection[str] = (),
+    released: frozenset[Address] = frozenset(),
     homes: Mapping[str, Home] | None = None,
     refused: Mapping[Address, str] | None = None,
 ) -> Picture:
-    """The registries' parts as one picture. `destroy`: nothing is wanted any more. `homes`, `refused`: as in Picture."""
-    wanted = {} if destroy else _joined(desired.values())
+    """The registries' parts as one picture. `destroy`: nothing is wanted any more. `retired`: registries of which nothing is.
+    `released`, `homes`, `refused`: as in Picture."""
+    wanted = {} if destroy else _joined([found for name, found in desired.items() if name not in retired])
+    wanted = _without(wanted, released)
     live = _own(_joined(listed.values()), wanted)
     return Picture(
         kinds=kinds,
@@ -59,7 +65,19 @@ def picture(
         twice=_twice(live),
         homes=homes or {},
         refused=refused or {},
+        released=released,
     )
+
+
+def _without(wanted: Mapping[Address, Desired], released: frozenset[Address]) -> Mapping[Address, Desired]:
+    """Without what is let go of, what stands below it, and that anything needs it."""
+    if not released:
+        return wanted
+    return {
+        address: replace(item, needs=tuple(need for need in item.needs if need not in released))
+        for address, item in wanted.items()
+        if address not in released and item.parent not in released
+    }
 
 
 def _own(live: Mapping[Address, Live], wanted: Mapping[Address, Desired]) -> Mapping[Address, Live]:

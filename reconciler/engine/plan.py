@@ -32,6 +32,7 @@ from .meant import meant
 from .observe import OnRead, observe
 from .order import edges_of, needed_first, ordered
 from .picture import Picture, picture
+from .release import check_releases, idle, named, released_by
 from .sessions import Sessions, sessions_of
 
 
@@ -108,6 +109,7 @@ class Wishes:
     """What the command line adds to a spec.
 
     `adopt`, `allow_delete`: addresses. `targets`: globs over addresses (empty: everything).
+    `release`: addresses of repositories to let go of.
     `destroy`: plan the removal of all that the owner owns; the share guard then says nothing.
     `parallelism`: calls under way at once, per registry, while reading. `timeout`: for how many seconds what is throttled is tried.
     `rescue`: the folder of rescue files.
@@ -117,6 +119,7 @@ class Wishes:
     allow_delete: Collection[str] = ()
     targets: Collection[str] = ()
     destroy: bool = False
+    release: Collection[str] = ()
     parallelism: int = PARALLELISM
     timeout: float = TIMEOUT
     rescue: str = "."
@@ -145,12 +148,25 @@ def make_plan(
         listed = observe(opened, desired, executor, on_read)
         refused = dict(chain.from_iterable(found.refused.items() for found in listed.values()))
         homes = homes_of(spec.name, spec.registries)
-        seen = picture(kinds, desired, listed, destroy=wishes.destroy, homes=homes, refused=refused)
+        retired = {registry.name for registry in spec.registries if registry.retired}
+        released = released_by(spec, wishes.release, kinds, [*desired.values(), *listed.values()])
+        seen = picture(
+            kinds,
+            desired,
+            listed,
+            destroy=wishes.destroy,
+            retired=retired,
+            released=released,
+            homes=homes,
+            refused=refused,
+        )
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
-        check_targets(wishes.targets, [*chain.from_iterable(desired.values()), *known])
-        check_along(wishes.targets, difference.changes)
-        select(difference, wishes.targets, seen.desired)
+        check_releases(wishes.release, spec.name, seen)
+        targets = wishes.targets or named(wishes.release, difference)
+        check_targets(targets, [*chain.from_iterable(desired.values()), *known])
+        check_along(targets, difference.changes)
+        select(difference, targets, seen.desired)
         count_images(difference, seen, opened, wishes)
     return settle(spec, seen, difference, wishes)
 
@@ -238,7 +254,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
         nobodys={name: found[:SHOWN_NAMES] for name, found in sorted(seen.unowned.items())},
         runtime=tuple(sorted(difference.runtime)),
         unchanged=difference.unchanged,
-        left_out=difference.left_out,
+        left_out=0 if wishes.release else difference.left_out,  # whoever names one thing asked for that alone
         unclear=dict(sorted(difference.unclear.items())),
         basis=Basis(
             rules=spec.guards,
@@ -249,7 +265,10 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
             beside=beside(seen, difference.changes),
         ),
         variables=spec.variables,
-        warnings=tuple(unmatched(spec, seen, wishes, difference.changes)),
+        warnings=(
+            *idle(spec, seen, destroy=wishes.destroy),
+            *unmatched(spec, seen, wishes, difference.changes),
+        ),
     )
     return judged(plan, difference.changes, seen.kinds)
 
@@ -278,9 +297,9 @@ def _permits_nothing(
     """Why a permission to delete is for nothing, or ""."""
     if address not in known:
         return f"no resource has such an address{meant(address, holders)}"
-    if address not in holders:
-        return f"only repositories need permission{meant(address, holders)}"
     change = changes.get(Address(address))
+    if address not in holders and not (change is not None and change.was_there):
+        return f"only repositories need permission, and what was adopted{meant(address, holders)}"
     return "" if change is not None and change.removes else "the plan does not delete it"
 
 
@@ -314,6 +333,7 @@ def verdicts(
     granted = granted_by((change.desired for change in changes if change.desired is not None), kinds)
     found = [
         *guard.protect(basis.rules, changes, kinds, destroy=basis.destroy),
+        *guard.adopted(changes, kinds, basis.allow_delete),
         *guard.images(changes),
         *guard.foreign(changes, kinds),
         *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),

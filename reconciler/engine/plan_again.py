@@ -50,7 +50,9 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
-    return Picture(kinds, desired, live, said.foreign, homes=homes_of(said.owner, said.registries))
+    released = frozenset(change.address for change in said.changes if change.action is Action.RELEASE)
+    homes = homes_of(said.owner, said.registries)
+    return Picture(kinds, desired, live, said.foreign, homes=homes, released=released)
 
 
 def _refuse_circles(seen: Picture) -> None:

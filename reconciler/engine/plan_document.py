@@ -85,6 +85,7 @@ class LivePart(_Part):
     origin: str | None = Field(None, description="Whether a spec or a running program made it: spec or runtime.")
     applied: str | None = Field(None, description="The hash of what was last applied.")
     registry: str | None = Field(None, description="The registry whose mark it carries.")
+    adopted: bool = Field(False, description="Whether it was there before a spec adopted it.")
     needs: tuple[str, ...] = Field((), description="Addresses that it needs.")
     parent: str | None = Field(None, description="The resource that takes this one along.")
     rest: str = Field("", description="What else its native document holds, as canonical text.")

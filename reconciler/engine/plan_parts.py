@@ -159,7 +159,7 @@ class Loading:
             address,
             address.kind,
             self.settings(address, part.settings),
-            Marks(part.owner, part.origin, part.applied, part.registry),
+            Marks(part.owner, part.origin, part.applied, part.registry, part.adopted),
             native=part.native,
             needs=_addresses(part.needs),
             parent=self.parent(address, part.parent),

@@ -74,7 +74,9 @@ def _unsaid(plan: Plan, sessions: Sessions) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, session in sessions.items():
         going = {
-            change.address: change for change in plan.changes if change.registry == name and change.desired is None
+            change.address: change
+            for change in plan.changes
+            if change.registry == name and change.action is Action.DELETE
         }
         carried = [kind for kind in session.platform.kinds.values() if Trait.INHERITS in kind.traits]
         below = [address.sibling(kind.name) for address in going for kind in carried]

@@ -12,8 +12,8 @@ from reconciler.model.address import Address
 from reconciler.model.call_log import changing, working_on
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages, Kind, Trait, Write
-from reconciler.model.marks import APPLIED, REGISTRY, Marks, Origin
+from reconciler.model.kind import HoldsImages, Kind, Releasable, Trait, Write
+from reconciler.model.marks import ADOPTED, APPLIED, REGISTRY, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
@@ -114,9 +114,14 @@ def write(session: Session, task: Task) -> str:
     if wanted is None:
         if live is None:
             return GONE
+        if change.action is Action.RELEASE:
+            return _release(session, kind, live)
         kind.delete(session, live, force=change.force)
         return ""
-    marks = Marks(task.owner, task.origin, applied_hash(wanted.settings), change.registry)
+    adopted = change.action is Action.ADOPT or (
+        change.action is Action.UPDATE and live is not None and live.marks.adopted
+    )
+    marks = Marks(task.owner, task.origin, applied_hash(wanted.settings), change.registry, adopted)
     asked = Write(wanted, marks, changed_settings(wanted, live), task.children, task.carried, task.fresh)
     if live is None:
         now = kind.create(session, asked)
@@ -127,6 +132,17 @@ def write(session: Session, task: Task) -> str:
     wrong = unconverged(change, now, session)
     if wrong:
         raise NotConverged(f"did not converge: the platform answered that {wrong}")
+    return ""
+
+
+def _release(session: Session, kind: Kind, live: Live) -> str:
+    if not isinstance(kind, Releasable):
+        raise TypeError(f"{live.address} can't be released")
+    now = kind.release(session, live)
+    if now is None:
+        return GONE
+    if now.marks != Marks():
+        raise NotConverged("did not converge: the platform answered that our marks are still there")
     return ""
 
 
@@ -146,7 +162,7 @@ def _current(session: Session, kind: Kind, task: Task) -> Live | None:
 
 def moved_since(change: Change, now: Live | None, session: Session) -> str:
     """What moved between the plan and now, in words; "" if nothing did, or if what was to be deleted is gone already."""
-    if now is None and change.action is Action.DELETE:
+    if now is None and change.lets_go:
         return ""
     kind = session.platform.kinds[change.kind]
     if kind.fingerprint(now) != change.fingerprint:
@@ -177,7 +193,9 @@ def unconverged(change: Change, now: Live | None, session: Session) -> str:
     """How the resource differs from what was wanted, in words; "" if it does not."""
     wanted = change.desired
     if wanted is None:
-        return "" if now is None or now.vacant or now.marks.owner != session.owner else "it is still there"
+        if now is None or now.vacant or now.marks.owner != session.owner:
+            return ""
+        return "our marks are still there" if change.action is Action.RELEASE else "it is still there"
     if now is None:
         return "it is not there"
     kind = session.platform.kinds[change.kind]
@@ -186,6 +204,8 @@ def unconverged(change: Change, now: Live | None, session: Session) -> str:
         return "; ".join(f"{item.path} is {value(item.old)}, not {value(item.new)}" for item in fields)
     if now.marks.owner != session.owner:
         return f"its owner is {now.marks.owner or 'nobody'}, not {session.owner}"
+    if change.action is Action.ADOPT and not now.marks.adopted and Trait.INHERITS not in kind.traits:
+        return f"{ADOPTED} is not there"
     if now.marks.registry != change.registry and Trait.INHERITS not in kind.traits:
         return f"{REGISTRY} is {now.marks.registry}, not {change.registry}"
     if now.marks.applied != applied_hash(wanted.settings):

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 
+def is_address(text: str) -> bool:
+    """Whether a text has the form of an address."""
+    return len([part for part in text.split(".", 2) if part]) == 3
+
+
 class Address(str):
     """A resource's stable name, with its parts: `images.repository.app-a@us-west-2`.
 

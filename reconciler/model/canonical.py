@@ -97,6 +97,8 @@ def fingerprint(live: Live | None, *, inherits: bool = False) -> str:
     if live is None:
         return ABSENT
     owner = None if inherits else [live.marks.owner, live.marks.origin, live.marks.registry]
+    if owner is not None and live.marks.adopted:
+        owner.append("adopted")
     waits = [list(live.notes)] if live.owed else []
     return digest([plain(live.settings), live.rest, live.vacant, owner, *waits])
 

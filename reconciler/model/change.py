@@ -18,6 +18,7 @@ class Action(StrEnum):
     UPDATE = "update"
     REPLACE = "replace"  # deleted and created again: a repository loses its images
     DELETE = "delete"
+    RELEASE = "release"  # ours no longer: our marks and statements go, the resource stays as it is
     ADOPT = "adopt"  # an existing resource that nobody owned becomes ours, and gets the spec's settings
 
 
@@ -83,6 +84,16 @@ class Change:
     def removes(self) -> bool:
         """Whether what is there now goes away."""
         return self.action in (Action.DELETE, Action.REPLACE)
+
+    @property
+    def was_there(self) -> bool:
+        """Whether what goes away was there before a spec adopted it; what another resource carries the marks of has none itself."""
+        return self.removes and self.live is not None and self.live.parent is None and self.live.marks.adopted
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether it is not ours afterwards."""
+        return self.action in (Action.DELETE, Action.RELEASE)
 
     @property
     def makes(self) -> bool:

@@ -45,6 +45,7 @@ class Verb(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     REPLACE = "replace"
+    RELEASE = "release"
 
 
 #: what has been listed already: the resources of each kind that has
@@ -217,6 +218,15 @@ def _beyond(these: set[Access], those: set[Access]) -> list[Access]:
     """These without those, and without what everyone has there."""
     public = {replace(item, principal=NOBODY) for item in those if item.principal.public}
     return [item for item in these - those if replace(item, principal=NOBODY) not in public]
+
+
+class Releasable:
+    """What a kind offers that can let go of a resource and leave it there."""
+
+    @abstractmethod
+    def release(self, session: Any, live: Live) -> Live | None:
+        """Takes our marks away, and those of what stands below it; all else stays as it is. Returns it as it is then, None if it is
+        gone. Raises PlatformError."""
 
 
 class HoldsImages:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -90,7 +91,8 @@ class Ledger(ABC):
 
         `texts`: the carrier's, from `read`; what the listing found if left out.
         """
-        return Marks.of(self.texts(self.carrier(at)) if texts is None else texts, self.key(at))
+        found = Marks.of(self.texts(self.carrier(at)) if texts is None else texts, self.key(at))
+        return replace(found, adopted=False)  # that is said of the carrier alone
 
     def read(self, addresses: Sequence[Address]) -> Sequence[Texts]:
         """The texts of each address's carrier, read now, and each carrier once. Raises PlatformError."""

@@ -15,13 +15,21 @@ from .sentences import Sentence
 
 #: the marks are written last, so they can't tell one from the other
 BY_WHOM = "by hand or by an apply that was cut off"
-SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.ADOPT: "!"}
+SIGNS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPLACE: "-/+",
+    Action.DELETE: "-",
+    Action.ADOPT: "!",
+    Action.RELEASE: ".",
+}
 _STATES = {
     Action.CREATE: "is not there",
     Action.DELETE: "is no longer in the spec",
     Action.REPLACE: "differs in what can't be changed",
     Action.ADOPT: "is there and is to be adopted",
     Action.UPDATE: "differs",
+    Action.RELEASE: "is to be released",
 }
 
 
@@ -81,7 +89,8 @@ class ChangeItem:
 
     `title`: the kind and the name. `state`: how the resource differs, as the end of a sentence that starts with its address.
     `removal`: what becomes of its images. `gap`: what a replacement means. `along`: what goes with it. `foreign`: sentences on what
-    others gave and goes with it. `by_hand`: who can do what, or no longer, since the last apply.
+    others gave and goes with it. `by_hand`: who can do what, or no longer, since the last apply. `was_there`: it goes away, and was
+    there before a spec adopted it.
     """
 
     action: Action
@@ -100,6 +109,7 @@ class ChangeItem:
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
+    was_there: bool = False
 
     @property
     def drifted(self) -> bool:
@@ -115,6 +125,10 @@ class ChangeItem:
         yield from (Detail(Meaning.LOSS, sentence.text) for sentence in self.losses)
         if self.action is Action.REPLACE:
             yield Detail(Meaning.REMOVAL, self.gap)
+        if self.was_there:
+            yield Detail(Meaning.REMOVAL, "was there before reconciler adopted it")
+        if self.action is Action.RELEASE:
+            yield Detail(Meaning.NOTE, "stays, with its images and settings; it is no longer this spec's")
         if self.removal:
             yield Detail(Meaning.REMOVAL, self.removal)
         if self.along:
@@ -162,6 +176,7 @@ def change_item(change: Change, *, full: bool = True, gathered: bool = False) ->
         foreign=tuple(sentence.text for item in change.foreign for sentence in sentences.given(item)),
         notes=change.notes,
         by_hand=tuple(_by_hand(change)),
+        was_there=change.was_there,
     )
 
 

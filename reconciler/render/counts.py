@@ -18,6 +18,7 @@ _TO_DO = {
     Action.REPLACE: "to replace",
     Action.DELETE: "to delete",
     Action.ADOPT: "to adopt",
+    Action.RELEASE: "to release",
 }
 
 

@@ -12,7 +12,14 @@ from .escapes import code, first_in_markdown, in_html, in_markdown
 from .report import RegistrySection, Report, Section, Topic
 
 #: what a diff colours a line by
-_MARKS = {Action.CREATE: "+", Action.DELETE: "-", Action.UPDATE: "!", Action.REPLACE: "!", Action.ADOPT: "!"}
+_MARKS = {
+    Action.CREATE: "+",
+    Action.DELETE: "-",
+    Action.UPDATE: "!",
+    Action.REPLACE: "!",
+    Action.ADOPT: "!",
+    Action.RELEASE: "!",
+}
 
 
 def _bold(text: str) -> str:
@@ -105,6 +112,6 @@ def _registry(registry: RegistrySection) -> Iterator[str]:
 def _change(change: ChangeItem) -> Iterator[str]:
     # each line begins with a mark, so none of them can end the fence
     mark = _MARKS[change.action]
-    adopting = "  (adopt)" if change.action is Action.ADOPT else ""
-    yield one_line(f"{mark} {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{adopting}")
+    said = f"  ({change.action})" if change.action in (Action.ADOPT, Action.RELEASE) else ""
+    yield one_line(f"{mark} {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{said}")
     yield from (one_line(f"{mark}       {detail.text}") for detail in change.details)

@@ -17,6 +17,7 @@ _DONE = {
     Action.REPLACE: "replaced",
     Action.DELETE: "deleted",
     Action.ADOPT: "adopted",
+    Action.RELEASE: "released",
 }
 
 

@@ -27,6 +27,7 @@ _STYLES = {
     Action.REPLACE: "magenta",
     Action.DELETE: "red",
     Action.ADOPT: "cyan",
+    Action.RELEASE: "cyan",
 }
 #: details that stand out from their change
 _DETAIL_STYLES = {Meaning.GAIN: "green", Meaning.LOSS: "red", Meaning.NOTE: "yellow"}
@@ -100,8 +101,8 @@ def joined(lines: Iterable[Line]) -> str:
 
 def _change(change: ChangeItem) -> Iterator[Line]:
     style = _STYLES[change.action]
-    adopting = "  (adopt)" if change.action is Action.ADOPT else ""
-    yield Line(f"  {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{adopting}", style)
+    said = f"  ({change.action})" if change.action in (Action.ADOPT, Action.RELEASE) else ""
+    yield Line(f"  {change.sign:<3} {change.title:<{_TITLE_COLUMN}}  {change.address}{said}", style)
     for detail in change.details:
         yield Line(f"        {detail.text}", _DETAIL_STYLES.get(detail.meaning, style))
 

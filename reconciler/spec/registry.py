@@ -8,8 +8,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from .fields import Fault, GrantName, Model, RegistryName
+from .fields import Fault, Flag, GrantName, Model, RegistryName
 from .repository import Repository
+
+#: what is said of a spec without registries: without a state file, nothing else knows where one was
+NO_REGISTRY = (
+    "the spec has no registry: what a registry holds that has left the spec stays there, and no plan finds it;"
+    " `retired: true` on a registry deletes what is in it first"
+)
 
 
 class GrantTarget(Model):
@@ -27,6 +33,11 @@ class RegistryBase(Model):
 
     name: RegistryName = Field(description="The registry's name: the first part of every address in it.")
     platform: str = Field(description="The platform that holds it.")
+
+    retired: Flag = Field(
+        False,
+        description="Everything of it is planned for deletion, whatever repositories and grants the spec still has for it.",
+    )
 
     #: the grant types that the platform can honour
     grant_types: ClassVar[tuple[str, ...]]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, JsonValue, Tag
 
-from .fields import Count, Flag, Model, RegistryName, RepositoryName, Text
+from .fields import Count, Fault, Flag, Model, RegistryName, RepositoryName, Text
 
 TagPattern = Annotated[str, Text(r"[A-Za-z0-9._*-]{1,128}", "a tag, with * for any characters")]
 LabelKey = Annotated[str, Text(r"[A-Za-z][A-Za-z0-9_.:/@+=-]{0,127}", "a letter, then letters, digits and _.:/@+=-")]
@@ -89,6 +90,17 @@ class Repository(RepositoryDefaults):
 
     name: RepositoryName = Field(description="The name in its registry; unique there.")
     registry: RegistryName = Field(description="The registry that holds it.")
+    release: Flag = Field(
+        False,
+        description="Let go of it: marks and grants are taken away, and the repository stays with its images and settings.",
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the repository by itself, beyond its fields' types."""
+        if self.release and self.adopt:
+            yield Fault(
+                ("release",), "adopt takes the repository over and release lets go of it: leave one of them out"
+            )
 
     @property
     def tags_immutable(self) -> bool:

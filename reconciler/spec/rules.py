@@ -55,6 +55,7 @@ def faults(parts: Parts) -> Iterator[Fault]:
 
 
 def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts) -> Iterator[Fault]:
+    yield from _below(at, repository.faults())
     if repository.registry not in parts.registry_names:
         yield from _unnamed(at, repository.registry, parts)
     elif (registry := parts.known.get(repository.registry)) is not None:
@@ -74,9 +75,10 @@ def _target_faults(at: tuple[str | int, ...], grant: Grant) -> Iterator[Fault]:
 def _registry_faults(parts: Parts) -> Iterator[Fault]:
     items = sorted(parts.registries.items())
     for index, registry in items:
-        others = (item for _, item in items if item is not registry)
+        others = [item for _, item in items if item is not registry]
         clashes = (_clash(index, registry, other, parts.base) for other in others)
-        yield from each(_below(("registries", index), registry.faults()), *clashes)
+        gone = (_retired(index, registry, other) for other in others)
+        yield from each(_below(("registries", index), registry.faults()), *clashes, *gone)
     yield from each(_circle(items))
 
 
@@ -84,6 +86,14 @@ def _clash(index: int, registry: RegistryBase, other: RegistryBase, base: str) -
     reason = registry.clashes(other, base) if other.name != registry.name else None
     if reason is not None:
         yield Fault(("registries", index), reason)
+
+
+def _retired(index: int, registry: RegistryBase, other: RegistryBase) -> Iterator[Fault]:
+    if other.retired and not registry.retired and registry.waits_for(other):
+        yield Fault(
+            ("registries", index),
+            f"registry {registry.name} trusts what registry {other.name} makes, which is retired: take that out of its trust first",
+        )
 
 
 def _circle(items: list[tuple[int, RegistryBase]]) -> Iterator[Fault]:

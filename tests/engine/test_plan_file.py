@@ -38,7 +38,7 @@ Json = dict[str, Any]
 
 
 def estate(sandbox: Sandbox, **immutable: Any) -> Plan:
-    """A plan with creates, updates, deletes that take along what others gave, an adoption, and guards that have much to say.
+    """A plan with creates, updates, deletes that take along what others gave, an adoption, a release, and guards that say much.
 
     `immutable`: a field of a repository whose change is a replacement.
     """
@@ -47,6 +47,7 @@ def estate(sandbox: Sandbox, **immutable: Any) -> Plan:
         {"name": "app-b", "delete_images": True},
         {"name": "app-c", "protect": True},
         "app-d",
+        "app-g",
         grants=(
             {"name": "one", "to": sandbox.target("1")},
             {"name": "two", "repositories": ["app-a"], "to": sandbox.target("2")},
@@ -65,6 +66,7 @@ def estate(sandbox: Sandbox, **immutable: Any) -> Plan:
         {"name": "app-d", "registry": "images", **immutable},
         {"name": "app-e", "registry": "images", "adopt": True},
         {"name": "app-f", "registry": "images", "description": "new"},
+        {"name": "app-g", "registry": "images", "release": True},
     ]
     document["grants"][0]["to"] = sandbox.target("3")
     document["grants"].append({"name": "world", "registry": "images", "to": sandbox.everyone()})
@@ -92,7 +94,7 @@ def change_of(document: Json, address: str) -> Json:
 
 
 def test_the_plan_has_all_that_there_is_to_edit(plan: Plan) -> None:
-    assert {change.action for change in plan.changes} == {Action.CREATE, Action.UPDATE, Action.DELETE, Action.ADOPT}
+    assert {change.action for change in plan.changes} == set(Action) - {Action.REPLACE}
     assert {verdict.guard for verdict in plan.violations} == {"max_deletes", "protect", "images", "allow_public"}
     assert any(change.foreign for change in plan.changes)
     loaded = read(dumps(plan))

@@ -50,6 +50,7 @@ def everything() -> Plan:
         ),
         changes=(
             Change(Action.ADOPT, address("repository", "old"), "repository", Cause.PENDING),
+            Change(Action.RELEASE, address("repository", "let-go"), "repository", Cause.PENDING),
             Change(
                 Action.CREATE,
                 address("access", "new"),
@@ -134,13 +135,14 @@ def test_text_and_markdown_show_the_same_facts(report: Report) -> None:
 
 def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
     (registry,) = report.registries
-    assert (registry.name, registry.size) == ("box", "6 changes")
+    assert (registry.name, registry.size) == ("box", "7 changes")
     found = {change.address: change for change in registry.changes}
     assert found.keys() == {change.address for change in everything().changes}
     assert {change.sign for change in found.values()} == set(SIGNS.values())
     said = {address: [detail.text for detail in change.details] for address, change in found.items()}
     assert said == {
         "box.repository.old": [],
+        "box.repository.let-go": ["stays, with its images and settings; it is no longer this spec's"],
         "box.access.new": [
             "user alice can now pull new",
             "changed since the last apply, by hand or by an apply that was cut off",
@@ -255,8 +257,8 @@ def test_a_plan_to_destroy_nothing_says_so() -> None:
         (
             of_each_action,
             "nothing to do",
-            "1 to create, 1 to update, 1 to replace, 1 to delete, 1 to adopt",
-            "2 to create, 2 to update, 2 to replace, 2 to delete, 2 to adopt",
+            "1 to create, 1 to update, 1 to replace, 1 to delete, 1 to adopt, 1 to release",
+            "2 to create, 2 to update, 2 to replace, 2 to delete, 2 to adopt, 2 to release",
         ),
     ],
 )

@@ -128,6 +128,7 @@ class AwsSandbox(Sandbox):
         "AwsRegistry.region": (registry(region="us-west-2"), "state"),
         "AwsRegistry.replication_regions": (registry(replication_regions=["us-west-2"]), "state"),
         "AwsRegistry.trusted_principals": (registry(trusted_principals=[f"arn:aws:iam::{ACCOUNT}:role/ci"]), "state"),
+        "AwsRegistry.retired": (registry(retired=True), "state"),
         "AwsRegistry.max_session": (registry(max_session="2h"), "state"),
         "AwsTarget.account_ids": (target(account_ids=["987654321092"]), "state"),
         "AwsTarget.regions": (target(regions=["us-east-1"]), "state"),

@@ -71,6 +71,7 @@ ELSEWHERE: Mapping[str, str] = {
     "Spec.name": "another owner: test_what_another_spec_owns_is_never_taken_over",
     "Spec.registries": "another registry: the chains of test_transitions.py",
     "Repository.registry": "another registry: the chains of test_transitions.py",
+    "Repository.release": "what is let go of stays: test_leaving.py",
     "Grant.registry": "another registry: the chains of test_transitions.py",
     "Grant.to": "its fields are counted one by one",
 }

@@ -28,6 +28,7 @@ class LocalSandbox(Sandbox):
     models = (LocalRegistry, LocalTarget)
     fields = {
         "LocalTarget.users": (target(users=["carol"]), "state"),
+        "LocalRegistry.retired": (registry(retired=True), "state"),
         "LocalRegistry.path": (registry(path="elsewhere"), "moved"),
     }
     elsewhere = {
@@ -76,8 +77,9 @@ class LocalSandbox(Sandbox):
         return [entry for entry in entries if "grant" not in entry]
 
     def tag(self, repository: str, key: str) -> str:
-        labels: dict[str, str] = json.loads(self._path("repositories", repository).read_text())["labels"]
-        return labels[key]
+        document = json.loads(self._path("repositories", repository).read_text())
+        tags: dict[str, str] = {**document["marks"], **document["labels"]}
+        return tags[key]
 
     def reset(self) -> None:
         shutil.rmtree(self.folder)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import Halted, PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.kind import Found, HoldsImages, Kind, Verb, Write
+from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Write
 from reconciler.model.marks import LABELS
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import shown_tags
@@ -32,7 +32,7 @@ from .repository_settings import (
     too_long_to_keep,
     too_many_tags,
 )
-from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, WAS, Tags, as_list
+from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, WAS, Tags, as_list, is_ours
 from .waiting import Others, plain_of, waiting
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _READ = ("ecr:DescribeRepositories", "ecr:ListTagsForResource")
 _KEY = ("kms:DescribeKey", "kms:CreateGrant")
 
 
-class RepositoryKind(Kind, HoldsImages):
+class RepositoryKind(Kind, HoldsImages, Releasable):
     """The repository itself."""
 
     name = KIND
@@ -67,6 +67,11 @@ class RepositoryKind(Kind, HoldsImages):
         ),
         Verb.COUNT: ("ecr:ListImages", "ecr:GetRepositoryPolicy"),
         Verb.DELETE: ("ecr:DeleteRepository", "kms:RetireGrant"),
+        Verb.RELEASE: (
+            *("ecr:TagResource", "ecr:UntagResource", *_READ),
+            # after a replacement that was cut off
+            *("ecr:GetRepositoryPolicy", "ecr:GetLifecyclePolicy", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy"),
+        ),
         Verb.REPLACE: (
             # what others have on it, before and after
             *("ecr:ListTagsForResource", "ecr:GetRepositoryPolicy", "ecr:GetLifecyclePolicy"),
@@ -87,7 +92,7 @@ class RepositoryKind(Kind, HoldsImages):
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = others_on(live) if live is not None else {}
-        return too_many_tags(desired, others) or too_long_to_keep(desired.settings, others)
+        return too_many_tags(desired, live, others) or too_long_to_keep(desired.settings, others)
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
@@ -179,6 +184,17 @@ class RepositoryKind(Kind, HoldsImages):
         ledger.change(at, own, gone)
         # tagging answers nothing, and the setters answer parts: one read of what they did not return
         return self.read_one(session, at) or live
+
+    def release(self, session: AwsSession, live: Live) -> Live | None:
+        at, ledger = live.address, session.ledger(RepositoryLedger)
+        if live.owed:
+            put_back(session, at, waiting(session, at, live.native) or Others())
+            session.rescue.drop(at, live.native)
+        (tags,) = ledger.read([at])
+        ours = [key for key in tags if is_ours(key)]
+        # what others had under the key of a label of ours is given back, before its note goes
+        ledger.change(at, {key.removeprefix(WAS): tags[key] for key in ours if key.startswith(WAS)}, ours)
+        return self.read_one(session, at)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         self._delete(session, live, force=force)

@@ -74,11 +74,13 @@ def settings_of(repository: Repository, region: str) -> RepositorySettings:
     )
 
 
-def too_many_tags(desired: Desired, others: Tags) -> str | None:
+def too_many_tags(desired: Desired, live: Live | None, others: Tags) -> str | None:
     """ECR's 50 tags, whosoever they are. What others have under the key of a label is kept in a tag of its own; a lifecycle policy
     and a repository policy may each add a mark later."""
     labels = len(desired.settings.labels)
-    marks = len(setting_tags(desired.settings)) - labels + len(Marks(registry=desired.address.registry).texts()) + NOTES
+    adopted = live is not None and not live.vacant and (live.marks.adopted or live.marks.owner is None)
+    ours = Marks(registry=desired.address.registry, adopted=adopted)
+    marks = len(setting_tags(desired.settings)) - labels + len(ours.texts()) + NOTES
     theirs = sum(1 for key in others if not key.startswith("aws:"))
     count = theirs + labels + marks
     if count <= MAX_TAGS:

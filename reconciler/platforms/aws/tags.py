@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER, PREFIX, REGISTRY
+from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, PREFIX, REGISTRY
 
 DESCRIPTION, PROTECT, DELETE_IMAGES = f"{PREFIX}description", f"{PREFIX}protect", f"{PREFIX}delete-images"
 
@@ -40,7 +40,7 @@ def own_labels(tags: Mapping[str, str]) -> Tags:
     return {key: tags[key] for key in dict.fromkeys([*tags.get(LABELS, "").split(), *displacing]) if key in tags}
 
 
-_OURS = frozenset({OWNER, REGISTRY, ORIGIN, APPLIED, LABELS, DESCRIPTION, PROTECT, DELETE_IMAGES})
+_OURS = frozenset({OWNER, REGISTRY, ORIGIN, ADOPTED, APPLIED, LABELS, DESCRIPTION, PROTECT, DELETE_IMAGES})
 _OURS_BEGIN = (f"{APPLIED}-", WAS)
 
 

@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from reconciler.model.canonical import plain
-from reconciler.model.marks import APPLIED, LABELS, ORIGIN, OWNER, REGISTRY, Marks
+from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, REGISTRY, Marks
 
 from .store import Document, Section, Store
 
@@ -101,7 +101,7 @@ class RepositoryDocument:
             "settings": {key: value for key, value in plain(settings).items() if key in _STORED_SETTINGS},
             "labels": {**self.foreign_labels, **own},
             **({"displaced_labels": displaced} if displaced else {}),
-            "marks": {**_stored(self.marks), LABELS: " ".join(own)},
+            "marks": {**_stored(self.marks), LABELS: " ".join(own)} if own or self.marks != NO_MARKS else {},
         }
 
 
@@ -295,6 +295,8 @@ def _users(entry: Document) -> tuple[Any, ...]:
 
 def _stored(marks: Marks) -> Document:
     stored = {OWNER: marks.owner, ORIGIN: marks.origin, APPLIED: marks.applied, REGISTRY: marks.registry}
+    if marks.adopted:
+        stored[ADOPTED] = "true"
     return (
         {}
         if marks == NO_MARKS

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, HoldsImages, Kind, Write
+from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Write
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.repository import Repository, shown_tags
 from reconciler.words import counted
@@ -37,7 +38,7 @@ def settings_of(repository: Repository) -> RepositorySettings:
     )
 
 
-class RepositoryKind(Kind, HoldsImages):
+class RepositoryKind(Kind, HoldsImages, Releasable):
     """The repository itself."""
 
     name = "repository"
@@ -81,6 +82,18 @@ class RepositoryKind(Kind, HoldsImages):
             before = stored.read(name) or RepositoryDocument(name)
             stored.write(RepositoryDocument(name, write.desired.settings, write.marks, before.foreign_labels))
         return _live(session, stored.read(name) or RepositoryDocument(name))
+
+    def release(self, session: LocalSession, live: Live) -> Live | None:
+        stored, name = session.documents.repositories, live.address.name
+        with session.store.writing():
+            before = stored.read(name)
+            if before is None:
+                return None
+            # what others had under the key of a label of ours is given back; any other label is a label like theirs from now on
+            labels = {**dict(before.settings.labels), **before.foreign_labels}
+            settings = replace(before.settings, labels=(), protect=False, delete_images=False)
+            stored.write(RepositoryDocument(name, settings, foreign_labels=labels))
+        return self.read_one(session, live.address)
 
     def delete(self, session: LocalSession, live: Live, *, force: bool) -> None:
         name = live.address.name

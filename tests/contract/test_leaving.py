@@ -1,0 +1,190 @@
+"""What leaves a spec: registries that are retired, repositories that are released, and what was there before it was adopted."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+
+from reconciler.errors import GuardViolation, ReconcilerError, SpecError
+from reconciler.model.change import Action
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
+from tests.sandbox.base import Document, Sandbox
+
+WEB = "images.repository.web"
+
+
+def text(plan: object) -> str:
+    return joined(plan_lines(report_of(plan)))  # type: ignore[arg-type]
+
+
+def with_grant(sandbox: Sandbox, *repositories: Document | str) -> Document:
+    return sandbox.document(
+        *repositories, grants=({"name": "one", "to": sandbox.target("1")},), guards={"max_deletes": "100%"}
+    )
+
+
+# -- retired
+
+
+def test_all_of_a_retired_registry_is_deleted_and_nothing_of_another(sandbox: Sandbox) -> None:
+    document = with_grant(sandbox, "web", "api")
+    document["registries"].append(sandbox.registry("other"))
+    document["repositories"].append({"name": "stays", "registry": "other"})
+    sandbox.apply(document)
+    everything = sandbox.plan(document, destroy=True)
+    document["registries"][0]["retired"] = True
+    plan = sandbox.plan(document)
+    assert {change.action for change in plan.changes} == {Action.DELETE}
+    assert [change.address for change in plan.changes] == [
+        change.address for change in everything.changes if change.registry == "images"
+    ]
+    assert "can no longer pull web" in text(plan)
+    sandbox.carry_out(plan)
+    after = sandbox.plan(document)
+    assert after.changes == ()
+    assert after.warnings == ("registry images is retired and nothing of it is left: take it out of the spec",)
+    document["registries"].pop(0)
+    document["repositories"] = [row for row in document["repositories"] if row["registry"] == "other"]
+    document["grants"] = []
+    assert sandbox.plan(document).changes == ()
+
+
+def test_guards_hold_for_what_is_retired(sandbox: Sandbox) -> None:
+    document = with_grant(sandbox, {"name": "web", "protect": True}, "api")
+    sandbox.apply(document)
+    sandbox.push_image("api")
+    document["registries"][0]["retired"] = True
+    plan = sandbox.plan(document)
+    assert {verdict.guard for verdict in plan.violations} == {"protect", "images"}
+    before = sandbox.state()
+    with pytest.raises(GuardViolation):
+        sandbox.carry_out(plan)
+    assert sandbox.state() == before
+
+
+def test_a_registry_that_has_left_the_spec_is_warned_about(sandbox: Sandbox) -> None:
+    document = with_grant(sandbox, "web")
+    sandbox.apply(document)
+    gone = {**document, "registries": [], "repositories": [], "grants": []}
+    plan = sandbox.plan(gone)
+    assert plan.changes == ()
+    (warning,) = plan.warnings
+    assert "the spec has no registry" in warning
+    assert "`retired: true`" in warning
+    assert warning in text(plan)
+
+
+# -- adopted
+
+
+def test_what_was_there_before_it_was_adopted_is_deleted_only_by_its_address(sandbox: Sandbox) -> None:
+    sandbox.make_foreign("web")
+    document = with_grant(sandbox, {"name": "web", "adopt": True}, "api")
+    sandbox.apply(document)
+    assert sandbox.tag("web", "reconciler-adopted") == "true"
+    document["repositories"][0]["description"] = "the shop"  # an update keeps the mark
+    sandbox.apply(document)
+    assert sandbox.tag("web", "reconciler-adopted") == "true"
+    without = copy.deepcopy(document)
+    without["repositories"].pop(0)
+    for plan in (sandbox.plan(without), sandbox.plan(document, destroy=True)):
+        assert [(verdict.guard, verdict.addresses) for verdict in plan.violations] == [("adopted", (WEB,))]
+        assert f"--allow-delete {WEB}" in plan.violations[0].message
+        assert "was there before reconciler adopted it" in re.sub(r"\n.*adopted: .*", "", text(plan))
+        before = sandbox.state()
+        with pytest.raises(GuardViolation):
+            sandbox.carry_out(plan)
+        assert sandbox.state() == before
+    sandbox.apply(without, allow_delete=[WEB])
+    assert sandbox.repository_names() == {"api"}
+
+
+def test_what_the_spec_gives_on_something_adopted_goes_without_permission(sandbox: Sandbox) -> None:
+    sandbox.make_foreign("web")
+    document = with_grant(sandbox, {"name": "web", "adopt": True})
+    sandbox.apply(document)
+    document["grants"] = []
+    plan = sandbox.plan(document)
+    assert plan.violations == ()
+    sandbox.carry_out(plan)
+    assert sandbox.plan(document).changes == ()
+
+
+# -- released
+
+
+@pytest.mark.parametrize("by_address", [False, True])
+def test_a_released_repository_stays_without_our_marks_and_statements(sandbox: Sandbox, by_address: bool) -> None:
+    sandbox.make_foreign("web")
+    sandbox.put_foreign_tag("web", "cost", "42")
+    sandbox.put_foreign_tag("web", "team", "infra")
+    row = {"name": "web", "adopt": True, "labels": {"team": "shop", "tier": "1"}, "protect": True}
+    document = with_grant(sandbox, row, "api")
+    sandbox.apply(document)
+    sandbox.push_image("web")
+    sandbox.give_foreign_access("web")
+    theirs = sandbox.foreign_access("web")
+    if by_address:
+        plan = sandbox.plan(document, release=[WEB])
+    else:
+        row = {"name": "web", "release": True}
+        document["repositories"][0] = {"registry": "images", **row}
+        plan = sandbox.plan(document)
+    found = {change.address: change.action for change in plan.changes}
+    assert found == {WEB: Action.RELEASE, "images.access.web": Action.DELETE}
+    assert plan.graph == (("images.access.web", WEB),)
+    shown = text(plan)
+    assert "can no longer pull web" in shown
+    assert "stays, with its images and settings; it is no longer this spec's" in shown
+    assert plan.violations == ()
+    sandbox.carry_out(plan)
+    for key in ("owner", "registry", "origin", "applied", "adopted", "labels", "protect", "was-team", "applied-access"):
+        with pytest.raises(KeyError):
+            sandbox.tag("web", f"reconciler-{key}")
+    assert sandbox.tag("web", "cost") == "42"
+    assert sandbox.tag("web", "team") == "infra", "what a label of ours stood in the place of is given back"
+    assert sandbox.tag("web", "tier") == "1"
+    assert sandbox.foreign_access("web") == theirs
+    without = {**document, "repositories": document["repositories"][1:]}
+    after = sandbox.plan(without)
+    assert (after.changes, after.unowned) == ((), {"images": 1})
+    if not by_address:
+        again = sandbox.plan(document)
+        assert again.changes == ()
+        assert again.warnings == ("repository web of registry images is released: take it out of the spec",)
+
+
+def test_destroy_and_a_retired_registry_leave_what_is_released(sandbox: Sandbox) -> None:
+    document = with_grant(sandbox, "web", "api")
+    sandbox.apply(document)
+    document["repositories"][0]["release"] = True
+    document["registries"][0]["retired"] = True
+    assert sandbox.plan(document).changes == sandbox.plan(document, destroy=True).changes
+    sandbox.apply(document, destroy=True)
+    assert sandbox.repository_names() == {"web"}
+
+
+def test_release_refuses_what_is_not_this_spec_s(sandbox: Sandbox) -> None:
+    sandbox.make_foreign("stray")
+    sandbox.make_foreign("theirs", owner="somebody-else")
+    document = with_grant(sandbox, "web")
+    sandbox.apply(document)
+    for wrong in (
+        "images.repository.stray",
+        "images.repository.theirs",
+        "images.access.web",
+        "web",
+        "images.repository.wbe",
+    ):
+        with pytest.raises(ReconcilerError, match=re.escape(wrong)):
+            sandbox.plan(document, release=[wrong])
+    with pytest.raises(ReconcilerError, match=re.escape("did you mean 'images.repository.web'")):
+        sandbox.plan(document, release=["images.repository.wbe"])
+
+
+def test_adopt_and_release_contradict_each_other(sandbox: Sandbox) -> None:
+    with pytest.raises(SpecError, match=r"repositories\[0\].release"):
+        sandbox.spec(with_grant(sandbox, {"name": "web", "adopt": True, "release": True}))
