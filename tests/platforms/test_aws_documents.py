@@ -398,7 +398,7 @@ def test_a_replaced_repository_keeps_what_a_label_of_ours_stands_in_place_of(aws
     aws.put_foreign_tag("app-a", "team", "infra")
     aws.apply(document, adopt=["images.repository.app-a"])
     document["repositories"][0]["encryption"] = KEY
-    aws.apply(document)
+    aws.apply(document, allow_delete=["images.repository.app-a"])  # it was there before it was adopted
     document["repositories"][0]["labels"] = {}
     aws.apply(document)
     assert aws.tag("app-a", "team") == "infra"

@@ -37,6 +37,7 @@ FUNCTIONS = {
     "update": Verb.UPDATE,
     "delete": Verb.DELETE,
     "replace": Verb.REPLACE,
+    "release": Verb.RELEASE,
 }
 
 
@@ -174,6 +175,19 @@ def live_through_everything(aws: AwsSandbox) -> None:
             aws.carry_out(aws.plan(again, allow_delete=["images.repository.app-b"]))
         aws.apply(again, allow_delete=["images.repository.app-b"])
         aws.apply(changed)
+    # let go of while what others had put there waits, since a replacement was cut off
+    again = document(aws)
+    with behaving(aws, Denied("PutLifecyclePolicy")):
+        aws.carry_out(aws.plan(again, allow_delete=["images.repository.app-b"]))
+    ecr.delete_repository_policy(repositoryName="images-app-b")
+    again["repositories"][1] = {"name": "app-b", "registry": "images", "release": True}
+    aws.apply(again)
+    assert "PutLifecyclePolicy" in {
+        call.operation for call in aws.proxy.calls if call.headers[HEADER] == "repository release"
+    }
+    for region in ("us-east-1", "eu-west-1"):
+        aws.client("ecr", region).delete_repository(repositoryName="images-app-b", force=True)
+    aws.apply(changed)
     destroyed = aws.plan(changed, destroy=True, allow_delete=["images.repository.app-a", "images.repository.app-b"])
     aws.carry_out(destroyed, saved=True)
 
