@@ -299,7 +299,7 @@ def _permits_nothing(
         return f"no resource has such an address{meant(address, holders)}"
     change = changes.get(Address(address))
     if address not in holders and not (change is not None and change.was_there):
-        return f"only repositories need permission, and what was adopted{meant(address, holders)}"
+        return f"only repositories need permission{meant(address, holders)}"
     return "" if change is not None and change.removes else "the plan does not delete it"
 
 

@@ -209,7 +209,7 @@ def test_details_are_indented_below_their_resource_in_markdown(form: Callable[[R
     titles = 0
     for line in "".join(block).splitlines():
         column = len(line) - len(line[1:].lstrip())
-        is_title = re.match(r". (-/\+|[-+~!]|box\.)", line) is not None
+        is_title = re.match(r". (-/\+|[-+~!.]|box\.)", line) is not None
         titles += is_title
         assert column <= 2 if is_title else column > 5, line
     assert titles == len(everything().changes)
