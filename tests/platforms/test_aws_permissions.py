@@ -177,6 +177,8 @@ def live_through_everything(aws: AwsSandbox) -> None:
         aws.apply(changed)
     # let go of while what others had put there waits, since a replacement was cut off
     again = document(aws)
+    again["repositories"][1]["labels"] = {"team": "b"}
+    aws.put_foreign_tag("app-b", "team", "infra")
     with behaving(aws, Denied("PutLifecyclePolicy")):
         aws.carry_out(aws.plan(again, allow_delete=["images.repository.app-b"]))
     ecr.delete_repository_policy(repositoryName="images-app-b")
