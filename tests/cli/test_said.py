@@ -138,6 +138,7 @@ def test_credentials_say_that_no_server_is_running(here: Path, form: str) -> Non
     assert "127.0.0.1:5000" in issued.stdout
 
 
+@pytest.mark.slow  # a shell, and processes of its own
 @pytest.mark.parametrize(
     ("spec", "code", "said"),
     [

@@ -193,11 +193,12 @@ class Store:
         self._private = True
 
     @contextmanager
-    def writing(self, seconds: float = LOCK_TIMEOUT) -> Iterator[None]:
-        """Holds the lock that every writer takes. Raises PlatformError after that many seconds."""
+    def writing(self, seconds: float | None = None) -> Iterator[None]:
+        """Holds the lock that every writer takes. Raises PlatformError after that many seconds (None: LOCK_TIMEOUT)."""
         try:
             self._make_root()
-            with FileLock(self.root / ".lock", timeout=seconds, poll_interval=LOCK_POLL, mode=PRIVATE_FILE):
+            timeout = LOCK_TIMEOUT if seconds is None else seconds
+            with FileLock(self.root / ".lock", timeout=timeout, poll_interval=LOCK_POLL, mode=PRIVATE_FILE):
                 yield
         except Timeout:
             raise locked(self.root) from None
