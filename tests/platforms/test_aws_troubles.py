@@ -34,16 +34,17 @@ def small(aws: AwsSandbox) -> Document:
 def run_apply(folder: Path, document: Document, on_start: Any = None) -> int:
     """`reconciler apply --yes` as a process of its own; `on_start` gets its process id."""
     (folder / "registry.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "reconciler", "apply", "--yes", "--parallelism", "2"],
-        cwd=folder,
-        env=os.environ.copy(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    if on_start is not None:
-        on_start(process.pid)
-    return process.wait(60)
+    with (folder / "said").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", "apply", "--yes", "--parallelism", "2"],
+            cwd=folder,
+            env=os.environ.copy(),
+            stdout=said,
+            stderr=said,
+        )
+        if on_start is not None:
+            on_start(process.pid)
+        return process.wait(60)
 
 
 def test_killed_at_any_api_call_the_next_apply_converges(aws: AwsSandbox, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def kill_at(number: int, aws: AwsSandbox, folder: Path, document: Document) -> N
         killer.pid = pid
 
     assert run_apply(folder, document, started) != 0, number
-    assert killer.killed, number
+    assert killer.killed, (number, (folder / "said").read_text())
     aws.proxy.behaviours.remove(killer)
 
 
