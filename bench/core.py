@@ -13,7 +13,8 @@ from reconciler.engine.expand import estate_of, expand
 from reconciler.engine.order import edges_of, ordered
 from reconciler.engine.picture import picture
 from reconciler.model.canonical import applied
-from reconciler.platforms.aws.spec import AwsRegistry, AwsTarget
+from reconciler.platforms.aws.spec import AwsRegistry
+from reconciler.platforms.aws.target import AwsTarget
 from reconciler.platforms.catalog import CATALOG, Grant, Spec
 from reconciler.spec.repository import Repository, Retention
 

@@ -1,6 +1,6 @@
 """64 clients at once push and pull small images, alone and while somebody guesses passwords: how long each push and pull takes.
 
-`python -m bench.crowd clients|guess` is one of the processes; what it needs, secrets among it, it reads from standard input.
+`python -m bench.crowd clients|guess|deaf` is one of the processes; what it needs, secrets among it, it reads from standard input.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import json
 import random
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -64,27 +65,46 @@ def crowd() -> None:
 
 
 def _compare(our: Target, their: Target) -> None:
-    alone, beside = Times([], []), Times([], [])
-    for _ in range(ROUNDS):
-        _add(alone, _measured(our))
-        with _guessing(our):
-            _add(beside, _measured(our))
+    alone, machine, beside = Times([], []), Times([], []), Times([], [])
+    with _deaf() as nobody:
+        for _ in range(ROUNDS):
+            _add(alone, _measured(our))
+            with _guessing(replace(our, place=nobody)):
+                _add(machine, _measured(our))
+            with _guessing(our):
+                _add(beside, _measured(our))
     other = _measured(their)
     print(
         f"\n{CLIENTS} clients at once, half with Basic and half with tokens; milliseconds of a push (2 blobs) or a pull"
     )
     print(f"{'':<34} {'push p50':>9} {'p99':>7} {'pull p50':>9} {'p99':>7} {'pushes/s':>9}")
-    rows = {"reconciler": alone, "the same, passwords are guessed": beside, "docker-registry, without logins": other}
+    rows = {
+        "reconciler": alone,
+        "passwords guessed at another server": machine,
+        "the same, passwords are guessed": beside,
+        "docker-registry, without logins": other,
+    }
     for name, times in rows.items():
         figures = [1000 * value for each in (times.push, times.pull) for value in _percentiles(each)]
         rate = len(times.push) / SECONDS / (1 if times is other else ROUNDS)
-        print(f"{name:<34} {figures[0]:>9.0f} {figures[1]:>7.0f} {figures[2]:>9.0f} {figures[3]:>7.0f} {rate:>9.0f}")
-    ratios = [
-        _percentiles(b)[1] / _percentiles(a)[1] for a, b in ((alone.push, beside.push), (alone.pull, beside.pull))
-    ]
-    print(
-        f"p99 while passwords are guessed: {ratios[0]:.2f} times for a push, {ratios[1]:.2f} for a pull (target: at most 2)"
-    )
+        print(f"{name:<35} {figures[0]:>8.0f} {figures[1]:>7.0f} {figures[2]:>9.0f} {figures[3]:>7.0f} {rate:>9.0f}")
+    for name, than in (("than alone", alone), ("than beside a guesser at another server", machine)):
+        push, pull = (
+            _percentiles(b)[1] / _percentiles(a)[1] for a, b in ((than.push, beside.push), (than.pull, beside.pull))
+        )
+        print(f"p99 while passwords are guessed, times {name}: push {push:.2f}, pull {pull:.2f} (target: at most 2)")
+
+
+@contextmanager
+def _deaf() -> Iterator[str]:
+    """Where a server is that closes all connections: what the guesser costs the machine, and not the server that is measured."""
+    command = [sys.executable, "-m", "bench.crowd", "deaf"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 def _percentiles(times: list[float]) -> tuple[float, float]:
@@ -202,7 +222,17 @@ async def _guess_once(host: str, port: int, login: list[str]) -> None:
         writer.close()
 
 
+def deaf() -> None:
+    """Closes all connections, and prints where."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+        print(f"127.0.0.1:{server.getsockname()[1]}", flush=True)
+        while True:
+            server.accept()[0].close()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "deaf":
+        deaf()
     given = Work(**json.loads(sys.stdin.read()))
     if sys.argv[1] == "guess":
         asyncio.run(guess(given))

@@ -1,32 +1,88 @@
-"""Reconciler: who can pull or push which container image, in one file, made true by apply.
+"""Reconciler: declare in one file who can pull or push which container image.
 
 spec = load_spec("registry.yaml")
 the_plan = plan(spec)
+print(render(the_plan))
 outcomes = apply(the_plan)
 
 with session(spec, "sandbox") as sandbox, serving(sandbox).server() as server:   # a local registry, in this process
     login = issuing(sandbox).credentials("app-a", push=True, ttl=600)
+
+Every error that it raises on purpose is a ReconcilerError. docs/api.md has more (`reconciler help api`).
 """
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api.apply import apply
+    from .api.apply import ApplyFailed, apply
     from .api.plan import plan, session
     from .api.plan_file import dumps, loads
     from .api.spec import load_spec, parse_spec
-    from .engine.plan import Plan, Wishes
-    from .engine.write import Outcome
-    from .model.service import collecting, issuing, serving
+    from .engine.guard import Verdict
+    from .engine.plan import Plan
+    from .engine.wishes import Wishes
+    from .engine.write import Outcome, Status
+    from .errors import (
+        GuardViolation,
+        PlanConflict,
+        PlanRefused,
+        PlatformError,
+        Problem,
+        ReadFailed,
+        ReconcilerError,
+        SpecError,
+        StalePlan,
+        TimeIsUp,
+    )
+    from .model.access import Access, ForeignAccess, Principal
+    from .model.address import Address
+    from .model.change import Action, Cause, Change, FieldChange, PlanProblem
+    from .model.resource import Desired, Live, NativeName
+    from .model.service import Credentials, ServerOptions, collecting, issuing, serving
+    from .places import Place
     from .platforms.catalog import Spec
+    from .render.forms import render
+
+    __version__: str
 
 __all__ = [
+    "Access",
+    "Action",
+    "Address",
+    "ApplyFailed",
+    "Cause",
+    "Change",
+    "Credentials",
+    "Desired",
+    "FieldChange",
+    "ForeignAccess",
+    "GuardViolation",
+    "Live",
+    "NativeName",
     "Outcome",
+    "Place",
     "Plan",
+    "PlanConflict",
+    "PlanProblem",
+    "PlanRefused",
+    "PlatformError",
+    "Principal",
+    "Problem",
+    "ReadFailed",
+    "ReconcilerError",
+    "ServerOptions",
     "Spec",
+    "SpecError",
+    "StalePlan",
+    "Status",
+    "TimeIsUp",
+    "Verdict",
     "Wishes",
+    "__version__",
     "apply",
     "collecting",
     "dumps",
@@ -35,16 +91,45 @@ __all__ = [
     "loads",
     "parse_spec",
     "plan",
+    "render",
     "serving",
     "session",
 ]
 
 #: imported when they are first used: `reconciler --help` needs none of them
 _HOMES = {
+    "Access": "model.access",
+    "Action": "model.change",
+    "Address": "model.address",
+    "ApplyFailed": "api.apply",
+    "Cause": "model.change",
+    "Change": "model.change",
+    "Credentials": "model.service",
+    "Desired": "model.resource",
+    "FieldChange": "model.change",
+    "ForeignAccess": "model.access",
+    "GuardViolation": "errors",
+    "Live": "model.resource",
+    "NativeName": "model.resource",
     "Outcome": "engine.write",
+    "Place": "places",
     "Plan": "engine.plan",
+    "PlanConflict": "errors",
+    "PlanProblem": "model.change",
+    "PlanRefused": "errors",
+    "PlatformError": "errors",
+    "Principal": "model.access",
+    "Problem": "errors",
+    "ReadFailed": "errors",
+    "ReconcilerError": "errors",
+    "ServerOptions": "model.service",
     "Spec": "platforms.catalog",
-    "Wishes": "engine.plan",
+    "SpecError": "errors",
+    "StalePlan": "errors",
+    "Status": "engine.write",
+    "TimeIsUp": "errors",
+    "Verdict": "engine.guard",
+    "Wishes": "engine.wishes",
     "apply": "api.apply",
     "collecting": "model.service",
     "dumps": "api.plan_file",
@@ -53,14 +138,37 @@ _HOMES = {
     "loads": "api.plan_file",
     "parse_spec": "api.spec",
     "plan": "api.plan",
+    "render": "render.forms",
     "serving": "model.service",
     "session": "api.plan",
 }
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "__version__":
+        from importlib.metadata import version
+
+        from .words import DISTRIBUTION
+
+        return version(DISTRIBUTION)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+class _Package(ModuleType):
+    """This package. Python binds a package inside it to its name here as soon as anything in that is imported; `render` stays the
+    function."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ class PlatformError(ReconcilerError):
 
 
 class TimeIsUp(PlatformError):
-    """A platform throttled a call until the time limit of the run was over."""
+    """A platform throttled a call until the run's time limit ran out."""
 
 
 def _platform_error(message: str, fields: dict[str, object]) -> PlatformError:
@@ -84,7 +85,7 @@ def _platform_error(message: str, fields: dict[str, object]) -> PlatformError:
 
 
 class ReadFailed(ReconcilerError):
-    """One or more registries could not be read, so nothing is planned. `failures`: registry name to cause."""
+    """One or more registries could not be read, so there is no plan. `failures`: the cause by registry name."""
 
     def __init__(self, failures: dict[str, ReconcilerError]) -> None:
         self.failures = failures
@@ -100,11 +101,15 @@ class Moved(ReconcilerError):
 
 
 class Halted(ReconcilerError):
-    """A reading was given up, since something read beside it had failed: that failure is the one to report."""
+    """A stopped reading, since something read beside it had failed: that failure is the one to report."""
 
 
 class PlanRefused(ReconcilerError):
     """The plan holds problems (conflicts of ownership, a platform's limits), so it can't be applied."""
+
+
+class PlanConflict(PlanRefused):
+    """Conflicts of ownership are all that is in the plan's way: what it wants exists already and is not the spec's."""
 
 
 class GuardViolation(ReconcilerError):
@@ -112,14 +117,31 @@ class GuardViolation(ReconcilerError):
 
 
 class StalePlan(ReconcilerError):
-    """Resources moved since the plan was made. `moved`: address to what moved."""
+    """Resources changed since the plan was made. `moved`: what changed, by address. `applied`: whether everything is as the plan
+    would leave it, most likely because it has been applied."""
 
-    def __init__(self, moved: dict[str, str]) -> None:
+    def __init__(self, moved: dict[str, str], *, applied: bool = False) -> None:
         self.moved = moved
+        self.applied = applied
         lines = [one_line(f"{address}: {what}") for address, what in sorted(moved.items())]
         super().__init__(
-            "the plan is stale; nothing was written:\n  " + "\n  ".join(lines) + "\n  make a new plan and review it"
+            "this plan has been applied already: nothing of it is left to do, and nothing was written"
+            if applied
+            else "\n  ".join(("the plan is stale; nothing was written:", *lines, "make a new plan and review it"))
         )
+
+
+def reason(error: Exception) -> str:
+    """Why a file can't be used, in words of people: for what reading and parsing it raises."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    if isinstance(error, AttributeError | TypeError):
+        return "a value in it is of the wrong type"
+    return one_line(getattr(error, "strerror", None) or str(error))
 
 
 def os_sentence(error: OSError) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from typing import Self
+from typing import Any, Self
 
 #: what the package is called where it is installed from; `reconciler` belongs to somebody else there
 DISTRIBUTION = "registry-reconciler"
 #: words that are nothing but words: no arrow, no quotes, and nothing that says which value is whose
-_PHRASE = re.compile(r"(?!.*\((?:none|live|spec|somebody else's)\))[\w.:/*?$@=+,;()' -]*[\w.:/*?$@=+)]", re.ASCII)
+_PHRASE = re.compile(
+    r"(?!.*\((?:none\)|live\b|spec\)|set by somebody else\b))[\w.:/*?$@=+,;()' -]*[\w.:/*?$@=+)]", re.ASCII
+)
 #: of many names, so many are shown
 SHOWN_NAMES = 3
 
@@ -36,8 +38,9 @@ def and_along(text: str, count: int, along: int) -> str:
 
 
 def any_of(words: Sequence[str]) -> str:
-    """The words as a choice: `a`, `a or b`, `a, b or c`."""
-    return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+    """The words as a choice: `a`, `a or b`, `a, b or c`; `a, b, or c or d` where one of them is a choice itself."""
+    comma = "," if len(words) > 2 and any(" or " in word for word in words) else ""
+    return f"{comma} or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def all_of(words: Sequence[str]) -> str:
@@ -81,6 +84,10 @@ def quoted(text: str) -> str:
     return '"' + plain.replace('"', '\\"') + '"'
 
 
+class Alternatives(list[Any]):
+    """A list of which any one is enough: `value` joins it with "or". Elsewhere it is a list."""
+
+
 class Named(str):
     """A value with how people read it: `Named("1", "account 1")`. It is the value itself wherever it is compared, hashed or written
     as JSON; `value` shows the words: without quotes, unless they could be read as something else."""
@@ -111,6 +118,8 @@ def value(item: object) -> str:
         return quoted(item)
     if isinstance(item, dict):
         return ", ".join(f"{_key(key)} {_inside(below)}" for key, below in item.items())
+    if isinstance(item, Alternatives):
+        return any_of([_inside(below) for below in item])
     if isinstance(item, list | tuple):
         return all_of([_inside(below) for below in item])
     return str(item)

@@ -42,7 +42,7 @@ def test_a_time_is_said_in_the_largest_unit_that_it_is_a_whole_number_of(seconds
         ({"except": ["latest", "dev"]}, 'except ("latest" and "dev")'),
         ({"a b": {"c": 1, "d": "x"}, "e": False}, 'a b (c 1, d "x"), e false'),
         (Named("1", "account 1"), "account 1"),
-        ([Named("1", "account 1"), Named("*", "everyone")], "account 1 and everyone"),
+        ([Named("1", "account 1"), Named("*", "anyone")], "account 1 and anyone"),
         (Named("x", "account 1 → everyone"), '"account 1 → everyone"'),
         (Named("x", "a (live), b (spec)"), '"a (live), b (spec)"'),
         (Named("x", 'role "a"'), """'role "a"'"""),

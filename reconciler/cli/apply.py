@@ -30,9 +30,10 @@ from .options import (
 EXAMPLES = "Examples: reconciler apply; reconciler apply plan.json --yes; reconciler apply --yes --log outcomes.jsonl"
 EXITS = told(
     ok="done, or nothing to do",
-    error="an error, a conflict, or something that was not done",
+    error="an error, or a change that was not made",
     guard="a guard stops the plan",
-    stale="the saved plan is stale, or what a change is about moved meanwhile",
+    stale="the saved plan is stale, or a resource changed meanwhile",
+    conflict="a conflict",
 )
 
 
@@ -46,18 +47,19 @@ def run(
     allow_delete: AllowDelete = None,
     skip_stale: Annotated[
         bool,
-        typer.Option("--skip-stale", help="Apply the rest of a saved plan if something in it is stale; exits with 4."),
+        typer.Option("--skip-stale", help="Skip the stale changes of a saved plan and apply the rest; exits with 4."),
     ] = False,
     verify: Verify = False,
     log: LogFile = None,
     rescue: Rescue = Path(),
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    full: Annotated[bool, typer.Option("--full", help="Show each of many changes that are alike.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Show every change, even where many are alike.")] = False,
     verbose: Verbose = 0,
 ) -> int:
-    """Show the plan, ask, and carry it out. A saved plan is refused if anything that it touches has moved since."""
-    from reconciler.engine.plan import Plan, Wishes
+    """Show the plan, ask, and carry it out. A saved plan is refused if any resource that it touches has changed since."""
+    from reconciler.engine.plan import Plan
+    from reconciler.engine.wishes import Wishes
     from reconciler.errors import ReconcilerError
 
     from .carry_out import ApplyOptions, apply_saved, plan_and_carry_out
@@ -68,9 +70,11 @@ def run(
     given = spec_or_plan(source)
     saved = isinstance(given, Plan)
     if saved and (target or adopt or allow_delete):
-        raise ReconcilerError("--target, --adopt and --allow-delete belong to plan; a saved plan is applied as it is")
+        raise ReconcilerError(
+            "a saved plan is applied as it is: give --target, --adopt and --allow-delete to plan instead"
+        )
     if skip_stale and not saved:
-        raise ReconcilerError("--skip-stale is for a saved plan; what is planned now is not stale")
+        raise ReconcilerError("--skip-stale needs a saved plan")
     options = ApplyOptions(
         parallelism=parallelism,
         timeout=timeout,

@@ -18,6 +18,7 @@ from reconciler.api.plan import plan as make_plan
 from reconciler.api.plan import sessions_of
 from reconciler.engine.apply import succeeded
 from reconciler.engine.expand import estate_of
+from reconciler.engine.guard import ABOUT
 from reconciler.engine.preflight import refuse
 from reconciler.engine.write import Outcome, Status
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError
@@ -33,7 +34,8 @@ from .reading import reading
 from .stopping import Stopping, stopping
 
 if TYPE_CHECKING:
-    from reconciler.engine.plan import Plan, Wishes
+    from reconciler.engine.plan import Plan
+    from reconciler.engine.wishes import Wishes
     from reconciler.model.change import Change
     from reconciler.model.platform import Session
     from reconciler.spec.models import Spec
@@ -46,8 +48,10 @@ def confirm(question: str, yes: bool) -> None:
     if streams.failed():
         raise ReconcilerError("the plan can't be shown; nothing was written")
     if sys.stdin is None or not sys.stdin.isatty():
-        raise ReconcilerError("there is no terminal to ask on; nothing was written. Review the plan, then add --yes")
-    if typer.prompt(f"{question} Only 'yes' will do it", default="no") != "yes":
+        raise ReconcilerError(
+            "there is no terminal to confirm on; nothing was written. Review the plan, then add --yes"
+        )
+    if typer.prompt(f"{question} Only 'yes' is accepted", default="no") != "yes":
         raise ReconcilerError("not confirmed; nothing was written")
 
 
@@ -122,6 +126,7 @@ def _show_and_carry_out(
             stop=stop.asked,
             on_start=begin,
             on_outcome=finish,
+            raise_on_failure=False,
         )
     closing = closing_line(outcomes, interrupted=stop.asked.is_set(), destroy=plan.destroy)
     typer.echo(closing)
@@ -129,11 +134,12 @@ def _show_and_carry_out(
         typer.echo(closing, err=True)
     if log.failure:
         typer.echo(
-            f"Error: {log.path} can't be written: {log.failure}. It lacks outcomes, all changes are settled.", err=True
+            f"Error: {log.path} can't be written: {log.failure}. It lacks some outcomes; the changes themselves are finished.",
+            err=True,
         )
         return Exit.ERROR
     if options.verify and stop.asked.is_set():
-        typer.echo("Error: not everything that was written was read again; `reconciler plan` does.", err=True)
+        typer.echo("Error: interrupted before everything was verified; run `reconciler plan` to check.", err=True)
         return Exit.ERROR
     return _exit_code(outcomes)
 
@@ -142,11 +148,12 @@ def _refuse(plan: Plan) -> None:
     """Raises as `refuse` does, with the reasons by name: the plan that was shown above says them in full."""
     try:
         refuse(plan)
-    except PlanRefused:
-        raise PlanRefused(f"the plan can't be applied: {_shown_under(Topic.PROBLEMS)}; nothing was written") from None
+    except PlanRefused as error:
+        raise type(error)(f"the plan can't be applied: {_shown_under(Topic.PROBLEMS)}; nothing was written") from None
     except GuardViolation:
-        guards = sorted({verdict.guard for verdict in plan.violations})
-        stop = f"the guard {guards[0]} stops" if len(guards) == 1 else f"the guards {all_of(guards)} stop"
+        names = sorted({verdict.guard for verdict in plan.violations})
+        guards = all_of([f"'{name}' ({ABOUT[name]})" for name in names])
+        stop = f"the guard {guards} stops" if len(names) == 1 else f"the guards {guards} stop"
         raise GuardViolation(f"{stop} the plan: {_shown_under(Topic.VIOLATIONS)}; nothing was written") from None
 
 

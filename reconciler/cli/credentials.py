@@ -12,6 +12,7 @@ import typer
 from reconciler.errors import PlatformError, ReconcilerError
 from reconciler.words import some_of
 
+from .completing import local_repositories
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecOption, local_session, seconds
 
@@ -30,43 +31,45 @@ class CredentialsFormat(StrEnum):
 
 def run(
     where: Annotated[
-        str, typer.Argument(metavar="REGISTRY/REPO", help="The registry and the repository, or a glob of its names.")
+        str,
+        typer.Argument(
+            metavar="REGISTRY/REPO",
+            autocompletion=local_repositories,
+            help="The registry and the repository, or a glob over its repositories.",
+        ),
     ],
     spec: SpecOption = DEFAULT_SPEC,
-    push: Annotated[bool, typer.Option("--push", help="Good for pushing and deleting too.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Allow pushing and deleting as well.")] = False,
     ttl: Annotated[
         float,
         typer.Option(
             metavar="TIME",
             parser=seconds,
             show_default=False,
-            help="How long they are good: seconds, or 15m, 1h, 7d. [default: 1h]",
+            help="How long they are valid: seconds, or 15m, 1h, 7d. [default: 1h]",
         ),
     ] = 3600.0,
     user: Annotated[
-        str | None, typer.Option("--as", metavar="USER", help="For this user: they can do what the grants say.")
+        str | None,
+        typer.Option("--as", metavar="USER", help="Issue them to this user, with the access that grants give."),
     ] = None,
-    form: Annotated[CredentialsFormat, typer.Option("--format", help="How they are printed.")] = CredentialsFormat.TEXT,
+    form: Annotated[CredentialsFormat, typer.Option("--format", help="The output format.")] = CredentialsFormat.TEXT,
 ) -> int:
-    """Issue credentials for a repository. They are printed and kept nowhere."""
-    from reconciler.model.service import issuing
+    """Issue credentials for a repository. The password is printed and not stored."""
+    from reconciler.model.service import issuing, not_served
 
     registry, slash, repositories = where.partition("/")
     if not slash or not repositories:
-        raise ReconcilerError(f"{where!r} is not REGISTRY/REPO, such as sandbox/app-a")
+        raise ReconcilerError(f"{where!r} is not REGISTRY/REPOSITORY, such as sandbox/app-a")
     if ttl <= 0:
         raise ReconcilerError("--ttl must be more than 0 seconds")
-    with local_session(spec, registry, "credentials are issued for local registries alone") as session:
+    with local_session(spec, registry, "credentials can only be issued for local registries") as session:
         try:
             issued = issuing(session).credentials(repositories, push=push, ttl=ttl, user=user)
         except PlatformError as error:
             raise _not_yet_applied(error, spec, registry, repositories) from None
     if not issued.served:
-        typer.echo(
-            f"note: no server of registry {registry} is running; `reconciler serve {registry}` starts one at {issued.registry},"
-            " unless --host or --port says otherwise",
-            err=True,
-        )
+        typer.echo(f"note: {not_served(registry, issued.registry)}", err=True)
     fields = {
         "registry": issued.registry,
         "username": issued.username,
@@ -90,5 +93,5 @@ def _not_yet_applied(error: PlatformError, spec: Path, registry: str, repositori
     wanted = (item.name for item in load_spec(spec).repositories_by_registry[registry])
     found = [name for name in wanted if matches_any(name, (repositories,))]
     if error.code == NO_REPOSITORY and found:
-        error.hint = f"the spec has {some_of(found)}: `reconciler apply` makes {'it' if len(found) == 1 else 'them'}"
+        error.hint = f"the spec has {some_of(found)}: `reconciler apply` creates {'it' if len(found) == 1 else 'them'}"
     return error

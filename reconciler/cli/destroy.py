@@ -24,9 +24,9 @@ from .options import (
 EXAMPLES = "Examples: reconciler destroy; reconciler destroy --target 'sandbox.*' --yes"
 EXITS = told(
     ok="done, or nothing to do",
-    error="an error, a conflict, or something that was not done",
+    error="an error, or a change that was not made",
     guard="a guard stops it",
-    stale="what a change is about moved meanwhile",
+    stale="a resource changed meanwhile",
 )
 
 
@@ -42,9 +42,9 @@ def run(
     full: Full = False,
     verbose: Verbose = 0,
 ) -> int:
-    """Remove what the spec made. Protected repositories and those that hold images stop it; what others made stays."""
+    """Delete what the spec owns. Protected repositories and those that hold images stop it; what others made is kept."""
     from reconciler.api.spec import load_spec
-    from reconciler.engine.plan import Wishes
+    from reconciler.engine.wishes import Wishes
 
     from .carry_out import ApplyOptions, plan_and_carry_out
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exits import Exit, told
+from .exits import Exit, of_problems, told
 from .options import DEFAULT_SPEC, DEFAULT_TIMEOUT, Parallelism, SpecArgument, Targets, Timeout, Verbose, log_calls
 from .plan import Format, print_plan
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from reconciler.engine.plan import Plan
 
 EXAMPLES = (
-    "Examples: reconciler drift; reconciler drift --target 'images.*' || notify; reconciler drift --format markdown"
+    "Examples: reconciler drift; reconciler drift --target 'images.*'; reconciler drift --format markdown > drift.md"
 )
-EXITS = told(ok="no drift", error="an error or a conflict", changes="drift or pending")
+EXITS = told(ok="no drift", changes="drift or pending", conflict="a conflict")
 
 
 def run(
@@ -24,14 +24,14 @@ def run(
     target: Targets = None,
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    form: Annotated[Format, typer.Option("--format", help="How the differences are printed.")] = Format.TEXT,
+    form: Annotated[Format, typer.Option("--format", help="The output format.")] = Format.TEXT,
     verbose: Verbose = 0,
 ) -> int:
-    """Show what differs from the spec, field by field. Drift (changed since the last apply) stands apart from
-    pending (the spec moved on); exits with 2 if there is any, or foreign access that guards would not let the spec give."""
+    """Show what differs from the spec, field by field. Drift (changed since the last apply) is shown apart from
+    pending (the spec has changed). Exits with 2 if there is either, or foreign access that the guards would not allow in the spec."""
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
-    from reconciler.engine.plan import Wishes
+    from reconciler.engine.wishes import Wishes
 
     from .reading import reading
 
@@ -42,7 +42,7 @@ def run(
         plan = make_plan(loaded, wishes, on_read=on_read)
     _print(plan, form)
     if plan.problems:
-        return Exit.ERROR
+        return of_problems(plan)
     return Exit.CHANGES if plan.changes or plan.strangers else Exit.OK
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from reconciler.errors import GuardViolation, ReconcilerError, StalePlan
+from reconciler.errors import GuardViolation, PlanConflict, ReconcilerError, StalePlan
+
+if TYPE_CHECKING:
+    from reconciler.engine.plan import Plan
 
 
 class Exit(IntEnum):
@@ -15,6 +19,7 @@ class Exit(IntEnum):
     CHANGES = 2
     GUARD = 3
     STALE = 4
+    CONFLICT = 6  # 5 is kept for a review
     INTERRUPTED = 130
 
 
@@ -26,8 +31,15 @@ def told(**meanings: str) -> str:
 
 def code_of(error: ReconcilerError) -> Exit:
     """The exit code of an error."""
+    if isinstance(error, PlanConflict):
+        return Exit.CONFLICT
     if isinstance(error, GuardViolation):
         return Exit.GUARD
     if isinstance(error, StalePlan):
         return Exit.STALE
     return Exit.ERROR
+
+
+def of_problems(plan: Plan) -> Exit:
+    """The exit code of a plan with problems: an error is never hidden behind a conflict."""
+    return Exit.CONFLICT if plan.conflicting else Exit.ERROR

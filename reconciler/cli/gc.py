@@ -21,10 +21,10 @@ def run(
     grace: Grace = 3600.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
 ) -> int:
-    """Remove a local registry's images that retention has ended. What no image needs goes too. Safe beside a running server."""
+    """Remove what retention drops, and unused blobs. For local registries; safe while they are served."""
     from reconciler.model.service import collecting
 
-    with local_session(spec, registry, "images of local registries alone are removed from here") as session:
+    with local_session(spec, registry, "images can only be removed from local registries") as session:
         found = collecting(session).collect(grace=grace, dry_run=dry_run)
     would = "would be removed" if dry_run else "removed"
     for item in found:

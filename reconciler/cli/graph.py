@@ -26,9 +26,9 @@ def run(
     source: Annotated[
         Path, typer.Argument(metavar="SPEC|PLAN", help="The spec, or a saved plan; - is standard input.")
     ] = DEFAULT_SPEC,
-    form: Annotated[GraphFormat, typer.Option("--format", help="How the graph is printed.")] = GraphFormat.MERMAID,
+    form: Annotated[GraphFormat, typer.Option("--format", help="The output format.")] = GraphFormat.MERMAID,
 ) -> int:
-    """Print what depends on what, in a spec or a saved plan."""
+    """Print the dependency graph of a spec or a saved plan."""
     from reconciler.engine.plan import Plan
     from reconciler.render import graph
 

@@ -16,6 +16,8 @@ import typer
 from reconciler.errors import ReconcilerError
 from reconciler.words import one_line
 
+from .completing import addresses, local_registries, repository_addresses
+
 if TYPE_CHECKING:
     from reconciler.model.platform import Session
 
@@ -25,22 +27,33 @@ SpecArgument = Annotated[
 DEFAULT_SPEC = Path("registry.yaml")
 
 Parallelism = Annotated[
-    int, typer.Option("--parallelism", metavar="N", min=1, max=64, help="Most calls under way at once.")
+    int, typer.Option("--parallelism", metavar="N", min=1, max=64, help="Maximum number of concurrent calls.")
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option("--target", metavar="GLOB", help="Only addresses that match, and what they need. Repeatable."),
+    typer.Option(
+        "--target",
+        metavar="GLOB",
+        autocompletion=addresses,
+        help="Only matching addresses and what they depend on. Repeatable.",
+    ),
 ]
 Adopt = Annotated[
     list[str] | None,
-    typer.Option("--adopt", metavar="ADDRESS", help="Take over an existing resource that nobody owns. Repeatable."),
+    typer.Option(
+        "--adopt",
+        metavar="ADDRESS",
+        autocompletion=addresses,
+        help="Take over an existing resource that nobody owns. Repeatable.",
+    ),
 ]
 AllowDelete = Annotated[
     list[str] | None,
     typer.Option(
         "--allow-delete",
         metavar="ADDRESS",
-        help="Let this repository go with its images and with access that others gave. Repeatable.",
+        autocompletion=repository_addresses,
+        help="Allow this repository to be deleted or replaced, with its images and access that others gave. Repeatable.",
     ),
 ]
 Verbose = Annotated[
@@ -50,10 +63,10 @@ Verbose = Annotated[
         "-v",
         count=True,
         show_default=False,
-        help="Log each API call: address, duration and request id, never a secret. Twice: where this program failed, too.",
+        help="Log each API call: address, duration and request id, never a secret. -vv also shows tracebacks.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 LogFile = Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Append each outcome as a line of JSON.")]
 Rescue = Annotated[
     Path,
@@ -61,25 +74,30 @@ Rescue = Annotated[
         "--rescue",
         metavar="DIR",
         show_default=False,
-        help="Keep here what others had put on a repository, while it is replaced. [default: the current folder]",
+        help="Where to keep what others put on a repository while it is replaced. [default: the current folder]",
     ),
 ]
-Verify = Annotated[bool, typer.Option("--verify", help="Read everything that was touched once more at the end.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Read every changed resource again at the end.")]
 
 
-Full = Annotated[bool, typer.Option("--full", help="Name each of many repositories that somebody gains.")]
+Full = Annotated[bool, typer.Option("--full", help="Show every name, even where there are many.")]
 
 
 def folder_of_rescue(path: Path) -> str:
     """The folder of --rescue. Raises ReconcilerError if it is none: in the middle of an apply would be too late."""
     if not os.path.isdir(path):
-        raise ReconcilerError(f"--rescue {path}: is no folder")
+        raise ReconcilerError(f"--rescue {path}: not a folder")
     return str(path)
 
 
 SpecOption = Annotated[Path, typer.Option("--spec", metavar="SPEC", help="The spec: a YAML file, or a folder of them.")]
 RegistryArgument = Annotated[
-    str | None, typer.Argument(metavar="REGISTRY", help="The registry; not needed where the spec has one alone.")
+    str | None,
+    typer.Argument(
+        metavar="REGISTRY",
+        autocompletion=local_registries,
+        help="The registry; not needed if the spec has only one.",
+    ),
 ]
 
 
@@ -87,7 +105,7 @@ def seconds(text: str) -> float:
     """A time in seconds: `90`, `90s`, `15m`, `1h`, `7d`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(text))
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not a time, such as 90s, 15m, 1h or 7d")
+        raise typer.BadParameter(f"{text!r} is not a duration, such as 90s, 15m, 1h or 7d")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
@@ -98,7 +116,7 @@ Timeout = Annotated[
         metavar="TIME",
         parser=seconds,
         show_default=False,
-        help="How long to go on while calls are throttled; anew for reading and for carrying out. [default: 30m]",
+        help="How long to retry throttled calls; reading and applying each have this long. [default: 30m]",
     ),
 ]
 #: model.platform has the same one; it is not imported for a help text
@@ -111,7 +129,7 @@ Grace = Annotated[
         metavar="TIME",
         parser=seconds,
         show_default=False,
-        help="Content without an image stays this long, for pushes. [default: 1h]",
+        help="How long to keep blobs that no image uses, since a push may be under way. [default: 1h]",
     ),
 ]
 

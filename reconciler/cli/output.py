@@ -13,6 +13,7 @@ import typer
 from reconciler.errors import PlatformError, ReconcilerError
 from reconciler.words import did_you_mean
 
+from .completing import registries
 from .exits import Exit
 from .options import DEFAULT_SPEC, SpecArgument
 
@@ -33,12 +34,18 @@ class OutputFormat(StrEnum):
 
 def run(
     spec: SpecArgument = DEFAULT_SPEC,
-    form: Annotated[OutputFormat, typer.Option("--format", help="How the values are printed.")] = OutputFormat.JSON,
+    form: Annotated[OutputFormat, typer.Option("--format", help="The output format.")] = OutputFormat.JSON,
     registry: Annotated[
-        list[str] | None, typer.Option("--registry", metavar="NAME", help="Only this registry's values. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--registry",
+            metavar="NAME",
+            autocompletion=registries,
+            help="Only this registry's values. Repeatable.",
+        ),
     ] = None,
 ) -> int:
-    """Print repository URIs and role ARNs."""
+    """Print names and URIs of repositories, and role ARNs."""
     from reconciler.api.spec import load_spec
     from reconciler.engine.expand import platform_of
     from reconciler.platforms.catalog import CATALOG
@@ -59,6 +66,8 @@ def run(
     else:
         for name, item in _variables(values).items():
             typer.echo(f"{name}={item.value}")
+    for note in dict.fromkeys(item.note for item in values if item.note):
+        typer.echo(f"note: {note}", err=True)
     if missing:
         raise ReconcilerError("\n".join(missing))
     return Exit.OK

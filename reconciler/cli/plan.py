@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exits import Exit, told
+from .exits import Exit, of_problems, told
 from .options import (
     DEFAULT_SPEC,
     DEFAULT_TIMEOUT,
@@ -34,9 +34,9 @@ EXAMPLES = (
 )
 EXITS = told(
     ok="fine",
-    error="an error or a conflict",
     changes="changes (with --detailed-exitcode)",
     guard="a guard stops the plan",
+    conflict="a conflict",
 )
 
 
@@ -48,15 +48,17 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How the plan is printed.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="The output format.")]
 
 
 def run(
     spec: SpecArgument = DEFAULT_SPEC,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan for apply.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Save the plan to this file, for apply.")
+    ] = None,
     form: FormatOption = Format.TEXT,
     destroy: Annotated[
-        bool, typer.Option("--destroy", help="Plan the removal of everything that the spec made.")
+        bool, typer.Option("--destroy", help="Plan the deletion of everything that this spec owns.")
     ] = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
@@ -70,10 +72,10 @@ def run(
     full: Full = False,
     verbose: Verbose = 0,
 ) -> int:
-    """Show what apply would change, and who gains or loses access. Shows what the guards say too, and only reads."""
+    """Show what apply would change, and who gains or loses access. Also shows what the guards say. Writes nothing."""
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
-    from reconciler.engine.plan import Wishes
+    from reconciler.engine.wishes import Wishes
     from reconciler.errors import ReconcilerError
 
     from .reading import reading
@@ -81,7 +83,7 @@ def run(
     log_calls(verbose)
     folder = folder_of_rescue(rescue)
     if str(out) == "-":
-        raise ReconcilerError("--out takes a file; --format json prints the plan file on standard output")
+        raise ReconcilerError("--out takes a file; to print the plan file on standard output, use --format json")
     wishes = Wishes(
         adopt or (),
         allow_delete or (),
@@ -107,10 +109,10 @@ def saved(plan: Plan, path: Path) -> str:
     from reconciler.render.report import HEADINGS, Topic
 
     if not (plan.problems or plan.violations):
-        return f"Saved to {path}. To make exactly this true: reconciler apply {path}"
+        return f"Saved to {path}. To apply exactly this plan: reconciler apply {path}"
     topics = [topic for topic, there in ((Topic.PROBLEMS, plan.problems), (Topic.VIOLATIONS, plan.violations)) if there]
     above = " and ".join(f'"{HEADINGS[topic]}"' for topic in topics)
-    return f"Saved to {path}; apply refuses it as it is. What to change stands above, under {above}; then plan again."
+    return f"Saved to {path}; apply will refuse it. Fix what is listed above under {above}, then plan again."
 
 
 def save(plan: Plan, path: Path) -> None:
@@ -154,7 +156,7 @@ def print_plan(plan: Plan, form: Format, *, full: bool, fold: bool = False) -> N
 def exit_code(plan: Plan, detailed: bool) -> Exit:
     """What a plan that was shown exits with."""
     if plan.problems:
-        return Exit.ERROR
+        return of_problems(plan)
     if plan.violations:
         return Exit.GUARD
     return Exit.CHANGES if detailed and plan.changes else Exit.OK

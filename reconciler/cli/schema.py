@@ -1,4 +1,4 @@
-"""`reconciler schema`: the JSON Schemas of the spec and of the plan file."""
+"""`reconciler schema`: the JSON Schemas of the spec, of a file of a folder of specs or of guards, and of the plan file."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ class Subject(StrEnum):
     """Which document's schema."""
 
     SPEC = "spec"
+    PART = "part"
+    GUARDS = "guards"
     PLAN = "plan"
 
 
 def run(
-    document: Annotated[Subject, typer.Argument(help="Which document.")] = Subject.SPEC,
+    document: Annotated[
+        Subject, typer.Argument(metavar="DOCUMENT", help="Which schema: spec, part, guards or plan.")
+    ] = Subject.SPEC,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="FOLDER", help="Write both as files instead.")
+        Path | None, typer.Option("--write", metavar="FOLDER", help="Write all schemas to this folder instead.")
     ] = None,
 ) -> int:
-    """Print the JSON Schema of specs or of plans. For editors (`# yaml-language-server: $schema=...`) and for programs."""
+    """Print the JSON Schema of specs or of plans. `part` is for each file of a folder of specs, `guards` for a file that
+    guards.include names. For editors and other programs."""
     from reconciler.schemas import schema_text
 
     if write is None:

@@ -19,7 +19,7 @@ from .options import DEFAULT_SPEC, Grace, RegistryArgument, SpecOption, local_se
 
 EXAMPLES = (
     "Examples: reconciler serve; reconciler serve sandbox --port 0;"
-    " reconciler serve sandbox --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem"
+    " reconciler serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem"
 )
 
 #: file descriptors that a server wants; systems have limits of millions, and it needs no more than this
@@ -34,42 +34,45 @@ def _public(text: str) -> str:
     """The URL without a slash at its end. Raises BadParameter."""
     if _URL.fullmatch(text) is None:
         raise typer.BadParameter(
-            "not the address of a registry: https://, a host, and a port if it is not 443; clients expect no path"
+            "not the URL of a registry: it must be https:// and a host, with a port if it is not 443, and no path"
         )
     return text.rstrip("/")
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(text)
-    except ValueError as error:
+        found = ip_network(text, strict=False)
+    except ValueError:
         raise ReconcilerError(
-            f"--trusted-proxy {text}: {error}; an address such as 10.0.0.7, or a network 10.0.0.0/24"
+            f"--trusted-proxy {text}: not an address, such as 10.0.0.7, or a network, such as 10.0.0.0/24"
         ) from None
+    if "/" in text and str(found.network_address) != text.partition("/")[0].lower():
+        raise ReconcilerError(f"--trusted-proxy {text}: an address in a network; the network is {found}")
+    return found
 
 
 def run(
     registry: RegistryArgument = None,
     spec: SpecOption = DEFAULT_SPEC,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is any free one.")] = 5000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 picks a free one.")] = 5000,
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Serve HTTPS with this certificate (PEM).")
     ] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's private key (PEM).")] = None,
     url: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
             parser=_public,
-            help="Where clients reach it, behind a proxy: https://registry.example.com, say.",
+            help="The URL that clients use when it is behind a proxy, such as https://registry.example.com.",
         ),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Believe this proxy's X-Forwarded-Proto, -Host and -For: an address or a network. Repeatable.",
+            help="Trust X-Forwarded-Proto, -Host and -For from this proxy: an address or a network. Repeatable.",
         ),
     ] = None,
     gc_every: Annotated[
@@ -78,12 +81,15 @@ def run(
             metavar="TIME",
             parser=seconds,
             show_default=False,
-            help="How often retention is carried out; 0 for never: `reconciler gc` does it then. [default: 1h]",
+            help="How often to remove what retention no longer keeps; 0 for never (run `reconciler gc` instead). [default: 1h]",
         ),
     ] = 3600.0,
     grace: Grace = 3600.0,
     connections_per_address: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Connections of one address at once; more are answered with 503.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Maximum number of connections from one address; more are answered with 503."
+        ),
     ] = 256,
     verbose: Annotated[
         int,
@@ -92,17 +98,17 @@ def run(
             "-v",
             count=True,
             show_default=False,
-            help="Log each request: method, path, status, bytes, milliseconds; never a header. Twice: where this program failed,"
-            " too.",
+            help="Log each request: method, path, status, bytes, milliseconds; never a header. -vv also shows"
+            " tracebacks.",
         ),
     ] = 0,
 ) -> int:
-    """Run the server of a local registry. Ctrl-C and SIGTERM stop it, once requests under way are answered."""
+    """Serve a local registry. Ctrl-C and SIGTERM stop it once requests under way are answered."""
     from reconciler.model.service import ServerOptions, serving
 
     log_calls(verbose, "reconciler.requests")
     if tls_key is not None and tls_cert is None:
-        raise ReconcilerError("--tls-key needs --tls-cert: a key alone makes no HTTPS")
+        raise ReconcilerError("--tls-key needs --tls-cert as well")
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -125,7 +131,7 @@ def run(
     ):
         typer.echo(f"serving registry {session.name} at {server.url}")
         if url:
-            typer.echo(f"clients reach it at {url}")
+            typer.echo(f"its URL for clients is {url}")
         sys.stdout.flush()
         stop.wait()
     return Exit.OK

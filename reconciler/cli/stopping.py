@@ -31,7 +31,7 @@ class Stopping:
             _end_by(number)
         if not self.asked.is_set():
             self.asked.set()
-            typer.echo("Stopping: what is under way is finished, nothing new is started.", err=True)
+            typer.echo("Stopping: finishing what is under way; nothing new is started.", err=True)
         elif number in (signal.SIGINT, signal.SIGTERM):  # a terminal that closes sends SIGHUP more than once
             _end_by(number)
 

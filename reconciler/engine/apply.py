@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -16,11 +16,11 @@ from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.change import Action, Change
 from reconciler.model.platform import PARALLELISM, TIMEOUT, Platforms
-from reconciler.model.resource import Desired
+from reconciler.model.resource import Desired, Live
 
 from .observe import read_again
 from .plan import Plan
-from .preflight import refuse, refuse_altered, refuse_stale, stale
+from .preflight import at_first, known, refuse, refuse_altered, refuse_stale, stale
 from .sessions import Sessions, check, sessions_of
 from .write import Outcome, Status, Task, carry_out, unconverged
 
@@ -66,6 +66,8 @@ def apply(
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         if sessions is None:
             check({change.registry for change in plan.changes}, opened)
+        for name, session in opened.items():
+            session.learn(item for item in known(plan) if item.address.registry == name)
         refuse_altered(plan, opened)
         moved: Mapping[str, str] = {}
         if saved and skip_stale:
@@ -119,6 +121,7 @@ class _Run:
         self.outcomes: dict[Address, Outcome] = {}
         self.time_is_up = False
         self.unreported: Exception | None = None
+        self.above = {item.address: item for item in plan.basis.beside}
         self.made = {change.address for change in plan.changes if change.makes}
         #: these get back what others had put on them, so what stands below is read before it is written
         self.remade = {change.address for change in plan.changes if change.action is Action.REPLACE or _owed(change)}
@@ -176,11 +179,11 @@ class _Run:
         for need in self.before[address]:
             status = self.outcomes[need].status
             if status is not Status.DONE:
-                return Outcome(address, change.action, Status.SKIPPED, f"{need}, which comes first, {_FATES[status]}")
+                return Outcome(address, change.action, Status.SKIPPED, f"it depends on {need}, which {_FATES[status]}")
         if self.stop.is_set():
-            return Outcome(address, change.action, Status.SKIPPED, "interrupted before it was started")
+            return Outcome(address, change.action, Status.SKIPPED, "interrupted before it started")
         if self.time_is_up:
-            return Outcome(address, change.action, Status.SKIPPED, "the time limit was over before it was started")
+            return Outcome(address, change.action, Status.SKIPPED, "the time limit ran out before it started")
         return None
 
     def task(self, change: Change) -> Task:
@@ -192,7 +195,20 @@ class _Run:
             carried=parent in self.made and parent not in self.remade,
             remade=parent in self.remade,
             fresh=frozenset(self.made.intersection(change.needs)),
+            known=tuple(self.known(change)),
         )
+
+    def known(self, change: Change) -> Iterator[Desired | Live]:
+        """The change's resource as it is there, else as it will be, and the same of what it stands below: that one was changed
+        before."""
+        item = change.desired or change.live
+        if item is not None and item.parent is not None:
+            above = self.changes.get(item.parent)
+            there = (above.desired or above.live) if above is not None else self.above.get(item.parent)
+            if there is not None:
+                yield there
+        if (now := at_first(change)) is not None:
+            yield now
 
     def settle(self, outcome: Outcome) -> None:
         self.time_is_up = self.time_is_up or outcome.time_is_up
@@ -220,6 +236,8 @@ class _Run:
     def verify(self) -> None:
         """Reads everything that was touched again, until a stop is asked for; what is not as wanted becomes a failed outcome."""
         done = [change for change in self.plan.changes if self.outcomes[change.address].status is Status.DONE]
+        for name, session in self.sessions.items():
+            session.learn(item.desired for item in done if item.registry == name and item.desired is not None)
         for start in range(0, len(done), VERIFIED_AT_ONCE):
             if self.stop.is_set():
                 return

@@ -12,6 +12,7 @@ from reconciler.model.kind import HoldsImages, Kind
 from reconciler.model.resource import Live
 from reconciler.spec.models import Guards
 
+from .guard import Verdict
 from .picture import Picture
 
 
@@ -20,7 +21,9 @@ class Basis:
     """What a plan was made from beside its changes.
 
     `rules`: the guards'. `owned`: how many resources the owner owns. `destroy`, `allow_delete`: as in Wishes. `granted`: access
-    that a guard objects to and that no change gives. `beside`: the live resources that changes take along or stand below.
+    that a guard objects to and that no change gives. `required`: what guards say of the spec itself, changes or none.
+    `beside`: the live resources that changes take along or stand below. `reaching`: those that give access to all that is marked,
+    where a change marks something or takes its marks away.
     """
 
     rules: Guards = field(default_factory=Guards)
@@ -28,7 +31,9 @@ class Basis:
     destroy: bool = False
     allow_delete: tuple[Address, ...] = ()
     granted: tuple[tuple[Address, Access], ...] = ()
+    required: tuple[Verdict, ...] = ()
     beside: tuple[Live, ...] = ()
+    reaching: tuple[Live, ...] = ()
 
 
 def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]:

@@ -9,17 +9,17 @@ from functools import cached_property
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, PlanProblem
-from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Trait
-from reconciler.model.marks import ORIGIN, REGISTRY
-from reconciler.model.resource import Desired, Live
+from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Releasable, Trait
+from reconciler.model.resource import Desired, Live, NativeName
 
 from .cause import cause, mark_of, marks_written
-from .fields import changes_to, set_by
+from .conflict import in_another_registry, otherwise_made, owned
+from .fields import changes_of, changes_to, set_by
 from .meant import meant
 from .picture import Picture
 
 #: origins of what a plan may change: one that was removed by hand is put right
-_PLANNED = ("spec", None)
+PLANNED = ("spec", None)
 
 
 @dataclass
@@ -58,7 +58,7 @@ class _Differ:
         self.found.owned = sum(1 for item in live.values() if item.marks.owner == self.owner and not item.vacant)
         for address in map(Address, self.adopt - self.picture.desired.keys()):
             known = meant(address, self.picture.desired)
-            self.problem(address, f"--adopt names an address that the spec does not have{known}")
+            self.problem(address, f"--adopt: the spec has no such address{known}")
         return self.found
 
     def kind(self, item: Desired | Live) -> Kind:
@@ -67,9 +67,9 @@ class _Differ:
     def home(self, item: Desired | Live) -> Home:
         return self.picture.homes.get(item.address.registry) or Home(self.owner)
 
-    def problem(self, address: Address, message: str) -> None:
+    def problem(self, address: Address, message: str, *, conflict: bool = False) -> None:
         self.blocked.add(address)
-        found = PlanProblem(address, message)
+        found = PlanProblem(address, message, conflict)
         if found not in self.said:  # what is below a replaced resource is looked at twice
             self.said.add(found)
             self.found.problems.append(found)
@@ -86,51 +86,36 @@ class _Differ:
             return
         marks = live.marks
         if marks.owner is not None and marks.elsewhere(wanted.address.registry):
-            here = wanted.address.registry
-            remedy = (
-                f"its mark {REGISTRY} says '{marks.registry}': if that is wrong, set it back to '{here}'; else remove it from one"
-                " of the two"
-                if marks.owner == self.owner
-                else "ownership is never taken over: remove it from one of the two"
-            )
-            self.problem(
-                wanted.address,
-                f"{live.native or 'it'} belongs to the registry '{marks.registry}' of the spec '{marks.owner}', this is the"
-                f" registry '{here}' of the spec '{self.owner}'; {remedy}",
-            )
-        elif (marks.owner == self.owner and marks.origin in _PLANNED) or self.lost_its_mark(wanted, live):
+            said = in_another_registry(live, wanted.address, self.owner, releasable=self.releasable(wanted))
+            self.problem(wanted.address, said, conflict=True)
+        elif (marks.owner == self.owner and marks.origin in PLANNED) or self.lost_its_mark(wanted, live):
             self.compare(wanted, live)
         elif marks.owner not in (None, self.owner):
-            self.problem(
-                wanted.address,
-                f"{live.native or 'it'} is owned by the spec '{marks.owner}', this spec is '{self.owner}';"
-                " ownership is never taken over: remove it from one of the two",
-            )
+            said = owned(live, self.owner, releasable=self.releasable(wanted))
+            self.problem(wanted.address, said, conflict=True)
         elif wanted.adopt or not self.adopt.isdisjoint((wanted.address, wanted.parent)):
             self.take_over(wanted, live)
         elif marks.owner == self.owner:
-            made = (
-                "was created at run time (origin runtime)"
-                if marks.origin == "runtime"
-                else f"has the {ORIGIN} '{marks.origin}', which is neither spec nor runtime"
-            )
-            self.problem(
-                wanted.address,
-                f"{live.native or 'it'} {made}, so plans leave it alone; {self.how_to_adopt(wanted)}",
-            )
+            self.problem(wanted.address, otherwise_made(live, self.how_to_adopt(wanted)), conflict=True)
         else:
             self.problem(
                 wanted.address,
-                f"{live.native or 'it'} already exists and nobody owns it; {self.how_to_adopt(wanted)}",
+                f"{live.native or 'it'} already exists and has no owner; {self.how_to_adopt(wanted)}",
+                conflict=True,
             )
+
+    def releasable(self, wanted: Desired) -> bool:
+        """Whether a spec can let go of it: of itself, or with what it stands below."""
+        above = self.picture.desired.get(wanted.parent) if wanted.parent is not None else None
+        return any(isinstance(self.kind(item), Releasable) for item in (wanted, above) if item is not None)
 
     def two_addresses(self, address: Address) -> None:
         """One native object under two addresses: whatever one of them did to it, it would do to the other's."""
         other = self.picture.twice[address]
         self.problem(
             address,
-            f"{self.picture.live[address].native} is also {other}: two registries of the spec stand for the same thing;"
-            " nothing is done to it: take one of them out, or rename it",
+            f"{self.picture.live[address].native} is also {other}: the spec describes the same resource twice, so"
+            " nothing is done to it; remove or rename one of the two",
         )
 
     def lost_its_mark(self, wanted: Desired, live: Live) -> bool:
@@ -138,7 +123,7 @@ class _Differ:
         if live.marks.owner is not None or wanted.parent is None or not self.inherits(live):
             return False
         parent = self.picture.live.get(wanted.parent)
-        ours = parent is not None and parent.marks.owner == self.owner and parent.marks.origin in _PLANNED
+        ours = parent is not None and parent.marks.owner == self.owner and parent.marks.origin in PLANNED
         return ours and live.settings == wanted.settings
 
     def inherits(self, item: Desired | Live) -> bool:
@@ -148,9 +133,9 @@ class _Differ:
         if fixed := self.fixed(wanted, live):
             self.problem(
                 wanted.address,
-                f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ{'' if fixed[1:] else 's'} from the spec's"
-                " and can't be"
-                " changed; write what it has into the spec",
+                f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ{'' if fixed[1:] else 's'} from the spec"
+                " and can't be changed; put its own values into the spec",
+                conflict=True,
             )
         else:
             self.add(wanted, live, Action.ADOPT, Cause.PENDING)
@@ -161,9 +146,25 @@ class _Differ:
         return [name for name in names if getattr(live.settings, name) != getattr(wanted.settings, name)]
 
     def how_to_adopt(self, wanted: Desired) -> str:
-        return f"to make it this spec's: --adopt {wanted.address}" + (
+        everywhere = self.copies[_but_where(wanted.address)]
+        ours = [at for at in everywhere if at == wanted.address or self.adoptable(at)]
+        where = " everywhere" if len(ours) > 1 else ""
+        return f"to adopt it{where}, add {' '.join(f'--adopt {at}' for at in ours)}" + (
             " (or `adopt: true` in the spec)" if isinstance(self.kind(wanted), HoldsImages) else ""
         )
+
+    @cached_property
+    def copies(self) -> Mapping[tuple[str, str, str], list[Address]]:
+        """The addresses of the spec that differ in their region alone."""
+        found: dict[tuple[str, str, str], list[Address]] = {}
+        for address in self.picture.desired:
+            found.setdefault(_but_where(address), []).append(address)
+        return found
+
+    def adoptable(self, address: Address) -> bool:
+        """Whether it exists and nobody owns it."""
+        live = self.picture.live.get(address)
+        return live is not None and not live.vacant and live.marks.owner is None
 
     def compare(self, wanted: Desired, live: Live) -> None:
         mark = live.marks.applied
@@ -214,11 +215,21 @@ class _Differ:
             live=live,
             fields=changed,
             fingerprint=kind.fingerprint(live),
-            needs=wanted.needs,
+            needs=(*wanted.needs, *self.picture.taken_over_by(wanted)),
             gains=gains,
             losses=losses,
             notes=live.notes if live is not None else (),
+            native_name=None if action is Action.UPDATE else self.native_name(wanted),
         )
+
+    def native_name(self, wanted: Desired) -> NativeName | None:
+        """What the platform calls it; None of what holds no images."""
+        kind, registry = self.kind(wanted), self.home(wanted).registry
+        if registry is None or not isinstance(kind, HoldsImages):
+            return None
+        homes = self.picture.homes.values()
+        others = (item.registry for item in homes if item.registry not in (None, registry))
+        return kind.native_name(wanted, registry, filter(None, others))
 
     def limits(self, wanted: Desired, live: Live | None, action: Action) -> Iterator[str]:
         """Which limits of the platform the write would exceed."""
@@ -258,9 +269,9 @@ class _Differ:
                 continue
             if live.vacant and live.marks.applied is None:
                 continue
-            if address in self.picture.released and live.marks.origin in _PLANNED:
+            if address in self.picture.released and live.marks.origin in PLANNED:
                 self.found.changes[address] = self.released(live)
-            elif live.parent in self.picture.released and live.marks.origin in _PLANNED:
+            elif live.parent in self.picture.released and live.marks.origin in PLANNED:
                 if Trait.SHARED in self.kind(live).traits:  # our part of it; what is not shared stays as it is
                     doomed.append(live)
             elif live.marks.origin == "spec":
@@ -310,13 +321,16 @@ class _Differ:
         )
 
     def released(self, live: Live) -> Change:
+        kind = self.kind(live)
+        left = kind.left(live.settings) if isinstance(kind, Releasable) else live.settings
         return Change(
             action=Action.RELEASE,
             address=live.address,
             kind=live.kind,
             cause=Cause.PENDING,
             live=live,
-            fingerprint=self.kind(live).fingerprint(live),
+            fields=changes_of(kind, live.settings, left),
+            fingerprint=kind.fingerprint(live),
             needs=live.needs,
             notes=live.notes,
         )
@@ -379,4 +393,8 @@ class _Differ:
 
 def given(live: Live | None) -> Given:
     """All that a live resource gives access by."""
-    return Given(live.settings, live.rest, live.foreign) if live is not None else Given()
+    return live.given if live is not None else Given()
+
+
+def _but_where(address: Address) -> tuple[str, str, str]:
+    return address.registry, address.kind, address.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.model.access import Access
+from reconciler.model.access import ADMIN, Access
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Releasable
@@ -16,6 +16,23 @@ from reconciler.words import all_of, and_along, counted, plural
 #: octoDNS's safety: a share by default, and only where there is enough for a share to mean something
 DEFAULT_SHARE = 30
 DEFAULT_ABOVE = 10
+
+
+#: what each guard is about, for people
+ABOUT = {
+    "adopted": "what existed before it was adopted",
+    "allow_admin": "grants to administer",
+    "allow_public": "access for anyone",
+    "allowed_accounts": "access for other accounts",
+    "allowed_organizations": "access for other organizations",
+    "foreign": "what somebody else put there",
+    "images": "repositories that hold images",
+    "max_deletes": "the number of deletes",
+    "max_grants_per_repository": "the number of grants",
+    "protect": "protected repositories",
+    "require_immutable_tags": "tags that can be moved",
+    "require_labels": "labels that are missing",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,11 +60,11 @@ def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdic
     else:
         return Verdict("max_deletes", True, f"the plan deletes {going}; no limit up to {DEFAULT_ABOVE} owned resources")
     if deletes <= most:
-        return Verdict("max_deletes", True, f"the plan deletes {going}, at most {most} ({words})")
+        return Verdict("max_deletes", True, f"the plan deletes {going}; at most {most} allowed ({words})")
     return Verdict(
         "max_deletes",
         False,
-        f"the plan deletes {going}, at most {most} {plural(most, 'is', 'are')} allowed ({words}); if that is meant,"
+        f"the plan deletes {going}; at most {most} {plural(most, 'is', 'are')} allowed ({words}); if this is intended,"
         " raise guards.max_deletes in the spec",
         tuple(sorted(change.address for change in removals)),
     )
@@ -67,9 +84,15 @@ def _apart(removals: Sequence[Change]) -> str:
 
 
 def protect(
-    guards: Guards, changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]], *, destroy: bool = False
+    guards: Guards,
+    changes: Iterable[Change],
+    kinds: Mapping[str, Mapping[str, Kind]],
+    *,
+    destroy: bool = False,
+    retired: Collection[str] = (),
 ) -> Iterator[Verdict]:
-    """Protected repositories that would be deleted or replaced. `destroy`: the plan removes what the spec still has."""
+    """Protected repositories that would be deleted or replaced. `destroy`: the plan removes what the spec still has. `retired`: the
+    names of registries that are."""
     for change in changes:
         kind = kinds[change.registry][change.kind]
         if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
@@ -78,28 +101,29 @@ def protect(
         if matches_any(name, guards.protect) or matches_any(f"{change.registry}/{name}", guards.protect):
             why = "guards.protect names it"
         elif kind.protected(change.live.settings):
-            why = f"it was applied with protect: true; {_unprotecting(change, destroy)}"
+            why = f"it was applied with protect: true; {_unprotecting(change, destroy, retired)}"
         else:
             continue
         verb = "replace" if change.action is Action.REPLACE else "delete"
         yield Verdict(
             "protect",
             False,
-            f"{change.address} is protected, the plan would {verb} it: {why}",
+            f"{change.address} is protected, but the plan would {verb} it: {why}",
             (change.address,),
         )
 
 
-def _unprotecting(change: Change, destroy: bool) -> str:
+def _unprotecting(change: Change, destroy: bool, retired: Collection[str]) -> str:
     """What takes the protection away that was applied. An apply reaches only what the spec has."""
     if change.action is Action.REPLACE:
-        return "apply protect: false by itself first, and the other changes after it"
+        return "apply protect: false on its own first, then the other changes"
+    if change.registry in retired:
+        again = "" if destroy else ", then retired: true again"
+        return f"apply retired: false for registry {change.registry} and protect: false for the repository first{again}"
     if destroy:
         return "apply protect: false first"
     left = f"the region {change.address.where}" if change.address.where else "it"
-    return (
-        f"put {left} back into the spec, with protect: false for the repository, apply that, and then take {left} out"
-    )
+    return f"put {left} back into the spec with protect: false for the repository, apply, then take {left} out again"
 
 
 def adopted(
@@ -111,12 +135,14 @@ def adopted(
             continue
         kind = kinds[change.registry][change.kind]
         verb = "replaced" if change.action is Action.REPLACE else "deleted"
-        keep = "; release: true leaves it there" if isinstance(kind, Releasable) else ""
+        # of a copy in another region it would let go of the repository at home, too
+        may_stay = isinstance(kind, Releasable) and not change.address.where
+        keep = "; to keep it, set release: true" if may_stay else ""
         yield Verdict(
             "adopted",
             False,
             f"{change.address} was there before reconciler adopted it and would be {verb} without permission:"
-            f" --allow-delete {change.address}{keep}",
+            f" add --allow-delete {change.address}{keep}",
             (change.address,),
         )
 
@@ -131,7 +157,7 @@ def images(changes: Iterable[Change]) -> Iterator[Verdict]:
             "images",
             False,
             f"{change.address} holds {counted(change.images, 'image')} and would be {verb} without"
-            f" permission: --allow-delete {change.address}, or apply delete_images: true first",
+            f" permission: add --allow-delete {change.address}, or apply delete_images: true first",
             (change.address,),
         )
 
@@ -142,13 +168,13 @@ def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) 
         if not change.foreign or change.force:
             continue
         names = "; ".join(item.what for item in change.foreign)
-        why = "which is never removed for you: remove it there first"
+        why = "which reconciler never removes: remove it by hand first"
         if isinstance(kinds[change.registry][change.kind], HoldsImages):
-            why = f"without permission: --allow-delete {change.address}, or apply delete_images: true first"
+            why = f"without permission: add --allow-delete {change.address}, or apply delete_images: true first"
         yield Verdict(
             "foreign",
             False,
-            f"{change.address} would be deleted, and with it what somebody else put there ({names}), {why}",
+            f"{change.address} would be deleted along with what somebody else put there ({names}), {why}",
             (change.address,),
         )
 
@@ -156,15 +182,24 @@ def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) 
 def accounts(
     guards: Guards, given: Iterable[tuple[Address, Access]], own: Mapping[str, str], *, foreign: bool = False
 ) -> Iterator[Verdict]:
-    """Access for accounts that are not allowed, and for everyone. `own`: each registry's own account. `foreign`: others gave it
-    already, and no guard was asked."""
+    """Access for accounts and organizations that are not allowed, for everyone or anybody that a service acts for, and access to
+    administer. `own`: each registry's own account. `foreign`: others gave it already, and no guard was asked."""
     strangers: dict[str, set[Address]] = {}
+    organizations: dict[str, set[Address]] = {}
     public: set[Address] = set()
+    anybody: set[str] = set()
+    admins: dict[str, set[Address]] = {}
     allowed = guards.allowed_accounts
     for address, access in given:
         principal = access.principal
+        if access.verb == ADMIN and not guards.allow_admin:
+            admins.setdefault(principal.label, set()).add(address)
         if principal.public and not guards.allow_public:
             public.add(address)
+            anybody.add(principal.label)
+        elif principal.organization:
+            if not _knows(guards, principal.organization):
+                organizations.setdefault(principal.organization, set()).add(address)
         elif allowed is not None and principal.account not in ("", own.get(access.registry), *allowed):
             strangers.setdefault(principal.account, set()).add(address)
     have = "has access" if foreign else "would have access"
@@ -172,11 +207,40 @@ def accounts(
         ("allowed_accounts", f"{account} {have}, and guards.allowed_accounts does not list it ({_few(places)})", places)
         for account, places in sorted(strangers.items())
     ]
+    found += [_of_organization(guards, name, have, places) for name, places in sorted(organizations.items())]
     if public:
+        who = "anyone" if "anyone" in anybody else _few(anybody)
+        have = have if who in ("anyone", *anybody) else have.replace("has", "have")
         why = "and guards.allow_public is not true" if foreign else "guards.allow_public: true would allow it"
-        found.append(("allow_public", f"everyone {have} ({_few(public)}){', ' if foreign else '; '}{why}", public))
+        found.append(("allow_public", f"{who} {have} ({_few(public)}){', ' if foreign else '; '}{why}", public))
+    for admin, places in sorted(admins.items()):
+        can = "can" if foreign else "could"
+        why = "and guards.allow_admin is not true" if foreign else "guards.allow_admin: true would allow it"
+        message = (
+            f"{admin} {can} delete images and change who has access ({_few(places)}){', ' if foreign else '; '}{why}"
+        )
+        found.append(("allow_admin", message, places))
     for name, message, places in found:
         yield Verdict(name, False, message, tuple(sorted(places)))
+
+
+def _knows(guards: Guards, organization: str) -> bool:
+    """Whether the guards allow an organization."""
+    if guards.allowed_organizations is None:
+        return guards.allowed_accounts is None
+    return organization in guards.allowed_organizations
+
+
+def _of_organization(guards: Guards, name: str, have: str, places: set[Address]) -> tuple[str, str, set[Address]]:
+    if guards.allowed_organizations is not None:
+        why = f"and guards.allowed_organizations does not list it ({_few(places)})"
+        return "allowed_organizations", f"organization {name} {have}, {why}", places
+    why = f"and whether guards.allowed_accounts lists all its accounts can't be told here ({_few(places)})"
+    return (
+        "allowed_accounts",
+        f"organization {name} {have}, {why}; guards.allowed_organizations with {name} would allow it",
+        places,
+    )
 
 
 def _few(addresses: Iterable[str], most: int = 3) -> str:

@@ -76,7 +76,7 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
         try:
             session.check()
             if session.given_up:
-                raise Halted(f"registry {session.name}: reading was given up")
+                raise Halted(f"registry {session.name}: stopped reading")
             found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
             found.refused = dict(session.refused)
             return found
@@ -110,7 +110,7 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
         if not session.given_up:
             session.halt.clear()  # nothing of this listing runs any more; what the session does next is another matter
     if session.given_up:
-        raise Halted(f"registry {session.name}: reading was given up")
+        raise Halted(f"registry {session.name}: stopped reading")
     return {name: found[name] for name in kinds}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
@@ -37,6 +37,12 @@ class Picture:
     refused: Mapping[Address, str] = field(default_factory=dict)
     released: frozenset[Address] = frozenset()
 
+    def taken_over_by(self, wanted: Desired) -> Iterator[Address]:
+        """What is there of the resources whose place it takes."""
+        for at in self.live if wanted.instead_of else ():
+            if at != wanted.address and at.partition("@")[0] in wanted.instead_of:
+                yield at
+
 
 def picture(
     kinds: Kinds,
@@ -60,7 +66,9 @@ def picture(
         live=live,
         foreign=tuple(sorted(chain.from_iterable(item.foreign for item in live.values() if item.foreign))),
         unowned={
-            name: names for name, found in listed.items() if (names := _unowned(kinds[name], desired[name], found))
+            name: names
+            for name, found in listed.items()
+            if (names := _unowned(kinds[name], desired[name], {at: item for at, item in found.items() if at in live}))
         },
         twice=_twice(live),
         homes=homes or {},
@@ -81,13 +89,29 @@ def _without(wanted: Mapping[Address, Desired], released: frozenset[Address]) ->
 
 
 def _own(live: Mapping[Address, Live], wanted: Mapping[Address, Desired]) -> Mapping[Address, Live]:
-    """Without what is another registry's by its mark, whatever its name begins with; what is wanted here stays: a conflict."""
-    if not any(item.marks.elsewhere(address.registry) for address, item in live.items() if item.marks.registry):
+    """Without what is another registry's by its mark, whatever its name begins with, and what nobody owns and another registry
+    wants; what is wanted here stays: a conflict."""
+    others = _wanted_elsewhere(live, wanted)
+    if not others and not any(
+        item.marks.elsewhere(address.registry) for address, item in live.items() if item.marks.registry
+    ):
         return live
     return {
         address: item
         for address, item in live.items()
-        if not item.marks.elsewhere(address.registry) or address in wanted
+        if address in wanted or not (item.marks.elsewhere(address.registry) or address in others)
+    }
+
+
+def _wanted_elsewhere(live: Mapping[Address, Live], wanted: Mapping[Address, Desired]) -> set[Address]:
+    """The addresses of what nobody owns and no registry wants there, while one does at another address."""
+    if len({address.registry for address in live}) < 2:
+        return set()
+    elsewhere = {item.native for address, item in live.items() if item.native and address in wanted}
+    return {
+        address
+        for address, item in live.items()
+        if item.marks.owner is None and item.native in elsewhere and address not in wanted
     }
 
 

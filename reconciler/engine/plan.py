@@ -9,42 +9,45 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from reconciler.errors import ReconcilerError
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Home
-from reconciler.model.platform import PARALLELISM, TIMEOUT, Estate, Platforms
+from reconciler.model.platform import Estate, Platforms
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
-from reconciler.spec.selection import matches_any
 from reconciler.spec.variables import hidden
-from reconciler.words import SHOWN_NAMES, did_you_mean
+from reconciler.words import SHOWN_NAMES
 
 from . import guard
 from .basis import Basis, beside, images_may_go
 from .diff import Difference, diff
 from .expand import Kinds, estate_of, expand
 from .guard import Verdict
-from .meant import meant
 from .observe import OnRead, observe
-from .order import edges_of, needed_first, ordered
+from .order import edges_of, ordered
 from .picture import Picture, picture
-from .release import check_releases, idle, named, released_by
+from .reach import reaching, with_reach
+from .release import check_releases, idle, named, released_by, widened
+from .renamed import renamed
+from .required import required
 from .sessions import Sessions, sessions_of
+from .targets import check_along, check_targets, select
+from .unmatched import check_permissions, unmatched
+from .wishes import Wishes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Changes in the order in which they are applied, their graph, and everything a reader must know.
+    """Changes in the order in which they are applied, their graph, and everything else that a reviewer needs to know.
 
     `graph`: (before, after). `unowned`: per registry, how many repositories under its prefix nobody owns; `nobodys`: the names of the
     first few. `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of
-    the owner's that are left alone since their origin is neither spec nor runtime, each with what it is. `left_out`: how many
-    changes and problems no target names. `basis`: what it was made from beside its changes. `variables`: values that the spec took
-    from the environment. `warnings`: what the guards or the command line name and nothing has.
+    the owner's that are left alone because their origin is neither spec nor runtime, each with its origin. `left_out`: how
+    many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
+    the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing.
     """
 
     owner: str
@@ -68,17 +71,17 @@ class Plan:
 
     @property
     def destroy(self) -> bool:
-        """Whether the plan is to remove all that the owner owns."""
+        """Whether the plan is to delete all that the owner owns."""
         return self.basis.destroy
 
     @property
     def estate(self) -> Estate:
-        """What sessions must know."""
+        """What sessions need to know."""
         return Estate(self.owner, self.base, self.registries)
 
     @property
     def kept(self) -> tuple[ForeignAccess, ...]:
-        """What others gave, and keep."""
+        """What others gave and the plan keeps."""
         going = {item for change in self.changes for item in change.foreign}
         return tuple(item for item in self.foreign if item not in going)
 
@@ -88,10 +91,23 @@ class Plan:
         return tuple(verdict for verdict in self.verdicts if not verdict.passed)
 
     @property
+    def conflicting(self) -> bool:
+        """Whether conflicts of ownership are all that is in its way."""
+        return bool(self.problems) and all(problem.conflict for problem in self.problems)
+
+    @property
     def strangers(self) -> tuple[Verdict, ...]:
-        """What the guards say of access that others gave, and keep. It stops no plan; drift reports it."""
-        given = ((item.address, access) for item in self.kept for access in item.access)
-        return tuple(guard.accounts(self.basis.rules, given, own_accounts(self.registries), foreign=True))
+        """What the guards say about access that others gave and the plan keeps. It does not stop the plan; drift reports it."""
+        return tuple(self._objections(self.kept))
+
+    @property
+    def objectionable(self) -> tuple[ForeignAccess, ...]:
+        """Of what others gave and the plan keeps, that which the guards object to."""
+        return tuple(item for item in self.kept if any(self._objections((item,))))
+
+    def _objections(self, items: Iterable[ForeignAccess]) -> Iterator[Verdict]:
+        given = ((item.address, access) for item in items for access in item.access)
+        return guard.accounts(self.basis.rules, given, own_accounts(self.registries), foreign=True)
 
     @property
     def counts(self) -> Mapping[Action, int]:
@@ -104,27 +120,6 @@ class Plan:
         return Counter(change.cause for change in self.changes)
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the command line adds to a spec.
-
-    `adopt`, `allow_delete`: addresses. `targets`: globs over addresses (empty: everything).
-    `release`: addresses of repositories to let go of.
-    `destroy`: plan the removal of all that the owner owns; the share guard then says nothing.
-    `parallelism`: calls under way at once, per registry, while reading. `timeout`: for how many seconds what is throttled is tried.
-    `rescue`: the folder of rescue files.
-    """
-
-    adopt: Collection[str] = ()
-    allow_delete: Collection[str] = ()
-    targets: Collection[str] = ()
-    destroy: bool = False
-    release: Collection[str] = ()
-    parallelism: int = PARALLELISM
-    timeout: float = TIMEOUT
-    rescue: str = "."
-
-
 def make_plan(
     spec: Spec,
     wishes: Wishes | None = None,
@@ -135,11 +130,11 @@ def make_plan(
     on_read: OnRead | None = None,
 ) -> Plan:
     """Reads the platforms and plans. `platforms`: the catalog. `executor`: where registries are read (threads if None).
-    `sessions`: of all the spec's registries, where the caller goes on to use them; opened and closed here if None. `on_read`: who
+    `sessions`: of all the spec's registries, if the caller goes on to use them; opened and closed here if None. `on_read`: who
     counts the reads, as for `observe`.
 
-    Raises ReadFailed if any registry can't be read, and ReconcilerError if a target names nothing. Problems and guard violations
-    are in the plan.
+    Raises ReadFailed if any registry can't be read, and ReconcilerError if a target or a permission names nothing. Problems and guard
+    violations are in the plan.
     """
     wishes = wishes or Wishes()
     kinds, desired = expand(spec, platforms)
@@ -163,70 +158,18 @@ def make_plan(
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_releases(wishes.release, spec.name, seen)
-        targets = wishes.targets or named(wishes.release, difference)
+        check_permissions(wishes.allow_delete, seen)
+        targets = [*wishes.targets, *(named(wishes.release, difference) if wishes.release else ())]
         check_targets(targets, [*chain.from_iterable(desired.values()), *known])
         check_along(targets, difference.changes)
         select(difference, targets, seen.desired)
         count_images(difference, seen, opened, wishes)
-    return settle(spec, seen, difference, wishes)
-
-
-def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
-    """Raises ReconcilerError for targets that name no address: a plan of nothing would look like success."""
-    wrong = [target for target in targets if not any(matches_any(address, (target,)) for address in addresses)]
-    if wrong:
-        errors = (f"--target {target}: no resource has such an address{meant(target, addresses)}" for target in wrong)
-        raise ReconcilerError("\n".join(errors))
-
-
-def check_along(targets: Iterable[str], changes: Mapping[Address, Change]) -> None:
-    """Raises ReconcilerError for targets that name only what is deleted with something else: it would stay."""
-    carriers = {below: change.address for change in changes.values() for below in change.along if below not in changes}
-    for target in targets:
-        along = [address for address in carriers if matches_any(address, (target,))]
-        if along and not any(matches_any(address, (target,)) for address in changes):
-            raise ReconcilerError(
-                f"--target {target}: {along[0]} goes with {carriers[along[0]]}, and not by itself: target that"
-            )
-
-
-def select(difference: Difference, targets: Collection[str], desired: Mapping[Address, Desired]) -> None:
-    """Keeps the changes that the targets name, those that they need, and what a replacement takes along and must be made again.
-
-    Of the problems, those of all that the targets name or need, whether a change is planned for it or not: what is in the way of
-    a need is in the way of the target.
-    """
-    if not targets:
-        return
-    changes = difference.changes
-    edges = edges_of(changes)
-    kept = needed_first({address for address in changes if matches_any(address, targets)}, edges)
-    replaced = {address for address in kept if changes[address].action is Action.REPLACE}
-    again = {address for address, item in changes.items() if item.desired and item.desired.parent in replaced}
-    kept |= needed_first(again, edges)
-    everything = len(changes) + len(difference.problems)
-    difference.changes = {address: change for address, change in changes.items() if address in kept}
-    named = {address for address in (*desired, *changes) if matches_any(address, targets)}
-    needed = all_needs({*named, *kept}, desired)
-    difference.problems = [
-        item for item in difference.problems if item.address in needed or matches_any(item.address, targets)
-    ]
-    difference.left_out = everything - len(difference.changes) - len(difference.problems)
-
-
-def all_needs(addresses: Iterable[Address], desired: Mapping[Address, Desired]) -> set[Address]:
-    """The addresses, and all that these need in the spec, and that those need."""
-    found: set[Address] = set()
-    left = list(addresses)
-    while left:
-        address = left.pop()
-        if address in found:
-            continue
-        found.add(address)
-        wanted = desired.get(address)
-        if wanted is not None:
-            left += wanted.needs if wanted.parent is None else (*wanted.needs, wanted.parent)
-    return found
+    plan = settle(spec, seen, difference, wishes)
+    if not wishes.destroy:
+        return plan
+    # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's
+    there = {address: item for found in desired.values() for address, item in found.items()}
+    return replace(plan, warnings=(*plan.warnings, *renamed(spec, seen, there)))
 
 
 def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:
@@ -243,6 +186,10 @@ def count_images(difference: Difference, seen: Picture, sessions: Sessions, wish
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) -> Plan:
     """Orders the changes and asks the guards. Pure."""
     registries = estate_of(spec).registries
+    by = reaching(seen.live.values(), difference.changes, seen.kinds, spec.name)
+    changes = with_reach(difference.changes, by, seen.kinds, seen.homes, spec.name)
+    # whoever only lets go of something asks nothing of what is there
+    letting_go = wishes.destroy or (wishes.release and not any(change.desired for change in changes.values()))
     plan = Plan(
         owner=spec.name,
         base=spec.base,
@@ -261,58 +208,20 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
             owned=difference.owned,
             destroy=wishes.destroy,
             allow_delete=tuple(sorted(map(Address, set(wishes.allow_delete)))),
-            granted=objected(spec.guards, registries, seen, difference.changes),
-            beside=beside(seen, difference.changes),
+            granted=objected(spec.guards, registries, seen, changes),
+            required=() if letting_go else tuple(required(spec, seen)),
+            beside=beside(seen, changes),
+            reaching=tuple(item for item in by if item.address not in changes),
         ),
         variables=spec.variables,
         warnings=(
             *idle(spec, seen, destroy=wishes.destroy),
-            *unmatched(spec, seen, wishes, difference.changes),
+            *renamed(spec, seen, seen.desired),
+            *widened(wishes.release, changes),
+            *unmatched(spec, seen, wishes, changes),
         ),
     )
-    return judged(plan, difference.changes, seen.kinds)
-
-
-def unmatched(spec: Spec, seen: Picture, wishes: Wishes, changes: Mapping[Address, Change]) -> Iterator[str]:
-    """What protects, permits or adopts nothing: most likely it is misspelt."""
-    protected = spec.guards.protect
-    if protected or wishes.allow_delete:
-        known = seen.desired.keys() | seen.live.keys()
-        holders = [item for item in known if isinstance(seen.kinds[item.registry].get(item.kind), HoldsImages)]
-        names = {item.name for item in holders} | {f"{item.registry}/{item.name}" for item in holders}
-        for pattern in protected:
-            if not any(matches_any(name, (pattern,)) for name in names):
-                yield f"guards.protect: no repository is named '{pattern}'{did_you_mean(pattern, names)}; it protects nothing"
-        for address in sorted(set(wishes.allow_delete)):
-            if why := _permits_nothing(address, known, holders, changes):
-                yield f"--allow-delete {address}: {why}; it permits nothing"
-    for address in sorted(set(wishes.adopt) & seen.desired.keys()):
-        if why := _adopts_nothing(Address(address), seen, spec.name, changes):
-            yield f"--adopt {address}: {why}; nothing is adopted"
-
-
-def _permits_nothing(
-    address: str, known: Collection[Address], holders: Collection[Address], changes: Mapping[Address, Change]
-) -> str:
-    """Why a permission to delete is for nothing, or ""."""
-    if address not in known:
-        return f"no resource has such an address{meant(address, holders)}"
-    change = changes.get(Address(address))
-    if address not in holders and not (change is not None and change.was_there):
-        return f"only repositories need permission{meant(address, holders)}"
-    return "" if change is not None and change.removes else "the plan does not delete it"
-
-
-def _adopts_nothing(address: Address, seen: Picture, owner: str, changes: Mapping[Address, Change]) -> str:
-    """Why there is nothing to adopt at an address that the spec has, or "": who adopts a repository adopts what stands below it."""
-    for change in changes.values():
-        above = change.desired.parent if change.desired is not None else None
-        if change.action is Action.ADOPT and address in (change.address, above):
-            return ""
-    live = seen.live.get(address)
-    if live is None or live.vacant:
-        return "it is not there"
-    return "it is this spec's already" if live.marks.owner == owner and live.marks.origin == "spec" else ""
+    return judged(plan, changes, seen.kinds)
 
 
 def judged(plan: Plan, changes: Mapping[Address, Change], kinds: Kinds) -> Plan:
@@ -331,15 +240,16 @@ def verdicts(
 ) -> tuple[Verdict, ...]:
     """What every guard says of these changes."""
     granted = granted_by((change.desired for change in changes if change.desired is not None), kinds)
+    retired = {registry.name for registry in registries if registry.retired}
     found = [
-        *guard.protect(basis.rules, changes, kinds, destroy=basis.destroy),
+        *guard.protect(basis.rules, changes, kinds, destroy=basis.destroy, retired=retired),
         *guard.adopted(changes, kinds, basis.allow_delete),
         *guard.images(changes),
         *guard.foreign(changes, kinds),
         *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),
     ]
     if not basis.destroy:
-        found.append(guard.max_deletes(basis.rules, changes, basis.owned))
+        found += (guard.max_deletes(basis.rules, changes, basis.owned), *basis.required)
     return tuple(sorted(found))
 
 

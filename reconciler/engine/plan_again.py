@@ -15,6 +15,8 @@ from .diff import diff
 from .expand import Kinds
 from .picture import Picture
 from .plan import Plan, homes_of, judged
+from .reach import reaching, with_reach
+from .required import unsaid
 
 
 def again(said: Plan, kinds: Kinds) -> Plan:
@@ -30,11 +32,16 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     found = diff(seen, said.owner, adopt)
     odd = sorted(given.keys() ^ found.changes.keys())
     if odd:
-        raise ValueError(f"the change of {odd[0]} does not follow from what is wanted and what is there")
+        raise ValueError(f"the change of {odd[0]} does not follow from the desired and live resources")
     hidden = sorted(set(found.problems) - set(said.problems))
     if hidden:
         raise ValueError(f"it does not say that {hidden[0].address} has a problem: {hidden[0].message}")
-    changes = {address: _counted(found.changes[address], given[address], said, kinds) for address in given}
+    if missing := next(unsaid(found.changes.values(), said.basis, kinds), None):
+        raise ValueError(missing)
+    there = (*said.basis.reaching, *(change.live for change in said.changes if change.live is not None))
+    by = reaching(there, found.changes, kinds, said.owner)
+    reached = with_reach(found.changes, by, kinds, seen.homes, said.owner)
+    changes = {address: _counted(reached[address], given[address], said, kinds) for address in given}
     return judged(said, changes, kinds)
 
 
@@ -44,10 +51,13 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     live: dict[Address, Live] = {}
     for item in (*(change.live for change in said.changes if change.live is not None), *said.basis.beside):
         if item.address in live:
-            raise ValueError(f"{item.address} is there twice")
+            raise ValueError(f"{item.address} is listed twice")
         live[item.address] = item
     # what stands above a change and has none of its own is as it is wanted
     above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
+    for item in above:
+        if altered := kinds[item.address.registry][item.kind].altered(item.settings):
+            raise ValueError(f"{item.address}: {altered} is not as any spec has it, and the plan does not change it")
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
     released = frozenset(change.address for change in said.changes if change.action is Action.RELEASE)
@@ -61,7 +71,7 @@ def _refuse_circles(seen: Picture) -> None:
         try:
             TopologicalSorter(above).prepare()
         except CycleError as error:
-            raise ValueError(f"what goes along with what goes in a circle ({error.args[1][0]})") from None
+            raise ValueError(f"parents form a cycle ({error.args[1][0]})") from None
 
 
 def _counted(change: Change, said: Change, plan: Plan, kinds: Kinds) -> Change:
@@ -70,5 +80,5 @@ def _counted(change: Change, said: Change, plan: Plan, kinds: Kinds) -> Change:
     if not (change.removes and isinstance(kind, HoldsImages)):
         return change
     if said.images is None:
-        raise ValueError(f"the change of {change.address} does not say how many images go")
+        raise ValueError(f"the change of {change.address} does not say how many images are lost")
     return replace(change, images=said.images, force=images_may_go(change, kind, plan.basis.allow_delete))

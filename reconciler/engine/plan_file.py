@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
+from json import JSONDecodeError
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +19,7 @@ from typing import Any, NoReturn
 from pydantic import JsonValue, ValidationError
 
 from reconciler.errors import PlatformError, ReconcilerError
+from reconciler.model.access import ForeignAccess
 from reconciler.model.canonical import plain, text
 from reconciler.model.change import Action, Cause, Change, FieldChange
 from reconciler.model.platform import Platforms
@@ -25,6 +28,7 @@ from reconciler.spec.messages import first_sentence
 from reconciler.spec.source import bytes_of, name_of, real_folder_of
 from reconciler.spec.variables import NAME, REFERENCE, hidden, proof, revealed
 from reconciler.words import DISTRIBUTION
+from reconciler.words import value as in_words
 
 from .plan import Plan
 from .plan_again import again
@@ -35,7 +39,8 @@ from .plan_parts import Loading
 _WORDS = frozenset({*Action, *Cause, "spec", "runtime", "registry", "repository", "grant"})
 
 
-_DEEP = "it is hundreds of levels deep"
+_SAVES = "`reconciler plan --out FILE` saves one"
+_DEEP = "it is nested hundreds of levels deep"
 
 
 def tool_version() -> str:
@@ -44,7 +49,7 @@ def tool_version() -> str:
 
 
 def dumps(plan: Plan, folder: str | Path = ".") -> str:
-    """The plan file's text: JSON, ending in a newline. `folder`: where the file is to stand."""
+    """The plan file's text: JSON, ending in a newline. `folder`: where the file will be saved."""
     document = _document(plan, folder)
     words = {*_WORDS, *(item.platform for item in plan.registries), *(change.kind for change in plan.changes)}
     head = {name: document.pop(name) for name in ("format", "tool", "spec_hash", "variables")}
@@ -68,7 +73,9 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
         "spec_hash": plan.spec_hash,
         "base": os.path.relpath(base, here),
         "variables": {name: proof(name, value, plan.spec_hash) for name, value in sorted(plan.variables.items())},
-        "registries": [registry.model_dump(mode="json", exclude_defaults=True) for registry in plan.registries],
+        "registries": [
+            registry.model_dump(mode="json", by_alias=True, exclude_defaults=True) for registry in plan.registries
+        ],
         "where": {item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
         "changes": [_change(change) for change in plan.changes],
         "graph": plain(plan.graph),
@@ -78,11 +85,13 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             "destroy": basis.destroy,
             "allow_delete": list(basis.allow_delete),
             "granted": [{"address": address, "access": plain(access)} for address, access in basis.granted],
-            "beside": [{"address": item.address, "kind": item.kind, **_live(item)} for item in basis.beside],
+            "required": plain(basis.required),
+            "beside": list(map(_addressed, basis.beside)),
+            "reaching": list(map(_addressed, basis.reaching)),
         },
         "guards": plain(plan.verdicts),
         "problems": plain(plan.problems),
-        "foreign": plain(plan.foreign),
+        "foreign": plain(_without_advice(plan.foreign)),
         "unowned": dict(plan.unowned),
         "nobodys": {name: list(found) for name, found in plan.nobodys.items()},
         "runtime": list(plan.runtime),
@@ -112,16 +121,25 @@ def _change(change: Change) -> dict[str, Any]:
         }
     if change.live is not None:
         document["live"] = _live(change.live)
-    for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes"):
-        value = getattr(change, name)
+    for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes", "native_name"):
+        value = _without_advice(change.foreign) if name == "foreign" else getattr(change, name)
         if value is not None and value is not False and value != ():  # 0 images is something to know
             document[name] = plain(value)
     return document
 
 
+def _without_advice(found: Iterable[ForeignAccess]) -> tuple[ForeignAccess, ...]:
+    """Without the commands that remove it: nothing says of a file's whether they are ours."""
+    return tuple(replace(item, removal="") for item in found)
+
+
 def _field(item: FieldChange) -> dict[str, Any]:
     document = {"path": item.path, "old": item.old, "new": item.new}
     return document | {name: value for name in ("theirs", "said") if (value := getattr(item, name))}
+
+
+def _addressed(live: Live) -> dict[str, Any]:
+    return {"address": live.address, "kind": live.kind, **_live(live)}
 
 
 def _live(live: Live) -> dict[str, Any]:
@@ -169,8 +187,8 @@ def loads(
     """The plan in a plan file's text. `platforms`: the catalog, which knows registries and kinds. `folder`: where the file stands.
     `environ`: what the spec's `${env:NAME}` are taken from again (the process's environment if None).
 
-    Raises ReconcilerError if it is no plan file, one of another format, or of a platform that this build does not have; if a
-    variable is not set or has another value; and if what it says is not what it would write.
+    Raises ReconcilerError if it is not a plan file, has another format or a platform that this build does not have; if a
+    variable is not set or has changed; or if it says something else than it would write.
     """
     found = _parsed(data, name)
     try:
@@ -193,11 +211,11 @@ def loads(
     except ValueError as error:
         _damaged(name, str(error))
     except Exception as error:  # the settings are none that a kind would have made, so any of its functions may fail
-        _damaged(name, f"what it says can't be computed again ({type(error).__name__})")
+        _damaged(name, f"it can't be recomputed ({type(error).__name__})")
     if wrong and found["tool"] != tool_version():
         raise ReconcilerError(
-            f"{name} was made by version {found['tool']!r:.40}, and this is {tool_version()}, which reads it differently ({wrong});"
-            " make a new plan"
+            f"{name} was made by version {found['tool']!r:.40}, and this is {tool_version()}, which computes it differently"
+            f" ({wrong}); make a new plan"
         )
     if wrong:
         _damaged(name, wrong)
@@ -212,12 +230,16 @@ def _parsed(data: str | bytes, name: str) -> dict[str, Any]:
     except RecursionError:
         _damaged(name, _DEEP)
     except ValueError as error:
-        hint = "" if str(data[:1]) in ("{", "b'{'") else "; `reconciler plan --out FILE` saves one"
-        raise ReconcilerError(f"{name} is not a plan file: {error}{hint}") from None
-    kind = found.get("format") if isinstance(found, dict) else None
-    if not isinstance(found, dict) or type(kind) is not int or kind != FORMAT:
+        if str(data[:1]) not in ("{", "b'{'"):
+            raise ReconcilerError(f"{name} is not a plan file, which is JSON; {_SAVES}") from None
+        at = f"not JSON at line {error.lineno}, column {error.colno}" if isinstance(error, JSONDecodeError) else error
+        raise ReconcilerError(f"{name} is not a plan file: {at}") from None
+    if not isinstance(found, dict) or "format" not in found:
+        raise ReconcilerError(f"{name} is not a plan file: it does not say its `format`; {_SAVES}")
+    kind = found["format"]
+    if type(kind) is not int or kind != FORMAT:
         raise ReconcilerError(
-            f"{name} is not a plan file of format {FORMAT} (its format is {kind!r:.40}); make a new plan"
+            f"{name} is not a plan file of format {FORMAT} (its format is {in_words(kind):.40}); make a new plan"
         )
     return found
 
@@ -228,13 +250,13 @@ def _number(literal: str) -> float:
 
 
 def _no_number(literal: str) -> NoReturn:
-    raise ValueError(f"{literal:.40} is no number of a plan")
+    raise ValueError(f"{literal:.40} is not a valid number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key appears twice")
     return found
 
 
@@ -247,12 +269,12 @@ def _variables(found: Mapping[str, Any], name: str, environ: Mapping[str, str]) 
         and isinstance(salt, str)
         and all(isinstance(item, str) for item in proofs.values())
     ):
-        raise ValueError("variables: not names and hashes")
+        raise ValueError("variables: must map names to hashes")
     missing = sorted(item for item in proofs if item not in environ)
     changed = sorted(item for item in proofs if item in environ and proof(item, environ[item], salt) != proofs[item])
-    wrong = [f"the environment variable {item} is not set, and the spec takes a value from it" for item in missing]
+    wrong = [f"the environment variable {item} is not set, and the spec uses it" for item in missing]
     wrong += [
-        f"the environment variable {item} has another value than when the plan was made: make a new plan, or set it back"
+        f"the environment variable {item} has changed since the plan was made: make a new plan, or set it back"
         for item in changed
     ]
     if wrong:

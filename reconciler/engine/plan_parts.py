@@ -17,7 +17,7 @@ from reconciler.model.change import Change, FieldChange, PlanProblem
 from reconciler.model.kind import HoldsImages, Kind
 from reconciler.model.marks import Marks
 from reconciler.model.platform import Platforms
-from reconciler.model.resource import Desired, Live
+from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.places import Place
 from reconciler.spec.messages import first_sentence
 from reconciler.spec.registry import RegistryBase
@@ -26,7 +26,16 @@ from .basis import Basis
 from .expand import platform_of
 from .guard import Verdict
 from .plan import Plan
-from .plan_document import AccessPart, BasisPart, ChangePart, DesiredPart, ForeignPart, LivePart, PlanDocument
+from .plan_document import (
+    AccessPart,
+    BasisPart,
+    ChangePart,
+    DesiredPart,
+    ForeignPart,
+    LivePart,
+    PlanDocument,
+    VerdictPart,
+)
 
 _ADDRESS = re.compile(r"[^.\s@]+\.[^.\s@]+\.[^\s@]+(@[^\s@]+)?")
 
@@ -54,14 +63,14 @@ class Loading:
     def registry(self, item: dict[str, JsonValue], platforms: Platforms) -> RegistryBase:
         wanted = str(item.get("platform"))
         if not wanted.isidentifier():
-            raise ValueError("a registry without a platform")
+            raise ValueError("a registry has no platform")
         platform = platform_of(platforms, wanted)
         registry = platform.registry.model_validate(item)
         fault = next(registry.faults(), None)
         if fault is not None:
             raise ValueError(f"registry {registry.name}: {fault.message}")
         if registry.name in self.kinds:
-            raise ValueError(f"registry {registry.name} stands twice")
+            raise ValueError(f"registry {registry.name} appears twice")
         self.kinds[registry.name] = platform.kinds
         return registry
 
@@ -71,19 +80,19 @@ class Loading:
         if address.registry not in self.kinds:
             raise ValueError(f"{text}: there is no registry {address.registry}")
         if address.kind not in self.kinds[address.registry] or kind not in (None, address.kind):
-            raise ValueError(f"{text} is not of a kind that registry {address.registry} has")
+            raise ValueError(f"{text} is not a kind of registry {address.registry}")
         return address
 
     def plan(self) -> Plan:
         document = self.document
         if "\0" in document.base:
-            raise ValueError("base: no path")
+            raise ValueError("base: not a path")
         changes = tuple(self.change(part) for part in document.changes)
         twice = [address for address, count in Counter(change.address for change in changes).items() if count > 1]
         if twice:
             raise ValueError(f"{twice[0]} has two changes")
         if any(name not in self.kinds for name in document.unowned):
-            raise ValueError("unowned: there is no such registry")
+            raise ValueError("unowned: names an unknown registry")
         return Plan(
             owner=document.owner,
             base=os.path.realpath(os.path.join(os.path.realpath(self.folder), document.base)),
@@ -91,10 +100,10 @@ class Loading:
             registries=self.registries,
             changes=changes,
             graph=tuple((_address(first), _address(then)) for first, then in document.graph),
-            verdicts=tuple(
-                Verdict(part.guard, part.passed, part.message, _addresses(part.addresses)) for part in document.guards
+            verdicts=_verdicts(document.guards),
+            problems=tuple(
+                PlanProblem(Address(part.address), part.message, part.conflict) for part in document.problems
             ),
-            problems=tuple(PlanProblem(Address(part.address), part.message) for part in document.problems),
             foreign=tuple(map(_foreign, document.foreign)),
             unowned=document.unowned,
             nobodys=document.nobodys,
@@ -114,7 +123,9 @@ class Loading:
             destroy=part.destroy,
             allow_delete=tuple(map(Address, part.allow_delete)),
             granted=tuple((self.known(item.address), _access(item.access)) for item in part.granted),
+            required=_verdicts(part.required),
             beside=tuple(self.live(self.known(item.address, item.kind), item) for item in part.beside),
+            reaching=tuple(self.live(self.known(item.address, item.kind), item) for item in part.reaching),
         )
 
     def settings(self, address: Address, values: dict[str, JsonValue]) -> Any:
@@ -134,7 +145,7 @@ class Loading:
         parent = self.known(text)
         holds = isinstance(self.kinds[parent.registry][parent.kind], HoldsImages)
         if parent.registry != address.registry or (holds and parent.sibling(address.kind) != address):
-            raise ValueError(f"{text} is not what {address} stands below")
+            raise ValueError(f"{text} can't be the parent of {address}")
         return parent
 
     def desired(self, address: Address, part: DesiredPart) -> Desired:
@@ -144,7 +155,7 @@ class Loading:
         except Exception as error:  # they are none that the kind would have made
             raise ValueError(f"the settings of {address} can't be written ({type(error).__name__})") from None
         if altered:
-            raise ValueError(f"the settings of {address}: {altered} would not be written as it stands there")
+            raise ValueError(f"the settings of {address}: {altered} would not be written as shown")
         return Desired(
             address,
             address.kind,
@@ -189,13 +200,18 @@ class Loading:
             losses=tuple(map(_access, part.losses)),
             foreign=tuple(map(_foreign, part.foreign)),
             notes=part.notes,
+            native_name=NativeName(**part.native_name.model_dump()) if part.native_name is not None else None,
         )
 
 
 def _address(text: str) -> Address:
     if _ADDRESS.fullmatch(text) is None or not text.isprintable():
-        raise ValueError(f"{text!r:.100} is no address")
+        raise ValueError(f"{text!r:.100} is not an address")
     return Address(text)
+
+
+def _verdicts(parts: Iterable[VerdictPart]) -> tuple[Verdict, ...]:
+    return tuple(Verdict(part.guard, part.passed, part.message, _addresses(part.addresses)) for part in parts)
 
 
 def _addresses(texts: Iterable[str]) -> tuple[Address, ...]:

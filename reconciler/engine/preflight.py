@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from reconciler.errors import GuardViolation, PlanRefused, StalePlan
+from reconciler.errors import GuardViolation, PlanConflict, PlanRefused, StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import Trait
+from reconciler.model.kind import ReachesMarked, Trait
+from reconciler.model.resource import Desired, Live
 from reconciler.words import one_line
 
 from .observe import read, read_again
 from .plan import Plan
+from .reach import crossing
 from .sessions import Sessions
-from .write import moved_since
+from .write import moved_since, unconverged
+
+
+def known(plan: Plan) -> Iterator[Desired | Live]:
+    """Every resource that the plan names, as it is there before it is applied; what is not there, as it will be."""
+    yield from plan.basis.beside
+    yield from (item for change in plan.changes if (item := at_first(change)) is not None)
+
+
+def at_first(change: Change) -> Desired | Live | None:
+    """What the change is about as it is there, or as it will be if it is not there."""
+    there = change.live is not None and not change.live.vacant
+    return change.live if there else change.desired or change.live
 
 
 def refuse(plan: Plan) -> None:
-    """Raises PlanRefused or GuardViolation unless the plan may be applied."""
+    """Raises PlanRefused (PlanConflict, if it is for conflicts alone) or GuardViolation unless the plan may be applied."""
     if plan.problems:
         lines = [one_line(f"{problem.address}: {problem.message}") for problem in plan.problems]
-        raise PlanRefused("the plan can't be applied:\n  " + "\n  ".join(lines))
+        refused = PlanConflict if plan.conflicting else PlanRefused
+        raise refused("the plan can't be applied:\n  " + "\n  ".join(lines))
     if plan.violations:
         lines = [one_line(f"{verdict.guard}: {verdict.message}") for verdict in plan.violations]
         raise GuardViolation("a guard stops the plan; nothing was written:\n  " + "\n  ".join(lines))
@@ -33,7 +48,7 @@ def refuse_altered(plan: Plan, sessions: Sessions) -> None:
         kind = sessions[change.registry].platform.kinds[change.kind]
         altered = kind.altered(change.desired.settings) if change.desired is not None else None
         if altered:
-            lines.append(one_line(f"{change.address}: {altered} would not be written as it stands there"))
+            lines.append(one_line(f"{change.address}: {altered} would not be written as shown"))
     if lines:
         raise PlanRefused("the plan can't be applied:\n  " + "\n  ".join(lines))
 
@@ -42,7 +57,14 @@ def refuse_stale(plan: Plan, sessions: Sessions) -> None:
     """Reads everything that the plan touches again. Raises StalePlan, naming all that moved, if anything did."""
     moved = stale(plan, sessions)
     if moved:
-        raise StalePlan(moved)
+        raise StalePlan(moved, applied=_applied(plan, sessions))
+
+
+def _applied(plan: Plan, sessions: Sessions) -> bool:
+    """Whether every resource that the plan changes is as the plan would leave it, in a place that is there."""
+    return not any(session.absent() for session in sessions.values()) and not any(
+        unconverged(change, now, sessions[change.registry]) for change, now in read_again(plan.changes, sessions)
+    )
 
 
 def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
@@ -54,7 +76,7 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    moved = _lacking(plan, sessions) | _unsaid(plan, sessions) | moved
+    moved = _otherwise_reached(plan, sessions) | _lacking(plan, sessions) | _unsaid(plan, sessions) | moved
     return moved | _elsewhere(plan, sessions, moved)
 
 
@@ -62,8 +84,8 @@ def _elsewhere(plan: Plan, sessions: Sessions, moved: Mapping[str, str]) -> dict
     """The changes of what was there, where nothing of the registry is any more, in words: most likely the file stands elsewhere."""
     absent = {name: why for name, session in sessions.items() if (why := session.absent())}
     return {
-        change.address: f"registry {change.registry}: {absent[change.registry]}; a saved plan must stand in the same place beside the"
-        " spec's folder"
+        change.address: f"registry {change.registry}: {absent[change.registry]}; a saved plan must be in the same place relative to"
+        " the spec's folder"
         for change in plan.changes
         if change.registry in absent and (change.address in moved or (change.live and not change.live.vacant))
     }
@@ -84,7 +106,27 @@ def _unsaid(plan: Plan, sessions: Sessions) -> dict[str, str]:
             change = going.get(live.parent) if live.parent is not None else None
             if change is None or live.vacant or live.marks.owner != plan.owner or live.address in change.along:
                 continue
-            found[change.address] = f"{live.address} goes along with it, and the plan does not say so"
+            found[change.address] = f"{live.address} would be deleted with it, and the plan does not say so"
+    return found
+
+
+def _otherwise_reached(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes of marks by which others gain or lose access than the plan says, in words: what gives it has changed, or a file was
+    edited to keep quiet about it."""
+    kinds = {name: session.platform.kinds for name, session in sessions.items()}
+    said = {item.address: item for item in plan.basis.reaching}
+    own = {change.address for change in plan.changes}
+    found: dict[str, str] = {}
+    marked: dict[str, list[Address]] = {}
+    for change in crossing(plan.changes, kinds, plan.owner):
+        marked.setdefault(change.registry, []).append(change.address)
+    for name, addresses in marked.items():
+        for kind in kinds[name].values():
+            by = [at for at in kind.all_of(name) if at not in own] if isinstance(kind, ReachesMarked) else []
+            there = {live.address: live for live in read(sessions[name], by)} if by else {}
+            for at in by:
+                if kind.fingerprint(there.get(at)) != kind.fingerprint(said.get(at)):
+                    found |= dict.fromkeys(addresses, f"{at}, which gives access to it, is not as the plan has it")
     return found
 
 
@@ -107,9 +149,9 @@ def _lacking(plan: Plan, sessions: Sessions) -> dict[str, str]:
         for need in sorted(here):
             live = there.get(need)
             if live is None or live.vacant:
-                why = f"{need}, which it needs, is not there"
+                why = f"{need}, which it needs, does not exist"
             elif live.marks.owner != plan.owner or live.marks.elsewhere(name):
-                why = f"{need}, which it needs, is not this spec's"
+                why = f"{need}, which it needs, is not owned by this spec"
             else:
                 continue
             found |= {change.address: why for change in needs[need]}

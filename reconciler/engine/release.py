@@ -7,14 +7,15 @@ from itertools import chain
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address, is_address
-from reconciler.model.change import Action
+from reconciler.model.change import Action, Change
 from reconciler.model.kind import Releasable
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import NO_REGISTRY
-from reconciler.words import did_you_mean
+from reconciler.words import all_of, plural
 
-from .diff import Difference
+from .diff import PLANNED, Difference
 from .expand import Kinds
+from .meant import meant
 from .picture import Picture
 
 
@@ -34,41 +35,85 @@ def released_by(
 
 
 def named(release: Collection[str], difference: Difference) -> Collection[str]:
-    """The addresses of what is to be released by its address, with its copies."""
-    names = {(item.registry, item.name) for item in map(Address, release)}
-    return [
-        address
-        for address, change in difference.changes.items()
-        if change.action is Action.RELEASE and (address.registry, address.name) in names
-    ]
+    """The addresses of what will be released by its address, with its copies. Raises ReconcilerError for an address of which nothing
+    would be: a plan of nothing by name would be a plan of everything."""
+    found: list[str] = []
+    for address in map(Address, sorted(set(release))):
+        those = [
+            at
+            for at, change in difference.changes.items()
+            if change.action is Action.RELEASE and (at.registry, at.name) == (address.registry, address.name)
+        ]
+        if not those:
+            raise ReconcilerError(
+                f"{address}: it can't be released: it was not made from a spec, or its repository is gone"
+            )
+        found += those
+    return found
 
 
 def check_releases(release: Iterable[str], owner: str, seen: Picture) -> None:
-    """Raises ReconcilerError for addresses that are of nothing that this spec can let go of."""
+    """Raises ReconcilerError for addresses that are of nothing that this spec can let go of. A repository whose home was released
+    already, in a release that was interrupted, is still known by its copies."""
     ours = {
         address
         for address, live in seen.live.items()
-        if live.marks.owner == owner and isinstance(seen.kinds[address.registry][address.kind], Releasable)
+        if live.marks.owner == owner
+        and live.marks.origin in PLANNED
+        and isinstance(seen.kinds[address.registry][address.kind], Releasable)
     }
-    wrong = sorted(set(release) - ours)
+    names = set(map(_key, ours))
+    wrong = sorted(address for address in set(release) if not (is_address(address) and _key(Address(address)) in names))
     if wrong:
         lines = (
-            f"{address}: no repository of this spec has such an address{did_you_mean(address, ours)}"
+            f"{address}: {_why(address, seen) or f'this spec owns no repository with this address{meant(address, ours)}'}"
             for address in wrong
         )
         raise ReconcilerError("\n".join(lines))
+
+
+def widened(release: Iterable[str], changes: Mapping[Address, Change]) -> Iterator[str]:
+    """For each copy that is released by its address: what else is released with it, a sentence."""
+    releases = [address for address, change in changes.items() if change.action is Action.RELEASE]
+    for address in map(Address, sorted(set(release))):
+        others = sorted(at for at in releases if at != address and _key(at) == _key(address))
+        if address.where and others:
+            yield (
+                f"release {address}: a repository is released with all its copies, so {all_of(others)}"
+                f" {plural(len(others), 'is', 'are')} released too"
+            )
+
+
+def _key(address: Address) -> tuple[str, str, str]:
+    """What a resource has in common with its copies elsewhere."""
+    return address.registry, address.kind, address.name
+
+
+def _why(address: str, seen: Picture) -> str:
+    """Why something that is there can't be released."""
+    live = seen.live.get(Address(address)) if is_address(address) else None
+    if live is None or live.marks.origin in PLANNED:
+        return ""
+    if live.marks.origin == "runtime":
+        return "it was created at run time, so no spec can release it"
+    return f"its origin is '{live.marks.origin}', not 'spec', so it can't be released"
 
 
 def idle(spec: Spec, seen: Picture, *, destroy: bool) -> Iterator[str]:
     """What of the spec asks for nothing: what a registry held that has left the spec is not found again."""
     if not spec.registries:
         yield NO_REGISTRY
-    elif not (seen.desired or seen.live or destroy):
-        yield "the spec asks for no resource: it has no repository"
+    elif not (seen.desired or seen.live or destroy or spec.repositories):
+        yield "the spec describes no resources: it has no repositories"
     owned = {address for address, live in seen.live.items() if live.marks.owner == spec.name and not live.vacant}
     for registry in spec.registries:
         if registry.retired and not any(address.registry == registry.name for address in owned):
-            yield f"registry {registry.name} is retired and nothing of it is left: take it out of the spec"
+            yield f"registry {registry.name} is retired and nothing of it is left; take it out of the spec"
+    # what waits to be put back after a replacement that was interrupted is no repository that is let go of
+    busy = {(at.registry, at.name) for at, live in seen.live.items() if at in owned or live.owed}
     for item in spec.repositories:
-        if item.release and not any((at.registry, at.name) == (item.registry, item.name) for at in owned):
-            yield f"repository {item.name} of registry {item.registry} is released: take it out of the spec"
+        if item.release and (item.registry, item.name) not in busy:
+            yield (
+                f"this spec manages nothing of repository {item.name} of registry {item.registry}, which has release: true;"
+                " take it out of the spec"
+            )

@@ -30,7 +30,7 @@ def session(spec: Spec, name: str | None = None, *, platforms: Platforms) -> Ite
     """
     names = [registry.name for registry in spec.registries]
     if name is None and len(names) != 1:
-        raise ReconcilerError(f"say which registry: the spec has {', '.join(names) or 'none'}")
+        raise ReconcilerError(f"name a registry: the spec has {', '.join(names) or 'none'}")
     if name is not None and name not in names:
         known = ", ".join(names) or "none"
         raise ReconcilerError(f"no registry is named {name!r}{did_you_mean(name, names)}; the spec has {known}")

@@ -24,7 +24,7 @@ from .fields import changes_of
 
 LOGGER = logging.getLogger("reconciler.faults")
 #: the message of a delete that had nothing to delete
-GONE = "it was gone already"
+GONE = "it was already gone"
 
 
 class Status(StrEnum):
@@ -39,7 +39,7 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one change. `seconds`: how long it took. `places`: what in the spec an error is about. `time_is_up`: it failed
-    since the platform throttled it until the time limit was over.
+    because the platform throttled it until the time limit ran out.
     """
 
     address: Address
@@ -58,6 +58,7 @@ class Task:
 
     `origin`: what the resource will say made it. `carried`: its parent was made in this run, with its mark. `remade`: its
     parent was replaced, in this run or in one that was cut off, and holds what others had put there.
+    `known`: what the session is told of its resource and the parent before it reads them.
     """
 
     change: Change
@@ -67,6 +68,7 @@ class Task:
     carried: bool = False
     remade: bool = False
     fresh: frozenset[Address] = frozenset()
+    known: tuple[Desired | Live, ...] = ()
 
 
 def carry_out(session: Session, task: Task) -> Outcome:
@@ -89,12 +91,13 @@ def carry_out(session: Session, task: Task) -> Outcome:
         except OSError as error:  # a folder that is full, say
             status, message = Status.FAILED, os_sentence(error)
         except Exception as error:  # what else is under way has an outcome too, and this one must not be lost
-            LOGGER.debug("%s: a fault of this program", change.address, exc_info=True)
+            LOGGER.debug("%s: internal error", change.address, exc_info=True)
             status, message = (
                 Status.FAILED,
-                one_line(f"a fault of this program ({type(error).__name__}: {error}); please report it"),
+                one_line(f"internal error ({type(error).__name__}: {error}); please report it"),
             )
     seconds = time.monotonic() - started
+    message = message.removeprefix(f"{change.address}: ")  # whoever prints an outcome names its address
     return Outcome(change.address, change.action, status, message, seconds, request_id, places, time_is_up)
 
 
@@ -109,6 +112,7 @@ def write(session: Session, task: Task) -> str:
     """
     change = task.change
     kind = session.platform.kinds[change.kind]
+    session.learn(task.known)
     live = _current(session, kind, task)
     wanted = change.desired
     if wanted is None:
@@ -142,7 +146,7 @@ def _release(session: Session, kind: Kind, live: Live) -> str:
     if now is None:
         return GONE
     if now.marks != Marks():
-        raise NotConverged("did not converge: the platform answered that our marks are still there")
+        raise NotConverged("did not converge: the platform answered that its marks are still there")
     return ""
 
 
@@ -168,19 +172,19 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
     if kind.fingerprint(now) != change.fingerprint:
         before = change.live
         if now is None:
-            return "it is gone since the plan was made"
+            return "it was deleted since the plan was made"
         if before is None:
-            return "it exists now; it did not when the plan was made"
+            return "it was created since the plan was made"
         fields = changes_of(kind, before.settings, now.settings)
         if fields:
-            return "; ".join(f"{item.path} was {value(item.old)}, is {value(item.new)} now" for item in fields)
+            return "; ".join(f"{item.path} was {value(item.old)}, is now {value(item.new)}" for item in fields)
         if kind.in_order(before.rest) != kind.in_order(now.rest):
             return "what others keep in the same document changed"
         return "its owner's marks changed"
     if change.removes and change.images is not None and now is not None and isinstance(kind, HoldsImages):
         count = kind.count(session, now)
         if count > change.images:
-            return f"it holds {counted(count, 'image')} now, {change.images} when the plan was made"
+            return f"it holds {counted(count, 'image')} now; it held {change.images} when the plan was made"
         # a replacement keeps what others gave
         given = kind.given_by_others(session, now) if change.desired is None else ()
         new = ", ".join(item.what for item in given if item not in change.foreign)
@@ -193,11 +197,15 @@ def unconverged(change: Change, now: Live | None, session: Session) -> str:
     """How the resource differs from what was wanted, in words; "" if it does not."""
     wanted = change.desired
     if wanted is None:
-        if now is None or now.vacant or now.marks.owner != session.owner:
+        if now is None or now.vacant:
             return ""
-        return "our marks are still there" if change.action is Action.RELEASE else "it is still there"
+        if change.action is Action.RELEASE:
+            return "its marks are still there" if now.marks.owner == session.owner else ""
+        shared = Trait.SHARED in session.platform.kinds[change.kind].traits
+        # our part of what others share is gone where nothing says that it is ours; anything else is deleted or is there
+        return "" if shared and now.marks.owner != session.owner else "it still exists"
     if now is None:
-        return "it is not there"
+        return "it does not exist"
     kind = session.platform.kinds[change.kind]
     if now.settings != wanted.settings:
         fields = changes_of(kind, now.settings, wanted.settings)
@@ -205,7 +213,7 @@ def unconverged(change: Change, now: Live | None, session: Session) -> str:
     if now.marks.owner != session.owner:
         return f"its owner is {now.marks.owner or 'nobody'}, not {session.owner}"
     if change.action is Action.ADOPT and not now.marks.adopted and Trait.INHERITS not in kind.traits:
-        return f"{ADOPTED} is not there"
+        return f"{ADOPTED} is missing"
     if now.marks.registry != change.registry and Trait.INHERITS not in kind.traits:
         return f"{REGISTRY} is {now.marks.registry}, not {change.registry}"
     if now.marks.applied != applied_hash(wanted.settings):

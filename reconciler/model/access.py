@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .address import Address
 
+#: the verb of what an administrator alone should do: change who has access, delete images or the repository
+ADMIN = "change or delete"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Principal:
-    """Who has access. `account` is "" where the principal belongs to none; `public` means everyone."""
+    """Who has access. `account` is "" where the principal belongs to none; `public` means everyone. `organization`: whoever it is
+    belongs to this one, in whichever account."""
 
     label: str
     account: str = ""
     public: bool = False
+    organization: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,11 +41,15 @@ class Access:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ForeignAccess:
-    """Access to a resource of ours that somebody else gave: always reported, never removed."""
+    """Access to a resource of ours that somebody else gave: always reported, never removed.
+
+    `removal`: how to remove it with the platform's own means, as an imperative sentence; "" where that isn't known.
+    """
 
     address: Address
     what: str
     access: tuple[Access, ...] = ()
+    removal: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.resource import Desired, Live
+from reconciler.model.resource import Desired, Live, NativeName
 
 
 class Action(StrEnum):
@@ -26,7 +26,7 @@ class Cause(StrEnum):
     """Why live and spec differ, as far as the marks say."""
 
     PENDING = "pending"  # live is as last applied; the spec moved on
-    DRIFT = "drift"  # the spec is as last applied; the platform was changed, by hand or by an apply that was cut off
+    DRIFT = "drift"  # the spec is as last applied; the platform was changed, by hand or by an interrupted apply
     BOTH = "drift and pending"  # live is not as last applied, and the spec moved on
     CHANGED = "changed"  # what was last applied is not recorded, so the cause is unknown
 
@@ -50,11 +50,11 @@ class FieldChange:
 class Change:
     """One action on one address.
 
-    `fingerprint`: of what was observed. `needs`: addresses that the desired (for deletes: the live) resource needs.
-    `along`: live resources that go with this one when it is deleted. `images`: how many images go, where that was counted.
-    `foreign`: what others gave that goes with it. `force`: whether the spec or the command line allows images, and what
-    others gave, to go. `gains`, `losses`: who gets and who loses access. `again`: it is there, goes with what it stands below,
-    and is made again.
+    `fingerprint`: of what was observed. `needs`: addresses that the desired (for deletes: the live) resource depends on.
+    `along`: live resources that are deleted with this one. `images`: how many images are lost, if they were counted.
+    `foreign`: what others gave that is deleted with it. `force`: whether the spec or the command line allows images, and what
+    others gave, to be deleted. `gains`, `losses`: who gains and who loses access. `again`: it exists, is deleted with its parent,
+    and is created again. `native_name`: of what holds images and is created, replaced or adopted.
     """
 
     action: Action
@@ -74,6 +74,7 @@ class Change:
     foreign: tuple[ForeignAccess, ...] = ()
     notes: tuple[str, ...] = ()
     again: bool = False
+    native_name: NativeName | None = None
 
     @property
     def registry(self) -> str:
@@ -82,28 +83,31 @@ class Change:
 
     @property
     def removes(self) -> bool:
-        """Whether what is there now goes away."""
+        """Whether the live resource is deleted, for good or to be created again."""
         return self.action in (Action.DELETE, Action.REPLACE)
 
     @property
     def was_there(self) -> bool:
-        """Whether what goes away was there before a spec adopted it; what another resource carries the marks of has none itself."""
+        """Whether a resource that is deleted or replaced existed before reconciler adopted it, so that its owner may want to keep it.
+        Always false for a resource whose marks another one carries."""
         return self.removes and self.live is not None and self.live.parent is None and self.live.marks.adopted
 
     @property
     def lets_go(self) -> bool:
-        """Whether it is not ours afterwards."""
+        """Whether the spec stops owning the resource: it is deleted, or released and kept."""
         return self.action in (Action.DELETE, Action.RELEASE)
 
     @property
     def makes(self) -> bool:
-        """Whether something new comes into being."""
+        """Whether a new resource is created, in the place of an old one or not."""
         return self.action in (Action.CREATE, Action.REPLACE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PlanProblem:
-    """Why a plan can't be applied: a conflict of ownership, or a platform's limit."""
+    """Why a plan can't be applied. `conflict`: what the spec wants exists already and is not the spec's; else it is an error, such as
+    a platform's limit."""
 
     address: Address
     message: str
+    conflict: bool = False

@@ -6,7 +6,7 @@ What every kind must have is small; what is rare (access, images) is an interfac
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
@@ -18,7 +18,7 @@ from .access import Access, ForeignAccess, Given, Principal
 from .address import Address
 from .canonical import fingerprint, plain
 from .marks import Marks
-from .resource import Desired, Live, Settings
+from .resource import Desired, Live, NativeName, Settings
 
 #: in the place of a principal where only what is given counts
 NOBODY = Principal("")
@@ -197,6 +197,10 @@ class GivesAccess:
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
         """Who can do what because of these settings. Pure."""
 
+    def may_deny(self, given: Given) -> str:
+        """What of a whole document may deny access that is given elsewhere, in words; "" if nothing. Pure."""
+        return ""
+
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[Iterable[Access], Iterable[Access]]:
@@ -220,8 +224,25 @@ def _beyond(these: set[Access], those: set[Access]) -> list[Access]:
     return [item for item in these - those if replace(item, principal=NOBODY) not in public]
 
 
+class ReachesMarked:
+    """What a kind offers whose resources give access to whatever carries the registry's marks, whatever it is called."""
+
+    @abstractmethod
+    def all_of(self, registry: str) -> Iterable[Address]:
+        """The addresses of all such resources that a registry can have. Pure."""
+
+    @abstractmethod
+    def reaches(self, address: Address, given: Given, home: Home) -> Iterable[Access]:
+        """Who can do what by one such resource with all that carries the marks, per place (`Access.where`), without a repository.
+        Pure."""
+
+
 class Releasable:
     """What a kind offers that can let go of a resource and leave it there."""
+
+    @abstractmethod
+    def left(self, settings: Settings) -> Settings:
+        """The settings as they are read once it is let go of: without those that stand in our marks alone. Pure."""
 
     @abstractmethod
     def release(self, session: Any, live: Live) -> Live | None:
@@ -230,11 +251,24 @@ class Releasable:
 
 
 class HoldsImages:
-    """What a kind offers that deletes images when it deletes a resource."""
+    """What a kind offers whose resources hold images: they are pulled from it, and deleted with it."""
+
+    @abstractmethod
+    def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
+        """What the platform calls the resource, and where its images are pulled from. `registry`: its own; `others`: the spec's other
+        registries. Pure."""
 
     @abstractmethod
     def protected(self, settings: Settings) -> bool:
         """Whether the settings forbid that the resource is deleted or replaced. Pure."""
+
+    @abstractmethod
+    def labels(self, settings: Settings) -> Collection[str]:
+        """The keys of the labels that the settings ask for. Pure."""
+
+    @abstractmethod
+    def tags_movable(self, settings: Settings) -> bool:
+        """Whether any tag can be moved: tags are not immutable, or every one is excepted. Pure."""
 
     @abstractmethod
     def images_may_go(self, settings: Settings) -> bool:

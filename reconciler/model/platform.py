@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, ClassVar, TypeVar, cast
@@ -16,7 +16,7 @@ from .address import Address
 from .kind import Kind
 from .ledger import Ledger
 from .rates import Rates
-from .resource import Desired
+from .resource import Desired, Live
 
 L = TypeVar("L", bound=Ledger)
 #: calls under way at once, per registry, unless somebody says otherwise. A call costs some 2 ms of CPU: with answers 40 ms away, 20
@@ -94,6 +94,10 @@ class Session(ABC):
         """Why nothing of the registry is there, in words, where that can be known at once: "its folder /a/b is not there"."""
         return ""
 
+    def learn(self, resources: Iterable[Desired | Live]) -> None:  # noqa: B027 - most names follow from the address
+        """Takes what is known of repositories before they are read by their addresses, of each what is to be read: a platform where
+        a repository's own name does not follow from its address looks it up there."""
+
     def ledger(self, ledger: type[L]) -> L:
         """The session's ledger of that class, made when it is first asked for."""
         found = self._ledgers.get(ledger)
@@ -110,11 +114,12 @@ class Session(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A value that other programs need, such as a repository's URI."""
+    """A value that other programs need, such as a repository's URI. `note`: a sentence on what it depends on; "" if on nothing."""
 
     address: Address
     name: str
     value: str
+    note: str = ""
 
 
 class Platform(ABC):
@@ -135,7 +140,9 @@ class Platform(ABC):
 
     @abstractmethod
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
-        """Values for other programs, known from the spec alone. Pure."""
+        """Values for other programs: of each repository its name on the platform (`name`), what its images are pulled from (`uri`),
+        and what else the platform has. From the spec, and of a registry on this machine from its files. Makes no call. Raises
+        PlatformError."""
 
 
 #: the platforms that there are, by name; whoever plans or applies hands them in

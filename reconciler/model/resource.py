@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.places import Place
 
-from .access import ForeignAccess
+from .access import ForeignAccess, Given
 from .address import Address
 from .marks import Marks
 
@@ -21,6 +21,7 @@ class Desired:
 
     `needs`: addresses that must exist first. `parent`: the resource that takes this one along when it is deleted, and whose
     owner is this one's owner. `source`: the places in the spec that it comes from: its registry, its repository, its grants.
+    `instead_of`: whose place it takes, in whichever region: what is there of these is deleted only after this one is made.
     """
 
     address: Address
@@ -30,6 +31,19 @@ class Desired:
     parent: Address | None = None
     adopt: bool = False
     source: tuple[Place, ...] = ()
+    instead_of: tuple[Address, ...] = field(default=(), compare=False)  # a plan has it in its order
+
+
+@dataclass(frozen=True, slots=True)
+class NativeName:
+    """What the platform calls a repository, and the URI that its images are pulled from (`docker pull URI:TAG`).
+
+    `note`: what the URI depends on that the spec does not say, as the end of a sentence; "" if nothing.
+    """
+
+    name: str
+    uri: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +71,8 @@ class Live:
     owed: bool = False
     notes: tuple[str, ...] = ()
     foreign: tuple[ForeignAccess, ...] = ()
+
+    @property
+    def given(self) -> Given:
+        """All that it gives access by."""
+        return Given(self.settings, self.rest, self.foreign)

@@ -26,8 +26,8 @@ CONNECTIONS = 256
 class Credentials:
     """What logs in to a registry: `docker login REGISTRY -u USERNAME -p PASSWORD`. `expires_at` has a time zone.
 
-    The password is shown by nothing but an explicit look at it. `served`: whether a server of the registry runs now; else `registry`
-    is where it listens unless it is told otherwise.
+    `repr` leaves the password out. `served`: whether the registry is being served now; if not, `registry`
+    is its default address.
     """
 
     registry: str
@@ -53,12 +53,12 @@ class Server(ABC):
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How a registry is served. Port 0: any free one. `certificate` and `key`: PEM files for TLS.
+    """How a registry is served. Port 0 picks a free one. `certificate` and `key`: PEM files for TLS.
 
     `url`: where clients reach it, if that is elsewhere: scheme, host and port. `trusted_proxies`: whose X-Forwarded-* headers say
-    so at each request. `connections_per_address`: how many a client that is no such proxy may have at once.
+    so for each request. `connections_per_address`: how many a client that is not such a proxy can have at once.
 
-    Every `collect_every` seconds, unless that is 0, what `collect` would remove with `grace` is removed.
+    Every `collect_every` seconds (never if 0), the server removes what `collect` would with the same `grace`.
     """
 
     host: str = "127.0.0.1"
@@ -136,8 +136,16 @@ class Collects(Protocol):
         """Carries out retention and removes what no image needs, unless it is younger than `grace` seconds. Raises PlatformError."""
 
 
+def not_served(registry: str, place: str) -> str:
+    """What is said where no server of the registry runs. `place`: where one listens unless it is told otherwise."""
+    return (
+        f"registry {registry} is not being served; `reconciler serve {registry}` serves it at {place},"
+        " unless given another --host or --port"
+    )
+
+
 def issuing(session: Session) -> IssuesCredentials:
-    """The session as one that hands out credentials. Raises PlatformError if it doesn't."""
+    """The session, as one that issues credentials. Raises PlatformError if it can't."""
     if isinstance(session, IssuesCredentials):
         return session
     raise PlatformError(
@@ -146,7 +154,7 @@ def issuing(session: Session) -> IssuesCredentials:
 
 
 def serving(session: Session) -> Serves:
-    """The session as one that serves. Raises PlatformError if the platform has its own server."""
+    """The session, as one that can serve its registry. Raises PlatformError if the platform has its own server."""
     if isinstance(session, Serves):
         return session
     raise PlatformError(
@@ -155,7 +163,7 @@ def serving(session: Session) -> Serves:
 
 
 def collecting(session: Session) -> Collects:
-    """The session as one that carries out retention. Raises PlatformError if the platform does so itself."""
+    """The session, as one that carries out retention. Raises PlatformError if the platform does so itself."""
     if isinstance(session, Collects):
         return session
     raise PlatformError(

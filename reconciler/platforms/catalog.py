@@ -11,7 +11,8 @@ from pydantic import Field
 
 from reconciler.spec import models
 
-from .aws.spec import AwsRegistry, AwsTarget
+from .aws.spec import AwsRegistry
+from .aws.target import AwsTarget
 from .azure.spec import AzureRegistry, AzureTarget, AzureTokenTarget
 from .external.spec import ExternalRegistry, KubernetesTarget
 from .gcp.spec import GcpRegistry, GcpTarget
@@ -33,14 +34,14 @@ Target = Annotated[
 class Grant(models.Grant):
     """A rule that lets a foreign principal pull (or push) named repositories."""
 
-    to: Target = Field(description="Who gets access.")
+    to: Target = Field(description="Who is given access.")
 
 
 class Spec(models.Spec):
     """Registries, repositories and grants, in one reviewed file."""
 
     registries: tuple[Registry, ...] = Field((), description="Collections of repositories, each on one platform.")
-    grants: tuple[Grant, ...] = Field((), description="Who else can pull or push what.")
+    grants: tuple[Grant, ...] = Field((), description="Who else can pull or push which repositories.")
 
 
 class _Catalog(Mapping[str, "Platform"]):

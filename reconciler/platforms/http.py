@@ -40,14 +40,14 @@ _LISTEN = 0.2
 class Trouble(Enum):
     """What a platform's error means for people, and what they can do about it."""
 
-    EXPIRED = "the credentials are expired: log in again"
+    EXPIRED = "the credentials have expired: log in again"
     LOGIN = "log in again"
     DENIED = "allow {operation} to these credentials in {account}"
-    THROTTLED = "{cloud} throttles {operation}: run again with a longer --timeout; what is done stays done"
-    QUOTA = "a quota of {account} is used up: ask for more"
+    THROTTLED = "{cloud} throttles {operation}: run again with a longer --timeout; changes already made are kept"
+    QUOTA = "a quota of {account} is used up: request an increase"
     NOT_EMPTY = "images were pushed since the plan was made: make a new plan"
     IN_USE = "something else still uses it: remove that first"
-    SERVER = "{cloud} failed: run again; what is done stays done"
+    SERVER = "{cloud} failed: run again; changes already made are kept"
 
     def hint(self, **words: str) -> str:
         """The sentence. `words`: operation, cloud, account, as far as the sentence has them."""
@@ -117,7 +117,7 @@ class HttpSession(Session):
         if failed:
             raise failed[min(failed)]
         if left:
-            raise Halted(f"registry {self.name}: reading was given up")
+            raise Halted(f"registry {self.name}: stopped reading")
         return [[answers[at] for at in range(len(answers))] for answers in done]
 
     def patiently(
@@ -157,14 +157,12 @@ class HttpSession(Session):
         end = time.monotonic() + min(seconds, left)
         while (rest := end - time.monotonic()) > 0 or self.halt.is_set():
             if self.halt.wait(max(0, min(rest, _LISTEN))):
-                raise Halted(f"registry {self.name}: waiting for {operation} was given up")
+                raise Halted(f"registry {self.name}: stopped waiting for {operation}")
             if self.stop.is_set() and not half_written():
-                raise Halted(
-                    f"interrupted while {operation} waited for its turn, since {cloud} throttles it; it was not sent"
-                )
+                raise Halted(f"interrupted while {operation} was waiting because {cloud} throttles it; it was not sent")
         if seconds >= left:
             raise TimeIsUp(
-                f"{cloud} throttled it until the time limit of {duration(self.estate.timeout)} was over",
+                f"{cloud} throttled it until the time limit of {duration(self.estate.timeout)} ran out",
                 address=current_address(),
                 operation=operation,
                 hint=Trouble.THROTTLED.hint(operation=operation, cloud=cloud),

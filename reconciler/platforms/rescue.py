@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, reason
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest
 
@@ -49,10 +49,10 @@ class Rescue:
                 with suppress(OSError):
                     os.unlink(temporary)
             raise PlatformError(
-                f"what others had put on it can't be kept in {path}: {error.strerror}",
+                f"what others put on it can't be saved in {path}: {error.strerror}",
                 address=at,
                 operation="rescue",
-                hint="nothing was deleted; give a folder that can be written: --rescue DIR",
+                hint="nothing was deleted; name a writable folder with --rescue DIR",
             ) from None
         return path
 
@@ -65,18 +65,18 @@ class Rescue:
         try:
             document = json.loads(_private(path))
             if [document[key] for key in ("format", "owner", "address", "native")] != [FORMAT, self.owner, at, native]:
-                raise ValueError("it is of something else")
+                raise ValueError("it belongs to another resource")
             found: dict[str, Any] = document["others"]
             if not isinstance(found, dict):
-                raise ValueError("it holds nothing of others")
+                raise ValueError("it holds nothing that others set")
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PlatformError(
-                f"{path}, which keeps what others had put on it before it was replaced, can't be read: {error}",
+                f"{path}, which keeps what others put on it before it was replaced, can't be read: {reason(error)}",
                 address=at,
                 operation="rescue",
-                hint="repair the file; or put back by hand what it holds, and remove it",
+                hint="repair the file, or restore by hand what it holds and delete the file",
             ) from None
         return found
 
@@ -92,7 +92,5 @@ def _private(path: Path) -> bytes:
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise ValueError(
-                "others than you may read or write it, so it may come from anywhere (if it is yours: chmod 600)"
-            )
+            raise ValueError("users other than you can read or write it, so it may not be yours (if it is: chmod 600)")
         return file.read()

@@ -1,1 +1,1 @@
-"""Plans and outcomes for people. `report.py` computes once what there is to say; each other file is one form. Pure."""
+"""Plans and outcomes in words, for people and for programs: `reconciler.render` is `forms.render`."""

@@ -8,13 +8,14 @@ from enum import StrEnum
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, FieldChange
+from reconciler.model.resource import NativeName
 from reconciler.words import natural, value
 
 from . import counts, sentences
 from .sentences import Sentence
 
 #: the marks are written last, so they can't tell one from the other
-BY_WHOM = "by hand or by an apply that was cut off"
+BY_WHOM = "by hand or by an interrupted apply"
 SIGNS = {
     Action.CREATE: "+",
     Action.UPDATE: "~",
@@ -24,18 +25,19 @@ SIGNS = {
     Action.RELEASE: ".",
 }
 _STATES = {
-    Action.CREATE: "is not there",
+    Action.CREATE: "does not exist",
     Action.DELETE: "is no longer in the spec",
-    Action.REPLACE: "differs in what can't be changed",
-    Action.ADOPT: "is there and is to be adopted",
+    Action.REPLACE: "differs in settings that can't be changed",
+    Action.ADOPT: "exists and will be adopted",
     Action.UPDATE: "differs",
-    Action.RELEASE: "is to be released",
+    Action.RELEASE: "will be released",
 }
 
 
 class Meaning(StrEnum):
     """What a detail of a change is about."""
 
+    NATIVE_NAME = "native name"
     FIELD = "field"
     GAIN = "gain"
     LOSS = "loss"
@@ -68,19 +70,23 @@ class FieldItem:
         """`path: old → new`, or `path: value` of a new resource."""
         if self.new_resource:
             return f"{self.path}: {self.new}"
+        if self.theirs and self.old == self.new:
+            return f"{self.path}: {self.new} (set by somebody else, kept)"
         return f"{self.path}: {self.old}{_theirs(self.theirs == 'old')} → {self.new}{_theirs(self.theirs == 'new')}"
 
     @property
     def compared(self) -> str:
         """`path: old (live), new (spec)`."""
+        if self.theirs and self.old == self.new:
+            return f"{self.path}: {self.new} (live, set by somebody else, kept)"
         if self.theirs == "new":
-            return f"{self.path}: {self.old} (live), (none) (spec); {self.new}, somebody else's, is given back"
-        live = "live, somebody else's" if self.theirs else "live"
+            return f"{self.path}: {self.old} (live), (none) (spec); {self.new}, set by somebody else, is restored"
+        live = "live, set by somebody else" if self.theirs else "live"
         return f"{self.path}: {self.old} ({live}), {self.new} (spec)"
 
 
 def _theirs(whether: bool) -> str:
-    return " (somebody else's)" if whether else ""
+    return " (set by somebody else)" if whether else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class ChangeItem:
     `title`: the kind and the name. `state`: how the resource differs, as the end of a sentence that starts with its address.
     `removal`: what becomes of its images. `gap`: what a replacement means. `along`: what goes with it. `foreign`: sentences on what
     others gave and goes with it. `by_hand`: who can do what, or no longer, since the last apply. `was_there`: it goes away, and was
-    there before a spec adopted it.
+    there before a spec adopted it. `native_name`: what the platform calls it, and where its images are pulled from.
     """
 
     action: Action
@@ -110,15 +116,18 @@ class ChangeItem:
     notes: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
     was_there: bool = False
+    native_name: str = ""
 
     @property
     def drifted(self) -> bool:
-        """Whether the platform was changed since the last apply, by hand or by an apply that was cut off."""
+        """Whether the platform was changed since the last apply, by hand or by an interrupted apply."""
         return self.cause in (Cause.DRIFT, Cause.BOTH)
 
     @property
     def details(self) -> Iterator[Detail]:
         """All that there is to say of it, in reading order."""
+        if self.native_name:
+            yield Detail(Meaning.NATIVE_NAME, self.native_name)
         # for a new grant the sentences on access say it all; for anything else the fields say exactly what is written
         yield from (Detail(Meaning.FIELD, item.text) for item in self.fields if not item.said)
         yield from (Detail(Meaning.GAIN, sentence.text) for sentence in self.gains)
@@ -128,14 +137,15 @@ class ChangeItem:
         if self.was_there:
             yield Detail(Meaning.REMOVAL, "was there before reconciler adopted it")
         if self.action is Action.RELEASE:
-            yield Detail(Meaning.NOTE, "stays, with its images and settings; it is no longer this spec's")
+            other = "its other settings" if self.fields else "settings"
+            yield Detail(Meaning.NOTE, f"is kept, with its images and {other}, and is no longer owned by this spec")
         if self.removal:
             yield Detail(Meaning.REMOVAL, self.removal)
         if self.along:
             names = ", ".join(address.partition(".")[2] for address in self.along)
-            yield Detail(Meaning.REMOVAL, f"takes along {names}")
+            yield Detail(Meaning.REMOVAL, f"also deletes {names}")
         for sentence in self.foreign:
-            yield Detail(Meaning.REMOVAL, f"takes along what somebody else gave: {sentence}")
+            yield Detail(Meaning.REMOVAL, f"also removes what somebody else gave: {sentence}")
         yield from (Detail(Meaning.NOTE, note) for note in self.notes)
         if self.drifted:
             yield Detail(Meaning.NOTE, f"changed since the last apply, {BY_WHOM}")
@@ -151,7 +161,7 @@ def change_item(change: Change, *, full: bool = True, gathered: bool = False) ->
     return ChangeItem(
         action=change.action,
         sign=SIGNS[change.action],
-        title=" ".join(change.address.split(".", 2)[1:]),
+        title=" ".join((change.kind.replace("_", " "), change.address.split(".", 2)[2])),
         address=change.address,
         kind=change.kind,
         cause=change.cause,
@@ -177,7 +187,15 @@ def change_item(change: Change, *, full: bool = True, gathered: bool = False) ->
         notes=change.notes,
         by_hand=tuple(_by_hand(change)),
         was_there=change.was_there,
+        native_name=_native_name(change.native_name),
     )
+
+
+def _native_name(found: NativeName | None) -> str:
+    """`as images-app, pulled from 123456789012.dkr.ecr.us-east-1.amazonaws.com/images-app`; "" for None."""
+    if found is None:
+        return ""
+    return " ".join(part for part in (f"as {found.name}, pulled from {found.uri}", found.note) if part)
 
 
 def _flat(change: FieldChange) -> Iterator[FieldChange]:
@@ -198,6 +216,9 @@ def _by_hand(change: Change) -> Iterator[str]:
         given = sentences.held({replace(access, note="") for access in change.losses})
         taken = sentences.lost({replace(access, note="") for access in change.gains})
         yield from (f"by hand: {sentence.text}" for sentence in (*given, *taken))
+    if change.cause is Cause.BOTH:  # the mark says that both changed, and not which of them is behind what
+        given = sentences.held({replace(access, note="") for access in change.losses})
+        yield from (f"by hand, or by what was applied last: {sentence.text}" for sentence in given)
 
 
 def reading_order(change: Change) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
@@ -217,15 +238,15 @@ def _gap(change: Change) -> str:
         return ""
     again = "is deleted and created again"
     return (
-        again if change.images is None else f"{again}: in between nobody can pull from it, and afterwards it is empty"
+        again if change.images is None else f"{again}: nobody can pull from it in between, and it is empty afterwards"
     )
 
 
 def _state(change: Change) -> str:
     if change.again and change.desired is not None:
-        return f"goes with {change.desired.parent}, and is made again"
+        return f"is deleted with {change.desired.parent} and created again"
     if change.action is Action.CREATE and change.cause is Cause.DRIFT:
-        return "was removed by hand, or the apply that was to make it was cut off"
+        return "was deleted by hand, or the apply that was creating it was interrupted"
     if change.action is Action.CREATE and change.cause is Cause.CHANGED:
-        return "is not there: new in the spec, or removed by hand"
+        return "does not exist: new in the spec, or deleted by hand"
     return _STATES[change.action]

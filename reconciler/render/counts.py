@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from reconciler.model.address import Address
-from reconciler.model.change import Action
-from reconciler.words import and_along, counted, some_of
+from reconciler.model.change import Action, Cause
+from reconciler.words import and_along, counted, plural, some_of
 
 NOTHING: Mapping[Address, str] = MappingProxyType({})
 NO_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -19,6 +19,12 @@ _TO_DO = {
     Action.DELETE: "to delete",
     Action.ADOPT: "to adopt",
     Action.RELEASE: "to release",
+}
+_DIFFERS = {
+    Cause.DRIFT: "drifted",
+    Cause.BOTH: "drifted and pending",
+    Cause.CHANGED: "changed",
+    Cause.PENDING: "pending",
 }
 
 
@@ -33,10 +39,25 @@ def totals(counts: Mapping[Action, int], along: Mapping[Action, int] = NOTHING_A
     return ", ".join(found) or "nothing to do"
 
 
+def drift_totals(causes: Mapping[Cause, int], unchanged: int, *, foreign: int, conflicts: int, problems: int) -> str:
+    """`3 drifted, 1 pending, 12 unchanged`; only what there is, and what is unchanged. `foreign`: at how many addresses others gave
+    what the guards would not let the spec give. `conflicts`, `problems`: of what is in the plan's way, conflicts and all else; they
+    come first, as they decide the exit code: `1 conflict, and 3 resources drifted, 12 unchanged`."""
+    ahead = [counted(count, word) for count, word in ((conflicts, "conflict"), (problems, "problem")) if count]
+    found = [(causes[cause], text) for cause, text in _DIFFERS.items() if causes[cause]]
+    parts = [f"{count} {text}" for count, text in found]
+    if foreign:
+        parts.append(f"foreign access at {counted(foreign, 'address', 'addresses')}")
+    if ahead and parts:
+        if found:
+            parts[0] = f"{counted(found[0][0], 'resource')} {found[0][1]}"
+        parts[0] = f"and {parts[0]}"
+    return ", ".join((*ahead, *parts, f"{unchanged} unchanged"))
+
+
 def as_wanted(unchanged: int) -> str:
-    """`1 resource is as the spec wants it.`"""
-    verb, them = ("is", "it") if unchanged == 1 else ("are", "them")
-    return f"{counted(unchanged, 'resource')} {verb} as the spec wants {them}."
+    """`1 resource matches the spec.`"""
+    return f"{counted(unchanged, 'resource')} {plural(unchanged, 'matches', 'match')} the spec."
 
 
 def changes(count: int) -> str:
@@ -85,5 +106,5 @@ def images_going(images: int | None, allowed: bool) -> str:
         return ""
     if images == 0:
         return "holds no images"
-    fate = "will be deleted" if allowed else "may not be deleted without permission"
+    fate = "will be deleted" if allowed else "can't be deleted without permission"
     return f"holds {counted(images, 'image')}, which {fate}"

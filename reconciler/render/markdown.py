@@ -29,6 +29,7 @@ def _bold(text: str) -> str:
 #: what comes before a section's heading, and how each statement's subject looks
 _SECTIONS: dict[Topic, tuple[str, Callable[[str], str]]] = {
     Topic.PROBLEMS: (":no_entry: ", code),
+    Topic.IN_THE_WAY: (":no_entry: ", code),
     Topic.VIOLATIONS: (":no_entry: ", _bold),
     Topic.STRANGERS: (":warning: ", _bold),
     Topic.GAINS: ("", first_in_markdown),
@@ -49,7 +50,7 @@ def drift_markdown(report: Report) -> str:
 
 
 def _drift(report: Report) -> Iterator[str]:
-    yield f"### {in_markdown(report.owner)}: {report.no_drift if report.quiet else in_markdown(report.headline)}"
+    yield f"### {in_markdown(report.owner)}: {report.no_drift if report.quiet else in_markdown(report.drift_totals)}"
     yield ""
     for cause in report.by_cause:
         yield f"#### {cause.heading}"
@@ -59,11 +60,11 @@ def _drift(report: Report) -> Iterator[str]:
             yield from _difference(change)
         yield "```"
         yield ""
-    for section in (report.foreign, report.strangers, report.problems, report.violations):
+    for section in (report.foreign, report.strangers, report.in_the_way, report.violations):
         if section:
             yield from _section(section)
     yield from (f"{line}\n" for line in map(in_markdown, (report.left_alone, *report.warnings)) if line)
-    yield " ".join(part for part in (f"{report.unchanged} unchanged.", report.left_out) if part)
+    yield " ".join(part for part in (in_markdown(report.drift), report.left_out) if part)
 
 
 def _difference(change: ChangeItem) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.engine.plan import Plan
@@ -19,6 +19,7 @@ from .sentences import Sentence
 NO_CHANGES = "No changes"
 NOTHING_TO_DESTROY = "Nothing to destroy"
 _NO_DRIFT = "No drift"
+_FOREIGN_ALONE = "Drift: foreign access; every resource matches the spec"
 NOBODY = "Nobody gains or loses access."
 
 
@@ -29,6 +30,7 @@ class Topic(StrEnum):
     LOSSES = "losses"
     FOREIGN = "foreign"
     PROBLEMS = "problems"
+    IN_THE_WAY = "in the way"
     VIOLATIONS = "violations"
     STRANGERS = "strangers"
 
@@ -38,15 +40,16 @@ HEADINGS = {
     Topic.LOSSES: "Who loses access",
     Topic.FOREIGN: "Foreign access (given by somebody else, kept)",
     Topic.PROBLEMS: "The plan can't be applied",
+    Topic.IN_THE_WAY: "What is in the way of the spec",
     Topic.VIOLATIONS: "Guards that stop the plan",
-    Topic.STRANGERS: "Foreign access that the guards would not let the spec give",
+    Topic.STRANGERS: "Foreign access that the guards would not allow in the spec",
 }
 #: in the order in which they are read
 CAUSE_HEADINGS = {
     Cause.DRIFT: f"Drift: changed since the last apply, {BY_WHOM}",
-    Cause.BOTH: f"Drift and pending: changed since the last apply, {BY_WHOM}, and the spec has moved on too",
-    Cause.CHANGED: "Changed: differs, and what was last applied is not recorded, so the cause is unknown",
-    Cause.PENDING: "Pending: the spec has moved on since the last apply",
+    Cause.BOTH: f"Drift and pending: changed since the last apply, {BY_WHOM}, and the spec has changed too",
+    Cause.CHANGED: "Changed: differs, but there is no record of what was last applied, so the cause is unknown",
+    Cause.PENDING: "Pending: the spec has changed since the last apply",
 }
 
 
@@ -101,7 +104,8 @@ class Report:
 
     `headline`: what there is to do. `registries`: only those with changes. `gains`, `losses`: by the plan as a whole.
     `foreign`: what others gave and keep. `as_wanted`, `left_alone`, `left_out`: sentences; "" where there is nothing to say.
-    `warnings`: sentences on what the spec or the command line names and nothing has. `graph`: (before, after), as in the plan.
+    `drift_totals`: how much differs, by cause. `warnings`: sentences on what the spec or the command line names and nothing has.
+    `graph`: (before, after), as in the plan.
     """
 
     owner: str
@@ -118,6 +122,7 @@ class Report:
     strangers: Section
     left_alone: str
     left_out: str
+    drift_totals: str
     warnings: tuple[str, ...] = ()
     graph: tuple[tuple[str, str], ...] = ()
 
@@ -127,6 +132,11 @@ class Report:
         return not self.registries and not self.problems
 
     @property
+    def in_the_way(self) -> Section:
+        """The problems where no plan is shown."""
+        return replace(self.problems, topic=Topic.IN_THE_WAY)
+
+    @property
     def nobody(self) -> str:
         """Said where something changes and nobody's access does; "" elsewhere."""
         return NOBODY if self.registries and not self.gains and not self.losses else ""
@@ -134,7 +144,14 @@ class Report:
     @property
     def no_drift(self) -> str:
         """What is said where there is nothing to change."""
-        return f"{_NO_DRIFT} of what the spec says" if self.strangers else _NO_DRIFT
+        return _FOREIGN_ALONE if self.strangers else _NO_DRIFT
+
+    @property
+    def drift(self) -> str:
+        """The last line of what `drift` shows."""
+        if self.quiet and not self.strangers:
+            return f"{_NO_DRIFT}. {self.as_wanted}"
+        return f"Drift: {self.drift_totals}."
 
     @property
     def by_cause(self) -> tuple[CauseSection, ...]:
@@ -176,13 +193,32 @@ def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Repor
         ),
         strangers=Section(
             Topic.STRANGERS,
-            tuple(Statement(item.guard, item.message, item.addresses) for item in plan.strangers),
+            (*(Statement(item.guard, item.message, item.addresses) for item in plan.strangers), *_removals(plan)),
         ),
         left_alone=counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear, plan.nobodys),
         left_out=counts.left_out(plan.left_out),
+        drift_totals=_drift_totals(plan),
         warnings=plan.warnings,
         graph=plan.graph,
     )
+
+
+def _drift_totals(plan: Plan) -> str:
+    conflicts = sum(problem.conflict for problem in plan.problems)
+    foreign = {address for verdict in plan.strangers for address in verdict.addresses}
+    problems = len(plan.problems) - conflicts
+    return counts.drift_totals(
+        plan.causes, plan.unchanged, foreign=len(foreign), conflicts=conflicts, problems=problems
+    )
+
+
+def _removals(plan: Plan) -> Iterator[Statement]:
+    """How to remove what the guards would not let the spec give: reconciler leaves it where it is. Where the plan writes the same
+    document, that is another once it has been applied, and what was read before says nothing of how to change it."""
+    written = {change.address for change in plan.changes}
+    for item in plan.objectionable:
+        if item.removal and item.address not in written:
+            yield Statement(item.address, f"to remove {item.what}, {item.removal}", (item.address,))
 
 
 def _along(plan: Plan) -> Mapping[Action, int]:

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.engine.plan import Plan
-from reconciler.model.access import Access, ForeignAccess
-from reconciler.words import all_of, natural, plural
+from reconciler.model.access import ADMIN, Access, ForeignAccess
+from reconciler.words import all_of, any_of, natural, plural
 
 #: more names than this are counted, not listed
 MOST_NAMES = 12
 _LOST = "can no longer"
 #: the same of what can't be decided; "may pull" alone could be read as a permission
 _MAY = {"can now": "may now be able to", _LOST: "may no longer be able to", "can": "may be able to"}
-_VERB_ORDER = ("pull", "push")
+_VERB_ORDER = ("pull", "push", "read")
+#: what is said of whoever gets the verb ADMIN
+_DANGER = " (danger: that allows deleting images, and letting others in)"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,25 +87,32 @@ def _sentences(access: Iterable[Access], verb: str, gathered: bool = False) -> I
         key = item.registry, item.principal.label, item.repository, item.may, item.note
         verbs = per_repository.setdefault(key, {})
         verbs.setdefault(item.verb, set()).add(item.where)
-    merged: dict[tuple[str, str, str, tuple[str, ...], bool, str], list[str]] = {}
+    merged: dict[tuple[str, str, str, tuple[str, ...], bool, str, bool], list[str]] = {}
     for (registry, label, repository, may, note), verbs in per_repository.items():
         by_place: dict[tuple[str, ...], list[str]] = {}
         for name, found in verbs.items():
             by_place.setdefault(tuple(sorted(found)), []).append(name)
         for places, names in by_place.items():
-            merged.setdefault((registry, label, _verbs(names), places, may, note), []).append(repository)
-    for (registry, label, what, places, may, note), repositories in sorted(merged.items()):
+            danger = ADMIN in names and verb != _LOST
+            merged.setdefault((registry, label, _verbs(names, verb), places, may, note, danger), []).append(repository)
+    for (registry, label, what, places, may, note, danger), repositories in sorted(merged.items()):
         what = f"{what}{_names(repositories, gathered)}{_copies(places, len(repositories))}"
-        end = f", {note}" if note else ""
-        what = f"{_MAY[verb] if may else verb} {what}{end}"
-        # "everyone can no longer" could be read as if some still can; what ends is that whoever asks may
-        subject = "the public" if label == "everyone" and verb == _LOST else label
-        yield Sentence(registry, f"{subject} {what}", label in public, what)
+        end = (f", {note}" if note else "") + (_DANGER if danger else "")
+        said = f"{_MAY[verb] if may else verb} {what}{end}"
+        everyone = verb == _LOST and label.partition(" (")[0] == "anyone"
+        whole = f"{_no_longer_all(label, what, may)}{end}" if everyone else f"{label} {said}"
+        yield Sentence(registry, whole, label in public, said)
 
 
-def _verbs(names: list[str]) -> str:
+def _no_longer_all(label: str, what: str, may: bool) -> str:
+    """That it ends that whoever asks may, whereas some still can: "anyone can no longer" reads as if nobody could."""
+    return f"{'perhaps ' if may else ''}not {label.replace('anyone', 'everyone', 1)} can {what} any more"
+
+
+def _verbs(names: list[str], verb: str) -> str:
     known = [name for name in _VERB_ORDER if name in names]
-    return all_of(known + sorted(set(names) - set(known)))
+    several = any_of if verb == _LOST else all_of  # who can no longer "pull and push" might still do either
+    return several(known + sorted(set(names) - set(known)))
 
 
 def _names(repositories: list[str], gathered: bool) -> str:

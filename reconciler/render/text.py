@@ -37,9 +37,11 @@ _SECTIONS = {
     Topic.LOSSES: ("bold", "- ", "red"),
     Topic.FOREIGN: ("bold", "", "yellow"),
     Topic.PROBLEMS: ("bold red", "", "red"),
+    Topic.IN_THE_WAY: ("bold red", "", "red"),
     Topic.VIOLATIONS: ("bold red", "", "red"),
     Topic.STRANGERS: ("bold red", "", "red"),
 }
+_WARNINGS = "Warnings"
 _TITLE_COLUMN = 38
 #: of many changes that are alike, so many are shown
 _SHOWN = 3
@@ -76,21 +78,22 @@ def _plan(report: Report, full: bool) -> Iterator[Line]:
         if report.nobody:
             yield Line(report.nobody)
         yield Line("")
-    yield from _around(report)
+    yield from _around(report, report.problems)
     if report.registries:
         yield Line(f"Plan: {report.headline}, {report.unchanged} unchanged.", "bold")
     yield from _left_out(report)
 
 
 def _drift(report: Report) -> Iterator[Line]:
-    if report.quiet:
-        yield Line(f"{report.no_drift}. {report.as_wanted}", "bold")
+    if report.quiet and report.strangers:
+        yield Line(f"{report.no_drift}.", "bold")
     for section in report.by_cause:
         yield Line(section.heading, "bold")
         for change in section.changes:
             yield from _difference(change)
         yield Line("")
-    yield from _around(report)
+    yield from _around(report, report.in_the_way)
+    yield Line(report.drift, "bold")
     yield from _left_out(report)
 
 
@@ -137,7 +140,9 @@ def _likeness(change: ChangeItem) -> Hashable:
         or change.drifted
     ):
         return change.address
-    return change.action, change.kind, tuple(_nameless(detail.text, change.address.name) for detail in change.details)
+    # where a name stands in the platform's own is for each platform to know, and it follows from the address
+    said = (detail.text for detail in change.details if detail.meaning is not Meaning.NATIVE_NAME)
+    return change.action, change.kind, tuple(_nameless(text, change.address.name) for text in said)
 
 
 def _nameless(text: str, name: str) -> str:
@@ -163,17 +168,18 @@ def _section(section: Section) -> Iterator[Line]:
             yield Line(f"  {sign}{statement.subject}: {statement.text}", style)
 
 
-def _around(report: Report) -> Iterator[Line]:
+def _around(report: Report, problems: Section) -> Iterator[Line]:
     """What there is to know beside the changes."""
     if report.foreign:
         yield from (*_section(report.foreign), Line(""))
     if report.left_alone:
         yield from (Line(report.left_alone), Line(""))
-    for section in (report.strangers, report.problems, report.violations):
+    for section in (report.strangers, problems, report.violations):
         if section:
             yield from (*_section(section), Line(""))
     if report.warnings:
-        yield from (*(Line(warning, "bold yellow") for warning in report.warnings), Line(""))
+        yield Line(_WARNINGS, "bold yellow")
+        yield from (*(Line(f"  {warning}", "yellow") for warning in report.warnings), Line(""))
 
 
 def _left_out(report: Report) -> Iterator[Line]:

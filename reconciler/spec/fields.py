@@ -90,23 +90,33 @@ class Text:
 
 SpecName = Annotated[
     str,
-    Text(r"[a-z][a-z0-9-]{0,39}", "a lower-case letter, then letters, digits and dashes, 40 characters in all"),
+    Text(
+        r"[a-z][a-z0-9-]{0,39}",
+        "a lower-case letter, then lower-case letters, digits and dashes, at most 40 characters",
+    ),
 ]
 RegistryName = Annotated[
     str,
-    Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 40),
-]
-RepositoryName = Annotated[
-    str,
     Text(
-        r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
-        "lower-case letters and digits in words joined by '.', '_' or '-', in parts joined by '/'",
-        255,
+        r"[a-z][a-z0-9]*(-[a-z0-9]+)*",
+        "lower-case letters and digits in words joined by single dashes, starting with a letter",
+        40,
     ),
 ]
+_PARTS = (
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
+    "words of lower-case letters and digits, joined by '.', '_' or '-', in parts separated by '/'",
+)
+RepositoryName = Annotated[str, Text(*_PARTS, 255)]
+#: the whole name, prefix included, which a platform may take to be longer
+NativeName = Annotated[str, Text(*_PARTS, 256)]
 GrantName = Annotated[
     str,
-    Text(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "lower-case letters and digits in words joined by single dashes", 63),
+    Text(
+        r"[a-z][a-z0-9]*(-[a-z0-9]+)*",
+        "lower-case letters and digits in words joined by single dashes, starting with a letter",
+        63,
+    ),
 ]
 Flag = StrictBool
 Count = StrictInt

@@ -4,54 +4,37 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from functools import cache
-from itertools import chain
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem, SpecError
-from reconciler.places import Place
-from reconciler.words import did_you_mean
 
-from . import rules
-from .fields import Fault, RegistryName
-from .messages import IS_REQUIRED, problems_of, untagged
-from .models import Defaults, Guards, Spec
-from .partial import in_text, meant_model, partial
-from .repository import Repository, merge_defaults
+from .include import with_included
+from .models import Spec
 from .source import (
     MAX_ALIASED,
-    Loc,
     Values,
     aliased_nodes,
     bytes_of,
-    exists,
     files_of,
     folder_of,
     is_record,
-    locate,
     name_of,
     parse,
-    path_text,
+    place_of,
     problem_at,
     twice,
 )
+from .validation import LISTS, Validation
 
-_LISTS = ("registries", "repositories", "grants")
 #: what the top-level keys begin with that a spec may have beside its own
 FREE = "x-"
-_KEYS = tuple(Spec.model_fields)
-#: what the top level of a plan file has, and no spec
-_PLAN = {"format", "changes"}
 _TAG_NULL = "tag:yaml.org,2002:null"
 #: a file that lost what was in it would be planned for deletion
-_EMPTY = "the file is empty; if it is to hold nothing, say so in a comment"
-_PlaceKind = Literal["registry", "repository", "grant"]
+_EMPTY = "the file is empty; if that is intended, add a comment"
 S = TypeVar("S", bound=Spec)
 
 
@@ -71,7 +54,7 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
         for file in files_of(path):
             try:
                 if folder and file.exists() and not file.is_file():  # a pipe would be waited for
-                    raise OSError(errno.EINVAL, "it is no file")
+                    raise OSError(errno.EINVAL, "not a file")
                 data = bytes_of(file)
                 if not (folder and file.suffix.lower() == ".json" and is_record(data)):
                     texts.append((name_of(file), data))
@@ -86,7 +69,7 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
 
 
 def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
-    hint = " (give the spec's path, or run where it is)" if isinstance(error, FileNotFoundError) else ""
+    hint = " (give the path of the spec, or run in its folder)" if isinstance(error, FileNotFoundError) else ""
     return Problem(name_of(file), 1, 1, "", f"can't be read: {getattr(error, 'strerror', None) or error}{hint}")
 
 
@@ -125,16 +108,17 @@ def _load(
             empty = _EMPTY if several else "the spec is empty"
             problems.append(Problem(name, 1, 1, "", empty if tree is None else "must be a mapping"))
     if not trees:
-        raise SpecError(problems or [Problem(base, 1, 1, "", "the folder's files hold nothing but comments")])
+        raise SpecError(problems or [Problem(base, 1, 1, "", "the folder's files contain only comments")])
+    trees = with_included(trees, base, problems)
     whole = not problems
     root = _merged([_without_free(tree, problems) for tree in trees], problems)
     try:
         reading = Values(environ, problems)
         values = reading.of(root)
     except RecursionError:
-        problems.append(problem_at(root, "", "not YAML that a spec needs: hundreds of levels deep"))
+        problems.append(problem_at(root, "", "nested hundreds of levels deep"))
         raise SpecError(problems) from None
-    spec = _Validation(model, root, values, problems, base, whole=whole).spec()
+    spec = Validation(model, root, values, problems, base, whole=whole).spec()
     if spec is None:
         raise SpecError(problems)
     spec._variables = reading.variables
@@ -150,8 +134,8 @@ def _bomb(tree: Node) -> str:
     try:
         added = aliased_nodes(tree)
     except RecursionError:
-        return "its anchors nest hundreds of levels deep"
-    return f"its aliases stand for {added:,} more values: an anchor bomb" if added > MAX_ALIASED else ""
+        return "its anchors are nested hundreds of levels deep"
+    return f"its aliases expand to {added:,} more values: an anchor bomb" if added > MAX_ALIASED else ""
 
 
 def _without_free(tree: MappingNode, problems: list[Problem]) -> MappingNode:
@@ -178,238 +162,12 @@ def _merged(trees: list[MappingNode], problems: list[Problem]) -> MappingNode:
                 entries[name] = (key, value)
                 continue
             first = entries[name]
-            if name in _LISTS and _TAG_NULL in (value.tag, first[1].tag):  # left empty in one of them
+            if name in LISTS and _TAG_NULL in (value.tag, first[1].tag):  # left empty in one of them
                 entries[name] = first if value.tag == _TAG_NULL else (key, value)
-            elif name in _LISTS and isinstance(value, SequenceNode) and isinstance(first[1], SequenceNode):
+            elif name in LISTS and isinstance(value, SequenceNode) and isinstance(first[1], SequenceNode):
                 both = SequenceNode(value.tag, [*first[1].value, *value.value], first[1].start_mark, value.end_mark)
                 entries[name] = (first[0], both)
             elif not (name == "version" and (value.tag, value.value) == (first[1].tag, first[1].value)):
-                problems.append(problem_at(key, name, f"is defined twice: here and at {_place(first[0])}"))
+                problems.append(problem_at(key, name, f"is defined twice: here and at {place_of(first[0])}"))
     top = trees[0]
     return MappingNode(top.tag, list(entries.values()), top.start_mark, top.end_mark)
-
-
-def _place(node: Node) -> str:
-    mark = node.start_mark
-    return f"{mark.name}:{mark.line + 1}:{mark.column + 1}"
-
-
-@cache
-def _adapter(model: type[Spec], section: str) -> tuple[Any, TypeAdapter[Any]]:
-    """The type of a section's rows, and what validates one."""
-    row = get_args(model.model_fields[section].annotation)[0]
-    return row, TypeAdapter(row)
-
-
-class _Named(BaseModel):
-    """What every registry has."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-    name: RegistryName
-
-
-class _Validation(Generic[S]):
-    """One validation of one tree. Items are validated one by one, so that one wrong item hides no other's errors."""
-
-    def __init__(
-        self,
-        model: type[S],
-        root: MappingNode,
-        values: dict[str, Any],
-        problems: list[Problem],
-        base: str,
-        *,
-        whole: bool,
-    ) -> None:
-        self.model = model
-        self.root = root
-        self.values = values
-        self.problems = problems
-        self.base = base
-        #: whether all of the spec could be read: what is missing may stand where it could not
-        self.whole = whole
-        #: where the items of lists of which only some are valid stand in the text, and what their models find wrong
-        self.indexes: dict[Loc, list[int]] = {}
-        self.own_faults: list[Fault] = []
-        self.taken = {(problem.file, problem.line, problem.column) for problem in problems}
-
-    def note(self, problem: Problem) -> None:
-        # a value that is already known to be wrong (a variable that is not set, say) is not reported again
-        if (problem.file, problem.line, problem.column) not in self.taken:
-            self.problems.append(problem)
-
-    def spec(self) -> S | None:
-        if self.values.keys() >= _PLAN:
-            self.note(
-                problem_at(
-                    self.root,
-                    "",
-                    "is a plan file and no spec: `reconciler show FILE` prints it, `reconciler apply FILE` carries it out",
-                )
-            )
-            return None
-        for key in self.values:
-            if key not in _KEYS:
-                node = locate(self.root, (key,), key=True)
-                self.note(problem_at(node, key, f"unknown key{did_you_mean(key, _KEYS) or _known()}"))
-        head = {key: self.values[key] for key in ("version", "name") if key in self.values}
-        if self.whole or {"version", "name"} <= head.keys():
-            self.item(self.model, head, ())
-        given = {key: {} if self.values.get(key) is None else self.values[key] for key in ("guards", "defaults")}
-        guards = self.item(Guards, given["guards"], ("guards",)) or Guards()
-        under = given["defaults"]
-        defaults = (
-            self.item(Defaults, under, ("defaults",)) or self.left_of(Defaults, under, ("defaults",)) or Defaults()
-        )
-        parts = self.parts()
-        for fault in chain(self.own_faults, rules.faults(parts)):
-            fault = replace(fault, loc=in_text(fault.loc, self.indexes))
-            # an unknown label is at its key; everything else is at its value
-            node = locate(self.root, fault.loc, key="labels" in fault.loc[-2:-1])
-            self.note(problem_at(node, path_text(fault.loc), fault.message))
-        if self.problems:
-            return None
-        spec = self.model.model_construct(
-            version=1,
-            name=head["name"],
-            defaults=defaults,
-            guards=guards,
-            registries=tuple(parts.registries.values()),
-            repositories=tuple(parts.repositories.values()),
-            grants=tuple(parts.grants.values()),
-        )
-        spec._places = self.places(parts)
-        spec._base = self.base
-        return cast(S, spec)
-
-    def item(self, model: type[BaseModel], value: Any, at: Loc) -> Any:
-        return self.validated(model, model.model_validate, value, at)
-
-    def validated(self, row: Any, validate: Callable[[Any], Any], value: Any, at: Loc, fallback: Loc = ()) -> Any:
-        try:
-            return validate(value)
-        except ValidationError as error:
-            for problem in problems_of(error, row, self.root, at, fallback):
-                self.note(problem)
-            for loc, key, models in untagged(error, row):
-                self.guessed(models, key, value, loc, at)
-            return None
-
-    def guessed(self, models: list[type[BaseModel]], key: str, value: Any, loc: Loc, at: Loc) -> None:
-        """Reports what else is wrong with a value below a row that does not say, or says wrong, which of these models it is of. What
-        it lacks is not known."""
-        for part in loc:
-            value = value[part]
-        found = meant_model(models, key, value)
-        if found is None:
-            return
-        model, tag = found
-        try:
-            model.model_validate({**value, key: tag})
-        except ValidationError as error:
-            for problem in problems_of(error, model, self.root, (*at, *loc)):
-                if problem.message != IS_REQUIRED:
-                    self.note(problem)
-
-    def rows(self, section: str) -> list[tuple[int, Any]]:
-        value = self.values.get(section)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            self.note(problem_at(locate(self.root, (section,)), section, "must be a list"))
-            return []
-        return list(enumerate(value))
-
-    def parts(self) -> rules.Parts:
-        defaults = self.values.get("defaults")
-        under = defaults.get("repository") if isinstance(defaults, dict) else None
-        under = under if isinstance(under, dict) else {}
-        registry_rows, repository_rows, grant_rows = (self.rows(section) for section in _LISTS)
-        self.unique("registries", registry_rows, ("name",))
-        self.unique("repositories", repository_rows, ("registry", "name"))
-        self.unique("grants", grant_rows, ("name",))
-        repositories = [
-            (index, merge_defaults(under, row) if isinstance(row, dict) else row) for index, row in repository_rows
-        ]
-        names: dict[str, set[str]] = {}
-        for _, row in repositories:
-            if isinstance(row, dict) and isinstance(row.get("registry"), str) and isinstance(row.get("name"), str):
-                names.setdefault(row["registry"], set()).add(row["name"])
-        return rules.Parts(
-            registries=self.valid("registries", registry_rows),
-            repositories=self.valid("repositories", repositories, ("defaults", "repository")),
-            grants=self.valid("grants", grant_rows),
-            registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
-            repository_names={registry: frozenset(found) for registry, found in names.items()},
-            base=self.base,
-            all_registries=self.whole and _all_named(self.values.get("registries"), "name"),
-            all_repositories=self.whole and _all_named(self.values.get("repositories"), "name"),
-        )
-
-    def valid(self, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:
-        row_type, adapter = _adapter(self.model, section)
-        found: dict[int, Any] = {}
-        for index, row in rows:
-            at = (section, index)
-            item = self.validated(row_type, adapter.validate_python, row, at, fallback)
-            if item is None:
-                item = self.left_of(row_type, row, at)
-            if item is not None:
-                found[index] = item
-        return found
-
-    def left_of(self, row_type: Any, row: Any, at: Loc) -> Any:
-        """What is valid of a row that is not, for the rules between the parts."""
-        part = partial(row_type, row)
-        if part.item is None and at[0] == "registries" and isinstance(row, dict):
-            self.item(_Named, row, at)  # on whichever platform it is, it needs a name
-        self.indexes |= {(*at, *loc): indexes for loc, indexes in part.indexes.items()}
-        found = [replace(fault, loc=(*at, *fault.loc)) for fault in part.faults]
-        self.own_faults += (fault for fault in found if exists(self.root, fault.loc))  # else it is the defaults'
-        return part.item
-
-    def unique(self, section: str, rows: list[tuple[int, Any]], keys: tuple[str, ...]) -> None:
-        first: dict[tuple[Any, ...], int] = {}
-        for index, row in rows:
-            identity = tuple(row.get(key) for key in keys) if isinstance(row, dict) else ()
-            if not identity or not all(isinstance(part, str) for part in identity):
-                continue
-            if identity in first:
-                here = locate(self.root, (section, index, "name"))
-                there = locate(self.root, (section, first[identity], "name"))
-                self.note(
-                    problem_at(
-                        here,
-                        path_text((section, index, "name")),
-                        f"'{identity[-1]}' is defined twice: here and at {_place(there)}",
-                    )
-                )
-            first.setdefault(identity, index)
-
-    def places(self, parts: rules.Parts) -> dict[tuple[str, str], Place]:
-        sections: tuple[tuple[_PlaceKind, str, Mapping[int, Any]], ...] = (
-            ("registry", "registries", parts.registries),
-            ("repository", "repositories", parts.repositories),
-            ("grant", "grants", parts.grants),
-        )
-        found: dict[tuple[str, str], Place] = {}
-        for kind, section, items in sections:
-            node = next((value for key, value in self.root.value if key.value == section), None)
-            if not isinstance(node, SequenceNode):
-                continue
-            for index, item in items.items():
-                name = f"{item.registry}/{item.name}" if isinstance(item, Repository) else item.name
-                mark = node.value[index].start_mark
-                found[kind, name] = Place(kind, name, str(mark.name), mark.line + 1, mark.column + 1)
-        return found
-
-
-def _all_named(rows: Any, key: str) -> bool:
-    """Whether every row of a section has a name, right or wrong."""
-    return rows is None or (
-        isinstance(rows, list) and all(isinstance(row, dict) and isinstance(row.get(key), str) for row in rows)
-    )
-
-
-def _known() -> str:
-    return f" (known: {', '.join(_KEYS)})"

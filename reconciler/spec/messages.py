@@ -24,8 +24,8 @@ _PLAIN = {
     "int_parsing_size": "is too large a number",
     "float_type": "must be a number",
     "none_required": "must be null",
-    "string_unicode": "must be text in UTF-8",
-    "string_type": "must be text",
+    "string_unicode": "must be a string in UTF-8",
+    "string_type": "must be a string",
     "tuple_type": "must be a list",
     "list_type": "must be a list",
     "dict_type": "must be a mapping (`key: value`)",
@@ -54,7 +54,7 @@ def sentence(details: ErrorDetails) -> str:
             return "unknown key"
         case "too_short" | "string_too_short":
             least = context.get("min_length", 1)
-            return "must not be empty" if least == 1 else f"must have {least} or more"
+            return "must not be empty" if least == 1 else f"must have at least {least}"
         case "too_long" | "string_too_long":
             return f"must have at most {context['max_length']}"
         case "greater_than_equal":
@@ -123,7 +123,7 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
         expected = context["expected" if kind == "literal_error" else "expected_tags"]
         words = _choices(expected)
         if raw in words:  # the right word as another type: 1 in quotes
-            message = f"must be the number {raw}, not a text: leave out the quotes"
+            message = f"must be the number {raw}, not a string: remove the quotes"
         else:
             message = f"must be {any_of(words)}, not '{raw}'{did_you_mean(raw, words)}"
     elif kind in _PLAIN and kind not in _MAPPINGS and _shown(root, base, loc) == _shown(root, base, loc[:-1]):

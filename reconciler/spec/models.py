@@ -16,37 +16,63 @@ from reconciler.places import Place
 
 from .fields import Flag, Model, SpecName, Text
 from .registry import GrantBase, GrantTarget, RegistryBase
-from .repository import Repository, RepositoryDefaults
+from .repository import LabelKey, Repository, RepositoryDefaults
 from .selection import covered
 
 Percent = Annotated[str, Text(r"(100|[0-9]{1,2})%", "a number, or a percentage such as 10%")]
-Glob = Annotated[str, Text(r"[A-Za-z0-9._/*?\[\]!-]+", "a name, with * and ? for any characters")]
+Glob = Annotated[str, Text(r"[A-Za-z0-9._/*?\[\]!-]+", "a name, with the wildcards * and ?")]
 
 
 class Grant(GrantBase):
     """A rule that lets a foreign principal pull (or push) named repositories."""
 
-    to: GrantTarget = Field(description="Who gets access.")
+    to: GrantTarget = Field(description="Who is given access.")
 
 
 class Defaults(Model):
     """Values that are merged under the spec's own."""
 
-    repository: RepositoryDefaults = Field(RepositoryDefaults(), description="Merged under every repository.")
+    repository: RepositoryDefaults = Field(RepositoryDefaults(), description="Defaults for every repository.")
 
 
 class Guards(Model):
-    """Rules over a plan that stop it."""
+    """Rules that stop a plan."""
 
+    include: str | None = Field(
+        None,
+        description="A file with more of these keys, relative to the spec's folder, so that other people can be asked to review it."
+        " Each key may be in only one of the two.",
+    )
     max_deletes: Annotated[int, Field(strict=True, ge=0)] | Percent | None = Field(
         None,
-        description="Most deletes in one plan: a number, or a share of what the owner owns. Left out: 30% above 10.",
+        description="The most resources that one plan may delete: a number, or a percentage of those that the spec owns."
+        " Default: 30%, if it owns more than 10.",
     )
-    protect: tuple[Glob, ...] = Field((), description="Repositories that are never deleted or replaced by any plan.")
+    protect: tuple[Glob, ...] = Field((), description="Repositories that no plan may delete or replace.")
     allowed_accounts: tuple[str, ...] | None = Field(
-        None, description="A grant to any other account or project is refused. Left out: any account."
+        None,
+        description="The only accounts or projects that grants may name, besides the registry's own. Default: any.",
     )
-    allow_public: Flag = Field(False, description="Whether a grant to everyone is allowed.")
+    allowed_organizations: tuple[str, ...] | None = Field(
+        None,
+        description="The only organizations that grants may name. Default: any, or none if allowed_accounts is set, since an"
+        " organization's accounts are not known here.",
+    )
+    require_labels: tuple[LabelKey, ...] = Field(
+        (), description="Labels that every repository must have, with any value."
+    )
+    require_immutable_tags: Flag = Field(
+        False,
+        description="Whether every repository must have immutable tags. Exceptions are allowed, but not `*`.",
+    )
+    max_grants_per_repository: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        None, description="The most grants that may cover one repository. Default: any number."
+    )
+    allow_public: Flag = Field(False, description="Whether grants to anyone are allowed.")
+    allow_admin: Flag = Field(
+        False,
+        description="Whether grants may let others delete images and change who has access (permission: admin).",
+    )
 
 
 def _number(value: object) -> object:
@@ -63,12 +89,12 @@ class Spec(Model):
     model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
 
     version: Annotated[Literal[1], BeforeValidator(_number)] = Field(description="The format's version.")
-    name: SpecName = Field(description="The owner of all that this spec makes.")
-    defaults: Defaults = Field(Defaults(), description="Values merged under every repository.")
-    guards: Guards = Field(Guards(), description="Rules over a plan that stop it.")
+    name: SpecName = Field(description="The spec's name: the owner of everything that it creates.")
+    defaults: Defaults = Field(Defaults(), description="Default values for every repository.")
+    guards: Guards = Field(Guards(), description="Rules that stop a plan.")
     registries: tuple[RegistryBase, ...] = Field((), description="Collections of repositories, each on one platform.")
     repositories: tuple[Repository, ...] = Field((), description="Image repositories.")
-    grants: tuple[Grant, ...] = Field((), description="Who else can pull or push what.")
+    grants: tuple[Grant, ...] = Field((), description="Who else can pull or push which repositories.")
 
     #: the folder that relative paths in the spec start from
     _base: str = PrivateAttr("")

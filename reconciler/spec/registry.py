@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from .fields import Fault, Flag, GrantName, Model, RegistryName
-from .repository import Repository
+from .repository import Repository, RepositoryDefaults
 
 #: what is said of a spec without registries: without a state file, nothing else knows where one was
 NO_REGISTRY = (
-    "the spec has no registry: what a registry holds that has left the spec stays there, and no plan finds it;"
-    " `retired: true` on a registry deletes what is in it first"
+    "the spec has no registries: what a removed registry holds is kept, and no plan finds it;"
+    " to delete it first, set `retired: true` on the registry"
 )
 
 
@@ -36,11 +36,14 @@ class RegistryBase(Model):
 
     retired: Flag = Field(
         False,
-        description="Everything of it is planned for deletion, whatever repositories and grants the spec still has for it.",
+        description="Plan to delete everything in it, even if the spec still lists repositories and grants for it.",
     )
 
     #: the grant types that the platform can honour
     grant_types: ClassVar[tuple[str, ...]]
+    #: the permissions, and what else beside them, that its grants can give
+    permissions: ClassVar[tuple[str, ...]] = ("pull", "push-pull")
+    beside: ClassVar[tuple[str, ...]] = ()
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         """Where it stands, for people: account and region, a folder, a host; and as whom calls are made, if the registry says so.
@@ -56,7 +59,16 @@ class RegistryBase(Model):
 
     @abstractmethod
     def native_name(self, repository: str) -> str:
-        """The repository's name on the platform."""
+        """The repository's name on the platform, unless the spec gives another."""
+
+    def names_shared_with(self, other: RegistryBase) -> str:
+        """Where the repositories of both registries have their names in common, so that no two may be the same, in words; "" if
+        nowhere."""
+        return ""
+
+    def name_clash(self, other: RegistryBase, native: str) -> str | None:
+        """Why a repository of another registry of the same spec can't have this name on the platform because of this one, or None."""
+        return None
 
     def name_fault(self, native: str) -> str | None:
         """Why the platform would refuse the native name, or None."""
@@ -71,6 +83,11 @@ class RegistryBase(Model):
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the registry by itself, beyond its fields' types."""
+        yield from ()
+
+    def default_faults(self, defaults: RepositoryDefaults) -> Iterator[Fault]:
+        """What the platform can't honour of the defaults for repositories where the registry itself takes settings from them; paths
+        are below the registry."""
         yield from ()
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
@@ -102,17 +119,26 @@ def refused(repository: Repository, field: str, why: str) -> Iterator[Fault]:
         yield Fault((field,), why)
 
 
-Permission = Literal["pull", "push-pull"]
+Permission = Literal["pull", "push-pull", "admin"]
+Beside = Literal["read"]
 
 
 class GrantBase(Model):
     """A rule that lets a foreign principal pull (or push) named repositories."""
 
-    name: GrantName = Field(description="Unique; it names the statement, binding or secret that the grant becomes.")
-    registry: RegistryName = Field(description="The registry that it opens.")
+    name: GrantName = Field(
+        description="A unique name, also given to the statement, binding or secret that the grant becomes."
+    )
+    registry: RegistryName = Field(description="The registry that it gives access to.")
     repositories: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Names and globs over this spec's repositories; left out: all of the registry's.",
+        description="Names or globs of this spec's repositories. Default: all of the registry's.",
     )
-    permission: Permission = Field("pull", description="What the principal may do.")
+    permission: Permission = Field(
+        "pull",
+        description="What the principal can do: pull, push-pull, or admin: everything, which `guards.allow_admin` must allow.",
+    )
+    also: tuple[Beside, ...] = Field(
+        (), description="What else it can do: read lists and describes images, repositories and scan findings."
+    )

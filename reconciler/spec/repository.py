@@ -7,11 +7,19 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, JsonValue, Tag
 
-from .fields import Count, Fault, Flag, Model, RegistryName, RepositoryName, Text
+from .fields import Count, Fault, Flag, Model, NativeName, RegistryName, RepositoryName, Text
 
-TagPattern = Annotated[str, Text(r"[A-Za-z0-9._*-]{1,128}", "a tag, with * for any characters")]
-LabelKey = Annotated[str, Text(r"[A-Za-z][A-Za-z0-9_.:/@+=-]{0,127}", "a letter, then letters, digits and _.:/@+=-")]
-LabelValue = Annotated[str, Text(r"[A-Za-z0-9 _.:/@+=-]{0,256}", "letters, digits, spaces and _.:/@+=-")]
+TagPattern = Annotated[
+    str,
+    Text(r"[A-Za-z0-9._*-]{1,128}", "a tag: letters, digits and . _ -, with the wildcard *, at most 128 characters"),
+]
+LabelKey = Annotated[
+    str,
+    Text(r"[A-Za-z][A-Za-z0-9_.:/@+=-]{0,127}", "a letter, then letters, digits and _.:/@+=-, at most 128 characters"),
+]
+LabelValue = Annotated[
+    str, Text(r"[A-Za-z0-9 _.:/@+=-]{0,256}", "letters, digits, spaces and _.:/@+=-, at most 256 characters")
+]
 
 
 class ImmutableTags(Model):
@@ -20,12 +28,18 @@ class ImmutableTags(Model):
     except_: tuple[TagPattern, ...] = Field(
         alias="except",
         min_length=1,
-        description="Patterns of tags that may still be moved, such as `latest`.",
+        description="Patterns of tags that can still be moved, such as `latest`.",
     )
 
 
 def _immutable_form(value: object) -> str:
     return "exceptions" if isinstance(value, dict | ImmutableTags) else "flag"
+
+
+ImmutableTagsField = Annotated[
+    Annotated[Flag, Tag("flag")] | Annotated[ImmutableTags, Tag("exceptions")],
+    Discriminator(_immutable_form),
+]
 
 
 class Retention(Model):
@@ -34,73 +48,81 @@ class Retention(Model):
     keep_last: Count | None = Field(
         None,
         ge=1,
-        description="Images to keep, newest first; older ones are removed. AWS counts every image, untagged ones too, and"
-        " leaves the removal of untagged ones to untagged_days if that is given.",
+        description="Images to keep, newest first; older ones are removed. AWS counts every image, including untagged"
+        " ones, and leaves removing untagged ones to untagged_days if that is set.",
     )
     untagged_days: Count | None = Field(
-        None, ge=1, description="Days after its push that an untagged image is removed."
+        None, ge=1, description="Remove an untagged image this many days after its push."
     )
     keep_tags: tuple[TagPattern, ...] = Field(
         (),
-        description="Patterns of tags whose images are never removed. They don't count for keep_last; on AWS they do, since a"
-        " rule of ECR counts every image.",
+        description="Patterns of tags whose images are never removed. They don't count towards keep_last, except on"
+        " AWS, where a rule counts every image.",
     )
 
     def fault(self) -> str | None:
         if self.keep_last is None and self.untagged_days is None:
-            return "needs keep_last or untagged_days (or leave retention out)"
+            return "needs keep_last or untagged_days (or remove retention)"
         return None
 
 
 class Encryption(Model):
     """Encryption at rest. It can't change: another key is a replace, which loses the images."""
 
-    kms_key: str = Field(min_length=1, description="The key, in the platform's own notation (on AWS a key's ARN).")
+    kms_key: str = Field(min_length=1, description="The key, as the platform names it (on AWS a key's ARN).")
 
 
 class RepositoryDefaults(Model):
     """Settings that are merged under every repository; the repository's own value wins."""
 
     description: str = Field("", max_length=256, description="What the repository is for.")
-    immutable_tags: Annotated[
-        Annotated[Flag, Tag("flag")] | Annotated[ImmutableTags, Tag("exceptions")],
-        Discriminator(_immutable_form),
-    ] = Field(False, description="Whether a pushed tag can't be moved; `{except: [...]}` names those that can.")
-    scan_on_push: Flag = Field(False, description="Whether the platform scans each pushed image.")
-    retention: Retention | None = Field(None, description="Which images the platform removes by itself.")
-    lifecycle_policy: dict[str, JsonValue] | None = Field(
-        None, description="AWS: an ECR lifecycle policy as it is, instead of one made from `retention`."
+    immutable_tags: ImmutableTagsField = Field(
+        False,
+        description="Whether tags are immutable: true, false, or `{except: [...]}` with the tags that can still be moved.",
     )
-    encryption: Encryption | None = Field(None, description="Encryption with a key of your own.")
-    labels: dict[LabelKey, LabelValue] = Field({}, description="Labels (tags on AWS and Azure) of the repository.")
+    scan_on_push: Flag = Field(False, description="Whether the platform scans each pushed image.")
+    retention: Retention | None = Field(None, description="Which images the platform removes automatically.")
+    lifecycle_policy: dict[str, JsonValue] | None = Field(
+        None, description="AWS: an ECR lifecycle policy to use as is, instead of `retention`."
+    )
+    encryption: Encryption | None = Field(None, description="Encrypt with a key of your own.")
+    labels: dict[LabelKey, LabelValue] = Field({}, description="The repository's labels (tags on AWS and Azure).")
     protect: Flag = Field(
         False,
-        description="Never deleted or replaced by any plan, until applied as false. Remembered by the platform.",
+        description="Never delete or replace the repository, until this is applied as false. Stored on the platform.",
     )
-    adopt: Flag = Field(False, description="Take over a repository that already exists and that nobody owns.")
+    adopt: Flag = Field(False, description="Adopt a repository that already exists and has no owner.")
     delete_images: Flag = Field(
         False,
-        description="May be deleted or replaced although it holds images, or access that somebody else gave."
-        " Remembered by the platform once applied.",
+        description="Allow the repository to be deleted or replaced while it holds images, or access that somebody else gave."
+        " Stored on the platform once applied.",
     )
+
+
+def excepts_all(pattern: str) -> bool:
+    """Whether an exception from immutable tags excepts every tag."""
+    return not pattern.strip("*")
 
 
 class Repository(RepositoryDefaults):
     """One image repository in a registry."""
 
-    name: RepositoryName = Field(description="The name in its registry; unique there.")
+    name: RepositoryName = Field(description="The name, unique in its registry.")
     registry: RegistryName = Field(description="The registry that holds it.")
+    native_name: NativeName | None = Field(
+        None,
+        description="AWS: the whole name of the ECR repository, instead of the registry's prefix and `name`. It can't change: another"
+        " name is a replace, which loses the images.",
+    )
     release: Flag = Field(
         False,
-        description="Let go of it: marks and grants are taken away, and the repository stays with its images and settings.",
+        description="Stop managing it: its marks and grants are removed, and the repository is kept with its images and settings.",
     )
 
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the repository by itself, beyond its fields' types."""
         if self.release and self.adopt:
-            yield Fault(
-                ("release",), "adopt takes the repository over and release lets go of it: leave one of them out"
-            )
+            yield Fault(("release",), "adopt takes the repository over and release lets go of it: remove one of them")
 
     @property
     def tags_immutable(self) -> bool:

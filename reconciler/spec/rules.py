@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from reconciler.words import did_you_mean
 
-from .fields import Fault, each
+from .fields import Absent, Fault, each
 from .models import Grant
 from .registry import RegistryBase
-from .repository import Repository
+from .repository import Repository, RepositoryDefaults
 from .selection import covered, is_glob
 
 
@@ -20,8 +21,9 @@ from .selection import covered, is_glob
 class Parts:
     """The valid parts of a spec by their index in the text, and the names that the text gives, valid or not.
 
-    `base`: the folder that relative paths in it start from. `all_registries`, `all_repositories`: whether the names are all that
-    there are; else one that is not among them may stand in a file that can't be read, or in a row whose name is wrong.
+    `base`: the folder that relative paths in it start from. `defaults`: those of repositories. `all_registries`, `all_repositories`:
+    whether the names are all that there are; else one that is not among them may stand in a file that can't be read, or in a row
+    whose name is wrong.
     """
 
     registries: Mapping[int, RegistryBase]
@@ -30,6 +32,7 @@ class Parts:
     registry_names: frozenset[str]
     repository_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     base: str = "."
+    defaults: RepositoryDefaults = field(default_factory=RepositoryDefaults)
     all_registries: bool = True
     all_repositories: bool = True
 
@@ -47,6 +50,7 @@ class Parts:
 def faults(parts: Parts) -> Iterator[Fault]:
     """Every fault, each with its full path. What asks for a field that is not valid finds nothing."""
     yield from _registry_faults(parts)
+    yield from _same_names(parts)
     for index, repository in parts.repositories.items():
         yield from each(_repository_faults(("repositories", index), repository, parts))
     for index, grant in parts.grants.items():
@@ -63,9 +67,63 @@ def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts
 
 
 def _name_faults(at: tuple[str, int], repository: Repository, registry: RegistryBase) -> Iterator[Fault]:
-    reason = registry.name_fault(registry.native_name(repository.name))
+    if repository.native_name is not None:
+        reason = registry.name_fault(repository.native_name)
+    else:
+        reason = registry.name_fault(registry.native_name(repository.name))
     if reason is not None:
-        yield Fault((*at, "name"), reason)
+        yield Fault((*at, _naming(repository)), reason)
+
+
+def _naming(repository: Repository) -> str:
+    """The field that its name on the platform comes from."""
+    return "name" if repository.native_name is None else "native_name"
+
+
+def _same_names(parts: Parts) -> Iterator[Fault]:
+    """Repositories that would be one on the platform, each with the other's place in the spec."""
+    named = _native_names(parts)
+    for name, registry in parts.known.items():
+        yield from _twice_in_one(named[name], parts)
+        others = (other for other in parts.known.values() if other.name != name)
+        yield from each(*(_in_both(registry, other, named[name], named[other.name], parts) for other in others))
+
+
+def _twice_in_one(named: Mapping[int, str], parts: Parts) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for index, native in named.items():
+        other = parts.repositories[first.setdefault(native, index)]
+        if other.name != parts.repositories[index].name:  # else it is the same repository, defined twice
+            yield _same(index, native, f"repository {other.name} of this registry", parts)
+
+
+def _in_both(
+    registry: RegistryBase, other: RegistryBase, named: Mapping[int, str], theirs: Mapping[int, str], parts: Parts
+) -> Iterator[Fault]:
+    where = registry.names_shared_with(other)
+    there = {native: index for index, native in theirs.items()} if where else {}
+    for index, native in named.items() if where else ():
+        if native in there:
+            name = parts.repositories[there[native]].name
+            yield _same(index, native, f"repository {name} of registry {other.name}, {where}", parts)
+        elif reason := other.name_clash(registry, native):
+            yield Fault(("repositories", index, _naming(parts.repositories[index])), reason)
+
+
+def _native_names(parts: Parts) -> Mapping[str, Mapping[int, str]]:
+    """By registry, its repositories' names on the platform, by their index: of those that have both names."""
+    found: dict[str, dict[int, str]] = {name: {} for name in parts.known}
+    for index, item in parts.repositories.items():
+        with suppress(Absent):
+            registry = parts.known.get(item.registry)
+            if registry is not None and item.name:
+                found[registry.name][index] = item.native_name or registry.native_name(item.name)
+    return found
+
+
+def _same(index: int, native: str, other: str, parts: Parts) -> Fault:
+    at = ("repositories", index, _naming(parts.repositories[index]))
+    return Fault(at, f"on the platform it is '{native}', as is {other}: give one of them another native_name")
 
 
 def _target_faults(at: tuple[str | int, ...], grant: Grant) -> Iterator[Fault]:
@@ -78,7 +136,8 @@ def _registry_faults(parts: Parts) -> Iterator[Fault]:
         others = [item for _, item in items if item is not registry]
         clashes = (_clash(index, registry, other, parts.base) for other in others)
         gone = (_retired(index, registry, other) for other in others)
-        yield from each(_below(("registries", index), registry.faults()), *clashes, *gone)
+        own = (registry.faults(), registry.default_faults(parts.defaults))
+        yield from each(*(_below(("registries", index), found) for found in own), *clashes, *gone)
     yield from each(_circle(items))
 
 
@@ -92,7 +151,7 @@ def _retired(index: int, registry: RegistryBase, other: RegistryBase) -> Iterato
     if other.retired and not registry.retired and registry.waits_for(other):
         yield Fault(
             ("registries", index),
-            f"registry {registry.name} trusts what registry {other.name} makes, which is retired: take that out of its trust first",
+            f"registry {registry.name} trusts roles of registry {other.name}, which is retired: stop trusting them first",
         )
 
 
@@ -110,7 +169,8 @@ def _circle(items: list[tuple[int, RegistryBase]]) -> Iterator[Fault]:
         named = ", ".join(sorted(registry.name for index, registry in items if index in circle))
         yield Fault(
             ("registries", min(circle)),
-            f"registries {named} trust roles of each other, and a role can only be trusted once it is there: leave one of them out",
+            f"registries {named} trust roles of each other, and a role must exist before it can be trusted:"
+            " remove one of these trusts",
         )
 
 
@@ -142,10 +202,20 @@ def _not_honoured(
     if grant.to.type not in registry.grant_types:
         yield Fault(
             (*at, "to", "type"),
-            f"a grant to '{grant.to.type}' can't be honoured by registry {registry.name}, which can grant to"
+            f"a grant to '{grant.to.type}' is not supported by registry {registry.name}, which can grant to"
             f" {' or '.join(registry.grant_types)}",
         )
         return
+    for key, given, known in (
+        ("permission", (grant.permission,), registry.permissions),
+        ("also", grant.also, registry.beside),
+    ):
+        for item in given:
+            if item not in known:
+                they = f"takes {' or '.join(known)}" if known else f"takes no `{key}`"
+                yield Fault(
+                    (*at, key), f"'{item}' can't be granted on {registry.platform}; registry {registry.name} {they}"
+                )
     chosen = list(covered(grant.repositories, parts.ordered.get(grant.registry, []), names))
     yield from _below(at, registry.grant_faults(grant.to, chosen, grant.repositories is not None))
 

@@ -60,7 +60,13 @@ def problem_at(node: Node, path: str, message: str) -> Problem:
 
 def twice(first: Node) -> str:
     """What is said of a key that a mapping has already."""
-    return f"the key stands twice (first at line {first.start_mark.line + 1})"
+    return f"the key appears twice (first at line {first.start_mark.line + 1})"
+
+
+def place_of(node: Node) -> str:
+    """Where a node begins, for people: `FILE:LINE:COLUMN`."""
+    mark = node.start_mark
+    return f"{mark.name}:{mark.line + 1}:{mark.column + 1}"
 
 
 def path_text(loc: Loc) -> str:
@@ -75,7 +81,7 @@ def parse(name: str, data: bytes, problems: list[Problem]) -> Node | None:
     """The node tree of one file, or None with the reason added to `problems`."""
     if len(data) > MAX_BYTES:
         problems.append(
-            Problem(name, 1, 1, "", f"the file has {len(data):,} bytes; a spec has at most {MAX_BYTES:,} (32 MiB)")
+            Problem(name, 1, 1, "", f"the file has {len(data):,} bytes; a spec can have at most {MAX_BYTES:,} (32 MiB)")
         )
         return None
     try:
@@ -165,18 +171,18 @@ class Values:
 
     def _sequence(self, node: SequenceNode, loc: Loc) -> list[Any]:
         if node.tag != _TAG + "seq":
-            self._note(node, loc, f"the tag {node.tag} means nothing here")
+            self._note(node, loc, f"the tag {node.tag} is not supported here")
         return [self.of(item, (*loc, index)) for index, item in enumerate(node.value)]
 
     def _mapping(self, node: MappingNode, loc: Loc) -> dict[str, Any]:
         if node.tag != _TAG + "map":
-            self._note(node, loc, f"the tag {node.tag} means nothing here")
+            self._note(node, loc, f"the tag {node.tag} is not supported here")
         own: dict[str, Any] = {}
         first: dict[str, Node] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
-                self._note(key_node, loc, "a key must be a plain word")
+                self._note(key_node, loc, "a key must be plain text")
                 continue
             key = key_node.value
             if key_node.tag == _MERGE:
@@ -202,7 +208,7 @@ class Values:
         text: str = node.value
         kind = node.tag.removeprefix(_TAG)
         if len(text) > MAX_NUMBER and ((not node.style and _DIGITS.fullmatch(text)) or kind in ("int", "float")):
-            self._note(node, loc, f"a number of {len(text):,} characters; a number has at most {MAX_NUMBER:,}")
+            self._note(node, loc, f"a number of {len(text):,} characters; a number can have at most {MAX_NUMBER:,}")
             return None
         if not node.style and _DIGITS.fullmatch(text):
             return int(text.replace("_", ""))
@@ -214,14 +220,14 @@ class Values:
             return text.lower() in ("yes", "true", "on")
         if kind in ("int", "float"):
             return _number(text, kind)
-        self._note(node, loc, f"the tag {node.tag} means nothing here")
+        self._note(node, loc, f"the tag {node.tag} is not supported here")
         return None
 
     def _interpolated(self, node: ScalarNode, loc: Loc) -> str:
         def value(match: re.Match[str]) -> str:
             name = match.group(1)
             if not NAME.fullmatch(name):
-                self._note(node, loc, f"'{match.group(0)}' names no environment variable")
+                self._note(node, loc, f"'{match.group(0)}' is not the name of an environment variable")
             elif name not in self._environ:
                 self._note(node, loc, f"the environment variable {name} is not set")
             elif not _is_text(self._environ[name]):

@@ -57,7 +57,7 @@ def revealed(value: Any, variables: Mapping[str, str]) -> Any:
         if not name:
             return REFERENCE
         if name not in variables:
-            raise ValueError(f"it refers to the environment variable {name}, and the spec does not")
+            raise ValueError(f"it refers to the environment variable {name}, but the spec does not")
         return dumps(variables[name], ensure_ascii=False)[1:-1] if spelling else variables[name]
 
     def walk(item: Any) -> Any:

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 from importlib import import_module
@@ -31,13 +32,6 @@ repositories:
 grants:
   - {name: one, registry: images, to: {type: local, users: [alice]}}
 """
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "registry.yaml").write_text(SPEC)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_plan_apply_plan(here: Path) -> None:
@@ -69,16 +63,17 @@ def test_exit_code_1_also_for_a_wrong_option(here: Path) -> None:
     assert "No such option: --nope" in reconciler("plan", "--nope", code=1).stderr
 
 
-def test_exit_code_1_is_a_conflict_and_the_plan_still_shows_the_rest(here: Path) -> None:
+def test_exit_code_6_is_a_conflict_and_the_plan_still_shows_the_rest(here: Path) -> None:
     path = here / "box/control/repositories/app-a.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"settings": {}}')
-    told = reconciler("plan", code=1).stdout
+    told = reconciler("plan", code=6).stdout
     assert (
-        "images.repository.app-a: box/app-a already exists and nobody owns it; to make it this spec's: --adopt" in told
+        "images.repository.app-a: box/control/repositories/app-a.json already exists and has no owner; to adopt it, add --adopt"
+        in told
     )
     assert "images.repository.app-b" in told
-    assert "the plan can't be applied" in reconciler("apply", "--yes", code=1).stderr
+    assert "the plan can't be applied" in reconciler("apply", "--yes", code=6).stderr
     assert json.loads(path.read_text()) == {"settings": {}}
     reconciler("apply", "--yes", "--adopt", "images.repository.app-a")
     assert reconciler("plan").stdout.startswith("No changes.")
@@ -112,7 +107,7 @@ def test_a_saved_plan_is_shown_and_applied_as_it_is(here: Path) -> None:
     (here / "registry.yaml").unlink()
     reconciler("apply", "plan.json", "--yes")
     assert (here / "box/control/repositories/app-a.json").exists()
-    assert "belong to plan" in reconciler("apply", "plan.json", "--target", "x", code=1).stderr
+    assert "to plan instead" in reconciler("apply", "plan.json", "--target", "x", code=1).stderr
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"format": 2}', '{"format": 1}'])
@@ -132,7 +127,7 @@ def test_the_plan_file_is_the_same_bytes_for_the_same_inputs(here: Path) -> None
 
 def test_apply_asks_and_without_a_terminal_it_refuses(here: Path) -> None:
     told = as_a_process("apply", code=1).stderr
-    assert "there is no terminal to ask on; nothing was written" in told
+    assert "there is no terminal to confirm on; nothing was written" in told
     assert not (here / "box").exists()
 
 
@@ -145,7 +140,9 @@ def test_on_a_terminal_only_yes_means_yes(here: Path) -> None:
         if pid == 0:
             os.execv(sys.executable, [sys.executable, "-m", "reconciler", "apply"])
         seen = b""
-        while b"will do it" not in seen:
+        while b"'yes' is accepted" not in seen:
+            readable, _, _ = select.select([terminal], [], [], 60)
+            assert readable, f"it asks nothing: {seen!r}"
             seen += os.read(terminal, 4096)
         os.write(terminal, word + b"\n")
         while True:
@@ -221,7 +218,11 @@ def test_graph_and_output(here: Path) -> None:
         '"images.repository.app-a" -> "images.access.app-a";'
         in reconciler("graph", "plan.json", "--format", "dot").stdout
     )
-    assert json.loads(reconciler("output").stdout)["images.repository.app-a"] == {"name": "app-a"}
+    assert json.loads(reconciler("output").stdout)["images.repository.app-a"] == {
+        "name": "app-a",
+        "uri": "127.0.0.1:5000/app-a",
+    }
+    assert not (here / "box").exists(), "it writes nothing"
 
 
 def test_drift_in_every_form_says_the_same(here: Path) -> None:
@@ -233,7 +234,7 @@ def test_drift_in_every_form_says_the_same(here: Path) -> None:
     text, markdown, plan = (
         reconciler("drift", "--format", form, code=2).stdout for form in ("text", "markdown", "json")
     )
-    heading = "Drift: changed since the last apply, by hand or by an apply that was cut off"
+    heading = "Drift: changed since the last apply, by hand or by an interrupted apply"
     assert text.startswith(f"{heading}\n  images.repository.app-a differs\n")
     assert f"#### {heading}\n\n```diff\n! images.repository.app-a differs\n" in markdown
     assert 'description: "by hand" (live)' in text
@@ -250,17 +251,22 @@ def test_what_others_gave_everyone_is_no_drift_of_the_spec_and_ends_with_2(here:
     document["entries"].append({"users": ["*"], "permission": "pull", "note": "by hand"})
     stored.write_text(json.dumps(document))
     text = reconciler("drift", code=2).stdout
-    assert text.startswith("No drift of what the spec says. ")
-    assert "Foreign access that the guards would not let the spec give\n  allow_public: everyone has access" in text
-    assert "No drift of what the spec says" in reconciler("drift", "--format", "markdown", code=2).stdout
+    assert text.startswith("Drift: foreign access; every resource matches the spec.\n")
+    assert "Foreign access that the guards would not allow in the spec\n  allow_public: anyone has access" in text
+    markdown = reconciler("drift", "--format", "markdown", code=2).stdout
+    assert markdown.startswith("### tests: Drift: foreign access; every resource matches the spec\n")
+    for form in (text, markdown):
+        assert "No drift" not in form, "the head and the exit code agree"
+        assert "delete the entry without a grant whose users are" in form
+        assert "from box/control/access/app-b.json" in form
     assert reconciler("plan", "--detailed-exitcode").stdout.startswith("No changes.")
 
 
 def test_what_protects_or_permits_nothing_is_said(here: Path) -> None:
     (here / "registry.yaml").write_text(SPEC + 'guards: {protect: ["app-*", "images/app-b", "ap-a"]}\n')
-    plan = reconciler("plan", "--allow-delete", "images.repository.app-x").stdout
-    assert "guards.protect: no repository is named 'ap-a' (did you mean 'app-a'?); it protects nothing\n" in plan
-    assert "--allow-delete images.repository.app-x: no resource has such an address" in plan
+    plan = reconciler("plan", "--allow-delete", "images.access.app-a").stdout
+    assert "guards.protect: no repository is named 'ap-a' (did you mean 'app-a'?), so it protects nothing\n" in plan
+    assert "--allow-delete images.access.app-a: only repositories need this permission" in plan
     assert "'app-*'" not in plan
     assert "it protects nothing" in reconciler("drift", code=2).stdout
     assert "it protects nothing" in reconciler("plan", "--format", "markdown").stdout
@@ -280,7 +286,7 @@ def test_output_of_one_registry_does_not_need_another_one_s_platform(here: Path)
     assert "images.repository.app-a" in json.loads(all_of_them.stdout)
     one = reconciler("output", "--registry", "images")
     assert json.loads(one.stdout) == json.loads(all_of_them.stdout)
-    assert one.stderr == ""
+    assert one.stderr.startswith("note: registry images is not being served; ")
     assert "no such registry (did you mean 'images'?)" in reconciler("output", "--registry", "imges", code=1).stderr
 
 
@@ -290,6 +296,7 @@ def test_output_on_aws_gives_uris_and_role_arns_without_any_call() -> None:
         "output", example, "--format", "dotenv", AWS_ENDPOINT_URL="http://127.0.0.1:1"
     ).stdout.splitlines()
     assert "IMAGES_ROLE_PULL_ARN=arn:aws:iam::123456789012:role/images-pull" in lines
+    assert "IMAGES_REPOSITORY_CHECKOUT_NAME=images-checkout" in lines
     assert "IMAGES_REPOSITORY_CHECKOUT_URI=123456789012.dkr.ecr.us-east-1.amazonaws.com/images-checkout" in lines
     assert (
         "IMAGES_REPOSITORY_CHECKOUT_EU_WEST_1_URI=123456789012.dkr.ecr.eu-west-1.amazonaws.com/images-checkout" in lines
@@ -459,7 +466,7 @@ def test_sigterm_finishes_what_is_under_way_and_tells_what_was_not_started(local
     code = process.wait(60)
     output = (tmp_path / "output.txt").read_text()
     assert code == 1, output[-2000:]
-    assert "Stopping: what is under way is finished, nothing new is started." in output
+    assert "Stopping: finishing what is under way; nothing new is started." in output
     assert "Interrupted: " in output
     made = len(list(tmp_path.glob("sandbox/control/repositories/*.json")))
     assert f"Interrupted: {made} done, {1500 - made} skipped." in output
@@ -474,5 +481,5 @@ def test_the_command_lines_defaults_are_the_engines(command: str) -> None:
 
 
 def test_a_time_limit_that_is_no_time_is_an_error(here: Path) -> None:
-    assert "'soon' is not a time" in reconciler("plan", "--timeout", "soon", code=1).stderr
+    assert "'soon' is not a duration" in reconciler("plan", "--timeout", "soon", code=1).stderr
     reconciler("plan", "--timeout", "30m")

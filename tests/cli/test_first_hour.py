@@ -22,19 +22,12 @@ repositories:
 """
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "registry.yaml").write_text(SPEC)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_validate_notes_that_nothing_scans_on_the_local_platform(here: Path) -> None:
     assert reconciler("validate").stderr == ""
     (here / "registry.yaml").write_text(f"{SPEC}defaults: {{repository: {{scan_on_push: true}}}}\n")
     assert reconciler("validate").stderr == (
-        "registry.yaml:4:5: note: registry images: nothing scans images on the local platform:"
-        " scan_on_push of api, web is kept and does nothing\n"
+        "registry.yaml:4:5: note: registry images: the local platform does not scan images:"
+        " scan_on_push of api, web has no effect\n"
     )
 
 
@@ -43,7 +36,7 @@ def test_validate_notes_that_nothing_scans_on_the_local_platform(here: Path) -> 
 def test_rescue_must_name_a_folder(here: Path, command: tuple[str, ...], name: str) -> None:
     (here / "file").write_text("")
     (here / "registry.yaml").unlink()  # it is told before anything is read
-    assert reconciler(*command, "--rescue", name, code=1).stderr == f"Error: --rescue {name}: is no folder\n"
+    assert reconciler(*command, "--rescue", name, code=1).stderr == f"Error: --rescue {name}: not a folder\n"
 
 
 def test_repositories_that_nobody_owns_are_named_up_to_three(here: Path) -> None:
@@ -67,10 +60,10 @@ def test_repositories_that_nobody_owns_are_named_up_to_three(here: Path) -> None
 
 @pytest.mark.parametrize("given", ["web", "images/web", "images.web", "images.repositry.web"])
 def test_a_target_that_is_a_name_alone_is_told_the_address(here: Path, given: str) -> None:
-    told = f"--target {given}: no resource has such an address (did you mean 'images.repository.web'?)"
+    told = f"--target {given}: no resource has this address (did you mean 'images.repository.web'?)"
     assert told in reconciler("plan", "--target", given, code=1).stderr
-    permits = f"--allow-delete {given}: no resource has such an address (did you mean 'images.repository.web'?)"
-    assert f"{permits}; it permits nothing" in reconciler("plan", "--allow-delete", given).stdout
+    permits = f"--allow-delete {given}: no resource has this address (did you mean 'images.repository.web'?)"
+    assert permits in reconciler("plan", "--allow-delete", given, code=1).stderr
     assert "did you mean" not in reconciler("plan", "--target", "nothing-like-it", code=1).stderr
 
 
@@ -87,9 +80,9 @@ def test_a_log_is_made_also_where_nothing_changes(here: Path) -> None:
     ("command", "codes"),
     [
         ("validate", [0, 1, 130]),
-        ("plan", [0, 1, 2, 3, 130]),
-        ("apply", [0, 1, 3, 4, 130]),
-        ("drift", [0, 1, 2, 130]),
+        ("plan", [0, 1, 2, 3, 6, 130]),
+        ("apply", [0, 1, 3, 4, 6, 130]),
+        ("drift", [0, 1, 2, 6, 130]),
         ("destroy", [0, 1, 3, 4, 130]),
     ],
 )
@@ -102,7 +95,7 @@ def test_help_says_what_each_option_of_that_command_does() -> None:
     def told(command: str) -> str:
         return " ".join(reconciler(command, "--help").stdout.split())
 
-    assert "How the differences are printed." in told("drift")
+    assert "The output format." in told("drift")
     assert "Log each request: method, path, status, bytes, milliseconds; never a header." in told("serve")
     for command in ("plan", "apply", "serve", "gc", "credentials"):
         assert "[default: (" not in told(command)
@@ -126,3 +119,27 @@ def test_full_names_all_that_somebody_gains_in_every_command_that_gathers(here: 
     for command in (("plan",), ("plan", "--full"), ("plan", "--destroy"), ("apply", "--yes")):
         assert f"user alice can no longer pull {everything}" in reconciler(*command).stdout
     assert "--full" in reconciler("destroy", "--help").stdout
+
+
+def test_a_registry_that_this_build_cannot_plan_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "registry.yaml").write_text(
+        "version: 1\nname: tests\nregistries:\n"
+        "  - {name: images, platform: gcp, project: my-project, location: europe-west1}\n"
+        "  - {name: box, platform: local, path: box}\n"
+    )
+    done = reconciler("validate")
+    note = "note: registry images: this build validates registries on gcp, but can't plan or apply them\n"
+    assert done.stderr == f"registry.yaml:4:5: {note}"
+    assert done.stdout == "registry.yaml is valid: 2 registries, 0 repositories, 0 grants.\n"
+
+
+def test_the_name_of_a_registry_is_answered_with_its_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "registry.yaml").write_text(
+        "version: 1\nname: tests\nregistries: [{name: 1one, platform: local, path: box}]\n"
+    )
+    assert (
+        "'1one' must be lower-case letters and digits in words joined by single dashes, starting with a letter,"
+        " at most 40 characters" in reconciler("validate", code=1).stderr
+    )

@@ -67,7 +67,7 @@ def test_an_apply_whose_output_fails_is_carried_out_whole(here: Path, output: st
     assert made(here) == len(NAMES)
     assert done.stderr.splitlines() == [
         "Apply: 30 done.",
-        f"Error: standard output can't be written: {reason}. What is done stays done.",
+        f"Error: standard output can't be written: {reason}. Changes already made are kept.",
     ]
     assert done.returncode == 1
 
@@ -89,7 +89,7 @@ def test_a_reader_that_is_gone_stops_no_apply(here: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "Apply: 30 done.",
-        "Error: standard output can't be written: Broken pipe. What is done stays done.",
+        "Error: standard output can't be written: Broken pipe. Changes already made are kept.",
     ]
 
 
@@ -98,7 +98,7 @@ def test_a_log_that_fails_stops_no_apply(here: Path) -> None:
     assert made(here) == len(NAMES)
     assert "Apply: 30 done." in done.stdout
     assert done.stderr.splitlines() == [
-        "Error: /dev/full can't be written: No space left on device. It lacks outcomes, all changes are settled."
+        "Error: /dev/full can't be written: No space left on device. It lacks some outcomes; the changes themselves are finished."
     ]
     assert done.returncode == 1
 
@@ -137,7 +137,7 @@ def test_no_stream_is_needed_to_apply(here: Path, closed: str) -> None:
 
 def test_without_standard_input_apply_says_that_nobody_can_answer(here: Path) -> None:
     done = shell(here, "reconciler apply <&-")
-    assert "there is no terminal to ask on; nothing was written" in done.stderr
+    assert "there is no terminal to confirm on; nothing was written" in done.stderr
     assert done.returncode == 1
 
 

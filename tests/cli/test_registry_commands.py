@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.service import collecting, issuing
 from reconciler.model.service import serving as served_by
 from reconciler.platforms.local.session import LocalSession
-from tests.command_line import Reconciler, serving, url_of
+from tests.command_line import Reconciler, in_this_process, serving, url_of
 from tests.images import Image, digest
 from tests.registries import EVERYONE
 
@@ -90,6 +90,23 @@ def test_serve_tells_where_and_credentials_are_for_there(here: Reconciler) -> No
     assert [line.partition(":")[0] for line in text.splitlines()] == ["registry", "username", "password", "expires_at"]
 
 
+def test_output_has_the_uri_at_the_server_that_runs_and_else_at_the_usual_place(here: Reconciler) -> None:
+    with serving(here, "sandbox") as url:
+        place = url.removeprefix("http://")
+        found = json.loads(here("output"))
+        assert found["sandbox.repository.team/app-b"] == {"name": "team/app-b", "uri": f"{place}/team/app-b"}
+        lines = here("output", "--format", "dotenv").splitlines()
+        assert f"SANDBOX_REPOSITORY_TEAM_APP_B_URI={place}/team/app-b" in lines
+        assert "SANDBOX_REPOSITORY_TEAM_APP_B_NAME=team/app-b" in lines
+    with chdir(here.folder):
+        stopped = in_this_process("output")
+    assert json.loads(stopped.stdout)["sandbox.repository.app-a"]["uri"] == "127.0.0.1:5000/app-a"
+    assert stopped.stderr == (
+        "note: registry sandbox is not being served; `reconciler serve sandbox` serves it at 127.0.0.1:5000,"
+        " unless given another --host or --port\n"
+    )
+
+
 def test_behind_a_proxy_clients_and_credentials_are_told_its_address(here: Reconciler) -> None:
     process = here.start(
         "serve", "--port", "0", "--url", "https://registry.example.com/", "--trusted-proxy", "10.0.0.0/8"
@@ -107,12 +124,12 @@ def test_behind_a_proxy_clients_and_credentials_are_told_its_address(here: Recon
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--url", "registry.example.com", "not the address of a registry"),
-        ("--url", "https://registry.example.com/path", "clients expect no path"),
-        ("--url", "https://user:secret@registry.example.com", "not the address of a registry"),
-        ("--url", 'https://x"y', "not the address of a registry"),
-        ("--trusted-proxy", "proxy.example.com", "an address such as 10.0.0.7"),
-        ("--trusted-proxy", "10.0.0.7/8", "has host bits set"),
+        ("--url", "registry.example.com", "not the URL of a registry"),
+        ("--url", "https://registry.example.com/path", "and no path"),
+        ("--url", "https://user:secret@registry.example.com", "not the URL of a registry"),
+        ("--url", 'https://x"y', "not the URL of a registry"),
+        ("--trusted-proxy", "proxy.example.com", "not an address, such as 10.0.0.7"),
+        ("--trusted-proxy", "10.0.0.7/8", "the network is 10.0.0.0/8"),
     ],
 )
 def test_an_address_that_is_none_is_an_error(here: Reconciler, option: str, value: str, said: str) -> None:
@@ -206,8 +223,8 @@ def test_gc_tells_what_goes_and_what_it_was(here: Reconciler) -> None:
         (("credentials", "sandbox/nope"), "no repository nope"),
         (("credentials", "sandbox/closed", "--as", "alice"), "no grant lets user alice pull from closed"),
         (("credentials", "sandbox/app-a", "--ttl", "0"), "more than 0 seconds"),
-        (("credentials", "sandbox/app-a", "--ttl", "soon"), "'soon' is not a time"),
-        (("gc", "--grace", "1 year"), "is not a time"),
+        (("credentials", "sandbox/app-a", "--ttl", "soon"), "'soon' is not a duration"),
+        (("gc", "--grace", "1 year"), "is not a duration"),
         (("serve", "--host", "192.0.2.1"), "can't listen on 192.0.2.1:5000"),
         (
             ("serve", "--port", "0", "--tls-cert", "nothing.pem"),
@@ -219,9 +236,9 @@ def test_gc_tells_what_goes_and_what_it_was(here: Reconciler) -> None:
         ),
         (
             ("serve", "--port", "0", "--tls-cert", "registry.yaml", "--tls-key", "registry.yaml"),
-            "the certificate registry.yaml with the private key registry.yaml can't be used: ",
+            "the certificate registry.yaml with the private key registry.yaml can't be used\n",
         ),
-        (("serve", "--port", "0", "--tls-cert", "registry.yaml"), "the certificate registry.yaml can't be used: "),
+        (("serve", "--port", "0", "--tls-cert", "registry.yaml"), "the certificate registry.yaml can't be used\n"),
         (("serve", "--port", "0", "--tls-key", "registry.yaml"), "--tls-key needs --tls-cert"),
     ],
 )
@@ -235,9 +252,9 @@ def test_a_registry_of_a_cloud_is_not_served_from_here(tmp_path: Path) -> None:
     here = Reconciler(tmp_path)
     for name in ("images",), ():
         assert here("serve", *name, code=1) == "Error: only local registries can be served; images is on aws\n"
-        assert "images of local registries alone are removed from here; images is on aws" in here("gc", *name, code=1)
+        assert "images can only be removed from local registries; images is on aws" in here("gc", *name, code=1)
     told = here("credentials", "images/app", code=1)
-    assert told == "Error: credentials are issued for local registries alone; images is on aws\n"
+    assert told == "Error: credentials can only be issued for local registries; images is on aws\n"
     with package.session(package.load_spec(tmp_path / "registry.yaml")) as images:
         for interface in (issuing, served_by, collecting):
             with pytest.raises(PlatformError, match="platform aws"):

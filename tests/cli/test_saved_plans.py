@@ -112,8 +112,8 @@ def test_a_variable_that_is_not_set_or_has_another_value_refuses_the_plan(
     monkeypatch.setenv("KEY_A", "other")
     monkeypatch.delenv("WHO")
     said = reconciler("apply", "plan.json", "--yes", code=1).stderr
-    assert "plan.json: the environment variable WHO is not set, and the spec takes a value from it" in said
-    assert "plan.json: the environment variable KEY_A has another value than when the plan was made" in said
+    assert "plan.json: the environment variable WHO is not set, and the spec uses it" in said
+    assert "plan.json: the environment variable KEY_A has changed since the plan was made" in said
     assert SECRET not in said
     assert not (here / "box").exists()
 
@@ -173,7 +173,7 @@ def test_a_plan_from_a_pipe(here: Path, place: str) -> None:
     data = (here / "plan.json").read_bytes()
     assert piped(data, "show", place) == reconciler("show", "plan.json").stdout
     assert piped(data, "graph", place) == reconciler("graph", "plan.json").stdout
-    assert "no terminal to ask on" in piped(data, "apply", place, code=1)
+    assert "no terminal to confirm on" in piped(data, "apply", place, code=1)
     piped(data, "apply", place, "--yes")
     assert (here / "box/control/repositories/app-a.json").exists()
 
@@ -256,13 +256,13 @@ def test_skip_stale_skips_what_depends_on_what_is_stale(here: Path) -> None:
     reconciler("plan", "--out", "plan.json")
     reconciler("apply", "--yes", "--target", "images.repository.app-a")
     told = reconciler("apply", "plan.json", "--yes", "--skip-stale", code=4).stdout
-    assert "images.repository.app-a, which comes first, was stale" in told
+    assert "it depends on images.repository.app-a, which was stale" in told
     assert not (here / "box/control/access/app-a.json").exists()
     assert (here / "box/control/access/app-b.json").exists()
 
 
 def test_skip_stale_is_for_saved_plans_and_changes_nothing_where_nothing_is_stale(here: Path) -> None:
-    assert "--skip-stale is for a saved plan" in reconciler("apply", "--yes", "--skip-stale", code=1).stderr
+    assert "--skip-stale needs a saved plan" in reconciler("apply", "--yes", "--skip-stale", code=1).stderr
     reconciler("plan", "--out", "plan.json")
     assert "4 done" in reconciler("apply", "plan.json", "--yes", "--skip-stale").stdout
 
@@ -377,8 +377,8 @@ def test_a_plan_that_was_moved_away_says_which_folder_is_not_there(here: Path) -
         reconciler("plan", *options, "--out", "plan.json")
         (here / "plan.json").rename(here / "far/away/plan.json")
         said = reconciler("apply", "far/away/plan.json", "--yes", code=4).stderr
-        assert f"registry images: its folder {here.resolve()}/far/away/box is not there" in said
-        assert "gone since" not in said
+        assert f"registry images: its folder {here.resolve()}/far/away/box does not exist" in said
+        assert "was deleted since" not in said
         assert list((here / "far/away").iterdir()) == [here / "far/away/plan.json"]
     assert (here / "box/control/repositories/app-a.json").exists()
 
@@ -407,15 +407,15 @@ def test_a_saved_plan_that_apply_refuses_says_so(here: Path, why: str) -> None:
     else:
         write(here / "other", {**SPEC, "name": "other", "registries": [{**SPEC["registries"][0], "path": "../box"}]})
         reconciler("apply", "other/registry.yaml", "--yes")
-    code = 3 if why == "a guard" else 1
+    code = 3 if why == "a guard" else 6
     said = reconciler("plan", "--out", "d.json", code=code).stdout.splitlines()[-1]
     heading = "Guards that stop the plan" if why == "a guard" else "The plan can't be applied"
     assert said == (
-        f'Saved to d.json; apply refuses it as it is. What to change stands above, under "{heading}"; then plan again.'
+        f'Saved to d.json; apply will refuse it. Fix what is listed above under "{heading}", then plan again.'
     )
     reconciler("apply", "d.json", "--yes", code=code)
 
 
 def test_a_saved_plan_that_can_be_applied_says_how(here: Path) -> None:
     said = reconciler("plan", "--out", "d.json").stdout.splitlines()[-1]
-    assert said == "Saved to d.json. To make exactly this true: reconciler apply d.json"
+    assert said == "Saved to d.json. To apply exactly this plan: reconciler apply d.json"

@@ -90,7 +90,8 @@ def saved(folder: Path) -> None:
     from reconciler.engine.diff import diff
     from reconciler.engine.expand import expand
     from reconciler.engine.picture import picture
-    from reconciler.engine.plan import Wishes, homes_of, settle
+    from reconciler.engine.plan import homes_of, settle
+    from reconciler.engine.wishes import Wishes
     from reconciler.platforms.catalog import CATALOG
 
     loaded = load_spec(folder / "registry.yaml")
@@ -148,7 +149,7 @@ def test_the_first_signal_waits_for_what_is_under_way(tmp_path: Path, number: si
         process = hanging(tmp_path)
         process.send_signal(number)
         assert process.stderr is not None
-        assert process.stderr.readline() == "Stopping: what is under way is finished, nothing new is started.\n"
+        assert process.stderr.readline() == "Stopping: finishing what is under way; nothing new is started.\n"
         process.send_signal(signal.SIGHUP)  # as often as a terminal that closes likes
     output, errors = process.communicate(timeout=60)
     assert "b.repository.app created" in output

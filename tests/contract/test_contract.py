@@ -122,7 +122,7 @@ def test_a_target_that_names_only_what_is_deleted_with_something_else_is_an_erro
     for at, carrier in along.items():
         with pytest.raises(ReconcilerError) as refused:
             sandbox.plan(document, destroy=True, targets=[at])
-        assert str(refused.value) == f"--target {at}: {at} goes with {carrier}, and not by itself: target that"
+        assert str(refused.value) == f"--target {at}: {at} goes with {carrier}: target that"
     both = sandbox.plan(document, destroy=True, targets=["images.*.app-a"])
     assert "images.repository.app-a" in {change.address for change in both.changes}
 
@@ -190,7 +190,7 @@ def test_a_repository_that_nobody_owns_is_a_conflict_until_it_is_adopted(sandbox
     before = sandbox.state()
     plan = sandbox.plan(document)
     assert [problem.address for problem in plan.problems] == ["images.repository.app-a"]
-    assert "nobody owns it" in plan.problems[0].message
+    assert "has no owner" in plan.problems[0].message
     assert "--adopt images.repository.app-a" in plan.problems[0].message
     with pytest.raises(PlanRefused):
         sandbox.carry_out(plan)
@@ -369,7 +369,7 @@ def test_a_repository_with_access_that_others_gave_is_not_deleted_without_permis
     allowed = sandbox.plan(document, allow_delete=["images.repository.app-b"])
     assert loads(dumps(allowed)).changes[0].foreign == change.foreign
     for text in (joined(plan_lines(report_of(allowed))), plan_markdown(report_of(allowed))):
-        assert "takes along what somebody else gave: " in text
+        assert "also removes what somebody else gave: " in text
         assert "kept" not in text
     sandbox.apply(document, allow_delete=["images.repository.app-b"])
     assert "app-b" not in sandbox.repository_names()
@@ -436,7 +436,7 @@ def test_what_is_gone_already_need_not_be_deleted(sandbox: Sandbox, document: Do
     outcomes = sandbox.carry_out(plan, saved=True, verify=True)
     assert [(outcome.status, outcome.message) for outcome in outcomes] == [(Status.DONE, GONE)]
     assert "deleted" not in outcome_line(outcomes[0])
-    assert "it was gone already" in outcome_line(outcomes[0])
+    assert "it was already gone" in outcome_line(outcomes[0])
 
 
 def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
@@ -446,7 +446,7 @@ def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
     del document["repositories"][1]
     edited = json.loads(dumps(sandbox.plan(document)))
     (change,) = edited["changes"]
-    edited["basis"]["beside"] = []
+    edited["basis"] |= {"beside": [], "reaching": []}
     below = change.pop("along")
     del change["losses"], change["needs"]
     if change["live"]["needs"]:
@@ -459,7 +459,7 @@ def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
     with pytest.raises(StalePlan) as refused:
         sandbox.carry_out(loads(json.dumps(edited)), saved=True)
     assert refused.value.moved == {
-        "images.repository.app-b": f"{below[0]} goes along with it, and the plan does not say so"
+        "images.repository.app-b": f"{below[0]} would be deleted with it, and the plan does not say so"
     }
     assert sandbox.state() == before
 
@@ -491,7 +491,7 @@ def test_images_pushed_after_the_plan_make_a_delete_stale(sandbox: Sandbox, docu
     plan = sandbox.plan(document)
     sandbox.push_image("app-b")
     assert [outcome.status for outcome in sandbox.carry_out(plan)] == [Status.STALE]
-    with pytest.raises(StalePlan, match="holds 1 image now, 0 when the plan was made"):
+    with pytest.raises(StalePlan, match="it holds 1 image now; it held 0 when the plan was made"):
         sandbox.carry_out(loads(dumps(plan)), saved=True)
 
 
@@ -585,17 +585,18 @@ def test_each_kind_waits_for_kinds_that_there_are_and_declares_verbs_that_it_has
 
 
 def test_an_address_that_is_none_of_what_is_there_reads_nothing(sandbox: Sandbox) -> None:
-    sandbox.apply(sandbox.rich_document())
-    estate = estate_of(sandbox.spec(sandbox.rich_document()))
+    sandbox.apply(sandbox.whole_document())
+    estate = estate_of(sandbox.spec(sandbox.whole_document()))
     with sessions_of(estate, platforms=sandbox.platforms) as sessions:
         kinds = sandbox.platforms[sandbox.platform].kinds
-        there = list_registry(sessions["images"], {})
+        there = {address: live for name in sessions for address, live in list_registry(sessions[name], {}).items()}
         assert {live.kind for live in there.values()} == set(kinds)
         for address, live in there.items():
-            found = list(kinds[live.kind].read(sessions["images"], [address]))
+            session = sessions[address.registry]
+            found = list(kinds[live.kind].read(session, [address]))
             assert [item.address for item in found] == [address]
             for odd in odd_ones(address, sandbox.empty_place):
-                nothing = [item for item in kinds[live.kind].read(sessions["images"], [odd]) if not item.vacant]
+                nothing = [item for item in kinds[live.kind].read(session, [odd]) if not item.vacant]
                 assert nothing == [], f"{odd} is taken for {[item.address for item in nothing]}"
 
 
@@ -608,7 +609,7 @@ def odd_ones(address: Address, elsewhere: str) -> Iterator[Address]:
 
 def test_a_target_that_names_what_nobody_owns_is_an_error_too(sandbox: Sandbox, document: Document) -> None:
     sandbox.make_foreign("stray")
-    with pytest.raises(ReconcilerError, match="no resource has such an address"):
+    with pytest.raises(ReconcilerError, match="no resource has this address"):
         sandbox.plan(document, targets=["images.repository.stray"])
 
 

@@ -27,8 +27,8 @@ def test_somebody_else_s_tag_is_named_kept_and_given_back(sandbox: Sandbox, adop
     plan = sandbox.plan(labelled(sandbox, team="web"), adopt=adopt)
     (change,) = (item for item in plan.changes if item.address == "images.repository.app-a")
     assert FieldChange("labels.team", "infra", "web", "old") in change.fields
-    assert 'labels.team: "infra" (somebody else\'s) → "web"' in joined(plan_lines(report_of(plan)))
-    assert 'labels.team: "infra" (live, somebody else\'s), "web" (spec)' in joined(drift_lines(report_of(plan)))
+    assert 'labels.team: "infra" (set by somebody else) → "web"' in joined(plan_lines(report_of(plan)))
+    assert 'labels.team: "infra" (live, set by somebody else), "web" (spec)' in joined(drift_lines(report_of(plan)))
     assert loads(dumps(plan)).changes == plan.changes
     sandbox.apply(labelled(sandbox, team="web"), adopt=adopt)
     assert sandbox.tag("app-a", "team") == "web"
@@ -38,7 +38,7 @@ def test_somebody_else_s_tag_is_named_kept_and_given_back(sandbox: Sandbox, adop
     assert sandbox.tag("app-a", "team") == "shop"
     plan = sandbox.plan(labelled(sandbox))
     assert FieldChange("labels.team", "shop", "infra", "new") in plan.changes[0].fields
-    assert 'labels.team: "shop" → "infra" (somebody else\'s)' in joined(plan_lines(report_of(plan)))
+    assert 'labels.team: "shop" → "infra" (set by somebody else)' in joined(plan_lines(report_of(plan)))
     sandbox.apply(labelled(sandbox))
     assert sandbox.tag("app-a", "team") == "infra"
     assert sandbox.plan(labelled(sandbox)).changes == ()

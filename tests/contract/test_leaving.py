@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from reconciler.errors import GuardViolation, ReconcilerError, SpecError
+from reconciler.engine.plan_file import dumps, loads
+from reconciler.errors import GuardViolation, ReconcilerError, SpecError, StalePlan
 from reconciler.model.change import Action
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
@@ -17,7 +18,7 @@ WEB = "images.repository.web"
 
 
 def text(plan: object) -> str:
-    return joined(plan_lines(report_of(plan)))  # type: ignore[arg-type]
+    return joined(plan_lines(report_of(plan)))  # type: ignore[arg-type]  # any plan
 
 
 def with_grant(sandbox: Sandbox, *repositories: Document | str) -> Document:
@@ -45,7 +46,7 @@ def test_all_of_a_retired_registry_is_deleted_and_nothing_of_another(sandbox: Sa
     sandbox.carry_out(plan)
     after = sandbox.plan(document)
     assert after.changes == ()
-    assert after.warnings == ("registry images is retired and nothing of it is left: take it out of the spec",)
+    assert after.warnings == ("registry images is retired and nothing of it is left; take it out of the spec",)
     document["registries"].pop(0)
     document["repositories"] = [row for row in document["repositories"] if row["registry"] == "other"]
     document["grants"] = []
@@ -72,7 +73,7 @@ def test_a_registry_that_has_left_the_spec_is_warned_about(sandbox: Sandbox) -> 
     plan = sandbox.plan(gone)
     assert plan.changes == ()
     (warning,) = plan.warnings
-    assert "the spec has no registry" in warning
+    assert "the spec has no registries" in warning
     assert "`retired: true`" in warning
     assert warning in text(plan)
 
@@ -138,7 +139,8 @@ def test_a_released_repository_stays_without_our_marks_and_statements(sandbox: S
     assert plan.graph == (("images.access.web", WEB),)
     shown = text(plan)
     assert "can no longer pull web" in shown
-    assert "stays, with its images and settings; it is no longer this spec's" in shown
+    assert "protect: true → false" in shown
+    assert "is kept, with its images and its other settings, and is no longer owned by this spec" in shown
     assert plan.violations == ()
     sandbox.carry_out(plan)
     for key in ("owner", "registry", "origin", "applied", "adopted", "labels", "protect", "was-team", "applied-access"):
@@ -154,7 +156,9 @@ def test_a_released_repository_stays_without_our_marks_and_statements(sandbox: S
     if not by_address:
         again = sandbox.plan(document)
         assert again.changes == ()
-        assert again.warnings == ("repository web of registry images is released: take it out of the spec",)
+        assert again.warnings == (
+            "this spec manages nothing of repository web of registry images, which has release: true; take it out of the spec",
+        )
 
 
 def test_destroy_and_a_retired_registry_leave_what_is_released(sandbox: Sandbox) -> None:
@@ -188,3 +192,33 @@ def test_release_refuses_what_is_not_this_spec_s(sandbox: Sandbox) -> None:
 def test_adopt_and_release_contradict_each_other(sandbox: Sandbox) -> None:
     with pytest.raises(SpecError, match=r"repositories\[0\].release"):
         sandbox.spec(with_grant(sandbox, {"name": "web", "adopt": True, "release": True}))
+
+
+@pytest.mark.parametrize("origin", ["runtime", "somewhere"])
+def test_who_names_what_cannot_be_released_changes_nothing_else(sandbox: Sandbox, origin: str) -> None:
+    """A release that comes to nothing was a plan of everything: repositories were deleted."""
+    sandbox.apply(sandbox.document("gone"))
+    sandbox.make_foreign("odd", owner="tests", origin=origin)
+    for targets in ((), ("images.repository.new",)):
+        with pytest.raises(ReconcilerError, match=r"run time|can't be released"):
+            sandbox.plan(sandbox.document("new"), release=["images.repository.odd"], targets=targets)
+
+
+def test_a_release_and_a_target_are_both_done(sandbox: Sandbox) -> None:
+    sandbox.apply(sandbox.document("web", "api"))
+    plan = sandbox.plan(sandbox.document("web", "api", "new"), release=[WEB], targets=["images.repository.new"])
+    assert {change.address: change.action for change in plan.changes} == {
+        WEB: Action.RELEASE,
+        "images.repository.new": Action.CREATE,
+    }
+
+
+def test_a_delete_is_not_done_already_where_the_resource_only_has_other_marks(sandbox: Sandbox) -> None:
+    document = sandbox.document("web", "api")
+    sandbox.apply(document)
+    saved = dumps(sandbox.plan(sandbox.document("api", guards={"max_deletes": 9})))
+    sandbox.apply(document, release=[WEB])
+    with pytest.raises(StalePlan) as refused:
+        sandbox.carry_out(loads(saved, platforms=sandbox.platforms), saved=True)
+    assert not refused.value.applied
+    assert "web" in sandbox.repository_names()

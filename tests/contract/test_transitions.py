@@ -61,14 +61,16 @@ def documents(draw: Any, sandbox: Sandbox) -> Document:
         if draw(st.booleans()):
             grant["permission"] = "push-pull"
         grants.append(grant)
-    return {
-        "version": 1,
-        "name": "tests",
-        "guards": {"max_deletes": "100%"},
-        "registries": [sandbox.registry(name, **draw(registry_fields)) for name in registries],
-        "repositories": rows,
-        "grants": grants,
-    }
+    return sandbox.valid(
+        {
+            "version": 1,
+            "name": "tests",
+            "guards": {"max_deletes": "100%"},
+            "registries": [sandbox.registry(name, **draw(registry_fields)) for name in registries],
+            "repositories": rows,
+            "grants": grants,
+        }
+    )
 
 
 def all_registries(sandbox: Sandbox, document: Document) -> Document:

@@ -54,6 +54,65 @@ class Replication(Quiet):
 
 
 @dataclass
+class RegistryPolicy(Quiet):
+    """An account's registry policy in each region. moto refuses ecr:BatchImportUpstreamImage, which a registry policy can allow.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutRegistryPolicy.html,
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
+    """
+
+    account: str = "123456789012"
+    policies: dict[str, str] = field(default_factory=dict)
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation not in ("GetRegistryPolicy", "PutRegistryPolicy", "DeleteRegistryPolicy"):
+            return None
+        if call.operation == "PutRegistryPolicy":
+            text = call.body["policyText"]
+            if len(text) > 10_240 or not all(map(self._whole, json.loads(text)["Statement"])):
+                message = (
+                    "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid registry policy provided'"
+                )
+                return Answer(400, {"message": message}, "InvalidParameterException")
+            self.policies[call.region] = text
+        elif call.region not in self.policies:
+            message = f"Registry policy does not exist in the registry with id '{self.account}'"
+            return Answer(400, {"message": message}, "RegistryPolicyNotFoundException")
+        found = self.policies[call.region]
+        if call.operation == "DeleteRegistryPolicy":
+            del self.policies[call.region]
+        return Answer(body={"registryId": self.account, "policyText": found})
+
+    def _whole(self, statement: dict[str, Any]) -> bool:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        return {"Effect", "Principal", "Resource"} <= statement.keys() and all(
+            one.startswith("ecr:") for one in actions
+        )
+
+
+class ScanningRules(Quiet):
+    """What ECR refuses of a scanning configuration, and moto takes; and that rules which are not sent stay as they are.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutRegistryScanningConfiguration.html,
+    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_RegistryScanningRule.html, hashicorp/terraform-provider-aws#31423
+    """
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "PutRegistryScanningConfiguration":
+            return None
+        rules = call.body.get("rules")
+        if rules is None:
+            return Answer(400, {"message": "the emulator wants rules"}, "InvalidParameterException")
+        frequencies = [rule["scanFrequency"] for rule in rules]
+        wrong = (
+            len(set(frequencies)) < len(frequencies)
+            or (call.body["scanType"] == "BASIC" and "CONTINUOUS_SCAN" in frequencies)
+            or any(not 1 <= len(rule["repositoryFilters"]) <= 100 for rule in rules)
+        )
+        return Answer(400, {"message": "wrong rules"}, "InvalidParameterException") if wrong else None
+
+
+@dataclass
 class PrincipalNotFound(Quiet):
     """SetRepositoryPolicy that does not find a principal, for the first `times` tries (-1: for ever).
 
@@ -140,14 +199,15 @@ class Faults(Quiet):
     share: float = 0.3
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
+        self._tries: Counter[str] = Counter()
         self.failed = 0
 
     def before(self, call: Call) -> Answer | None:
-        if self._random.random() >= self.share:
+        chance = self._chance(call)
+        if chance.random() >= self.share:
             return None
         self.failed += 1
-        return self._random.choice(
+        return chance.choice(
             [
                 Answer(400, {"message": "Rate exceeded"}, "ThrottlingException"),
                 Answer(503, {"message": "try again"}, "ServiceUnavailable"),
@@ -158,10 +218,16 @@ class Faults(Quiet):
 
     def after(self, call: Call) -> Answer | None:
         # the answer to a call that was carried out is lost on the way: the retry meets its own work
-        if self._random.random() < self.share / 6:
+        if self._chance(call).random() < self.share / 6:
             self.failed += 1
             return Answer(drop=True)
         return None
+
+    def _chance(self, call: Call) -> random.Random:
+        """The same for the same call at its same try: which calls fail does not hang on the order in which threads make them."""
+        name = f"{call.service} {call.operation} {call.region} {sorted(call.body.items())}"
+        self._tries[name] += 1
+        return random.Random(f"{self.seed} {name} {self._tries[name]}")
 
 
 @dataclass

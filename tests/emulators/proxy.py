@@ -72,7 +72,8 @@ class Behaviour(Protocol):
 
 
 class Proxy:
-    """A running proxy: `url`, the `calls` so far, and its `behaviours`, which tests put in and take out."""
+    """A running proxy: `url`, the `calls` so far, and its `behaviours`, which tests put in and take out. `stand_ins` carry calls out
+    in the place of the server, between what behaviours do before and after."""
 
     def __init__(self, target: str, wire: Wire) -> None:
         self.target = target
@@ -80,6 +81,7 @@ class Proxy:
         self.url = ""
         self.calls: list[Call] = []
         self.behaviours: list[Behaviour] = []
+        self.stand_ins: list[Behaviour] = []
         self._loop = asyncio.new_event_loop()
         self._ready = Event()
         self._stop: asyncio.Event | None = None
@@ -98,9 +100,10 @@ class Proxy:
         self._thread.join(10)
 
     def reset(self) -> None:
-        """Forgets calls and behaviours."""
+        """Forgets calls, behaviours and stand-ins."""
         self.calls.clear()
         self.behaviours.clear()
+        self.stand_ins.clear()
 
     def operations(self) -> list[str]:
         """The operations called so far, as `ecr:CreateRepository`."""
@@ -137,17 +140,25 @@ class Proxy:
                 answer = behaviour.before(call)
                 if answer is not None:
                     return self._answer(request, call, answer)
+            for stand_in in tuple(self.stand_ins):
+                carried_out = stand_in.before(call)
+                if carried_out is not None:
+                    return self._answer(request, call, self._after(call) or carried_out)
         sent = {key: value for key, value in request.headers.items() if key.lower() != "content-length"}
         async with client.request(request.method, self.target + request.path_qs, data=data, headers=sent) as reply:
             body = await reply.read()
             if call is not None:
-                for behaviour in tuple(self.behaviours):
-                    answer = behaviour.after(call)
-                    if answer is not None:
-                        return self._answer(request, call, answer)
+                instead = self._after(call)
+                if instead is not None:
+                    return self._answer(request, call, instead)
             skipped = ("transfer-encoding", "content-length", "connection", "server", "date")
             kept = {key: value for key, value in reply.headers.items() if key.lower() not in skipped}
             return web.Response(status=reply.status, body=body, headers=kept)
+
+    def _after(self, call: Call) -> Answer | None:
+        """What a behaviour answers although the call was carried out."""
+        answers = (behaviour.after(call) for behaviour in tuple(self.behaviours))
+        return next((answer for answer in answers if answer is not None), None)
 
     def _answer(self, request: web.BaseRequest, call: Call, answer: Answer) -> web.StreamResponse:
         if answer.drop:

@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from tests.emulators.aws import PrincipalNotFound, Replication, Says, TaggingIndex
+from tests.emulators.aws import PrincipalNotFound, RegistryPolicy, Replication, Says, TaggingIndex
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
 
@@ -53,6 +53,24 @@ def test_replication_answers_have_the_published_shape() -> None:
         ("DescribeRegistry", Call("ecr", "DescribeRegistry", "us-east-1", {})),
     ):
         assert shape_problems("ecr", operation, answered(stand_in.before(call)).body) == []
+
+
+def test_registry_policy_answers_have_the_published_shape_and_errors() -> None:
+    stand_in = RegistryPolicy()
+    service = botocore.session.get_session().get_service_model("ecr")
+    for operation, body in (
+        ("PutRegistryPolicy", {"policyText": json.dumps({"Statement": []})}),
+        ("GetRegistryPolicy", {}),
+        ("DeleteRegistryPolicy", {}),
+    ):
+        call = Call("ecr", operation, "us-east-1", body)
+        assert shape_problems("ecr", operation, answered(stand_in.before(call)).body) == []
+    for operation, body in (
+        ("GetRegistryPolicy", {}),
+        ("PutRegistryPolicy", {"policyText": '{"Statement": [{"Action": "s3:*"}]}'}),
+    ):
+        answer = answered(stand_in.before(Call("ecr", operation, "us-east-1", body)))
+        assert answer.error in {shape.name for shape in service.operation_model(operation).error_shapes}
 
 
 def test_the_unknown_principal_error_is_one_that_the_operation_publishes() -> None:

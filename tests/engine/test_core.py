@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,16 +16,18 @@ from reconciler.engine.diff import diff
 from reconciler.engine.fields import differences
 from reconciler.engine.order import edges_of, needed_first, ordered
 from reconciler.engine.picture import Picture
-from reconciler.engine.plan import Plan, Wishes, count_images
+from reconciler.engine.plan import Plan, count_images
+from reconciler.engine.wishes import Wishes
 from reconciler.model import canonical
 from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
 from reconciler.model.kind import Found, GivesAccess, HoldsImages, Kind, Trait, Write
 from reconciler.model.marks import APPLIED, Marks
-from reconciler.model.resource import Desired, Live
+from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.render.report import report_of
 from reconciler.spec.models import Guards
+from reconciler.spec.registry import RegistryBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,17 @@ class CrateKind(BoxKind, HoldsImages):
     def access(self, address: Address, settings: Any) -> Iterator[Access]:
         yield from ()
 
+    def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
+        return NativeName(wanted.address.name, f"{registry.name}.example.com/{wanted.address.name}")
+
     def protected(self, settings: Crate) -> bool:
         return settings.guarded
+
+    def labels(self, settings: Crate) -> Collection[str]:
+        return ()
+
+    def tags_movable(self, settings: Crate) -> bool:
+        return True
 
     def images_may_go(self, settings: Crate) -> bool:
         return settings.may_go
@@ -435,14 +446,14 @@ def test_the_number_of_deletes_is_the_sum_of_what_the_last_line_of_the_plan_says
         change("c", Action.REPLACE, there=(), along=along("c", 1)),
         change("d", Action.UPDATE, there=()),
     ]
-    for most, end in ((5, " are allowed (max_deletes: 5); if that"), (6, " (max_deletes: 6)")):
+    for most, end in ((5, " are allowed (max_deletes: 5); if this"), (6, " allowed (max_deletes: 6)")):
         said = guard.max_deletes(Guards(max_deletes=most), items, 10).message
         assert said.startswith(
-            "the plan deletes 6 resources: 1 to replace (and 1 resource with it) and 2 to delete (and 2 resources with them),"
+            "the plan deletes 6 resources: 1 to replace (and 1 resource with it) and 2 to delete (and 2 resources with them);"
             f" at most {most}{end}"
         )
     verdict = guard.max_deletes(Guards(max_deletes=5), items[1:2], 10)
-    assert verdict.message == "the plan deletes 1 resource, at most 5 (max_deletes: 5)"
+    assert verdict.message == "the plan deletes 1 resource; at most 5 allowed (max_deletes: 5)"
     report = report_of(Plan("o", ".", "", (), changes=tuple(items)))
     assert report.headline == (
         "1 to update, 1 to replace (and 1 resource with it), 2 to delete (and 2 resources with them)"
@@ -454,19 +465,19 @@ def test_the_number_of_deletes_is_the_sum_of_what_the_last_line_of_the_plan_says
     [
         (Action.DELETE, "", True, "apply protect: false first"),
         (Action.DELETE, "eu-1", True, "apply protect: false first"),
-        (Action.REPLACE, "", False, "apply protect: false by itself first, and the other changes after it"),
+        (Action.REPLACE, "", False, "apply protect: false on its own first, then the other changes"),
         (
             Action.DELETE,
             "",
             False,
-            "put it back into the spec, with protect: false for the repository, apply that, and then take it out",
+            "put it back into the spec with protect: false for the repository, apply, then take it out again",
         ),
         (
             Action.DELETE,
             "eu-1",
             False,
-            "put the region eu-1 back into the spec, with protect: false for the repository, apply that, and then take the region"
-            " eu-1 out",
+            "put the region eu-1 back into the spec with protect: false for the repository, apply, then take the region eu-1 out"
+            " again",
         ),
     ],
 )

@@ -38,7 +38,7 @@ class Scripted(Kind):
         self, name: str, after: tuple[str, ...] = (), script: Callable[[Found], Any] = lambda found: None
     ) -> None:
         self.name = name  # type: ignore[misc]  # each of them has another
-        self.after = after  # type: ignore[misc]
+        self.after = after  # type: ignore[misc]  # as the name
         self.script = script
         self.reads: list[Address] = []
 

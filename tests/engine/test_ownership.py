@@ -48,8 +48,9 @@ def test_what_is_another_registry_s_and_wanted_is_a_conflict_that_names_both() -
     changes, ((address, message),) = planned([wanted("images", "eu-x")], [there("images", "eu-x", mark="images-eu")])
     assert (changes, address) == ({}, "images.box.eu-x")
     assert message == (
-        "it belongs to the registry 'images-eu' of the spec 'me', this is the registry 'images' of the spec 'me'; its mark"
-        " reconciler-registry says 'images-eu': if that is wrong, set it back to 'images'; else remove it from one of the two"
+        "it belongs to the registry 'images-eu' of the spec 'me', and this is the registry 'images' of the spec 'me'; its mark"
+        " reconciler-registry says 'images-eu': if that is wrong, set it back to 'images'; otherwise remove it here"
+        " (removed there, it is deleted)"
     )
 
 
@@ -58,8 +59,9 @@ def test_what_another_spec_owns_in_another_registry_is_no_mark_to_be_set_back() 
     theirs = replace(theirs, marks=replace(theirs.marks, owner="them"))
     _, ((_, message),) = planned([wanted("images", "eu-x")], [theirs])
     assert message == (
-        "it belongs to the registry 'images-eu' of the spec 'them', this is the registry 'images' of the spec 'me';"
-        " ownership is never taken over: remove it from one of the two"
+        "it belongs to the registry 'images-eu' of the spec 'them', and this is the registry 'images' of the spec 'me';"
+        " an owned resource is never taken over: to leave it there, remove it here; to have it here, release the repositories there,"
+        " destroy what is left there, then apply here"
     )
 
 
@@ -123,6 +125,6 @@ def test_settings_as_wanted_under_a_mark_of_something_else_are_not_said_to_be_ch
     (change,) = found.changes.values()
     assert (change.action, change.cause) == (Action.UPDATE, Cause.BOTH)
     item = change_item(change)
-    assert "changed since the last apply, by hand or by an apply that was cut off" in [
+    assert "changed since the last apply, by hand or by an interrupted apply" in [
         detail.text for detail in item.details
     ]

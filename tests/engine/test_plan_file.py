@@ -103,6 +103,20 @@ def test_the_plan_has_all_that_there_is_to_edit(plan: Plan) -> None:
     assert dumps(loaded) == dumps(plan)
 
 
+@pytest.mark.parametrize("part", ["name", "uri", "note", "all of it"])
+def test_no_file_says_another_name_of_the_platform_s_own(plan: Plan, part: str) -> None:
+    document = json.loads(dumps(plan))
+    change = change_of(document, "images.repository.app-f")
+    if part == "all of it":
+        del change["native_name"]
+    else:
+        change["native_name"][part] = "evil.example.com/app-f"
+    with pytest.raises(
+        ReconcilerError, match=r"images\.repository\.app-f: 'native_name' does not follow from what would be"
+    ):
+        read(document)
+
+
 def without_what_is_not_kept(change: Change) -> Change:
     from dataclasses import replace
 
@@ -521,7 +535,7 @@ def test_statements_that_are_edited_are_refused_and_if_all_is_edited_they_are_to
         with pytest.raises(ReconcilerError, match=r"images\.access\.app-a: '(fields|gains)' does not follow"):
             read(edited)
     said = words(edited_throughout(edited))
-    assert "everyone can now" in said, said
+    assert "anyone can now" in said, said
 
 
 # -- where a plan stands

@@ -11,19 +11,22 @@ from typing import Any
 
 import pytest
 
+from reconciler import dumps, loads
 from reconciler.engine import guard
+from reconciler.engine.fields import changes_of
 from reconciler.model.access import ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action
 from reconciler.model.kind import Home
 from reconciler.platforms.aws import policy, statements
 from reconciler.platforms.aws.access import AccessKind, AccessSettings, foreign
-from reconciler.platforms.aws.role import RoleKind
+from reconciler.platforms.aws.condition import Condition
+from reconciler.platforms.aws.role import PERMISSIONS_BESIDE, TRUST_BESIDE, RoleKind
 from reconciler.platforms.aws.role_documents import RoleSettings, permissions, permissions_of, settings_of, trust_of
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.render.report import NOBODY, report_of
 from reconciler.render.sentences import gained, given, lost
-from reconciler.render.text import joined, plan_lines
+from reconciler.render.text import drift_lines, joined, plan_lines
 from reconciler.spec.models import Guards
 from reconciler.words import value
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
@@ -34,6 +37,7 @@ A, B = "987654321091", "987654321092"
 ROLE = f"arn:aws:iam::{A}:role/ci"
 OWN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci"
 PUSHING = [*policy.PULL, *policy.PUSH]
+DANGER = " (danger: that allows deleting images, and letting others in)"
 ORG = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
 
 
@@ -155,19 +159,19 @@ def test_a_grant_renamed_or_an_account_moved_between_grants_is_nobodys_gain() ->
     ("before", "after", "gain", "loss"),
     [
         (allow(A), allow(A, PUSHING), f"account {A} can now push app-a", ""),
-        (allow(A, "ecr:*"), allow(A), "", f"account {A} can no longer push and change or delete app-a"),
-        (allow(A), allow(A, policy.WORKER_PULL), "", f"account {A} can no longer use ecr:BatchCheckLayerAvailability on app-a"),
-        (allow(A), allow(A, [*policy.PULL, "ecr:DescribeImages"]), f"account {A} can now use ecr:describeimages on app-a", ""),
-        (allow(A), allow(A, [*policy.PULL, "ecr:Describe*"]), f"account {A} can now use ecr:describe* on app-a", ""),
+        (allow(A, "ecr:*"), allow(A), "", f"account {A} can no longer push, read, or change or delete app-a"),
+        (allow(A), allow(A, policy.WORKER_PULL), "", f"account {A} can no longer perform ecr:BatchCheckLayerAvailability on app-a"),
+        (allow(A), allow(A, [*policy.PULL, "ecr:DescribeImages"]), f"account {A} can now perform ecr:DescribeImages on app-a", ""),
+        (allow(A), allow(A, [*policy.PULL, "ecr:Describe*"]), f"account {A} can now perform ecr:describe* on app-a", ""),
         (allow(A, policy.WORKER_PULL), allow(A, "ecr:*"),
-         f"account {A} can now push, change or delete, and use ecr:BatchCheckLayerAvailability on app-a", ""),
+         f"account {A} can now push, read, change or delete, and perform ecr:BatchCheckLayerAvailability on app-a{DANGER}", ""),
         (allow(A), allow(A, "ecr:BatchGetImage"), "", f"account {A} can no longer pull app-a"),
         (allow(A), allow(ROLE), "", f"account {A} can no longer pull app-a, but role ci of account {A} still can"),
         (allow(ROLE), allow(A), f"account {A} can now pull app-a", ""),
-        (allow("*", Condition=ORG), allow("*"), "everyone can now pull app-a", ""),
+        (allow("*", Condition=ORG), allow("*"), "anyone can now pull app-a", ""),
         (allow("*"), allow("*", Condition=ORG), "",
-         "the public can no longer pull app-a, but everyone (if aws:PrincipalOrgID is o-1) still can"),
-        (allow("*"), allow(A), "", f"the public can no longer pull app-a, but account {A} still can"),
+         "not everyone can pull app-a any more, but any principal of organization o-1 still can"),
+        (allow("*"), allow(A), "", f"not everyone can pull app-a any more, but account {A} still can"),
         (allow(A), allow(A, Condition={"StringEquals": {"aws:SourceVpc": ["v1", "v2"]}}), "",
          f"account {A} can no longer pull app-a, but account {A} (if aws:SourceVpc is v1), account {A} (if"
          " aws:SourceVpc is v2) still can"),
@@ -206,9 +210,9 @@ def test_what_hangs_on_what_only_aws_knows_may_be_a_gain_or_a_loss(ours: Item, o
     ("statement", "words"),
     [
         ({**allow("*"), "NotPrincipal": {"AWS": [A, ROLE]}},
-         f"everyone but account {A} and role ci of account {A} may now be able to pull app-a"),
+         f"anyone but account {A} and role ci of account {A} may now be able to pull app-a"),
         (allow(A, NotAction=["ecr:PutImage", "ecr:BatchDeleteImage"]),
-         f"account {A} may now be able to use all but ecr:BatchDeleteImage, ecr:PutImage on app-a"),
+         f"account {A} may now be able to perform all but ecr:BatchDeleteImage, ecr:PutImage on app-a"),
     ],
 )  # fmt: skip
 def test_all_but_some_is_said_as_such(statement: Item, words: str) -> None:
@@ -271,11 +275,12 @@ def test_a_deny_of_ours_that_somebody_wrote_and_that_goes_may_be_a_gain() -> Non
 @pytest.mark.parametrize(
     ("denying", "words"),
     [
-        (deny([A, ROLE]), f"statement 'x' denies pull and push and change or delete to account {A} and role ci of account {A}"),
-        (deny("*", "ecr:PutImage", Condition=ORG), "statement 'x' denies push to everyone (if aws:PrincipalOrgID is o-1)"),
-        (deny(A, "ecr:DescribeImages", sid=""), f"a statement without an id denies ecr:describeimages to account {A}"),
+        (deny([A, ROLE]), f"statement 'x' denies pull, push, read, and change or delete to account {A}"
+         f" and role ci of account {A}"),
+        (deny("*", "ecr:PutImage", Condition=ORG), "statement 'x' denies push to any principal of organization o-1"),
+        (deny(A, "ecr:DescribeImages", sid=""), f"a statement without a Sid denies ecr:DescribeImages to account {A}"),
         (deny(A, NotAction=[*PUSHING, "ecr:*"]), f"statement 'x' denies all but ecr:*, {', '.join(sorted(PUSHING))} to account {A}"),
-        ({**deny("*", "ecr:BatchGetImage"), "NotPrincipal": {"AWS": A}}, f"statement 'x' denies pull to everyone but account {A}"),
+        ({**deny("*", "ecr:BatchGetImage"), "NotPrincipal": {"AWS": A}}, f"statement 'x' denies pull to anyone but account {A}"),
     ],
 )  # fmt: skip
 def test_a_deny_says_what_and_whom_it_denies(denying: Item, words: str) -> None:
@@ -311,9 +316,10 @@ REGISTRY = AwsRegistry(
 )
 HOME = Home("tests", REGISTRY)
 AS_WANTED = settings_of(REGISTRY, "pull", "tests")
-MARKED = "aws:ResourceTag/reconciler-owner is tests and aws:ResourceTag/reconciler-registry is images"
+MARKED = "reconciler-owner: tests and reconciler-registry: images"
 TAGGED = permissions(AS_WANTED)["Statement"][1]["Condition"]
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+GITHUB = "token.actions.githubusercontent.com"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"
 SUBJECT = {"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:o/r"}}
 VERB = "pull from every repository as images-pull"
 
@@ -345,21 +351,20 @@ TRUST = [
     (
         {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:AssumeRole",
          "Condition": {"StringEquals": {"sts:ExternalId": "e"}}},
-        [f"account {A} (if sts:ExternalId is e) can no longer {VERB}"],
+        [f"account {A} (if it gives the external ID e) can no longer {VERB}"],
     ),
     (
         {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity",
          "Condition": SUBJECT},
-        [f"oidc-provider token.actions.githubusercontent.com of account {ACCOUNT} (if"
-         f" token.actions.githubusercontent.com:sub is repo:o/r) can no longer {VERB}"],
+        ["workloads of token.actions.githubusercontent.com with the subject repo:o/r and any audience can no longer" f" {VERB}"],
     ),
     (
         {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:TagSession"},
-        [f"account {A} can no longer use sts:TagSession on role images-pull"],
+        [f"account {A} can no longer perform sts:TagSession on role images-pull"],
     ),
     (
         {"Effect": "Allow", "NotPrincipal": {"AWS": A}, "Action": "sts:*"},
-        [f"everyone but account {A} may no longer be able to {VERB}"],
+        [f"anyone but account {A} may no longer be able to {VERB}"],
     ),
 ]  # fmt: skip
 
@@ -397,8 +402,8 @@ def _from_account(**asked: str) -> RoleSettings:
     [
         (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="a", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
         (_from_github(aud="a", sub="repo:o/r"), _from_github(aud="b", sub="repo:o/s"), "repo:o/s", "repo:o/r"),
-        (_from_account(**IN_ORG, sts_ExternalId="x"), _from_account(**IN_ORG, sts_ExternalId="y"), "Id is y", "Id is x"),
-        (_from_account(**IN_ORG), _from_account(**IN_ORG, sts_ExternalId="x"), "", "if aws:PrincipalOrgID is o-1)"),
+        (_from_account(**IN_ORG, sts_ExternalId="x"), _from_account(**IN_ORG, sts_ExternalId="y"), "external ID y", "external ID x"),
+        (_from_account(**IN_ORG), _from_account(**IN_ORG, sts_ExternalId="x"), "", "if its organization is o-1)"),
     ],
 )  # fmt: skip
 def test_trust_that_changes_in_one_of_two_conditions_is_decided(
@@ -415,7 +420,7 @@ def test_trust_that_is_narrowed_says_who_is_left() -> None:
         Given(_from_account(sts_ExternalId="x")),
     )
     assert gains == []
-    assert losses == [f"account {A} can no longer {VERB}, but account {A} (if sts:ExternalId is x) still can"]
+    assert losses == [f"account {A} can no longer {VERB}, but account {A} (if it gives the external ID x) still can"]
 
 
 def test_a_condition_on_what_another_one_speaks_of_too_stays_undecided() -> None:
@@ -429,11 +434,11 @@ def test_a_condition_on_what_another_one_speaks_of_too_stays_undecided() -> None
 def test_a_deny_in_the_trust_that_goes_may_be_a_gain() -> None:
     found = Given(trusting({"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}))
     assert role_difference(found, Given(AS_WANTED)) == (
-        [f"role ci of account {A} may now be able to {VERB}, which a statement without an id denied"],
+        [f"role ci of account {A} may now be able to {VERB}, which a statement without a Sid denied"],
         [],
     )
     assert role_difference(Given(AS_WANTED), found)[1] == [
-        f"role ci of account {A} may no longer be able to {VERB}, since a statement without an id denies it"
+        f"role ci of account {A} may no longer be able to {VERB}, since a statement without a Sid denies it"
     ]
 
 
@@ -448,24 +453,26 @@ def test_trusting_the_own_account_again_instead_of_one_role_widens_and_may_narro
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        ({"Effect": "Allow", "Action": "*", "Resource": "*"}, "role images-pull can no longer use * on *"),
+        ({"Effect": "Allow", "Action": "*", "Resource": "*"}, "role images-pull can no longer perform any action on any resource"),
         ({"Effect": "Allow", "Action": "ecr:*", "Resource": IMAGES[0], "Condition": TAGGED},
          f"account {ACCOUNT} can no longer push to every repository as images-pull;"
-         f"role images-pull can no longer use push and change or delete on {IMAGES[0]} (if {MARKED})"),
+         f"role images-pull can no longer read or change or delete images-* in us-east-1 of account {ACCOUNT}"
+         f" tagged {MARKED}"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::a/*"]},
-         "role images-pull can no longer use s3:getobject on arn:aws:s3:::a/*, arn:aws:s3:::b/*"),
+         "role images-pull can no longer perform s3:getobject on arn:aws:s3:::a/*, arn:aws:s3:::b/*"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
-         "role images-pull can no longer use s3:getobject on * (if aws:SecureTransport is true)"),
+         "role images-pull can no longer perform s3:getobject on any resource (if aws:SecureTransport is true)"),
         ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
-         "role images-pull may no longer be able to use all but iam:* on *"),
+         "role images-pull may no longer be able to perform all but iam:* on any resource"),
         ({"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::a/*"},
-         "role images-pull may no longer be able to use s3:getobject on everything but arn:aws:s3:::a/*"),
+         "role images-pull may no longer be able to perform s3:getobject on everything but arn:aws:s3:::a/*"),
     ],
 )  # fmt: skip
 def test_every_statement_of_permission_that_goes_or_comes_is_said(item: Item, words: str) -> None:
     found, wanted = Given(permitting(item)), Given(AS_WANTED)
     assert role_difference(found, wanted) == ([], words.split(";"))
-    back = words.replace("can no longer", "can now").replace("may no longer", "may now")
+    back = words.replace("can no longer", "can now").replace("may no longer", "may now").replace("read or", "read and")
+    back = ";".join(text + (DANGER if "change or delete" in text else "") for text in back.split(";"))
     assert role_difference(wanted, found) == (back.split(";"), [])
 
 
@@ -473,13 +480,13 @@ def test_a_permission_that_is_denied_and_one_that_lacks_are_said() -> None:
     denying = Given(permitting({"Effect": "Deny", "Action": "ecr:BatchGetImage", "Resource": "*"}))
     assert role_difference(denying, Given(AS_WANTED)) == (
         [
-            f"account {ACCOUNT} may now be able to {VERB}, which a statement without an id denied",
-            "role images-pull may now be able to use pull on *, which a statement without an id denied",
+            f"account {ACCOUNT} may now be able to {VERB}, which a statement without a Sid denied",
+            "role images-pull may now be able to pull any repository, which a statement without a Sid denied",
         ],
         [],
     )
     assert role_difference(Given(permitting(login=False)), Given(AS_WANTED)) == (
-        [f"account {ACCOUNT} can now {VERB}", "role images-pull can now use ecr:GetAuthorizationToken on *"],
+        [f"account {ACCOUNT} can now {VERB}", "role images-pull can now log in to ECR"],
         [],
     )
 
@@ -501,7 +508,10 @@ def test_healing_a_role_says_who_can_pull_and_push_again(role: str) -> None:
         healed = RoleKind().gains_and_losses(at, Given(replace(whole, **found)), Given(whole), HOME)
         broken = RoleKind().gains_and_losses(at, Given(whole), Given(replace(whole, **found)), HOME)
         assert f"account {ACCOUNT} can now {words} as images-{role}" in [item.text for item in gained(healed[0])]
-        assert f"account {ACCOUNT} can no longer {words} as images-{role}" in [item.text for item in lost(broken[1])]
+        lost_words = words.replace("pull from and push", "pull from or push")
+        assert f"account {ACCOUNT} can no longer {lost_words} as images-{role}" in [
+            item.text for item in lost(broken[1])
+        ]
         assert [healed[1], broken[0]] == [[], []]
 
 
@@ -514,7 +524,7 @@ def test_who_comes_to_a_role_that_is_healed_is_said_once() -> None:
 
 @pytest.mark.parametrize("principals", [[A], [A, B], [ROLE]])
 def test_an_account_that_becomes_everyone_loses_nothing(principals: list[str]) -> None:
-    assert difference([allow(principals)], [allow("*")]) == (["everyone can now pull app-a"], [])
+    assert difference([allow(principals)], [allow("*")]) == (["anyone can now pull app-a"], [])
 
 
 def test_a_role_says_in_words_what_the_spec_has_no_words_for() -> None:
@@ -532,27 +542,28 @@ def test_a_role_says_in_words_what_the_spec_has_no_words_for() -> None:
         {"Effect": "Deny", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::b/*"]},
     ]
     trusted = RoleKind().shown(trusting(*trust))
-    assert [trusted["trusted"], trusted["other_trust"]] != [[], []]
-    assert value(trusted["other_trust"]) == (
-        f"everyone but account {B} may not use sts:AssumeRole and account {A} may use sts:AssumeRole and sts:TagSession"
+    assert [trusted["trusted"], trusted[TRUST_BESIDE]] != [[], []]
+    assert value(trusted[TRUST_BESIDE]) == (
+        f"anyone but account {B} may not perform sts:AssumeRole and account {A} may perform sts:AssumeRole and sts:TagSession"
     )
-    assert [json.loads(item)["Effect"] for item in trusted["other_trust"]] == ["Deny", "Allow"], "JSON keeps data"
+    assert [json.loads(item)["Effect"] for item in trusted[TRUST_BESIDE]] == ["Deny", "Allow"], "JSON keeps data"
     permitted = RoleKind().shown(permitting(*permission, login=False))
-    assert value(permitted["other_permissions"]) == (
-        "may not use s3:getobject on arn:aws:s3:::b/*, may use all but iam:* on * (if aws:SecureTransport is true),"
-        " and may not log in to ECR"
+    assert value(permitted[PERMISSIONS_BESIDE]) == (
+        "may not perform s3:getobject on arn:aws:s3:::b/* and may perform all but iam:* on any resource"
+        " (if aws:SecureTransport is true)"
     )
+    assert value(permitted["log in to ECR"]) == "not permitted"
     assert value(permitted["may"]) == "pull"
     assert permitted["may"] == ["pull"]
 
 
 def test_what_an_attached_policy_may_still_allow_is_no_certain_loss() -> None:
     item = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
-    widened = (ForeignAccess(PULL_ROLE, "widened by inline policy by-hand, which no spec made"),)
+    widened = (ForeignAccess(PULL_ROLE, "widened by inline policy by-hand, not made from a spec"),)
     before = Given(permitting(item), foreign=widened)
     assert role_difference(before, before.of(AS_WANTED)) == (
         [],
-        ["role images-pull may no longer be able to use s3:getobject on *"],
+        ["role images-pull may no longer be able to perform s3:getobject on any resource"],
     )
 
 
@@ -562,7 +573,7 @@ def test_a_role_that_is_made_or_deleted_says_its_permissions_only_if_they_are_no
     widened = permitting({"Effect": "Allow", "Action": "*", "Resource": "*"})
     losses = role_difference(Given(widened), Given())[1]
     assert f"account {ACCOUNT} can no longer assume images-pull" in losses
-    assert "role images-pull can no longer use * on *" in losses
+    assert "role images-pull can no longer perform any action on any resource" in losses
 
 
 # -- on the stand-in ---------------------------------------------------------------------------------------------
@@ -630,19 +641,121 @@ def test_trust_that_was_widened_by_hand_is_said_when_it_is_taken_away(aws: AwsSa
     iam.put_role_policy(RoleName="images-push", PolicyName="reconciler", PolicyDocument=json.dumps(everything))
     words = texts(aws, document)
     assert f"+ images: account {ACCOUNT} can now {VERB}" in words
-    assert f"+ images: account {A} may now be able to {VERB}, which a statement without an id denied" in words
+    assert f"+ images: account {A} may now be able to {VERB}, which a statement without a Sid denied" in words
     assert (
-        f"- images: oidc-provider token.actions.githubusercontent.com of account {ACCOUNT} can no longer {VERB}"
-        in words
+        f"- images: any workload of token.actions.githubusercontent.com with any audience can no longer {VERB}" in words
     )
-    assert "- images: role images-push can no longer use * on *" in words
+    assert "- images: role images-push can no longer perform any action on any resource" in words
     aws.apply(document)
     assert aws.plan(document).changes == ()
 
 
 def test_what_a_condition_or_an_id_says_is_never_read_as_a_part_of_the_sentence() -> None:
     forged = "vpc-1) can pull app-a (statement 'x'), account 999999999999"
-    (who,) = policy.who("111122223333", (policy.Condition("StringEquals", "aws:SourceVpc", (forged,)),))
+    (who,) = policy.who("111122223333", (Condition("StringEquals", "aws:SourceVpc", (forged,)),))
     assert who.label == f'account 111122223333 (if aws:SourceVpc is "{forged}")'
     assert policy.named("plain id") == "statement 'plain id'"
     assert policy.named("x'), account 9 can pull") == 'statement "x\'), account 9 can pull"'
+
+
+def test_access_that_guards_refuse_is_reported_with_the_commands_that_remove_it(aws: AwsSandbox) -> None:
+    document = aws.document("app-a", "app-b", guards={"allowed_accounts": []})
+    aws.apply(document)
+    aws.give_foreign_access("app-a")
+    at = "--region us-east-1 --repository-name images-app-a"
+    said = joined(drift_lines(report_of(aws.plan(document))))
+    assert (
+        f"  images.access.app-a: to remove statement 'legacy access, by hand', run `aws ecr delete-repository-policy {at}`"
+        in said
+    )
+    granting = {"name": "g", "registry": "images", "to": {"type": "aws", "account_ids": [A]}}
+    shared = {**document, "grants": [granting], "guards": {"allowed_accounts": [A]}}
+    of_plan = [item.text for item in report_of(aws.plan(shared)).strangers.statements]
+    assert not [text for text in of_plan if "to remove" in text], "it would take along what the plan puts there"
+    aws.apply(shared)
+    plan = aws.plan(shared)
+    report = report_of(plan)
+    (removal,) = [item for item in report.strangers.statements if item.subject == "images.access.app-a"]
+    assert f"`aws ecr get-repository-policy {at} --query policyText --output text > policy.json`" in removal.text
+    assert removal.text.endswith(f"`aws ecr set-repository-policy {at} --policy-text file://policy.json`")
+    edited = json.loads(dumps(plan))
+    assert "removal" not in edited["foreign"][0], "nothing would say whether a file's commands are ours"
+    assert not [item for item in report_of(loads(dumps(plan))).strangers.statements if "to remove" in item.text]
+
+
+def test_only_the_statement_that_the_guards_object_to_is_to_be_removed(aws: AwsSandbox) -> None:
+    document = aws.document("app-a", guards={"allowed_accounts": [A]})
+    aws.apply(document)
+    both = {"Version": "2012-10-17", "Statement": [allow(A) | {"Sid": "debug"}, allow("*") | {"Sid": "open"}]}
+    aws.client("ecr").set_repository_policy(repositoryName="images-app-a", policyText=json.dumps(both))
+    said = joined(drift_lines(report_of(aws.plan(document))))
+    (removal,) = [line for line in said.splitlines() if "to remove" in line]
+    assert "to remove statement 'open', run `aws ecr get-repository-policy" in removal
+    assert "delete-repository-policy" not in said, "that would take the other statement along"
+
+
+def oidc(**claims: str | list[str]) -> Item:
+    """A statement that trusts tokens of GitHub's with these claims."""
+    found: Item = {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity"}
+    conditions: Item = {}
+    for name, claim in claims.items():
+        operator = "StringLike" if "*" in str(claim) else "StringEquals"
+        conditions.setdefault(operator, {})[f"{GITHUB}:{name}"] = claim
+    return found | ({"Condition": conditions} if conditions else {})
+
+
+@pytest.mark.parametrize(
+    ("claims", "label"),
+    [
+        ({"aud": "sts.amazonaws.com", "sub": "repo:o/r:ref:refs/heads/main"},
+         f"workloads of {GITHUB} with the subject repo:o/r:ref:refs/heads/main"),
+        ({"aud": "sts.amazonaws.com", "sub": "repo:o/*"}, f"workloads of {GITHUB} with a subject like repo:o/*"),
+        ({"aud": "mine", "sub": "repo:o/r"}, f"workloads of {GITHUB} with the subject repo:o/r and the audience mine"),
+        ({"sub": "repo:o/r"}, f"workloads of {GITHUB} with the subject repo:o/r and any audience"),
+        ({"aud": "sts.amazonaws.com"}, f"any workload of {GITHUB}"),
+        ({}, f"any workload of {GITHUB} with any audience"),
+        ({"aud": "sts.amazonaws.com", "sub": "repo:o/r", "actor": "me"},
+         f"workloads of {GITHUB} with the subject repo:o/r (if {GITHUB}:actor is me)"),
+    ],
+)  # fmt: skip
+def test_federated_trust_is_said_by_its_subject(claims: Item, label: str) -> None:
+    gains, _ = role_difference(Given(AS_WANTED), Given(trusting(oidc(**claims))))
+    assert gains == [f"{label} can now {VERB}"]
+
+
+def test_alternatives_of_a_trust_are_joined_with_or() -> None:
+    trust = trusting(oidc(aud="sts.amazonaws.com", sub="repo:o/r"), oidc(aud="sts.amazonaws.com", sub="repo:o/s"))
+    (change,) = changes_of(RoleKind(), AS_WANTED, trust)
+    who = f"workloads of {GITHUB} with the subject repo:o/"
+    assert (change.path, value(change.new)) == ("trusted_if", f"{who}r or {who}s")
+    assert json.loads(json.dumps(change.new)) == [f"{who}r", f"{who}s"], "a list for machines"
+
+
+def test_what_hands_gave_a_role_is_said_in_words(aws: AwsSandbox) -> None:
+    document = aws.document("app-a")
+    aws.apply(document)
+    by_hand = [
+        {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": "*",
+            "Condition": {"Bool": {"aws:SecureTransport": "true"}},
+        },
+        {"Effect": "Allow", "Action": "ecr:*", "Resource": ["arn:aws:ecr:*:*:repository/x-*"]},
+    ]
+    iam = aws.client("iam")
+    policy_text = json.dumps({"Version": "2012-10-17", "Statement": by_hand})
+    iam.put_role_policy(RoleName="images-push", PolicyName="reconciler", PolicyDocument=policy_text)
+    words = joined(plan_lines(report_of(aws.plan(document))))
+    ours = f"images-* in us-east-1 of account {ACCOUNT}"
+    for line in (
+        "log in to ECR: not permitted → permitted",
+        "permissions that no spec gave: may perform s3:getobject on any resource (if aws:SecureTransport is true) → (none)",
+        f"repositories: x-* in any region of any account → {ours}",
+        f"role images-push can now pull and push {ours} tagged {MARKED}",
+        "role images-push can no longer pull, push, read, or change or delete x-* in any region of any account",
+    ):
+        assert f"        {line}\n" in words
+    assert "arn:" not in words
+    assert "aws:ResourceTag" not in words
+    assert " * " not in words

@@ -24,7 +24,8 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import plain
 from reconciler.platforms.aws import policy, statements
 from reconciler.platforms.aws.access import AccessKind, AccessSettings
-from reconciler.platforms.aws.policy import Condition, Statement
+from reconciler.platforms.aws.condition import Condition
+from reconciler.platforms.aws.policy import Statement
 from reconciler.platforms.aws.role import RoleKind
 from reconciler.platforms.aws.role_documents import RoleSettings, permissions, settings_of, trust_policy
 from reconciler.platforms.aws.spec import AwsRegistry
@@ -69,6 +70,17 @@ def first_plan(aws: AwsSandbox, **fields: Any) -> Plan:
     return aws.plan(aws.document("app-a", registry={"trusted_principals": [ACCOUNT], **fields}))
 
 
+def test_a_plan_of_another_account_does_not_say_this_one_s_uri(aws: AwsSandbox) -> None:
+    plan = first_plan(aws)
+    uri = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/images-app-a"
+    assert said(plan, "images.repository.app-a")[0] == f"as images-app-a, pulled from {uri}"
+    document = json.loads(dumps(plan))
+    (change,) = [change for change in document["changes"] if change["address"] == "images.repository.app-a"]
+    change["native_name"]["uri"] = uri.replace(ACCOUNT, STRANGER)
+    with pytest.raises(ReconcilerError, match=r"images\.repository\.app-a: 'native_name' does not follow"):
+        loads(json.dumps(document), "plan.json", platforms=CATALOG)
+
+
 def edited_throughout(plan: Plan, address: str, **edit: Any) -> Plan:
     """What somebody gets who edits the settings in a plan file, and all that follows from them."""
     document = json.loads(dumps(plan))
@@ -99,24 +111,29 @@ def test_a_plan_file_that_widens_a_role_in_settings_and_fields_alone_is_damaged(
 
 
 TAGS = [["reconciler-owner", "tests"], ["reconciler-registry", "images"]]
-OWNED = "aws:ResourceTag/reconciler-owner is tests"
-HERE = "aws:ResourceTag/reconciler-registry is images"
+OWNED = "reconciler-owner: tests"
+HERE = "reconciler-registry: images"
+OURS = f"images-* in us-east-1 of account {ACCOUNT}"
+DANGER = " (danger: that allows deleting images, and letting others in)"
 WIDER = IMAGES.replace("images-", "images")
 
 
 @pytest.mark.parametrize(
     ("edit", "can"),
     [
-        ({"repositories": ["*"], "tags": []}, "use pull and push on *"),
-        ({"repositories": ["*"]}, f"use pull and push on * (if {OWNED} and {HERE})"),
-        ({"tags": []}, f"use pull and push on {IMAGES}"),
-        ({"tags": TAGS[:1]}, f"use pull and push on {IMAGES} (if {OWNED})"),
+        ({"repositories": ["*"], "tags": []}, "pull and push any repository"),
+        ({"repositories": ["*"]}, f"pull and push any repository tagged {OWNED} and {HERE}"),
+        ({"tags": []}, f"pull and push {OURS}"),
+        ({"tags": TAGS[:1]}, f"pull and push {OURS} tagged {OWNED}"),
         (
             {"tags": [["reconciler-owner", "x"], TAGS[1]]},
-            f"use pull and push on {IMAGES} (if aws:ResourceTag/reconciler-owner is x and {HERE})",
+            f"pull and push {OURS} tagged reconciler-owner: x and {HERE}",
         ),
-        ({"repositories": [WIDER]}, f"use pull and push on {WIDER} (if {OWNED} and {HERE})"),
-        ({"actions": ["ecr:*"]}, f"use pull, push and change or delete on {IMAGES} (if {OWNED} and {HERE})"),
+        (
+            {"repositories": [WIDER]},
+            f"pull and push images* in us-east-1 of account {ACCOUNT} tagged {OWNED} and {HERE}",
+        ),
+        ({"actions": ["ecr:*"]}, f"pull, push, read, and change or delete {OURS} tagged {OWNED} and {HERE}{DANGER}"),
     ],
 )
 def test_a_role_that_an_edited_plan_widens_says_on_what_it_can_act(aws: AwsSandbox, edit: Json, can: str) -> None:
@@ -137,7 +154,9 @@ def as_tuples(value: Any) -> Any:
 def test_a_guard_sees_whom_a_widened_role_trusts_and_what_it_can_do() -> None:
     wide = replace(PUSHING, trusted=(STRANGER, "*"), repositories=("*",), tags=())
     granted = [(PUSH_ROLE, item) for item in RoleKind().access(PUSH_ROLE, wide)]
-    assert "role images-push can use pull and push on *" in [item.text for item in held(item for _, item in granted)]
+    assert "role images-push can pull and push any repository" in [
+        item.text for item in held(item for _, item in granted)
+    ]
     verdicts = guard.accounts(Guards(allowed_accounts=()), granted, {"images": ACCOUNT})
     assert [verdict.guard for verdict in verdicts] == ["allowed_accounts", "allow_public"]
 
@@ -201,7 +220,7 @@ def test_a_role_s_statement_that_would_be_written_otherwise_is_damage(aws: AwsSa
     aws.apply(aws.document("app-a", registry={"trusted_principals": [ACCOUNT]}))
     before = aws.state()["roles"]
     plan = first_plan(aws, max_session="2h")
-    with pytest.raises(ReconcilerError, match="trusted_if would not be written as it stands there"):
+    with pytest.raises(ReconcilerError, match="trusted_if would not be written as shown"):
         edited_throughout_or_damaged(plan, "images.role.push", trusted_if=[statement])
     assert aws.state()["roles"] == before
 
@@ -244,7 +263,7 @@ def test_a_plan_of_values_that_would_be_written_otherwise_is_refused_before_anyt
         else item
         for item in plan.changes
     )
-    with pytest.raises(PlanRefused, match=r"images\.role\.push: trusted_if would not be written as it stands there"):
+    with pytest.raises(PlanRefused, match=r"images\.role\.push: trusted_if would not be written as shown"):
         aws.carry_out(replace(plan, changes=changes))
     assert aws.state()["roles"] == {}
     assert aws.state()["repositories"] == {}

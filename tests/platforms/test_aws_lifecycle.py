@@ -117,10 +117,10 @@ def test_a_rule_over_all_images_says_what_rules_before_it_do_to_it() -> None:
     assert kind.shown(settings) == {
         "rule 1": "keep images tagged v*",
         "rule 2": "remove untagged images 7 days after their push",
-        "rule 3": "remove images beyond the newest 5 of all, except those that rules above select",
+        "rule 3": "remove images that are not among the newest 5, unless an earlier rule selects them",
     }
     alone = lifecycle.of_retention(Retention(keep_last=5))
-    assert kind.shown(alone) == {"rule 1": "remove images beyond the newest 5"}
+    assert kind.shown(alone) == {"rule 1": "remove images that are not among the newest 5"}
 
 
 def rule(priority: int = 1, action: Any = None, **selection: Any) -> Document:
@@ -168,17 +168,17 @@ def test_what_ecr_takes_passes(policy: Document) -> None:
             {"rules": [{"rulePriority": 1, "selection": MANY, "descripton": 80 * "x"}]},
             ["rules.0.descripton: unknown key (did you mean 'description'?)", "rules.0: needs action"],
         ),
-        ({"rules": [{**rule(), "description": 80}]}, ["rules.0.description: must be text"]),
+        ({"rules": [{**rule(), "description": 80}]}, ["rules.0.description: must be a string"]),
         ({"rules": [{**rule(), "rulePriority": True}]}, ["rules.0.rulePriority: must be a whole number, 1 or more"]),
         ({"rules": [{**rule(), "rulePriority": "1"}]}, ["rules.0.rulePriority: must be a whole number, 1 or more"]),
         (
             {"rules": [tagged(1, tagPrefixList=["a"]), tagged(1, tagPrefixList=["b"])]},
-            ["rules.1.rulePriority: rules[0] has the priority 1 too"],
+            ["rules.1.rulePriority: rules[0] also has priority 1"],
         ),
         ({"rules": [rule(countNumber=0)]}, ["rules.0.selection.countNumber: must be a whole number, 1 or more"]),
         ({"rules": [rule(countNumber="7")]}, ["rules.0.selection.countNumber: must be a whole number, 1 or more"]),
         ({"rules": [rule(countType=None)]}, ["rules.0.selection: needs countType"]),
-        ({"rules": [rule(countType=5)]}, ["rules.0.selection.countType: must be text"]),
+        ({"rules": [rule(countType=5)]}, ["rules.0.selection.countType: must be a string"]),
         ({"rules": [rule(countTyp="x")]}, ["rules.0.selection.countTyp: unknown key (did you mean 'countType'?)"]),
         (
             {"rules": [rule(tagStatus="untaged")]},
@@ -196,15 +196,15 @@ def test_what_ecr_takes_passes(policy: Document) -> None:
         ),
         (
             {"rules": [rule(countUnit="days")]},
-            ["rules.0.selection.countUnit: ECR refuses a unit where countType is imageCountMoreThan"],
+            ["rules.0.selection.countUnit: ECR allows no unit if countType is imageCountMoreThan"],
         ),
         (
             {"rules": [rule(countType="sinceImageTransitioned", countUnit="days")]},
-            ["rules.0.selection: storageClass must be archive where countType is sinceImageTransitioned"],
+            ["rules.0.selection: storageClass must be archive if countType is sinceImageTransitioned"],
         ),
         (
             {"rules": [rule(storageClass="archive")]},
-            ["rules.0.selection.storageClass: storageClass must be standard where countType is imageCountMoreThan"],
+            ["rules.0.selection.storageClass: storageClass must be standard if countType is imageCountMoreThan"],
         ),
         (
             {"rules": [rule(action={"type": "transition"})]},
@@ -220,23 +220,23 @@ def test_what_ecr_takes_passes(policy: Document) -> None:
         ),
         (
             {"rules": [tagged(tagPatternList=["a*"], tagPrefixList=["a"])]},
-            ["rules.0.selection: has tagPatternList and tagPrefixList; ECR takes one of them in a rule"],
+            ["rules.0.selection: has tagPatternList and tagPrefixList; ECR allows only one of them in a rule"],
         ),
         (
             {"rules": [rule(tagPrefixList=["a"])]},
-            ["rules.0.selection.tagPrefixList: goes with tagStatus tagged alone, not any"],
+            ["rules.0.selection.tagPrefixList: is only for tagStatus tagged, not any"],
         ),
         (
             {"rules": [tagged(tagPatternList="a*")]},
-            ["rules.0.selection.tagPatternList: must be a list of texts, and not empty"],
+            ["rules.0.selection.tagPatternList: must be a list of text, and not empty"],
         ),
         (
             {"rules": [tagged(tagPatternList=["v", "test*1*2*3*4*5*6"])]},
-            ["rules.0.selection.tagPatternList.1: 'test*1*2*3*4*5*6' has 6 wildcards (*); ECR takes at most 4"],
+            ["rules.0.selection.tagPatternList.1: 'test*1*2*3*4*5*6' has 6 wildcards (*); ECR allows at most 4"],
         ),
         (
             {"rules": [tagged(n, tagPrefixList=[f"p{n}"]) for n in range(1, 52)]},
-            ["rules: has 51 rules; ECR takes at most 50"],
+            ["rules: has 51 rules; ECR allows at most 50"],
         ),
         (
             {"rules": [rule(1), tagged(2, tagPrefixList=["a"])]},
@@ -244,7 +244,7 @@ def test_what_ecr_takes_passes(policy: Document) -> None:
         ),
         (
             {"rules": [rule(1, tagStatus="untagged"), rule(2, tagStatus="untagged")]},
-            ["rules.1: rules[0] is for untagged images too; ECR takes one such rule"],
+            ["rules.1: rules[0] is also for untagged images; ECR allows only one such rule"],
         ),
         (
             {"rules": [tagged(1, tagPrefixList=["a", "b"]), tagged(2, tagPrefixList=["b", "a"])]},
@@ -252,7 +252,7 @@ def test_what_ecr_takes_passes(policy: Document) -> None:
         ),
         (
             {"rules": [{**rule(), "description": 30_700 * "x"}]},
-            ["is 30855 characters as JSON; ECR takes 100 to 30720"],
+            ["is 30855 characters as JSON; ECR allows 100 to 30720"],
         ),
     ],
 )
@@ -282,20 +282,20 @@ def test_all_that_is_wrong_with_a_policy_comes_at_once_with_its_line(aws: AwsSan
         (
             {"retention": {"keep_last": 1, "keep_tags": ["a*b*c*d*e*"]}},
             "retention.keep_tags[0]",
-            "5 wildcards (*); ECR takes at most 4",
+            "5 wildcards (*); ECR allows at most 4",
         ),
         (
             {"retention": {"keep_last": 1, "untagged_days": 1, "keep_tags": [f"v{n}" for n in range(49)]}},
             "retention.keep_tags",
-            "ECR takes at most 50 rules, so at most 48 patterns here: each is a rule of its own",
+            "ECR allows at most 50 rules, so at most 48 patterns here, each of which is a rule",
         ),
         (
             {"immutable_tags": {"except": ["a*b*c*"]}},
             "immutable_tags.except[0]",
-            "3 wildcards (*); ECR takes at most 2",
+            "3 wildcards (*); ECR allows at most 2",
         ),
-        ({"immutable_tags": {"except": list("abcdef")}}, "immutable_tags.except", "ECR takes at most 5 exceptions"),
-        ({"description": 86 * "("}, "description", "where it has 260 characters; a tag holds at most 256"),
+        ({"immutable_tags": {"except": list("abcdef")}}, "immutable_tags.except", "ECR allows at most 5 exceptions"),
+        ({"description": 86 * "("}, "description", "where it takes 260 characters; a tag holds at most 256"),
     ],
 )
 def test_what_else_ecr_limits_is_told_at_validation(aws: AwsSandbox, fields: Document, path: str, message: str) -> None:

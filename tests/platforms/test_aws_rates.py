@@ -127,7 +127,7 @@ def test_each_way_of_throttling_is_one(aws: AwsSandbox, opened: AwsSession, code
 def test_a_quota_is_not_waited_for(aws: AwsSandbox, opened: AwsSession) -> None:
     full = Refused("DescribeRegistry", code="LimitExceededException")
     aws.proxy.behaviours.insert(0, full)
-    with pytest.raises(PlatformError, match="ask for more in Service Quotas"):
+    with pytest.raises(PlatformError, match="request an increase in Service Quotas"):
         opened.call("ecr", "describe_registry")
     assert full.seen == 1
 
@@ -172,7 +172,7 @@ def test_a_plan_that_is_throttled_until_its_time_is_over_names_the_operation(
     aws.proxy.behaviours.append(Refused("GetLifecyclePolicy"))
     for command in (("plan",), ("drift",), ("apply", "--yes"), ("destroy", "--yes")):
         errors = in_this_process(*command, "--timeout", "0", code=1).stderr
-        assert "ecr:GetLifecyclePolicy: AWS throttled it until the time limit of 0 seconds was over" in errors
+        assert "ecr:GetLifecyclePolicy: AWS throttled it until the time limit of 0 seconds ran out" in errors
         assert "run again with a longer --timeout" in errors
 
 
@@ -186,7 +186,7 @@ def test_a_change_whose_time_is_over_fails_and_the_rest_is_skipped(aws: AwsSandb
     assert 1 <= len(failed) <= 2
     assert len(failed) + len(skipped) == 12
     assert all("ecr:CreateRepository: AWS throttled it until" in outcome.message for outcome in failed)
-    assert {outcome.message for outcome in skipped} == {"the time limit was over before it was started"}
+    assert {outcome.message for outcome in skipped} == {"the time limit ran out before it started"}
 
 
 def test_the_time_limit_starts_anew_once_a_plan_was_thought_about(aws: AwsSandbox) -> None:
@@ -215,7 +215,7 @@ def test_who_gives_up_reading_ends_the_wait(aws: AwsSandbox, opened: AwsSession)
     for thread in threads:
         thread.join(30)
     assert len(found) == 6
-    assert "waiting for ecr:DescribeRegistry was given up" in str(found[0])
+    assert "stopped waiting for ecr:DescribeRegistry" in str(found[0])
 
 
 def test_a_role_to_assume_that_is_throttled_is_waited_for_too(aws: AwsSandbox) -> None:

@@ -93,7 +93,7 @@ def test_an_eleventh_rule_is_a_problem_of_the_plan_with_the_numbers(aws: AwsSand
     ]
     problems = aws.plan(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})).problems
     assert [problem.message for problem in problems] == [
-        "the account would have 11 replication rules, ECR takes at most 10"
+        "the account would have 11 replication rules; ECR allows at most 10"
     ]
 
 
@@ -119,4 +119,4 @@ def test_a_rule_with_our_prefix_that_somebody_made_is_a_conflict(aws: AwsSandbox
     }
     aws.replication.rules["us-east-1"] = [rule]
     (problem,) = aws.plan(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})).problems
-    assert "nobody owns it" in problem.message
+    assert "has no owner" in problem.message

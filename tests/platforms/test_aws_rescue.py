@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import yaml
 
 from reconciler.api.plan_file import loads
 from reconciler.engine.plan_file import dumps
@@ -21,6 +22,7 @@ from reconciler.model.change import Action
 from reconciler.platforms.rescue import Rescue
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from tests.command_line import in_this_process
 from tests.emulators.aws import PrincipalNotFound, Quiet, too_many
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import FOREIGN_STATEMENT, LIFECYCLE, AwsSandbox
@@ -111,24 +113,43 @@ def test_a_replacement_that_is_cut_off_keeps_what_others_had_and_the_next_apply_
     document = as_others_left_it(aws)
     plan = aws.plan(document)
     text = joined(plan_lines(report_of(plan)))
-    assert "is deleted and created again: in between nobody can pull from it, and afterwards it is empty" in text
+    assert "is deleted and created again: nobody can pull from it in between, and it is empty afterwards" in text
     with broken(aws, operation):
         failed = replacement(aws.carry_out(plan))
     assert failed.status is Status.FAILED
     (file,) = rescue.glob("reconciler-rescue-*.json")
     assert str(file.name) in failed.message
-    assert "the next apply puts it back" in failed.message
+    assert "the next apply restores it" in failed.message
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     again = aws.plan(document)
     change = next(change for change in again.changes if change.address == AT)
     assert change.action is left
     assert (
-        "a replacement was cut off: what others had put on it (tags, policy, lifecycle policy) waits in"
+        "a replacement was interrupted: what others put on it (tags, policy, lifecycle policy) is kept in"
         in change.notes[0]
     )
     assert file.name in change.notes[0]
     aws.apply(document)
     check_all_is_there(aws, document)
+    assert list(rescue.glob("*rescue*")) == []
+
+
+def test_a_release_puts_back_what_an_interrupted_replacement_left_in_the_folder_that_it_is_given(
+    aws: AwsSandbox, rescue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`release` had no --rescue: nothing of it was restored, and no later plan mentioned it."""
+    document = as_others_left_it(aws)
+    with broken(aws, "SetRepositoryPolicy"):
+        assert replacement(aws.carry_out(aws.plan(document))).status is Status.FAILED
+    assert list(rescue.glob("reconciler-rescue-*.json"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (elsewhere / "registry.yaml").write_text(yaml.safe_dump(document))
+    in_this_process("release", AT, "--yes", "--rescue", str(rescue))
+    state = aws.state()["repositories"][NATIVE]
+    assert state["policy"]["Statement"] == [FOREIGN_STATEMENT]
+    assert state["lifecycle"] == LIFECYCLE
     assert list(rescue.glob("*rescue*")) == []
 
 
@@ -345,8 +366,8 @@ def test_a_lifecycle_policy_that_waits_is_somebody_else_s_as_before(aws: AwsSand
     [
         ({"tagz": 1}, "tagz"),
         ({"tags": [1]}, "tags"),
-        ([], "it holds nothing of others"),
-        ({"policy": {"Statement": "x"}}, "its policy is none"),
+        ([], "it holds nothing that others set"),
+        ({"policy": {"Statement": "x"}}, "its policy is not valid"),
         ({"tags": {"reconciler-delete-images": "true"}}, "reconciler-delete-images"),
     ],
 )
@@ -357,7 +378,7 @@ def test_a_file_that_this_tool_has_not_written_is_refused(
     path = Rescue(".", "tests").path(AT, ARN)
     head = {"format": 1, "owner": "tests", "address": AT, "native": ARN}
     path.write_text(json.dumps({**head, "others": others}))
-    for mode, said in ((0o644, "others than you may read or write it"), (0o600, words)):
+    for mode, said in ((0o644, "users other than you can read or write it"), (0o600, words)):
         path.chmod(mode)
         with pytest.raises(ReadFailed) as raised:
             aws.plan(with_grant(aws))

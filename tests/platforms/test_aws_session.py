@@ -24,7 +24,7 @@ def test_credentials_for_another_account_are_refused_and_nothing_else_is_called(
     document = aws.document("app-a", registry={"account_id": "210987654321"})
     with pytest.raises(ReadFailed) as refused:
         aws.plan(document)
-    assert "these credentials are for account 123456789012, registry images says 210987654321" in str(refused.value)
+    assert "these credentials are for account 123456789012, but registry images says 210987654321" in str(refused.value)
     assert aws.proxy.operations() == ["sts:GetCallerIdentity"]
 
 
@@ -147,7 +147,7 @@ def test_a_region_that_the_account_has_not_enabled_is_named_and_not_only_the_cre
         aws.plan(aws.document("app-a", registry={"replication_regions": ["af-south-1"]}))
     text = str(failed.value)
     assert "registry images: images.region.af-south-1: ecr:DescribeRepositories: UnrecognizedClientException" in text
-    assert "af-south-1 is a region that the account has yet to enable" in text
+    assert "the account has not enabled the region af-south-1" in text
 
 
 def test_after_a_call_that_failed_no_further_ones_are_made_and_the_first_one_is_told(aws: AwsSandbox) -> None:
@@ -181,23 +181,23 @@ def test_what_is_read_side_by_side_comes_in_the_order_it_was_asked_for(aws: AwsS
 
 def test_no_route_is_told_with_what_to_do(aws: AwsSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr("reconciler.platforms.aws.session.MAX_ATTEMPTS", 1)
-    from reconciler.platforms.aws import session
+    monkeypatch.setattr("reconciler.platforms.aws.clients.MAX_ATTEMPTS", 1)
+    from reconciler.platforms.aws import clients
 
-    session._config.cache_clear()
+    clients.config.cache_clear()
     try:
         with pytest.raises(ReadFailed, match="check the network"):
             aws.plan(aws.document("app-a"))
     finally:
-        session._config.cache_clear()
+        clients.config.cache_clear()
 
 
 def test_every_call_has_a_timeout_and_standard_retries() -> None:
-    from reconciler.platforms.aws.session import _config
+    from reconciler.platforms.aws.clients import config
 
-    config: Any = _config()
-    assert (config.connect_timeout, config.read_timeout) == (10, 60)
-    assert config.retries == {"mode": "standard", "total_max_attempts": 10}
+    found: Any = config()
+    assert (found.connect_timeout, found.read_timeout) == (10, 60)
+    assert found.retries == {"mode": "standard", "total_max_attempts": 10}
 
 
 def test_errors_of_other_processes_survive_pickling() -> None:

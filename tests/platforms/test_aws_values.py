@@ -223,7 +223,7 @@ def test_a_repository_whose_tags_would_be_too_many_is_told_at_plan(aws: AwsSandb
     (problem,) = aws.plan(document).problems
     assert problem.address == AT
     assert problem.message.startswith(
-        "the repository would have 51 tags, ECR takes at most 50: 33 that somebody else put"
+        "the repository would have 51 tags; ECR allows at most 50: 33 set by somebody else"
     )
     aws.client("ecr").untag_resource(resourceArn=arn, tagKeys=["theirs-0"])
     assert aws.plan(document).problems == ()
@@ -240,7 +240,7 @@ def test_the_mark_of_a_first_policy_counts_on_a_repository_that_stays_as_it_is(a
     (problem,) = aws.plan(document).problems
     assert problem.address == "images.lifecycle.app-a"
     assert problem.message.startswith(
-        "the repository would have 51 tags, ECR takes at most 50: 45 that somebody else put"
+        "the repository would have 51 tags; ECR allows at most 50: 45 set by somebody else"
     )
     aws.client("ecr").untag_resource(resourceArn=arn, tagKeys=["theirs-0"])
     aws.apply(document)
@@ -295,7 +295,7 @@ def test_a_trust_policy_that_iam_would_refuse_is_told_at_plan(aws: AwsSandbox) -
     problems = aws.plan(trusting(50)).problems
     assert [problem.address for problem in problems] == ["images.role.pull", "images.role.push"]
     assert {problem.message for problem in problems} == {
-        "the trust policy would have 2,055 characters, IAM takes at most 2,048 in this account; trust whole accounts instead of"
+        "the trust policy would have 2,055 characters; IAM allows at most 2,048 in this account; trust whole accounts instead of"
         " single roles, or have the account's quota 'Role trust policy length' raised"
     }
     assert aws.plan(trusting(50), destroy=True).problems == (), "what goes may have been too long"

@@ -31,6 +31,8 @@ from tests.images import Image, digest
 from tests.registries import Served, open_document, served
 from tests.sandbox.local import LocalSandbox
 
+pytestmark = pytest.mark.slow  # each has a server, or a folder, of its own
+
 
 @pytest.fixture
 def registry(local: LocalSandbox) -> Iterator[Served]:
@@ -466,6 +468,6 @@ def test_settings_that_are_applied_while_it_serves_hold_at_once(registry: Served
     registry.push("app", second, "v1")
     answer = registry.put("app", "v1", first.manifest)
     assert registry.code(answer) == (409, "DENIED")
-    assert "tag v1 is immutable and stands for sha256:" in answer.json()["errors"][0]["message"]
+    assert "tag v1 is immutable and already points to sha256:" in answer.json()["errors"][0]["message"]
     for image in (first, second):
         registry.push("app", image, "dev-1")

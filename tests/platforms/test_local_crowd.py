@@ -188,7 +188,7 @@ def watching() -> Iterator[list[tuple[str, str]]]:
     global _watched
     if not getattr(sys, "_reconciler_watched", False):
         sys.addaudithook(_note)  # it can't be taken away again
-        sys._reconciler_watched = True  # type: ignore[attr-defined]
+        sys._reconciler_watched = True  # type: ignore[attr-defined]  # a mark of our own
     found: list[tuple[str, str]] = []
     _watched = found
     try:

@@ -70,7 +70,7 @@ def test_while_a_folder_is_not_copied_yet_nothing_goes(registry: Served, tmp_pat
     before = {item for item, _ in content.blobs()}
     for part in ("links", "manifests", "tags"):
         (found,) = collecting.collect(content, grace=3600)
-        assert f"the folder {part}/ is not there; is a copy still under way?" in found.trouble
+        assert f"the folder {part}/ does not exist; is the registry still being copied here?" in found.trouble
         assert {item for item, _ in content.blobs()} == before
         shutil.copytree(registry.sandbox.root / part, copy / part)
     assert not [item for item in collecting.collect(content, grace=3600) if item.trouble or item.blobs]

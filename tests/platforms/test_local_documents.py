@@ -176,7 +176,7 @@ def test_a_document_of_another_form_is_reported_with_its_file(documents: Documen
     put(documents, path, wrong)
     section = documents.repositories if path.startswith("repositories") else documents.access
     for read in (section.read, section.read_again):
-        with pytest.raises(PlatformError, match=r"app\.json is not written as") as error:
+        with pytest.raises(PlatformError, match=r"app\.json is not a valid document of") as error:
             read("app")
         assert "repair the file" in str(error.value)
 

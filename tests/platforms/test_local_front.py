@@ -236,7 +236,7 @@ def test_a_tag_that_must_be_new_is_set_once(registry: Served) -> None:
     for image in (first, second):
         refused = put("v1", image)
         assert refused.status_code == 412
-        assert "has the tag v1 already" in refused.json()["errors"][0]["message"]
+        assert "the repository already has the tag v1" in refused.json()["errors"][0]["message"]
     assert registry.http.get("/v2/app/manifests/v1").content == first.manifest
     assert registry.http.get(f"/v2/app/manifests/{digest(second.manifest)}").status_code == 404
     assert put(digest(second.manifest), second).status_code == 201

@@ -22,7 +22,7 @@ from reconciler.platforms.local.content import Content
 from reconciler.platforms.local.documents import AccessDocument, Entry
 from reconciler.platforms.local.images import MISSING_SAID
 from reconciler.platforms.local.manifest import OCI_MANIFEST, ManifestError
-from reconciler.platforms.local.server import auth, connections, logs, tokens
+from reconciler.platforms.local.server import auth, logs, tokens, turns
 from reconciler.platforms.local.server.logins import Attempt, Logins
 from tests.images import CONFIG, LAYER, Image, descriptor, digest
 from tests.registries import Served, open_document, served
@@ -79,7 +79,7 @@ def test_a_token_is_for_so_many_scopes_and_each_counts_once(registry: Served) ->
     assert registry.http.get("/token", params={"scope": names[:-1] * 2}).status_code == 200
     refused = registry.http.get("/token", params={"scope": " ".join(names)})
     assert refused.status_code == 400
-    assert "at most 100 scopes, and these are 101" in refused.text
+    assert "at most 100 scopes, and 101 were requested" in refused.text
 
 
 def test_an_address_has_one_place_among_those_whose_secrets_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_an_address_has_one_place_among_those_whose_secrets_wait(monkeypatch: py
         return Attempt(issued, secret)
 
     async def play() -> None:
-        logins = Logins(None)  # type: ignore[arg-type]
+        logins = Logins(None)  # type: ignore[arg-type]  # no credentials are read
         guesses = [
             asyncio.create_task(logins.check(attempt(number, f"guess {number}"), "10.0.0.1", lambda: True))
             for number in range(20)
@@ -189,8 +189,8 @@ def test_a_proxy_with_an_ipv6_address_has_no_limit(local: LocalSandbox) -> None:
 def test_a_client_that_leaves_while_it_waits_for_its_turn_frees_its_place(
     local: LocalSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "AT_ONCE", 1)
-    monkeypatch.setattr(connections, "A_SECOND", 0.001)
+    monkeypatch.setattr(turns, "AT_ONCE", 1)
+    monkeypatch.setattr(turns, "A_SECOND", 0.001)
 
     def come_to(wanted: Callable[[int], bool]) -> bool:
         for _ in range(400):
@@ -215,8 +215,8 @@ def test_a_client_that_leaves_while_it_waits_for_its_turn_frees_its_place(
 def test_wrong_passwords_in_a_form_are_paced_as_others_are(
     local: LocalSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "AT_ONCE", 1)
-    monkeypatch.setattr(connections, "A_SECOND", 0.01)
+    monkeypatch.setattr(turns, "AT_ONCE", 1)
+    monkeypatch.setattr(turns, "A_SECOND", 0.01)
     with served(local, open_document(local, "app"), collect_every=0) as registry:
         form = {"grant_type": "password", "username": "reconciler", "password": f"rcl_{'0' * 16}_{'a' * 43}"}
         assert httpx.post(f"{registry.server.url}/token", data=form).status_code == 401

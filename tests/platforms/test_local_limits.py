@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.platforms.local.server import connections
+from reconciler.platforms.local.server import connections, turns
 from reconciler.platforms.local.server.front import counted_as
 from tests.command_line import Reconciler, url_of
 from tests.images import digest
@@ -281,9 +281,9 @@ def connection_of(registry: Served, source: str) -> Iterator[socket.socket]:
 def test_who_has_guessed_waits_with_many_new_connections_and_nobody_else(
     registry: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "A_SECOND", 0.01)
-    monkeypatch.setattr(connections, "AT_ONCE", 1)
-    many = connections.AT_ONCE + 2
+    monkeypatch.setattr(turns, "A_SECOND", 0.01)
+    monkeypatch.setattr(turns, "AT_ONCE", 1)
+    many = turns.AT_ONCE + 2
     wrong = ASK.replace(b"\r\n\r\n", b"\r\nAuthorization: Basic bm86bm8=\r\n\r\n")
     with ExitStack() as stack:
 
@@ -302,11 +302,11 @@ def test_who_has_guessed_waits_with_many_new_connections_and_nobody_else(
             guesser.sendall(wrong)
             assert answer(guesser)[0] == 401
         guessers = crowd("127.0.0.9")
-        for client in guessers[: connections.AT_ONCE]:
+        for client in guessers[: turns.AT_ONCE]:
             assert answer(client)[0] == 200
         for client in crowd("127.0.0.10"):
             assert answer(client)[0] == 200
-        waiting, _, _ = select.select(guessers[connections.AT_ONCE :], [], [], 0)
+        waiting, _, _ = select.select(guessers[turns.AT_ONCE :], [], [], 0)
         assert not waiting
 
 
@@ -372,7 +372,7 @@ def test_a_client_that_leaves_before_its_body_has_arrived_is_one_line_in_the_log
             break
         time.sleep(0.01)
     (line,) = lines(caplog)
-    assert line.startswith("127.0.0.2: left before")
+    assert line.startswith("127.0.0.2: disconnected before")
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

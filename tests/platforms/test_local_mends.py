@@ -233,12 +233,12 @@ def test_a_damaged_tag_is_no_proof_that_its_image_has_none(local: LocalSandbox, 
         path = local.root / "tags/app/fixed"
         path.write_bytes(damage)
         (said,) = [item for item in aged(registry) if item.startswith("app")]
-        assert said == "app: nothing is removed: the tag fixed is damaged: push its image again, or remove the tag"
+        assert said == "app: nothing was removed: the tag fixed is damaged: push its image again, or delete the tag"
         assert status(registry, digest(Image(1).manifest)) == 200
         assert status(registry, "fixed") == 404
         put(registry, "fixed", Image(1).manifest)  # although it is immutable
         assert status(registry, "fixed") == 200
-        assert not [item for item in aged(registry) if "nothing is removed" in item]
+        assert not [item for item in aged(registry) if "nothing was removed" in item]
 
 
 def test_a_rule_that_is_no_number_is_trouble_of_its_repository_alone(registry: Served) -> None:
@@ -249,7 +249,7 @@ def test_a_rule_that_is_no_number_is_trouble_of_its_repository_alone(registry: S
     registry.push("other", Image(1), "v1")
     registry.push_blob("other", b"nobody needs it")
     said = aged(registry)
-    assert [item for item in said if item.startswith("app: nothing is removed")]
+    assert [item for item in said if item.startswith("app: nothing was removed")]
     assert [item for item in said if item.startswith("other: 0 images and 1 blob removed")]
 
 
@@ -298,7 +298,7 @@ def test_an_upload_that_can_be_neither_written_nor_cut_is_lost(tmp_path: Path) -
     upload = Upload("app", tmp_path / "upload")
     upload.append(b"A" * 100)
     real: Any = upload._file
-    upload._file = Full(real)  # type: ignore[assignment]
+    upload._file = Full(real)  # type: ignore[assignment]  # a file whose disk is full
     with pytest.raises(OSError, match="No space left"):
         upload.append(b"B" * 100)
     upload._file = real
@@ -312,7 +312,7 @@ def test_an_upload_becomes_no_blob_if_its_file_has_another_length(registry: Serv
     upload.append(b"A" * 100)
     with upload.path.open("ab") as file:
         file.write(b"more")
-    with pytest.raises(Exception, match="104 bytes are there, and 100 arrived"):
+    with pytest.raises(Exception, match="104 bytes are stored, but 100 arrived"):
         content.finish_upload(upload, digest(b"A" * 100))
     assert not content.has_blob("app", digest(b"A" * 100))
     content.drop_upload(upload)
@@ -336,7 +336,7 @@ def test_what_can_t_be_removed_in_one_repository_stops_no_other_and_stays_whole(
 
         monkeypatch.setattr(Path, "rename", refused)
         said = aged(registry)
-        assert [item for item in said if item.startswith("app: nothing more is removed:")]
+        assert [item for item in said if item.startswith("app: nothing more was removed:")]
         assert [item for item in said if item.startswith("other: 1 image")]
         assert tags(registry) == ["v0", "v1"], "the tag that went before its manifest is there again"
         assert status(registry, "v0") == 200
@@ -479,7 +479,10 @@ def test_nothing_of_a_registry_goes_while_a_folder_of_it_is_missing(local: Local
         (local.root / "tags").rename(local.root / "later")
         content = Content(Store(local.root))
         (found,) = collecting.collect(content, grace=3600)
-        assert found.trouble == "nothing is removed: the folder tags/ is not there; is a copy still under way?"
+        assert (
+            found.trouble
+            == "nothing was removed: the folder tags/ does not exist; is the registry still being copied here?"
+        )
         (local.root / "later").rename(local.root / "tags")
         assert collecting.collect(content, grace=3600) == []
         assert status(registry, "v1") == 200

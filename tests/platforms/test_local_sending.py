@@ -177,7 +177,7 @@ def test_a_file_that_became_shorter_ends_the_connection_and_is_told(
         os.truncate(blob, HUGE // 2)
         assert len(rest(client, len(body) - len(got))) < len(body) - len(got)
     assert_closed(blob)
-    assert "the answer broke off: the file is shorter than it was" in caplog.text
+    assert "the response was cut short: the file is shorter than it was" in caplog.text
     assert "Traceback" not in caplog.text
 
 

@@ -107,7 +107,7 @@ def test_two_requests_to_one_upload_at_two_servers_come_one_after_the_other(
         path = two[0].sandbox.root / "uploads" / "app" / location.rpartition("/")[2]
         while path.stat().st_size < len(FIRST):
             pass
-        monkeypatch.setattr(blobs, "PATIENCE", 0.2)
+        monkeypatch.setattr(blobs, "WAITING", 0.2)
         assert two[1].code(two[1].http.patch(location, content=b"between")) == (409, "BLOB_UPLOAD_INVALID")
         monkeypatch.undo()
         slow.sendall(SECOND)
@@ -127,7 +127,7 @@ def test_who_waited_in_vain_for_an_upload_does_not_take_it_for_unchanged(
         fcntl.flock(killed, fcntl.LOCK_EX)
         killed.write(SECOND)
         killed.flush()
-        monkeypatch.setattr(blobs, "PATIENCE", 0.2)
+        monkeypatch.setattr(blobs, "WAITING", 0.2)
         assert two[0].http.patch(location, content=b"between").status_code == 409
         monkeypatch.undo()
     assert two[0].http.patch(location, content=b", and more").headers["Range"] == f"0-{len(BODY) + 9}"

@@ -162,7 +162,7 @@ def test_login_with_issued_credentials(skopeo: Skopeo, reconciler: Reconciler, t
 def test_pull_only_credentials_can_t_push(skopeo: Skopeo, reconciler: Reconciler, tmp_path: Path) -> None:
     pull = login(reconciler, "app-a")
     said = skopeo.push(Image(4).write(tmp_path / "image"), "app-a:v4", pull, fails=True)
-    assert "issued to pull only" in said
+    assert "issued for pulling only" in said
     skopeo("delete", "--tls-verify=false", "--creds", pull, skopeo.at("app-a:v1"), fails=True)
 
 

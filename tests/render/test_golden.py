@@ -125,6 +125,6 @@ def test_markdown_from_the_cloud_cannot_open_a_tag_or_a_mention(aws: AwsSandbox)
     statement = json.dumps({"Version": "2012-10-17", "Statement": [row]})
     ecr.set_repository_policy(repositoryName="images-app-a", policyText=statement)
     text = plan_markdown(report_of(aws.plan(aws.document("app-a"))))
-    assert "everyone can pull, push" in text.replace(" and", ",")
+    assert "anyone can pull, push" in text.replace(" and", ",")
     assert "<img" not in text
     assert "@everyone" not in text

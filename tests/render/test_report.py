@@ -15,6 +15,7 @@ from reconciler.engine.plan import Plan
 from reconciler.model.access import Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
+from reconciler.model.resource import NativeName
 from reconciler.platforms.local.spec import LocalRegistry
 from reconciler.render import counts
 from reconciler.render.change_item import SIGNS, Meaning, change_item
@@ -26,7 +27,7 @@ from reconciler.words import natural
 
 ALICE = Access(Principal("user alice"), "pull", "box", "new")
 BOB = Access(Principal("user bob"), "push", "box", "gone")
-EVERYONE = Access(Principal("everyone", public=True), "pull", "box", "app")
+EVERYONE = Access(Principal("anyone", public=True), "pull", "box", "app")
 STRANGER = ForeignAccess(Address("box.access.app"), "statement 'debug'", (EVERYONE,))
 GOES_TOO = ForeignAccess(
     Address("box.access.gone"), "statement 'old'", (Access(Principal("user eve"), "pull", "box", "gone"),)
@@ -65,6 +66,7 @@ def everything() -> Plan:
                 "repository",
                 Cause.CHANGED,
                 fields=(FieldChange("labels.team", None, "shop"),),
+                native_name=NativeName("new", "box.example.com/new", "unless moved"),
             ),
             Change(
                 Action.UPDATE, address("repository", "app"), "repository", Cause.BOTH, fields=(scan,), notes=("a note",)
@@ -88,7 +90,7 @@ def everything() -> Plan:
             Verdict("images", False, "box.repository.gone holds 2 images", (address("repository", "gone"),)),
             Verdict("max_deletes", True, "2 to delete"),
         ),
-        problems=(PlanProblem(address("repository", "taken"), "nobody owns it"),),
+        problems=(PlanProblem(address("repository", "taken"), "it has no owner"),),
         foreign=(STRANGER, GOES_TOO),
         unowned={"box": 2},
         runtime=(address("repository", "made"),),
@@ -142,27 +144,27 @@ def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
     said = {address: [detail.text for detail in change.details] for address, change in found.items()}
     assert said == {
         "box.repository.old": [],
-        "box.repository.let-go": ["stays, with its images and settings; it is no longer this spec's"],
+        "box.repository.let-go": ["is kept, with its images and settings, and is no longer owned by this spec"],
         "box.access.new": [
             "user alice can now pull new",
-            "changed since the last apply, by hand or by an apply that was cut off",
+            "changed since the last apply, by hand or by an interrupted apply",
         ],
-        "box.repository.new": ['labels.team: "shop"'],
+        "box.repository.new": ["as new, pulled from box.example.com/new unless moved", 'labels.team: "shop"'],
         "box.repository.app": [
             "scan: true → false",
             "a note",
-            "changed since the last apply, by hand or by an apply that was cut off",
+            "changed since the last apply, by hand or by an interrupted apply",
         ],
         "box.repository.moved": [
             "scan: true → false",
-            "is deleted and created again: in between nobody can pull from it, and afterwards it is empty",
+            "is deleted and created again: nobody can pull from it in between, and it is empty afterwards",
             "holds no images",
         ],
         "box.repository.gone": [
             "user bob can no longer push gone",
-            "holds 2 images, which may not be deleted without permission",
-            "takes along access.gone",
-            "takes along what somebody else gave: user eve can pull gone (statement 'old')",
+            "holds 2 images, which can't be deleted without permission",
+            "also deletes access.gone",
+            "also removes what somebody else gave: user eve can pull gone (statement 'old')",
         ],
     }
     meanings = {detail.meaning for change in found.values() for detail in change.details}
@@ -182,15 +184,15 @@ def test_drift_shows_every_change_by_cause(report: Report) -> None:
         for change in section.changes:
             assert f"  {change.address} {change.state}\n" in text
     assert "scan: true (live), false (spec)" in text
-    for part in (report.left_alone, report.left_out, report.problems.heading, report.violations.heading, "a note"):
+    for part in (report.left_alone, report.left_out, report.in_the_way.heading, report.violations.heading, "a note"):
         assert part in text
 
 
 def test_a_plan_without_anything_is_one_line() -> None:
     report = report_of(Plan("tests", "", "", (), unchanged=2))
     assert report.quiet
-    assert joined(plan_lines(report)) == "No changes. 2 resources are as the spec wants them.\n"
-    assert joined(drift_lines(report)) == "No drift. 2 resources are as the spec wants them.\n"
+    assert joined(plan_lines(report)) == "No changes. 2 resources match the spec.\n"
+    assert joined(drift_lines(report)) == "No drift. 2 resources match the spec.\n"
     assert plan_markdown(report) == "### tests: No changes\n\n2 unchanged.\n"
 
 
@@ -225,9 +227,9 @@ def test_a_plan_to_destroy_nothing_says_so() -> None:
     [
         (
             counts.as_wanted,
-            "0 resources are as the spec wants them.",
-            "1 resource is as the spec wants it.",
-            "2 resources are as the spec wants them.",
+            "0 resources match the spec.",
+            "1 resource matches the spec.",
+            "2 resources match the spec.",
         ),
         (counts.changes, "0 changes", "1 change", "2 changes"),
         (
@@ -267,7 +269,7 @@ def test_counts_agree_with_their_nouns(sentence: Callable[[int], str], none: str
 
 
 def test_access_that_ends_for_everyone_does_not_read_as_if_some_still_had_none() -> None:
-    assert [sentence.text for sentence in lost([EVERYONE])] == ["the public can no longer pull app"]
+    assert [sentence.text for sentence in lost([EVERYONE])] == ["not everyone can pull app any more"]
     assert [sentence.text for sentence in lost([ALICE])] == ["user alice can no longer pull new"]
 
 
@@ -277,9 +279,7 @@ def test_what_cannot_be_decided_and_what_a_reader_must_know_are_said() -> None:
     assert [item.text for item in gained([may])] == ["user alice may now be able to pull new"]
     assert [item.text for item in lost([may])] == ["user alice may no longer be able to pull new"]
     assert [item.text for item in held([may])] == ["user alice may be able to pull new"]
-    assert [item.text for item in lost([replace(EVERYONE, may=True)])] == [
-        "the public may no longer be able to pull app"
-    ]
+    assert [item.text for item in lost([replace(EVERYONE, may=True)])] == ["perhaps not everyone can pull app any more"]
     other, sure = gained([noted, replace(ALICE, repository="other")])
     assert (sure.text, other.text) == (
         "user alice can now pull new, unless statement 'x' denies it",
@@ -331,6 +331,20 @@ def test_many_changes_that_are_alike_are_folded_and_named() -> None:
     assert shown(alike(12), full=False) == shown(alike(12), full=True)
 
 
+def test_names_of_the_platform_s_own_keep_no_changes_from_being_folded() -> None:
+    """What stands before and after a name in the platform's own is for the platform to know: `box-app-1`, `HOST/box-app-1`."""
+    changes = tuple(
+        replace(
+            change, native_name=NativeName(f"box-{change.address.name}", f"x.example.com/box-{change.address.name}")
+        )
+        for change in alike(30)
+    )
+    lines = shown(changes, full=False)
+    assert "  +   and 27 changes like this: " in "\n".join(lines)
+    assert "        as box-app-3, pulled from x.example.com/box-app-3" in lines
+    assert not any("box-app-4" in line for line in lines)
+
+
 def test_what_takes_something_away_is_never_folded() -> None:
     gone = tuple(replace(change, action=Action.DELETE, images=3) for change in alike(30))
     assert shown(gone, full=False) == shown(gone, full=True)
@@ -341,13 +355,13 @@ def test_what_takes_something_away_is_never_folded() -> None:
 
 def test_many_principals_that_gain_the_same_are_one_line_with_a_count() -> None:
     roles = tuple(Access(Principal(f"role r{number:02}"), "pull", "box", "app") for number in range(80))
-    everyone = Access(Principal("everyone", public=True), "pull", "box", "app")
+    everyone = Access(Principal("anyone", public=True), "pull", "box", "app")
     change = replace(alike(1)[0], gains=(*roles, everyone))
     lines = shown((change,), full=False)
     folded = "80 principals can now pull app: role r00, role r01, role r02 and 77 more (--full names them)"
     assert f"        {folded}" in lines
     assert f"  + box: {folded}" in lines
-    assert "  + box: everyone can now pull app" in lines
+    assert "  + box: anyone can now pull app" in lines
     assert len(shown((change,), full=True)) > 160
 
 
@@ -363,7 +377,7 @@ def test_changes_whose_values_differ_are_not_folded_though_each_value_is_its_nam
     """A name is left out of the comparison where it is a word of a text; a number is a value."""
     kept = numbered(20, lambda name: FieldChange("retention.keep_last", None, int(name)))
     assert shown(kept, full=False) == shown(kept, full=True)
-    text = numbered(20, lambda name: FieldChange("rule 1", None, f"remove images beyond the newest {name}"))
+    text = numbered(20, lambda name: FieldChange("rule 1", None, f"remove images that are not among the newest {name}"))
     assert shown(text, full=False) == shown(text, full=True)
 
 
@@ -432,8 +446,8 @@ def test_copies_agree_with_their_number() -> None:
 
 def test_several_verbs_are_one_list() -> None:
     access = [Access(Principal("user a"), verb, "box", "x") for verb in ("change or delete", "push", "pull")]
-    assert [sentence.text for sentence in lost(access)] == ["user a can no longer pull, push, and change or delete x"]
-    assert [sentence.text for sentence in lost(access[1:])] == ["user a can no longer pull and push x"]
+    assert [sentence.text for sentence in lost(access)] == ["user a can no longer pull, push, or change or delete x"]
+    assert [sentence.text for sentence in lost(access[1:])] == ["user a can no longer pull or push x"]
 
 
 def test_no_dot_follows_a_parenthesis() -> None:
@@ -442,7 +456,7 @@ def test_no_dot_follows_a_parenthesis() -> None:
 
 
 def test_drift_says_who_gained_and_who_lost_by_hand() -> None:
-    eve, alice = Principal("everyone", public=True), Principal("user alice")
+    eve, alice = Principal("anyone", public=True), Principal("user alice")
     change = replace(
         alike(1)[0],
         action=Action.UPDATE,
@@ -461,14 +475,12 @@ def test_drift_says_who_gained_and_who_lost_by_hand() -> None:
         )
         lines = joined(drift_lines(report_of(found))).splitlines()
         marked = [line.removeprefix("!") for line in drift_markdown(report_of(found)).splitlines()]
-        said = [line.strip() for line in lines if "by hand: " in line]
-        assert said == [line.strip() for line in marked if "by hand: " in line]
+        said = [line.strip() for line in lines if "by hand" in line and "can" in line]
+        assert said == [line.strip() for line in marked if "by hand" in line and "can" in line]
         return said
 
-    assert told(Cause.DRIFT) == ["by hand: everyone can push app", "by hand: user alice can no longer pull app"]
-    for cause in (
-        Cause.PENDING,
-        Cause.CHANGED,
-        Cause.BOTH,
-    ):  # what the spec does and what a hand did can't be told apart
+    assert told(Cause.DRIFT) == ["by hand: anyone can push app", "by hand: user alice can no longer pull app"]
+    # what the spec does and what a hand did can't be told apart
+    assert told(Cause.BOTH) == ["by hand, or by what was applied last: anyone can push app"]
+    for cause in (Cause.PENDING, Cause.CHANGED):
         assert told(cause) == []

@@ -79,6 +79,11 @@ class Sandbox(ABC):
     fields: ClassVar[Fields]
     elsewhere: ClassVar[Mapping[str, str]]
 
+    def valid(self, document: Document) -> Document:
+        """A drawn document without what the platform's rules refuse. Whatever it says is of its registries alone, so that documents
+        that follow each other never want what another registry has."""
+        return document
+
     # -- what is there, without our code
 
     @abstractmethod
@@ -149,8 +154,12 @@ class Sandbox(ABC):
             **top,
         }
 
+    def whole_document(self) -> Document:
+        """A spec that asks for every kind of resource."""
+        return self.rich_document()
+
     def rich_document(self) -> Document:
-        """A spec that uses every kind of resource, and may delete them all."""
+        """A spec that uses nearly every kind of resource, and may delete them all."""
         return {"version": 1, "name": "tests", "guards": {"max_deletes": "100%"}, **copy.deepcopy(self.rich)}
 
     def spec(self, document: Document) -> Spec:

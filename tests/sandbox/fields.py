@@ -59,6 +59,9 @@ COMMON: Fields = {
     "Guards.max_deletes": (guards(max_deletes=50), "same"),
     "Guards.protect": (guards(protect=["nothing-*"]), "same"),
     "Guards.allowed_accounts": (guards(allowed_accounts=["987654321091"]), "same"),
+    "Guards.allowed_organizations": (guards(allowed_organizations=["o-a1b2c3d4e5"]), "same"),
+    "Guards.allow_admin": (guards(allow_admin=True), "same"),
+    "Guards.max_grants_per_repository": (guards(max_grants_per_repository=9), "same"),
     "Guards.allow_public": (guards(allow_public=True), "same"),
     "Spec.defaults": (top(defaults={"repository": {"description": "by default"}}), "state"),
     "Spec.guards": (top(guards={"max_deletes": "90%"}), "same"),
@@ -73,5 +76,8 @@ ELSEWHERE: Mapping[str, str] = {
     "Repository.registry": "another registry: the chains of test_transitions.py",
     "Repository.release": "what is let go of stays: test_leaving.py",
     "Grant.registry": "another registry: the chains of test_transitions.py",
+    "Guards.include": "is in none once its file is read: test_include.py",
+    "Guards.require_labels": "stops the plan: test_required.py",
+    "Guards.require_immutable_tags": "stops the plan: test_required.py",
     "Grant.to": "its fields are counted one by one",
 }

@@ -34,8 +34,10 @@ class LocalSandbox(Sandbox):
     elsewhere = {
         "LocalRegistry.name": "another registry: the chains of test_transitions.py",
         "LocalRegistry.platform": "another platform: the contract suite runs on each",
+        "Grant.also": "refused: test_aws_verbs.py",
         "LocalTarget.type": "one type per platform",
         "Repository.encryption": "refused: test_loader.py",
+        "Repository.native_name": "refused: test_native_names.py",
         "Repository.lifecycle_policy": "refused: test_loader.py",
     }
 

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler import load_spec, parse_spec
 from reconciler.errors import SpecError
+from reconciler.spec.models import Guards
 
 HEAD = """\
 version: 1
@@ -57,12 +58,12 @@ def test_what_a_wrong_row_refers_to_is_looked_up() -> None:
         "  - {name: i, registry: images, permission: no, to: {type: local, users: [alice]}}\n"
     ) == [
         "grants[0].registry: no registry is named 'uss'",
-        "grants[0].permission: must be pull or push-pull, not 'write'",
+        "grants[0].permission: must be pull, push-pull or admin, not 'write'",
         "grants[0].to.role_arns[0]: 'x' must be an IAM role's ARN, such as arn:aws:iam::123456789012:role/ci",
         "grants[1].repositories[0]: registry images has no repository named 'web'",
         "grants[1].to.type: must be aws, gcp, azure, azure-token, kubernetes or local, not 'asw' (did you mean 'aws'?)",
-        "grants[2].permission: must be pull or push-pull, not 'no'",
-        "grants[2].to.type: a grant to 'local' can't be honoured by registry images, which can grant to aws",
+        "grants[2].permission: must be pull, push-pull or admin, not 'no'",
+        "grants[2].to.type: a grant to 'local' is not supported by registry images, which can grant to aws",
     ]
 
 
@@ -73,8 +74,8 @@ def test_a_row_whose_registry_is_wrong_is_checked_against_what_is_known_of_it() 
     ) == [
         "registries[1].region: is required",
         'registries[1].account_id: YAML reads 5 as a number: quote it ("5")',
-        "repositories[0].name: ECR refuses the repository name 'other-a__b': words are joined by a single '.', '_' or '-'",
-        "grants[0].to.type: a grant to 'local' can't be honoured by registry other, which can grant to aws",
+        "repositories[0].name: ECR refuses the repository name 'other-a__b': words must be joined by a single '.', '_' or '-'",
+        "grants[0].to.type: a grant to 'local' is not supported by registry other, which can grant to aws",
     ]
 
 
@@ -86,9 +87,9 @@ def test_the_right_parts_of_a_mapping_are_checked_beside_the_wrong_ones() -> Non
         f"repositories[0].labels.aws:x: {reserved}",
         f"repositories[0].labels.reconciler-owner: {reserved}",
         'repositories[0].labels.n: YAML reads 3 as a number: quote it ("3")',
-        "repositories[0].labels.9x: '9x' must be a letter, then letters, digits and _.:/@+=-",
+        "repositories[0].labels.9x: '9x' must be a letter, then letters, digits and _.:/@+=-, at most 128 characters",
         "repositories[0].retention.keep_last: must be 1 or more, not 0",
-        "repositories[0].retention.keep_tags[0]: 'a*b*c*d*e*f' has 5 wildcards (*); ECR takes at most 4",
+        "repositories[0].retention.keep_tags[0]: 'a*b*c*d*e*f' has 5 wildcards (*); ECR allows at most 4",
     ]
 
 
@@ -99,16 +100,16 @@ def test_the_right_items_of_a_list_are_checked_at_their_own_places() -> None:
         " trusted_principals: [{principal: x}, {principal: 'y'},"
         " {oidc: token.actions.githubusercontent.com, subject: ['', 'actor:y'], audience: ''}]}"
     ) == [
-        "registries[1].max_session: is 9m; IAM takes 1h to 12h",
+        "registries[1].max_session: is 9m; IAM allows 1h to 12h",
         "registries[1].replication_regions[0]: 'x' must be an AWS region, such as us-east-1",
         "registries[1].replication_regions[1]: eu-west-1 is the registry's own region",
         "registries[1].replication_regions[3]: 'us-west-2' is listed twice",
-        "registries[1].trusted_principals[0]: give external_id, org_id, or both; a principal without either is a text",
+        "registries[1].trusted_principals[0]: give external_id, org_id, or both; without either, write the principal as plain text",
         "registries[1].trusted_principals[0].principal: 'x' must be an account id, or the ARN of a role or user",
-        "registries[1].trusted_principals[1]: give external_id, org_id, or both; a principal without either is a text",
+        "registries[1].trusted_principals[1]: give external_id, org_id, or both; without either, write the principal as plain text",
         "registries[1].trusted_principals[1].principal: 'y' must be an account id, or the ARN of a role or user",
-        "registries[1].trusted_principals[2].subject: 'actor:y' must say whose it is (repo:my-org/...), or workflows of"
-        " anybody on GitHub could log in",
+        "registries[1].trusted_principals[2].subject: 'actor:y' must name its owner (repo:my-org/...), or anyone's"
+        " workflows on GitHub could log in",
         "registries[1].trusted_principals[2].subject[0]: must be a subject without control characters, at most 1000 characters",
         "registries[1].trusted_principals[2].audience: must not be empty",
     ]
@@ -119,10 +120,12 @@ def test_the_rules_between_fields_are_checked_beside_a_wrong_one_and_once_where_
         "defaults: {repository: {retention: {keep_tags: [v, ' ']}, labels: {n: 3}}}\n"
         "repositories:\n  - {name: A, registry: images}\n  - {name: b, registry: imges}\n"
     ) == [
-        "defaults.repository.retention: needs keep_last or untagged_days (or leave retention out)",
-        "defaults.repository.retention.keep_tags[1]: ' ' must be a tag, with * for any characters",
+        "defaults.repository.retention: needs keep_last or untagged_days (or remove retention)",
+        "defaults.repository.retention.keep_tags[1]: ' ' must be a tag: letters, digits and . _ -, with the wildcard *,"
+        " at most 128 characters",
         'defaults.repository.labels.n: YAML reads 3 as a number: quote it ("3")',
-        "repositories[0].name: 'A' must be lower-case letters and digits in words joined by '.', '_' or '-', in parts joined by '/',"
+        "repositories[0].name: 'A' must be words of lower-case letters and digits, joined by '.', '_' or '-', in parts separated by"
+        " '/',"
         " at most 255 characters",
         "repositories[1].registry: no registry is named 'imges' (did you mean 'images'?)",
     ]
@@ -137,7 +140,7 @@ def test_a_key_that_is_misspelt_is_no_default() -> None:
 @pytest.mark.parametrize("value", ["[]", "0", "false", "''"])
 @pytest.mark.parametrize("section", ["guards", "defaults"])
 def test_a_section_that_is_no_mapping_is_told(section: str, value: str) -> None:
-    known = {"guards": "allow_public, allowed_accounts, max_deletes, protect", "defaults": "repository"}
+    known = {"guards": ", ".join(sorted(Guards.model_fields)), "defaults": "repository"}
     assert told(f"{section}: {value}\n") == [f"{section}: must be a mapping (known: {known[section]})"]
 
 
@@ -149,7 +152,7 @@ def test_what_should_be_a_mapping_is_answered_with_its_keys() -> None:
     ]
     assert registry(f"{{{aws}, assume_role: [], trusted_principals: [[]]}}") == [
         "registries[1].assume_role: must be a mapping with role_arn (known: external_id, role_arn)",
-        "registries[1].trusted_principals[0]: must be text, or a mapping",
+        "registries[1].trusted_principals[0]: must be a string, or a mapping",
     ]
     row = "{name: a, registry: images, retention: 3, encryption: key, immutable_tags: latest, labels: x}"
     assert told(f"repositories: [{row}]\ngrants: [{{name: g, registry: images, to: '123456789012'}}, x]\n") == [
@@ -158,7 +161,7 @@ def test_what_should_be_a_mapping_is_answered_with_its_keys() -> None:
         "repositories[0].immutable_tags: must be true or false, or a mapping with except (known: except)",
         "repositories[0].labels: must be a mapping (`key: value`)",
         "grants[0].to: must be a mapping with type",
-        "grants[1]: must be a mapping with name, registry, and to (known: name, permission, registry, repositories, to)",
+        "grants[1]: must be a mapping with name, registry, and to (known: also, name, permission, registry, repositories, to)",
     ]
 
 
@@ -168,7 +171,7 @@ def test_whom_a_grant_is_to_is_looked_at_although_its_type_is_not_known(kind: st
     first, *others = told(f"grants: [{{name: g, registry: images, to: {target}}}]\n")
     assert first.startswith(f"grants[0].to.type: {fault}")
     assert others == [
-        "grants[0].to.account_ids[0]: '1' must be an AWS account id (12 digits, quoted), or '*' for everyone",
+        "grants[0].to.account_ids[0]: '1' must be an AWS account id (12 digits, quoted), or '*' for anyone",
         "grants[0].to.regions[0]: 'mars' must be an AWS region, such as us-east-1",
     ]
 
@@ -183,7 +186,7 @@ def test_a_registry_is_looked_at_although_its_platform_is_not_known() -> None:
 def test_a_fault_that_only_follows_from_another_is_not_told() -> None:
     """The default of a field that is wrong is not what the text says."""
     assert told("grants:\n  - {name: g, registry: images, to: {type: aws, account_ids: ['1']}}\n") == [
-        "grants[0].to.account_ids[0]: '1' must be an AWS account id (12 digits, quoted), or '*' for everyone"
+        "grants[0].to.account_ids[0]: '1' must be an AWS account id (12 digits, quoted), or '*' for anyone"
     ]
     assert told("repositories:\n  - {name: a, registry: images, retention: {keep_last: x}}\n") == [
         "repositories[0].retention.keep_last: must be a whole number"
@@ -221,7 +224,7 @@ def test_what_may_stand_where_nothing_can_be_read_is_not_said_to_be_missing(tmp_
     ) == [
         "repositories[0].name: is required",
         "repositories[0].nam: unknown key (did you mean 'name'?)",
-        "grants[0].to.account_ids[0]: 'x' must be an AWS account id (12 digits, quoted), or '*' for everyone",
+        "grants[0].to.account_ids[0]: 'x' must be an AWS account id (12 digits, quoted), or '*' for anyone",
     ]
 
 

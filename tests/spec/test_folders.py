@@ -79,6 +79,6 @@ def test_a_list_that_one_file_leaves_empty_is_the_others(tmp_path: Path, section
 def test_a_file_of_nothing_but_a_byte_order_mark_is_empty(tmp_path: Path, mark: bytes) -> None:
     (tmp_path / "a.yaml").write_text(HEAD)
     (tmp_path / "b.yaml").write_bytes(mark)
-    assert told(tmp_path) == ["b.yaml: the file is empty; if it is to hold nothing, say so in a comment"]
+    assert told(tmp_path) == ["b.yaml: the file is empty; if that is intended, add a comment"]
     (tmp_path / "a.yaml").unlink()
     assert told(tmp_path / "b.yaml") == ["b.yaml: the spec is empty"]

@@ -75,7 +75,8 @@ grants:
     to: {type: azure, principal_ids: []}
 """
     assert problems(text) == [
-        "registry.yaml:2:7: name: 'Tests' must be a lower-case letter, then letters, digits and dashes, 40 characters in all",
+        "registry.yaml:2:7: name: 'Tests' must be a lower-case letter, then lower-case letters, digits and dashes, at most 40"
+        " characters",
         'registry.yaml:4:47: registries[0].account_id: YAML reads 123456789012 as a number: quote it ("123456789012")',
         "registry.yaml:7:15: repositories[0].registry: no registry is named 'imges' (did you mean 'images'?)",
         "registry.yaml:8:5: repositories[0].scan_on_pull: unknown key (did you mean 'scan_on_push'?)",
@@ -90,7 +91,7 @@ grants:
         (repository("name: a, registry: imges"), "no registry is named 'imges' (did you mean 'images'?)"),
         (repository("name: a, registry: images, keep: 1"), "unknown key (known: adopt, "),
         (repository("registry: images"), "repositories[0].name: is required"),
-        (repository("name: App, registry: images"), "'App' must be lower-case letters"),
+        (repository("name: App, registry: images"), "'App' must be words of lower-case letters"),
         (repository("name: a__b, registry: images"), "ECR refuses the repository name 'images-a__b'"),
         (repository(f"name: {'a' * 250}, registry: images"), "has 257 characters; ECR allows 2 to 256"),
         (repository("name: a/b, registry: gcp-each"), "Artifact Registry refuses the repository id 'gcp-each-a/b'"),
@@ -117,14 +118,17 @@ grants:
         (repository("name: a, registry: sandbox, encryption: {kms_key: x}"), "the local platform does not encrypt"),
         (repository("name: a, registry: images, lifecycle_policy: {rules: []}"), "needs a list of rules"),
         (repository("name: a, registry: az, retention: {keep_last: 1}"), "retention needs sku: Premium, not Basic"),
-        (repository("name: a, registry: onprem, retention: {keep_last: 1}"), "an external registry's operator decides"),
+        (
+            repository("name: a, registry: onprem, retention: {keep_last: 1}"),
+            "this is up to the external registry's operator",
+        ),
         (
             grant("registry: images, to: {type: gcp, service_account_emails: ['a@b.iam.gserviceaccount.com']}"),
-            "a grant to 'gcp' can't be honoured by registry images, which can grant to aws",
+            "a grant to 'gcp' is not supported by registry images, which can grant to aws",
         ),
         (
             grant("registry: onprem, to: {type: aws, account_ids: ['123456789012']}"),
-            "can't be honoured by registry onprem, which can grant to kubernetes",
+            "is not supported by registry onprem, which can grant to kubernetes",
         ),
         (
             grant("registry: images, repositories: [ap-a], to: {type: aws, account_ids: ['123456789012']}"),
@@ -134,7 +138,7 @@ grants:
             grant(
                 "registry: gcp-all, repositories: ['x*'], to: {type: gcp, service_account_emails: ['a@b.iam.gserviceaccount.com']}"
             ),
-            "use layout: repository, or leave repositories out",
+            "use layout: repository, or remove repositories",
         ),
         (grant("registry: images, to: {type: aws}"), "names nobody"),
         (
@@ -145,7 +149,7 @@ grants:
         (grant("registry: images, to: {account_ids: ['123456789012']}"), "grants[0].to.type: is required"),
         (
             grant("registry: images, permission: push, to: {type: aws, account_ids: ['123456789012']}"),
-            "must be pull or push-pull, not 'push'",
+            "must be pull, push-pull or admin, not 'push'",
         ),
         (
             grant("registry: images, to: {type: aws, account_ids: ['123456789012', '123456789012']}"),
@@ -159,15 +163,15 @@ grants:
         ),
         (
             grant("registry: images, to: {type: aws, account_ids: ['123456789012'], regions: [us-east-1]}"),
-            "grants[0].to.regions: regions narrow the worker statement alone; add allowed_service_types: [worker], or leave"
-            " regions out",
+            "grants[0].to.regions: regions restrict only the worker statement; add allowed_service_types: [worker], or"
+            " remove regions",
         ),
         (
             grant(
                 "registry: images, to: {type: aws, regions: [us-east-1],"
                 " function_arns: ['arn:aws:lambda:eu-west-1:123456789012:function:f']}"
             ),
-            "'arn:aws:lambda:eu-west-1:123456789012:function:f' is in eu-west-1, which regions does not list",
+            "'arn:aws:lambda:eu-west-1:123456789012:function:f' is in eu-west-1, which is not listed in regions",
         ),
         (
             grant("registry: images, to: {type: aws, role_arns: ['arn:aws-cn:iam::123456789012:role/r']}"),
@@ -189,24 +193,32 @@ grants:
         ("version: 1.0\nname: x\n", "version: must be 1, not '1.0'"),
         ("version: null\nname: x\n", "version: must be 1, not 'null'"),
         ("version: [1]\nname: x\n", "version: must be 1, not ''"),
-        ('version: "1"\nname: x\n', "version: must be the number 1, not a text: leave out the quotes"),
+        ('version: "1"\nname: x\n', "version: must be the number 1, not a string: remove the quotes"),
         ("- a\n", "must be a mapping"),
         ("", "the spec is empty"),
         ("# nothing\n", "the spec is empty"),
-        ("version: 1\nname: x\nx-a: 1\nx-b: 2\nx-a: 3\n", "5:1: x-a: the key stands twice (first at line 3)"),
+        ("version: 1\nname: x\nx-a: 1\nx-b: 2\nx-a: 3\n", "5:1: x-a: the key appears twice (first at line 3)"),
         (
             '{"format": 3, "tool": "1", "changes": []}',
-            "is a plan file and no spec: `reconciler show FILE` prints it, `reconciler apply FILE` carries it out",
+            "is a plan file, not a spec: `reconciler show registry.yaml` prints it, `reconciler apply registry.yaml` applies it",
         ),
         ("version: 1\nname: [\n", "not YAML: "),
-        ("version: 1\nname: x\nname: y\n", "the key stands twice (first at line 2)"),
-        ("version: 1\nname: !secret x\n", "the tag !secret means nothing here"),
+        ("version: 1\nname: x\nname: y\n", "the key appears twice (first at line 2)"),
+        ("version: 1\nname: !secret x\n", "the tag !secret is not supported here"),
         ("version: 1\nname: x\ndefaults: &d {repository: *d}\n", "the anchor contains itself"),
         ("version: 1\n---\nname: x\n", "not YAML: but found another document"),
     ],
 )
 def test_each_error_says_what_is_wrong_and_what_to_do(text: str, expected: str) -> None:
     assert expected in only(text)
+
+
+def test_lambda_is_an_alias_of_worker() -> None:
+    row = "registry: images, to: {{type: aws, account_ids: ['123456789012'], allowed_service_types: {}}}"
+    ours, alias = (parse_spec(grant(row.format(given))) for given in ("[worker]", "[lambda]"))
+    assert alias == ours
+    assert "'worker' is listed twice" in only(grant(row.format("[worker, lambda]")))
+    assert "must be worker, not 'lamda'" in only(grant(row.format("[lamda]")))
 
 
 @pytest.mark.parametrize("number", ["012345678901", "123456789012", "0x12", "1_000_000"])
@@ -239,9 +251,22 @@ def test_registries_whose_repositories_could_not_be_told_apart_are_refused(first
         "version: 1\nname: x\nregistries:\n"
         f"  - {{name: images, platform: aws, account_id: '123456789012', {first}}}\n"
         f"  - {{name: images-eu, platform: aws, account_id: '123456789012', {second}}}\n"
+        "repositories:\n  - {name: eu-app, registry: images}\n"
     )
+    # a name that only starts like another's is nothing to worry about
+    assert len(parse_spec(text + "  - {name: application, registry: images-eu}\n").repositories) == 2
+    text += "  - {name: app, registry: images-eu}\n"
     if told:
-        assert "which includes 'images-eu-*' of registry images-eu" in only(text)
+        with pytest.raises(SpecError) as raised:
+            parse_spec(text)
+        says = [f"{item.line}: {item.message}" for item in raised.value.problems]
+        place = f"in the same account and region ({'eu-west-1' if 'replication' in first else 'us-east-1'})"
+        assert says == [
+            f"7: on the platform it is 'images-eu-app', as is repository app of registry images-eu, {place}: give one of"
+            " them another native_name",
+            f"8: on the platform it is 'images-eu-app', as is repository eu-app of registry images, {place}: give one of"
+            " them another native_name",
+        ]
     else:
         assert len(parse_spec(text).registries) == 2
 
@@ -366,11 +391,11 @@ def test_a_file_of_a_folder_that_lost_what_was_in_it_is_an_error(tmp_path: Path)
     with pytest.raises(SpecError) as found:
         load_spec(tmp_path)
     assert [str(problem) for problem in found.value.problems] == [
-        f"{tmp_path}/c.yaml:1:1: the file is empty; if it is to hold nothing, say so in a comment"
+        f"{tmp_path}/c.yaml:1:1: the file is empty; if that is intended, add a comment"
     ]
     (tmp_path / "c.yaml").unlink()
     (tmp_path / "a.yaml").write_text("# version: 1\n")
-    with pytest.raises(SpecError, match="the folder's files hold nothing but comments"):
+    with pytest.raises(SpecError, match="the folder's files contain only comments"):
         load_spec(tmp_path)
 
 

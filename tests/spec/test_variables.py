@@ -47,7 +47,7 @@ def test_a_text_that_looks_like_a_reference_takes_nothing_from_the_environment()
     """Somebody else's tag on the platform, say: it must not bring a secret of whoever applies into the plan."""
     assert hidden("${env:HOME}", {}) == "${env:}HOME}"
     assert revealed("${env:}HOME}", {"HOME": "/root"}) == "${env:HOME}"
-    with pytest.raises(ValueError, match="the environment variable HOME, and the spec does not"):
+    with pytest.raises(ValueError, match="the environment variable HOME, but the spec does not"):
         revealed("${env:HOME}", {})
 
 

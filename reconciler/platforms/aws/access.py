@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import text
+from reconciler.model.canonical import plain, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
-from reconciler.words import Named, counted
+from reconciler.spec.models import Grant
+from reconciler.words import Named, any_of, counted
 
-from . import effective, names, policy, statements
+from . import effective, names, policy, shared, statements
 from .ledgers import RepositoryLedger, repository_arn
 from .policy import Document, Statement
+from .shared import Shares
+from .spec import AwsRegistry
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -30,14 +33,36 @@ if TYPE_CHECKING:
 GONE = ("RepositoryPolicyNotFoundException", "RepositoryNotFoundException")
 #: seconds that a role made in this run may take to become visible to ECR (hashicorp/terraform-provider-aws#39064)
 PATIENCE = 60.0
+#: what is shown beside the grants, where they share statements; no grant has a name with spaces
+SHARED = "shared by grants"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """Our statements, sorted, and the partition that accounts are written in."""
+    """Our statements, sorted, and the partition that accounts are written in. `shares`: who has access by which grant, where grants
+    share a statement; the platform does not say it, the spec does."""
 
     statements: tuple[Statement, ...] = ()
     partition: str = "aws"
+    shares: Shares = ()
+
+    def as_v1(self) -> dict[str, Any]:
+        """What the mark is a hash of: what stands on the platform. By which grant somebody has access changes nothing there."""
+        whose = {} if self.partition == "aws" else {"partition": self.partition}
+        return ({"statements": plain(self.statements, "as_v1")} if self.statements else {}) | whose
+
+
+def settings_of(grants: Iterable[Grant], registry: AwsRegistry) -> AccessSettings:
+    """The statements of grants, in the form in which they are written."""
+    partition = names.partition(registry.region)
+    found, shares = shared.in_one_form(statements.of_grants(grants, registry), partition)
+    return AccessSettings(found, partition, shares)
+
+
+def _grants(settings: AccessSettings) -> set[str]:
+    """The grants that the settings are made from."""
+    apart = shared.taken_apart(settings.statements, settings.shares)
+    return {grant for item in apart if (grant := statements.grant_of(item.sid)) is not None}
 
 
 class AccessKind(Kind, GivesAccess):
@@ -59,16 +84,23 @@ class AccessKind(Kind, GivesAccess):
         for statement in settings.statements:
             yield from accesses(address, statement)
 
+    def may_deny(self, given: Given) -> str:
+        denies = [effective.name_of(item) for item in _statements(given) if item.effect != "Allow"]
+        return any_of(denies)
+
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[list[Access], list[Access]]:
         """By the whole policy, and by who includes whom: an account covers its roles, `function:*` covers a function."""
         then, now = _statements(before), _statements(after)
         gains, losses = effective.gains(then, now, home.account), effective.losses(then, now, home.account)
-        return [_access(address, item) for item in gains], [_access(address, item) for item in losses]
+        return list(_accesses(address, gains)), list(_accesses(address, losses))
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
-        return {statements.title(item.sid): _shown(item) for item in settings.statements}
+        apart = shared.taken_apart(settings.statements, settings.shares)
+        shown = {statements.title(item.sid): _shown(item) for item in sorted(apart)}
+        among = [Named(item.sid, f"statement {item.sid}") for item in settings.statements if shared.is_shared(item.sid)]
+        return shown | {SHARED: among} if among else shown
 
     def altered(self, settings: AccessSettings) -> str | None:
         return _altered(settings)
@@ -82,19 +114,17 @@ class AccessKind(Kind, GivesAccess):
         document = policy.parsed(live.rest) if live is not None else {}
         if dead := dead_principals(document):
             return (
-                f"AWS does not write a policy that names a principal that was deleted: {'; '.join(dead)};"
-                " take it out of that statement"
+                f"AWS refuses a policy that names a deleted principal: {'; '.join(dead)}; remove it from that statement"
             )
         others = policy.statements_of(document)
-        ours = [policy.document_of(item, desired.settings.partition) for item in desired.settings.statements]
-        size = len(_text({"Version": "2012-10-17", "Statement": [*others, *ours]}))
-        if size <= statements.MAX_POLICY:
+        size = shared.size_of(desired.settings.statements, desired.settings.partition, others)
+        if size <= shared.MAX_POLICY:
             return None
-        grants = sorted({statements.grant_of(item.sid) or "" for item in desired.settings.statements})
+        grants = sorted(_grants(desired.settings))
         foreign = f" and {counted(len(others), 'foreign statement')}" if others else ""
         return (
-            f"the repository policy would have {size:,} characters, ECR takes at most {statements.MAX_POLICY:,};"
-            f" it is made of the grants {', '.join(grants)}{foreign}: grant whole accounts instead of single roles"
+            f"the repository policy would have {size:,} characters; ECR allows at most {shared.MAX_POLICY:,};"
+            f" it is made from the grants {', '.join(grants)}{foreign}: grant whole accounts instead of single roles"
         )
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
@@ -102,10 +132,18 @@ class AccessKind(Kind, GivesAccess):
         asked: dict[Address, Marks] = {}
         for repository in found["repository"]:
             at = repository.address.sibling(self.name)
-            # foreign access to any repository of ours is reported, so the policy is read whether a grant covers it or not
-            if repository.marks.owner == session.owner or at in wanted:
+            # foreign access to any repository of ours, or that is to be ours, is reported: the policy is read whether a grant covers
+            # it or not
+            if repository.marks.owner == session.owner or at in wanted or repository.address in wanted:
                 asked[at] = ledger.marks(at)
+        session.granted |= {at: wanted[at].settings for at in asked if at in wanted}
         yield from _lives(session, asked)
+
+    def fingerprint(self, live: Live | None) -> str:
+        """What the spec alone says of it does not count: whoever applies a saved plan reads no spec."""
+        if live is not None and live.settings.shares:
+            live = replace(live, settings=replace(live.settings, shares=()))
+        return super().fingerprint(live)
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
@@ -124,6 +162,7 @@ class AccessKind(Kind, GivesAccess):
     def _write(self, session: AwsSession, write: Write, before: Document) -> Live:
         at = write.desired.address
         document = statements.merged(before, write.desired.settings.statements, write.desired.settings.partition)
+        session.granted[at] = write.desired.settings
         with session.ledger(RepositoryLedger).noting(write):
             answer = _set(session, at, document, write)
         return _live(session, at, policy.parsed(answer["policyText"]), write.marks)
@@ -154,19 +193,22 @@ def _of_others(rest: str) -> tuple[Statement, ...]:
 def _altered(settings: AccessSettings) -> str | None:
     there = statements.ours(statements.merged({}, settings.statements, settings.partition))
     if there == settings.statements:
-        return None
+        known = shared.shares_of(there, there, settings.shares) == settings.shares
+        named = all(statements.grant_of(sid) for _, _, sids in settings.shares for sid in sids)
+        return None if known and named else "by which grant somebody has access"
     lost = next((item for item in settings.statements if item not in there), None)
     return f"the {policy.named(lost.sid)}" if lost is not None else "the order of the statements"
 
 
-def _access(at: Address, given: effective.Difference) -> Access:
-    who = effective.principal_of(given.who)
-    return Access(who, given.what, at.registry, at.name, at.where, given.may, given.note)
+def _accesses(at: Address, found: Iterable[effective.Difference]) -> Iterator[Access]:
+    for item in found:
+        for who in effective.principals_of(item.who):
+            yield Access(who, item.what, at.registry, at.name, at.where, item.may, item.note)
 
 
 def accesses(at: Address, statement: Statement, denies: tuple[Statement, ...] = ()) -> Iterator[Access]:
     """Who can do what because of a statement on the policy at an address. `denies`: others that may forbid it."""
-    return (_access(at, item) for item in effective.gains(denies, (*denies, statement)))
+    return _accesses(at, effective.gains(denies, (*denies, statement)))
 
 
 def _set(session: AwsSession, at: Address, document: Document, write: Write | None = None) -> Any:
@@ -175,7 +217,7 @@ def _set(session: AwsSession, at: Address, document: Document, write: Write | No
     fresh = write is not None and any(need.kind == "role" for need in write.fresh)
 
     def put() -> Any:
-        return session.repository_call("set_repository_policy", at, policyText=_text(document))
+        return session.repository_call("set_repository_policy", at, policyText=shared.text_of(document))
 
     try:
         return session.patiently(put, lambda error: fresh and _unknown_principal(error, fresh), PATIENCE)
@@ -196,7 +238,8 @@ def _with_grants(error: PlatformError, document: Document, write: Write | None) 
     """The error with the principals that it can be about, and their grants' places: AWS does not say which."""
     suspects: list[str] = []
     grants: set[str] = set()
-    for statement in write.desired.settings.statements if write is not None else ():
+    ours = write.desired.settings if write is not None else AccessSettings()
+    for statement in shared.taken_apart(ours.statements, ours.shares):
         arns = [item for item in statement.principals if not item.startswith("service:") and item != "*"]
         grant = statements.grant_of(statement.sid)
         if arns and grant is not None:
@@ -206,12 +249,12 @@ def _with_grants(error: PlatformError, document: Document, write: Write | None) 
     if not suspects:
         return error
     return PlatformError(
-        f"AWS does not find a principal of the policy: {'; '.join(suspects)}; it says: {error.message}",
+        f"AWS can't find a principal of the policy: {'; '.join(suspects)}; it says: {error.message}",
         address=error.address,
         operation=error.operation,
         request_id=error.request_id,
         code=error.code,
-        hint="create the role or account first, or take it out of the grant",
+        hint="create the role or account first, or remove it from the grant",
         places=tuple(
             place
             for place in (write.desired.source if write is not None else ())
@@ -239,6 +282,8 @@ def _live(session: AwsSession, at: Address, document: Document | None, marks: Ma
     repository = at.sibling("repository")
     present = document or {}
     ours = statements.ours(present)
+    wanted = session.granted.get(at) or AccessSettings()
+    shares = shared.shares_of(ours, wanted.statements, wanted.shares)
     others = statements.foreign(present)
     # statements of ours are ours by their id; the repository's owner is who made them
     own = bool(ours) or marks.applied is not None
@@ -246,7 +291,7 @@ def _live(session: AwsSession, at: Address, document: Document | None, marks: Ma
     return Live(
         address=at,
         kind=AccessKind.name,
-        settings=AccessSettings(ours, names.partition(session.registry.region)),
+        settings=AccessSettings(ours, names.partition(session.registry.region), shares),
         marks=marks if own else Marks(),
         native=f"{repository_arn(session, at)} (policy)",
         needs=(repository,),
@@ -255,17 +300,37 @@ def _live(session: AwsSession, at: Address, document: Document | None, marks: Ma
         if others or present.keys() - {"Version", "Statement"}
         else "",
         vacant=gone or not own,
-        notes=("the policy is gone, only its mark is left",) if gone else tuple(_dead(ours)),
-        foreign=tuple(foreign(at, present)),
+        notes=("the policy was deleted; only its mark is left",)
+        if gone
+        else tuple(_dead(shared.taken_apart(ours, shares))),
+        foreign=tuple(_removable(session, at, present)),
     )
 
 
-def _dead(ours: Sequence[Statement]) -> Iterator[str]:
-    for item in ours:
+def _dead(apart: Iterable[Statement]) -> Iterator[str]:
+    for item in apart:
         for principal in item.principals:
             if policy.is_deleted(principal):
                 kind, grant = policy.deleted_kind(principal), statements.grant_of(item.sid)
-                yield f"a deleted {kind} still stands in grant {grant} ({principal})"
+                whose = f"grant {grant}" if grant is not None else f"{policy.named(item.sid)} of several grants"
+                yield f"{whose} still names a deleted {kind} ({principal})"
+
+
+def _removable(session: AwsSession, at: Address, document: Document) -> Iterator[ForeignAccess]:
+    """What others put into a policy, each with the commands that remove it.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/set-repository-policy.html
+    """
+    there = f"--region {session.region_of(at)} --repository-name {session.native_of(at)}"
+    alone = len(policy.listed(document.get("Statement"))) == 1
+    for item in foreign(at, document):
+        removal = (
+            f"run `aws ecr delete-repository-policy {there}`"
+            if alone
+            else f"run `aws ecr get-repository-policy {there} --query policyText --output text > policy.json`, delete the"
+            f" statement from policy.json, then run `aws ecr set-repository-policy {there} --policy-text file://policy.json`"
+        )
+        yield replace(item, removal=removal)
 
 
 def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
@@ -305,7 +370,3 @@ def dead_principals(document: Document) -> list[str]:
         if dead:
             found.append(f"{', '.join(dead)} (deleted, in the foreign {policy.named(str(item.get('Sid', '')))})")
     return found
-
-
-def _text(document: Document) -> str:
-    return json.dumps(document, separators=(",", ":"))

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
 
-from reconciler.model.access import Principal
+from reconciler.model.access import ADMIN, Principal
 from reconciler.model.canonical import text
+from reconciler.words import all_of
 
 from . import inclusion, policy
-from .inclusion import POSITIVE, Who, action_covered, is_pattern
+from .condition import Condition
+from .inclusion import Who, action_covered, is_pattern
 from .policy import Statement
+from .sources import ANY_VALUE, one_source, positive
 
 #: a statement's conditions are looked at value by value up to so many combinations, and as one beyond
 MOST_COMBINATIONS = 200
@@ -28,12 +31,16 @@ Actions = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A word for what `members` allow: it takes all of `needs`, or (`any_of`) one of them."""
+    """A word for what `members` allow: it takes all of `needs`, or (`any_of`) one of them.
+
+    `each`: every member is of use by itself, so that the word stands for all of them or for none.
+    """
 
     word: str
     needs: tuple[str, ...]
     members: tuple[str, ...]
     any_of: bool = False
+    each: bool = False
 
     def held(self, actions: Actions) -> bool | None:
         """Whether these actions are enough for it."""
@@ -42,10 +49,18 @@ class Verb:
             return True if True in answers else None if None in answers else False
         return inclusion.joined(answers)
 
-    def touched(self, action: str) -> bool:
-        """Whether the verb says an action. What else a pattern allows is only said by a verb that any action is enough for."""
-        return (self.any_of or not is_pattern(action)) and any(
-            action_covered((action,), item) is not False for item in self.members
+    def said_of(self, actions: Collection[str]) -> set[str]:
+        """Those of the actions that the verb says, if it is the word for them. What else a pattern allows is only said by a verb that
+        any action is enough for."""
+        if self.each and not set(self.members).issubset(actions):
+            return set()
+        return {item for item in actions if self._touched(item)}
+
+    def _touched(self, action: str) -> bool:
+        return (
+            not action.startswith("!")
+            and (self.any_of or not is_pattern(action))
+            and any(action_covered((action,), item) is not False for item in self.members)
         )
 
 
@@ -54,7 +69,7 @@ class Words:
     """How a document's actions are said: by verbs, and by `other` (with `{}`) where there is none."""
 
     verbs: tuple[Verb, ...]
-    other: str = "use {} on"
+    other: str = "perform {} on"
     covers: Callable[[str, str, str], bool | None] = inclusion.principal_covers
 
 
@@ -62,7 +77,8 @@ ECR = Words(
     (
         Verb("pull", policy.WORKER_PULL, policy.PULL),
         Verb("push", policy.PUSH, policy.PUSH),
-        Verb("change or delete", policy.ADMIN, policy.ADMIN, any_of=True),
+        Verb("read", policy.READ, policy.READ, each=True),
+        Verb(ADMIN, policy.ADMIN, policy.ADMIN, any_of=True),
     )
 )
 
@@ -101,7 +117,7 @@ def name_of(statement: Statement) -> str:
 
 def actions_of(statement: Statement) -> Actions:
     """Its actions, patterns beside the known actions that they match; all but some (NotAction) as `!a, b`."""
-    known = (*policy.PULL, *policy.PUSH, *policy.ADMIN, policy.LOGIN, *policy.ASSUME)
+    known = (*policy.PULL, *policy.PUSH, *policy.READ, *policy.ADMIN, policy.LOGIN, *policy.ASSUME)
     found = set(statement.actions)
     for pattern in filter(is_pattern, statement.actions):
         found.update(item for item in known if inclusion.matches(pattern, item))
@@ -125,9 +141,9 @@ def _other(statement: Statement) -> Mapping[str, object]:
     return found
 
 
-def _apart(statement: Statement) -> Iterator[tuple[policy.Condition, ...]]:
+def _apart(statement: Statement) -> Iterator[tuple[Condition, ...]]:
     choices = [
-        [replace(item, values=(one,)) for one in item.values] if item.operator in POSITIVE and item.values else [item]
+        [replace(item, values=(one,)) for one in item.values] if _of_any(item.operator) and item.values else [item]
         for item in statement.conditions
     ]
     combinations = 1
@@ -136,7 +152,12 @@ def _apart(statement: Statement) -> Iterator[tuple[policy.Condition, ...]]:
     if combinations > MOST_COMBINATIONS or statement.effect != "Allow":
         yield statement.conditions
     else:
-        yield from product(*choices)
+        found = list(product(*choices))
+        yield from [item for item in found if one_source(item) is not False] or found
+
+
+def _of_any(operator: str) -> bool:
+    return positive(operator, "") or positive(operator, ANY_VALUE)
 
 
 def document_of(statements: Iterable[Statement]) -> Document:
@@ -226,7 +247,7 @@ class _Comparison:
         together = self.reach(self.more, who)[0] | actions
         said: set[str] = set()
         for verb in self.verbs(new):
-            touching = {item for item in new if not item.startswith("!") and verb.touched(item)}
+            touching = verb.said_of(new)
             if touching and verb.held(together) and not verb.held(sure):
                 said |= touching
                 yield self.difference(who, verb.word, verb.members, verb.held(possible) is not False, verb.held)
@@ -299,7 +320,7 @@ class _Comparison:
             note = f"since {deny.name} denies it" if self.losing else f"which {deny.name} denied"
             said: set[str] = set()
             for verb in self.verbs(left):
-                touching = {item for item in left if verb.touched(item)}
+                touching = verb.said_of(left)
                 if touching:
                     said |= touching
                     yield Difference(deny.who, verb.word, True, note)
@@ -336,24 +357,30 @@ def _listed(actions: Iterable[str]) -> str:
     return ", ".join(sorted(f"all but {item[1:]}" if item.startswith("!") else item for item in most or chosen))
 
 
-@lru_cache(maxsize=4096)
 def principal_of(who: Who) -> Principal:
-    """The principal in words, with its conditions and what else narrows it; `public` if it may be anybody."""
+    """The principals in words, as one; `public` if any of them may be anybody."""
+    found = principals_of(who)
+    label = " and ".join(item.label for item in found)
+    return replace(found[0], label=label, public=any(item.public for item in found))
+
+
+@lru_cache(maxsize=4096)
+def principals_of(who: Who) -> tuple[Principal, ...]:
+    """The principal in words, with its conditions and what else narrows it, once for each of those that the conditions name."""
     left: dict[str, object] = json.loads(who.other) if who.other else {}
     but = left.pop("NotPrincipal", None)
     suffix = f" (with {', '.join(f'{key} {text(value)}' for key, value in sorted(left.items()))})" if left else ""
     if who.principal or but is None:
         found = policy.who(who.principal or "*", who.conditions)
-        label = " and ".join(item.label for item in found)
-        return Principal(label + suffix, found[0].account, any(item.public for item in found))
+        return tuple(replace(item, label=item.label + suffix) for item in found)
     excepted = policy.normal({"Principal": but}).principals
     names = " and ".join(one.label for item in excepted for one in policy.who(item))
-    return Principal(f"everyone but {names}{policy.suffix(who.conditions)}{suffix}", public=True)
+    return (Principal(f"anyone but {names}{policy.suffix(who.conditions)}{suffix}", public=True),)
 
 
 def verbs_denied(statement: Statement) -> str:
     """What a statement denies, in words: `pull and push`, `ecr:DescribeImages`."""
     actions = actions_of(statement)
-    verbs = [verb for verb in ECR.verbs if any(verb.touched(item) for item in actions)]
-    left = _unsaid(actions, [item for item in actions if any(verb.touched(item) for verb in verbs)])
-    return " and ".join([verb.word for verb in verbs] + ([_listed(left)] if left else []))
+    verbs = [verb for verb in ECR.verbs if verb.said_of(actions)]
+    left = _unsaid(actions, {item for verb in verbs for item in verb.said_of(actions)})
+    return all_of([*(verb.word for verb in verbs), *([_listed(left)] if left else [])])

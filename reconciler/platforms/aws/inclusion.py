@@ -13,11 +13,9 @@ from fnmatch import translate
 from functools import lru_cache
 
 from . import names
-from .policy import Condition
+from .condition import Condition
+from .sources import ANY_VALUE, ORGANIZATION, ORGANIZATION_PATHS, one_source, organization_of, positive
 
-#: operators that hold if any value fits, as text or as a pattern:
-#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-POSITIVE = frozenset({"StringEquals", "StringLike", "ArnEquals", "ArnLike"})
 _ARN = frozenset({"ArnEquals", "ArnLike"})
 #: keys that a request may or may not have, whoever the principal is, so that such a condition surely narrows
 _OF_THE_REQUEST = re.compile(
@@ -26,7 +24,7 @@ _OF_THE_REQUEST = re.compile(
 #: keys of the request that no other condition is about: whether such a condition holds says nothing of the others
 _OF_ITSELF = re.compile(r"sts:externalid|[\w.-]+(/[\w./-]+)?:(sub|aud|azp)", re.I)
 #: keys that say who the principal is: they surely narrow only what is for everyone
-_OF_THE_PRINCIPAL = re.compile(r"aws:principal(account|arn|orgid|type)", re.I)
+_OF_THE_PRINCIPAL = re.compile(r"aws:principal(account|arn|orgid|orgpaths|type)", re.I)
 #: what stands for a `*` and a `?` of a narrower pattern while a wider one is matched with it
 _MANY, _ONE = "\x01", "\x02"
 
@@ -91,13 +89,20 @@ def conditions_cover(wide: Who, narrow: Who) -> bool | None:
 
 
 def _condition_covers(wide: Condition, narrow: Who) -> bool | None:
-    if wide.operator not in POSITIVE:
+    prefix = ANY_VALUE if wide.operator.startswith(ANY_VALUE) else ""
+    if not positive(wide.operator, prefix):
         return None
-    same = [item for item in narrow.conditions if item.key.lower() == wide.key.lower() and item.operator in POSITIVE]
+    same = [
+        item for item in narrow.conditions if item.key.lower() == wide.key.lower() and positive(item.operator, prefix)
+    ]
     answers = [_values_cover(wide, item) for item in same]
     if True in answers:
         return True
+    if not same and (told := _organization_covers(wide, narrow)) is not None:
+        return told
     others = [item for item in narrow.conditions if item not in same and not _OF_ITSELF.fullmatch(item.key)]
+    # a source has an ARN and an account: asking for its own account too takes nothing away
+    others = [item for item in others if one_source((*same, item)) is not True]
     # what other conditions let through may be just that
     if others and not _OF_ITSELF.fullmatch(wide.key):
         return None
@@ -107,12 +112,31 @@ def _condition_covers(wide: Condition, narrow: Who) -> bool | None:
     return False if everyones or _OF_THE_REQUEST.fullmatch(wide.key) else None
 
 
+def _organization_covers(wide: Condition, narrow: Who) -> bool | None:
+    """Whether an organization, or what is below one of its paths, includes the other; None where they aren't those two.
+
+    Whoever has a path of an organization is in it. Accounts may be in an organization outside each of its units.
+    """
+    one = narrow.conditions[0] if len(narrow.conditions) == 1 else None
+    if narrow.principal != "*" or one is None:
+        return None
+    if (wide.key, one.key) == (ORGANIZATION, ORGANIZATION_PATHS) and positive(one.operator, ANY_VALUE):
+        mine = [organization_of(path) for path in one.values]
+        return joined(_value_covered(name, "StringEquals", wide) if name else None for name in mine)
+    if (wide.key, one.key) == (ORGANIZATION_PATHS, ORGANIZATION) and positive(one.operator, ""):
+        mine = [organization_of(name, ORGANIZATION) for name in one.values]
+        apart = [organization_of(path) not in ("", *mine) or "/ou-" in path for path in wide.values]
+        return False if all(mine) and all(apart) else None
+    return None
+
+
 def _values_cover(wide: Condition, narrow: Condition) -> bool | None:
     return joined(_value_covered(item, narrow.operator, wide) for item in narrow.values)
 
 
 def _value_covered(value: str, operator: str, wide: Condition) -> bool | None:
-    answers = {_one_covers(item, wide.operator, value, operator) for item in wide.values}
+    operators = wide.operator.removeprefix(ANY_VALUE), operator.removeprefix(ANY_VALUE)
+    answers = {_one_covers(item, operators[0], value, operators[1]) for item in wide.values}
     return True if True in answers else None if None in answers else False
 
 

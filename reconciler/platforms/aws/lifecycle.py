@@ -34,7 +34,7 @@ KEEP = 1_000_000
 #: what holds of a rule over any image: it counts those too that rules before it select (rules "can still identify" what others
 #: have marked), and removes none of them (what matches the tags of a rule is not expired by one of lower priority):
 #: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html#lp_evaluation_rules
-EXCEPT_SELECTED = ", except those that rules above select"
+EXCEPT_SELECTED = ", unless an earlier rule selects them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class LifecycleSettings:
         except (TypeError, AttributeError):  # JSON, and no policy
             agree = False
         if not agree:
-            raise ValueError("the policy's text says something else than its rules")
+            raise ValueError("the policy's text differs from its rules")
 
     def as_v1(self) -> dict[str, str]:
         """As hashes of version v1 have it: the rules."""
@@ -138,18 +138,18 @@ class LifecycleKind(Kind):
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
         asked: dict[Address, Marks] = {}
-        owed: dict[Address, str] = {}
+        owed: list[Address] = []
         for repository in found["repository"]:
             at = repository.address.sibling(self.name)
             marks = ledger.marks(at)
             # one that somebody made removes images, so it is reported whether the spec wants a policy or not
-            if at in wanted or repository.marks.owner == session.owner:
+            if at in wanted or repository.address in wanted or repository.marks.owner == session.owner:
                 asked[at] = marks
             if repository.owed and at in wanted:
-                owed[at] = repository.native
+                owed.append(at)
         lives = {live.address: _reported(live, wanted) for live in _lives(session, asked)}
-        for at, native in owed.items():  # it comes back with the repository, and is somebody else's then as before
-            waits = waiting(session, at.sibling("repository"), native)
+        for at in owed:  # it comes back with the repository, and is somebody else's then as before
+            waits = waiting(session, at.sibling("repository"))
             if waits is not None and waits.lifecycle and at not in lives:
                 lives[at] = _live(session, at, waits.lifecycle, Marks())
         yield from lives.values()
@@ -188,7 +188,9 @@ def _reported(live: Live, wanted: Mapping[Address, Desired]) -> Live:
     rules = json.loads(live.settings.rules)
     words = "; ".join(in_words(rule, after=index) for index, rule in enumerate(rules))
     return replace(
-        live, vacant=True, foreign=(ForeignAccess(live.address, f"a lifecycle policy that no spec made ({words})"),)
+        live,
+        vacant=True,
+        foreign=(ForeignAccess(live.address, f"a lifecycle policy that was not made from a spec ({words})"),),
     )
 
 
@@ -218,7 +220,7 @@ def _live(session: AwsSession, at: Address, policy: str | None, marks: Marks) ->
         needs=(repository,),
         parent=repository,
         vacant=policy is None,
-        notes=() if policy else ("the policy is gone, only its mark is left",),
+        notes=() if policy else ("the policy was deleted; only its mark is left",),
     )
 
 
@@ -243,8 +245,7 @@ def in_words(rule: dict[str, Any], after: int = 0) -> str:
     if kind == "imageCountMoreThan":
         if number == KEEP:
             return f"keep {which}"
-        of_all = " of all" if but else ""
-        return f"remove {which} beyond the newest {number}{of_all}{but}"
+        return f"remove {which} that are not among the newest {number}{but}"
     if kind == "sinceImagePushed":
         return f"remove {which} {number} {unit} after their push{but}"
     return ""

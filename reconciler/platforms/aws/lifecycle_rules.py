@@ -41,7 +41,7 @@ def retention_faults(retention: Retention, at: Loc) -> Iterator[Fault]:
     if len(set(retention.keep_tags)) + others > MAX_RULES:
         yield Fault(
             (*at, "keep_tags"),
-            f"ECR takes at most {MAX_RULES} rules, so at most {MAX_RULES - others} patterns here: each is a rule of its own",
+            f"ECR allows at most {MAX_RULES} rules, so at most {MAX_RULES - others} patterns here, each of which is a rule",
         )
 
 
@@ -49,7 +49,7 @@ def wildcard_faults(patterns: Iterable[str], at: Loc, most: int) -> Iterator[Fau
     """Each pattern with more wildcards than ECR takes."""
     for index, pattern in enumerate(patterns):
         if pattern.count("*") > most:
-            yield Fault((*at, index), f"'{pattern}' has {pattern.count('*')} wildcards (*); ECR takes at most {most}")
+            yield Fault((*at, index), f"'{pattern}' has {pattern.count('*')} wildcards (*); ECR allows at most {most}")
 
 
 def policy_faults(policy: Mapping[str, Any], at: Loc) -> Iterator[Fault]:
@@ -60,7 +60,7 @@ def policy_faults(policy: Mapping[str, Any], at: Loc) -> Iterator[Fault]:
         yield Fault(at, "needs a list of rules, as ECR's lifecycle policies have")
         return
     if len(rules) > MAX_RULES:
-        yield Fault((*at, "rules"), f"has {len(rules)} rules; ECR takes at most {MAX_RULES}")
+        yield Fault((*at, "rules"), f"has {len(rules)} rules; ECR allows at most {MAX_RULES}")
     valid: list[tuple[int, dict[str, Any]]] = []
     for index, rule in enumerate(rules):
         faults = list(_rule(rule, (*at, "rules", index)))
@@ -71,7 +71,7 @@ def policy_faults(policy: Mapping[str, Any], at: Loc) -> Iterator[Fault]:
     size = len(sent(policy))
     least, most = LENGTHS
     if not least <= size <= most:
-        yield Fault(at, f"is {counted(size, 'character')} as JSON; ECR takes {least} to {most}")
+        yield Fault(at, f"is {counted(size, 'character')} as JSON; ECR allows {least} to {most}")
 
 
 def _unknown(found: Mapping[str, Any], known: Sequence[str], at: Loc) -> Iterator[Fault]:
@@ -82,7 +82,7 @@ def _unknown(found: Mapping[str, Any], known: Sequence[str], at: Loc) -> Iterato
 
 
 def _text(value: object) -> str:
-    return "" if isinstance(value, str) else "must be text"
+    return "" if isinstance(value, str) else "must be a string"
 
 
 def _number(value: object) -> str:
@@ -92,7 +92,7 @@ def _number(value: object) -> str:
 
 def _texts(value: object) -> str:
     good = isinstance(value, list) and value and all(isinstance(item, str) and item for item in value)
-    return "" if good else "must be a list of texts, and not empty"
+    return "" if good else "must be a list of text, and not empty"
 
 
 def _one_of(*words: str) -> Callable[[object], str]:
@@ -154,11 +154,11 @@ def _rule(rule: object, at: Loc) -> Iterator[Fault]:
 def _tags(selection: Mapping[str, Any], at: Loc) -> Iterator[Fault]:
     status, lists = selection.get("tagStatus"), [name for name in _LISTS if name in selection]
     if len(lists) > 1:
-        yield Fault(at, "has tagPatternList and tagPrefixList; ECR takes one of them in a rule")
+        yield Fault(at, "has tagPatternList and tagPrefixList; ECR allows only one of them in a rule")
     if status == "tagged" and not lists:
         yield Fault(at, "needs tagPatternList or tagPrefixList, since its tagStatus is tagged")
     elif status in ("untagged", "any") and lists:
-        yield Fault((*at, lists[0]), f"goes with tagStatus tagged alone, not {status}")
+        yield Fault((*at, lists[0]), f"is only for tagStatus tagged, not {status}")
     patterns = selection.get("tagPatternList")
     if isinstance(patterns, list):
         texts = [item if isinstance(item, str) else "" for item in patterns]
@@ -170,13 +170,13 @@ def _count(selection: Mapping[str, Any], at: Loc) -> Iterator[Fault]:
     if count in _SINCE and "countUnit" not in selection:
         yield Fault(at, f"needs countUnit (days), since its countType is {count}")
     if count == "imageCountMoreThan" and "countUnit" in selection:
-        yield Fault((*at, "countUnit"), f"ECR refuses a unit where countType is {count}")
+        yield Fault((*at, "countUnit"), f"ECR allows no unit if countType is {count}")
     if count not in _COUNTS:
         return
     place = "archive" if count == "sinceImageTransitioned" else "standard"
     if selection.get("storageClass", "standard") != place:
         here = (*at, "storageClass") if "storageClass" in selection else at
-        yield Fault(here, f"storageClass must be {place} where countType is {count}")
+        yield Fault(here, f"storageClass must be {place} if countType is {count}")
 
 
 def _together(rules: Sequence[tuple[int, dict[str, Any]]], at: Loc) -> Iterator[Fault]:
@@ -186,7 +186,7 @@ def _together(rules: Sequence[tuple[int, dict[str, Any]]], at: Loc) -> Iterator[
     for index, rule in rules:
         priority = rule["rulePriority"]
         if priority in first:
-            yield Fault((*at, index, "rulePriority"), f"rules[{first[priority]}] has the priority {priority} too")
+            yield Fault((*at, index, "rulePriority"), f"rules[{first[priority]}] also has priority {priority}")
         first.setdefault(priority, index)
         groups[rule["selection"].get("storageClass", "standard")].append((index, rule))
     for group in groups.values():
@@ -209,7 +209,9 @@ def _of_one_class(rules: Sequence[tuple[int, dict[str, Any]]], at: Loc) -> Itera
             )
         if status == "untagged":
             if untagged:
-                yield Fault((*at, index), f"rules[{untagged[0]}] is for untagged images too; ECR takes one such rule")
+                yield Fault(
+                    (*at, index), f"rules[{untagged[0]}] is also for untagged images; ECR allows only one such rule"
+                )
             untagged.append(index)
         chosen = frozenset(selection.get("tagPrefixList", ()))
         if chosen and chosen in prefixes:

@@ -9,6 +9,13 @@ ACCOUNT = r"[0-9]{12}"
 REGION = r"[a-z]{2,4}(-[a-z]+)+-[0-9]+"
 PRINCIPAL_ARN = r"arn:aws[a-z-]*:(iam|sts)::[0-9]{12}:(root|(role|user|assumed-role|federated-user)/[\w+=,.@/-]+)"
 ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
+#: of what a service acts for; `*` and `?` are wildcards, and a policy variable is none of it
+SOURCE_ARN = r"arn:aws[a-z-]*:[a-z0-9*?.-]+:[a-z0-9*?-]*:([0-9]{12}|\*|):[!-#%-~]+"
+#: https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html (Id; Root and OrganizationalUnit likewise)
+ORGANIZATION = r"o-[a-z0-9]{10,32}"
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed-view-data-orgs.html#access_policies_last-accessed-viewing-orgs-entity-path
+ORGANIZATION_PATH = rf"{ORGANIZATION}/(\*|r-[0-9a-z]{{4,32}}/(ou-[0-9a-z]{{4,32}}-[a-z0-9]{{8,32}}/)*\*?)"
+SERVICE = r"[a-z0-9]+([.-][a-z0-9]+)*"
 FUNCTION_ARN = r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_*-]+(:[A-Za-z0-9_$*-]+)?"
 KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"
 
@@ -24,6 +31,10 @@ _PARTITIONS = (
 )
 
 
+#: all partitions
+PARTITIONS = ("aws", *(name for _, name, _ in _PARTITIONS))
+
+
 @cache
 def partition(region: str) -> str:
     """The partition of a region: `aws`, `aws-cn`, `aws-us-gov`, ..."""
@@ -33,6 +44,17 @@ def partition(region: str) -> str:
 def dns_suffix(region: str) -> str:
     """The domain under which a region's endpoints stand."""
     return next((suffix for prefix, _, suffix in _PARTITIONS if region.startswith(prefix)), "amazonaws.com")
+
+
+def service(name: str) -> str:
+    """A service's principal by its short name (`codebuild`); a whole name (`codebuild.amazonaws.com`) as it is."""
+    whole = ("amazonaws.com", *(suffix for _, _, suffix in _PARTITIONS))
+    return name if name.endswith(tuple(f".{item}" for item in whole)) else f"{name}.amazonaws.com"
+
+
+def short_service(principal: str) -> str:
+    """A service's short name by its principal, which stays whole where it ends otherwise than most do."""
+    return principal.removesuffix(".amazonaws.com")
 
 
 def arn_part(arn: str, index: int) -> str:
@@ -54,6 +76,11 @@ def root_arn(account: str, in_partition: str) -> str:
 def repository_arn(account: str, region: str, native: str) -> str:
     """An ECR repository's ARN."""
     return f"arn:{partition(region)}:ecr:{region}:{account}:repository/{native}"
+
+
+def repository_uri(account: str, region: str, native: str) -> str:
+    """What an ECR repository's images are pulled from: https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html"""
+    return f"{account}.dkr.ecr.{region}.{dns_suffix(region)}/{native}"
 
 
 def role_arn(account: str, region: str, name: str) -> str:

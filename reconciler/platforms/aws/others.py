@@ -25,10 +25,11 @@ def others_of(session: AwsSession, at: Address) -> Others:
     dead = access.dead_principals(document)
     if dead:
         raise PlatformError(
-            f"it can't be replaced without losing a statement that somebody else made: AWS does not take back {'; '.join(dead)}",
+            f"it can't be replaced without losing a statement that somebody else made, since AWS would refuse to"
+            f" restore {'; '.join(dead)}",
             address=at,
             operation="ecr:SetRepositoryPolicy",
-            hint="take the deleted principal out of that statement, then run again",
+            hint="remove the deleted principal from that statement, then run again",
         )
     ours = ledger.marks(at.sibling(lifecycle.LifecycleKind.name), tags).applied is not None
     left = statements.merged(document, (), "")

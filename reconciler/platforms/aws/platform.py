@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
 from reconciler.model.resource import Desired
+from reconciler.platforms.extras import needing
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 
-from . import access, lifecycle, names, replication, repository_settings, role_documents, statements
+from . import (
+    access,
+    creation_template,
+    lifecycle,
+    names,
+    pull_through_cache,
+    registry_policy,
+    registry_statements,
+    replication,
+    repository_settings,
+    role_documents,
+    scanning,
+)
 from .access import AccessKind
+from .creation_template import CreationTemplateKind
+from .ledger_repository import LedgerKind, LedgerSettings
+from .ledgers import LEDGER, MARKS, carrier_of
 from .lifecycle import LifecycleKind
+from .pull_through_cache import PullThroughCacheKind
 from .region import RegionKind, RegionSettings
+from .registry_policy import RegistryPolicyKind
 from .replication import ReplicationKind
 from .repository import RepositoryKind
 from .repository_listing import copies_of
 from .role import RoleKind
-from .spec import AwsRegistry, AwsTarget
+from .scanning import ScanningKind
+from .spec import AwsRegistry
+from .target import AwsTarget
 
 
 class AwsPlatform(Platform):
-    """Roles, regions, repositories with their lifecycle and repository policies, and the replication rule."""
+    """Roles or a ledger, regions, repositories with their lifecycle and repository policies, and the replication rule."""
 
     name = "aws"
     registry = AwsRegistry
     kinds = {
         kind.name: kind
-        for kind in (RoleKind(), RegionKind(), RepositoryKind(), LifecycleKind(), AccessKind(), ReplicationKind())
+        for kind in (
+            RoleKind(),
+            LedgerKind(),
+            RegionKind(),
+            RepositoryKind(),
+            LifecycleKind(),
+            AccessKind(),
+            ReplicationKind(),
+            ScanningKind(),
+            PullThroughCacheKind(),
+            CreationTemplateKind(),
+            RegistryPolicyKind(),
+        )
     }
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
@@ -37,14 +70,24 @@ class AwsPlatform(Platform):
         source = spec.source(here.name)
         roles = roles_of(spec)
         trusted = tuple(sorted({roles[arn] for arn in here.trusted_arns if arn in roles}))
-        for name in role_documents.ROLES:
+        anywhere = any(
+            not repository_settings.native_name(here, item).startswith(here.name_prefix)
+            for item in spec.repositories_by_registry[here.name]
+        )
+        ledger = Address.of(here.name, LEDGER, MARKS)
+        for name in role_documents.ROLES if here.roles else ():
             at = Address.of(here.name, RoleKind.name, name)
-            yield Desired(at, RoleKind.name, role_documents.settings_of(here, name, spec.name), trusted, source=source)
-        pull = Address.of(here.name, RoleKind.name, "pull")
-        copies: list[Address] = [pull]
+            settings = role_documents.settings_of(here, name, spec.name, anywhere=anywhere)
+            before = (ledger,) if name == "pull" else ()
+            yield Desired(at, RoleKind.name, settings, trusted, source=source, instead_of=before)
+        carrier = carrier_of(here)
+        if not here.roles:
+            role = Address.of(here.name, RoleKind.name, "pull")
+            yield Desired(ledger, LEDGER, LedgerSettings(here.region), source=source, instead_of=(role, ledger))
+        copies: list[Address] = [carrier]
         for region in here.regions:
             marker = Address.of(here.name, RegionKind.name, region)
-            yield Desired(marker, RegionKind.name, RegionSettings(region), (pull,), pull, source=source)
+            yield Desired(marker, RegionKind.name, RegionSettings(region), (carrier,), carrier, source=source)
             for wanted in spec.repositories_by_registry[here.name]:
                 grants = spec.grants_by_repository.get((here.name, wanted.name), ())
                 needs = (marker, *(copies_of(here, wanted.name) if region == here.region else ()))
@@ -52,33 +95,67 @@ class AwsPlatform(Platform):
                     if region != here.region and desired.kind != LifecycleKind.name:
                         copies.append(desired.address)
                     yield desired
-        if here.replication_regions:
+        for region in here.regions if here.scanning is not None else ():
+            at = Address.of(here.name, ScanningKind.name, scanning.RULES, "" if region == here.region else region)
+            yield Desired(at, ScanningKind.name, scanning.settings_of(here), (carrier,), source=source)
+        # what ECR makes, it makes by a template: these come first
+        templates = list(_templates(spec, here, carrier))
+        yield from templates
+        copies += (item.address for item in templates if item.address.where)
+        for cache in here.pull_through_cache:
+            at = Address.of(here.name, PullThroughCacheKind.name, cache.prefix)
+            first = tuple(item.address for item in templates if item.address == at.sibling(CreationTemplateKind.name))
+            yield Desired(
+                at, PullThroughCacheKind.name, pull_through_cache.settings_of(cache), (carrier, *first), source=source
+            )
+        for region in here.regions:
+            statements = registry_policy.settings_of(spec.registries, here, region)
+            if statements.statements:
+                at = _policy_at(here, region)
+                yield Desired(at, RegistryPolicyKind.name, statements, (carrier,), source=source)
+        if here.copied_prefix:
             at = Address.of(here.name, ReplicationKind.name, replication.RULE)
-            settings = replication.settings_of(here)
-            yield Desired(at, ReplicationKind.name, settings, tuple(copies), source=source)
+            rule = replication.settings_of(here)
+            mirrors = (
+                (registry_statements.mirror_of(spec.registries, *place), place[0]) for place in here.copied_to_accounts
+            )
+            letting_in = (_policy_at(mirror, region) for mirror, region in mirrors if mirror is not None)
+            yield Desired(at, ReplicationKind.name, rule, (*copies, *letting_in), source=source)
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
-        from .session import AwsSession
+        with needing("aws", registry.name, "AWS"):
+            from .session import AwsSession
 
         return AwsSession(self, estate, _aws(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         here = _aws(registry)
-        for name in role_documents.ROLES:
-            yield Output(Address.of(here.name, RoleKind.name, name), "arn", here.role_arns[name])
+        for name, arn in here.role_arns.items():
+            yield Output(Address.of(here.name, RoleKind.name, name), "arn", arn)
+        for region, account in here.copied_to_accounts:
+            if registry_statements.mirror_of(spec.registries, region, account) is not None:
+                continue
+            document = json.dumps(registry_statements.needed_for(here, region, account))
+            at = Address.of(here.name, ReplicationKind.name, replication.RULE)
+            yield Output(at, f"registry_policy_{account}_{region}", document)
         for wanted in spec.repositories_by_registry[here.name]:
             for region in here.regions:
                 at = Address.of(here.name, RepositoryKind.name, wanted.name, "" if region == here.region else region)
-                host = f"{here.account_id}.dkr.ecr.{region}.{names.dns_suffix(region)}"
-                native = here.native_name(wanted.name)
-                yield Output(at, "uri", f"{host}/{native}")
-                yield Output(at, "arn", names.repository_arn(here.account_id, region, native))
+                native = repository_settings.name_of(here, at, repository_settings.native_name(here, wanted))
+                yield Output(at, "name", native.name)
+                yield Output(at, "uri", native.uri)
+                yield Output(at, "arn", names.repository_arn(here.account_id, region, native.name))
 
 
 def _aws(registry: RegistryBase) -> AwsRegistry:
     if not isinstance(registry, AwsRegistry):
         raise TypeError(f"registry {registry.name} is not on AWS")
     return registry
+
+
+def _policy_at(registry: AwsRegistry, region: str) -> Address:
+    where = "" if region == registry.region else region
+    return Address.of(registry.name, RegistryPolicyKind.name, registry_policy.POLICY, where)
 
 
 def roles_of(spec: Spec) -> Mapping[str, Address]:
@@ -89,6 +166,15 @@ def roles_of(spec: Spec) -> Mapping[str, Address]:
         if isinstance(item, AwsRegistry)
         for name, arn in item.role_arns.items()
     }
+
+
+def _templates(spec: Spec, here: AwsRegistry, carrier: Address) -> Iterator[Desired]:
+    """The creation templates, in every region that each is for."""
+    for item in here.creation_templates:
+        for region in item.regions(here.region, here.copied_to):
+            at = Address.of(here.name, CreationTemplateKind.name, item.prefix, "" if region == here.region else region)
+            settings = creation_template.settings_of(here, item, spec.defaults.repository, region)
+            yield Desired(at, CreationTemplateKind.name, settings, (carrier,), source=spec.source(here.name))
 
 
 def _in_region(
@@ -104,7 +190,7 @@ def _in_region(
     where = "" if region == here.region else region
     home = Address.of(here.name, RepositoryKind.name, wanted.name, where)
     source = spec.source(here.name, wanted.name)
-    settings = repository_settings.settings_of(wanted, region)
+    settings = repository_settings.settings_of(here, wanted, region)
     yield Desired(home, RepositoryKind.name, settings, needs, None, wanted.adopt, source)
     below = (home,)
     rules = lifecycle.settings_of(wanted)
@@ -112,12 +198,11 @@ def _in_region(
         at = Address.of(here.name, LifecycleKind.name, wanted.name, where)
         yield Desired(at, LifecycleKind.name, rules, below, home, wanted.adopt, source)
     if grants:
-        policy = access.AccessSettings(statements.of_grants(grants, here), names.partition(here.region))
         waits = _waits(grants, roles)
         yield Desired(
             Address.of(here.name, AccessKind.name, wanted.name, where),
             AccessKind.name,
-            policy,
+            access.settings_of(grants, here),
             (home, *waits) if waits else below,
             home,
             wanted.adopt,
@@ -128,13 +213,7 @@ def _in_region(
 def _waits(grants: tuple[Grant, ...], roles: Mapping[str, Address]) -> list[Address]:
     """The roles of this spec that the grants name: they must be there before a policy can."""
     return sorted(
-        {
-            roles[arn]
-            for grant in grants
-            if isinstance(grant.to, AwsTarget)
-            for arn in grant.to.role_arns
-            if arn in roles
-        }
+        {roles[arn] for grant in grants if isinstance(grant.to, AwsTarget) for arn in grant.to.arns if arn in roles}
     )
 
 

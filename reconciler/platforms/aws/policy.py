@@ -8,28 +8,39 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache, total_ordering
+from functools import lru_cache
 from typing import Any
 
+from reconciler.model.access import ADMIN as CHANGE_OR_DELETE
 from reconciler.model.access import Principal
 from reconciler.model.canonical import text
-from reconciler.words import Named, any_of, quoted
+from reconciler.words import Named, quoted
 
-from . import names
+from . import federation, names, sources
+from .condition import Condition, plain
 
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 #: what Lambda needs, and no more: https://docs.aws.amazon.com/lambda/latest/dg/images-permissions.html
 WORKER_PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
+#: what lists and describes images, repositories and scan findings, and changes nothing
+READ = ("ecr:DescribeImageScanFindings", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:ListImages")
+#: what a registry policy allows: https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry-permissions.html
+REGISTRY = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository", "ecr:ReplicateImage")
+#: everything that a repository policy can allow
+EVERYTHING = ("ecr:*",)
 #: with any of these a principal can widen its own access or destroy images
 ADMIN = ("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy", "ecr:DeleteRepository", "ecr:BatchDeleteImage")
 LOGIN = "ecr:GetAuthorizationToken"
+LAMBDA = "service:lambda.amazonaws.com"
 #: https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 ASSUME = ("sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 
-_SPELLED = {action.lower(): action for action in (*PULL, *PUSH, *ADMIN, LOGIN, *ASSUME, "sts:TagSession")}
+_SPELLED = {
+    action.lower(): action for action in (*PULL, *PUSH, *READ, *ADMIN, *REGISTRY, LOGIN, *ASSUME, "sts:TagSession")
+}
 #: what AWS puts in the place of a principal that was deleted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 _DELETED = re.compile(r"A(ROA|IDA|GPA|IPA)[A-Z0-9]{12,}")
 _DELETED_KINDS = {"AROA": "role", "AIDA": "user", "AGPA": "group", "AIPA": "instance profile"}
@@ -80,70 +91,17 @@ _KEYS = (
 _SPELLED_KEYS = {key.lower(): key for key in _KEYS}
 #: kinds of principals that stand as a prefix in `Statement.principals`
 _KINDS = {kind.lower(): kind for kind in ("Service", "Federated", "CanonicalUser")}
+#: what people call the kinds of identity providers
+_PROVIDERS = {"saml-provider": "SAML provider"}
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root")
-_WORD = re.compile(r"[\w.:/*?$@=+-]+")
-#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html; no two values are said alike
-_OPERATORS = {
-    "StringEquals": "is",
-    "StringLike": "is like",
-    "StringNotEquals": "is not",
-    "StringNotLike": "is not like",
-    "ArnEquals": "is the ARN",
-    "ArnLike": "is an ARN like",
-    "ArnNotEquals": "is not the ARN",
-    "ArnNotLike": "is not an ARN like",
-    "IpAddress": "is in",
-    "NotIpAddress": "is not in",
-    "Bool": "is",
-}
 Document = dict[str, Any]
-
-
-def _plain(text: str) -> str:
-    """The text as it is, or in quotes where it could be read as a part of the sentence around it."""
-    return text if _WORD.fullmatch(text) else quoted(text)
 
 
 def named(sid: str) -> str:
     """A statement for people."""
     if not sid:
-        return "a statement without an id"
+        return "a statement without a Sid"
     return f"statement {quoted(sid)}" if "'" in sid else f"statement '{sid}'"
-
-
-@total_ordering
-@dataclass(frozen=True, slots=True, eq=False)
-class Condition:
-    """One condition: an operator, a key, and the values that are allowed, sorted. Keys are compared without case."""
-
-    operator: str
-    key: str
-    values: tuple[str, ...]
-
-    def _meaning(self) -> tuple[str, str, tuple[str, ...]]:
-        return self.operator, self.key.lower(), self.values
-
-    def __eq__(self, other: object) -> bool:
-        return self._meaning() == other._meaning() if isinstance(other, Condition) else NotImplemented
-
-    def __lt__(self, other: Condition) -> bool:
-        return self._meaning() < other._meaning()
-
-    def __hash__(self) -> int:
-        return hash(self._meaning())
-
-    def __str__(self) -> str:
-        """In words: `aws:SourceVpc is vpc-1 or vpc-2`; with the operator's own name where there are none for it."""
-        key, said = _plain(self.key), _OPERATORS.get(self.operator)
-        if said is None or not self.values:
-            return f"{_plain(self.operator)} {key} {', '.join(map(_plain, self.values))}"
-        # a truth value is said as any other is, so a text that looks like one is in quotes
-        texts = self.operator != "Bool" and {"true", "false"}.intersection(self.values)
-        return f"{key} {said} {any_of([quoted(item) if texts else _plain(item) for item in self.values])}"
-
-    def as_v1(self) -> str:
-        """As hashes of version v1 have it: a text."""
-        return f"{self.operator} {self.key.lower()} {', '.join(self.values)}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -206,11 +164,12 @@ def normal(statement: Document) -> Statement:
     """The statement in its one form."""
     known = {"Sid", "Effect", "Principal", "Action", "Condition"}
     other = {key: in_order(value) for key, value in statement.items() if key not in known}
+    principals = _shared(tuple(sorted(set(_principals(statement.get("Principal"))))))
     return Statement(
         sid=str(statement.get("Sid", "")),
-        principals=_shared(tuple(sorted(set(_principals(statement.get("Principal")))))),
+        principals=principals,
         actions=_shared(tuple(sorted({spelled(str(action)) for action in listed(statement.get("Action"))}))),
-        conditions=tuple(sorted(_conditions(statement.get("Condition")))),
+        conditions=tuple(sorted(set(_conditions(statement.get("Condition"), principals)))),
         effect=str(statement.get("Effect", "Allow")),
         other=text(other) if other else "",
     )
@@ -275,11 +234,34 @@ def _principals(value: Any) -> Iterator[str]:
         yield from (prefix + (account_or(str(item)) if kind == "AWS" else str(item)) for item in listed(items))
 
 
-def _conditions(value: Any) -> Iterator[Condition]:
+def _conditions(value: Any, principals: tuple[str, ...]) -> Iterator[Condition]:
     for operator, keys in (value or {}).items() if isinstance(value, dict) else ():
         for key, values in keys.items() if isinstance(keys, dict) else ():
             texts = tuple(sorted(_text(item) for item in listed(values)))
-            yield Condition(str(operator), _SPELLED_KEYS.get(str(key).lower(), str(key)), texts)
+            name = _SPELLED_KEYS.get(str(key).lower(), str(key))
+            prefix = sources.ANY_VALUE if str(operator).startswith(sources.ANY_VALUE) else ""
+            usual = _usual(str(operator).removeprefix(prefix), name, texts, principals)
+            yield Condition(prefix + usual, name, texts)
+
+
+def _usual(operator: str, key: str, values: tuple[str, ...], principals: tuple[str, ...]) -> str:
+    """The operator that is written for all that mean the same: which are equal without a wildcard or a variable in a value, and
+    ArnEquals and ArnLike, which are so always.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN
+    """
+    if operator == "ArnEquals":
+        operator = "ArnLike"
+    if operator not in sources.POSITIVE or not values or any(set(item) & set("*?$") for item in values):
+        return operator
+    arns = all(item.startswith("arn:") and names.arn_part(item, 5) for item in values)
+    if not arns and operator == "ArnLike":
+        return operator
+    if key == sources.ORGANIZATION_PATHS:
+        return "StringLike"
+    if key != sources.SOURCE_ARN or not arns:
+        return "StringEquals"
+    return "StringLike" if principals == (LAMBDA,) else "ArnLike"
 
 
 def _text(value: Any) -> str:
@@ -305,16 +287,22 @@ def who(principal: str, conditions: Iterable[Condition] = ()) -> list[Principal]
         principal = principal.removeprefix("federated:")
     account = names.account_of(principal)
     if principal.startswith("service:"):
-        return list(_service(principal.removeprefix("service:"), conditions))
+        found, rest = sources.of_service(principal.removeprefix("service:"), conditions)
+        return [replace(item, label=item.label + suffix(rest)) for item in found]
     narrowed = suffix(conditions)
     if principal == "*":
-        return [Principal(f"everyone{narrowed}", public=True)]
+        found, rest = sources.of_everyone(conditions)
+        return [replace(item, label=item.label + suffix(rest)) for item in found]
     if is_deleted(principal):
         return [Principal(f"a deleted {deleted_kind(principal)} ({principal}){narrowed}")]
     if principal == account:
         return [Principal(f"account {account}{narrowed}", account)]
     kind, _, name = principal.rpartition(":")[2].partition("/")
-    label = f"{_plain(kind)} {_plain(name)} of account {_plain(account)}" if account and name else _plain(principal)
+    if kind == "oidc-provider" and account and name:
+        label, rest = federation.workloads(name, conditions)
+        return [Principal(label + suffix(rest), account)]
+    kind = _PROVIDERS.get(kind) or plain(kind)
+    label = f"{kind} {plain(name)} of account {plain(account)}" if account and name else plain(principal)
     return [Principal(label + narrowed, account)]
 
 
@@ -323,27 +311,15 @@ def suffix(conditions: Collection[Condition]) -> str:
     return f" (if {' and '.join(map(str, conditions))})" if conditions else ""
 
 
-def _service(service: str, conditions: tuple[Condition, ...]) -> Iterator[Principal]:
-    name = "AWS Lambda" if service == "lambda.amazonaws.com" else service
-    source = conditions[0] if len(conditions) == 1 else None
-    if source is None or not source.values or (source.operator, source.key) != ("StringLike", "aws:SourceArn"):
-        yield Principal(name + suffix(conditions), public=not conditions)
-        return
-    for arn in source.values:
-        if not names.arn_part(arn, 5):
-            yield Principal(f"{name} (if StringLike aws:SourceArn {arn})", public=True)
-            continue
-        account, region, what = (names.arn_part(arn, part) for part in (4, 3, 5))
-        label = f"{name} in account {account}" if what == "function:*" else f"{name} {what} of account {account}"
-        if region not in ("*", "") and what == "function:*":
-            label += f" in {region}"
-        public = account in ("*", "")
-        yield Principal(label, "" if public else account, public)
-
-
 def principals_shown(principals: Iterable[str]) -> list[Named]:
     """Principals as a field shows them."""
-    return [Named(item, " and ".join(one.label for one in who(item))) for item in principals]
+    return [Named(item, _shown(item)) for item in principals]
+
+
+def _shown(principal: str) -> str:
+    kind, _, name = principal.partition(":")
+    # whom it acts for is said beside it, by the conditions
+    return sources.service_name(name) if kind == "service" else " and ".join(one.label for one in who(principal))
 
 
 def conditions_shown(conditions: Iterable[Condition]) -> list[Named]:
@@ -352,8 +328,10 @@ def conditions_shown(conditions: Iterable[Condition]) -> list[Named]:
 
 
 def may_shown(actions: tuple[str, ...]) -> list[Named]:
-    """What actions allow as a field shows it: pull and push where they are just these, else every action."""
-    usual = (PULL, WORKER_PULL, (*PULL, *PUSH))
+    """What actions allow as a field shows it: pull, push and read where they are just these, else every action."""
+    if actions == EVERYTHING:
+        return [Named("admin")]
+    usual = [(*one, *more) for one in (PULL, WORKER_PULL, (*PULL, *PUSH)) for more in ((), READ)]
     known = any(actions == tuple(sorted(one)) for one in usual)
     return [Named(item) for item in (verbs(actions) if known else actions)]
 
@@ -366,8 +344,10 @@ def resources_shown(resources: Iterable[str]) -> list[Named]:
 def _resource(arn: str) -> str:
     region, (kind, _, name) = names.arn_part(arn, 3), names.arn_part(arn, 5).partition("/")
     if names.arn_part(arn, 2) == "ecr" and kind == "repository" and name and region:
-        return f"{_plain(name)} in {_plain(region)} of account {_plain(names.arn_part(arn, 4))}"
-    return _plain(arn)
+        account = names.arn_part(arn, 4)
+        whose = "any account" if account == "*" else f"account {plain(account)}"
+        return f"{plain(name)} in {'any region' if region == '*' else plain(region)} of {whose}"
+    return plain(arn)
 
 
 def of_role(role: str) -> tuple[str, ...]:
@@ -387,6 +367,8 @@ def verbs(actions: Iterable[str]) -> list[str]:
         found.append("pull")
     if all(allows(action) for action in PUSH):
         found.append("push")
+    if all(allows(action) for action in READ):
+        found.append("read")
     if any(allows(action) for action in ADMIN):
-        found.append("change or delete")
-    return found or [f"use {', '.join(sorted(actions))} on"]
+        found.append(CHANGE_OR_DELETE)
+    return found or [f"perform {', '.join(sorted(actions))} on"]

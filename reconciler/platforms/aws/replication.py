@@ -6,30 +6,38 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutReplicationConf
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.words import Named, all_of
 
-from .ledgers import RoleLedger
+from . import names
+from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, RegistryLedger, carrier_of, carriers_of, prefixes_key
+from .registry_statements import mirror_of
+from .replication_rules import Rules, beyond, is_there, named, noted, of_note, prefix_of, rule_of
+from .replication_spec import ALL, MAX_DESTINATIONS
 from .spec import AwsRegistry
 
 if TYPE_CHECKING:
     from .session import AwsSession
 
-MAX_RULES, MAX_DESTINATIONS = 10, 25
-PREFIX_MATCH = "PREFIX_MATCH"
+MAX_RULES = 10
 _LISTS = ("destinations", "repositoryFilters")
 RULE = "rule"
+_DESTINATION = re.compile(rf"{names.REGION}(/{names.ACCOUNT})?")
+_PREFIX = re.compile(r"\*|[a-z0-9._/-]*")
 #: registries of one account and region share the document: one read-merge-write at a time
 _locks: dict[tuple[str, str], Lock] = {}
-Rules = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +45,65 @@ class ReplicationSettings:
     """Where the registry's repositories are copied to: regions, or `region/account` for another account.
 
     `rules`: how many rules of the document are ours; more than one were made by hand. `other`: what they hold beyond
-    destinations and the filter (ECR's `deleteReplication`, say), as text.
+    destinations and the filter (ECR's `deleteReplication`, say), as text. `prefix`: what the copied repositories' names begin with,
+    "" for the registry's name and a dash, `*` for all repositories of the account; several, with spaces between them, while the
+    registry gets another.
     """
 
     destinations: tuple[str, ...] = ()
     rules: int = 1
     other: str = ""
+    prefix: str = ""
 
 
-class ReplicationKind(Kind):
-    """The registry's replication rule: the one whose only filter is the registry's prefix."""
+class ReplicationKind(Kind, GivesAccess):
+    """The registry's replication rule: the one whose only filter is the registry's prefix, or the account's one without a filter."""
 
     name = "replication"
     settings = ReplicationSettings
     traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
-    after = ("role", "repository", "access")
+    after = ("role", "ledger", "repository", "access")
+    said = frozenset()
     permissions = {
-        Verb.LIST: ("ecr:DescribeRegistry",),
-        Verb.READ: ("ecr:DescribeRegistry", "iam:GetRole"),
+        Verb.LIST: ("ecr:DescribeRegistry", *LEDGER_READ),
+        Verb.READ: ("ecr:DescribeRegistry", *LEDGER_READ),
         # the document is always there, so ours is put into it by an update
         Verb.UPDATE: (
-            *("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:TagRole"),
+            *("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration"),
+            *(*LEDGER_READ, *LEDGER_PUT, *LEDGER_REMOVE),
             # for the account's first replication: https://docs.aws.amazon.com/AmazonECR/latest/userguide/using-service-linked-roles.html
             "iam:CreateServiceLinkedRole",
         ),
-        Verb.DELETE: ("ecr:DescribeRegistry", "ecr:PutReplicationConfiguration", "iam:UntagRole"),
+        Verb.DELETE: (
+            "ecr:DescribeRegistry",
+            "ecr:PutReplicationConfiguration",
+            "iam:CreateServiceLinkedRole",
+            *LEDGER_REMOVE,
+        ),
     }
 
     def shown(self, settings: ReplicationSettings) -> dict[str, Any]:
-        return {**super().shown(settings), "other": json.loads(settings.other or "[]")}
+        shown = {**super().shown(settings), "other": json.loads(settings.other or "[]")}
+        words = {"": "the registry's name", ALL: "all repositories of the account"}
+        return {**shown, "prefix": Named(settings.prefix, words.get(settings.prefix, ""))}
+
+    def access(self, address: Address, settings: ReplicationSettings) -> Iterator[Access]:
+        """Other accounts that get the images: who can pull them there is theirs to say."""
+        prefixes = settings.prefix.split() or [f"{address.registry}-"]
+        for destination in settings.destinations:
+            region, _, account = destination.partition("/")
+            for prefix in prefixes if account else ():
+                what = "every repository" if prefix == ALL else f"{prefix}*"
+                who = Principal(f"account {account} in {region}", account)
+                yield Access(who, f"keep copies of {what}", address.registry, "")
+
+    def altered(self, settings: ReplicationSettings) -> str | None:
+        if settings != replace(settings, rules=1, other=""):
+            return "what the rule holds beyond its destinations and its filter"
+        places = list(settings.destinations)
+        if not places or places != sorted(set(places)) or not all(map(_DESTINATION.fullmatch, places)):
+            return "the destinations"
+        return None if _PREFIX.fullmatch(settings.prefix) else "the prefix"
 
     def in_order(self, rest: str) -> str:
         rules: Rules = json.loads(rest) if rest else []
@@ -73,7 +111,7 @@ class ReplicationKind(Kind):
         return text(sorted(found, key=text)) if rules else ""
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        ledger = session.ledger(RoleLedger)
+        ledger = session.ledger(RegistryLedger)
         home = Address.of(session.name, self.name, RULE)
         role = ledger.texts(ledger.carrier(home))
         regions = {*ledger.regions_with_a_rule(role), *([session.registry.region] if home in wanted else [])}
@@ -81,45 +119,71 @@ class ReplicationKind(Kind):
         for region in sorted(regions):
             at = Address.of(session.name, self.name, RULE, session.where(region))
             copies = [item for item in copied if session.region_of(item.address) != region]
-            marks = ledger.marks(at) if ledger.marks(at).applied is not None else Marks()
-            pull_role_is_gone = not any(item.address.name == "pull" for item in found["role"])
             rules = _rules(session, at)
-            if marks.owner is None and (pull_role_is_gone or _as_wanted(session, rules, wanted.get(at))):
-                # the pull role, which holds the mark, was removed by hand, or the mark alone was: our copies, and the push role that
-                # is made and removed with it, are witness that the rule is ours. One that says something else may be anybody's.
-                witnesses = [*copies, *(found["role"] if pull_role_is_gone else ())]
+            prefixes = _prefixes_of(session, at, role)
+            marks = _marks_of(session, at, role, rules)
+            carrier = carrier_of(session.registry)
+            ledger_is_gone = all(item.address != carrier for item in found[carrier.kind])
+            no_mark = ledger_is_gone and not is_there(ALL, rules)
+            if marks.owner is None and (no_mark or _as_wanted(session, rules, prefixes, wanted.get(at))):
+                # what holds the mark was removed by hand, or the mark alone was: our copies are witness that the rule is ours, and
+                # without a ledger the push role, which is made and removed with the pull role, and any repository of ours.
+                # A rule that says something else may be anybody's.
+                witnesses = [*copies, *((*found["role"], *found["repository"]) if ledger_is_gone else ())]
                 if any(item.marks.owner == session.owner for item in witnesses):
                     marks = Marks(session.owner, "spec", None, session.name)
-            if at in wanted and (reason := _too_many(session, rules)):
-                session.refused[at] = reason
-            yield _live(session, at, rules, marks, tuple(sorted(copy.address for copy in copies)))
+            notes: tuple[str, ...] = ()
+            if at in wanted:
+                if reason := _of_another(session, at, rules):
+                    prefixes = prefixes - {ALL}
+                if reason := reason or _too_many(session, rules):
+                    session.refused[at] = reason
+                notes = tuple(_to_be_let_in(session, rules, prefixes, wanted[at].settings))
+            live = _live(session, at, rules, marks, prefixes, tuple(sorted(copy.address for copy in copies)))
+            yield replace(live, notes=notes)
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        ledger = session.ledger(RoleLedger)
+        ledger = session.ledger(RegistryLedger)
         addresses = [at for at in addresses if at.name == RULE]
         for at, texts in zip(addresses, ledger.read(addresses), strict=True):
-            marks = ledger.marks(at, texts)
-            yield _live(session, at, _rules(session, at), marks if marks.applied is not None else Marks(), ())
+            rules = _rules(session, at)
+            marks = _marks_of(session, at, texts, rules)
+            yield _live(session, at, rules, marks, _prefixes_of(session, at, texts))
 
     def create(self, session: AwsSession, write: Write) -> Live:
-        at = write.desired.address
-        wanted: ReplicationSettings = write.desired.settings
-        with session.ledger(RoleLedger).noting(write), _lock(session, at):
-            others = [rule for rule in _rules(session, at) if not _is_ours(rule, session.registry)]
-            rules = _put(session, at, [*others, _rule(session.registry, wanted)])
-        return _live(session, at, rules, write.marks, ())
+        return self._put(session, write, _prefixes(session.registry, write.desired.settings))
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
-        return self.create(session, write)
+        before = set() if live.vacant else _prefixes(session.registry, live.settings)
+        now = _prefixes(session.registry, write.desired.settings)
+        ledger, at = session.ledger(RegistryLedger), write.desired.address
+        key = prefixes_key(session.region_of(at))
+        usual = {session.registry.usual_prefix}
+        if before | now != usual:  # the rule of each is known as ours, whenever this ends
+            ledger.change(at, {key: noted(before | now)})
+        written = self._put(session, write, before | now)
+        if before | now not in (usual, now):
+            ledger.change(at, *(({}, [key]) if now == usual else ({key: noted(now)}, [])))
+        return written
+
+    def _put(self, session: AwsSession, write: Write, ours: set[str]) -> Live:
+        at = write.desired.address
+        wanted: ReplicationSettings = write.desired.settings
+        (prefix,) = _prefixes(session.registry, wanted)
+        rule = rule_of(prefix, wanted.destinations, session.registry.account_id)
+        with session.ledger(RegistryLedger).noting(write), _lock(session, at):
+            others = [rule for rule in _rules(session, at) if prefix_of(rule) not in ours]
+            rules = _put(session, at, [*others, rule])
+        return _live(session, at, rules, write.marks, _prefixes(session.registry, wanted))
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        at = live.address
+        at, ours = live.address, _prefixes(session.registry, live.settings)
         with _lock(session, at):
             rules = _rules(session, at)
-            others = [rule for rule in rules if not _is_ours(rule, session.registry)]
+            others = [rule for rule in rules if prefix_of(rule) not in ours]
             if len(others) < len(rules):
                 _put(session, at, others)
-        session.ledger(RoleLedger).forget(at)
+        session.ledger(RegistryLedger).forget(at)
 
 
 def _too_many(session: AwsSession, rules: Rules) -> str:
@@ -128,27 +192,77 @@ def _too_many(session: AwsSession, rules: Rules) -> str:
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html (10 rules, 25 unique destinations across all of them)
     """
     own = session.registry.account_id
-    here = [item for item in _siblings(session) if item.region == session.registry.region and item.replication_regions]
-    others = [rule for rule in rules if _prefix(rule) not in {item.prefix for item in _siblings(session)}]
+    here = [
+        item
+        for item in [session.registry, *session.siblings]
+        if item.region == session.registry.region and item.copied_prefix
+    ]
+    siblings = _prefixes_of_all(session, session.registry.region, rules)
+    others = [rule for rule in rules if prefix_of(rule) not in siblings]
     count = len(others) + len(here)
     if count > MAX_RULES:
-        return f"the account would have {count} replication rules, ECR takes at most {MAX_RULES}"
-    destinations = {_named(item, own) for rule in others for item in rule.get("destinations", ())}
-    destinations |= {region for item in here for region in item.replication_regions}
+        return f"the account would have {count} replication rules; ECR allows at most {MAX_RULES}"
+    destinations = {named(item, own) for rule in others for item in rule.get("destinations", ())}
+    destinations |= {destination for item in here for destination in settings_of(item).destinations}
     if len(destinations) > MAX_DESTINATIONS:
-        return f"the account would replicate to {len(destinations)} destinations, ECR takes at most {MAX_DESTINATIONS}"
+        return f"the account would replicate to {len(destinations)} destinations; ECR allows at most {MAX_DESTINATIONS}"
     return ""
 
 
-def _siblings(session: AwsSession) -> list[AwsRegistry]:
-    """The registries of the spec in this account, this one too."""
-    found = (item for item in session.estate.registries if isinstance(item, AwsRegistry))
-    return [item for item in found if item.account_id == session.registry.account_id]
+def _prefixes_of_all(session: AwsSession, region: str, rules: Rules) -> set[str]:
+    """The prefixes by which rules in a region are those of the spec's registries in this account. The ledgers are asked where a
+    rule has none that follows from the spec: it may be of a registry that had another prefix."""
+    siblings = [session.registry, *session.siblings]
+    known = {prefix for item in siblings for prefix in (item.name_prefix, item.usual_prefix)}
+    known |= {item.copied_prefix for item in siblings if item.copied_prefix and item.region == region}
+    if {prefix_of(rule) for rule in rules} <= {*known, None}:
+        return known
+    return known.union(*(_noted_by(session, item, region) for item in siblings))
 
 
-def _as_wanted(session: AwsSession, rules: Rules, wanted: Desired | None) -> bool:
+def _noted_by(session: AwsSession, sibling: AwsRegistry, region: str) -> set[str]:
+    """The prefixes that a registry of the spec has noted for its rules in a region, where AWS allows to read that."""
+    at = Address.of(session.name, ReplicationKind.name, RULE)
+    found = session.ledger(RegistryLedger).of(sibling, at, guess=True)
+    ours = (Marks.of(found).owner, Marks.of(found).registry) == (session.owner, sibling.name)
+    return of_note(found.get(prefixes_key(region), "")) if ours else set()
+
+
+def _of_another(session: AwsSession, at: Address, rules: Rules) -> str:
+    """Why the rule for all repositories is another registry's of the spec for now; "" if it isn't."""
+    if session.registry.copied_prefix == ALL and is_there(ALL, rules):
+        for item in [session.registry, *session.siblings]:
+            if item.name != session.name and ALL in _noted_by(session, item, session.region_of(at)):
+                return (
+                    f"registry {item.name} has the account's rule for all repositories until the spec is applied there: do that"
+                    f" first, with --target '{item.name}.*'"
+                )
+    return ""
+
+
+def _to_be_let_in(session: AwsSession, rules: Rules, prefixes: set[str], wanted: ReplicationSettings) -> Iterator[str]:
+    """What is to be done in other accounts that get the images for the first time."""
+    own = session.registry.account_id
+    there = {named(item, own) for rule in rules if prefix_of(rule) in prefixes for item in rule.get("destinations", ())}
+    new = [item.partition("/") for item in wanted.destinations if "/" in item and item not in there]
+    new = [item for item in new if mirror_of(session.estate.registries, item[0], item[2]) is None]
+    if new:
+        places = all_of([f"account {account} in {region}" for region, _, account in new])
+        yield f"{places} must let the images in: `reconciler output --registry {session.name}` prints the registry policy for that"
+
+
+def _marks_of(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> Marks:
+    """The marks of what is there: none where the wanted rule stands there and is not noted as ours, whatever else is. With a filter
+    for ours alone it would be ours by its name; without one it may be anybody's."""
+    found = session.ledger(RegistryLedger).marks(at, texts)
+    known = of_note(texts.get(prefixes_key(session.region_of(at)), ""))
+    strange = session.registry.copied_prefix == ALL and is_there(ALL, rules) and ALL not in known
+    return Marks() if strange or found.applied is None else found
+
+
+def _as_wanted(session: AwsSession, rules: Rules, prefixes: set[str], wanted: Desired | None) -> bool:
     here = Address.of(session.name, ReplicationKind.name, RULE)
-    return wanted is not None and _live(session, here, rules, Marks(), ()).settings == wanted.settings
+    return wanted is not None and _live(session, here, rules, Marks(), prefixes).settings == wanted.settings
 
 
 def _known(session: AwsSession, item: Live, wanted: Mapping[Address, Desired]) -> bool:
@@ -159,7 +273,23 @@ def _known(session: AwsSession, item: Live, wanted: Mapping[Address, Desired]) -
 
 def settings_of(registry: AwsRegistry) -> ReplicationSettings:
     """The rule that the spec asks for."""
-    return ReplicationSettings(tuple(sorted(registry.replication_regions)))
+    prefix = registry.copied_prefix
+    accounts = (f"{region}/{account}" for region, account in registry.copied_to_accounts)
+    destinations = tuple(sorted((*registry.copied_to, *accounts)))
+    return ReplicationSettings(destinations, prefix="" if prefix == registry.usual_prefix else prefix)
+
+
+def _prefixes_of(session: AwsSession, at: Address, role: Texts) -> set[str]:
+    """The prefixes by which a rule in a region is the registry's: as the pull role says, the usual one if it says only that there is
+    a rule, and the spec's."""
+    known = of_note(role.get(prefixes_key(session.region_of(at)), ""))
+    if not known and session.ledger(RegistryLedger).marks(at, role).applied is not None:
+        known = {session.registry.usual_prefix}
+    return {*known, session.registry.copied_prefix or session.registry.name_prefix}
+
+
+def _named_rule(registry: AwsRegistry) -> str:
+    return "for all repositories" if registry.copied_prefix == ALL else f"{registry.name_prefix}*"
 
 
 def _lock(session: AwsSession, at: Address) -> Lock:
@@ -184,56 +314,34 @@ def _put(session: AwsSession, at: Address, rules: Rules) -> Rules:
     return written
 
 
-def _rule(registry: AwsRegistry, wanted: ReplicationSettings) -> dict[str, Any]:
-    return {
-        "destinations": [{"region": region, "registryId": registry.account_id} for region in wanted.destinations],
-        "repositoryFilters": [{"filter": registry.prefix, "filterType": PREFIX_MATCH}],
-    }
-
-
-def _prefix(rule: dict[str, Any]) -> str | None:
-    """The prefix by which alone the rule chooses repositories; None if it chooses in any other way."""
-    filters: Rules = rule.get("repositoryFilters") or []
-    if len(filters) != 1 or filters[0].keys() != {"filter", "filterType"} or filters[0]["filterType"] != PREFIX_MATCH:
-        return None
-    return str(filters[0]["filter"])
-
-
-def _is_ours(rule: dict[str, Any], registry: AwsRegistry) -> bool:
-    return _prefix(rule) == registry.prefix
-
-
-def _beyond(rule: dict[str, Any]) -> dict[str, Any]:
-    """What a rule holds beyond its filter, and the regions and accounts that it copies to."""
-    found = {key: value for key, value in rule.items() if key not in ("destinations", "repositoryFilters")}
-    if found.get("deleteReplication") == {"enabled": False}:  # the same as none: deletes are not replicated
-        del found["deleteReplication"]
-    known = {"region", "registryId"}
-    places = [item for item in rule.get("destinations", ()) if item.keys() - known]
-    return {**found, "destinations": places} if places else found
-
-
-def _named(destination: dict[str, str], own: str) -> str:
-    account = destination.get("registryId", own)
-    return destination["region"] if account == own else f"{destination['region']}/{account}"
-
-
-def _live(session: AwsSession, at: Address, rules: Rules, marks: Marks, copies: tuple[Address, ...]) -> Live:
+def _live(
+    session: AwsSession, at: Address, rules: Rules, marks: Marks, prefixes: set[str], copies: tuple[Address, ...] = ()
+) -> Live:
     registry = session.registry
-    ours = [rule for rule in rules if _is_ours(rule, registry)]
-    siblings = {item.prefix for item in _siblings(session)}
+    ours = [rule for rule in rules if prefix_of(rule) in prefixes]
+    found = {str(prefix_of(rule)) for rule in ours}
+    siblings = _prefixes_of_all(session, session.region_of(at), rules)
     # a sibling's rule changes in the same run, so it must not make this one's plan stale
-    others = [rule for rule in rules if _prefix(rule) not in siblings]
-    beyond = [found for rule in ours if (found := _beyond(rule))]
-    destinations = {_named(item, registry.account_id) for rule in ours for item in rule.get("destinations", ())}
-    role = Address.of(session.name, "role", "pull")
+    others = [rule for rule in rules if prefix_of(rule) not in siblings | prefixes]
+    extra = [more for rule in ours if (more := beyond(rule))]
+    destinations = {named(item, registry.account_id) for rule in ours for item in rule.get("destinations", ())}
     return Live(
         address=at,
         kind=ReplicationKind.name,
-        settings=ReplicationSettings(tuple(sorted(destinations)), len(ours), text(beyond) if beyond else ""),
+        settings=ReplicationSettings(
+            tuple(sorted(destinations)),
+            len(ours),
+            text(extra) if extra else "",
+            "" if found <= {registry.usual_prefix} else " ".join(sorted(found)),
+        ),
         marks=marks,
-        native=f"replication rule {registry.prefix}* in {session.region_of(at)}",
-        needs=(role, *copies),
+        native=f"replication rule {_named_rule(registry)} in {session.region_of(at)}",
+        needs=(*carriers_of(session), *copies),
         rest=json.dumps(others) if others else "",
         vacant=not ours and marks.applied is None,
     )
+
+
+def _prefixes(registry: AwsRegistry, settings: ReplicationSettings) -> set[str]:
+    """The prefixes of the registry's rules that settings are of."""
+    return set(settings.prefix.split()) or {registry.usual_prefix}

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Halted, PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Write
+from reconciler.model.kind import Found, HoldsImages, Home, Kind, Releasable, Verb, Write
 from reconciler.model.marks import LABELS
-from reconciler.model.resource import Desired, Live
-from reconciler.spec.repository import shown_tags
+from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.repository import excepts_all, shown_tags
 from reconciler.words import Named
 
 from . import access, native
-from .ledgers import RepositoryLedger
+from .ledgers import RepositoryLedger, lasting_arn
 from .others import others_of, put_back, put_on_new
-from .repository_listing import GONE, copies_of, describe_one, has_longest_prefix, in_region, missing, owing, tags_of
+from .repository_listing import GONE, copies_of, describe_one, missing, owing
+from .repository_names import registrys_own
 from .repository_settings import (
     KIND,
     RepositorySettings,
     live_of,
+    name_of,
+    native_of,
     others_on,
     own_tags,
     setting_tags,
     too_long_to_keep,
     too_many_tags,
 )
-from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, WAS, Tags, as_list, is_ours
+from .spec import AwsRegistry
+from .tags import DELETE_IMAGES, DESCRIPTION, PROTECT, REPOSITORY, WAS, Tags, as_list, is_ours
 from .waiting import Others, plain_of, waiting
 
 if TYPE_CHECKING:
@@ -48,7 +52,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     name = KIND
     settings = RepositorySettings
-    immutable = frozenset({"encryption"})
+    immutable = frozenset({"encryption", "native_name"})
     after = ("region",)
     permissions = {
         # the policies that the spec wants are read beside the tags
@@ -85,7 +89,26 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         tags = shown_tags(shown.pop("tags_immutable"), shown.pop("movable_tags"))
         tags = shown.pop("mutability") or tags
         encryption = settings.encryption or Named("", "AES-256")
-        return {**shown, "encryption": encryption, "immutable_tags": tags, "labels": dict(settings.labels)}
+        shown |= {"encryption": encryption, "immutable_tags": tags, "labels": dict(settings.labels)}
+        # said in the place of a name that follows from the address
+        shown["native_name"] = settings.native_name or Named("", "the registry's name and its own")
+        known_as = shown.pop("known_as")
+        return {**shown, "known_as": known_as} if known_as else shown
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        if not isinstance(home.registry, AwsRegistry):
+            return self.blank
+        name = home.registry.native_name(address.name)
+        usual = name == home.registry.usual_prefix + address.name
+        return self.blank if usual else self.shown(RepositorySettings(native_name=name))
+
+    def altered(self, settings: RepositorySettings) -> str | None:
+        return "known_as" if settings.known_as else None
+
+    def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
+        if not isinstance(registry, AwsRegistry):
+            raise TypeError(f"registry {registry.name} is not on AWS")
+        return name_of(registry, wanted.address, native_of(registry, wanted.address, wanted.settings))
 
     def beside(self, live: Live) -> Mapping[str, Any]:
         return {f"labels.{key}": value for key, value in others_on(live).items()}
@@ -97,6 +120,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
 
+    def labels(self, settings: RepositorySettings) -> Collection[str]:
+        return dict(settings.labels).keys()
+
+    def tags_movable(self, settings: RepositorySettings) -> bool:
+        return not settings.tags_immutable or any(map(excepts_all, settings.movable_tags))
+
     def images_may_go(self, settings: RepositorySettings) -> bool:
         return settings.delete_images
 
@@ -104,15 +133,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         ledger = session.ledger(RepositoryLedger)
         # the spec's regions, and those that the registry once extended to
         regions = sorted({*(item.address.name for item in found["region"]), *session.registry.regions})
-        described = dict(zip(regions, session.map(lambda region: in_region(session, region), regions), strict=True))
-        tags = tags_of(session, wanted, described)
-        there = dict(chain.from_iterable(found.items() for found in described.values()))
-        for at, repository in there.items():
-            live = live_of(at, repository, tags[at])
-            if at in wanted or live.marks.registry is not None or has_longest_prefix(session, at):
-                ledger.learn(at, tags[at])
-                copies = [] if at.where else [copy for copy in copies_of(session.registry, at.name) if copy in there]
-                yield owing(session, replace(live, needs=(*live.needs, *copies)) if copies else live)
+        there = registrys_own(session, wanted, regions)
+        for at, (repository, tags) in there.items():
+            live = live_of(session.registry, at, repository, tags)
+            ledger.learn(at, tags)
+            copies = [] if at.where else [copy for copy in copies_of(session.registry, at.name) if copy in there]
+            yield owing(session, replace(live, needs=(*live.needs, *copies)) if copies else live)
         yield from missing(session, (at for at in wanted if at.kind == self.name and at not in there))
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -122,7 +148,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             if answer is not None
         }
         for at, tags in zip(there, session.ledger(RepositoryLedger).read(list(there)), strict=True):
-            yield owing(session, live_of(at, there[at], tags))
+            live = live_of(session.registry, at, there[at], tags)
+            if session.meant(live):
+                yield owing(session, live)
         yield from missing(session, (at for at in addresses if at not in there))
 
     def create(self, session: AwsSession, write: Write) -> Live:
@@ -131,6 +159,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def _make(self, session: AwsSession, write: Write, others: Tags) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = write.desired.address
+        session.call_it(at, native_of(session.registry, at, wanted))
         tags = {**others, **own_tags(write, others), **session.ledger(RepositoryLedger).carried(write.children)}
         created = session.repository_call(
             "create_repository",
@@ -145,7 +174,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             return self._already(session, write)
         made = created["repository"]
         session.made("ecr", session.region_of(at), made["repositoryName"], made["repositoryArn"])
-        return live_of(at, made, tags)
+        return live_of(session.registry, at, made, tags)
 
     def _already(self, session: AwsSession, write: Write) -> Live:
         """It exists: an answer to our own call was lost on the way (fine), or somebody else was faster (an error)."""
@@ -178,18 +207,24 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         # what is dropped goes first: once the marks say that all is as wanted, nobody would look for what is left of it
         if gone := [key for key in dropped if key not in own]:
             ledger.change(at, {}, gone)
-        before = live.marks.texts().keys() | setting_tags(live.settings).keys()
+        before = live.marks.texts().keys() | setting_tags(at, live.settings).keys()
         gone = [WAS + key for key in dropped if key in own]
         gone += [key for key in (DESCRIPTION, PROTECT, DELETE_IMAGES, LABELS) if key in before and key not in own]
+        if live.settings.known_as and REPOSITORY not in own:
+            gone.append(REPOSITORY)
         ledger.change(at, own, gone)
         # tagging answers nothing, and the setters answer parts: one read of what they did not return
         return self.read_one(session, at) or live
 
+    def left(self, settings: RepositorySettings) -> RepositorySettings:
+        """Without what only tags of ours say."""
+        return replace(settings, description="", protect=False, delete_images=False, known_as="")
+
     def release(self, session: AwsSession, live: Live) -> Live | None:
         at, ledger = live.address, session.ledger(RepositoryLedger)
         if live.owed:
-            put_back(session, at, waiting(session, at, live.native) or Others())
-            session.rescue.drop(at, live.native)
+            put_back(session, at, waiting(session, at) or Others())
+            session.rescue.drop(at, lasting_arn(session, at))
         (tags,) = ledger.read([at])
         ours = [key for key in tags if is_ours(key)]
         # what others had under the key of a label of ours is given back, before its note goes
@@ -198,48 +233,48 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         self._delete(session, live, force=force)
-        session.rescue.drop(live.address, live.native)
+        session.rescue.drop(live.address, lasting_arn(session, live.address))
 
     def _delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.forget("ecr", session.region_of(live.address), session.native_of(live.address), live.native)
         session.repository_call("delete_repository", live.address, absent=GONE, force=force)
 
     def replace(self, session: AwsSession, write: Write, live: Live, *, force: bool) -> Live:
-        at, native_name = live.address, live.native
-        others = others_of(session, at).over(waiting(session, at, native_name) or Others())
-        kept = session.rescue.keep(at, native_name, plain_of(others)) if others else None
+        at, lasting = live.address, lasting_arn(session, live.address)
+        others = others_of(session, at).over(waiting(session, at) or Others())
+        kept = session.rescue.keep(at, lasting, plain_of(others)) if others else None
         try:
             self._delete(session, live, force=force)
         except Halted:  # it was not sent
             if not live.owed:
-                session.rescue.drop(at, native_name)
+                session.rescue.drop(at, lasting)
             raise
         except PlatformError:
             with suppress(PlatformError, Halted):  # the first error is the one to report
                 if not live.owed and describe_one(session, at) is not None:  # all of it still stands on the repository
-                    session.rescue.drop(at, native_name)
+                    session.rescue.drop(at, lasting)
             raise
         with _naming(kept):
             made = self._make(session, write, others.tags)
             put_on_new(session, at, others)
-        session.rescue.drop(at, native_name)
+        session.rescue.drop(at, lasting)
         return made
 
     def _rescued(self, session: AwsSession, write: Write, live: Live) -> Live:
         """The repository with what others had on it before a replacement that was cut off; made, if it wasn't any more."""
-        at, native_name = live.address, live.native
-        others = waiting(session, at, native_name) or Others()
+        at, lasting = live.address, lasting_arn(session, live.address)
+        others = waiting(session, at) or Others()
         if live.vacant:
-            with _naming(session.rescue.path(at, native_name)):
+            with _naming(session.rescue.path(at, lasting)):
                 live = self._make(session, write, others.tags)
         try:
             put_back(session, at, others)
         except PlatformError as error:
-            path = session.rescue.path(at, native_name)
-            found = f"take out of {path} what AWS refuses, or remove that file if nobody needs it"
+            path = session.rescue.path(at, lasting)
+            found = f"remove from {path} what AWS refuses, or delete the file if nobody needs it"
             error.hint = f"{found}; {error.hint}" if error.hint else found
             raise
-        session.rescue.drop(at, native_name)
+        session.rescue.drop(at, lasting)
         return live
 
     def count(self, session: AwsSession, live: Live) -> int:
@@ -249,7 +284,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             "imageIds",
             session.region_of(live.address),
             address=live.address,
-            repositoryName=session.native_of(live.address),
+            repositoryName=native_of(session.registry, live.address, live.settings),
             maxResults=1000,
         )
         return len({item.get("imageDigest") or item.get("imageTag") for item in found})
@@ -266,7 +301,7 @@ def _naming(kept: Path | None) -> Iterator[None]:
         yield
     except PlatformError as error:
         if kept is not None:
-            found = f"what others had put on it is kept in {kept}, and the next apply puts it back"
+            found = f"what others put on it is kept in {kept}, and the next apply restores it"
             error.hint = f"{found}; {error.hint}" if error.hint else found
         raise
 
@@ -276,5 +311,5 @@ def _exists(at: Address) -> PlatformError:
         "somebody else created it since the plan was made",
         address=at,
         operation="ecr:CreateRepository",
-        hint="make a new plan; if the repository is to be this spec's, adopt it",
+        hint="make a new plan; if this spec should own the repository, adopt it",
     )

@@ -11,17 +11,19 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Write
 from reconciler.model.marks import LABELS, Marks
-from reconciler.model.resource import Desired, Live
+from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.spec.repository import Repository
 from reconciler.words import counted
 
 from . import names, native
+from .spec import AwsRegistry
 from .tags import (
     DELETE_IMAGES,
     DESCRIPTION,
     MAX_KEY,
     MAX_TAGS,
     PROTECT,
+    REPOSITORY,
     WAS,
     Tags,
     decoded,
@@ -42,6 +44,8 @@ class RepositorySettings:
 
     `encryption`: a KMS key's ARN, "" for ECR's own AES-256, or ECR's words for an encryption that no spec can ask for.
     `mutability`: ECR's words where `tags_immutable` and `movable_tags` can't say what they are; no spec asks for that.
+    `native_name`: what ECR calls it, "" where that is the registry's name, a dash and the name in the spec. `known_as`: which name in
+    the spec its tag says, where that is not the one of its address; no spec asks for that.
     """
 
     description: str = ""
@@ -53,10 +57,28 @@ class RepositorySettings:
     protect: bool = False
     delete_images: bool = False
     mutability: str = ""
+    native_name: str = ""
+    known_as: str = ""
 
 
-def settings_of(repository: Repository, region: str) -> RepositorySettings:
+def name_of(registry: AwsRegistry, at: Address, name: str) -> NativeName:
+    """What ECR calls the repository, and where its images are pulled from. `name`: its native name."""
+    return NativeName(name, names.repository_uri(registry.account_id, at.where or registry.region, name))
+
+
+def native_name(registry: AwsRegistry, repository: Repository) -> str:
+    """What ECR calls a repository of the spec."""
+    return repository.native_name or registry.native_name(repository.name)
+
+
+def native_of(registry: AwsRegistry, at: Address, settings: RepositorySettings) -> str:
+    """What ECR calls the repository at an address that is set like this."""
+    return settings.native_name or registry.usual_prefix + at.name
+
+
+def settings_of(registry: AwsRegistry, repository: Repository, region: str) -> RepositorySettings:
     """The settings that the spec asks for in a region."""
+    name = native_name(registry, repository)
     key = repository.encryption.kms_key if repository.encryption else ""
     if key:
         # a multi-Region key has the same id everywhere; the spec's rules refuse any other for a replicated registry
@@ -71,23 +93,24 @@ def settings_of(repository: Repository, region: str) -> RepositorySettings:
         labels=tuple(sorted(repository.labels.items())),
         protect=repository.protect,
         delete_images=repository.delete_images,
+        native_name="" if name == registry.usual_prefix + repository.name else name,
     )
 
 
 def too_many_tags(desired: Desired, live: Live | None, others: Tags) -> str | None:
-    """ECR's 50 tags, whosoever they are. What others have under the key of a label is kept in a tag of its own; a lifecycle policy
+    """ECR's 50 tags, whoever owns them. What others have under the key of a label is kept in a tag of its own; a lifecycle policy
     and a repository policy may each add a mark later."""
     labels = len(desired.settings.labels)
     adopted = live is not None and not live.vacant and (live.marks.adopted or live.marks.owner is None)
     ours = Marks(registry=desired.address.registry, adopted=adopted)
-    marks = len(setting_tags(desired.settings)) - labels + len(ours.texts()) + NOTES
+    marks = len(setting_tags(desired.address, desired.settings)) - labels + len(ours.texts()) + NOTES
     theirs = sum(1 for key in others if not key.startswith("aws:"))
     count = theirs + labels + marks
     if count <= MAX_TAGS:
         return None
     return (
-        f"the repository would have {count} tags, ECR takes at most {MAX_TAGS}: {theirs} that somebody else put"
-        f" there, {counted(labels, 'label')}, and {marks} for this tool's marks"
+        f"the repository would have {count} tags; ECR allows at most {MAX_TAGS}: {theirs} set by somebody else,"
+        f" {counted(labels, 'label')}, and {marks} for reconciler's marks"
     )
 
 
@@ -97,13 +120,26 @@ def too_long_to_keep(wanted: RepositorySettings, others: Tags) -> str | None:
     if not long:
         return None
     return (
-        f"the tag {long[0]} was set by somebody else, and what it says can't be kept: with '{WAS}' before it, its key is"
-        f" longer than AWS's {MAX_KEY} characters; take it out of the labels, or remove that tag first"
+        f"the tag {long[0]} was set by somebody else, and its value can't be kept: with '{WAS}' before it, its key is"
+        f" longer than AWS's {MAX_KEY} characters; remove it from the labels, or remove that tag first"
     )
 
 
-def live_of(at: Address, repository: Mapping[str, Any], tags: Mapping[str, str]) -> Live:
+#: where its tag should say the name in the spec, and there is none; no name has parentheses
+NOT_SAID = "(none)"
+
+
+def _known_as(at: Address, native_name: str, tags: Mapping[str, str]) -> str:
+    """Which name in the spec the tag says, unless it is what it should be: that of the address, or none where it follows."""
+    said = tags.get(REPOSITORY)
+    return "" if said == (at.name if native_name else None) else (said or NOT_SAID)
+
+
+def live_of(registry: AwsRegistry, at: Address, repository: Mapping[str, Any], tags: Mapping[str, str]) -> Live:
     """The repository as ECR describes it, with its tags."""
+    name: str = repository["repositoryName"]
+    own_name = "" if name == registry.usual_prefix + at.name else name
+    marks = Marks.of(tags)
     others = foreign(tags)
     image_tags = native.mutability_of(repository)
     return Live(
@@ -119,15 +155,18 @@ def live_of(at: Address, repository: Mapping[str, Any], tags: Mapping[str, str])
             protect=tags.get(PROTECT) == "true",
             delete_images=tags.get(DELETE_IMAGES) == "true",
             mutability=image_tags.other,
+            native_name=own_name,
+            # what nobody owns says nothing of names
+            known_as=_known_as(at, own_name, tags) if marks.owner is not None else "",
         ),
-        marks=Marks.of(tags),
+        marks=marks,
         native=repository["repositoryArn"],
         needs=(Address.of(at.registry, "region", names.arn_part(repository["repositoryArn"], 3)),),
         rest=text(others) if others else "",
     )
 
 
-def setting_tags(wanted: RepositorySettings) -> Tags:
+def setting_tags(at: Address, wanted: RepositorySettings) -> Tags:
     """The tags that stand for settings: labels, and what ECR has no setting for."""
     tags = dict(wanted.labels)
     if wanted.labels:
@@ -138,6 +177,8 @@ def setting_tags(wanted: RepositorySettings) -> Tags:
         tags[PROTECT] = "true"
     if wanted.delete_images:
         tags[DELETE_IMAGES] = "true"
+    if wanted.native_name:
+        tags[REPOSITORY] = at.name
     return tags
 
 
@@ -145,7 +186,7 @@ def own_tags(write: Write, others: Mapping[str, str]) -> Tags:
     """All tags that a write puts on the repository, with those that keep what others have under the keys of our labels."""
     wanted: RepositorySettings = write.desired.settings
     kept = displaced(others, (key for key, _ in wanted.labels))
-    return {**setting_tags(wanted), **kept, **write.marks.texts()}
+    return {**setting_tags(write.desired.address, wanted), **kept, **write.marks.texts()}
 
 
 def others_on(live: Live) -> Tags:

@@ -12,13 +12,14 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, ReachesMarked, Verb, Write
+from reconciler.model.ledger import Texts
 from reconciler.model.marks import PREFIX, Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import Named
 
 from . import policy, role_access
-from .ledgers import GONE, RoleLedger
+from .ledgers import AT, DENIED, GONE, RegistryLedger, carrier_of, hand_over, notes_of
 from .policy import Document
 from .role_documents import (
     ROLES,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 EXISTS = ("EntityAlreadyExists", "EntityAlreadyExistsException")
 #: the name of our inline policy
 INLINE = "reconciler"
+#: what a field is called that shows what is there beside what a spec can ask for
+TRUST_BESIDE, PERMISSIONS_BESIDE = "trust that no spec gave", "permissions that no spec gave"
 #: what is shown in the place of an empty list
 NOBODY_MAY = Named("nobody may assume it")
 #: seconds in which a role that was made becomes known to IAM as a principal
@@ -53,9 +56,11 @@ TRUST_LENGTH = 2_048
 
 _OTHERS = ("iam:ListRolePolicies", "iam:ListAttachedRolePolicies")
 _READ = ("iam:GetRole", "iam:GetRolePolicy", *_OTHERS)
+#: what is noted there is taken over, and handed over
+_LEDGER = ("ecr:ListTagsForResource",)
 
 
-class RoleKind(Kind, GivesAccess):
+class RoleKind(Kind, GivesAccess, ReachesMarked):
     """One of the two roles."""
 
     name = "role"
@@ -64,25 +69,33 @@ class RoleKind(Kind, GivesAccess):
     permissions = {
         Verb.LIST: (*_READ, "iam:GetAccountSummary"),
         Verb.READ: _READ,
-        Verb.CREATE: ("iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy", *_READ),
+        Verb.CREATE: ("iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy", *_READ, *_LEDGER),
         Verb.UPDATE: ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:UpdateRole", "iam:TagRole", *_READ),
-        Verb.DELETE: (*_OTHERS, "iam:ListInstanceProfilesForRole", "iam:DeleteRolePolicy", "iam:DeleteRole"),
+        Verb.DELETE: (
+            *_OTHERS,
+            *_LEDGER,
+            "iam:GetRole",
+            "iam:ListInstanceProfilesForRole",
+            "iam:DeleteRolePolicy",
+            "iam:DeleteRole",
+        ),
     }
 
     def shown(self, settings: RoleSettings) -> dict[str, Any]:
         shown = {
             "trusted": policy.principals_shown(settings.trusted),
             "trusted_if": role_access.narrowed_shown(settings.trusted_if),
-            "other_trust": role_access.others_shown(settings.other_trust),
+            TRUST_BESIDE: role_access.others_shown(settings.other_trust),
             "may": policy.may_shown(settings.actions),
             "repositories": policy.resources_shown(settings.repositories),
             "tags": dict(settings.tags),
-            "other_permissions": role_access.others_shown(settings.other_permissions),
+            PERMISSIONS_BESIDE: role_access.others_shown(settings.other_permissions),
+            "log in to ECR": role_access.login_shown(settings.other_permissions),
             "max_session_seconds": settings.max_session_seconds,
         }
         if not (settings.trusted or settings.trusted_if or settings.other_trust):
             shown["trusted"] = NOBODY_MAY
-        unusual = ("trusted_if", "tags", "other_trust", "other_permissions")
+        unusual = ("trusted_if", "tags", TRUST_BESIDE, PERMISSIONS_BESIDE)
         return {name: value for name, value in shown.items() if value or name not in unusual}
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
@@ -105,12 +118,19 @@ class RoleKind(Kind, GivesAccess):
         """By every statement of the trust policy and of the permissions, known and unknown."""
         return role_access.gains(address, before, after, home), role_access.losses(address, before, after, home)
 
+    def all_of(self, registry: str) -> Iterator[Address]:
+        return (Address.of(registry, self.name, role) for role in ROLES)
+
+    def reaches(self, address: Address, given: Given, home: Home) -> Iterator[Access]:
+        """Who can assume the role, and what it can do with what is tagged as the registry's."""
+        return role_access.reaches(address, given, home)
+
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        roles = [Address.of(session.name, self.name, role) for role in ROLES]
+        roles = list(self.all_of(session.name))
         lives = {}
         for at, described in zip(roles, session.map(lambda at: _get(session, at), roles), strict=True):
             if at.name == "pull":
-                session.ledger(RoleLedger).learn(at, _tags(described or {}))
+                session.ledger(RegistryLedger).learn(at, _tags(described or {}))
             if described is not None:
                 lives[at] = _live(session, at, described)
         _check_lengths(session, [wanted[at] for at in roles if at in wanted], lives)
@@ -125,17 +145,19 @@ class RoleKind(Kind, GivesAccess):
     def create(self, session: AwsSession, write: Write) -> Live:
         role = write.desired.address.name
         wanted: RoleSettings = write.desired.settings
-        created = _trusting(
-            session,
-            write,
-            "create_role",
-            absent=EXISTS,
-            RoleName=session.registry.role_name(role),
-            Description=f"Made by reconciler for {session.owner}: {role} images of registry {session.name}.",
-            AssumeRolePolicyDocument=json.dumps(trust_policy(session.registry, wanted)),
-            MaxSessionDuration=wanted.max_session_seconds,
-            Tags=as_list(write.marks.texts()),
-        )
+        with session.ledger_lock:  # nothing is noted or forgotten elsewhere meanwhile
+            notes = _from_ledgers(session) if write.desired.address == carrier_of(session.registry) else {}
+            created = _trusting(
+                session,
+                write,
+                "create_role",
+                absent=EXISTS,
+                RoleName=session.registry.role_name(role),
+                Description=f"Made by reconciler for {session.owner}: {role} images of registry {session.name}.",
+                AssumeRolePolicyDocument=json.dumps(trust_policy(session.registry, wanted)),
+                MaxSessionDuration=wanted.max_session_seconds,
+                Tags=as_list({**notes, **write.marks.texts()}),
+            )
         if created is None:
             live = self.read_one(session, write.desired.address)
             if live is None or live.marks != write.marks:
@@ -159,7 +181,7 @@ class RoleKind(Kind, GivesAccess):
             _put_permissions(session, write)
         if "max_session_seconds" in write.changed:
             session.call("iam", "update_role", address=at, MaxSessionDuration=wanted.max_session_seconds, **named)
-        session.ledger(RoleLedger).change(at, write.marks.texts())
+        session.ledger(RegistryLedger).change(at, write.marks.texts())
         return self._again(session, write)
 
     def _again(self, session: AwsSession, write: Write) -> Live:
@@ -169,7 +191,7 @@ class RoleKind(Kind, GivesAccess):
             live = self._later(session, write) or live
         if live is None:
             raise PlatformError(
-                "the role is gone right after it was written", address=write.desired.address, hint="run again"
+                "the role was deleted right after it was written", address=write.desired.address, hint="run again"
             )
         return live
 
@@ -197,14 +219,23 @@ class RoleKind(Kind, GivesAccess):
         others += [f"instance profile {item['InstanceProfileName']}" for item in profiles]
         if others:  # asked first: IAM refuses the delete only after the role's own policy is gone
             raise PlatformError(
-                f"the role has what no spec made: {', '.join(others)}",
+                f"the role has additions that were not made from a spec: {', '.join(others)}",
                 address=live.address,
                 operation="iam:DeleteRole",
-                hint="detach the policies, and take the role out of the instance profiles; that is never done for you",
+                hint="detach the policies, and remove the role from the instance profiles; reconciler never does that",
             )
+        if live.address.name == "pull":
+            hand_over(session, live.address)
         session.forget("iam", "", named["RoleName"], f"{named['RoleName']}/{INLINE}")
         session.call("iam", "delete_role_policy", address=live.address, absent=GONE, PolicyName=INLINE, **named)
         session.call("iam", "delete_role", address=live.address, absent=GONE, **named)
+
+
+def _from_ledgers(session: AwsSession) -> Texts:
+    """What is noted of a registry that had no roles, and where its ledgers are until they are deleted; else nothing."""
+    others = session.ledger(RegistryLedger).others()
+    notes = {key: value for texts in others.values() for key, value in notes_of(texts).items()}
+    return {**notes, AT: " ".join(session.region_of(at) for at in others)} if others else {}
 
 
 def _trusting(session: AwsSession, write: Write, operation: str, **params: Any) -> Any:
@@ -218,7 +249,7 @@ def _trusting(session: AwsSession, write: Write, operation: str, **params: Any) 
         return session.patiently(call, lambda error: bool(write.fresh) and _unknown_principal(error), PATIENCE)
     except PlatformError as error:
         if _unknown_principal(error):
-            error.hint = "create the role or user first, or take it out of trusted_principals"
+            error.hint = "create the role or user first, or remove it from trusted_principals"
             error.places = tuple(place for place in write.desired.source if place.kind == "registry")
         raise
 
@@ -239,7 +270,9 @@ def _as_wanted(live: Live, write: Write) -> bool:
 def _get(session: AwsSession, at: Address) -> Document | None:
     """The role with `Permissions` (our inline policy, or None) and `Others` (what else is attached); None if there is none."""
     name = session.registry.role_name(at.name)
-    answer = session.call("iam", "get_role", address=at, absent=GONE, RoleName=name)
+    # a registry without roles may have had some: who may not ask has made none
+    absent = GONE if session.registry.roles else (*GONE, *DENIED)
+    answer = session.call("iam", "get_role", address=at, absent=absent, RoleName=name)
     if answer is None:
         return None
     inline = session.call("iam", "get_role_policy", address=at, absent=GONE, RoleName=name, PolicyName=INLINE)
@@ -273,7 +306,7 @@ def _check_lengths(session: AwsSession, wanted: Sequence[Desired], lives: Mappin
         most = summary.get("AssumeRolePolicySizeQuota", TRUST_LENGTH)
         if size > most:
             session.refused[item.address] = (
-                f"the trust policy would have {size:,} characters, IAM takes at most {most:,} in this account; trust whole accounts"
+                f"the trust policy would have {size:,} characters; IAM allows at most {most:,} in this account; trust whole accounts"
                 " instead of single roles, or have the account's quota 'Role trust policy length' raised"
             )
 
@@ -291,7 +324,7 @@ def _live(session: AwsSession, at: Address, described: Document) -> Live:
     trusted, trusted_if, other_trust = trust_of(described.get("AssumeRolePolicyDocument", {}))
     others = {key: value for key, value in tags.items() if not key.startswith(PREFIX)}
     attached = described["Others"]
-    widened = f"widened by {', '.join(attached)}, which no spec made"
+    widened = f"widened by {', '.join(attached)}, not made from a spec"
     return Live(
         address=at,
         kind=RoleKind.name,

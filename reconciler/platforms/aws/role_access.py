@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -11,19 +11,24 @@ from reconciler.model.access import Access, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Home
-from reconciler.words import Named, all_of
+from reconciler.words import Alternatives, Named, all_of, any_of
 
 from . import effective, inclusion, names, policy
+from .condition import Condition, plain
 from .effective import Verb, Words
 from .inclusion import Who
 from .policy import Document, Statement
-from .role_documents import ROLES, RoleSettings, settings_of, tag_conditions, usual_permissions
+from .role_documents import ROLES, TAG, RoleSettings, settings_of, tag_conditions, usual_permissions
 from .spec import AwsRegistry
 
-#: what is said of a resource is put together in `_permitting`: `use pull and push on *`
+#: what is said of a resource is put together in `_said`: `pull any repository`, `perform s3:getobject on any resource`
 _PERMISSIONS = replace(effective.ECR, other="{}", covers=inclusion.resource_covers)
 #: how the verbs go on to what they are about
 _TO = {"pull": "pull from", "push": "push to"}
+#: verbs that are said of images as they are
+_ON_IMAGES = frozenset(verb.word for verb in effective.ECR.verbs)
+#: how a note says that it is as one of the registry's roles that somebody can do something
+THROUGH = "through the registry's roles"
 _LOGIN = Statement("", ("*",), (policy.LOGIN,))
 
 
@@ -45,8 +50,9 @@ def gains(at: Address, before: Given, after: Given, home: Home) -> list[Access]:
     words = _words(at, _usual(at, after.settings, home))
     trust = effective.gains(_trust(before), _trust(after), home.account, words)
     allowed = effective.gains(*_permissions(at, before, after, home), home.account, _PERMISSIONS)
-    through = _through(at, allowed, trust, before, after, home) if before.settings is not None else ()
-    return [*_trusting(at, trust), *_permitting(at, allowed, before, after), *through]
+    through = list(_through(at, allowed, trust, before, after, home, all_of) if before.settings is not None else ())
+    beside = _beside(at, allowed, before, after, home) if through else allowed
+    return [*_trusting(at, trust), *_permitting(at, beside, before, after), *through]
 
 
 def losses(at: Address, before: Given, after: Given, home: Home) -> list[Access]:
@@ -54,35 +60,64 @@ def losses(at: Address, before: Given, after: Given, home: Home) -> list[Access]
     words = _words(at, _usual(at, before.settings, home))
     trust = effective.losses(_trust(before), _trust(after), home.account, words)
     allowed = effective.losses(*_permissions(at, before, after, home), home.account, _PERMISSIONS)
-    through = _through(at, allowed, trust, after, before, home) if after.settings is not None else ()
-    return [*_trusting(at, trust), *_permitting(at, allowed, before, after), *through]
+    through = list(_through(at, allowed, trust, after, before, home, any_of) if after.settings is not None else ())
+    beside = _beside(at, allowed, before, after, home) if through else allowed
+    return [*_trusting(at, trust), *_permitting(at, beside, before, after), *through]
+
+
+def reaches(at: Address, given: Given, home: Home) -> Iterator[Access]:
+    """Who can pull or push through the role what is tagged as the registry's: no more than that, since what it can do with other
+    repositories doesn't hang on the tags."""
+    settings, here = given.settings, home.registry
+    if not isinstance(settings, RoleSettings) or not isinstance(here, AwsRegistry) or at.name not in ROLES:
+        return
+    permitted = _permitted(settings)
+    if not _login(permitted):
+        return
+    here_alone = _places(at, settings, home)
+    can = [
+        item
+        for item in effective.gains((), permitted, home.account, _PERMISSIONS)
+        if item.what in _TO and here_alone(item.who)
+    ]
+    for one in _assuming(at, given, home):
+        who = effective.principal_of(one.who)
+        for item in can:
+            region = names.arn_part(item.who.principal, 3)
+            may = one.may or item.may or bool(given.foreign)
+            notes = ", ".join(filter(None, (THROUGH, one.note, item.note)))
+            yield Access(who, item.what, at.registry, "", "" if region == here.region else region, may, notes)
 
 
 def narrowed_shown(statements: Iterable[Statement]) -> list[Named]:
     """Whom a role trusts with conditions, as a field shows it."""
-    return [
+    return Alternatives(
         Named(who.label)
         for item in statements
         for principal in item.principals
         for who in policy.who(principal, item.conditions)
-    ]
+    )
 
 
 def others_shown(kept: str) -> list[Named]:
     """Statements that the settings have no words for, as a field shows them: each in words, and as its JSON for machines."""
-    return [Named(text(item), _in_words(item)) for item in _others(kept)]
+    return [Named(text(item), _in_words(item)) for item in _others(kept) if "missing" not in item]
+
+
+def login_shown(kept: str) -> Named:
+    """Whether the role may log in to ECR, as a field shows it."""
+    lacks = any("missing" in item for item in _others(kept))
+    return Named("denied", "not permitted") if lacks else Named("allowed", "permitted")
 
 
 def _in_words(item: Document) -> str:
-    """What a statement of trust or of permissions says: `account 1 may use sts:TagSession`, `may not use s3:getobject on *`."""
-    if "missing" in item:
-        return "may not log in to ECR"
+    """What a statement says: `account 1 may perform sts:TagSession`, `may not perform s3:getobject on any resource`."""
     of_permissions = "Principal" not in item and "NotPrincipal" not in item
     statement = _on_resources(item) if of_permissions else policy.normal(item)
     actions = sorted(one for one in effective.actions_of(replace(statement, actions=())) if one.startswith("!"))
     used = all_of([*statement.actions, *(f"all but {one[1:]}" for one in actions)])
     whos = list(effective.whos_of(statement))
-    may = f"may{'' if statement.effect == 'Allow' else ' not'} use {used or 'nothing'}"
+    may = f"may{'' if statement.effect == 'Allow' else ' not'} perform {used or 'nothing'}"
     if of_permissions:
         return f"{may} on {all_of([_resource(who) for who in whos]) or 'nothing'}"
     return f"{all_of([effective.principal_of(who).label for who in whos]) or 'nobody'} {may}"
@@ -105,7 +140,7 @@ def _words(at: Address, usual: bool) -> Words:
     word = (
         f"{'pull from' if at.name == 'pull' else 'push to'} every repository as {role}" if usual else f"assume {role}"
     )
-    return Words((Verb(word, policy.ASSUME, policy.ASSUME, any_of=True),), f"use {{}} on role {role}")
+    return Words((Verb(word, policy.ASSUME, policy.ASSUME, any_of=True),), f"perform {{}} on role {role}")
 
 
 def _trust(given: Given) -> tuple[Statement, ...]:
@@ -161,6 +196,24 @@ def _trusting(at: Address, found: Iterable[effective.Difference]) -> Iterator[Ac
         yield Access(effective.principal_of(item.who), item.what, at.registry, "", "", item.may, item.note)
 
 
+def _beside(
+    at: Address, found: Sequence[effective.Difference], before: Given, after: Given, home: Home
+) -> list[effective.Difference]:
+    """What a role can do beside its work: of that, another sentence says who can do it."""
+    of_it = [_places(at, given.settings, home) for given in (before, after)]
+    return [item for item in found if item.what not in _TO or not any(here(item.who) for here in of_it)]
+
+
+def _places(at: Address, settings: RoleSettings, home: Home) -> Callable[[Who], bool]:
+    """Tells of resources whether they are what the registry's marks are on, in a region."""
+    here = home.registry
+    if not isinstance(here, AwsRegistry) or at.name not in ROLES:
+        return lambda who: False
+    marked = tag_conditions(settings_of(here, at.name, home.owner))
+    places = {arn for arn in settings.repositories if _is_of(here, arn)}
+    return lambda who: who.principal in places and who.conditions == marked and not who.other
+
+
 def _permitting(at: Address, found: Iterable[effective.Difference], before: Given, after: Given) -> Iterator[Access]:
     role = Principal(f"role {at.registry}-{at.name}")
     # what is in a policy that somebody attached is not read, and may allow the same
@@ -169,8 +222,23 @@ def _permitting(at: Address, found: Iterable[effective.Difference], before: Give
     for item in found:
         together.setdefault((item.who, item.may or attached, item.note), []).append(item.what)
     for (who, may, note), verbs in together.items():
-        said = " and ".join(part for part in (", ".join(verbs[:-1]), verbs[-1]) if part)
-        yield Access(role, f"use {said} on", at.registry, _resource(who), "", may, note)
+        yield from (Access(role, *said, "", may, note) for said in _said(at, who, verbs))
+
+
+def _said(at: Address, who: Who, verbs: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """What a role can do with a resource: verbs in words, the registry, and what they are about."""
+    images = [verb for verb in verbs if verb in _ON_IMAGES]
+    yield from ((verb, at.registry, _resource(who, "any repository")) for verb in images)
+    login = who.anything and policy.LOGIN in verbs
+    if login:
+        yield "log in to ECR", at.registry, ""
+    others = [verb for verb in verbs if verb not in images and not (login and verb == policy.LOGIN)]
+    if others:
+        yield (
+            f"perform {', '.join('any action' if verb == '*' else verb for verb in others)} on",
+            at.registry,
+            _resource(who),
+        )
 
 
 def _through(
@@ -180,17 +248,19 @@ def _through(
     without: Given,
     having: Given,
     home: Home,
+    joined: Callable[[Sequence[str]], str],
 ) -> Iterator[Access]:
     """Who can pull or push through a role of the registry as its permissions are in `having`, and not as they are in `without`.
 
     `allowed`: what the permissions differ in. `trust`: of whom another sentence says that they come to the role, or leave it.
+    `joined`: what makes a phrase of verbs.
     """
-    verbs = _of_registry(at, allowed, having.settings, home)
+    verbs = _of_registry(at, allowed, having.settings, home, joined)
     if not verbs or having.settings is None:
         return
     attached = bool(without.foreign or having.foreign)
     said = {item.who for item in trust}
-    for one in effective.gains((), _trust(having), home.account, _words(at, False)):
+    for one in _assuming(at, having, home):
         if one.who in said:
             continue
         for verb, (may, note) in verbs.items():
@@ -199,8 +269,19 @@ def _through(
             yield Access(who, verb, at.registry, "", "", one.may or may or attached, notes)
 
 
+def _assuming(at: Address, given: Given, home: Home) -> Iterator[effective.Difference]:
+    """Who can assume the role."""
+    words = _words(at, False)
+    can = effective.gains((), _trust(given), home.account, words)
+    return (item for item in can if item.what == words.verbs[0].word)
+
+
 def _of_registry(
-    at: Address, allowed: Iterable[effective.Difference], settings: RoleSettings | None, home: Home
+    at: Address,
+    allowed: Iterable[effective.Difference],
+    settings: RoleSettings | None,
+    home: Home,
+    joined: Callable[[Sequence[str]], str],
 ) -> dict[str, tuple[bool, str]]:
     """What of these differences is to pull from or push to the registry's repositories, in words; each with whether it is only
     possible, and its note."""
@@ -228,7 +309,7 @@ def _of_registry(
             said.setdefault((where, may, note), []).append(_TO[verb])
     role = f"{at.registry}-{at.name}"
     return {
-        f"{all_of(verbs)} every repository{where} as {role}": (may, note)
+        f"{joined(verbs)} every repository{where} as {role}": (may, note)
         for (where, may, note), verbs in said.items()
         if places
     }
@@ -236,13 +317,30 @@ def _of_registry(
 
 def _is_of(registry: AwsRegistry, arn: str) -> bool:
     """Whether a resource is all repositories of the registry in a region."""
-    return arn == names.repository_arn(registry.account_id, names.arn_part(arn, 3), f"{registry.prefix}*")
+    region = names.arn_part(arn, 3)
+    return any(
+        arn == names.repository_arn(registry.account_id, region, named) for named in (f"{registry.name_prefix}*", "*")
+    )
 
 
-def _resource(who: Who) -> str:
+def _resource(who: Who, anything: str = "any resource") -> str:
+    """A resource for people: `images-* in us-east-1 of account 1 tagged team: shop`. `anything`: what `*` is called."""
     left: Document = json.loads(who.other) if who.other else {}
     but = [str(item) for item in policy.listed(left.pop("NotResource", None))]
     also = [f"{key} {json.dumps(value)}" for key, value in sorted(left.items())]
     narrowed = f" (with {', '.join(also)})" if also else ""
-    name = who.principal or (f"everything but {', '.join(but)}" if but else "anything")
-    return f"{name}{policy.suffix(who.conditions)}{narrowed}"
+    name = policy.resources_shown([who.principal])[0].words if who.principal else "anything"
+    if who.principal == "*":
+        name = anything
+    elif but:
+        name = f"everything but {', '.join(but)}"
+    tags = {item: tag for item in who.conditions if (tag := _tag(item))}
+    tagged = f" tagged {all_of(list(tags.values()))}" if tags else ""
+    return f"{name}{tagged}{policy.suffix([item for item in who.conditions if item not in tags])}{narrowed}"
+
+
+def _tag(item: Condition) -> str:
+    """The tag that a condition asks for, as `key: value`; "" if it asks for anything else."""
+    if item.operator != "StringEquals" or not item.key.startswith(TAG) or len(item.values) != 1:
+        return ""
+    return f"{plain(item.key.removeprefix(TAG))}: {plain(item.values[0])}"

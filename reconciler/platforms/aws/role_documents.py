@@ -10,8 +10,10 @@ from reconciler.model.canonical import text
 from reconciler.model.marks import OWNER, REGISTRY
 
 from . import names, policy
-from .policy import Condition, Document, Statement
-from .spec import AwsRegistry, FederatedPrincipal, NarrowedPrincipal
+from .condition import Condition
+from .policy import Document, Statement
+from .spec import AwsRegistry
+from .trusted import FederatedPrincipal, NarrowedPrincipal
 
 #: seconds; a role that was made before `max_session` could be set has IAM's most
 MOST_SESSION = 43_200
@@ -21,7 +23,7 @@ PULL_ROLE, PUSH_ROLE = ROLES = ("pull", "push")
 #: who trusts nobody says so, since a trust policy without a statement is none
 NOBODY: Document = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
 _PLAIN, _FEDERATED = ("sts:AssumeRole",), ("sts:AssumeRoleWithWebIdentity",)
-_TAG = "aws:ResourceTag/"
+TAG = "aws:ResourceTag/"
 #: the settings that say nothing of what the role can do with images
 _OF_TRUST = ("trusted", "trusted_if", "other_trust", "max_session_seconds")
 
@@ -44,8 +46,8 @@ class RoleSettings:
     tags: tuple[tuple[str, str], ...] = ()
 
 
-def settings_of(registry: AwsRegistry, role: str, owner: str) -> RoleSettings:
-    """The settings that the spec asks for.
+def settings_of(registry: AwsRegistry, role: str, owner: str, *, anywhere: bool = False) -> RoleSettings:
+    """The settings that the spec asks for. `anywhere`: whether a repository of the registry has a name without its prefix.
 
     With no trusted principals the account's own IAM policies decide who pulls, and nobody may push as the role. The role acts on
     what carries the marks of this registry alone: a name that starts with its prefix may be somebody else's, and what is made at run
@@ -56,7 +58,8 @@ def settings_of(registry: AwsRegistry, role: str, owner: str) -> RoleSettings:
     plain = {policy.account_or(item) for item in registry.trusted_principals if isinstance(item, str)}
     if not registry.trusted_principals and role == PULL_ROLE:
         plain = {registry.account_id}
-    arns = [names.repository_arn(registry.account_id, region, f"{registry.prefix}*") for region in registry.regions]
+    named = "*" if anywhere else f"{registry.name_prefix}*"
+    arns = [names.repository_arn(registry.account_id, region, named) for region in registry.regions]
     return RoleSettings(
         trusted=tuple(sorted(plain)),
         actions=policy.of_role(role),
@@ -132,7 +135,7 @@ def permissions(wanted: RoleSettings) -> Document:
         "Resource": list(wanted.repositories),
     }
     if wanted.tags:
-        images["Condition"] = {"StringEquals": {f"{_TAG}{key}": value for key, value in wanted.tags}}
+        images["Condition"] = {"StringEquals": {f"{TAG}{key}": value for key, value in wanted.tags}}
     login = {"Sid": "Login", "Effect": "Allow", "Action": policy.LOGIN, "Resource": "*"}
     return {"Version": "2012-10-17", "Statement": [login, images]}
 
@@ -171,20 +174,23 @@ def altered(wanted: RoleSettings) -> str | None:
 
 def usual_permissions(settings: RoleSettings, registry: AwsRegistry, role: str, owner: str) -> bool:
     """Whether the role can do just what that role of the registry is for."""
-    wanted = settings_of(registry, role, owner)
-    return replace(wanted, **{name: getattr(settings, name) for name in _OF_TRUST}) == settings
+    of_trust = {name: getattr(settings, name) for name in _OF_TRUST}
+    return any(
+        replace(settings_of(registry, role, owner, anywhere=anywhere), **of_trust) == settings
+        for anywhere in (False, True)
+    )
 
 
 def _tags(statement: Statement) -> tuple[tuple[str, str], ...] | None:
     """The tags that a statement's conditions ask for; None if they ask for anything else."""
     asked = [
-        (item.key[len(_TAG) :], item.values[0])
+        (item.key[len(TAG) :], item.values[0])
         for item in statement.conditions
-        if item.operator == "StringEquals" and item.key.startswith(_TAG) and len(item.values) == 1
+        if item.operator == "StringEquals" and item.key.startswith(TAG) and len(item.values) == 1
     ]
     return tuple(sorted(asked)) if len(asked) == len(statement.conditions) else None
 
 
 def tag_conditions(settings: Any) -> tuple[Condition, ...]:
     """What a repository must be tagged with, as conditions of the statement on images."""
-    return tuple(sorted(Condition("StringEquals", f"{_TAG}{key}", (value,)) for key, value in settings.tags))
+    return tuple(sorted(Condition("StringEquals", f"{TAG}{key}", (value,)) for key, value in settings.tags))

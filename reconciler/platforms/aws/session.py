@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping
-from functools import cache, partial
-from threading import Lock
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, cached_property, partial
+from threading import Lock, RLock
 from typing import Any, TypeVar
 
 import botocore
@@ -22,9 +21,12 @@ from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.call_log import current_address, working_on, wrote
 from reconciler.model.platform import Estate, Platform
-from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
+from reconciler.model.resource import Desired, Live
+from reconciler.platforms.http import HttpSession, logged
 from reconciler.platforms.rescue import Rescue
 
+from . import clients, names
+from .repository_settings import NOT_SAID, RepositorySettings, native_of
 from .sign_in import log_sign_in
 from .spec import AwsRegistry
 from .troubles import (
@@ -32,16 +34,12 @@ from .troubles import (
     NotAws,
     Throttled,
     is_of_the_parser,
-    not_botocores_to_retry,
     result_of,
     translated,
     understood,
 )
 
 T = TypeVar("T")
-
-#: for errors that pass, but throttling: botocore's standard mode: exponential backoff with jitter, a quota against retry storms
-MAX_ATTEMPTS = 10
 
 #: seconds in which what was just made becomes known everywhere, and in which writers of one thing let each other through
 PATIENCE = 60.0
@@ -66,6 +64,16 @@ class AwsSession(HttpSession):
         self.rescue = Rescue(estate.rescue, self.owner)
         #: what the listing of repositories has read of their policies, for the listing of those
         self.ahead: dict[Address, Any] = {}
+        #: what the spec asks of repository policies: where grants share a statement, no policy says who has access by which grant
+        self.granted: dict[Address, Any] = {}
+        #: what a listing has found to carry what is noted of the registry
+        self.carriers: tuple[Address, ...] = ()
+        #: held by whoever notes something there, or makes a carrier or gives one up
+        self.ledger_lock = RLock()
+        #: what ECR calls repositories, by their names in the spec and where they are
+        self._natives: dict[tuple[str, str], str] = {}
+        #: the names in the spec that their tags say, where these are not those of their addresses
+        self._known_as: dict[tuple[str, str], str] = {}
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -81,9 +89,9 @@ class AwsSession(HttpSession):
         if identity["Account"] != self.registry.account_id:
             raise PlatformError(
                 f"these credentials are for account {identity['Account']},"
-                f" registry {self.name} says {self.registry.account_id}",
+                f" but registry {self.name} says {self.registry.account_id}",
                 operation="sts:GetCallerIdentity",
-                hint=f"they belong to {identity['Arn']}; use credentials for {self.registry.account_id}, or assume_role",
+                hint=f"they belong to {identity['Arn']}; use credentials for {self.registry.account_id}, or set assume_role",
             )
 
     def _session(self) -> botocore.session.Session:
@@ -91,10 +99,10 @@ class AwsSession(HttpSession):
         with self._lock:
             if self._base is None:
                 base = botocore.session.Session()
-                base.register_component("data_loader", _loader(base.get_config_variable("data_path")))
+                base.register_component("data_loader", clients.loader(base.get_config_variable("data_path")))
                 log_sign_in(base)
                 if self.registry.assume_role is not None:
-                    _assume(base, self.registry, self.owner)
+                    clients.assume(base, self.registry, self.owner)
                 self._base = base
             return self._base
 
@@ -116,7 +124,7 @@ class AwsSession(HttpSession):
         with self._lock:
             if key not in self._clients:
                 try:
-                    self._clients[key] = _client(base, service, region_name=key[1], config=_config())
+                    self._clients[key] = clients.client(base, service, region_name=key[1], config=clients.config())
                 except ValueError as error:  # AWS_ENDPOINT_URL is no URL, say
                     raise translated(error, "", "configuration", self.registry, key[1]) from None
             return self._clients[key]
@@ -152,6 +160,37 @@ class AwsSession(HttpSession):
         return self.call(
             "ecr", operation, self.region_of(at), address=at, absent=absent, repositoryName=self.native_of(at), **params
         )
+
+    def probe(self, service: str, operation: str, region: str, **params: Any) -> Any:
+        """The answer of a call to a region that may not be open to us; None if it is not, or can't be reached soon. Raises
+        PlatformError for anything else: it must not count as an answer."""
+        client = clients.client(
+            self._session(), service, region_name=region, config=clients.config().merge(clients.IN_PASSING)
+        )
+        try:
+            return self._once(service, operation, region, partial(getattr(client, operation), **params))
+        except aws_errors.ClientError as error:
+            if str(error.response.get("Error", {}).get("Code")) in clients.CLOSED:
+                return None
+            raise self._translated(error, service, operation, region, "") from None
+        except FAILURES:
+            return None
+        finally:
+            client.close()
+
+    @property
+    def siblings(self) -> Iterator[AwsRegistry]:
+        """The spec's other registries in the account."""
+        for item in self.estate.registries:
+            ours = isinstance(item, AwsRegistry) and item.account_id == self.registry.account_id
+            if isinstance(item, AwsRegistry) and ours and item.name != self.name:
+                yield item
+
+    @cached_property
+    def other_regions(self) -> list[str]:
+        """The regions of the registry's partition that have ECR, but its own, sorted."""
+        home = self.registry.region
+        return sorted({*self._session().get_available_regions("ecr", names.partition(home))} - {home})
 
     def pages(
         self, service: str, operation: str, key: str, region: str = "", *, address: str = "", **params: Any
@@ -278,66 +317,25 @@ class AwsSession(HttpSession):
         return "" if region == self.registry.region else region
 
     def native_of(self, address: Address) -> str:
-        """The ECR repository's name for the address of anything about it."""
-        return self.registry.native_name(address.name)
+        """The ECR repository's name for the address of anything about it: as it was learned, else as the registry has it."""
+        return self._natives.get((address.name, address.where)) or self.registry.native_name(address.name)
 
+    def call_it(self, address: Address, native: str) -> None:
+        """From now on the ECR repository of this name is what the address is about."""
+        self._natives[address.name, address.where] = native
 
-class _Loader(botocore.loaders.Loader):
-    """botocore's loader of service models, which asks what services there are before it reads one: the names of their folders
-    are enough for that, where botocore's own looks into all 400 of them."""
+    def learn(self, resources: Iterable[Desired | Live]) -> None:
+        for item in resources:
+            if isinstance(item.settings, RepositorySettings):
+                self.call_it(item.address, native_of(self.registry, item.address, item.settings))
+                self._known_as[item.address.name, item.address.where] = item.settings.known_as
 
-    def list_available_services(self, type_name: str) -> list[str]:
-        return sorted({name for path in self.search_paths if os.path.isdir(path) for name in os.listdir(path)})
-
-
-@cache
-def _loader(path: str | None) -> botocore.loaders.Loader:
-    """One loader for all sessions: it keeps each service's model, which takes long to read. `path`: AWS_DATA_PATH, if set."""
-    usual = botocore.loaders.create_loader(path)
-    return _Loader(extra_search_paths=usual.search_paths, include_default_search_paths=False)
-
-
-@cache
-def _config() -> botocore.config.Config:
-    return botocore.config.Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-        max_pool_connections=64,
-        # botocore builds its own user agent anew for each call, at a tenth of the call's CPU; one that is given is taken as it is
-        user_agent=f"reconciler Botocore/{botocore.__version__}",
-        # the spec was validated, and AWS checks what it is sent: a second check before each call finds nothing
-        parameter_validation=False,
-    )
-
-
-def _client(base: botocore.session.Session, service: str, **settings: Any) -> Any:
-    client = base.create_client(service, **settings)
-    # first of those at this event, of which botocore's own handler is one
-    event = f"needs-retry.{client.meta.service_model.service_id.hyphenize()}"
-    client.meta.events.register_first(event, not_botocores_to_retry)
-    return client
-
-
-def _assume(base: botocore.session.Session, registry: AwsRegistry, owner: str) -> None:
-    """Makes the session's credentials those of the role; they are renewed before they end."""
-    role = registry.assume_role
-    source = base.get_credentials()
-    if role is None or source is None:
-        return
-    arguments = {"RoleSessionName": f"reconciler-{owner}"}
-    if role.external_id is not None:
-        arguments["ExternalId"] = role.external_id
-    fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-        client_creator=partial(_client, base, region_name=registry.region, config=_config()),
-        source_credentials=source,
-        role_arn=role.role_arn,
-        extra_args=arguments,
-    )
-    # botocore has no public way to set credentials that renew themselves; boto3's own users do the same
-    vars(base)["_credentials"] = botocore.credentials.DeferredRefreshableCredentials(
-        method="assume-role", refresh_using=fetcher.fetch_credentials
-    )
+    def meant(self, live: Live) -> bool:
+        """Whether a repository is the one that its address is about, as far as it says which it is: a plan that somebody wrote may
+        have another of ours in its place."""
+        said = live.settings.known_as
+        ours = live.marks.owner == self.owner and live.marks.registry == self.name
+        return not (ours and said) or said in (NOT_SAID, self._known_as.get((live.address.name, live.address.where)))
 
 
 def reads(operation: str) -> bool:

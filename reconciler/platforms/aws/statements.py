@@ -7,30 +7,50 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.spec.models import Grant
 
-from . import names, policy
+from . import names, policy, shared, sources
 from .policy import Document, Statement
-from .spec import AwsRegistry, AwsTarget
+from .spec import AwsRegistry
+from .target import LAMBDA, AwsTarget
 
-#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html (10,240 characters)
-MAX_POLICY = 10_240
-_OURS = re.compile(r"Reconciler((?:X[a-z0-9]+)+)(Worker)?")
+_ACTIONS = {"pull": policy.PULL, "push-pull": (*policy.PULL, *policy.PUSH), "admin": policy.EVERYTHING}
+#: what the statement of a grant is for, at the end of its id; none for that of accounts, roles and users
+WORKER, ORGANIZATION, ORGANIZATION_PATHS = "Worker", "Organization", "OrganizationPaths"
+_PARTS = {WORKER: "worker", ORGANIZATION: "organization", ORGANIZATION_PATHS: "organization paths"}
+_OURS = re.compile(rf"Reconciler((?:X[a-z0-9]+)+)({'|'.join(_PARTS)}|Service((?:[XY][a-z0-9]+)+))?")
 
 
-def sid(grant: str, worker: bool = False) -> str:
+def sid(grant: str, part: str = "") -> str:
     """The statement id of a grant: `prod-lambdas` is `ReconcilerXprodXlambdas`. Letters and digits, as IAM wants them."""
     words = "".join(f"X{word}" for word in grant.split("-"))
-    return f"Reconciler{words}{'Worker' if worker else ''}"
+    return f"Reconciler{words}{part}"
+
+
+def of_service(principal: str) -> str:
+    """The end of the id of a service's statement: `build.apprunner.amazonaws.com` is `ServiceXbuildYapprunner`."""
+    return f"ServiceX{names.short_service(principal).replace('-', 'X').replace('.', 'Y')}"
 
 
 def grant_of(statement_id: str) -> str | None:
-    """The grant that a statement id names, or None if the statement is not ours."""
+    """The grant that a statement id names, or None if it names none."""
     match = _OURS.fullmatch(statement_id)
     return match.group(1)[1:].replace("X", "-") if match else None
 
 
+def is_ours(statement_id: str) -> bool:
+    """Whether a statement is made from grants."""
+    return grant_of(statement_id) is not None or shared.is_shared(statement_id)
+
+
 def title(statement_id: str) -> str:
-    """The statement for people: its grant, and whether it is the one for the service."""
-    return f"{grant_of(statement_id)}{' (worker)' if statement_id.endswith('Worker') else ''}"
+    """The statement for people: its grant, and which of the grant's it is, if there are several; or what it is for, if grants share
+    it."""
+    if shared.is_shared(statement_id):
+        return shared.title(statement_id)
+    match = _OURS.fullmatch(statement_id)
+    if match is None or match.group(2) is None:
+        return str(grant_of(statement_id))
+    service = (match.group(3) or "")[1:].replace("X", "-").replace("Y", ".")
+    return f"{grant_of(statement_id)} ({_PARTS.get(match.group(2)) or f'service {service}'})"
 
 
 def of_grants(grants: Iterable[Grant], registry: AwsRegistry) -> tuple[Statement, ...]:
@@ -43,38 +63,71 @@ def _documents(grant: Grant, registry: AwsRegistry) -> Iterator[Document]:
     if not isinstance(target, AwsTarget):
         return
     partition = names.partition(registry.region)
-    principals = sorted({*(policy.whole(item, partition) for item in target.account_ids), *target.role_arns})
-    actions = [*policy.PULL, *policy.PUSH] if grant.permission == "push-pull" else [*policy.PULL]
+    principals = sorted({*(policy.whole(item, partition) for item in target.account_ids), *target.arns})
+    actions = list(_ACTIONS[grant.permission])
+    beside = policy.READ if "read" in grant.also else ()
+    if grant.permission != "admin":  # which is everything already
+        actions += beside
     if principals:
         yield {"Sid": sid(grant.name), "Effect": "Allow", "Principal": {"AWS": principals}, "Action": sorted(actions)}
-    if target.allowed_service_types or target.function_arns:
+    organizations: dict[str, tuple[Iterable[str], Document]] = {
+        ORGANIZATION: (target.organization_ids, {"StringEquals": (sources.ORGANIZATION, target.organization_ids)}),
+        ORGANIZATION_PATHS: (
+            target.organization_paths,
+            {f"{sources.ANY_VALUE}StringLike": (sources.ORGANIZATION_PATHS, target.organization_paths)},
+        ),
+    }
+    for part, (values, conditions) in organizations.items():
+        if values:
+            statement = {"Sid": sid(grant.name, part), "Effect": "Allow", "Principal": "*", "Action": sorted(actions)}
+            yield statement | _narrowed(conditions)
+    for service in target.service_principals:
         yield {
-            "Sid": sid(grant.name, worker=True),
+            "Sid": sid(grant.name, WORKER if service == LAMBDA else of_service(service)),
             "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": list(policy.WORKER_PULL),
-            "Condition": {"StringLike": {"aws:SourceArn": _sources(target, partition)}},
+            "Principal": {"Service": service},
+            "Action": sorted((*policy.WORKER_PULL, *beside) if service == LAMBDA else actions),
+            **_narrowed(_of_lambda(target, partition) if service == LAMBDA else _of_others(target)),
         }
 
 
-def _sources(target: AwsTarget, partition: str) -> list[str]:
-    if target.function_arns:
-        return sorted(target.function_arns)
-    regions = sorted(target.regions) or ["*"]
-    return sorted(
-        f"arn:{partition}:lambda:{region}:{account}:function:*" for account in target.account_ids for region in regions
-    )
+def _narrowed(conditions: Document) -> Document:
+    found = {operator: {key: sorted(values)} for operator, (key, values) in conditions.items() if values}
+    return {"Condition": found} if found else {}
+
+
+def _of_others(target: AwsTarget) -> Document:
+    """As AWS recommends for services, and documents for CodeBuild:
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html (Allow an AWS service)
+    """
+    return {
+        "ArnLike": (sources.SOURCE_ARN, target.source_arns),
+        "StringEquals": (sources.SOURCE_ACCOUNT, target.source_accounts),
+    }
+
+
+def _of_lambda(target: AwsTarget, partition: str) -> Document:
+    """As AWS documents it for Lambda: https://docs.aws.amazon.com/lambda/latest/dg/images-permissions.html"""
+    if arns := {*target.function_arns, *target.source_arns}:
+        return {
+            "StringLike": (sources.SOURCE_ARN, arns),
+            "StringEquals": (sources.SOURCE_ACCOUNT, target.source_accounts),
+        }
+    regions = target.regions or ("*",)
+    accounts = target.source_accounts or target.account_ids or (("*",) if target.regions else ())
+    found = {f"arn:{partition}:lambda:{region}:{account}:function:*" for account in accounts for region in regions}
+    return {"StringLike": (sources.SOURCE_ARN, found)}
 
 
 def ours(document: Document) -> tuple[Statement, ...]:
     """The statements that are ours, in their one form, sorted."""
-    found = (item for item in policy.statements_of(document) if grant_of(str(item.get("Sid", ""))) is not None)
+    found = (item for item in policy.statements_of(document) if is_ours(str(item.get("Sid", ""))))
     return tuple(sorted(map(policy.normal, found)))
 
 
 def foreign(document: Document) -> list[Document]:
     """The statements that are not ours, as they are."""
-    return [item for item in policy.statements_of(document) if grant_of(str(item.get("Sid", ""))) is None]
+    return [item for item in policy.statements_of(document) if not is_ours(str(item.get("Sid", "")))]
 
 
 def merged(document: Document, ours: Iterable[Statement], partition: str) -> Document:

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, PREFIX, REGISTRY
 
 DESCRIPTION, PROTECT, DELETE_IMAGES = f"{PREFIX}description", f"{PREFIX}protect", f"{PREFIX}delete-images"
+#: the repository's name in the spec, where it does not follow from the ECR repository's
+REPOSITORY = f"{PREFIX}repository"
 
 #: what the key of another's tag is kept under while a label of ours with its key stands in its place
 WAS = f"{PREFIX}was-"
@@ -40,7 +42,7 @@ def own_labels(tags: Mapping[str, str]) -> Tags:
     return {key: tags[key] for key in dict.fromkeys([*tags.get(LABELS, "").split(), *displacing]) if key in tags}
 
 
-_OURS = frozenset({OWNER, REGISTRY, ORIGIN, ADOPTED, APPLIED, LABELS, DESCRIPTION, PROTECT, DELETE_IMAGES})
+_OURS = frozenset({OWNER, REGISTRY, ORIGIN, ADOPTED, APPLIED, LABELS, DESCRIPTION, PROTECT, DELETE_IMAGES, REPOSITORY})
 _OURS_BEGIN = (f"{APPLIED}-", WAS)
 
 

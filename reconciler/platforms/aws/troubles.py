@@ -38,7 +38,7 @@ class NotAws(Exception):
     """The answer has nothing of what the operation answers: a proxy's page, say. It must not count as "there is nothing"."""
 
     def __init__(self) -> None:
-        super().__init__("the answer is not one of AWS's")
+        super().__init__("the answer did not come from AWS")
 
 
 class Throttled(aws_errors.ClientError):
@@ -117,7 +117,7 @@ def translated(error: Exception, address: str, operation: str, registry: AwsRegi
     ):
         hint = "log in again, or check AWS_PROFILE and the AWS config file"
     elif isinstance(error, NotAws | botocore.parsers.ResponseParserError):
-        hint = "check AWS_ENDPOINT_URL and what stands between here and AWS, such as a proxy that asks for a login"
+        hint = "check AWS_ENDPOINT_URL and anything between here and AWS, such as a proxy with a login page"
     elif isinstance(error, aws_errors.HTTPClientError | aws_errors.ConnectionError):
         hint = f"check the network, the region {region}, and AWS_ENDPOINT_URL if it is set; then run again"
     else:
@@ -140,5 +140,5 @@ def _hint(code: str, operation: str, registry: AwsRegistry, region: str) -> str:
     hint = trouble.hint(operation=operation, cloud="AWS", account=f"account {registry.account_id}")
     if trouble is Trouble.LOGIN:
         # the same code for both: hashicorp/terraform-provider-aws#12940
-        return f"{hint}; if that does not help, {region} is a region that the account has yet to enable"
+        return f"{hint}; if that does not help, the account has not enabled the region {region}"
     return hint + _MORE.get(trouble, "")

@@ -16,6 +16,7 @@ from reconciler.model.canonical import digest
 from reconciler.spec.messages import first_sentence
 
 from . import policy
+from .ledgers import lasting_arn
 from .policy import Document
 from .tags import Tags, is_ours
 
@@ -53,44 +54,44 @@ def _adapter() -> TypeAdapter[Others]:
     return TypeAdapter(Others)
 
 
-def waiting(session: AwsSession, at: Address, native: str) -> Others | None:
+def waiting(session: AwsSession, at: Address) -> Others | None:
     """What waits to be put back on a repository; None if nothing does.
 
     Raises PlatformError if its file can't be read, or is none that this tool has written.
     """
-    found = session.rescue.kept(at, native)
+    found = session.rescue.kept(at, lasting_arn(session, at))
     if found is None:
         return None
     try:
         others = _adapter().validate_python(found)
         statements = policy.statements_of(others.policy)
         if others.policy and len(statements) != len(policy.listed(others.policy.get("Statement"))):
-            raise ValueError("its policy is none")
+            raise ValueError("its policy is not valid")
         if ours := sorted(key for key in others.tags if is_ours(key) or key.startswith("aws:")):
-            raise ValueError(f"it holds tags that nobody else puts there: {', '.join(ours)}")
+            raise ValueError(f"it holds reserved tags: {', '.join(ours)}")
     except ValidationError as error:
-        raise _unfit(session, at, native, first_sentence(error)) from None
+        raise _unfit(session, at, first_sentence(error)) from None
     except ValueError as error:
-        raise _unfit(session, at, native, str(error)) from None
+        raise _unfit(session, at, str(error)) from None
     return others
 
 
-def _unfit(session: AwsSession, at: Address, native: str, reason: str) -> PlatformError:
+def _unfit(session: AwsSession, at: Address, reason: str) -> PlatformError:
     return PlatformError(
-        f"{session.rescue.path(at, native)} is no file that this tool has written: {reason}",
+        f"{session.rescue.path(at, lasting_arn(session, at))} was not written by reconciler: {reason}",
         address=at,
         operation="rescue",
-        hint="remove it; put back by hand what of it is right",
+        hint="delete it, and restore by hand what is right in it",
     )
 
 
-def note(session: AwsSession, at: Address, native: str, others: Others) -> str:
-    """What a reader must know of it."""
+def note(session: AwsSession, at: Address, others: Others) -> str:
+    """What else to know about it."""
     parts = (("tags", others.tags), ("policy", others.policy), ("lifecycle policy", others.lifecycle))
     names = ", ".join(name for name, there in parts if there) or "nothing"
-    path = session.rescue.path(at, native)
+    path = session.rescue.path(at, lasting_arn(session, at))
     return (
-        f"a replacement was cut off: what others had put on it ({names}) waits in {path} ({digest(plain_of(others))})"
+        f"a replacement was interrupted: what others put on it ({names}) is kept in {path} ({digest(plain_of(others))})"
     )
 
 
@@ -101,4 +102,4 @@ def plain_of(others: Others) -> dict[str, object]:
 
 def access_of(at: Address, foreign: Iterator[ForeignAccess]) -> tuple[ForeignAccess, ...]:
     """What a policy that waits will give, as access at the repository itself."""
-    return tuple(ForeignAccess(at, f"{item.what}, which waits to be put back", item.access) for item in foreign)
+    return tuple(ForeignAccess(at, f"{item.what}, which is yet to be restored", item.access) for item in foreign)

@@ -53,7 +53,8 @@ class AzureRegistry(RegistryBase):
         yield from each(
             self._retention(repository),
             refused(repository, "lifecycle_policy", "is for AWS; use retention on Azure"),
-            refused(repository, "encryption", "Azure encrypts a whole registry, not one repository"),
+            refused(repository, "native_name", "is for AWS; on Azure, name is the repository's own name"),
+            refused(repository, "encryption", "Azure encrypts whole registries, not single repositories"),
         )
 
     def _retention(self, repository: Repository) -> Iterator[Fault]:

@@ -12,9 +12,21 @@ from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 Url = Annotated[str, Text(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?", "an http(s) URL with no query")]
-EnvName = Annotated[str, Text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
+EnvName = Annotated[
+    str,
+    Text(
+        r"[A-Za-z_][A-Za-z0-9_]*",
+        "the name of an environment variable: letters, digits and _, not starting with a digit",
+    ),
+]
 #: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ (RFC 1123 labels)
-KubernetesName = Annotated[str, Text(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "a Kubernetes name: at most 63 of a-z0-9-")]
+KubernetesName = Annotated[
+    str,
+    Text(
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "a Kubernetes name: lower-case letters, digits and dashes, starting and ending with a letter or digit, at most 63 characters",
+    ),
+]
 
 
 class EnvCredentials(Model):
@@ -47,9 +59,11 @@ class LoginSource(Model):
 class Cluster(Model):
     """The Kubernetes cluster that grants of type kubernetes are made in."""
 
-    context: str | None = Field(None, min_length=1, description="The context in the kubeconfig; left out: the current.")
+    context: str | None = Field(
+        None, min_length=1, description="The context in the kubeconfig. Default: the current one."
+    )
     kubeconfig: str | None = Field(
-        None, min_length=1, description="The kubeconfig's path; left out: as kubectl finds it."
+        None, min_length=1, description="The kubeconfig's path. Default: as kubectl finds it."
     )
 
 
@@ -60,7 +74,7 @@ class ExternalRegistry(RegistryBase):
 
     platform: Literal["external"] = Field(description="A registry that somebody else runs.")
     url: Url = Field(description="The registry's address.")
-    credentials: LoginSource | None = Field(None, description="Where its login comes from; left out: anonymous.")
+    credentials: LoginSource | None = Field(None, description="Where its login comes from. Default: anonymous access.")
     ca_file: str | None = Field(None, min_length=1, description="A private CA's certificates; TLS is always verified.")
     cluster: Cluster | None = Field(None, description="The cluster for grants of type kubernetes.")
 
@@ -71,9 +85,12 @@ class ExternalRegistry(RegistryBase):
         return repository
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
-        why = "an external registry's operator decides on that; leave it out"
+        why = "this is up to the external registry's operator; remove it"
         fields = ("retention", "lifecycle_policy", "encryption")
-        yield from each(*(refused(repository, field, why) for field in fields))
+        own_name = "is for AWS; in an external registry, name is the repository's own name"
+        yield from each(
+            *(refused(repository, field, why) for field in fields), refused(repository, "native_name", own_name)
+        )
 
     def grant_faults(self, target: GrantTarget, repositories: object, narrowed: bool) -> Iterator[Fault]:
         if self.cluster is None:
@@ -85,7 +102,9 @@ class KubernetesTarget(GrantTarget):
 
     type: Literal["kubernetes"] = Field(description="Service accounts of a Kubernetes cluster.")
     namespaces: tuple[KubernetesName, ...] = Field(min_length=1, description="The namespaces.")
-    service_accounts: tuple[KubernetesName, ...] = Field(("default",), min_length=1, description="In each namespace.")
+    service_accounts: tuple[KubernetesName, ...] = Field(
+        ("default",), min_length=1, description="The service accounts in each namespace."
+    )
 
     def faults(self) -> Iterator[Fault]:
         yield from each(repeated(self, "namespaces"), repeated(self, "service_accounts"))

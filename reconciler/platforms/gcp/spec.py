@@ -19,12 +19,18 @@ _REPOSITORY_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 MAX_LABELS = 56  # of 64; the rest is kept for the tool's marks
 
-Project = Annotated[str, Text(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project id, such as my-project")]
+Project = Annotated[
+    str,
+    Text(
+        r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]",
+        "a project id: 6 to 30 lower-case letters, digits and dashes, starting with a letter",
+    ),
+]
 ProjectNumber = Annotated[str, Text(r"[0-9]{4,20}", "a project number, quoted")]
 Location = Annotated[str, Text(r"[a-z]+(-[a-z]+[0-9]+)?", "a region or multi-region, such as europe-west1 or eu")]
 ServiceAccount = Annotated[
     str,
-    Text(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com|\*", "a service account's email, or '*' for everyone"),
+    Text(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com|\*", "a service account's email, or '*' for anyone"),
 ]
 
 
@@ -38,7 +44,7 @@ class GcpRegistry(RegistryBase):
     location: Location = Field(description="The region or multi-region.")
     layout: Literal["repository", "shared"] = Field(
         "repository",
-        description="`repository`: an Artifact Registry repository each, so that a grant is exact; `shared`: one for all.",
+        description="`repository`: one Artifact Registry repository each, so that grants are exact; `shared`: one for all.",
     )
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
@@ -62,14 +68,20 @@ class GcpRegistry(RegistryBase):
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
         why = "is for AWS; use retention on Google Cloud"
-        yield from each(self._label_faults(repository), refused(repository, "lifecycle_policy", why))
+        yield from each(
+            self._label_faults(repository),
+            refused(repository, "lifecycle_policy", why),
+            refused(
+                repository, "native_name", "is for AWS; on Google Cloud, the name follows from the registry's layout"
+            ),
+        )
 
     def _label_faults(self, repository: Repository) -> Iterator[Fault]:
         if len(repository.labels) > MAX_LABELS:
             yield Fault(("labels",), f"at most {MAX_LABELS} labels")
         for key, value in repository.labels.items():
             if not (_LABEL.fullmatch(key) and _LABEL.fullmatch(value)):
-                yield Fault(("labels", key), "Google takes at most 63 lower-case letters, digits, '_' and '-'")
+                yield Fault(("labels", key), "Google allows at most 63 lower-case letters, digits, '_' and '-'")
             elif key.startswith(PREFIX):
                 yield Fault(("labels", key), "keys that start with 'reconciler-' are reserved")
 
@@ -77,8 +89,8 @@ class GcpRegistry(RegistryBase):
         if self.layout == "shared" and narrowed:
             yield Fault(
                 ("repositories",),
-                f"registry {self.name} has layout: shared, where Google Cloud can only grant all of its repositories;"
-                " use layout: repository, or leave repositories out",
+                f"registry {self.name} has layout: shared, where Google Cloud can only grant access to all of its repositories;"
+                " use layout: repository, or remove repositories",
             )
 
 
@@ -87,9 +99,9 @@ class GcpTarget(GrantTarget):
 
     type: Literal["gcp"] = Field(description="Service accounts and Cloud Run on Google Cloud.")
     project_numbers: tuple[ProjectNumber, ...] = Field((), description="Projects, by number.")
-    service_account_emails: tuple[ServiceAccount, ...] = Field((), description="Service accounts; '*' is everyone.")
+    service_account_emails: tuple[ServiceAccount, ...] = Field((), description="Service accounts, or '*' for anyone.")
     allowed_service_types: tuple[Literal["worker"], ...] = Field(
-        (), description="Services of those projects that may pull: worker is Cloud Run's service agent."
+        (), description="Services of those projects that can pull: worker is Cloud Run's service agent."
     )
 
     def faults(self) -> Iterator[Fault]:
@@ -102,7 +114,7 @@ class GcpTarget(GrantTarget):
         elif self.project_numbers and not self.allowed_service_types:
             yield Fault(
                 ("project_numbers",),
-                "a project by itself is no principal: add allowed_service_types: [worker]",
+                "a project alone is not a principal: add allowed_service_types: [worker]",
             )
         elif self.allowed_service_types and not self.project_numbers:
             yield Fault(("allowed_service_types",), "worker needs project_numbers: whose Cloud Run?")

@@ -12,7 +12,7 @@ from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Write
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
-from reconciler.words import Named
+from reconciler.words import Named, all_of, quoted
 
 from .documents import EVERYONE, VERBS, AccessDocument, Entry
 from .session import LocalSession
@@ -91,12 +91,14 @@ class AccessKind(Kind, GivesAccess):
                 stored.remove(name)
 
 
-def foreign(registry: str, document: AccessDocument) -> Iterator[ForeignAccess]:
-    """What the entries that no spec made give, one by one."""
+def foreign(registry: str, document: AccessDocument, file: str) -> Iterator[ForeignAccess]:
+    """What the entries that no spec made give, one by one. `file`: where the document is."""
     address = Address.of(registry, AccessKind.name, document.name)
     for entry in document.foreign:
         given = _accesses(address, (str(user) for user in entry.users), entry.permission)
-        yield ForeignAccess(address, "an entry that no spec made", tuple(sorted(given)))
+        users = all_of([quoted(str(user)) for user in entry.users])
+        removal = f"delete the entry without a grant whose users are {users or 'none'} from {file}"
+        yield ForeignAccess(address, "an entry that was not made from a spec", tuple(sorted(given)), removal)
 
 
 def _live(session: LocalSession, document: AccessDocument) -> Live:
@@ -106,12 +108,12 @@ def _live(session: LocalSession, document: AccessDocument) -> Live:
         kind=AccessKind.name,
         settings=AccessSettings(document.entries),
         marks=document.marks,
-        native=f"{session.path}/{document.name} (access)",
+        native=session.file_of("access", document.name),
         needs=(repository,),
         parent=repository,
         rest=text([entry.stored for entry in document.foreign]) if document.foreign else "",
         vacant=not document.entries and document.marks.owner is None,
-        foreign=tuple(foreign(session.name, document)),
+        foreign=tuple(foreign(session.name, document, session.file_of("access", document.name))),
     )
 
 
@@ -122,4 +124,4 @@ def _accesses(address: Address, users: Iterable[str], permission: str) -> Iterat
 
 
 def _principal(user: str) -> Principal:
-    return Principal("everyone", public=True) if user == EVERYONE else Principal(f"user {user}")
+    return Principal("anyone", public=True) if user == EVERYONE else Principal(f"user {user}")

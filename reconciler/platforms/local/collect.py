@@ -2,7 +2,7 @@
 
 A repository is read without the registry's lock, and what is to go is decided. Then it is removed in short batches under the lock.
 What was pushed, tagged or asked for since, and what something that was pushed since needs, has another time than the one that was
-read (images.py): it stays, with all that belongs to it. An index goes before its images, and images before their blobs, so that
+read (removal.py): it stays, with all that belongs to it. An index goes before its images, and images before their blobs, so that
 whatever is there at any moment, and after a crash, is whole.
 """
 
@@ -24,9 +24,9 @@ from reconciler.spec.selection import matches_any
 
 from .content import Content
 from .documents import RepositoryDocument
-from .images import Reading
 from .layout import Damaged, listed_subject, refers_by, subject_of, tagged_subject
 from .manifest import OCI_INDEX, is_digest
+from .removal import Reading
 from .retention import Belongings, Image, Rules, expired
 from .store import COLLECTING, LOCK_POLL
 from .times import FRESH
@@ -62,7 +62,9 @@ def collect(
         return _run(collection.steps(), end or threading.Event())
     with content.store.claiming(COLLECTING) as alone:  # two would each see the other's work half done
         if not alone:
-            return [Collected("", trouble="nothing is removed: another process is collecting garbage in this registry")]
+            return [
+                Collected("", trouble="nothing was removed: another process is collecting garbage in this registry")
+            ]
         return _run(collection.steps(), end or threading.Event())
 
 
@@ -103,7 +105,8 @@ class Collection:
         if missing is not None:
             return [
                 Collected(
-                    "", trouble=f"nothing is removed: the folder {missing}/ is not there; is a copy still under way?"
+                    "",
+                    trouble=f"nothing was removed: the folder {missing}/ does not exist; is the registry still being copied here?",
                 )
             ]
         done = []
@@ -119,13 +122,13 @@ class Collection:
             rules = self._rules(name)
             found = yield from self._read(name, rules)
         except (OSError, PlatformError) as error:  # what is kept, or what a manifest needs, is unknown: so nothing goes
-            return Collected(name, trouble=f"nothing is removed: {error}")
+            return Collected(name, trouble=f"nothing was removed: {error}")
         gone: set[str] = set()
         links, trouble = 0, ""
         try:
             links = yield from self._remove(name, rules, found, gone)
         except (OSError, PlatformError) as error:  # other repositories are collected all the same
-            trouble = f"nothing more is removed: {error}"
+            trouble = f"nothing more was removed: {error}"
         tags = {digest: tuple(sorted(found.reading.tags[digest])) for digest in gone if digest in found.reading.tags}
         return Collected(name, tuple(sorted(gone)), links, trouble=trouble, tags=tags)
 
@@ -153,7 +156,7 @@ class Collection:
         shared: dict[str, str] = {}  # each text is held once, however many manifests have it
         for number, (tag, digest) in enumerate(self.content.each_tag(name)):
             if not is_digest(digest):  # what it stood for would count as untagged
-                raise Damaged(f"the tag {tag} is damaged: push its image again, or remove the tag")
+                raise Damaged(f"the tag {tag} is damaged: push its image again, or delete the tag")
             found.reading.tags.setdefault(shared.setdefault(digest, digest), []).append(tag)
             if number % READ_AT_ONCE == 0:
                 yield BREATH
@@ -284,7 +287,7 @@ class Collection:
         try:
             blobs, size = yield from self._remove_blobs()
         except OSError as error:  # whose content it is is unknown
-            return Collected("", trouble=f"nothing more is removed: {error}")
+            return Collected("", trouble=f"nothing more was removed: {error}")
         idle = [path for path in self.content.uploads() if _old(path, self.now - IDLE_UPLOAD)]
         half = [path for path in (self.content.root / "temporary").glob("*") if _old(path, self.now - IDLE_UPLOAD)]
         for path in (*idle, *half):

@@ -25,15 +25,15 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from .folder import NEEDED, touch, unlink_unchanged
-from .images import TRIES, Images
 from .layout import digests_in
 from .refusals import Missing, Refused, WrongDigest
+from .removal import TRIES, Removal
 from .store import encoded, make_folder, write_error
 from .times import FRESH
 from .upload import Upload
 
 
-class Content(Images):
+class Content(Removal):
     """Blobs, manifests, tags and referrers of one registry."""
 
     # -- blobs --------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class Content(Images):
             with self.changing():
                 if unlink_unchanged(link, seen):
                     return
-        raise Refused(f"{digest} is being pushed again and again")
+        raise Refused(f"{digest} keeps being pushed by others")
 
     def has_blob(self, name: str, digest: str) -> bool:
         """Whether the repository has the blob."""
@@ -108,7 +108,7 @@ class Content(Images):
         make_folder(path.parent)
         with self.adding(upload.name):
             if upload.size() != upload.offset:
-                raise WrongDigest(f"{upload.size():,} bytes are there, and {upload.offset:,} arrived")
+                raise WrongDigest(f"{upload.size():,} bytes are stored, but {upload.offset:,} arrived")
             try:
                 # never replaced: it may be somebody else's, and is what the digest says; unless its size shows that it is not
                 if path.exists() and path.stat().st_size == upload.path.stat().st_size:

@@ -109,7 +109,7 @@ def _check_numbers(settings: RepositorySettings) -> None:
     for name in ("keep_last", "untagged_days"):
         found = getattr(settings, name)
         if found is not None and (type(found) is not int or found < 1):
-            raise ValueError(f"{name} is no whole number from 1")
+            raise ValueError(f"{name} must be a whole number, 1 or more")
 
 
 @dataclass(frozen=True, slots=True)

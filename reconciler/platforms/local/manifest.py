@@ -89,12 +89,10 @@ def pushed(body: bytes, content_type: str) -> Manifest:
         raise ManifestError(f"it refers to more than {REFERENCES_MOST:,} blobs and manifests")
     for name in document.keys() - _FIELDS:
         if name.lower() in _LOWER:
-            raise ManifestError(f"{name!r} is not {_LOWER[name.lower()]!r}: some readers would take it for that")
+            raise ManifestError(f"{name!r} is not {_LOWER[name.lower()]!r}: some readers ignore case")
     for name in ("manifests",) if found.media_type in MANIFESTS else ("config", "layers"):
         if document.get(name):
-            raise ManifestError(
-                f"it is a {found.media_type} and has {name}: it must not be both, a manifest and an index"
-            )
+            raise ManifestError(f"it is a {found.media_type} and has {name}: it can't be both a manifest and an index")
     return found
 
 
@@ -102,7 +100,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object. Readers differ in which of two fields of one name they believe."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ManifestError("a field comes twice in one object")
+        raise ManifestError("an object has a duplicate field")
     return found
 
 
@@ -212,12 +210,12 @@ def _text(document: dict[str, Any], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ManifestError(f"{key} must be a text")
+        raise ManifestError(f"{key} must be text")
     return value
 
 
 def _annotations(document: dict[str, Any]) -> dict[str, str]:
     value = document.get("annotations") or {}
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise ManifestError("annotations must be texts by name")
+        raise ManifestError("annotations must map names to text")
     return value

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
 from reconciler.model.resource import Desired
+from reconciler.model.service import not_served
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 
 from . import access, repository
 from .access import AccessKind
 from .repository import RepositoryKind
-from .session import LocalSession
+from .session import DEFAULT_PLACE, LocalSession
 from .spec import LocalRegistry
 
 
@@ -38,13 +39,22 @@ class LocalPlatform(Platform):
                 yield Desired(at, AccessKind.name, entries, (home,), home, wanted.adopt, source)
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
-        if not isinstance(registry, LocalRegistry):
-            raise TypeError(f"registry {registry.name} is not local")
-        return LocalSession(self, estate, registry)
+        return LocalSession(self, estate, _local(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
+        session = LocalSession(self, Estate(spec.name, spec.base, spec.registries), _local(registry))
+        place = session.documents.served_at()
+        note = "" if place else not_served(registry.name, DEFAULT_PLACE)
         for wanted in spec.repositories_by_registry[registry.name]:
-            yield Output(Address.of(registry.name, RepositoryKind.name, wanted.name), "name", wanted.name)
+            at = Address.of(registry.name, RepositoryKind.name, wanted.name)
+            yield Output(at, "name", wanted.name)
+            yield Output(at, "uri", f"{place or DEFAULT_PLACE}/{wanted.name}", note)
+
+
+def _local(registry: RegistryBase) -> LocalRegistry:
+    if not isinstance(registry, LocalRegistry):
+        raise TypeError(f"registry {registry.name} is not local")
+    return registry
 
 
 PLATFORM = LocalPlatform()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,15 @@ from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Write
-from reconciler.model.resource import Desired, Live
-from reconciler.spec.repository import Repository, shown_tags
+from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.repository import Repository, excepts_all, shown_tags
 from reconciler.words import counted
 
 from .access import foreign
 from .documents import RepositoryDocument, RepositorySettings
-from .session import LocalSession
+from .session import DEFAULT_PLACE, LocalSession
+from .spec import LocalRegistry
 
 
 def settings_of(repository: Repository) -> RepositorySettings:
@@ -50,11 +52,23 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         retention = {key: shown.pop(key) for key in ("keep_last", "untagged_days", "keep_tags")}
         return {**shown, "immutable_tags": tags, "retention": retention, "labels": dict(settings.labels)}
 
+    def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
+        name, note = wanted.address.name, "unless `serve` listens elsewhere"
+        if any(isinstance(item, LocalRegistry) and not item.retired for item in others):
+            note += " (each local registry needs a port of its own: `serve --port`)"
+        return NativeName(name, f"{DEFAULT_PLACE}/{name}", note)
+
     def beside(self, live: Live) -> Mapping[str, Any]:
         return {f"labels.{key}": value for key, value in json.loads(live.rest or "{}").items()}
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
+
+    def labels(self, settings: RepositorySettings) -> Collection[str]:
+        return dict(settings.labels).keys()
+
+    def tags_movable(self, settings: RepositorySettings) -> bool:
+        return not settings.tags_immutable or any(map(excepts_all, settings.movable_tags))
 
     def images_may_go(self, settings: RepositorySettings) -> bool:
         return settings.delete_images
@@ -72,7 +86,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         stored, name = session.documents.repositories, write.desired.address.name
         with session.store.writing():
             if stored.read(name) is not None:
-                raise PlatformError("the repository exists by now", operation="create", hint="make a new plan")
+                raise PlatformError(
+                    "the repository has been created meanwhile", operation="create", hint="make a new plan"
+                )
             stored.write(RepositoryDocument(name, write.desired.settings, write.marks))
         return _live(session, stored.read(name) or RepositoryDocument(name))
 
@@ -83,6 +99,10 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             stored.write(RepositoryDocument(name, write.desired.settings, write.marks, before.foreign_labels))
         return _live(session, stored.read(name) or RepositoryDocument(name))
 
+    def left(self, settings: RepositorySettings) -> RepositorySettings:
+        """Without what asks reconciler for something; labels stay, as labels that somebody else has set."""
+        return replace(settings, protect=False, delete_images=False)
+
     def release(self, session: LocalSession, live: Live) -> Live | None:
         stored, name = session.documents.repositories, live.address.name
         with session.store.writing():
@@ -91,7 +111,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 return None
             # what others had under the key of a label of ours is given back; any other label is a label like theirs from now on
             labels = {**dict(before.settings.labels), **before.foreign_labels}
-            settings = replace(before.settings, labels=(), protect=False, delete_images=False)
+            settings = replace(self.left(before.settings), labels=())
             stored.write(RepositoryDocument(name, settings, foreign_labels=labels))
         return self.read_one(session, live.address)
 
@@ -118,7 +138,11 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
         document = session.documents.access.read(live.address.name)
-        return tuple(foreign(session.name, document)) if document is not None else ()
+        return (
+            tuple(foreign(session.name, document, session.file_of("access", document.name)))
+            if document is not None
+            else ()
+        )
 
 
 def _live(session: LocalSession, document: RepositoryDocument) -> Live:
@@ -127,6 +151,6 @@ def _live(session: LocalSession, document: RepositoryDocument) -> Live:
         kind=RepositoryKind.name,
         settings=document.settings,
         marks=document.marks,
-        native=f"{session.path}/{document.name}",
+        native=session.file_of("repositories", document.name),
         rest=text(document.foreign_labels) if document.foreign_labels else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from reconciler.errors import PlatformError
 from reconciler.model.platform import Estate, Platform, Session
 from reconciler.model.service import DEFAULT_OPTIONS, NO_REPOSITORY, Collected, Credentials, Server, ServerOptions
+from reconciler.platforms.extras import needing
 from reconciler.spec.selection import covered
 
 from .collect import collect
@@ -32,7 +34,8 @@ class LocalSession(Session):
             folder = Path(registry.path).expanduser()
         except RuntimeError:  # ~somebody
             raise PlatformError(
-                f"registry {registry.name}: {registry.path} names a user who has no home here", hint="change its path"
+                f"registry {registry.name}: {registry.path} names a user who has no home directory here",
+                hint="change its path",
             ) from None
         self.store = Store((Path(estate.base) / folder).absolute())
         self.documents = Documents(self.store)
@@ -41,12 +44,17 @@ class LocalSession(Session):
     def check(self) -> None:
         self.store.check()
 
+    def file_of(self, section: str, name: str) -> str:
+        """Where a document is, for people: below the registry's path as the spec has it."""
+        return os.path.join(self.path, self.store.path(section, name).relative_to(self.store.root))
+
     def absent(self) -> str:
-        return "" if self.store.root.exists() else f"its folder {self.folder} is not there"
+        return "" if self.store.root.exists() else f"its folder {self.folder} does not exist"
 
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
         # imported here: plan and apply do without the library for hashes
-        from .credentials import CredentialStore
+        with needing("local", self.name, "issuing credentials"):
+            from .credentials import CredentialStore
 
         names = self.documents.repositories.names()
         chosen = list(covered([repositories], names, set(names)))
@@ -55,7 +63,7 @@ class LocalSession(Session):
                 f"registry {self.name} has no repository {repositories}",
                 operation="credentials",
                 code=NO_REPOSITORY,
-                hint=f"it has {_listed(names)}; a new one goes into the spec, and `reconciler apply` makes it",
+                hint=f"it has {_listed(names)}; add a new one to the spec and run `reconciler apply`",
             )
         issued = CredentialStore(self.documents)
         for name in chosen if user is not None else ():
@@ -71,12 +79,13 @@ class LocalSession(Session):
             raise PlatformError(
                 f"no grant lets user {user} {action} {'to' if action == 'push' else 'from'} {name}",
                 operation="credentials",
-                hint="a grant in the spec counts once `reconciler apply` has written it; if there is none, add one",
+                hint="add a grant to the spec if it has none, and run `reconciler apply`: a grant takes effect once it is applied",
             )
 
     def server(self, options: ServerOptions = DEFAULT_OPTIONS) -> Server:
         # imported here: nothing else needs the libraries for HTTP and tokens
-        from .server.running import LocalServer
+        with needing("local", self.name, "the server"):
+            from .server.running import LocalServer
 
         self.store.check()
         return LocalServer(

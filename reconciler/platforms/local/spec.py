@@ -18,16 +18,22 @@ from reconciler.words import some_of
 #: https://man7.org/linux/man-pages/man0/limits.h.0p.html)
 LONGEST_PATH, LONGEST_NAME = 4096, 255
 
-User = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}|\*", "a user name, or '*' for everyone")]
+User = Annotated[
+    str,
+    Text(
+        r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}|\*",
+        "a user name (letters, digits and _ . @ -, starting with a letter or digit), or '*' for anyone",
+    ),
+]
 
 
 class LocalRegistry(RegistryBase):
-    """An in-process registry that keeps everything in a folder: the embedded default."""
+    """A registry in a folder of this machine; `reconciler serve` is its server."""
 
     grant_types = ("local",)
 
-    platform: Literal["local"] = Field(description="A registry in a folder of this machine.")
-    path: str = Field(min_length=1, description="The folder, relative to the spec's own folder.")
+    platform: Literal["local"] = Field(description="A registry in a folder on this machine, with its own server.")
+    path: str = Field(min_length=1, description="The folder, relative to the spec's folder.")
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         if start is None:
@@ -42,11 +48,11 @@ class LocalRegistry(RegistryBase):
     def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
         scanned = [item.name for item in repositories if item.scan_on_push]
         if scanned:
-            yield f"nothing scans images on the local platform: scan_on_push of {some_of(scanned)} is kept and does nothing"
+            yield f"the local platform does not scan images: scan_on_push of {some_of(scanned)} has no effect"
 
     def faults(self) -> Iterator[Fault]:
         if "\0" in self.path:
-            yield Fault(("path",), "has a NUL character, which no path can have")
+            yield Fault(("path",), "contains a NUL character, which a path can't have")
         size = len(self.path.encode())
         longest = max(len(part.encode()) for part in self.path.split("/"))
         if size >= LONGEST_PATH or longest > LONGEST_NAME:
@@ -58,12 +64,13 @@ class LocalRegistry(RegistryBase):
             self._name_faults(repository),
             refused(repository, "encryption", "the local platform does not encrypt; encrypt the disk instead"),
             refused(repository, "lifecycle_policy", "is for AWS; use retention on the local platform"),
+            refused(repository, "native_name", "is for AWS; on the local platform, name is the repository's own name"),
         )
 
     def _name_faults(self, repository: Repository) -> Iterator[Fault]:
         # each repository is a file; file systems allow 255 bytes, and a slash takes three
         if len(repository.name) + 2 * repository.name.count("/") > 250:
-            yield Fault(("name",), "is too long for a file name: at most 250 characters, a slash counts as three")
+            yield Fault(("name",), "is too long for a file name: at most 250 characters, where a slash counts as three")
 
     def folder(self, base: str) -> Path:
         """The folder itself, wherever links lead. `base`: what a relative path starts from."""
@@ -89,7 +96,7 @@ class LocalTarget(GrantTarget):
     """Users of the local server."""
 
     type: Literal["local"] = Field(description="Users of the local registry's server.")
-    users: tuple[User, ...] = Field(min_length=1, description="User names; '*' is everyone, which a guard refuses.")
+    users: tuple[User, ...] = Field(min_length=1, description="User names, or '*' for anyone, which a guard refuses.")
 
     def faults(self) -> Iterator[Fault]:
         yield from repeated(self, "users")

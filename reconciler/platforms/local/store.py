@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote
 
 from filelock import FileLock, Timeout
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, reason
 
 #: the mode of a folder that its owner alone may look into, and of a file that they alone may read
 PRIVATE, PRIVATE_FILE = 0o700, 0o600
@@ -71,13 +71,13 @@ class Store:
             raise PlatformError(
                 f"the folder {self.root} can't be read: {error.strerror}",
                 operation="open",
-                hint="allow it, or change the registry's path",
+                hint="check its permissions, or change the registry's path",
             ) from None
         if not nearest.is_dir() or not os.access(nearest, os.R_OK | os.X_OK):
             raise PlatformError(
                 f"the folder {self.root} can't be read",
                 operation="open",
-                hint=f"make {nearest} a folder that you may read and write, or change the registry's path",
+                hint=f"make {nearest} a folder that you can read and write, or change the registry's path",
             )
 
     def names(self, section: str) -> list[str]:
@@ -116,7 +116,7 @@ class Store:
             return None
         except (OSError, ValueError) as error:
             raise PlatformError(
-                f"{path} can't be read: {error}",
+                f"{path} can't be read: {reason(error)}",
                 operation="read",
                 hint="repair the file, or remove it and apply again",
             ) from None
@@ -273,7 +273,7 @@ class Section(Generic[D]):
             return self._parse(name, document)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PlatformError(
-                f"{self._store.path(self.name, name)} is not written as a registry's documents are: {error}",
+                f"{self._store.path(self.name, name)} is not a valid document of a registry: {reason(error)}",
                 operation="read",
                 hint="repair the file, or remove it and apply again",
             ) from None
@@ -339,7 +339,7 @@ def locked(root: Path) -> PlatformError:
     return PlatformError(
         f"another process has been writing to {root} for {LOCK_TIMEOUT:.0f} seconds",
         operation="lock",
-        hint="wait for it, or end it, and run again",
+        hint="wait for it or stop it, then run again",
     )
 
 

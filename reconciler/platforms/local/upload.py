@@ -13,7 +13,7 @@ from typing import Any
 try:
     import fcntl
 except ImportError:  # Windows, where one server has a folder for itself
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # there is no such module
 
 from .refusals import Missing
 from .store import PRIVATE_FILE

@@ -33,7 +33,7 @@ from .tokens import CATALOG, BadToken, Scopes, Tokens
 RIGHTS = {"pull": "pull", "push": "push", "delete": "push"}
 #: scopes that one token is for; docker asks for a handful
 SCOPES_MOST = 100
-HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler apply`; a push makes no repository"
+HOW_TO_MAKE_ONE = "add it to `repositories` in the spec and run `reconciler apply`; a push creates no repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Doorkeeper:
     def _wrong(self, request: web.Request) -> ApiError:
         return self.challenge(
             request,
-            "the user name and password are wrong, or have expired; issue others with"
+            "the user name or password is wrong or has expired; issue new credentials with"
             f" `reconciler credentials {self.name}/REPOSITORY`",
         )
 
@@ -146,7 +146,7 @@ class Doorkeeper:
         try:
             known = self._tokens.read(token)
         except BadToken:
-            raise bad("the token is not one of this registry's") from None
+            raise bad("the token was not issued by this registry") from None
         if time.time() >= known.expires:
             raise bad("the token has expired")
         if not known.subject:
@@ -186,7 +186,7 @@ class Doorkeeper:
         scope = _scope_of(name, action)
         if caller.scopes is not None and caller.scopes.get(name, frozenset()).isdisjoint(actions):
             refusal = self.challenge(
-                request, f"the token is not for {action} of {name}", scope, error="insufficient_scope"
+                request, f"the token does not allow {action} of {name}", scope, error="insufficient_scope"
             )
             # https://www.rfc-editor.org/rfc/rfc6750#section-3.1
             raise ApiError(403, "DENIED", str(refusal), headers=refusal.headers)
@@ -233,7 +233,9 @@ class Doorkeeper:
     def _still(self, request: web.Request, caller: Caller, name: str, action: str) -> None:
         issued = None if caller.issued is None else self.credentials.find(caller.issued.name)
         if caller.issued is not None and (issued is None or issued.expired):
-            raise self.challenge(request, "the credentials expired before all of it had arrived", error="invalid_token")
+            raise self.challenge(
+                request, "the credentials expired before the whole body arrived", error="invalid_token"
+            )
         if RIGHTS[action] not in self.rights(caller, name):
             raise ApiError(403, "DENIED", f"{caller.name} may no longer {action}: {self._why(caller, name, action)}")
 
@@ -242,7 +244,7 @@ class Doorkeeper:
         if issued is not None and name not in issued.repositories:
             return f"the credentials were issued for {some_of(sorted(issued.repositories))}, not for {name}"
         if issued is not None and issued.permission == "pull" and action != "pull":
-            return "the credentials were issued to pull only; --push issues others"
+            return "the credentials were issued for pulling only; issue others with --push"
         return f"no grant lets {caller.name} {action} {'to' if action == 'push' else 'from'} {name}"
 
     def open_to_everyone(self) -> bool:
@@ -280,7 +282,7 @@ class Doorkeeper:
         scopes = dict.fromkeys(" ".join(wanted).split())
         if len(scopes) > SCOPES_MOST:  # each is looked up
             raise ApiError(
-                400, "UNSUPPORTED", f"a token is given for at most {SCOPES_MOST} scopes, and these are {len(scopes):,}"
+                400, "UNSUPPORTED", f"a token can have at most {SCOPES_MOST} scopes, and {len(scopes):,} were requested"
             )
         for scope in scopes:
             kind, name, actions = _scope(scope)

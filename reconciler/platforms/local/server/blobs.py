@@ -25,6 +25,8 @@ from .threads import Threads, to_its_end
 
 #: seconds in which a client must send something; one that is slower loses its connection, not what has arrived
 PATIENCE = 60.0
+#: seconds for which a request waits while another one, of this server or another's, sends to the same upload
+WAITING = 60.0
 #: bytes a second that must arrive on average, after PATIENCE seconds: a body is no way to keep a connection for ever
 SLOWEST = 1024
 #: bytes below which a block is hashed and written at once: handing it to a thread would take longer
@@ -218,7 +220,7 @@ class Blobs:
         """Holds the upload, among this server's requests and then among all servers on the folder."""
         lock = self._uploads[upload.id][1]
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WAITING):
                 await lock.acquire()
         except TimeoutError:
             raise self._taken() from None
@@ -234,7 +236,7 @@ class Blobs:
             lock.release()
 
     async def _claim(self, upload: Upload) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + WAITING
         try:
             while not await asyncio.to_thread(upload.claim):
                 if time.monotonic() > end:
@@ -282,7 +284,7 @@ class Blobs:
         match = _RANGE.fullmatch(expected.strip()) if expected is not None else None
         if match is not None and upload.offset - before != int(match[2]) - int(match[1]) + 1:
             upload.truncate(before)
-            raise ApiError(400, "SIZE_INVALID", f"Content-Range {expected!r} is not what was sent")
+            raise ApiError(400, "SIZE_INVALID", f"Content-Range {expected!r} does not match the body")
 
     async def _complete(self, request: web.Request, caller: Caller, upload: Upload, digest: str) -> web.Response:
         before = upload.offset
@@ -339,7 +341,7 @@ async def _blocks(content: StreamReader, upload: Upload) -> AsyncIterator[bytes]
                 return
             yield block
             if time.monotonic() - started > PATIENCE + (upload.offset - before) / SLOWEST:
-                slow = ApiError(408, "BLOB_UPLOAD_INVALID", f"fewer than {SLOWEST:,} bytes a second arrive")
+                slow = ApiError(408, "BLOB_UPLOAD_INVALID", f"fewer than {SLOWEST:,} bytes arrive per second")
                 slow.headers.update({**_place(upload), "Connection": "close"})
                 raise slow
             if upload.offset - flushed >= FLUSH and (flushing is None or flushing.done()):

@@ -24,6 +24,7 @@ from aiohttp.typedefs import Handler
 from . import sending
 from .errors import error
 from .front import Front, counted_as
+from .turns import Turns
 
 LOGGER = logging.getLogger("reconciler.requests")
 #: seconds in which TLS must have been agreed on, and a request's header must have arrived
@@ -39,10 +40,7 @@ TOLD = 32
 #: seconds after which a client that was refused may try again
 RETRY = 10
 #: connections that wait to be accepted, and that are accepted at a time
-BACKLOG, BURST = 512, 16
-#: new connections that are looked at, at once and then in a second, of an address from which a wrong secret came in the last
-#: SUSPECT seconds: who guesses waits, and nobody else
-AT_ONCE, A_SECOND, SUSPECT = 4, 50.0, 60.0
+BACKLOG, BURST = 512, 4
 #: file descriptors that are no connection's: those of uploads (blobs.py), and what else a process has open
 RESERVE = 640
 #: connections that there may be in any case
@@ -56,8 +54,8 @@ Network = IPv4Network | IPv6Network
 class Connection(asyncio.Protocol):
     """One connection: aiohttp's protocol, and since when the client owes something. Without `inner`, it is told to come again."""
 
-    def __init__(self, inner: asyncio.Protocol | None, address: str, ended: Callable[[Connection], None]) -> None:
-        self.inner = inner
+    def __init__(self, address: str, ended: Callable[[Connection], None]) -> None:
+        self.inner: asyncio.Protocol | None = None
         self.address = address
         self.transport: asyncio.Transport | None = None
         self.request: web.Request | None = None
@@ -173,11 +171,7 @@ class Connections:
         #: by aiohttp's protocol, or by itself if it is refused; also those that still agree on TLS
         self._open: dict[object, Connection] = {}
         self._number: Counter[str] = Counter()
-        #: by address that guesses: when it last did, and when its next connection is looked at
-        self._guessed: dict[str, float] = {}
-        self._next: dict[str, float] = {}
-        #: connections that wait for that
-        self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._turns = Turns()
         self._loop = asyncio.get_running_loop()
         self._context: ssl.SSLContext | None = None
         self._listening: list[socket.socket] = []
@@ -202,11 +196,7 @@ class Connections:
     async def close(self) -> None:
         """Ends what aiohttp does not know of: connections that are refused, or agree on TLS. Then everything is closed."""
         self.stop_listening()
-        for client, timer in self._waiting.items():
-            timer.cancel()
-            self._loop.remove_reader(client)
-            client.close()
-        self._waiting.clear()
+        self._turns.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -228,7 +218,7 @@ class Connections:
             connection.end()
         basic = request.headers.get("Authorization", "")[:5].lower() == "basic"
         if response.status in (401, 429) and (basic or (request.method == "POST" and request.path == "/token")):
-            self._guessed[counted_as(connection.address)] = self._loop.time()
+            self._turns.guessed(counted_as(connection.address))
         return response
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -244,7 +234,7 @@ class Connections:
             except (BlockingIOError, ConnectionError):  # there are no more, or it has gone already
                 return
             except OSError as problem:  # no descriptor is left
-                LOGGER.error("no connection can be accepted: %s", problem.strerror)
+                LOGGER.error("can't accept connections: %s", problem.strerror)
                 self._loop.remove_reader(listening)
                 self._loop.call_later(RESPITE, self._accept_again, listening)
                 return
@@ -258,53 +248,26 @@ class Connections:
     def _take(self, client: socket.socket, address: str) -> None:
         counted = counted_as(address)
         beyond = len(self._open) - self.most
-        wait = 0.0
         alone = not Front(proxies=self.proxies).trusts(address)
         if alone:
             beyond = max(beyond, self._number[counted] - self.per_address)
         if beyond >= TOLD:
             client.close()
             return
-        if alone:
-            wait = self._turn(counted)
-        inner = self._factory() if beyond < 0 else None
-        connection = Connection(inner, address, partial(self._ended, counted))
-        self._open[inner or connection] = connection
+        connection = Connection(address, partial(self._ended, counted))
+        self._open[connection] = connection
         self._number[counted] += 1
-        if wait:
-            self._waiting[client] = self._loop.call_later(wait, self._begin, connection, client)
-            self._loop.add_reader(client, self._look, connection, client)
+        begin = partial(self._begin, connection, client, is_refused=beyond >= 0)
+        if alone:
+            self._turns.take(counted, client, begin, connection.ended)
         else:
-            self._begin(connection, client)
+            begin()
 
-    def _turn(self, counted: str) -> float:
-        """Seconds until a new connection of an address is looked at: if it guesses, AT_ONCE at once, then A_SECOND
-        (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm)."""
-        now = self._loop.time()
-        if counted not in self._guessed:
-            return 0.0
-        turn = max(self._next.get(counted, 0.0), now - (AT_ONCE - 1) / A_SECOND)
-        self._next[counted] = turn + 1 / A_SECOND
-        return max(turn - now, 0.0)
-
-    def _begin(self, connection: Connection, client: socket.socket) -> None:
-        if self._waiting.pop(client, None) is not None:
-            self._loop.remove_reader(client)
+    def _begin(self, connection: Connection, client: socket.socket, *, is_refused: bool) -> None:
+        if not is_refused:
+            connection.inner = self._factory()
+            self._open[connection.inner] = self._open.pop(connection)
         self._start(self._connect(connection, client))
-
-    def _look(self, connection: Connection, client: socket.socket) -> None:
-        """Something has come from a client that waits: what it asks, or its end, which frees its place."""
-        try:
-            gone = not client.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return
-        except OSError:
-            gone = True
-        self._loop.remove_reader(client)
-        if gone:
-            self._waiting.pop(client).cancel()
-            client.close()
-            connection.ended()
 
     async def _connect(self, connection: Connection, client: socket.socket) -> None:
         seconds = HANDSHAKE if self._context is not None else None
@@ -313,7 +276,7 @@ class Connections:
                 lambda: connection, client, ssl=self._context, ssl_handshake_timeout=seconds
             )
         except OSError as problem:  # it has gone, or speaks no TLS
-            LOGGER.info("%s: no connection: %s", connection.address, getattr(problem, "reason", None) or problem)
+            LOGGER.info("%s: connection failed: %s", connection.address, getattr(problem, "reason", None) or problem)
         finally:
             if connection.transport is None:
                 connection.ended()
@@ -327,9 +290,7 @@ class Connections:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            over = self._loop.time() - SUSPECT
-            self._guessed = {address: last for address, last in self._guessed.items() if last > over}
-            self._next = {address: turn for address, turn in self._next.items() if address in self._guessed}
+            self._turns.sweep()
             for connection in list(self._open.values()):
                 connection.sweep()
 

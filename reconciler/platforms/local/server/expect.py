@@ -17,7 +17,7 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
     if request.version < HttpVersion11:
         return None
     if request.headers["Expect"].lower() != "100-continue":
-        return ApiError(417, "UNSUPPORTED", "the only expectation that is met is 100-continue").response()
+        return ApiError(417, "UNSUPPORTED", "the only supported expectation is 100-continue").response()
     request[_WAITS] = True
     return None
 

@@ -57,9 +57,9 @@ class HttpLog(logging.LoggerAdapter[logging.Logger]):
         if isinstance(fault, faults.HttpProcessingError):
             self.logger.info("%s: malformed request: %s", client, _reason(fault))
         elif isinstance(fault, web.RequestPayloadError):
-            self.logger.debug("the rest of a malformed body is not read")
+            self.logger.debug("the rest of a malformed body was not read")
         elif isinstance(fault, ConnectionError):
-            self.logger.info("%s: left before all of the request had arrived, or of the answer", client)
+            self.logger.info("%s: disconnected before the end of the request or the response", client)
         else:
             super().log(level, msg, *args, **more)
 

@@ -96,7 +96,7 @@ class Manifests:
             )
         except Exists:
             what = f"a manifest {reference}" if ":" in reference and not tags else f"the tag {' or '.join(tags)}"
-            raise ApiError(412, "DENIED", f"the repository has {what} already, and If-None-Match is *") from None
+            raise ApiError(412, "DENIED", f"the repository already has {what}, and If-None-Match is *") from None
         except Refused as problem:
             raise ApiError(409, "DENIED", str(problem)) from None
         if missing:
@@ -204,7 +204,7 @@ def _read(request: web.Request, reference: str, body: bytes) -> tuple[str, list[
         raise ApiError(
             413,
             "SIZE_INVALID",
-            f"the annotations of a manifest with a subject, which its referrers list, can have at most {DESCRIPTOR_MOST:,} bytes",
+            f"the annotations of a manifest with a subject are listed among its referrers: at most {DESCRIPTOR_MOST:,} bytes",
         )
     return digest, tags, found
 

@@ -21,7 +21,9 @@ def repository_of(request: web.Request) -> str:
     """The name of the repository that the request is about. Raises ApiError 400."""
     name = request.match_info["name"]
     if len(name) > NAME_MOST or _NAME.fullmatch(name) is None:
-        raise ApiError(400, "NAME_INVALID", f"{name[:100]!r} can't be a repository's name", {"name": name[:NAME_MOST]})
+        raise ApiError(
+            400, "NAME_INVALID", f"{name[:100]!r} is not a valid repository name", {"name": name[:NAME_MOST]}
+        )
     return name
 
 
@@ -56,7 +58,7 @@ def tag_invalid(text: str) -> ApiError:
     return ApiError(
         400,
         "MANIFEST_INVALID",
-        f"{text[:200]!r} can't be a tag: at most 128 letters, digits and `_.-`, and no `.` or `-` first",
+        f"{text[:200]!r} is not a valid tag: at most 128 letters, digits and `_.-`, and no `.` or `-` first",
     )
 
 
@@ -72,4 +74,4 @@ class UploadUnknown(ApiError):
     """404: no such upload is under way."""
 
     def __init__(self) -> None:
-        super().__init__(404, "BLOB_UPLOAD_UNKNOWN", "no such upload is under way; start another with POST")
+        super().__init__(404, "BLOB_UPLOAD_UNKNOWN", "there is no such upload; start another with POST")

@@ -70,9 +70,7 @@ class Entrance:
         caller = await self.door.caller(request)
         if caller.issued is None and caller.scopes is None:
             # also where everyone may pull: clients ask here whether to log in at all
-            raise self.door.challenge(
-                request, "log in; clients without credentials get a token for what everyone may do"
-            )
+            raise self.door.challenge(request, "log in, or get a token without credentials for what anyone may do")
         return web.json_response({})
 
     async def token(self, request: web.Request) -> web.Response:
@@ -88,7 +86,7 @@ class Entrance:
             scopes = form.get("scope", [])
         else:
             if request.headers.get("Authorization", "").partition(" ")[0].lower() not in ("", "basic"):
-                raise self.door.challenge(request, "a token is given for a user name and a password")
+                raise self.door.challenge(request, "a token request needs a user name and a password")
             caller = await self.door.caller(request)
             scopes = request.query.getall("scope", [])
         token = await asyncio.to_thread(self.door.token, caller, scopes)
@@ -158,7 +156,7 @@ def _no_such_method(handlers: dict[str, Handler]) -> Handler:
     methods = ", ".join(handlers)
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        raise ApiError(405, "UNSUPPORTED", f"the methods of this path are: {methods}", headers={"Allow": methods})
+        raise ApiError(405, "UNSUPPORTED", f"this path allows only: {methods}", headers={"Allow": methods})
 
     return answer
 
@@ -182,7 +180,7 @@ async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.RequestPayloadError:
         response = ApiError(400, "SIZE_INVALID", "the sizes of the body's chunks are malformed").response()
     except Deleted as error:
-        response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} was deleted meanwhile").response()
+        response = ApiError(404, "NAME_UNKNOWN", f"the repository {error} has been deleted meanwhile").response()
     except PlatformError as error:
         LOGGER.error("%s %s: %s", request.method, request.rel_url.raw_path[:200], one_line(str(error)))
         # what is wrong names files: it is for who runs the server

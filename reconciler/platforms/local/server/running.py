@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 import threading
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, reason
 from reconciler.model.service import Server, ServerOptions
 from reconciler.platforms.local.content import Content
 
@@ -130,7 +132,7 @@ class LocalServer(Server):
             sockets = bound(options.host, options.port)
         except (OSError, ValueError) as error:
             raise PlatformError(
-                f"can't listen on {options.host}:{options.port}: {error}",
+                f"can't listen on {options.host}:{options.port}: {_why(error)}",
                 address=self.name,
                 operation="serve",
                 hint="choose another address with --host and --port (0 is any free port)",
@@ -150,7 +152,7 @@ class LocalServer(Server):
                 LOGGER.error("garbage collection: %s", error)
                 continue
             except Exception:  # the next one may do better: nobody else would notice that there is none
-                LOGGER.exception("garbage collection: a fault of this program; please report it")
+                LOGGER.exception("garbage collection: internal error; please report it")
                 continue
             for item in found:
                 # at a level that is seen without -v: images go
@@ -189,10 +191,21 @@ def _tls(options: ServerOptions, name: str) -> ssl.SSLContext | None:
         context.load_cert_chain(options.certificate, options.key or None)
     except (OSError, ValueError) as error:
         said = " with ".join(f"{what} {path}" for what, path in files.items() if path)
+        why = "" if isinstance(error, ssl.SSLError) else f": {reason(error)}"  # the library's words for it say nothing
         raise PlatformError(
-            f"{said} can't be used: {error}",
+            f"{said} can't be used{why}",
             address=name,
             operation="serve",
-            hint="both must be PEM, and belong together; the key may stand in the certificate's file",
+            hint="both must be PEM, and the key must match the certificate; one file may hold both",
         ) from None
     return context
+
+
+def _why(error: OSError | ValueError) -> str:
+    """Why nothing can listen there, in words."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return "something else listens there already"
+    if number is not None and number > 0:
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error)  # a name that is not known has a number of its own

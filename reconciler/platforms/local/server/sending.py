@@ -144,7 +144,7 @@ def _wanted(request: web.Request, size: int, digest: str) -> tuple[int, int, int
     """The status, and the part of the file: from where, and up to where. Raises ApiError."""
     headers = request.headers
     if request.if_match is not None and not {digest, "*"} & {tag.value for tag in request.if_match if not tag.is_weak}:
-        raise ApiError(412, "UNSUPPORTED", f"the content's ETag is {digest}, which is not in If-Match")
+        raise ApiError(412, "UNSUPPORTED", f"the content's ETag is {digest}, which does not match If-Match")
     # some clients leave out the quotes
     if headers.get("If-None-Match", "").strip() == digest or {digest, "*"} & {
         tag.value for tag in request.if_none_match or ()
@@ -159,7 +159,7 @@ def _wanted(request: web.Request, size: int, digest: str) -> tuple[int, int, int
     if part is None:
         return 200, 0, size
     if part[0] >= part[1]:
-        refusal = ApiError(416, "SIZE_INVALID", f"the content has {size:,} bytes: none of the range is there")
+        refusal = ApiError(416, "SIZE_INVALID", f"the content has {size:,} bytes, and the range is beyond them")
         refusal.headers["Content-Range"] = f"bytes */{size}"
         raise refusal
     return 206, *part
@@ -189,7 +189,7 @@ async def _send(request: web.Request, response: web.StreamResponse, file: OpenFi
         await response.write_eof()
     except (OSError, EOFError) as error:
         if not isinstance(error, (ConnectionError, TimeoutError)):
-            LOGGER.error("%s %s: the answer broke off: %s", request.method, request.path[:200], error)
+            LOGGER.error("%s %s: the response was cut short: %s", request.method, request.path[:200], error)
         response.force_close()
         if transport is not None:
             transport.abort()

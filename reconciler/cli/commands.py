@@ -1,0 +1,21 @@
+"""The names of the commands."""
+
+from __future__ import annotations
+
+#: each command, in the order of --help, and the module that it is in
+COMMANDS = {
+    "validate": "validate",
+    "plan": "plan",
+    "apply": "apply",
+    "drift": "drift",
+    "destroy": "destroy",
+    "release": "release",
+    "show": "show",
+    "graph": "graph",
+    "output": "output",
+    "credentials": "credentials",
+    "serve": "serve",
+    "gc": "gc",
+    "schema": "schema",
+    "help": "help",
+}

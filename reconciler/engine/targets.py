@@ -1,0 +1,71 @@
+"""What the command line names of a plan: --target, and what these need or go with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from reconciler.errors import ReconcilerError
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Change
+from reconciler.model.resource import Desired
+from reconciler.spec.selection import matches_any
+
+from .diff import Difference
+from .meant import meant
+from .order import edges_of, needed_first
+
+
+def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
+    """Raises ReconcilerError for targets that name no address: a plan of nothing would look like success."""
+    wrong = [target for target in targets if not any(matches_any(address, (target,)) for address in addresses)]
+    if wrong:
+        errors = (f"--target {target}: no resource has this address{meant(target, addresses)}" for target in wrong)
+        raise ReconcilerError("\n".join(errors))
+
+
+def check_along(targets: Iterable[str], changes: Mapping[Address, Change]) -> None:
+    """Raises ReconcilerError for targets that name only what is deleted with something else: it would stay."""
+    carriers = {below: change.address for change in changes.values() for below in change.along if below not in changes}
+    for target in targets:
+        along = [address for address in carriers if matches_any(address, (target,))]
+        if along and not any(matches_any(address, (target,)) for address in changes):
+            raise ReconcilerError(f"--target {target}: {along[0]} goes with {carriers[along[0]]}: target that")
+
+
+def select(difference: Difference, targets: Collection[str], desired: Mapping[Address, Desired]) -> None:
+    """Keeps the changes that the targets name, those that they need, and what a replacement also deletes and must be made again.
+
+    Of the problems, those of all that the targets name or need, whether a change is planned for it or not: what is in the way of
+    a need is in the way of the target.
+    """
+    if not targets:
+        return
+    changes = difference.changes
+    edges = edges_of(changes)
+    kept = needed_first({address for address in changes if matches_any(address, targets)}, edges)
+    replaced = {address for address in kept if changes[address].action is Action.REPLACE}
+    again = {address for address, item in changes.items() if item.desired and item.desired.parent in replaced}
+    kept |= needed_first(again, edges)
+    everything = len(changes) + len(difference.problems)
+    difference.changes = {address: change for address, change in changes.items() if address in kept}
+    named = {address for address in (*desired, *changes) if matches_any(address, targets)}
+    needed = all_needs({*named, *kept}, desired)
+    difference.problems = [
+        item for item in difference.problems if item.address in needed or matches_any(item.address, targets)
+    ]
+    difference.left_out = everything - len(difference.changes) - len(difference.problems)
+
+
+def all_needs(addresses: Iterable[Address], desired: Mapping[Address, Desired]) -> set[Address]:
+    """The addresses, and all that these need in the spec, and that those need."""
+    found: set[Address] = set()
+    left = list(addresses)
+    while left:
+        address = left.pop()
+        if address in found:
+            continue
+        found.add(address)
+        wanted = desired.get(address)
+        if wanted is not None:
+            left += wanted.needs if wanted.parent is None else (*wanted.needs, wanted.parent)
+    return found
