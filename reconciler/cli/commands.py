@@ -12,6 +12,7 @@ COMMANDS = {
     "release": "release",
     "show": "show",
     "graph": "graph",
+    "who-can": "who_can",
     "output": "output",
     "credentials": "credentials",
     "serve": "serve",

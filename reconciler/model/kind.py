@@ -197,6 +197,10 @@ class GivesAccess:
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
         """Who can do what because of these settings. Pure."""
 
+    def access_by_grant(self, address: Address, settings: Settings) -> Iterable[tuple[str, Access]]:
+        """The same, each with the name of the grant that gives it: "" where the registry's own settings do. Pure."""
+        return (("", item) for item in self.access(address, settings))
+
     def may_deny(self, given: Given) -> str:
         """What of a whole document may deny access that is given elsewhere, in words; "" if nothing. Pure."""
         return ""

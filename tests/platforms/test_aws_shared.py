@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.cli.who_can import lines
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps, loads
+from reconciler.engine.who_can import chosen, who_can
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
 from reconciler.platforms.aws import policy, shared, statements
 from reconciler.platforms.aws.access import settings_of
 from reconciler.platforms.aws.spec import AwsRegistry
+from reconciler.platforms.catalog import CATALOG
 from reconciler.render.report import report_of
 from reconciler.render.sentences import all_gains, all_losses
 from reconciler.render.text import joined, plan_lines
@@ -65,6 +68,9 @@ def test_eighty_roles_with_a_grant_each_fit_and_each_still_says_its_grants(aws: 
     assert ("ReconcilerGrantsPull", arn(7), ("ReconcilerXalso", "ReconcilerXteamX7")) in change.desired.settings.shares
     saved = loads(dumps(plan), platforms=aws.platforms)
     assert words(saved) == words(plan)
+    said = list(lines(chosen(who_can(aws.spec(document), CATALOG), "pull", "web", "team-7 of")))
+    who = f"role deployers/team-7 of account {OTHER} can pull web"
+    assert said == ["images:", f"  {who} (grant also)", f"  {who} (grant team-7)"]
     document["grants"].pop(3)
     later = words(aws.plan(document))
     assert f"role deployers/team-3 of account {OTHER} can no longer pull web" in later

@@ -84,6 +84,12 @@ class AccessKind(Kind, GivesAccess):
         for statement in settings.statements:
             yield from accesses(address, statement)
 
+    def access_by_grant(self, address: Address, settings: AccessSettings) -> Iterator[tuple[str, Access]]:
+        """Also where grants share a statement."""
+        for statement in shared.taken_apart(settings.statements, settings.shares):
+            for item in accesses(address, statement):
+                yield statements.grant_of(statement.sid) or "", item
+
     def may_deny(self, given: Given) -> str:
         denies = [effective.name_of(item) for item in _statements(given) if item.effect != "Allow"]
         return any_of(denies)

@@ -49,6 +49,10 @@ class AccessKind(Kind, GivesAccess):
         for entry in settings.entries:
             yield from _accesses(address, entry.users, entry.permission)
 
+    def access_by_grant(self, address: Address, settings: AccessSettings) -> Iterator[tuple[str, Access]]:
+        for entry in settings.entries:
+            yield from ((entry.grant, item) for item in _accesses(address, entry.users, entry.permission))
+
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         return {
             entry.grant: {

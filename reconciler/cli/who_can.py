@@ -1,0 +1,121 @@
+"""`reconciler who-can`: who can pull or push what, by which grant. Reads files only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from enum import StrEnum
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reconciler.errors import ReconcilerError
+from reconciler.words import did_you_mean, natural, one_line
+
+from .exits import Exit
+from .options import DEFAULT_SPEC, SpecArgument
+
+if TYPE_CHECKING:
+    from reconciler.engine.who_can import GivenBy
+    from reconciler.model.access import Access
+    from reconciler.spec.models import Spec
+
+EXAMPLES = "Examples: reconciler who-can; reconciler who-can --verb push --repository 'payments*'"
+NOTE = "note: this is what the spec gives; `plan` and `drift` name what others gave on the platform"
+
+
+class WhoFormat(StrEnum):
+    """How access is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def run(
+    spec: SpecArgument = DEFAULT_SPEC,
+    verb: Annotated[
+        str | None, typer.Option("--verb", metavar="VERB", help="Only who can do this, such as pull or push.")
+    ] = None,
+    repository: Annotated[
+        str | None, typer.Option("--repository", metavar="GLOB", help="Only access to matching repositories.")
+    ] = None,
+    principal: Annotated[
+        str | None,
+        typer.Option(
+            "--principal",
+            metavar="TEXT",
+            help="Only principals with this in their name or account, and whoever they may be among: everyone, organizations.",
+        ),
+    ] = None,
+    form: Annotated[WhoFormat, typer.Option("--format", help="The output format.")] = WhoFormat.TEXT,
+) -> int:
+    """Print who can pull or push what, and which grant gives it."""
+    from reconciler.api.spec import load_spec
+    from reconciler.engine.who_can import chosen, who_can
+    from reconciler.platforms.catalog import CATALOG
+
+    loaded = load_spec(spec)
+    _known(loaded, repository)
+    found = list(chosen(who_can(loaded, CATALOG), verb, repository, principal))
+    if form is WhoFormat.JSON:
+        typer.echo(json.dumps([_plain(item) for item in found], indent=2))
+    else:
+        for line in lines(found):
+            typer.echo(line)
+    typer.echo(NOTE, err=True)
+    return Exit.OK
+
+
+def lines(found: Iterable[GivenBy]) -> Iterator[str]:
+    """A paragraph for each registry, with a sentence for each principal and grant."""
+    from reconciler.render.sentences import held
+
+    registries: dict[str, list[GivenBy]] = {}
+    for item in found:
+        registries.setdefault(item.access.registry, []).append(item)
+    if not registries:
+        yield "Nobody."
+    for number, (registry, items) in enumerate(sorted(registries.items())):
+        if number:
+            yield ""
+        yield f"{registry}:"
+        by_grant = groupby(sorted(items, key=lambda item: item.grant), key=lambda item: item.grant)
+        said = (
+            f"{one_line(sentence.text)} ({f'grant {grant}' if grant else 'the registry'})"
+            for grant, some in by_grant
+            for sentence in held(map(_in_words, some))
+        )
+        yield from (f"  {line}" for line in sorted(said, key=natural))
+
+
+def _in_words(item: GivenBy) -> Access:
+    return replace(item.access, repository="every repository") if item.access.repository == "*" else item.access
+
+
+def _plain(item: GivenBy) -> dict[str, Any]:
+    access = item.access
+    return {
+        "principal": access.principal.label,
+        "account": access.principal.account,
+        "organization": access.principal.organization,
+        "public": access.principal.public,
+        "verb": access.verb,
+        "registry": access.registry,
+        "repository": access.repository,
+        "where": access.where,
+        "certain": not access.may,
+        "note": access.note,
+        "grant": item.grant,
+    }
+
+
+def _known(spec: Spec, repository: str | None) -> None:
+    """Raises ReconcilerError for a repository that the spec does not have: "Nobody." would look like an answer."""
+    from reconciler.spec.selection import matches_any
+
+    names = {item.name for item in spec.repositories}
+    if repository is not None and not any(matches_any(name, (repository,)) for name in names):
+        near = did_you_mean(repository, names)
+        raise ReconcilerError(f"--repository {repository}: the spec has no such repository{near}")

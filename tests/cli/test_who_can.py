@@ -1,0 +1,113 @@
+"""`who-can`: who can do what by the spec alone, and by which grant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli.app import run
+from reconciler.cli.who_can import NOTE
+
+SPEC = """\
+version: 1
+name: demo
+registries:
+  - name: images
+    platform: aws
+    account_id: "111111111111"
+    region: us-east-1
+    replication_regions: [eu-west-1]
+    trusted_principals: ["arn:aws:iam::111111111111:role/ci"]
+  - {name: sandbox, platform: local, path: box}
+  - {name: old, platform: local, path: old, retired: true}
+repositories:
+  - {name: web, registry: images}
+  - {name: payments, registry: images}
+  - {name: app, registry: sandbox}
+  - {name: gone, registry: old}
+grants:
+  - {name: staging, registry: images, to: {type: aws, account_ids: ["222222222222"]}}
+  - {name: production, registry: images, repositories: [web], permission: push-pull, to: {type: aws, account_ids: ["222222222222"]}}
+  - {name: company, registry: images, repositories: [web], to: {type: aws, organization_ids: [o-abcdefghij]}}
+  - {name: team, registry: sandbox, permission: push-pull, to: {type: local, users: [alice, bob]}}
+  - {name: all, registry: sandbox, to: {type: local, users: ["*"]}}
+  - {name: past, registry: old, to: {type: local, users: [carol]}}
+"""
+COMPANY = "any principal of organization o-abcdefghij can pull web (and the copy in eu-west-1) (grant company)"
+STAGING = "account 222222222222 can pull payments, web (and the copies in eu-west-1) (grant staging)"
+PRODUCTION = "account 222222222222 can pull and push web (and the copy in eu-west-1) (grant production)"
+CI = (
+    "role ci of account 111111111111 can pull and push every repository (and the copy in eu-west-1),"
+    " through the registry's roles (the registry)"
+)
+ALL = "anyone can pull app (grant all)"
+TEAM = ("user alice can pull and push app (grant team)", "user bob can pull and push app (grant team)")
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    path = tmp_path / "registry.yaml"
+    path.write_text(SPEC)
+    return str(path)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert run(["who-can", *arguments]) == 0
+    printed, errors = capsys.readouterr()
+    assert errors == f"{NOTE}\n"
+    return printed.splitlines()
+
+
+def paragraph(registry: str, *sentences: str) -> list[str]:
+    return [f"{registry}:", *(f"  {sentence}" for sentence in sentences)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], [*paragraph("images", PRODUCTION, STAGING, COMPANY, CI), "", *paragraph("sandbox", ALL, *TEAM)]),
+        (
+            ["--repository", "pay*"],
+            paragraph("images", STAGING.replace("payments, web", "payments").replace("copies", "copy"), CI),
+        ),
+        (["--principal", "222222222222", "--repository", "web"],
+         paragraph("images", PRODUCTION, STAGING.replace("payments, web", "web").replace("copies", "copy"), COMPANY)),
+        (["--principal", "ALICE"], [*paragraph("images", COMPANY), "", *paragraph("sandbox", ALL, TEAM[0])]),
+        (["--verb", "push", "--principal", "bob"], paragraph("sandbox", TEAM[1].replace("pull and ", ""))),
+        (["--verb", "fly"], ["Nobody."]),
+    ],
+)  # fmt: skip
+def test_each_principal_says_its_grants(
+    spec: str, capsys: pytest.CaptureFixture[str], options: list[str], expected: list[str]
+) -> None:
+    assert said(capsys, spec, *options) == expected
+
+
+def test_json_has_an_entry_for_each_grant(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = said(capsys, spec, "--format", "json", "--principal", "bob", "--verb", "push")
+    found: list[dict[str, Any]] = json.loads("\n".join(printed))
+    assert found == [
+        {
+            "principal": "user bob",
+            "account": "",
+            "organization": "",
+            "public": False,
+            "verb": "push",
+            "registry": "sandbox",
+            "repository": "app",
+            "where": "",
+            "certain": True,
+            "note": "",
+            "grant": "team",
+        }
+    ]
+    assert json.loads("\n".join(said(capsys, spec, "--format", "json", "--verb", "fly"))) == []
+
+
+def test_a_repository_that_is_not_there_is_no_answer(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["who-can", spec, "--repository", "pyments"]) == 1
+    error = "Error: --repository pyments: the spec has no such repository (did you mean 'payments'?)\n"
+    assert capsys.readouterr().err == error
