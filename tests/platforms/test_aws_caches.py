@@ -253,6 +253,16 @@ def test_a_rule_that_was_not_made_is_not_noted_so_that_one_of_somebody_else_is_n
     assert rules(aws) == {"docker-hub": made}
 
 
+@pytest.mark.parametrize("owner", ["theirs", "ours"])
+def test_a_prefix_that_differs_by_the_slash_at_its_end_alone_is_found_by_the_plan(aws: AwsSandbox, owner: str) -> None:
+    if owner == "ours":
+        aws.apply(cached(aws, HUB))
+    else:
+        rules(aws)["docker-hub"] = {**THEIRS, "ecrRepositoryPrefix": "docker-hub"}
+    (problem,) = aws.plan(cached(aws, {**HUB, "prefix": "docker-hub/"})).problems
+    assert problem.message.endswith("a / at the end makes no difference: write prefix: docker-hub")
+
+
 def test_a_saved_plan_is_stale_once_a_hand_has_changed_the_rule(aws: AwsSandbox) -> None:
     aws.apply(cached(aws, HUB))
     saved = dumps(aws.plan(cached(aws, {**HUB, "credentials": f"{SECRET}2"})))

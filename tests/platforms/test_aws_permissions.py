@@ -99,7 +99,12 @@ def needed(call: Call, with_key: set[str]) -> set[str]:
     if call.operation == "PutReplicationConfiguration" and call.body["replicationConfiguration"]["rules"]:
         found.add("iam:CreateServiceLinkedRole")
     if call.operation == "PutRegistryScanningConfiguration" and call.body["scanType"] == "ENHANCED":
-        found |= {"inspector2:Enable", "inspector2:ListAccountPermissions", "iam:CreateServiceLinkedRole"}
+        found |= {
+            "inspector2:Enable",
+            "inspector2:Disable",
+            "inspector2:ListAccountPermissions",
+            "iam:CreateServiceLinkedRole",
+        }
     if call.operation in ("CreatePullThroughCacheRule", "CreateRepositoryCreationTemplate"):
         found.add("iam:CreateServiceLinkedRole")
     if call.body.get("customRoleArn"):

@@ -22,6 +22,8 @@ from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.platforms.catalog import CATALOG
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from tests.emulators.aws import Quiet
+from tests.emulators.proxy import Answer, Call
 from tests.platforms.test_aws_copying import Refused
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
 from tests.sandbox.base import Document
@@ -248,6 +250,23 @@ def test_a_policy_that_is_too_long_is_a_problem_of_the_plan_with_the_numbers(aws
     grants = [{**REPLICATION, "prefix": f"team-{number}-{'x' * 60}"} for number in range(40)]
     (problem,) = aws.plan(letting_in(aws, *grants)).problems
     assert problem.message.endswith("characters with 0 statements of others; ECR allows at most 10,240")
+
+
+def test_a_principal_that_ecr_does_not_know_is_looked_for_among_those_of_the_policy(aws: AwsSandbox) -> None:
+    class Refuses(Quiet):
+        def before(self, call: Call) -> Answer | None:
+            if call.operation != "PutRegistryPolicy":
+                return None
+            # the text is ECR's: pulumi/pulumi-aws#2326
+            text = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid registry policy provided'"
+            return Answer(400, {"message": text}, "InvalidParameterException")
+
+    aws.proxy.behaviours.insert(0, Refuses())
+    (failed,) = [
+        item for item in aws.carry_out(aws.plan(letting_in(aws, REPLICATION))) if item.status.value == "failed"
+    ]
+    assert "perhaps one of these does not exist, or not any more: " in failed.message
+    assert OTHER in failed.message.splitlines()[-1]
 
 
 def test_an_edited_plan_file_lets_nobody_do_more(aws: AwsSandbox) -> None:

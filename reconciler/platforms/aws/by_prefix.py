@@ -126,6 +126,7 @@ class PrefixKind(Kind):
             here = {Address.of(session.name, self.name, prefix, where) for place, prefix in asked if place == region}
             there = self.pages(session, next(iter(here)))
             self._count(session, here & wanted.keys(), there)
+            self._alike(session, here & wanted.keys(), there)
             for at in sorted(here):
                 live = self._live(session, at, there.get(at.name), texts)
                 if live is not None:
@@ -176,6 +177,17 @@ class PrefixKind(Kind):
         for at in wanted if self.most is not None and count > self.most else ():
             if at.name not in there:
                 session.refused[at] = f"the account would have {count} {self.noun}s; ECR allows at most {self.most}"
+
+    def _alike(self, session: AwsSession, wanted: set[Address], there: Mapping[str, Raw]) -> None:
+        """A / at the end is always assumed, so ECR would answer that it is there."""
+        known = {prefix.rstrip("/"): prefix for prefix in there}
+        for at in wanted:
+            other = known.get(at.name.rstrip("/"), at.name)
+            if at.name not in there and other != at.name:
+                session.refused[at] = (
+                    f"the account has the {self.noun} '{other}' in {session.region_of(at)}, and a / at the end makes no difference:"
+                    f" write prefix: {other}"
+                )
 
     def _of_whom(self, session: AwsSession, live: Live, desired: Desired | None, found: Found) -> Live:
         """The live one with the marks that tell whose it is, where the registry's own ledger does not."""

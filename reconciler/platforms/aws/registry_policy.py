@@ -190,9 +190,15 @@ def _read(session: AwsSession, at: Address) -> Document:
 
 
 def _put(session: AwsSession, at: Address, document: Document) -> Document:
-    answer = session.call(
-        "ecr", "put_registry_policy", session.region_of(at), address=at, policyText=shared.text_of(document)
-    )
+    region = session.region_of(at)
+    try:
+        answer = session.call("ecr", "put_registry_policy", region, address=at, policyText=shared.text_of(document))
+    except PlatformError as error:
+        if error.code == "InvalidParameterException":
+            # ECR says neither that it is about a principal nor about which (pulumi/pulumi-aws#2326)
+            found = {who for item in policy.statements_of(document) for who in policy.normal(item).principals}
+            error.hint = f"perhaps one of these does not exist, or not any more: {', '.join(sorted(found - {'*'}))}"
+        raise
     return policy.parsed(answer["policyText"])
 
 

@@ -113,7 +113,7 @@ class ScanningLedger(RegistryLedger):
 _WRITE = (
     *("ecr:GetRegistryScanningConfiguration", "ecr:PutRegistryScanningConfiguration"),
     # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html
-    *("inspector2:Enable", "inspector2:ListAccountPermissions", "iam:CreateServiceLinkedRole"),
+    *("inspector2:Enable", "inspector2:Disable", "inspector2:ListAccountPermissions", "iam:CreateServiceLinkedRole"),
 )
 
 
