@@ -7,6 +7,20 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Spot:
+    """A place in a file. `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    @property
+    def at(self) -> str:
+        """`file:line:column`, as editors and compilers write it."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
     """Where a registry, a repository (named `REGISTRY/NAME`) or a grant stands. `line` and `column` count from 1."""
 

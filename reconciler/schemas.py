@@ -1,5 +1,5 @@
-"""The JSON Schemas of what people and programs write and read: the spec, a file of a folder of specs or of guards, and the plan
-file."""
+"""The JSON Schemas of what people and programs write and read: the spec, a file of a folder of specs or of guards, the plan
+file, and a review."""
 
 from __future__ import annotations
 
@@ -49,9 +49,11 @@ def _by_type(forms: list[JsonSchemaValue]) -> JsonSchemaValue:
 
 
 def schema_text(document: str) -> str:
-    """The schema of `spec`, `part`, `guards` or `plan` as JSON text that ends in a newline."""
+    """The schema of `spec`, `part`, `guards`, `plan` or `review` as JSON text that ends in a newline."""
     if document == "plan":
         schema = _plan()
+    elif document == "review":
+        schema = _review()
     elif document == "guards":
         schema = _guards()
     else:
@@ -88,6 +90,12 @@ def _plan() -> dict[str, Any]:
     from .platforms.catalog import Registry
 
     return _schema(PlanDocument[Registry])
+
+
+def _review() -> dict[str, Any]:
+    from .review.document import ReviewDocument
+
+    return _schema(ReviewDocument)
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ FLOORS = (
     ("spec",),
     ("model",),
     ("engine", "platforms"),
+    ("review",),
     ("render",),
     ("api", "schemas"),
     ("cli",),

@@ -27,7 +27,7 @@ def validator(document: str) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("document", ["spec", "part", "guards", "plan"])
+@pytest.mark.parametrize("document", ["spec", "part", "guards", "plan", "review"])
 def test_the_schema_in_the_tree_is_current(document: str) -> None:
     stored = (ROOT / "schemas" / f"{document}.schema.json").read_text()
     assert stored == schema_text(document), "run `reconciler schema --write schemas`"
@@ -134,7 +134,7 @@ def test_every_example_cut_in_files_is_valid_as_parts(path: Path) -> None:
         assert [error.message for error in validator("part").iter_errors({key: value})] == []
 
 
-@pytest.mark.parametrize("document", ["spec", "part", "guards", "plan"])
+@pytest.mark.parametrize("document", ["spec", "part", "guards", "plan", "review"])
 def test_nothing_has_a_title_since_editors_show_it_above_every_hint(document: str) -> None:
     schema = json.loads(schema_text(document))
 

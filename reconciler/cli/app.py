@@ -57,7 +57,7 @@ def application(names: Iterable[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Exit codes: 0 success, 1 error, 2 changes or drift, 3 a guard stops the plan, 4 the saved plan is stale,"
-        " 6 a conflict, 130 interrupted.\n\n`reconciler help` shows the documentation.",
+        " 5 a risk of --fail-on, 6 a conflict, 130 interrupted.\n\n`reconciler help` shows the documentation.",
     )
     app.callback()(_root)
     for name in names:

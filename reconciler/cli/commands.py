@@ -7,6 +7,7 @@ COMMANDS = {
     "validate": "validate",
     "plan": "plan",
     "apply": "apply",
+    "review": "review",
     "drift": "drift",
     "destroy": "destroy",
     "release": "release",

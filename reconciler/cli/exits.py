@@ -19,7 +19,8 @@ class Exit(IntEnum):
     CHANGES = 2
     GUARD = 3
     STALE = 4
-    CONFLICT = 6  # 5 is kept for a review
+    RISK = 5
+    CONFLICT = 6
     INTERRUPTED = 130
 
 

@@ -1,4 +1,4 @@
-"""`reconciler schema`: the JSON Schemas of the spec, of a file of a folder of specs or of guards, and of the plan file."""
+"""`reconciler schema`: the JSON Schemas of specs, of files of a folder of specs or of guards, of plan files and of reviews."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ class Subject(StrEnum):
     PART = "part"
     GUARDS = "guards"
     PLAN = "plan"
+    REVIEW = "review"
 
 
 def run(
     document: Annotated[
-        Subject, typer.Argument(metavar="DOCUMENT", help="Which schema: spec, part, guards or plan.")
+        Subject, typer.Argument(metavar="DOCUMENT", help="Which schema: spec, part, guards, plan or review.")
     ] = Subject.SPEC,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FOLDER", help="Write all schemas to this folder instead.")
     ] = None,
 ) -> int:
-    """Print the JSON Schema of specs or of plans. `part` is for each file of a folder of specs, `guards` for a file that
+    """Print the JSON Schema of specs, plans or reviews. `part` is for each file of a folder of specs, `guards` for a file that
     guards.include names. For editors and other programs."""
     from reconciler.schemas import schema_text
 

@@ -17,6 +17,7 @@ from .conflict import in_another_registry, otherwise_made, owned
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
 from .picture import Picture
+from .weaker import said, weakenings
 
 #: origins of what a plan may change: one that was removed by hand is put right
 PLANNED = ("spec", None)
@@ -206,7 +207,7 @@ class _Differ:
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
         gains = tuple(sorted({*gains, *self.waiting(live)}))
-        self.found.changes[wanted.address] = Change(
+        change = Change(
             action=action,
             address=wanted.address,
             kind=wanted.kind,
@@ -221,6 +222,8 @@ class _Differ:
             notes=live.notes if live is not None else (),
             native_name=None if action is Action.UPDATE else self.native_name(wanted),
         )
+        weaker = tuple(said(item) for item in weakenings(self.picture, change))
+        self.found.changes[wanted.address] = replace(change, notes=(*change.notes, *weaker)) if weaker else change
 
     def native_name(self, wanted: Desired) -> NativeName | None:
         """What the platform calls it; None of what holds no images."""

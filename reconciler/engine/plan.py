@@ -183,8 +183,8 @@ def count_images(difference: Difference, seen: Picture, sessions: Sessions, wish
         difference.changes[address] = replace(change, images=count, force=allowed)
 
 
-def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) -> Plan:
-    """Orders the changes and asks the guards. Pure."""
+def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *, spec_hash: str | None = None) -> Plan:
+    """Orders the changes and asks the guards. `spec_hash`: what the plan says it is made from, if not the spec's own hash. Pure."""
     registries = estate_of(spec).registries
     by = reaching(seen.live.values(), difference.changes, seen.kinds, spec.name)
     changes = with_reach(difference.changes, by, seen.kinds, seen.homes, spec.name)
@@ -193,7 +193,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes) ->
     plan = Plan(
         owner=spec.name,
         base=spec.base,
-        spec_hash=spec_digest(spec),
+        spec_hash=spec_digest(spec) if spec_hash is None else spec_hash,
         registries=registries,
         problems=tuple(sorted(difference.problems)),
         foreign=seen.foreign,

@@ -19,6 +19,7 @@ from .address import Address
 from .canonical import fingerprint, plain
 from .marks import Marks
 from .resource import Desired, Live, NativeName, Settings
+from .weakening import Weakening
 
 #: in the place of a principal where only what is given counts
 NOBODY = Principal("")
@@ -122,6 +123,11 @@ class Kind(ABC):
         What a spec asks for never is; what somebody wrote into a plan file may be, and would say one thing and do another. Pure.
         """
         return None
+
+    def weakens(self, before: Settings | None, after: Settings | None) -> Iterable[Weakening]:
+        """What the settings protected before and do not protect after. None: there is no such resource, where that by which it
+        stands is there. Pure."""
+        return ()
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         """Which limit of the platform the write would exceed, with the numbers; or None."""

@@ -134,6 +134,10 @@ class Platform(ABC):
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         """The registry's desired resources. Pure."""
 
+    def now_called(self, address: Address, earlier: RegistryBase, registry: RegistryBase) -> Address:
+        """The address by which plans of a registry find what an earlier form of it has at an address. Pure."""
+        return address
+
     @abstractmethod
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         """A session; makes no call yet. Here, and no earlier, the platform's own library is imported."""

@@ -10,7 +10,7 @@ from reconciler.words import one_line
 def mermaid(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> str:
     """A mermaid flowchart; an arrow goes from what comes first to what needs it."""
     names = {node: f"n{index}" for index, node in enumerate(sorted(nodes))}
-    lines = ["flowchart LR", *(f'  {name}["{_entities(node)}"]' for node, name in names.items())]
+    lines = ["flowchart LR", *(f'  {name}["{entities(node)}"]' for node, name in names.items())]
     lines += [f"  {names[before]} --> {names[after]}" for before, after in sorted(edges)]
     return "\n".join(lines) + "\n"
 
@@ -23,7 +23,8 @@ def dot(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _entities(text: str) -> str:
+def entities(text: str) -> str:
+    """The text in a quoted label of a mermaid diagram."""
     # https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters
     escaped = one_line(text).replace("#", "#35;")
     return escaped.replace('"', "#quot;").replace("<", "#lt;").replace("`", "#96;")

@@ -28,6 +28,7 @@ from .source import (
     problem_at,
     twice,
 )
+from .text import SpecText
 from .validation import LISTS, Validation
 
 #: what the top-level keys begin with that a spec may have beside its own
@@ -38,12 +39,19 @@ _EMPTY = "the file is empty; if that is intended, add a comment"
 S = TypeVar("S", bound=Spec)
 
 
-def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, model: type[S]) -> S:
+def load_spec(
+    path: str | Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    model: type[S],
+    text: bool = False,
+) -> S:
     """The spec in a YAML file (`-`: standard input), or in all YAML and JSON files of a folder and of the folders in it, merged;
     plan files, and what else this tool keeps in JSON, are no part of it.
 
     `model`: the Spec with the registries and targets that there are. `environ` is what `${env:NAME}` is taken from (the
-    process's environment if None). Raises SpecError with every problem of every file.
+    process's environment if None). `text`: whether to keep what was written (`Spec.text`). Raises
+    SpecError with every problem of every file.
     """
     path = Path(path)
     problems: list[Problem] = []
@@ -65,7 +73,7 @@ def load_spec(path: str | Path, environ: Mapping[str, str] | None = None, *, mod
     if not texts and not problems:
         problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml, .yml or .json files"))
     base = path if folder else folder_of(path)
-    return _load(texts, model, problems, str(base), os.environ if environ is None else environ)
+    return _load(texts, model, problems, str(base), os.environ if environ is None else environ, text=text)
 
 
 def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
@@ -90,7 +98,13 @@ def parse_spec(
 
 
 def _load(
-    texts: Iterable[tuple[str, bytes]], model: type[S], problems: list[Problem], base: str, environ: Mapping[str, str]
+    texts: Iterable[tuple[str, bytes]],
+    model: type[S],
+    problems: list[Problem],
+    base: str,
+    environ: Mapping[str, str],
+    *,
+    text: bool = False,
 ) -> S:
     trees: list[MappingNode] = []
     texts = list(texts)
@@ -122,6 +136,8 @@ def _load(
     if spec is None:
         raise SpecError(problems)
     spec._variables = reading.variables
+    if text:
+        spec._text = SpecText(root, values)
     return spec
 
 

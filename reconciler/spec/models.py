@@ -5,9 +5,9 @@ Which registries and targets there are is the platforms' to say: `platforms/cata
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticKnownError
@@ -18,6 +18,7 @@ from .fields import Flag, Model, SpecName, Text
 from .registry import GrantBase, GrantTarget, RegistryBase
 from .repository import LabelKey, Repository, RepositoryDefaults
 from .selection import covered
+from .text import SpecText
 
 Percent = Annotated[str, Text(r"(100|[0-9]{1,2})%", "a number, or a percentage such as 10%")]
 Glob = Annotated[str, Text(r"[A-Za-z0-9._/*?\[\]!-]+", "a name, with the wildcards * and ?")]
@@ -100,6 +101,41 @@ class Spec(Model):
     _base: str = PrivateAttr("")
     _places: Mapping[tuple[str, str], Place] = PrivateAttr({})
     _variables: Mapping[str, str] = PrivateAttr({})
+    _text: SpecText | None = PrivateAttr(None)
+
+    def take_text(self) -> SpecText:
+        """What was written, value by value, which is as large as the spec and is not kept any longer by it. Raises ValueError for a
+        spec that was loaded without."""
+        found, self._text = self._text, None
+        if found is None:
+            raise ValueError("the spec was loaded without its text")
+        return found
+
+    def without(self, registries: Collection[str]) -> Self:
+        """The spec without these registries and what is in them."""
+        kept = {
+            "registries": tuple(item for item in self.registries if item.name not in registries),
+            "repositories": tuple(item for item in self.repositories if item.registry not in registries),
+            "grants": tuple(item for item in self.grants if item.registry not in registries),
+        }
+        return self._with(kept)
+
+    def guarded_by(self, guards: Guards) -> Self:
+        """The spec with other guards."""
+        return self._with({"guards": guards})
+
+    def named(self, name: str) -> Self:
+        """The spec by another name."""
+        return self._with({"name": name})
+
+    def _with(self, fields: Mapping[str, Any]) -> Self:
+        # not a copy, which would take along what was computed of the old fields
+        found = type(self).model_construct(
+            **({name: getattr(self, name) for name in type(self).model_fields} | dict(fields))
+        )
+        for name in ("_base", "_places", "_variables", "_text"):
+            setattr(found, name, getattr(self, name))
+        return cast(Self, found)
 
     @property
     def base(self) -> str:
@@ -120,13 +156,14 @@ class Spec(Model):
         self, registry: str, repository: str | None = None, grants: Iterable[GrantBase] = ()
     ) -> tuple[Place, ...]:
         """The places of a registry, one of its repositories and some grants; empty for a spec that was not read from text."""
-        if not self._places:
+        places = self._places  # once: what is private is slow to come by
+        if not places:
             return ()
         keys = [("registry", registry)]
         if repository is not None:
             keys.append(("repository", f"{registry}/{repository}"))
         keys += (("grant", grant.name) for grant in grants)
-        return tuple(self._places[key] for key in keys if key in self._places)
+        return tuple(places[key] for key in keys if key in places)
 
     @cached_property
     def repositories_by_registry(self) -> Mapping[str, tuple[Repository, ...]]:

@@ -57,6 +57,10 @@ class RegistryBase(Model):
         """The account (project, tenant) that holds the registry, "" where there is none. It is no stranger to itself."""
         return ""
 
+    def found_by(self, later: RegistryBase) -> bool:
+        """Whether a plan of a later form of the registry still finds what this one holds; else that stays behind, unwatched."""
+        return type(self) is type(later) and self.own_account == later.own_account
+
     @abstractmethod
     def native_name(self, repository: str) -> str:
         """The repository's name on the platform, unless the spec gives another."""

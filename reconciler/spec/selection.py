@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase, translate
 
@@ -20,12 +21,25 @@ def matches_any(name: str, patterns: Collection[str]) -> bool:
 
 
 def covered(patterns: Sequence[str] | None, names: Sequence[str], exact: Collection[str]) -> Iterator[str]:
-    """The names that the patterns select, each once; `exact` is the set of names; no patterns select all."""
+    """The names that the patterns select, each once; `names` are sorted, `exact` is the set of them; no patterns select all."""
     if patterns is None:
         yield from names
         return
     chosen = {pattern for pattern in patterns if pattern in exact}
-    globs = [re.compile(translate(pattern)) for pattern in patterns if is_glob(pattern)]
     yield from sorted(chosen)
+    globs = [pattern for pattern in patterns if is_glob(pattern)]
     if globs:
-        yield from (name for name in names if name not in chosen and any(glob.match(name) for glob in globs))
+        found = {name for pattern in globs for name in _matching(pattern, names)} - chosen
+        yield from sorted(found)
+
+
+def _matching(pattern: str, names: Sequence[str]) -> Iterator[str]:
+    """Those of the sorted names that match: only what begins as the pattern does need be looked at."""
+    start = _GLOB.split(pattern, maxsplit=1)[0]
+    match = re.compile(translate(pattern)).match
+    for index in range(bisect_left(names, start), len(names)):
+        name = names[index]
+        if not name.startswith(start):
+            return
+        if match(name):
+            yield name

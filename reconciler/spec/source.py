@@ -19,7 +19,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from reconciler.errors import Problem
 
 from .advice import with_advice
-from .variables import NAME
+from .variables import NAME, StandIns
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -233,6 +233,9 @@ class Values:
             elif not _is_text(self._environ[name]):
                 self._note(node, loc, f"the environment variable {name} is not UTF-8")
             else:
+                if isinstance(self._environ, StandIns):
+                    mark = node.start_mark
+                    self._environ.used(name, (str(mark.name), mark.line + 1, mark.column + 1))
                 return self.variables.setdefault(name, self._environ[name])
             return match.group(0)
 

@@ -7,7 +7,7 @@ so whatever the texts are, they come back exactly as they were.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import scrypt
 from json import dumps
 from typing import Any
@@ -18,6 +18,52 @@ REFERENCE = "${env:"
 _PATTERN = re.compile(rf"\$\{{env:({NAME.pattern}(?:\|json)?)?\}}")
 #: below these keys of a plan file, mappings have keys that a spec or a platform chose
 _FREE = frozenset({"old", "new", "unowned", "nobodys"})
+
+
+class StandIns(Mapping[str, str]):
+    """An environment in which every variable is set to a text that stands for its unknown value.
+
+    What a variable's value looks like depends on where it is used: `another` gives it the next of the forms that there are.
+    """
+
+    #: with `{}`, a number that makes it unlike all others: a word, an account on AWS, a region, an organization, a GUID, an ARN
+    FORMS = (
+        "unknown-{}",
+        "{:012d}",
+        "us-unknown-{}",
+        "o-unknown{:05d}",
+        "00000000-0000-0000-0000-{:012d}",
+        "arn:aws:iam::{:012d}:role/unknown",
+        "/unknown-{}",
+    )
+
+    def __init__(self) -> None:
+        self._forms: dict[str, int] = {}
+        #: (file, line, column) of each value that a variable is used in, to the variables
+        self.uses: dict[tuple[str, int, int], set[str]] = {}
+
+    def __getitem__(self, name: str) -> str:
+        if not NAME.fullmatch(name):
+            raise KeyError(name)
+        form = self._forms.setdefault(name, 0)
+        return self.FORMS[form].format(1 + list(self._forms).index(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._forms)
+
+    def __len__(self) -> int:
+        return len(self._forms)
+
+    def used(self, name: str, place: tuple[str, int, int]) -> None:
+        """Notes that a value takes a variable."""
+        self.uses.setdefault(place, set()).add(name)
+
+    def another(self, names: Collection[str]) -> bool:
+        """Gives each of these variables the next form. Returns whether there is one for all."""
+        left = [name for name in names if self._forms[name] + 1 < len(self.FORMS)]
+        for name in left:
+            self._forms[name] += 1
+        return len(left) == len(names) > 0
 
 
 def hidden(value: Any, variables: Mapping[str, str], words: Collection[str] = ()) -> Any:

@@ -150,7 +150,10 @@ def test_a_spec_in_the_place_of_a_plan_file_is_told(here: Path) -> None:
         (("plan", "--parallelism", "0"), "'--parallelism': must be 1 or more"),
         (("plan", "--format", "xml"), "'--format': must be text, json or markdown, not 'xml'"),
         (("plan", "--format", "jsom"), "must be text, json or markdown, not 'jsom' (did you mean 'json'?)"),
-        (("schema", "spek"), "'DOCUMENT': must be spec, part, guards or plan, not 'spek' (did you mean 'spec'?)"),
+        (
+            ("schema", "spek"),
+            "'DOCUMENT': must be spec, part, guards, plan or review, not 'spek' (did you mean 'spec'?)",
+        ),
         (("serve", "--trusted-proxy", "x"), "--trusted-proxy x: not an address, such as 10.0.0.7, or a network,"),
         (("serve", "--trusted-proxy", "10.0.0.7/24"), "an address in a network; the network is 10.0.0.0/24\n"),
     ],

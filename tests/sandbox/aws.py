@@ -503,7 +503,7 @@ class AwsSandbox(Sandbox):
         for region, rules in sorted(self.replication.rules.items()):
             if rules:
                 hands.append((f"stop replication of {region}", partial(self.replication.rules.pop, region)))
-                hands.append((f"redirect replication of {region}", partial(_redirect, rules)))
+                hands.append((f"redirect replication of {region}", partial(_redirect, self.replication.rules, region)))
         for region in sorted(self.registry_policies.policies):
             delete = partial(self.registry_policies.policies.pop, region)
             hands.append((f"delete the registry policy of {region}", delete))
@@ -679,7 +679,8 @@ def _prefix_hands(what: str, found: dict[str, Document], prefix: str) -> Iterato
         yield f"labels of {what}", lambda: item.update(resourceTags=[{"Key": "by", "Value": "hand"}])
 
 
-def _redirect(rules: list[Document]) -> None:
+def _redirect(rules_of: dict[str, list[Document]], region: str) -> None:
+    rules = rules_of[region]
     rules[0]["destinations"] = [{"region": "ap-south-1", "registryId": ACCOUNT}]
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.model.weakening import Kept, Weakening
 from reconciler.spec.repository import Repository, Retention
 from reconciler.words import Named
 
@@ -116,6 +118,27 @@ def _rule(number: int, rule: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "rulePriority": number, "selection": selection}
 
 
+def _kept(settings: LifecycleSettings) -> Kept | None:
+    """The retention that the policy's rules are made from; None if they are made from none."""
+    days = last = None
+    tags: list[str] = []
+    for rule in json.loads(settings.rules):
+        selection = rule["selection"]
+        count = selection.get("countNumber")
+        if selection.get("tagStatus") == "untagged":
+            days = count
+        elif selection.get("tagStatus") == "any":
+            last = count
+        else:
+            tags += selection.get("tagPatternList", ())
+    if days is None and last is None:
+        return None
+    # not validated: what is there may be more than a spec can ask for
+    found = Retention.model_construct(keep_last=last, untagged_days=days, keep_tags=tuple(sorted(tags)))
+    same = canonical({"rules": rules_of(found)}) == settings.rules
+    return Kept(last, days, found.keep_tags) if same else None
+
+
 class LifecycleKind(Kind):
     """The lifecycle policy of one repository in one region."""
 
@@ -134,6 +157,17 @@ class LifecycleKind(Kind):
     def shown(self, settings: LifecycleSettings) -> dict[str, Any]:
         rules = json.loads(settings.rules)
         return {f"rule {rule['rulePriority']}": _shown(rule, after=index) for index, rule in enumerate(rules)}
+
+    def weakens(self, before: LifecycleSettings | None, after: LifecycleSettings | None) -> Iterator[Weakening]:
+        then = Kept() if before is None else _kept(before)
+        now = Kept() if after is None else _kept(after)
+        if after is None:
+            return
+        if then is None or now is None:  # rules that no retention says
+            if before != after:
+                yield Weakening("lifecycle_policy", "other images may expire after the apply than before", may=True)
+        else:
+            yield from weakening.of_retention(then, now)
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)

@@ -65,6 +65,14 @@ class AwsPlatform(Platform):
         )
     }
 
+    def now_called(self, address: Address, earlier: RegistryBase, registry: RegistryBase) -> Address:
+        """What is at home has no region in its address; roles have none at all."""
+        then, now = _aws(earlier).region, _aws(registry).region
+        if then == now or address.kind == RoleKind.name:
+            return address
+        region = address.where or then
+        return Address.of(address.registry, address.kind, address.name, "" if region == now else region)
+
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _aws(registry)
         source = spec.source(here.name)
@@ -85,13 +93,14 @@ class AwsPlatform(Platform):
             role = Address.of(here.name, RoleKind.name, "pull")
             yield Desired(ledger, LEDGER, LedgerSettings(here.region), source=source, instead_of=(role, ledger))
         copies: list[Address] = [carrier]
+        given = _Given(here, roles)
         for region in here.regions:
             marker = Address.of(here.name, RegionKind.name, region)
             yield Desired(marker, RegionKind.name, RegionSettings(region), (carrier,), carrier, source=source)
             for wanted in spec.repositories_by_registry[here.name]:
                 grants = spec.grants_by_repository.get((here.name, wanted.name), ())
                 needs = (marker, *(copies_of(here, wanted.name) if region == here.region else ()))
-                for desired in _in_region(spec, here, region, needs, wanted, grants, roles):
+                for desired in _in_region(spec, here, region, needs, wanted, grants, given):
                     if region != here.region and desired.kind != LifecycleKind.name:
                         copies.append(desired.address)
                     yield desired
@@ -184,7 +193,7 @@ def _in_region(
     needs: tuple[Address, ...],
     wanted: Repository,
     grants: tuple[Grant, ...],
-    roles: Mapping[str, Address],
+    given: _Given,
 ) -> Iterator[Desired]:
     """One repository in one region, with what stands below it."""
     where = "" if region == here.region else region
@@ -198,16 +207,31 @@ def _in_region(
         at = Address.of(here.name, LifecycleKind.name, wanted.name, where)
         yield Desired(at, LifecycleKind.name, rules, below, home, wanted.adopt, source)
     if grants:
-        waits = _waits(grants, roles)
+        access_settings, waits = given.by(grants)
         yield Desired(
             Address.of(here.name, AccessKind.name, wanted.name, where),
             AccessKind.name,
-            access.settings_of(grants, here),
+            access_settings,
             (home, *waits) if waits else below,
             home,
             wanted.adopt,
             spec.source(here.name, wanted.name, grants),
         )
+
+
+class _Given:
+    """What grants give in a registry, and which roles of the spec they wait for; most repositories share a few sets of grants."""
+
+    def __init__(self, here: AwsRegistry, roles: Mapping[str, Address]) -> None:
+        self._here, self._roles = here, roles
+        self._known: dict[tuple[int, ...], tuple[access.AccessSettings, list[Address]]] = {}
+
+    def by(self, grants: tuple[Grant, ...]) -> tuple[access.AccessSettings, list[Address]]:
+        """The settings of these grants, which live as long as the spec, and the addresses of the roles."""
+        key = tuple(map(id, grants))
+        if key not in self._known:
+            self._known[key] = access.settings_of(grants, self._here), _waits(grants, self._roles)
+        return self._known[key]
 
 
 def _waits(grants: tuple[Grant, ...], roles: Mapping[str, Address]) -> list[Address]:

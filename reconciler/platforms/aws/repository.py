@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Halted, PlatformError
+from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, HoldsImages, Home, Kind, Releasable, Verb, Write
 from reconciler.model.marks import LABELS
 from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import excepts_all, shown_tags
 from reconciler.words import Named
@@ -112,6 +114,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def beside(self, live: Live) -> Mapping[str, Any]:
         return {f"labels.{key}": value for key, value in others_on(live).items()}
+
+    def weakens(self, before: RepositorySettings | None, after: RepositorySettings | None) -> Iterator[Weakening]:
+        return weakening.of_repository(before, after) if before is not None and after is not None else iter(())
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = others_on(live) if live is not None else {}

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.errors import PlatformError
+from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Write
 from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.weakening import Kept, Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository, excepts_all, shown_tags
 from reconciler.words import counted
@@ -38,6 +40,10 @@ def settings_of(repository: Repository) -> RepositorySettings:
         protect=repository.protect,
         delete_images=repository.delete_images,
     )
+
+
+def _kept(settings: RepositorySettings) -> Kept:
+    return Kept(settings.keep_last, settings.untagged_days, settings.keep_tags)
 
 
 class RepositoryKind(Kind, HoldsImages, Releasable):
@@ -72,6 +78,11 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def images_may_go(self, settings: RepositorySettings) -> bool:
         return settings.delete_images
+
+    def weakens(self, before: RepositorySettings | None, after: RepositorySettings | None) -> Iterator[Weakening]:
+        if before is not None and after is not None:
+            yield from weakening.of_repository(before, after)
+            yield from weakening.of_retention(_kept(before), _kept(after))
 
     def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         return self._lives(session, session.documents.repositories.names())

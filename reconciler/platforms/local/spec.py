@@ -42,6 +42,9 @@ class LocalRegistry(RegistryBase):
             return (self.path,)
         return (os.path.relpath(os.path.join(base, self.path), start),)
 
+    def found_by(self, later: RegistryBase) -> bool:
+        return isinstance(later, LocalRegistry) and os.path.normpath(self.path) == os.path.normpath(later.path)
+
     def native_name(self, repository: str) -> str:
         return repository
 

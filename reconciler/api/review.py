@@ -1,0 +1,57 @@
+"""Reviews of specs of this build's platforms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.errors import Problem, SpecError
+from reconciler.platforms.catalog import CATALOG, Spec
+from reconciler.review.edits import edits
+from reconciler.review.make import make_review
+from reconciler.review.model import Review
+from reconciler.review.unknown import unknown as unknown_in
+from reconciler.spec import loader
+from reconciler.spec.variables import StandIns
+
+
+def review(base: str | Path, head: str | Path, *, folder: str = "", warnings: Sequence[str] = ()) -> Review:
+    """What the change from one spec to another means; each a file or a folder. Makes no call and reads no environment variable: each
+    that a spec names stands for anybody.
+
+    `folder`: that the base's files were taken out into, which is left out of their names. `warnings`: to be said in the review.
+
+    Raises SpecError with every problem of either spec.
+    """
+    unknown = StandIns()
+    before = _load(base, unknown, folder)
+    known = dict(unknown)
+    after = _load(head, unknown)
+    if any(unknown[name] != stands_for for name, stands_for in known.items()):
+        before = _load(base, unknown, folder)  # what stands for a variable is another since
+    was = before.take_text()
+    was.folder = folder
+    differing = edits(was, after.take_text())
+    del was  # as large as the spec
+    variables = {**before.variables, **after.variables}
+    return unknown_in(make_review(before, after, differing, CATALOG, warnings), variables)
+
+
+def _load(path: str | Path, unknown: StandIns, folder: str = "") -> Spec:
+    """The spec, with stand-ins for variables that look as each place needs it."""
+    while True:
+        try:
+            return loader.load_spec(path, unknown, model=Spec, text=True)
+        except SpecError as error:
+            wrong = {name for problem in error.problems for name in unknown.uses.get(_place(problem), ())}
+            if wrong and unknown.another(wrong):
+                continue
+            if not folder:
+                raise
+            problems = [replace(item, file=f"base {item.file.removeprefix(folder)}") for item in error.problems]
+            raise SpecError(problems) from None
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    return problem.file, problem.line, problem.column

@@ -1,0 +1,93 @@
+"""Protections that get weaker by a change, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+from reconciler.model.access import Access, Given
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Change
+from reconciler.model.kind import GivesAccess, Home, ReachesMarked
+from reconciler.model.resource import Desired
+from reconciler.model.weakening import Weakening
+from reconciler.words import SHOWN_NAMES, all_of, some_of
+
+from .picture import Picture
+
+#: the verb that lets tags be overwritten
+PUSH = "push"
+
+
+def weakenings(seen: Picture, change: Change) -> Iterator[Weakening]:
+    """What is weaker after a change of something that is there, or of what stands below it."""
+    live, desired = change.live, change.desired
+    there = live is not None and not live.vacant
+    if desired is None or change.action is Action.REPLACE or not (there or _below_what_is_there(seen, change)):
+        return
+    before = live.settings if live is not None and there else None
+    yield from seen.kinds[change.registry][change.kind].weakens(before, desired.settings)
+
+
+def _below_what_is_there(seen: Picture, change: Change) -> bool:
+    parent = change.desired.parent if change.desired is not None else None
+    above = seen.live.get(parent) if parent is not None else None
+    # what is made again with its parent stands in an empty repository
+    return above is not None and not above.vacant and above.marks.owner is not None and not change.again
+
+
+def said(item: Weakening, who: Sequence[str] | None = None) -> str:
+    """The weakening as a sentence. `who`: those who can push; None: they aren't known."""
+    if not item.overwrites:
+        return item.what
+    if who is not None and not who:
+        return f"{item.what}; the spec lets nobody push"
+    return f"{item.what}: {_names(who) if who else 'whoever can push'} can overwrite them"
+
+
+def _names(who: Sequence[str]) -> str:
+    return all_of(who) if len(who) <= SHOWN_NAMES else some_of(who)
+
+
+class Pushers:
+    """Who can push to each repository by what a picture wants."""
+
+    def __init__(self, seen: Picture) -> None:
+        self._seen = seen
+
+    def of(self, at: Address) -> list[str]:
+        """Their names, sorted."""
+        return sorted({access.principal.label for access in self._pushing(at)})
+
+    def _pushing(self, at: Address) -> Iterator[Access]:
+        """Who can push to a repository by what is wanted."""
+        for item in self._giving.get(at, ()):
+            kind = self._seen.kinds[at.registry][item.kind]
+            given: Iterable[Access] = ()
+            if isinstance(kind, GivesAccess):
+                given = kind.access(item.address, item.settings)
+            yield from (access for access in given if access.verb == PUSH)
+        for access in self._reaching.get(at.registry, ()):
+            if access.verb == PUSH and access.where == at.where:
+                yield access
+
+    @cached_property
+    def _giving(self) -> Mapping[Address, list[Desired]]:
+        """What gives access to one resource, by that."""
+        found: dict[Address, list[Desired]] = {}
+        for item in self._seen.desired.values():
+            if item.parent is not None and isinstance(self._seen.kinds[item.address.registry][item.kind], GivesAccess):
+                found.setdefault(item.parent, []).append(item)
+        return found
+
+    @cached_property
+    def _reaching(self) -> Mapping[str, list[Access]]:
+        """What is given to all of a registry, by its name."""
+        found: dict[str, list[Access]] = {}
+        for item in self._seen.desired.values():
+            registry = item.address.registry
+            kind = self._seen.kinds[registry][item.kind]
+            if isinstance(kind, ReachesMarked):
+                home = self._seen.homes.get(registry) or Home("")
+                found.setdefault(registry, []).extend(kind.reaches(item.address, Given(item.settings), home))
+        return found

@@ -1,0 +1,94 @@
+"""What settings protected before and do not protect after: images that expire, tags that can be moved, scans that end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reconciler.words import all_of, counted
+
+
+@dataclass(frozen=True, slots=True)
+class Weakening:
+    """One protection that gets weaker.
+
+    `setting`: the key of the repository in the spec (`retention.keep_last`), or of the registry. `what`: what is then so, as a
+    sentence without its subject's name. `overwrites`: whether it lets whoever can push overwrite tags. `may`: whether it can't be
+    decided that it is weaker.
+    """
+
+    setting: str
+    what: str
+    overwrites: bool = False
+    may: bool = False
+
+
+class Protecting(Protocol):
+    """The settings of a repository, as each platform has them."""
+
+    @property
+    def tags_immutable(self) -> bool: ...
+    @property
+    def movable_tags(self) -> tuple[str, ...]: ...
+    @property
+    def scan_on_push(self) -> bool: ...
+    @property
+    def protect(self) -> bool: ...
+    @property
+    def delete_images(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which images are kept. None: no such rule."""
+
+    keep_last: int | None = None
+    untagged_days: int | None = None
+    keep_tags: tuple[str, ...] = ()
+
+
+def of_repository(before: Protecting, after: Protecting) -> Iterator[Weakening]:
+    """What a repository's own settings protected."""
+    moved = sorted(set(after.movable_tags) - set(before.movable_tags))
+    if before.tags_immutable and not after.tags_immutable:
+        yield Weakening("immutable_tags", "tags can be moved from now on", overwrites=True)
+    elif before.tags_immutable and moved:
+        which = "every tag" if any(not item.strip("*") for item in moved) else f"tags like {all_of(moved)}"
+        yield Weakening("immutable_tags", f"{which} can be moved from now on", overwrites=True)
+    if before.scan_on_push and not after.scan_on_push:
+        yield Weakening("scan_on_push", "new images are no longer scanned")
+    if before.protect and not after.protect:
+        yield Weakening("protect", "a later plan may delete or replace it")
+    if after.delete_images and not before.delete_images:
+        yield Weakening("delete_images", "a later plan may delete it with all its images, and with what others gave")
+
+
+def of_retention(before: Kept, after: Kept) -> Iterator[Weakening]:
+    """Images that expire by a retention and did not before."""
+    if after.keep_last is not None and (before.keep_last is None or after.keep_last < before.keep_last):
+        which = f"{after.keep_last + 1} and older" if before.keep_last is None else _between(after, before.keep_last)
+        yield Weakening(
+            "retention.keep_last",
+            f"images {which}, counted from the newest, expire after the apply"
+            f" (keep_last: {before.keep_last or 'none'} → {after.keep_last}); how many there are is not known here",
+        )
+    days = after.untagged_days
+    if days is not None and (before.untagged_days is None or days < before.untagged_days):
+        instead = "and were kept before" if before.untagged_days is None else f"instead of {before.untagged_days}"
+        yield Weakening(
+            "retention.untagged_days", f"untagged images expire {counted(days, 'day')} after their push, {instead}"
+        )
+    gone = sorted(set(before.keep_tags) - set(after.keep_tags))
+    if gone and (after.keep_last is not None or after.untagged_days is not None):
+        yield Weakening("retention.keep_tags", f"images with tags like {all_of(gone)} may expire too")
+
+
+def _between(after: Kept, before: int) -> str:
+    first = (after.keep_last or 0) + 1
+    return f"{first} to {before}" if first < before else str(before)
+
+
+def no_longer(before: Sequence[str], after: Sequence[str], setting: str, what: str) -> Iterator[Weakening]:
+    """A weakening for each that is gone. `what`: a sentence with {} for it."""
+    yield from (Weakening(setting, what.format(item)) for item in before if item not in after)

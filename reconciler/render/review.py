@@ -1,0 +1,81 @@
+"""A review as text, and what every form of it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.places import Spot
+from reconciler.review.model import Finding, Review, Risk
+from reconciler.words import all_of, counted, one_line
+
+from .sentences import gained, lost
+
+#: what a review has no findings of
+NOTHING = "the change of the spec has no effect: nobody gains or loses access, and nothing is changed"
+#: after the findings: what nobody can tell without the platforms
+UNKNOWN = "It compares two specs alone: what others gave on the platform, and what was changed there by hand, is not known here."
+
+
+def sentences(finding: Finding) -> list[str]:
+    """What a finding says, a sentence each."""
+    given = [sentence.text for sentence in gained(finding.gains)]
+    taken = [sentence.text for sentence in lost(finding.losses)]
+    return [*given, *taken, *finding.messages]
+
+
+def place(finding: Finding) -> str:
+    """Where a finding's cause is: `FILE:LINE:COLUMN`, and where the base has it; "" if nowhere."""
+    here = finding.spot.at if finding.spot else ""
+    if finding.base is None or not finding.removed:
+        return here
+    return f"{here} (base {finding.base.at})"
+
+
+def headline(review: Review) -> str:
+    """What the change does, in a line: `destroys, widens: 3 findings`."""
+    if not review.verdict:
+        return NOTHING
+    words = all_of(list(_titles(review)))
+    return f"{words} ({counted(len(review.findings), 'finding')})"
+
+
+def _titles(review: Review) -> Iterator[str]:
+    """Each risk, `may` where all findings of it may only be so."""
+    for risk in review.verdict:
+        some = [finding for finding in review.findings if finding.risk is risk]
+        yield next((finding.title for finding in some if not finding.may), some[0].title)
+
+
+def review_text(review: Review) -> str:
+    """The whole review, for a terminal."""
+    return "".join(f"{line}\n" for line in _lines(review))
+
+
+def _lines(review: Review) -> Iterator[str]:
+    for finding in review.findings:
+        yield f"{finding.title}: {one_line(place(finding)) or 'the spec as a whole'}"
+        yield from (f"  {one_line(sentence)}" for sentence in sentences(finding))
+        yield ""
+    if review.by_head:
+        yield "Guards that stop the plan"
+        yield from (f"  {item.guard}: {one_line(item.message)}" for item in review.by_head)
+        yield ""
+    if review.loosened:
+        yield "Guards of the base that would stop the plan, and that the head loosens"
+        yield from (f"  {item.guard}: {one_line(item.message)}" for item in review.loosened)
+        yield ""
+    for name, platform in review.unread.items():
+        yield f"Not reviewed: registry {one_line(name)}, since platform {one_line(platform)} is not in this build."
+    yield from (f"Warning: {one_line(warning)}" for warning in review.warnings)
+    if review.plan.problems:
+        yield "Problems that stop the plan"
+        yield from (f"  {item.address}: {one_line(item.message)}" for item in review.plan.problems)
+        yield ""
+    yield f"Review of {one_line(review.owner)}: {headline(review)}."
+    if review.verdict not in ((), (Risk.COSMETIC,)):
+        yield UNKNOWN
+
+
+def spot_in(spot: Spot | None) -> dict[str, object] | None:
+    """A place as JSON."""
+    return None if spot is None else {"file": spot.file, "line": spot.line, "column": spot.column}

@@ -1,0 +1,149 @@
+"""A review as markdown for a pull request: access first, in a table; details are folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model.access import Access
+from reconciler.review.model import Finding, Review, Risk
+
+from .escapes import code, first_in_markdown, in_html, in_markdown
+from .graph import entities
+from .review import UNKNOWN, headline, sentences
+
+#: characters that a comment on GitHub may have are 65,536
+#: (https://github.com/runatlantis/atlantis/blob/main/server/events/vcs/github/client.go)
+MOST = 65_000
+#: GitLab draws no larger diagram in a merge request (https://docs.gitlab.com/user/markdown/#diagrams-and-flowcharts), mermaid none of
+#: more edges (https://mermaid.js.org/config/schema-docs/config.html#maxedges)
+MOST_DRAWN, MOST_EDGES = 2_000, 500
+#: characters of a table's cell
+MOST_TOLD = 300
+_ICONS = {
+    Risk.DESTROYS: ":fire:",
+    Risk.WIDENS: ":unlock:",
+    Risk.WEAKENS: ":warning:",
+    Risk.UNMANAGED: ":ghost:",
+    Risk.NARROWS: ":lock:",
+    Risk.CREATES: ":new:",
+    Risk.COSMETIC: ":art:",
+}
+#: access before all else
+_ORDER = (Risk.WIDENS, Risk.NARROWS, *(risk for risk in Risk if risk not in (Risk.WIDENS, Risk.NARROWS)))
+
+
+def review_markdown(review: Review) -> str:
+    """The whole review. Longer than a comment may be, it ends at the end of a fold and says so."""
+    if review.verdict in ((), (Risk.COSMETIC,)) and not (review.by_head or review.loosened or review.plan.problems):
+        notes = "".join(f"\n{line}\n" for line in _notes(review))
+        return f"**{in_markdown(review.owner)}**: {_quiet(review)}.\n{notes}"
+    return _cut(["".join(f"{line}\n" for line in block) for block in _blocks(review)])
+
+
+def _quiet(review: Review) -> str:
+    return (
+        in_markdown(headline(review))
+        if not review.findings
+        else "nobody gains or loses access by the change of the spec"
+    )
+
+
+def _blocks(review: Review) -> Iterator[list[str]]:
+    yield [f"### {in_markdown(review.owner)}: {in_markdown(headline(review))}", ""]
+    if stops := [*(_objections(review)), *_problems(review)]:
+        yield ["#### :no_entry: Stops the plan", "", *stops, ""]
+    if review.loosened:
+        yield [
+            "#### :no_entry: The base's guards would stop it, and this change loosens them",
+            "",
+            *_loosened(review),
+            "",
+        ]
+    findings = sorted(review.findings, key=lambda item: _ORDER.index(item.risk))
+    yield ["| | what | where |", "|---|---|---|", *map(_row, findings), ""]
+    if drawn := _drawn(findings):
+        yield ["<details><summary>Who gains and loses access, drawn</summary>", "", *drawn, "", "</details>", ""]
+    for finding in findings:
+        yield list(_fold(finding))
+    yield [*_notes(review), "", UNKNOWN]
+
+
+def _row(finding: Finding) -> str:
+    said = sentences(finding)
+    first = said[0] if len(said[0]) <= MOST_TOLD else f"{said[0][:MOST_TOLD]}…"
+    more = f" (and {len(said) - 1} more)" if said[1:] else ""
+    where = code(f"{finding.spot.file}:{finding.spot.line}") if finding.spot else ""
+    return f"| {_ICONS[finding.risk]} {finding.title} | {in_markdown(first)}{more} | {where.replace('|', '&#124;')} |"
+
+
+def _fold(finding: Finding) -> Iterator[str]:
+    place = in_html(finding.spot.at) if finding.spot else "the spec as a whole"
+    base = f", base {in_html(finding.base.at)}" if finding.removed and finding.base is not None else ""
+    yield f"<details><summary>{finding.title}: {place}{base}</summary>"
+    yield ""
+    yield from (f"- {first_in_markdown(sentence)}" for sentence in sentences(finding))
+    if finding.addresses:
+        yield ""
+        yield from (f"  {code(address)}" for address in finding.addresses[:20])
+        if finding.addresses[20:]:
+            yield f"  and {len(finding.addresses) - 20} more"
+    yield ""
+    yield "</details>"
+    yield ""
+
+
+def _objections(review: Review) -> list[str]:
+    return [f"- **{in_markdown(item.guard)}**: {in_markdown(item.message)}" for item in review.by_head]
+
+
+def _problems(review: Review) -> list[str]:
+    return [f"- {code(item.address)}: {in_markdown(item.message)}" for item in review.plan.problems]
+
+
+def _loosened(review: Review) -> list[str]:
+    return [f"- **{in_markdown(item.guard)}**: {in_markdown(item.message)}" for item in review.loosened]
+
+
+def _notes(review: Review) -> list[str]:
+    unread = [
+        f"Not reviewed: registry {in_markdown(name)}, since platform {in_markdown(platform)} is not in this build."
+        for name, platform in review.unread.items()
+    ]
+    return [*unread, *(f"Note: {in_markdown(warning)}." for warning in review.warnings)]
+
+
+def _drawn(findings: list[Finding]) -> list[str]:
+    """Who gains (a whole line) and who loses (a dotted one) what, as a mermaid graph; nothing if that would be too large."""
+    edges: dict[tuple[str, str, str], set[str]] = {}
+    for finding in findings:
+        for arrow, given in (("-->", finding.gains), ("-.->", finding.losses)):
+            for item in given:
+                edges.setdefault((item.principal.label, arrow, _target(item)), set()).add(item.verb)
+    names = sorted({end for who, _, what in edges for end in (who, what)})
+    node = {name: f"n{number}" for number, name in enumerate(names)}
+    lines = ["```mermaid", "flowchart LR"]
+    lines += [f'  {node[name]}["{entities(name)}"]' for name in names]
+    lines += [
+        f'  {node[who]} {arrow}|"{entities(" and ".join(sorted(verbs)))}"| {node[what]}'
+        for (who, arrow, what), verbs in sorted(edges.items())
+    ]
+    lines.append("```")
+    too_large = len(edges) > MOST_EDGES or sum(map(len, lines)) + len(lines) > MOST_DRAWN
+    return [] if too_large or not edges else lines
+
+
+def _target(item: Access) -> str:
+    return f"{item.registry}/{item.repository or '*'}" + (f" in {item.where}" if item.where else "")
+
+
+def _cut(blocks: list[str]) -> str:
+    whole = "".join(blocks)
+    if len(whole) <= MOST:
+        return whole
+    note = "\nThe review is longer than a comment may be: {} more parts are left out. `reconciler review` prints all of it.\n"
+    kept: list[str] = []
+    for number, block in enumerate(blocks):
+        if sum(map(len, kept)) + len(block) > MOST - len(note) - 20:
+            return "".join(kept) + note.format(len(blocks) - number)
+        kept.append(block)
+    return whole

@@ -1,0 +1,84 @@
+"""A review: the plan from what the base spec says to what the head says, and what in the text causes each part of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from reconciler.engine.diff import diff
+from reconciler.engine.expand import expand, platform_of
+from reconciler.engine.picture import Picture, picture
+from reconciler.engine.plan import Plan, homes_of, settle
+from reconciler.engine.release import released_by
+from reconciler.engine.wishes import Wishes
+from reconciler.model.address import Address
+from reconciler.model.canonical import applied
+from reconciler.model.change import Change
+from reconciler.model.platform import Platforms
+from reconciler.model.resource import Desired, Live
+from reconciler.spec.models import Spec
+
+from .causes import findings_of
+from .edits import Edit
+from .model import Review
+
+
+def make_review(
+    base: Spec, head: Spec, differing: Sequence[Edit], platforms: Platforms, warnings: Sequence[str] = ()
+) -> Review:
+    """What the change from one spec to another means. `differing`: how their texts differ. Makes no call.
+
+    What the base spec says is taken for what is there: what others gave, and what was changed by hand, is not known.
+    """
+    unread = {
+        registry.name: registry.platform
+        for registry in (*base.registries, *head.registries)
+        if not _is_there(platforms, registry.platform)
+    }
+    # by another name all of the base would be somebody else's; that it has one is a finding of its own
+    before, after = base.without(unread).named(head.name), head.without(unread)
+    seen, changes, plan = planned(before, after, platforms)
+    guarded = plan if base.guards == head.guards else planned(before, after.guarded_by(base.guards), platforms)[2]
+    findings = findings_of(base, head, before, after, differing, seen, changes)
+    return Review(head.name, plan, tuple(findings), guarded.violations, unread, tuple(warnings))
+
+
+def planned(base: Spec, head: Spec, platforms: Platforms) -> tuple[Picture, Mapping[Address, Change], Plan]:
+    """What a plan is made from where all is as the base says, its changes as each resource alone gives access, and the plan."""
+    kinds, desired = expand(head, platforms)
+    base_kinds, there = expand(base, platforms)
+    kept = {registry.name: registry for registry in head.registries}
+    homes = homes_of(head.name, head.registries)
+    listed: dict[str, dict[Address, Live]] = {name: {} for name in desired}
+    for registry in base.registries:
+        now = kept.get(registry.name)
+        # what a registry that leaves holds stays as it is, and no plan looks at it
+        if now is not None and not registry.retired and registry.found_by(now):
+            released = released_by(base, (), base_kinds, [there[registry.name]])
+            platform = platform_of(platforms, registry.platform)
+            listed[registry.name] = {
+                live.address: live
+                for at, item in there[registry.name].items()
+                if at not in released and item.parent not in released
+                for live in (_live(item, head.name, partial(platform.now_called, earlier=registry, registry=now)),)
+            }
+    retired = {registry.name for registry in head.registries if registry.retired}
+    released = released_by(head, (), kinds, [*desired.values(), *listed.values()])
+    seen = picture(kinds, desired, listed, retired=retired, released=released, homes=homes)
+    difference = diff(seen, head.name)
+    changes = dict(difference.changes)
+    return seen, changes, settle(head, seen, difference, Wishes(), spec_hash="")
+
+
+def _live(item: Desired, owner: str, called: Callable[[Address], Address]) -> Live:
+    """What is wanted as if it was there, under the addresses that a plan of the head finds it by."""
+    found = applied(item, owner)
+    if called(found.address) == found.address:
+        return found
+    parent = called(found.parent) if found.parent is not None else None
+    return replace(found, address=called(found.address), parent=parent, needs=tuple(map(called, found.needs)))
+
+
+def _is_there(platforms: Platforms, name: str) -> bool:
+    return name in platforms

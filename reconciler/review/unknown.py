@@ -1,0 +1,81 @@
+"""Values that a spec takes from the environment, which a review does not read: whoever they name may be anybody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from reconciler.engine.guard import Verdict
+from reconciler.engine.plan import Plan
+from reconciler.model.access import Access
+from reconciler.model.address import Address
+from reconciler.spec.variables import hidden
+from reconciler.words import all_of, plural
+
+from .model import Finding, Review, Risk
+
+
+def unknown(review: Review, variables: Mapping[str, str]) -> Review:
+    """The review with the names of the variables in place of what stands for their values."""
+    if not variables:
+        return review
+    names = all_of([f"${{env:{name}}}" for name in sorted(variables)])
+    warning = f"a review reads no environment variable: whom {names} {plural(len(variables), 'names', 'name')} is not known here"
+    return replace(
+        review,
+        plan=_plan(review.plan, variables),
+        findings=tuple(_finding(finding, variables) for finding in review.findings),
+        by_base=_verdicts(review.by_base, variables),
+        warnings=(*review.warnings, warning),
+    )
+
+
+def _plan(plan: Plan, variables: Mapping[str, str]) -> Plan:
+    problems = tuple(
+        replace(item, address=Address(_text(item.address, variables)), message=_text(item.message, variables))
+        for item in plan.problems
+    )
+    return replace(plan, problems=problems, verdicts=_verdicts(plan.verdicts, variables))
+
+
+def _verdicts(verdicts: Iterable[Verdict], variables: Mapping[str, str]) -> tuple[Verdict, ...]:
+    return tuple(
+        replace(
+            item,
+            message=_text(item.message, variables),
+            addresses=tuple(Address(_text(address, variables)) for address in item.addresses),
+        )
+        for item in verdicts
+    )
+
+
+def _finding(finding: Finding, variables: Mapping[str, str]) -> Finding:
+    gains, losses = (_given(items, variables) for items in (finding.gains, finding.losses))
+    both = (*gains, *losses)
+    is_access = finding.risk in (Risk.WIDENS, Risk.NARROWS)
+    return replace(
+        finding,
+        messages=tuple(_text(message, variables) for message in finding.messages),
+        addresses=tuple(Address(_text(address, variables)) for address in finding.addresses),
+        gains=gains,
+        losses=losses,
+        may=all(item.may for item in both) if is_access and both else finding.may,
+    )
+
+
+def _given(items: Iterable[Access], variables: Mapping[str, str]) -> tuple[Access, ...]:
+    found = []
+    for item in items:
+        label = _text(item.principal.label, variables)
+        item = replace(item, verb=_text(item.verb, variables), where=_text(item.where, variables))
+        if label == item.principal.label:
+            found.append(item)
+            continue
+        principal = replace(item.principal, label=label, account=_text(item.principal.account, variables))
+        note = ", ".join(filter(None, (item.note, "whoever that is: it may be anybody")))
+        found.append(replace(item, principal=principal, may=True, note=note))
+    return tuple(sorted(found))
+
+
+def _text(text: str, variables: Mapping[str, str]) -> str:
+    return str(hidden(text, variables)) if any(value in text for value in variables.values()) else text

@@ -1,0 +1,87 @@
+"""Variables of the environment, which a review never reads: whoever they name may be anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import SpecError
+from reconciler.review.model import Risk
+
+from .specs import BASE, replaced, review_text, reviewed, said, verdict
+
+
+@pytest.fixture(autouse=True)
+def _a_secret_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROD", "CI", "NAME"):
+        monkeypatch.setenv(name, "hunter2")
+
+
+def test_a_principal_that_a_variable_names_may_widen(tmp_path: Path) -> None:
+    found = reviewed(tmp_path, replaced(('["222222222222"]}', '["222222222222", "${env:PROD}"]}')))
+    (finding,) = found.findings
+    assert (finding.risk, finding.may, finding.title) == (Risk.WIDENS, True, "may widen")
+    assert verdict(found) == ["widens"], "what can't be told counts"
+    assert said(found, Risk.WIDENS) == [
+        "account ${env:PROD} may now be able to pull cart, payments (and the copies in eu-west-1), whoever that is: it may be anybody"
+    ]
+    (guard,) = found.by_head
+    assert guard.message.startswith("${env:PROD} would have access, and guards.allowed_accounts does not list it")
+    assert found.warnings == ("a review reads no environment variable: whom ${env:PROD} names is not known here",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('account_id: "111111111111"', 'account_id: "${env:PROD}"'),
+        ("region: eu-central-1", "region: ${env:NAME}"),
+        (".reconciler/box", "${env:NAME}"),
+        ("[alice, bob]", '[alice, "${env:NAME}"]'),
+        ('"arn:aws:iam::111111111111:role/ci"', '"${env:CI}"'),
+        ('"arn:aws:iam::111111111111:role/ci"', '"arn:aws:iam::${env:PROD}:role/ci"'),
+        ('"arn:aws:iam::111111111111:role/ci"', '"arn:aws:iam::111111111111:role/${env:CI}"'),
+        ("{name: cart, registry: images}", "{name: cart, registry: images, description: 'by ${env:NAME}, 1'}"),
+        ("{name: cart, registry: images}", "{name: cart, registry: images, labels: {team: '${env:NAME}'}}"),
+    ],
+)
+def test_a_variable_can_stand_anywhere_and_its_value_nowhere(tmp_path: Path, old: str, new: str) -> None:
+    base = (
+        replaced(("role/ci", "role/ci")) if "account_id" not in new else replaced((":111111111111:", ":${env:PROD}:"))
+    )
+    found = reviewed(tmp_path, replaced((old, new), base=base), base)
+    text = review_text(found)
+    assert "${env:" in text
+    assert "hunter2" not in text
+    assert "unknown" not in text.replace("not known", "")
+    assert "0000000000" not in text
+
+
+def test_the_same_variable_in_both_is_the_same_whoever_that_is(tmp_path: Path) -> None:
+    base = replaced(('["222222222222"]}', '["${env:PROD}"]}'))
+    found = reviewed(tmp_path, replaced(("[alice, bob]", "[alice]"), base=base), base)
+    assert verdict(found) == ["narrows"]
+    assert said(found, Risk.NARROWS) == ["user bob can no longer pull tool"]
+
+
+def test_a_variable_in_the_place_of_a_principal_may_narrow_too(tmp_path: Path) -> None:
+    found = reviewed(tmp_path, replaced(('["222222222222"]}', '["${env:PROD}"]}')))
+    assert verdict(found) == ["widens", "narrows"]
+    assert said(found, Risk.NARROWS) == [
+        "account 222222222222 can no longer pull cart, payments (and the copies in eu-west-1)"
+    ]
+
+
+def test_what_is_wrong_with_either_spec_is_said_of_it(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as error:
+        reviewed(tmp_path, BASE, replaced(("platform: local", "platform: locl")))
+    assert "base.yaml:19:" in str(error.value)
+    with pytest.raises(
+        SpecError, match=r"head\.yaml:31:20: grants\[1\]\.repositories\[0\]: registry images has no repository"
+    ):
+        reviewed(tmp_path, replaced(("[cart]", "[cartt]")))
+
+
+def test_a_variable_that_fits_nowhere_is_an_error_that_names_its_place(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"head\.yaml:29:11: grants\[1\]\.name"):
+        reviewed(tmp_path, replaced(("name: production", 'name: "not ${env:NAME}"')))
