@@ -56,7 +56,12 @@ class _Differ:
             self.wanted(wanted, live.get(address))
         self.unwanted()
         self.made_again()
-        self.found.owned = sum(1 for item in live.values() if item.marks.owner == self.owner and not item.vacant)
+        # a note of what is gone is one too: it is deleted, and counts among the deletes
+        self.found.owned = sum(
+            1
+            for item in live.values()
+            if item.marks.owner == self.owner and not (item.vacant and item.marks.applied is None)
+        )
         for address in map(Address, self.adopt - self.picture.desired.keys()):
             known = meant(address, self.picture.desired)
             self.problem(address, f"--adopt: the spec has no such address{known}")

@@ -26,6 +26,7 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     plan's changes; apply reads it again, and what moved is stale. Raises ValueError if `said` is no plan that could be made.
     """
     given = {change.address: change for change in said.changes}
+    _refuse_unasked(said, kinds)
     seen = _picture(said, kinds)
     _refuse_circles(seen)
     adopt = [change.address for change in said.changes if change.action is Action.ADOPT]
@@ -43,6 +44,15 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     reached = with_reach(found.changes, by, kinds, seen.homes, said.owner)
     changes = {address: _counted(reached[address], given[address], said, kinds) for address in given}
     return judged(said, changes, kinds)
+
+
+def _refuse_unasked(said: Plan, kinds: Kinds) -> None:
+    registries = {registry.name: registry for registry in said.registries}
+    for change in said.changes:
+        if change.desired is not None:
+            kind = kinds[change.registry][change.kind]
+            if unasked := kind.unasked(change.desired, registries[change.registry]):
+                raise ValueError(f"{change.address}: {unasked} is not what registry {change.registry} asks for")
 
 
 def _picture(said: Plan, kinds: Kinds) -> Picture:

@@ -129,6 +129,11 @@ class Kind(ABC):
         stands is there. Pure."""
         return ()
 
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        """Which part of what is wanted no spec with this registry asks for, in words; or None. What somebody wrote into a plan file
+        may be such. Pure."""
+        return None
+
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         """Which limit of the platform the write would exceed, with the numbers; or None."""
         return None

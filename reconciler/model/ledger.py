@@ -51,6 +51,10 @@ class Ledger(ABC):
         """What is noted of a resource: its applied hash, unless a platform has more to remember."""
         return {self.key(desired.address): applied}
 
+    def note_of(self, marks: Marks) -> str:
+        """What is noted of what was applied: its hash, unless a platform has more to remember."""
+        return marks.applied or ""
+
     def noted(self, at: Address) -> Collection[str]:
         """The keys of what is noted of the resource now. A platform that notes more than the hash asks the carrier here."""
         return (self.key(at),)
@@ -128,7 +132,7 @@ class Ledger(ABC):
                     self.change(at, {}, [key for key in claims if key not in before])
             raise
         if not write.carried:
-            entries = self.entries(write.desired, write.marks.applied or "")
+            entries = self.entries(write.desired, self.note_of(write.marks))
             self.change(at, entries, [key for key in before if key not in entries])
 
     def forget(self, at: Address) -> None:

@@ -319,8 +319,8 @@ def test_the_rule_for_all_goes_from_one_registry_to_another_in_two_steps(aws: Aw
 def test_who_gets_copies_is_said_and_guarded(aws: AwsSandbox) -> None:
     document = copying(aws, accounts=[OTHER, {"account_id": THIRD, "regions": ["eu-west-1"]}])
     text = words(aws, document)
-    assert f"images: account {OTHER} in us-east-1 can now keep copies of images-*" in text
-    assert f"images: account {THIRD} in eu-west-1 can now keep copies of images-*" in text
+    assert f"images: account {OTHER} in us-east-1 can now receive copies of images-*" in text
+    assert f"images: account {THIRD} in eu-west-1 can now receive copies of images-*" in text
     assert (
         f"account {THIRD} in eu-west-1 and account {OTHER} in us-east-1 must let the images in: `reconciler output --registry images`"
         " prints the registry policy for that"
@@ -333,8 +333,8 @@ def test_who_gets_copies_is_said_and_guarded(aws: AwsSandbox) -> None:
     document["guards"]["allowed_accounts"] = [OTHER, THIRD]
     aws.apply(document)
     text = words(aws, copying(aws, accounts=[OTHER], filter="all"))
-    assert f"account {OTHER} in us-east-1 can now keep copies of every repository" in text
-    assert f"account {THIRD} in eu-west-1 can no longer keep copies of images-*" in text
+    assert f"account {OTHER} in us-east-1 can now receive copies of every repository" in text
+    assert f"account {THIRD} in eu-west-1 can no longer receive copies of images-*" in text
     assert "must let" not in text, "it was let in before"
     assert "every repository" not in words(aws, document)
 
@@ -351,8 +351,8 @@ def test_destinations_that_were_changed_by_hand_are_drift_in_the_same_words(aws:
         ("destinations", [f"us-east-1/{THIRD}"], [f"us-east-1/{OTHER}"])
     ]
     text = words(aws, document)
-    assert f"account {THIRD} in us-east-1 can no longer keep copies of images-*" in text
-    assert f"account {OTHER} in us-east-1 can now keep copies of images-*" in text
+    assert f"account {THIRD} in us-east-1 can no longer receive copies of images-*" in text
+    assert f"account {OTHER} in us-east-1 can now receive copies of images-*" in text
     saved = loads(dumps(plan))
     rules(aws)[0]["destinations"].append({"region": "us-east-1", "registryId": "444444444444"})
     with pytest.raises(StalePlan):
@@ -364,7 +364,7 @@ def test_destinations_that_were_changed_by_hand_are_drift_in_the_same_words(aws:
 def test_an_account_s_own_regions_are_no_gain_of_anybody() -> None:
     settings = ReplicationSettings(("eu-west-1", f"us-east-1/{OTHER}"))
     assert list(ReplicationKind().access(AT, settings)) == [
-        Access(Principal(f"account {OTHER} in us-east-1", OTHER), "keep copies of images-*", "images", "")
+        Access(Principal(f"account {OTHER} in us-east-1", OTHER), "receive copies of images-*", "images", "")
     ]
 
 

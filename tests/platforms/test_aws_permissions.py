@@ -230,7 +230,8 @@ def live_through_everything(aws: AwsSandbox) -> None:
     destinations = [{"region": "eu-west-1", "registryId": "123456789012"}]
     rule = {"destinations": destinations, "repositoryFilters": [theirs]}
     aws.replication.rules["us-east-1"].append(rule)
-    named = {**changed, "registries": [{**changed["registries"][0], "prefix": "names/"}]}
+    other = aws.registry("other", retired=True)
+    named = {**changed, "registries": [{**changed["registries"][0], "prefix": "names/"}, other]}
     aws.apply(named)
     aws.apply(changed)
     aws.replication.rules["us-east-1"].remove(rule)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from reconciler.errors import Halted, PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
+from reconciler.model.canonical import records
 from reconciler.model.kind import Found, Kind, Trait, Verb, Write
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks
@@ -26,8 +27,6 @@ from .template_spec import note_start
 if TYPE_CHECKING:
     from .session import AwsSession
 
-#: what a note says after the mark of something that was there before a spec adopted it
-ADOPTED = "adopted"
 Raw = dict[str, Any]
 
 
@@ -43,14 +42,14 @@ class PrefixLedger(RegistryLedger):
     def noted(self, at: Address) -> tuple[str, ...]:
         return (self.key(at),)
 
-    def marks(self, at: Address, texts: Texts | None = None) -> Marks:
-        found = super().marks(at, texts)
-        applied, _, more = (found.applied or "").partition(" ")
-        return replace(found, applied=applied, adopted=more == ADOPTED) if applied else found
+    def to_be_made(self, at: Address, texts: Texts) -> str:
+        """The mark of what was to be made when a run was cut off; "" if none was."""
+        applied, _, more = texts.get(self.key(at), "").partition(" ")
+        return more if applied == PENDING else ""
 
     def put(self, at: Address, marks: Marks) -> Texts:
         """Notes what was applied, and whether it was there before, and returns the entry. Raises PlatformError."""
-        entry = {self.key(at): f"{marks.applied} {ADOPTED}" if marks.adopted else f"{marks.applied}"}
+        entry = {self.key(at): self.note_of(marks)}
         self.change(at, entry)
         return entry
 
@@ -145,7 +144,7 @@ class PrefixKind(Kind):
     def create(self, session: AwsSession, write: Write) -> Live:
         at, ledger = write.desired.address, session.ledger(PrefixLedger)
         # noted first, so that what is made is known as ours whenever this ends
-        ledger.change(at, {ledger.key(at): PENDING})
+        ledger.change(at, {ledger.key(at): f"{PENDING} {write.marks.applied}"})
         with self._forgetting(session, write):
             try:
                 raw = self.make(session, at, write.desired.settings)
@@ -230,6 +229,9 @@ class PrefixKind(Kind):
         marks = session.ledger(PrefixLedger).marks(at, texts)
         if raw is None and marks.applied is None:
             return None
+        pending = session.ledger(PrefixLedger).to_be_made(at, texts)
+        if raw is not None and pending and records(pending, self.settings_of(raw)) is False:
+            marks = Marks()  # it was not made, and somebody else has made another one since
         return Live(
             address=at,
             kind=self.name,

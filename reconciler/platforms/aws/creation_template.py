@@ -19,8 +19,9 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Verb
 from reconciler.model.ledger import Texts
-from reconciler.model.resource import Live
-from reconciler.spec.repository import RepositoryDefaults, shown_tags
+from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.repository import Repository, RepositoryDefaults, shown_tags
 from reconciler.words import Named
 
 from . import lifecycle, names, native, repository_settings
@@ -120,6 +121,15 @@ class CreationTemplateKind(PrefixKind):
             return str(error.errors()[0]["loc"][0])
         return None
 
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        if not isinstance(registry, AwsRegistry):
+            return "the template"
+        region = wanted.address.where or registry.region
+        for item in registry.creation_templates:
+            if item.prefix == wanted.address.name and region in item.regions(registry.region, registry.copied_to):
+                return _unasked(wanted.settings, item, registry, region)
+        return "the template"
+
     def is_prefix(self, text: str) -> bool:
         with suppress(ValidationError):
             return bool(CreationTemplate.model_validate({"prefix": text, "for": [REPLICATION]}))
@@ -176,6 +186,47 @@ class CreationTemplateKind(PrefixKind):
         answer: Raw = session.call("ecr", name, region, address=at, prefix=at.name, **params)
         written: Raw = answer["repositoryCreationTemplate"]
         return written
+
+
+def _unasked(wanted: TemplateSettings, asked: CreationTemplate, registry: AwsRegistry, region: str) -> str | None:
+    """Which part of the settings neither a template nor any defaults ask for."""
+    found = settings_of(registry, asked, RepositoryDefaults(), region) if _merges(asked, registry) else None
+    own = TemplateSettings(
+        used_for=tuple(sorted(asked.for_)) if region == registry.region else (REPLICATION,),
+        description=asked.description,
+        role_arn=asked.role_arn or "",
+    )
+    for name in ("used_for", "description", "role_arn"):
+        if getattr(wanted, name) != getattr(own, name):
+            return name.replace("used_for", "for")
+    for name, fields in (("immutable_tags", ("tags_immutable", "movable_tags")), ("encryption", ("encryption",))):
+        said = name in asked.model_fields_set and found is not None
+        if said and any(getattr(wanted, field) != getattr(found, field) for field in fields):
+            return name
+    made = {
+        "name": "made-by-ecr",
+        "registry": registry.name,
+        "labels": dict(wanted.labels),
+        **({"encryption": {"kms_key": wanted.encryption}} if wanted.encryption else {}),
+    }
+    try:
+        faults = list(registry.repository_faults(Repository.model_validate(made)))
+    except ValidationError as error:
+        return str(error.errors()[0]["loc"][0])
+    if faults:
+        return str(faults[0].loc[0])
+    if not wanted.role_arn and (wanted.labels or wanted.encryption):
+        return "labels" if wanted.labels else "encryption"
+    if wanted.encryption and names.arn_part(wanted.encryption, 3) != region:
+        return "encryption"
+    return None
+
+
+def _merges(asked: CreationTemplate, registry: AwsRegistry) -> bool:
+    """Whether a template makes a repository by itself, without the spec's defaults."""
+    with suppress(ValidationError):
+        return bool(asked.repository(RepositoryDefaults(), registry.name))
+    return False
 
 
 def _members(wanted: TemplateSettings) -> dict[str, Any]:

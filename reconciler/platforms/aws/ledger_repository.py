@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
+from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.ledger import Texts
-from reconciler.model.marks import Marks
+from reconciler.model.marks import PREFIX, Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named
 
+from . import policy
+from .access import foreign
 from .ledgers import (
     AT,
     LEDGER,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from .session import AwsSession
 
 EXISTS = ("RepositoryAlreadyExistsException",)
+NO_POLICY = ("RepositoryPolicyNotFoundException", "RepositoryNotFoundException")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class LedgerKind(Kind):
     settings = LedgerSettings
     after = ("role",)
     permissions = {
-        Verb.LIST: ("ecr:ListTagsForResource",),
+        Verb.LIST: ("ecr:ListTagsForResource", "ecr:GetRepositoryPolicy"),
         Verb.READ: LEDGER_READ,
         Verb.CREATE: ("ecr:CreateRepository", "ecr:TagResource", "iam:TagRole", *LEDGER_READ),
         Verb.UPDATE: ("ecr:TagResource", "ecr:ListTagsForResource"),
@@ -64,6 +69,10 @@ class LedgerKind(Kind):
 
     def shown(self, settings: LedgerSettings) -> dict[str, Any]:
         return {"region": Named(settings.region, settings.region)}
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        asked = isinstance(registry, AwsRegistry) and wanted.settings == LedgerSettings(registry.region)
+        return None if asked else "the region"
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         """It is in the registry's own region."""
@@ -80,7 +89,8 @@ class LedgerKind(Kind):
         ]
         there = [live.address for live in lives if not live.vacant and _is_ours(session, live)]
         session.carriers = tuple(dict.fromkeys((home, *([role] if known else []), *there)))
-        yield from lives
+        for live in lives:
+            yield replace(live, foreign=tuple(_put_there(session, live))) if live.address in there else live
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         mine: Texts | None = None
@@ -145,6 +155,20 @@ def say_where(session: AwsSession, carrier: Address, texts: Texts, region: str, 
     said = " ".join([*others, region] if there else others)
     if said != texts.get(AT, ""):
         session.ledger(RegistryLedger).change(carrier, *(({AT: said}, ()) if said else ({}, (AT,))))
+
+
+def _put_there(session: AwsSession, live: Live) -> Iterator[ForeignAccess]:
+    """What others have put on a ledger, which would go along with it: nothing of ours is there but tags."""
+    at, region = live.address, session.region_of(live.address)
+    name = session.registry.ledger_name
+    answer = session.call("ecr", "get_repository_policy", region, address=at, absent=NO_POLICY, repositoryName=name)
+    if answer is not None:
+        yield from foreign(at, policy.parsed(answer["policyText"]))
+    ours = {*notes_of(session.ledger(RegistryLedger).texts(at)), *Marks("", "", "", "").texts(), AT}
+    tags = tags_in(session, at) or {}
+    for key in sorted(tags.keys() - ours):
+        if not key.startswith((PREFIX, "aws:")):
+            yield ForeignAccess(at, f"the tag '{key}'", (), f"remove the tag '{key}' from the ECR repository {name}")
 
 
 def _is_ours(session: AwsSession, live: Live) -> bool:

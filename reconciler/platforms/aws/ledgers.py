@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ LEDGER, MARKS = "ledger", "marks"
 _CARRIERS = ("role", LEDGER)
 #: the mark of what is being written: no settings have this hash, so that it is written again if that was cut off
 PENDING = "v1-pending"
+#: what a note says after the mark of something that was there before a spec adopted it
+ADOPTED = "adopted"
 #: says on one carrier in which regions there may be other ledgers
 AT = f"{PREFIX}ledgers"
 _REGION = f"{PREFIX}region-"
@@ -90,6 +93,15 @@ class RegistryLedger(Ledger):
     def key(self, at: Address) -> str:
         # more than one region has a rule only while a registry moves
         return f"{_REGION}{at.name}" if at.kind == "region" else f"{_RULE}{self.session.region_of(at)}"
+
+    def note_of(self, marks: Marks) -> str:
+        applied = super().note_of(marks)
+        return f"{applied} {ADOPTED}" if marks.adopted else applied
+
+    def marks(self, at: Address, texts: Texts | None = None) -> Marks:
+        found = super().marks(at, texts)
+        applied, _, more = (found.applied or "").partition(" ")
+        return found if found.applied is None else replace(found, applied=applied, adopted=more == ADOPTED)
 
     def noted(self, at: Address) -> Collection[str]:
         rule = at.kind == "replication"

@@ -13,11 +13,13 @@ from pydantic import ValidationError
 
 from reconciler.model.address import Address
 from reconciler.model.kind import Verb
-from reconciler.model.resource import Live
+from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
 
 from .by_prefix import PrefixKind, Raw, permissions
 from .cache_spec import MAX_CACHES, ROOT, PullThroughCache, cache_prefix
 from .ledgers import LEDGER_PUT, LEDGER_REMOVE
+from .spec import AwsRegistry
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -78,6 +80,11 @@ class PullThroughCacheKind(PrefixKind):
             places = [str(item["loc"][0]) for item in error.errors() if item["loc"]]
             return " and ".join(places) or "upstream"
         return "upstream_prefix" if settings.upstream_prefix == ROOT else None
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        rules = registry.pull_through_cache if isinstance(registry, AwsRegistry) else ()
+        asked = any(item.prefix == wanted.address.name and settings_of(item) == wanted.settings for item in rules)
+        return None if asked and not wanted.address.where else "the rule"
 
     def is_prefix(self, text: str) -> bool:
         return cache_prefix(text)

@@ -12,17 +12,18 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model.access import Access, Principal
+from reconciler.model.access import Access, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
 from . import names
-from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, RegistryLedger, carrier_of, carriers_of, prefixes_key
+from .ledgers import LEDGER, LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, MARKS, RegistryLedger, carriers_of, prefixes_key
 from .registry_statements import mirror_of
 from .replication_rules import Rules, beyond, is_there, named, noted, of_note, prefix_of, rule_of
 from .replication_spec import ALL, MAX_DESTINATIONS
@@ -95,7 +96,24 @@ class ReplicationKind(Kind, GivesAccess):
             for prefix in prefixes if account else ():
                 what = "every repository" if prefix == ALL else f"{prefix}*"
                 who = Principal(f"account {account} in {region}", account)
-                yield Access(who, f"keep copies of {what}", address.registry, "")
+                yield Access(who, f"receive copies of {what}", address.registry, "")
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[list[Access], list[Access]]:
+        """A rule for all copies what a prefix does, and a shorter prefix what a longer one does."""
+        then, now = (self._copied(address, given.settings) for given in (before, after))
+        return [item for item, prefix in now.items() if not _includes(then, item, prefix)], [
+            item for item, prefix in then.items() if not _includes(now, item, prefix)
+        ]
+
+    def _copied(self, address: Address, settings: ReplicationSettings | None) -> dict[Access, str]:
+        """What each other account receives, to the prefix of that."""
+        found: dict[Access, str] = {}
+        for prefix in (settings.prefix.split() or [""]) if settings is not None else ():
+            some = self.access(address, replace(settings, prefix=prefix)) if settings is not None else ()
+            found |= dict.fromkeys(some, prefix or f"{address.registry}-")
+        return found
 
     def altered(self, settings: ReplicationSettings) -> str | None:
         if settings != replace(settings, rules=1, other=""):
@@ -104,6 +122,10 @@ class ReplicationKind(Kind, GivesAccess):
         if not places or places != sorted(set(places)) or not all(map(_DESTINATION.fullmatch, places)):
             return "the destinations"
         return None if _PREFIX.fullmatch(settings.prefix) else "the prefix"
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        asked = settings_of(registry) if isinstance(registry, AwsRegistry) else None
+        return None if wanted.settings == asked else "where which repositories are copied to"
 
     def in_order(self, rest: str) -> str:
         rules: Rules = json.loads(rest) if rest else []
@@ -120,10 +142,13 @@ class ReplicationKind(Kind, GivesAccess):
             at = Address.of(session.name, self.name, RULE, session.where(region))
             copies = [item for item in copied if session.region_of(item.address) != region]
             rules = _rules(session, at)
-            prefixes = _prefixes_of(session, at, role)
+            prefixes = _prefixes_of(session, at, role, rules)
             marks = _marks_of(session, at, role, rules)
-            carrier = carrier_of(session.registry)
-            ledger_is_gone = all(item.address != carrier for item in found[carrier.kind])
+            # one that it had before it moved, or before it had roles or had none, says it as well
+            carriers = [
+                item for kind in ("role", LEDGER) for item in found[kind] if item.address.name in ("pull", MARKS)
+            ]
+            ledger_is_gone = not any(item.marks.owner == session.owner and not item.vacant for item in carriers)
             no_mark = ledger_is_gone and not is_there(ALL, rules)
             if marks.owner is None and (no_mark or _as_wanted(session, rules, prefixes, wanted.get(at))):
                 # what holds the mark was removed by hand, or the mark alone was: our copies are witness that the rule is ours, and
@@ -133,10 +158,10 @@ class ReplicationKind(Kind, GivesAccess):
                 if any(item.marks.owner == session.owner for item in witnesses):
                     marks = Marks(session.owner, "spec", None, session.name)
             notes: tuple[str, ...] = ()
-            if at in wanted:
+            if at in wanted and not session.registry.retired:
                 if reason := _of_another(session, at, rules):
                     prefixes = prefixes - {ALL}
-                if reason := reason or _too_many(session, rules):
+                if reason := reason or _too_many(session, rules, prefixes):
                     session.refused[at] = reason
                 notes = tuple(_to_be_let_in(session, rules, prefixes, wanted[at].settings))
             live = _live(session, at, rules, marks, prefixes, tuple(sorted(copy.address for copy in copies)))
@@ -148,7 +173,7 @@ class ReplicationKind(Kind, GivesAccess):
         for at, texts in zip(addresses, ledger.read(addresses), strict=True):
             rules = _rules(session, at)
             marks = _marks_of(session, at, texts, rules)
-            yield _live(session, at, rules, marks, _prefixes_of(session, at, texts))
+            yield _live(session, at, rules, marks, _prefixes_of(session, at, texts, rules))
 
     def create(self, session: AwsSession, write: Write) -> Live:
         return self._put(session, write, _prefixes(session.registry, write.desired.settings))
@@ -159,11 +184,14 @@ class ReplicationKind(Kind, GivesAccess):
         ledger, at = session.ledger(RegistryLedger), write.desired.address
         key = prefixes_key(session.region_of(at))
         usual = {session.registry.usual_prefix}
+        had = key in ledger.texts(ledger.carrier(at))
         if before | now != usual:  # the rule of each is known as ours, whenever this ends
             ledger.change(at, {key: noted(before | now)})
         written = self._put(session, write, before | now)
-        if before | now not in (usual, now):
-            ledger.change(at, *(({}, [key]) if now == usual else ({key: noted(now)}, [])))
+        if now == usual and (had or before | now != usual):
+            ledger.change(at, {}, [key])
+        elif before | now != now:
+            ledger.change(at, {key: noted(now)})
         return written
 
     def _put(self, session: AwsSession, write: Write, ours: set[str]) -> Live:
@@ -172,22 +200,35 @@ class ReplicationKind(Kind, GivesAccess):
         (prefix,) = _prefixes(session.registry, wanted)
         rule = rule_of(prefix, wanted.destinations, session.registry.account_id)
         with session.ledger(RegistryLedger).noting(write), _lock(session, at):
-            others = [rule for rule in _rules(session, at) if prefix_of(rule) not in ours]
-            rules = _put(session, at, [*others, rule])
+            there = _rules(session, at)
+            gone = _still_ours(session, at, there, ours) | {prefix}
+            rules = _put(session, at, [*(rule for rule in there if prefix_of(rule) not in gone), rule])
         return _live(session, at, rules, write.marks, _prefixes(session.registry, wanted))
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
-        at, ours = live.address, _prefixes(session.registry, live.settings)
+        at = live.address
         with _lock(session, at):
             rules = _rules(session, at)
+            ours = _still_ours(session, at, rules, _prefixes(session.registry, live.settings))
             others = [rule for rule in rules if prefix_of(rule) not in ours]
             if len(others) < len(rules):
                 _put(session, at, others)
         session.ledger(RegistryLedger).forget(at)
 
 
-def _too_many(session: AwsSession, rules: Rules) -> str:
-    """Which limit the account's rules would exceed with those of all registries of the spec; "" if none.
+def _still_ours(session: AwsSession, at: Address, rules: Rules, ours: set[str]) -> set[str]:
+    """The prefixes by which rules are the registry's, and not by now those of another one of the spec, which got the prefix in the
+    same run."""
+    region = session.region_of(at)
+    mine = {session.registry.copied_prefix or session.registry.name_prefix}
+    if not any(prefix_of(rule) in ours - mine for rule in rules):
+        return ours
+    return ours.difference(*(_noted_by(session, item, region) for item in session.siblings)) | (ours & mine)
+
+
+def _too_many(session: AwsSession, rules: Rules, prefixes: set[str]) -> str:
+    """Which limit the account's rules would exceed with those of all registries of the spec; "" if none. `prefixes`: those of the
+    registry's own.
 
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html (10 rules, 25 unique destinations across all of them)
     """
@@ -197,8 +238,8 @@ def _too_many(session: AwsSession, rules: Rules) -> str:
         for item in [session.registry, *session.siblings]
         if item.region == session.registry.region and item.copied_prefix
     ]
-    siblings = _prefixes_of_all(session, session.registry.region, rules)
-    others = [rule for rule in rules if prefix_of(rule) not in siblings]
+    ours = _prefixes_of_siblings(session, session.registry.region, rules, prefixes) | prefixes
+    others = [rule for rule in rules if prefix_of(rule) not in ours]
     count = len(others) + len(here)
     if count > MAX_RULES:
         return f"the account would have {count} replication rules; ECR allows at most {MAX_RULES}"
@@ -209,13 +250,13 @@ def _too_many(session: AwsSession, rules: Rules) -> str:
     return ""
 
 
-def _prefixes_of_all(session: AwsSession, region: str, rules: Rules) -> set[str]:
-    """The prefixes by which rules in a region are those of the spec's registries in this account. The ledgers are asked where a
-    rule has none that follows from the spec: it may be of a registry that had another prefix."""
-    siblings = [session.registry, *session.siblings]
+def _prefixes_of_siblings(session: AwsSession, region: str, rules: Rules, own: set[str]) -> set[str]:
+    """The prefixes by which rules in a region are those of the spec's other registries in this account. The ledgers are asked where
+    a rule has none that follows from the spec: it may be of a registry that had another prefix. `own`: the registry's own."""
+    siblings = list(session.siblings)
     known = {prefix for item in siblings for prefix in (item.name_prefix, item.usual_prefix)}
     known |= {item.copied_prefix for item in siblings if item.copied_prefix and item.region == region}
-    if {prefix_of(rule) for rule in rules} <= {*known, None}:
+    if not siblings or {prefix_of(rule) for rule in rules} <= {*known, *own, None}:
         return known
     return known.union(*(_noted_by(session, item, region) for item in siblings))
 
@@ -224,8 +265,10 @@ def _noted_by(session: AwsSession, sibling: AwsRegistry, region: str) -> set[str
     """The prefixes that a registry of the spec has noted for its rules in a region, where AWS allows to read that."""
     at = Address.of(session.name, ReplicationKind.name, RULE)
     found = session.ledger(RegistryLedger).of(sibling, at, guess=True)
-    ours = (Marks.of(found).owner, Marks.of(found).registry) == (session.owner, sibling.name)
-    return of_note(found.get(prefixes_key(region), "")) if ours else set()
+    if (Marks.of(found).owner, Marks.of(found).registry) != (session.owner, sibling.name):
+        return set()
+    there = region in session.ledger(RegistryLedger).regions_with_a_rule(found)
+    return of_note(found.get(prefixes_key(region), "")) or ({sibling.usual_prefix} if there else set())
 
 
 def _of_another(session: AwsSession, at: Address, rules: Rules) -> str:
@@ -255,9 +298,26 @@ def _marks_of(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> M
     """The marks of what is there: none where the wanted rule stands there and is not noted as ours, whatever else is. With a filter
     for ours alone it would be ours by its name; without one it may be anybody's."""
     found = session.ledger(RegistryLedger).marks(at, texts)
-    known = of_note(texts.get(prefixes_key(session.region_of(at)), ""))
-    strange = session.registry.copied_prefix == ALL and is_there(ALL, rules) and ALL not in known
+    strange = _strange(session, at, texts, rules)
     return Marks() if strange or found.applied is None else found
+
+
+def _strange(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> bool:
+    """Whether the rule that the registry is to have is there, and neither noted as its own nor, for now, as another registry's."""
+    here = session.registry
+    wanted = here.copied_prefix if session.region_of(at) == here.region and not here.retired else ""
+    known = _noted_prefixes(session, at, texts)
+    if not wanted or not known or wanted in known or not is_there(wanted, rules):
+        return False
+    return wanted == ALL or not any(wanted in _noted_by(session, item, here.region) for item in session.siblings)
+
+
+def _includes(given: Mapping[Access, str], item: Access, prefix: str) -> bool:
+    """Whether the same account receives all that begins with a prefix."""
+    return any(
+        other.principal == item.principal and (there == ALL or (prefix != ALL and prefix.startswith(there)))
+        for other, there in given.items()
+    )
 
 
 def _as_wanted(session: AwsSession, rules: Rules, prefixes: set[str], wanted: Desired | None) -> bool:
@@ -279,13 +339,20 @@ def settings_of(registry: AwsRegistry) -> ReplicationSettings:
     return ReplicationSettings(destinations, prefix="" if prefix == registry.usual_prefix else prefix)
 
 
-def _prefixes_of(session: AwsSession, at: Address, role: Texts) -> set[str]:
-    """The prefixes by which a rule in a region is the registry's: as the pull role says, the usual one if it says only that there is
-    a rule, and the spec's."""
-    known = of_note(role.get(prefixes_key(session.region_of(at)), ""))
-    if not known and session.ledger(RegistryLedger).marks(at, role).applied is not None:
+def _prefixes_of(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> set[str]:
+    """The prefixes by which a rule in a region is the registry's: as it is noted; else the spec's. One that stands where the
+    registry's is to stand, and is somebody else's, is shown with it: an adoption would take its place."""
+    known = _noted_prefixes(session, at, texts)
+    wanted = {session.registry.copied_prefix or session.registry.name_prefix}
+    return known | wanted if not known or _strange(session, at, texts, rules) else known
+
+
+def _noted_prefixes(session: AwsSession, at: Address, texts: Texts) -> set[str]:
+    """The prefixes of the registry's rules in a region, as is noted; the usual one if it is noted only that there is a rule."""
+    known = of_note(texts.get(prefixes_key(session.region_of(at)), ""))
+    if not known and session.ledger(RegistryLedger).marks(at, texts).applied is not None:
         known = {session.registry.usual_prefix}
-    return {*known, session.registry.copied_prefix or session.registry.name_prefix}
+    return known
 
 
 def _named_rule(registry: AwsRegistry) -> str:
@@ -320,7 +387,7 @@ def _live(
     registry = session.registry
     ours = [rule for rule in rules if prefix_of(rule) in prefixes]
     found = {str(prefix_of(rule)) for rule in ours}
-    siblings = _prefixes_of_all(session, session.region_of(at), rules)
+    siblings = _prefixes_of_siblings(session, session.region_of(at), rules, prefixes)
     # a sibling's rule changes in the same run, so it must not make this one's plan stale
     others = [rule for rule in rules if prefix_of(rule) not in siblings | prefixes]
     extra = [more for rule in ours if (more := beyond(rule))]
@@ -344,4 +411,6 @@ def _live(
 
 def _prefixes(registry: AwsRegistry, settings: ReplicationSettings) -> set[str]:
     """The prefixes of the registry's rules that settings are of."""
+    if not settings.rules:  # none is there
+        return set()
     return set(settings.prefix.split()) or {registry.usual_prefix}

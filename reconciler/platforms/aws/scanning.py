@@ -16,6 +16,7 @@ from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
 from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, PENDING, RegistryLedger, carriers_of
@@ -84,10 +85,6 @@ class ScanningLedger(RegistryLedger):
     def texts(self, carrier: Address) -> Texts:
         return self.session.ledger(RegistryLedger).texts(carrier)
 
-    def marks(self, at: Address, texts: Texts | None = None) -> Marks:
-        found = super().marks(at, texts)
-        return replace(found, applied=found.applied.partition(" ")[0] if found.applied is not None else None)
-
     def note(self, at: Address, texts: Texts) -> Note:
         """What is noted of the region of an address."""
         return Note.of(texts.get(self.key(at), ""))
@@ -100,10 +97,13 @@ class ScanningLedger(RegistryLedger):
 
     def of_siblings(self, at: Address) -> frozenset[Entry]:
         """The filters that the spec's other registries of the account have noted as theirs, read now. Raises PlatformError."""
-        found: set[Entry] = set()
-        for registry in self.session.siblings:
-            found |= Note.of(self.of(registry, at).get(self.key(at), "")).ours
-        return frozenset(found)
+        return self.by_siblings(at).ours
+
+    def by_siblings(self, at: Address) -> Note:
+        """What the spec's other registries of the account have noted together, read now. Raises PlatformError."""
+        notes = [Note.of(self.of(registry, at).get(self.key(at), "")) for registry in self.session.siblings]
+        none: frozenset[Entry] = frozenset()
+        return Note(none.union(*(note.ours for note in notes)), none.union(*(note.theirs for note in notes)))
 
     def regions_with_scanning(self, texts: Texts) -> Iterator[str]:
         """The regions in which filters of ours were written, sorted."""
@@ -141,6 +141,10 @@ class ScanningKind(Kind):
         """The type is always said: it is the account's, and one of the two costs money."""
         return {name: value for name, value in self.blank.items() if name != "type"}
 
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        asked = settings_of(registry) if isinstance(registry, AwsRegistry) else None
+        return None if wanted.settings == asked else "what is scanned, and how,"
+
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(ScanningLedger)
         role = ledger.texts(ledger.carrier(Address.of(session.name, self.name, RULES)))
@@ -163,7 +167,8 @@ class ScanningKind(Kind):
         wanted: ScanningSettings = write.desired.settings
         with _lock(session, at):
             texts = ledger.read([at])[0]
-            siblings = ledger.of_siblings(at)
+            noted = ledger.by_siblings(at)
+            siblings = noted.ours
             document = _read(session, at)
             there = _entries(document)
             before = (
@@ -173,7 +178,8 @@ class ScanningKind(Kind):
             )
             # ours may stand there at another frequency, since another registry of the spec has changed the type
             strange = {entry for entry in there - siblings if entry[1] not in _chosen(before.ours)}
-            theirs = before.theirs.union(strange)
+            # others had it before a sibling did, so it stays with the last of us too
+            theirs = before.theirs.union(strange, noted.theirs & there)
             gone = before.ours - wanted.entries - theirs - siblings
             both = Note(before.ours | wanted.entries, theirs & (before.ours | wanted.entries))
             if len(both.value(PENDING)) > MAX_VALUE:  # no room to note both at once: what goes, goes first
