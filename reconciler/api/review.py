@@ -32,10 +32,12 @@ def review(base: str | Path, head: str | Path, *, folder: str = "", warnings: Se
         before = _load(base, unknown, folder)  # what stands for a variable is another since
     was = before.take_text()
     was.folder = folder
-    differing = edits(was, after.take_text())
-    del was  # as large as the spec
+    now = after.take_text()
+    differing, start = edits(was, now), now.spot(())
+    del was, now  # as large as the specs
     variables = {**before.variables, **after.variables}
-    return unknown_in(make_review(before, after, differing, CATALOG, warnings), variables)
+    found = make_review(before, after, differing, CATALOG, warnings)
+    return unknown_in(replace(found, spot=start), variables)
 
 
 def _load(path: str | Path, unknown: StandIns, folder: str = "") -> Spec:

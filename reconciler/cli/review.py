@@ -27,6 +27,8 @@ class ReviewFormat(StrEnum):
     JSON = "json"
     MARKDOWN = "markdown"
     GITHUB = "github"
+    GITLAB = "gitlab"
+    SARIF = "sarif"
 
 
 def run(
@@ -81,6 +83,14 @@ def _printed(made: Review, form: ReviewFormat, stopped: set[str]) -> str:
         from reconciler.render.review_github import review_commands
 
         return review_commands(made, stopped)
+    if form is ReviewFormat.GITLAB:
+        from reconciler.render.review_gitlab import review_gitlab
+
+        return review_gitlab(made)
+    if form is ReviewFormat.SARIF:
+        from reconciler.render.review_sarif import review_sarif
+
+        return review_sarif(made)
     from reconciler.render.review import review_text
 
     return review_text(made)

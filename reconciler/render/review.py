@@ -31,6 +31,20 @@ def place(finding: Finding) -> str:
     return f"{here} (base {finding.base.at})"
 
 
+def base_of(finding: Finding) -> str:
+    """Where the base has what was removed, as the end of a sentence; "" if nothing was."""
+    there = finding.base if finding.removed else None
+    return f" (removed from the base's {there.at})" if there is not None else ""
+
+
+def objections(review: Review) -> Iterator[tuple[str, str]]:
+    """What stops the plan, by its name: guards of the head and of the base, and problems."""
+    yield from ((item.guard, item.message) for item in review.by_head)
+    yield from ((str(item.address), item.message) for item in review.plan.problems)
+    for item in review.loosened:
+        yield item.guard, f"{item.message} (by the base's guards, which this change loosens)"
+
+
 def headline(review: Review) -> str:
     """What the change does, in a line: `destroys, widens: 3 findings`."""
     if not review.verdict:

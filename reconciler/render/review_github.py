@@ -11,7 +11,7 @@ from reconciler.places import Spot
 from reconciler.review.model import Finding, Review, Risk
 from reconciler.words import one_line
 
-from .review import headline, sentences
+from .review import base_of, headline, sentences
 
 #: of each level a step shows ten (actions/toolkit, docs/problem-matchers.md); the tenth counts the others
 MOST = 9
@@ -62,8 +62,7 @@ def _level(finding: Finding, stopped: Collection[str]) -> str:
 
 
 def _message(finding: Finding) -> str:
-    base = f" (removed from the base's {finding.base.at})" if finding.removed and finding.base is not None else ""
-    return "; ".join(sentences(finding)) + base
+    return "; ".join(sentences(finding)) + base_of(finding)
 
 
 def _unread(review: Review) -> Iterator[str]:

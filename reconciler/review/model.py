@@ -57,7 +57,7 @@ class Finding:
 class Review:
     """What a change of the spec means.
 
-    `plan`: of the head, where all is as the base has it. `by_base`: what the base's guards object to. `unread`: registries whose
+    `plan`: of the head, where all is as the base has it. `spot`: where the head begins, for what no line causes. `by_base`: what the base's guards object to. `unread`: registries whose
     platform this build does not have, with that. `warnings`: about the review itself.
     """
 
@@ -67,6 +67,7 @@ class Review:
     by_base: tuple[Verdict, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    spot: Spot = field(default=Spot("registry.yaml", 1, 1))
 
     @property
     def verdict(self) -> tuple[Risk, ...]:

@@ -14,8 +14,10 @@ from reconciler.places import Spot
 from reconciler.render.review import review_text
 from reconciler.render.review_document import review_json
 from reconciler.render.review_github import MOST, command, in_data, in_property, review_commands
+from reconciler.render.review_gitlab import review_gitlab
 from reconciler.render.review_markdown import MOST as MOST_MARKDOWN
 from reconciler.render.review_markdown import review_markdown
+from reconciler.render.review_sarif import review_sarif
 from reconciler.review.model import Finding, Review, Risk
 from reconciler.schemas import schema_text
 
@@ -26,6 +28,8 @@ FORMS: dict[str, Callable[[Review], str]] = {
     "json": review_json,
     "md": review_markdown,
     "github": review_commands,
+    "gitlab": review_gitlab,
+    "sarif": review_sarif,
 }
 #: something of each risk
 ALL = replaced(
@@ -112,6 +116,19 @@ def test_free_text_means_nothing_in_any_form(tmp_path: Path, text: str) -> None:
     assert len(table) == 4
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in table)
     assert json.loads(review_json(forged))["findings"][0]["messages"] == [text, f"by {text}"]
+
+
+def test_where_there_is_nothing_gitlab_gets_an_empty_list(tmp_path: Path) -> None:
+    assert json.loads(review_gitlab(reviewed(tmp_path, BASE))) == []
+
+
+def test_a_finding_of_gitlab_keeps_its_fingerprint_when_it_moves(tmp_path: Path) -> None:
+    def fingerprints(text: str) -> list[str]:
+        return [item["fingerprint"] for item in json.loads(review_gitlab(reviewed(tmp_path, text)))]
+
+    head = replaced(("[alice, bob]", "[alice, bob, carol]"))
+    assert len(set(fingerprints(ALL))) == len(fingerprints(ALL)) > 5
+    assert fingerprints(head) == fingerprints(f"# a line\n{head}")
 
 
 def test_commands_are_escaped_as_the_runner_reads_them() -> None:
