@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.places import Spot
 from reconciler.review.model import Finding, Review, Risk
@@ -46,18 +46,19 @@ def objections(review: Review) -> Iterator[tuple[str, str]]:
 
 
 def headline(review: Review) -> str:
-    """What the change does, in a line: `destroys, widens: 3 findings`."""
-    if not review.verdict:
+    """What the change does, in a line: `destroys and widens (3 findings)`."""
+    return counted_risks([(finding.risk, finding.title) for finding in review.findings], review.verdict)
+
+
+def counted_risks(findings: Sequence[tuple[Risk, str]], verdict: Sequence[Risk]) -> str:
+    """The risks of findings in words, `may` where all findings of one may only be so. `findings`: each one's risk and title."""
+    if not verdict:
         return NOTHING
-    words = all_of(list(_titles(review)))
-    return f"{words} ({counted(len(review.findings), 'finding')})"
-
-
-def _titles(review: Review) -> Iterator[str]:
-    """Each risk, `may` where all findings of it may only be so."""
-    for risk in review.verdict:
-        some = [finding for finding in review.findings if finding.risk is risk]
-        yield next((finding.title for finding in some if not finding.may), some[0].title)
+    titles: list[str] = []
+    for risk in verdict:
+        some = [title for one, title in findings if one is risk]
+        titles.append(risk.value if risk.value in some else some[0])
+    return f"{all_of(titles)} ({counted(len(findings), 'finding')})"
 
 
 def review_text(review: Review) -> str:

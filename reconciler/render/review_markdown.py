@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model.access import Access
-from reconciler.review.model import Finding, Review, Risk
+from reconciler.review.document import AccessPart, FindingPart, GuardPart, ReviewDocument, SpotPart
+from reconciler.review.model import Review, Risk
 
 from .escapes import code, first_in_markdown, in_html, in_markdown
 from .graph import entities
-from .review import UNKNOWN, headline, sentences
+from .review import UNKNOWN, counted_risks
+from .review_document import document
 
 #: characters that a comment on GitHub may have are 65,536
 #: (https://github.com/runatlantis/atlantis/blob/main/server/events/vcs/github/client.go)
@@ -34,33 +35,38 @@ _ORDER = (Risk.WIDENS, Risk.NARROWS, *(risk for risk in Risk if risk not in (Ris
 
 def review_markdown(review: Review) -> str:
     """The whole review. Longer than a comment may be, it ends at the end of a fold and says so."""
-    if review.verdict in ((), (Risk.COSMETIC,)) and not (review.by_head or review.loosened or review.plan.problems):
+    return markdown_of(document(review))
+
+
+def markdown_of(review: ReviewDocument) -> str:
+    """The same of a saved review."""
+    if review.verdict in ((), (Risk.COSMETIC,)) and not (review.by_head or review.by_base or review.problems):
         notes = "".join(f"\n{line}\n" for line in _notes(review))
         return f"**{in_markdown(review.owner)}**: {_quiet(review)}.\n{notes}"
-    return _cut(["".join(f"{line}\n" for line in block) for block in _blocks(review)])
+    return cut(["".join(f"{line}\n" for line in block) for block in _blocks(review)])
 
 
-def _quiet(review: Review) -> str:
+def _quiet(review: ReviewDocument) -> str:
     return (
-        in_markdown(headline(review))
+        in_markdown(_headline(review))
         if not review.findings
         else "nobody gains or loses access by the change of the spec"
     )
 
 
-def _blocks(review: Review) -> Iterator[list[str]]:
-    yield [f"### {in_markdown(review.owner)}: {in_markdown(headline(review))}", ""]
-    if stops := [*(_objections(review)), *_problems(review)]:
+def _headline(review: ReviewDocument) -> str:
+    return counted_risks([(finding.risk, finding.title) for finding in review.findings], review.verdict)
+
+
+def _blocks(review: ReviewDocument) -> Iterator[list[str]]:
+    yield [f"### {in_markdown(review.owner)}: {in_markdown(_headline(review))}", ""]
+    if stops := [*map(_objection, review.by_head), *(f"- {in_markdown(item)}" for item in review.problems)]:
         yield ["#### :no_entry: Stops the plan", "", *stops, ""]
-    if review.loosened:
-        yield [
-            "#### :no_entry: The base's guards would stop it, and this change loosens them",
-            "",
-            *_loosened(review),
-            "",
-        ]
+    if loosened := [_objection(item) for item in review.by_base if item not in review.by_head]:
+        yield ["#### :no_entry: The base's guards would stop it, and this change loosens them", "", *loosened, ""]
     findings = sorted(review.findings, key=lambda item: _ORDER.index(item.risk))
-    yield ["| | what | where |", "|---|---|---|", *map(_row, findings), ""]
+    if findings:
+        yield ["| | what | where |", "|---|---|---|", *map(_row, findings), ""]
     if drawn := _drawn(findings):
         yield ["<details><summary>Who gains and loses access, drawn</summary>", "", *drawn, "", "</details>", ""]
     for finding in findings:
@@ -68,20 +74,24 @@ def _blocks(review: Review) -> Iterator[list[str]]:
     yield [*_notes(review), "", UNKNOWN]
 
 
-def _row(finding: Finding) -> str:
-    said = sentences(finding)
+def _row(finding: FindingPart) -> str:
+    said = finding.messages or ("",)
     first = said[0] if len(said[0]) <= MOST_TOLD else f"{said[0][:MOST_TOLD]}…"
     more = f" (and {len(said) - 1} more)" if said[1:] else ""
-    where = code(f"{finding.spot.file}:{finding.spot.line}") if finding.spot else ""
+    where = code(f"{finding.place.file}:{finding.place.line}") if finding.place else ""
     return f"| {_ICONS[finding.risk]} {finding.title} | {in_markdown(first)}{more} | {where.replace('|', '&#124;')} |"
 
 
-def _fold(finding: Finding) -> Iterator[str]:
-    place = in_html(finding.spot.at) if finding.spot else "the spec as a whole"
-    base = f", base {in_html(finding.base.at)}" if finding.removed and finding.base is not None else ""
+def _at(spot: SpotPart) -> str:
+    return in_html(f"{spot.file}:{spot.line}:{spot.column}")
+
+
+def _fold(finding: FindingPart) -> Iterator[str]:
+    place = _at(finding.place) if finding.place else "the spec as a whole"
+    base = f", base {_at(finding.base)}" if finding.removed and finding.base is not None else ""
     yield f"<details><summary>{finding.title}: {place}{base}</summary>"
     yield ""
-    yield from (f"- {first_in_markdown(sentence)}" for sentence in sentences(finding))
+    yield from (f"- {first_in_markdown(sentence)}" for sentence in finding.messages)
     if finding.addresses:
         yield ""
         yield from (f"  {code(address)}" for address in finding.addresses[:20])
@@ -92,19 +102,11 @@ def _fold(finding: Finding) -> Iterator[str]:
     yield ""
 
 
-def _objections(review: Review) -> list[str]:
-    return [f"- **{in_markdown(item.guard)}**: {in_markdown(item.message)}" for item in review.by_head]
+def _objection(item: GuardPart) -> str:
+    return f"- **{in_markdown(item.guard)}**: {in_markdown(item.message)}"
 
 
-def _problems(review: Review) -> list[str]:
-    return [f"- {code(item.address)}: {in_markdown(item.message)}" for item in review.plan.problems]
-
-
-def _loosened(review: Review) -> list[str]:
-    return [f"- **{in_markdown(item.guard)}**: {in_markdown(item.message)}" for item in review.loosened]
-
-
-def _notes(review: Review) -> list[str]:
+def _notes(review: ReviewDocument) -> list[str]:
     unread = [
         f"Not reviewed: registry {in_markdown(name)}, since platform {in_markdown(platform)} is not in this build."
         for name, platform in review.unread.items()
@@ -112,13 +114,14 @@ def _notes(review: Review) -> list[str]:
     return [*unread, *(f"Note: {in_markdown(warning)}." for warning in review.warnings)]
 
 
-def _drawn(findings: list[Finding]) -> list[str]:
+def _drawn(findings: list[FindingPart]) -> list[str]:
     """Who gains (a whole line) and who loses (a dotted one) what, as a mermaid graph; nothing if that would be too large."""
     edges: dict[tuple[str, str, str], set[str]] = {}
     for finding in findings:
         for arrow, given in (("-->", finding.gains), ("-.->", finding.losses)):
             for item in given:
-                edges.setdefault((item.principal.label, arrow, _target(item)), set()).add(item.verb)
+                for what in _targets(item):
+                    edges.setdefault((item.principal, arrow, what), set()).update(item.verbs)
     names = sorted({end for who, _, what in edges for end in (who, what)})
     node = {name: f"n{number}" for number, name in enumerate(names)}
     lines = ["```mermaid", "flowchart LR"]
@@ -132,15 +135,18 @@ def _drawn(findings: list[Finding]) -> list[str]:
     return [] if too_large or not edges else lines
 
 
-def _target(item: Access) -> str:
-    return f"{item.registry}/{item.repository or '*'}" + (f" in {item.where}" if item.where else "")
+def _targets(item: AccessPart) -> Iterator[str]:
+    for repository in item.repositories:
+        for where in item.where:
+            yield f"{item.registry}/{repository or '*'}" + (f" in {where}" if where else "")
 
 
-def _cut(blocks: list[str]) -> str:
+def cut(blocks: list[str]) -> str:
+    """The blocks as one text that a comment can hold."""
     whole = "".join(blocks)
     if len(whole) <= MOST:
         return whole
-    note = "\nThe review is longer than a comment may be: {} more parts are left out. `reconciler review` prints all of it.\n"
+    note = "\nThis is longer than a comment may be: {} more parts are left out. `reconciler` prints all of it.\n"
     kept: list[str] = []
     for number, block in enumerate(blocks):
         if sum(map(len, kept)) + len(block) > MOST - len(note) - 20:

@@ -11,7 +11,7 @@ from reconciler.engine.guard import Verdict
 from reconciler.model.access import Access
 from reconciler.places import Spot
 
-from .model import Finding, Review, Risk
+from .model import Finding, Review, Risk, titled
 
 FORMAT = 1
 
@@ -58,6 +58,11 @@ class FindingPart(_Part):
     addresses: tuple[str, ...] = Field(description="The resources that it is about.")
     gains: tuple[AccessPart, ...] = Field((), description="Who can do what from then on.")
     losses: tuple[AccessPart, ...] = Field((), description="Who can do what no longer.")
+
+    @property
+    def title(self) -> str:
+        """The risk in words."""
+        return titled(self.risk, may=self.may)
 
 
 class GuardPart(_Part):

@@ -28,6 +28,11 @@ class Risk(StrEnum):
 RANK: Mapping[Risk, int] = {risk: number for number, risk in enumerate(Risk)}
 
 
+def titled(risk: Risk, *, may: bool) -> str:
+    """The risk in words: `may widen` where it can't be decided."""
+    return f"may {risk.value.removesuffix('s')}" if may else risk.value
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a change of the text does.
@@ -50,15 +55,16 @@ class Finding:
     @property
     def title(self) -> str:
         """The risk in words: `may widen` where that can't be decided."""
-        return f"may {self.risk.value.removesuffix('s')}" if self.may else self.risk.value
+        return titled(self.risk, may=self.may)
 
 
 @dataclass(frozen=True)
 class Review:
     """What a change of the spec means.
 
-    `plan`: of the head, where all is as the base has it. `spot`: where the head begins, for what no line causes. `by_base`: what the base's guards object to. `unread`: registries whose
-    platform this build does not have, with that. `warnings`: about the review itself.
+    `plan`: of the head, where all is as the base has it. `by_base`: what the base's guards object to. `unread`: registries whose
+    platform this build does not have, with that. `warnings`: about the review itself. `spot`: where the head begins, for what no line
+    causes.
     """
 
     owner: str

@@ -72,22 +72,9 @@ def complaints(folder: Path, log: dict[str, Any]) -> list[str]:
     """The errors that the validator reports; its exit code does not say that there are any."""
     path, report = folder / "review.sarif", folder / "report.sarif"
     path.write_text(json.dumps(log))
+    options = ("--rule-kind", "Sarif;Ghas", "--output", str(report), "--log", "ForceOverwrite")
     ran = subprocess.run(
-        [
-            str(VALIDATOR),
-            "validate",
-            str(path),
-            "--rule-kind",
-            "Sarif;Ghas",
-            "--output",
-            str(report),
-            "--log",
-            "ForceOverwrite",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        [str(VALIDATOR), "validate", str(path), *options], capture_output=True, text=True, check=False, timeout=120
     )
     assert report.exists(), ran.stdout + ran.stderr
     found = json.loads(report.read_text(encoding="utf-8-sig"))
