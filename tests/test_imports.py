@@ -20,7 +20,7 @@ FLOORS = (
     ("errors",),
     ("spec",),
     ("model",),
-    ("engine", "platforms"),
+    ("engine", "platforms", "comments"),
     ("review",),
     ("render",),
     ("api", "schemas"),

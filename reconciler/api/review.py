@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.errors import Problem, SpecError
+from pydantic import ValidationError
+
+from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.platforms.catalog import CATALOG, Spec
+from reconciler.review.document import ReviewDocument
 from reconciler.review.edits import edits
 from reconciler.review.make import make_review
 from reconciler.review.model import Review
@@ -38,6 +41,18 @@ def review(base: str | Path, head: str | Path, *, folder: str = "", warnings: Se
     variables = {**before.variables, **after.variables}
     found = make_review(before, after, differing, CATALOG, warnings)
     return unknown_in(replace(found, spot=start), variables)
+
+
+def read_review(path: str | Path) -> ReviewDocument:
+    """A review that was saved as JSON. Raises ReconcilerError if it is none."""
+    try:
+        return ReviewDocument.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise ReconcilerError(f"{path} can't be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise ReconcilerError(f"{path} is no review saved by `review --format json`: {where}: {first['msg']}") from None
 
 
 def _load(path: str | Path, unknown: StandIns, folder: str = "") -> Spec:

@@ -8,6 +8,7 @@ COMMANDS = {
     "plan": "plan",
     "apply": "apply",
     "review": "review",
+    "comment": "comment",
     "drift": "drift",
     "destroy": "destroy",
     "release": "release",

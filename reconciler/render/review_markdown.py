@@ -141,6 +141,18 @@ def _targets(item: AccessPart) -> Iterator[str]:
             yield f"{item.registry}/{repository or '*'}" + (f" in {where}" if where else "")
 
 
+def shortened(text: str) -> str:
+    """A markdown text of paragraphs and folds, as long as a comment may be: it ends between two of them."""
+    blocks: list[str] = []
+    depth = 0
+    for line in text.splitlines(keepends=True):
+        if depth == 0 and (not blocks or blocks[-1].endswith("\n\n")):
+            blocks.append("")
+        depth += line.count("<details>") - line.count("</details>")
+        blocks[-1] += line
+    return cut(blocks)
+
+
 def cut(blocks: list[str]) -> str:
     """The blocks as one text that a comment can hold."""
     whole = "".join(blocks)
