@@ -131,6 +131,17 @@ class StalePlan(ReconcilerError):
         )
 
 
+class OtherSpec(StalePlan):
+    """A saved plan was not made from the spec that it is to be applied with. `differs`: what of that is other, a sentence each."""
+
+    def __init__(self, name: str, differs: Sequence[str]) -> None:
+        super().__init__({})
+        self.differs = tuple(differs)
+        head = f"the plan was not made from {name}; nothing was written:"
+        lines = [one_line(line) for line in differs]
+        self.args = ("\n  ".join((head, *lines, "make a new plan and review it")),)
+
+
 def reason(error: Exception) -> str:
     """Why a file can't be used, in words of people: for what reading and parsing it raises."""
     if isinstance(error, json.JSONDecodeError):

@@ -29,6 +29,7 @@ from reconciler.words import all_of
 from . import streams
 from .exits import Exit
 from .files import open_private
+from .job_summary import leave
 from .plan import Format, print_plan
 from .reading import reading
 from .stopping import Stopping, stopping
@@ -57,7 +58,8 @@ def confirm(question: str, yes: bool) -> None:
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """How a plan is carried out; as for engine.apply. `full`, `fold`: how it is shown before, as for `print_plan`."""
+    """How a plan is carried out; as for engine.apply. `full`, `fold`: how it is shown before, as for `print_plan`.
+    `job_summary`: whether a summary is left for the workflow that it runs in."""
 
     parallelism: int
     timeout: float
@@ -68,6 +70,7 @@ class ApplyOptions:
     rescue: str = "."
     full: bool = False
     fold: bool = False
+    job_summary: bool = False
 
 
 #: what to ask before that many changes
@@ -102,6 +105,8 @@ def _show_and_carry_out(
     _refuse(plan)
     if not plan.changes:
         with _Log(options.log):  # whoever uploads the file finds one
+            if options.job_summary:
+                leave(plan, (), "Apply: nothing to do.")
             return Exit.OK
     confirm(question(len(plan.changes)), yes)
     with _Log(options.log) as log, _progress(len(plan.changes)) as (start, done):
@@ -130,6 +135,8 @@ def _show_and_carry_out(
         )
     closing = closing_line(outcomes, interrupted=stop.asked.is_set(), destroy=plan.destroy)
     typer.echo(closing)
+    if options.job_summary:
+        leave(plan, outcomes, closing)
     if streams.failed():  # whoever reads the error learns the end of it at least
         typer.echo(closing, err=True)
     if log.failure:

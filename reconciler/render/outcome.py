@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.engine.write import Outcome, Status
 from reconciler.model.change import Action
 from reconciler.words import one_line
 
 from .change_item import SIGNS
+from .escapes import code, in_markdown
+
+#: bytes of the table; a step's summary can have 1 MiB
+#: (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits)
+MOST_SUMMARY = 1_000_000
 
 _DONE = {
     Action.CREATE: "created",
@@ -47,6 +52,31 @@ def outcome_record(outcome: Outcome) -> dict[str, object]:
     if outcome.places:
         found["places"] = [f"{place.kind} {place.name} at {place.at}" for place in outcome.places]
     return found
+
+
+def outcomes_markdown(owner: str, outcomes: Sequence[Outcome], closing: str) -> str:
+    """All outcomes as a table, what failed first, with at most as many as a job's summary can hold."""
+    order = {Status.FAILED: 0, Status.STALE: 1}
+    rows = sorted(outcomes, key=lambda item: order.get(item.status, 2))
+    head = [f"### {in_markdown(owner)}: {in_markdown(closing)}", ""]
+    table = ["| | resource | outcome |", "|---|---|---|"] if rows else []
+    lines = [
+        f"| {SIGNS[item.action]} | {code(item.address).replace('|', '&#124;')} | {_in_cell(item)} |" for item in rows
+    ]
+    size, kept = 0, 0
+    for line in lines:
+        size += len(line.encode()) + 1
+        if size > MOST_SUMMARY:
+            break
+        kept += 1
+    more = [f"and {len(lines) - kept} more"] if kept < len(lines) else []
+    return "".join(f"{line}\n" for line in (*head, *table, *lines[:kept], "", *more))
+
+
+def _in_cell(outcome: Outcome) -> str:
+    if outcome.status is Status.DONE:
+        return in_markdown(outcome.message or _DONE[outcome.action])
+    return f"**{outcome.status.value}**: {in_markdown(outcome.message)}"
 
 
 def closing_line(outcomes: Iterable[Outcome], *, interrupted: bool, destroy: bool = False) -> str:

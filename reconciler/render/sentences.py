@@ -148,6 +148,11 @@ def all_losses(plan: Plan) -> list[Sentence]:
     return lost(_net(plan)[1])
 
 
+def net_gains(plan: Plan) -> set[Access]:
+    """Who can do what after the plan as a whole and could not before."""
+    return _net(plan)[0]
+
+
 def _net(plan: Plan) -> tuple[set[Access], set[Access]]:
     gains = {access for change in plan.changes for access in change.gains}
     losses = {access for change in plan.changes for access in change.losses}

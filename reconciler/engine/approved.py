@@ -1,0 +1,56 @@
+"""Whether a saved plan was made from a spec, and what differs if it was not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.model.address import Address
+from reconciler.model.platform import Platforms
+from reconciler.model.resource import Desired
+from reconciler.spec.models import Spec
+from reconciler.words import all_of
+
+from .expand import expand
+from .fields import changes_of
+from .plan import Plan, spec_digest
+
+
+def differing(plan: Plan, spec: Spec, platforms: Platforms) -> list[str]:
+    """What of the spec is other than what the plan was made from, a sentence each; nothing if it is the same. Raises ReadFailed if a
+    platform is not in this build."""
+    if plan.spec_hash == spec_digest(spec):
+        return []
+    if plan.owner != spec.name:
+        return [f"the plan is of the spec '{plan.owner}', and this one is '{spec.name}'"]
+    found = list(_differences(plan, spec, platforms))
+    return found or ["it says something else of what the plan does not change"]
+
+
+def _differences(plan: Plan, spec: Spec, platforms: Platforms) -> Iterator[str]:
+    now = {registry.name: registry for registry in spec.registries}
+    then = {registry.name: registry for registry in plan.registries}
+    for name in sorted({*now, *then}):
+        if name not in now:
+            yield f"registry {name} is not in it"
+        elif name not in then:
+            yield f"registry {name} was not in it when the plan was made"
+        elif now[name] != then[name]:
+            keys = sorted(
+                key for key in type(now[name]).model_fields if getattr(now[name], key) != getattr(then[name], key, None)
+            )
+            yield f"registry {name}: {all_of(keys) or 'platform'} differ{'s' if len(keys) < 2 else ''}"
+    if spec.guards != plan.basis.rules:
+        yield "the guards differ"
+    kinds, groups = expand(spec, platforms)
+    wanted: Mapping[Address, Desired] = {at: item for group in groups.values() for at, item in group.items()}
+    for change in plan.changes:
+        asked = wanted.get(change.address)
+        if change.desired is None:
+            if asked is not None and not plan.destroy:
+                yield f"{change.address}: the plan deletes it, and the spec has it"
+        elif asked is None:
+            yield f"{change.address}: the plan makes it, and the spec does not have it"
+        elif asked.settings != change.desired.settings:
+            kind = kinds[change.registry][change.kind]
+            fields = [item.path for item in changes_of(kind, change.desired.settings, asked.settings)]
+            yield f"{change.address}: {all_of(fields)} differ{'s' if len(fields) < 2 else ''}"
