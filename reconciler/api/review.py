@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,28 +19,36 @@ from reconciler.spec import loader
 from reconciler.spec.variables import StandIns
 
 
-def review(base: str | Path, head: str | Path, *, folder: str = "", warnings: Sequence[str] = ()) -> Review:
-    """What the change from one spec to another means; each a file or a folder. Makes no call and reads no environment variable: each
-    that a spec names stands for anybody.
+def review(
+    base: str | Path,
+    head: str | Path,
+    *,
+    folder: str = "",
+    shown: str = "",
+    environ: Mapping[str, str] | None = None,
+    warnings: Sequence[str] = (),
+) -> Review:
+    """What the change from one spec to another means; each a file or a folder. Makes no call, and reads no environment variable but
+    those in `environ`: what any other stands for is unknown, and may be anything.
 
-    `folder`: that the base's files were taken out into, which is left out of their names. `warnings`: to be said in the review.
+    `folder`: what the names of the base's files begin with, and `shown`: what they are said to begin with instead. `warnings`: to be
+    said in the review.
 
     Raises SpecError with every problem of either spec.
     """
-    unknown = StandIns()
+    unknown = StandIns(environ or {})
     before = _load(base, unknown, folder)
     known = dict(unknown)
     after = _load(head, unknown)
     if any(unknown[name] != stands_for for name, stands_for in known.items()):
         before = _load(base, unknown, folder)  # what stands for a variable is another since
     was = before.take_text()
-    was.folder = folder
+    was.folder, was.shown = folder, shown
     now = after.take_text()
     differing, start = edits(was, now), now.spot(())
     del was, now  # as large as the specs
-    variables = {**before.variables, **after.variables}
-    found = make_review(before, after, differing, CATALOG, warnings)
-    return unknown_in(replace(found, spot=start), variables)
+    found = make_review(before, after, differing, unknown, CATALOG, warnings)
+    return replace(unknown_in(found, dict(unknown)), spot=start)
 
 
 def read_review(path: str | Path) -> ReviewDocument:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,31 +21,49 @@ _SHALLOW = "fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where the base's spec is. `folder`: what its files' names begin with, and nobody need see; `warnings`: about the commit."""
+    """Where the base's spec is. `folder`: what its files' names begin with, and `shown`: what they are said to begin with instead;
+    `warnings`: about the commit."""
 
     path: Path
     folder: str = ""
+    shown: str = ""
     warnings: tuple[str, ...] = ()
 
 
 @contextmanager
 def base_spec(base: str, spec: Path) -> Iterator[Base]:
     """The base's spec: a path that exists, or the spec's own path as of the merge base of a git ref and HEAD. What was taken out of
-    git is deleted at the end. Raises ReconcilerError."""
-    if os.path.exists(base):
+    git is deleted at the end. Raises ReconcilerError, also for what may be both: whoever adds a file of a ref's name must not choose
+    what it is compared with."""
+    folder = spec if spec.is_dir() else spec.parent
+    if os.path.lexists(base) and not _is_commit(folder, base):
         yield Base(Path(base))
         return
-    folder = spec if spec.is_dir() else spec.parent
+    if os.path.lexists(base) and not base.startswith(("/", "./", "../")):
+        raise ReconcilerError(
+            f"--base {base}: is a git ref and a path too; write ./{base} for the path, refs/... for the ref"
+        )
     root = _git(folder, "rev-parse", "--show-toplevel").rstrip("\n")
     commit, warnings = _merge_base(folder, base)
-    inside = os.path.relpath(os.path.realpath(spec), os.path.realpath(root))
+    # a link is looked at in the commit itself: it may have led elsewhere
+    inside = os.path.relpath(os.path.join(os.path.realpath(spec.parent), spec.name), os.path.realpath(root))
     shown = os.path.relpath(root, os.path.curdir)
     with TemporaryDirectory(prefix="reconciler-base-") as into:
-        _take_out(root, commit, Path(into))
+        names = _take_out(root, commit, Path(into))
         path = Path(into, inside)
-        if not path.exists():
-            raise ReconcilerError(f"--base {base}: commit {commit[:12]} has no {inside}; give the path of a spec")
-        yield Base(path, f"{into}/" if shown == "." else "", warnings)
+        if not os.path.lexists(path):
+            near = [name for name in sorted(names) if os.path.basename(name) == os.path.basename(inside)]
+            moved = f" (it has {near[0]})" if near else ""
+            raise ReconcilerError(
+                f"--base {base}: commit {commit[:12]} has no {inside}{moved}; give the path of a spec"
+            )
+        yield Base(path, f"{into}/", "" if shown == "." else f"{shown}/", warnings)
+
+
+def _is_commit(folder: Path, ref: str) -> bool:
+    if shutil.which("git") is None or not ref:
+        return False
+    return _run(folder, ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")).returncode == 0
 
 
 def _merge_base(folder: Path, ref: str) -> tuple[str, tuple[str, ...]]:
@@ -63,25 +81,53 @@ def _merge_base(folder: Path, ref: str) -> tuple[str, tuple[str, ...]]:
     )
 
 
-def _take_out(root: str, commit: str, into: Path) -> None:
-    """Writes all YAML and JSON files of a commit into a folder, as they are: no attribute of the repository has a say."""
+def _take_out(root: str, commit: str, into: Path) -> set[str]:
+    """Writes all YAML and JSON files of a commit into a folder, and what links lead to, as they are: no attribute of the repository
+    has a say. Returns the names of the files."""
     listed = _git(Path(root), "ls-tree", "-r", "-z", "--full-tree", commit)
-    wanted: list[tuple[str, str]] = []
+    blobs: dict[str, str] = {}
+    links: dict[str, str] = {}
     for entry in filter(None, listed.split("\0")):
         about, _, name = entry.partition("\t")
         mode, kind, digest = about.split()
-        if kind == "blob" and mode != "120000" and name.lower().endswith(_SUFFIXES):
-            wanted.append((digest, name))
-    asked = "".join(f"{digest}\n" for digest, _ in wanted).encode()
-    found = _run(Path(root), ("cat-file", "--batch"), asked).stdout
-    at = 0
-    for _, name in wanted:
-        end = found.index(b"\n", at)
-        size = int(found[at:end].split()[-1])
+        if kind == "blob":
+            (links if mode == "120000" else blobs)[name] = digest
+    targets = {name: os.fsdecode(data) for name, data in zip(links, _contents(root, links.values()), strict=True)}
+    led_to = {os.path.normpath(os.path.join(os.path.dirname(name), target)) for name, target in targets.items()}
+    wanted = {name: digest for name, digest in blobs.items() if name.lower().endswith(_SUFFIXES) or name in led_to}
+    for name, data in zip(wanted, _contents(root, wanted.values()), strict=True):
         path = into / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(found[end + 1 : end + 1 + size])
-        at = end + 1 + size + 1
+        path.write_bytes(data)
+    for name, target in targets.items():
+        path = into / name
+        inside = not os.path.isabs(target) and not os.path.normpath(
+            os.path.join(os.path.dirname(name), target)
+        ).startswith("..")
+        if not os.path.lexists(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(target if inside else "/nonexistent/outside-of-the-repository")
+    return set(wanted)
+
+
+def _contents(root: str, digests: Iterable[str]) -> list[bytes]:
+    """What the blobs hold. Raises ReconcilerError for one that git does not have: a clone may be partial."""
+    asked = list(digests)
+    if not asked:
+        return []
+    ran = _run(Path(root), ("cat-file", "--batch"), "".join(f"{digest}\n" for digest in asked).encode())
+    found: list[bytes] = []
+    at = 0
+    for digest in asked:
+        end = ran.stdout.find(b"\n", at)
+        size = ran.stdout[at:end].split()[-1] if end > 0 else b""
+        if not size.isdigit():
+            raise ReconcilerError(
+                f"git has no file {digest[:12]} of that commit here: the clone is partial; {_SHALLOW}"
+            )
+        found.append(ran.stdout[end + 1 : end + 1 + int(size)])
+        at = end + 1 + int(size) + 1
+    return found
 
 
 def _git(folder: Path, *arguments: str, wrong: str = "") -> str:
@@ -91,6 +137,8 @@ def _git(folder: Path, *arguments: str, wrong: str = "") -> str:
     if wrong:
         raise ReconcilerError(f"--base {wrong}: is neither a path nor a commit that git knows here; {_SHALLOW}")
     said = found.stderr.decode("utf-8", "replace").strip().splitlines()
+    if "not a git repository" in found.stderr.decode("utf-8", "replace"):
+        raise ReconcilerError(f"{folder} is in no git repository; give the path of a spec as --base")
     raise ReconcilerError(f"git {arguments[0]}: {said[0] if said else f'exit code {found.returncode}'}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +52,14 @@ def run(
             " creates, cosmetic. What may do it counts too.",
         ),
     ] = "",
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            help="Take this variable's value from the environment. Without it, what it stands for is unknown. Repeatable.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if a registry's platform is not in this build.")
     ] = False,
@@ -63,11 +72,21 @@ def run(
 
     stopped = _risks(fail_on)
     with base_spec(base, spec) as found:
-        made = review(found.path, spec, folder=found.folder, warnings=found.warnings)
+        made = review(
+            found.path, spec, folder=found.folder, shown=found.shown, environ=_given(env), warnings=found.warnings
+        )
     typer.echo(_printed(made, form, stopped), nl=False)
     if strict and made.unread:
         raise ReconcilerError(f"not reviewed: {all_of(sorted(made.unread))}")
     return Exit.RISK if stopped.intersection(risk.value for risk in made.verdict) else Exit.OK
+
+
+def _given(names: list[str] | None) -> dict[str, str]:
+    """The variables that are named, with their values. Raises ReconcilerError for one that is not set."""
+    wanted = names or ()
+    if missing := [name for name in wanted if name not in os.environ]:
+        raise ReconcilerError(f"--env: {all_of(missing)} not set")
+    return {name: os.environ[name] for name in wanted}
 
 
 def _printed(made: Review, form: ReviewFormat, stopped: set[str]) -> str:

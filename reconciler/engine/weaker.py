@@ -8,7 +8,7 @@ from functools import cached_property
 from reconciler.model.access import Access, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import GivesAccess, Home, ReachesMarked
+from reconciler.model.kind import GivesAccess, HoldsImages, Home, ReachesMarked
 from reconciler.model.resource import Desired
 from reconciler.model.weakening import Weakening
 from reconciler.words import SHOWN_NAMES, all_of, some_of
@@ -23,10 +23,18 @@ def weakenings(seen: Picture, change: Change) -> Iterator[Weakening]:
     """What is weaker after a change of something that is there, or of what stands below it."""
     live, desired = change.live, change.desired
     there = live is not None and not live.vacant
-    if desired is None or change.action is Action.REPLACE or not (there or _below_what_is_there(seen, change)):
+    if change.action is Action.DELETE and live is not None and there:
+        yield from seen.kinds[change.registry][change.kind].weakens(live.settings, None)
+        return
+    if desired is None or _is_emptied(seen, change) or not (there or _below_what_is_there(seen, change)):
         return
     before = live.settings if live is not None and there else None
     yield from seen.kinds[change.registry][change.kind].weakens(before, desired.settings)
+
+
+def _is_emptied(seen: Picture, change: Change) -> bool:
+    """Whether images go with a replacement: that is said of it, and nothing is left to protect."""
+    return change.action is Action.REPLACE and isinstance(seen.kinds[change.registry][change.kind], HoldsImages)
 
 
 def _below_what_is_there(seen: Picture, change: Change) -> bool:

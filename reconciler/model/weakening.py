@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from reconciler.words import all_of, counted
@@ -50,7 +51,7 @@ class Kept:
 
 def of_repository(before: Protecting, after: Protecting) -> Iterator[Weakening]:
     """What a repository's own settings protected."""
-    moved = sorted(set(after.movable_tags) - set(before.movable_tags))
+    moved = [item for item in after.movable_tags if not _within(item, before.movable_tags)]
     if before.tags_immutable and not after.tags_immutable:
         yield Weakening("immutable_tags", "tags can be moved from now on", overwrites=True)
     elif before.tags_immutable and moved:
@@ -79,9 +80,14 @@ def of_retention(before: Kept, after: Kept) -> Iterator[Weakening]:
         yield Weakening(
             "retention.untagged_days", f"untagged images expire {counted(days, 'day')} after their push, {instead}"
         )
-    gone = sorted(set(before.keep_tags) - set(after.keep_tags))
+    gone = [item for item in before.keep_tags if not _within(item, after.keep_tags)]
     if gone and (after.keep_last is not None or after.untagged_days is not None):
         yield Weakening("retention.keep_tags", f"images with tags like {all_of(gone)} may expire too")
+
+
+def _within(pattern: str, others: Sequence[str]) -> bool:
+    """Whether what matches a pattern matches one of the others too."""
+    return any(fnmatchcase(pattern, other) for other in others)
 
 
 def _between(after: Kept, before: int) -> str:

@@ -12,6 +12,8 @@ from .sentences import gained, lost
 
 #: what a review has no findings of
 NOTHING = "the change of the spec has no effect: nobody gains or loses access, and nothing is changed"
+#: where there is more than could be reviewed
+NOTHING_READ = "nothing changes of what was reviewed"
 #: after the findings: what nobody can tell without the platforms
 UNKNOWN = "It compares two specs alone: what others gave on the platform, and what was changed there by hand, is not known here."
 
@@ -47,6 +49,8 @@ def objections(review: Review) -> Iterator[tuple[str, str]]:
 
 def headline(review: Review) -> str:
     """What the change does, in a line: `destroys and widens (3 findings)`."""
+    if not review.verdict and review.unread:
+        return NOTHING_READ
     return counted_risks([(finding.risk, finding.title) for finding in review.findings], review.verdict)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.review.document import AccessPart, FindingPart, GuardPart, ReviewDocument, SpotPart
-from reconciler.review.model import Review, Risk
+from reconciler.review.model import RANK, Review, Risk
 
 from .escapes import code, first_in_markdown, in_html, in_markdown
 from .graph import entities
-from .review import UNKNOWN, counted_risks
+from .review import NOTHING_READ, UNKNOWN, counted_risks
 from .review_document import document
 
 #: characters that a comment on GitHub may have are 65,536
@@ -18,8 +18,8 @@ MOST = 65_000
 #: GitLab draws no larger diagram in a merge request (https://docs.gitlab.com/user/markdown/#diagrams-and-flowcharts), mermaid none of
 #: more edges (https://mermaid.js.org/config/schema-docs/config.html#maxedges)
 MOST_DRAWN, MOST_EDGES = 2_000, 500
-#: characters of a table's cell
-MOST_TOLD = 300
+#: characters of a table's cell, and its rows
+MOST_TOLD, MOST_ROWS = 300, 100
 _ICONS = {
     Risk.DESTROYS: ":fire:",
     Risk.WIDENS: ":unlock:",
@@ -40,7 +40,11 @@ def review_markdown(review: Review) -> str:
 
 def markdown_of(review: ReviewDocument) -> str:
     """The same of a saved review."""
-    if review.verdict in ((), (Risk.COSMETIC,)) and not (review.by_head or review.by_base or review.problems):
+    if (
+        review.verdict in ((), (Risk.COSMETIC,))
+        and not review.unread
+        and not (review.by_head or review.by_base or review.problems)
+    ):
         notes = "".join(f"\n{line}\n" for line in _notes(review))
         return f"**{in_markdown(review.owner)}**: {_quiet(review)}.\n{notes}"
     return cut(["".join(f"{line}\n" for line in block) for block in _blocks(review)])
@@ -55,6 +59,8 @@ def _quiet(review: ReviewDocument) -> str:
 
 
 def _headline(review: ReviewDocument) -> str:
+    if not review.verdict and review.unread:
+        return NOTHING_READ
     return counted_risks([(finding.risk, finding.title) for finding in review.findings], review.verdict)
 
 
@@ -66,7 +72,10 @@ def _blocks(review: ReviewDocument) -> Iterator[list[str]]:
         yield ["#### :no_entry: The base's guards would stop it, and this change loosens them", "", *loosened, ""]
     findings = sorted(review.findings, key=lambda item: _ORDER.index(item.risk))
     if findings:
-        yield ["| | what | where |", "|---|---|---|", *map(_row, findings), ""]
+        worst = sorted(findings, key=lambda item: RANK[item.risk])[:MOST_ROWS]
+        rows = [_row(item) for item in findings if item in worst]
+        more = [f"and {len(findings) - MOST_ROWS} more", ""] if findings[MOST_ROWS:] else []
+        yield ["| | what | where |", "|---|---|---|", *rows, "", *more]
     if drawn := _drawn(findings):
         yield ["<details><summary>Who gains and loses access, drawn</summary>", "", *drawn, "", "</details>", ""]
     for finding in findings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -18,6 +18,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.places import Spot
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.source import Loc
+from reconciler.spec.variables import StandIns
 from reconciler.words import all_of, counted, natural, plural, value
 
 from .edits import Edit, How, Item
@@ -51,11 +52,12 @@ def findings_of(
     before: Spec,
     after: Spec,
     differing: Sequence[Edit],
+    unknown: StandIns,
     seen: Picture,
     changes: Mapping[Address, Change],
 ) -> list[Finding]:
     """The findings, the worst first, then in the order of the text. `before`, `after`: the specs without what can't be reviewed."""
-    found = _Causes(base, head, before, after, differing, seen, changes).findings()
+    found = _Causes(base, head, before, after, differing, unknown, seen, changes).findings()
     return sorted(found, key=lambda item: (RANK[item.risk], item.spot or Spot("", 0, 0), item.messages))
 
 
@@ -67,6 +69,7 @@ class _Causes:
         before: Spec,
         after: Spec,
         differing: Sequence[Edit],
+        unknown: StandIns,
         seen: Picture,
         changes: Mapping[Address, Change],
     ) -> None:
@@ -74,6 +77,7 @@ class _Causes:
         self.before, self.after = before, after
         self.seen, self.changes = seen, changes
         self.edits = differing
+        self.unknown = unknown
         self.pushers = Pushers(seen)
         self.parts: dict[tuple[Risk, Spot | None, Spot | None], Part] = {}
         #: edits that something was found of
@@ -93,6 +97,7 @@ class _Causes:
         for change in self.changes.values():
             self.of_change(change)
         self.of_guards()
+        self.of_unknown()
         self.cosmetic()
         for part in self.parts.values():
             yield self.finding(part)
@@ -108,6 +113,9 @@ class _Causes:
         found.may = found.may and may
         if edit is not None:
             self.used.update(self.at[edit.spot])
+            if edit.item[0] in ("grant", "registry") and risk is not Risk.COSMETIC:
+                # which of them does it can't always be told apart: none of them does nothing
+                self.used.update(id(one) for one in self.of[edit.item])
         return found
 
     def finding(self, part: Part) -> Finding:
@@ -164,6 +172,33 @@ class _Causes:
             found = self.nearest(("guards", ""), setting)
             self.part(Risk.WEAKENS, found).messages.append(message)
 
+    def of_unknown(self) -> None:
+        """What may widen, since it hangs on a variable's value: which repositories a grant covers, or whose a registry is."""
+        unsure = {
+            registry.name
+            for registry in (*self.before.registries, *self.after.registries)
+            if self.unknown.within(registry.own_account)
+        }
+        created = {
+            change.registry: self.cause_of_making(change)
+            for change in self.changes.values()
+            if change.action is Action.CREATE and self.seen.kinds[change.registry][change.kind].name == "repository"
+        }
+        for grant in self.after.grants:
+            found = [edit for edit in self.edits_of(grant.name, gained=True) if edit.how is not How.RENAMED]
+            if self.unknown.within(list(grant.repositories or ())):
+                causes = [*found[:1], *([created[grant.registry]] if grant.registry in created else [])]
+                text = (
+                    f"grant {grant.name} covers repositories that a variable names, so it may cover any of the registry"
+                )
+            elif grant.registry in unsure:
+                causes = [edit for edit in found if id(edit) not in self.used]
+                text = f"the account of registry {grant.registry} is not known, so neither is what grant {grant.name} gave before"
+            else:
+                continue
+            for edit in causes:
+                self.part(Risk.WIDENS, edit, may=True).messages.append(text)
+
     # -- one change -----------------------------------------------------------------------------------------------
 
     def of_change(self, change: Change) -> None:
@@ -192,7 +227,10 @@ class _Causes:
         part.addresses.update((change.address, *change.along))
         where = f" in {change.address.where}" if change.address.where else ""
         if change.action is Action.REPLACE:
-            fields = all_of([item.path for item in change.fields]) or "what can't change"
+            fixed = self.seen.kinds[change.registry][change.kind].immutable
+            fields = (
+                all_of([item.path for item in change.fields if item.path.split(".")[0] in fixed]) or "what can't change"
+            )
             text = (
                 f"the repository{where} is replaced, since its {fields} can't be changed: it is deleted and created again,"
                 " nobody can pull from it in between, and it is empty afterwards"
@@ -331,14 +369,15 @@ class _Causes:
             ]
             return (exact or covering)[0]
         people = [edit for edit in found if edit.path[:1] == ("to",)]
-        if people:
-            exact = [edit for edit in people if _is_about(edit, access)]
-            others = [edit for edit in found if edit not in people and edit not in covering]
-            if exact or not others:
-                right = [edit for edit in people if edit.how in (wanted, How.CHANGED)]
-                return (exact or right or people)[0]
-        rest = [edit for edit in found if edit not in people and edit not in covering] or people or covering or found
-        return rest[0]
+        others = [edit for edit in found if edit not in people and edit not in covering]
+        right = [edit for edit in people if edit.how in (wanted, How.CHANGED)]
+        by_name = _nearest_name(right, access) or _nearest_name(people, access)
+        if by_name is not None and (by_name in right or not others):
+            return by_name
+        fitting = [edit for edit in others if edit.how in (wanted, How.CHANGED)]
+        if other is not None and other.permission != grant.permission:
+            fitting = [edit for edit in others if edit.path == ("permission",)] or fitting
+        return next(iter((*fitting, *others, *right, *people, *covering, *found)), None)
 
     def same_grant(self, grant: Grant, *, gained: bool) -> Grant | None:
         """The grant as the other spec has it."""
@@ -365,8 +404,13 @@ class _Causes:
     def edit_of_registry(self, change: Change, access: Access) -> Edit | None:
         found = self.of.get(("registry", change.registry), [])
         whole = [edit for edit in found if not edit.path]
-        exact = [edit for edit in found if _is_about(edit, access)]
-        return next(iter((*whole, *exact, *found)), None) or self.setting(change, "")
+        exact = _nearest_name(found, access)
+        named = [
+            edit
+            for edit in found
+            if access.where and access.where in str(edit.new if access in change.gains else edit.old)
+        ]
+        return next(iter((*whole, *([exact] if exact else ()), *named, *found)), None) or self.setting(change, "")
 
     # -- which edit -----------------------------------------------------------------------------------------------
 
@@ -400,7 +444,9 @@ class _Causes:
         own, registry = self.of.get(item, []), self.of.get(("registry", at.registry), [])
         whole = [edit for edit in own if not edit.path and edit.how is How.REMOVED]
         released = [edit for edit in own if edit.path == ("release",)] if at in self.seen.released else []
-        fields = [item.path.split(".")[0] for item in change.fields] if change.action is Action.REPLACE else []
+        fixed = self.seen.kinds[change.registry][change.kind].immutable
+        replaced = change.fields if change.action is Action.REPLACE else ()
+        fields = sorted((item.path.split(".")[0] for item in replaced), key=lambda name: name not in fixed)
         set_by = [
             self.nearest(item, (name,)) or self.nearest(("defaults", ""), ("repository", name)) for name in fields
         ]
@@ -421,9 +467,16 @@ class _Causes:
 
     # -- the rest -------------------------------------------------------------------------------------------------
 
+    def _registry_of(self, edit: Edit, grants: Mapping[str, str]) -> str:
+        return grants.get(edit.item[1], "") if edit.item[0] == "grant" else registry_of(edit)
+
     def cosmetic(self) -> None:
         """What else differs in the text: nobody gains or loses anything by it."""
+        known = {registry.name for registry in (*self.before.registries, *self.after.registries)}
+        grants = {grant.name: grant.registry for grant in (*self.base.grants, *self.head.grants)}
         quiet = [edit for edit in self.edits if id(edit) not in self.used]
+        # what was not reviewed may do anything
+        quiet = [edit for edit in quiet if self._registry_of(edit, grants) in {"", *known}]
         if not quiet:
             return
         touched: dict[Item, set[Address]] = {}
@@ -443,18 +496,43 @@ def _covered(spec: Spec) -> frozenset[tuple[str, str]]:
     return frozenset((grant.name, name) for (_, name), grants in spec.grants_by_repository.items() for grant in grants)
 
 
-def _is_about(edit: Edit, access: Access) -> bool:
-    """Whether the value that was added or removed names the principal."""
+def _nearest_name(edits: Iterable[Edit], access: Access) -> Edit | None:
+    """Of the values that were added, changed or removed, the one that names the principal best; None if none does."""
+    scored = [(_names(edit, access), edit) for edit in edits]
+    best = max((score for score, _ in scored), default=0)
+    return next((edit for score, edit in scored if score == best), None) if best else None
+
+
+def _names(edit: Edit, access: Access) -> int:
+    """How well a value names a principal: 3 by itself, 2 by the word that it ends with, 1 by a part of a word; 0: not at all."""
     principal = access.principal
+    words = principal.label.replace(",", " ").split()
+    best = 0
     for one in (edit.new, edit.old):
-        texts = one if isinstance(one, list) else [one]
-        for text in map(str, texts):
+        for text in map(str, one if isinstance(one, list) else [one]):
             last = text.rpartition(":")[2].rpartition("/")[2]
-            if text in (principal.account, principal.organization) or (text and text in principal.label):
-                return True
-            if last and last in principal.label and (not principal.account or principal.account in text):
-                return True
-    return False
+            if (
+                text in (principal.account, principal.organization)
+                or text in words
+                or (text == "*" and principal.public)
+            ):
+                best = max(best, 3)
+            elif last and last in words and (not principal.account or principal.account in text):
+                best = max(best, 2)
+            elif last and last in principal.label and (not principal.account or principal.account in text):
+                best = max(best, 1)
+    return best
+
+
+def registry_of(edit: Edit) -> str:
+    """The registry that an edit is about; "" if it is of none."""
+    kind, name = edit.item
+    if kind == "registry":
+        return name
+    value = edit.new if isinstance(edit.new, dict) else edit.old if isinstance(edit.old, dict) else {}
+    if kind == "repository":
+        return name.partition("/")[0]
+    return str(value.get("registry", "")) if kind == "grant" else ""
 
 
 def _ways(grants: Sequence[Grant], repository: str) -> str:

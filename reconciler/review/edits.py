@@ -26,6 +26,10 @@ class How(StrEnum):
     RENAMED = "renamed"
 
 
+#: in the place of a value that is not there; null is one that is
+ABSENT = object()
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """One value that differs.
@@ -63,7 +67,7 @@ class _Texts:
         after = {item: (loc, value) for item, loc, value in self.head.items()}
         for name in ("name", "defaults", "guards"):
             yield from self.values(
-                (name, ""), self.base.values.get(name), self.head.values.get(name), (name,), (name,), ()
+                (name, ""), self.base.values.get(name, ABSENT), self.head.values.get(name, ABSENT), (name,), (name,), ()
             )
         gone = {item: found for item, found in before.items() if item not in after}
         new = {item: found for item, found in after.items() if item not in before}
@@ -85,16 +89,17 @@ class _Texts:
             return
         if isinstance(old, dict) and isinstance(new, dict):
             for key in {**old, **new}:
-                yield from self.values(item, old.get(key), new.get(key), (*was, key), (*now, key), (*path, key))
+                before, after = old.get(key, ABSENT), new.get(key, ABSENT)
+                yield from self.values(item, before, after, (*was, key), (*now, key), (*path, key))
         elif isinstance(old, list) and isinstance(new, list):
             yield from self.lists(item, old, new, was, now, path)
-        elif new is None:
+        elif new is ABSENT:
             spot = (
                 self.head.spot(now, key=True) if self.head.has(now) else self.head.spot(now[:-1], key=_is_key(now[:-1]))
             )
-            yield Edit(item, path, How.REMOVED, old, new, spot, self.base.spot(was))
-        elif old is None:
-            yield Edit(item, path, How.ADDED, old, new, self.head.spot(now, key=isinstance(new, dict | list)))
+            yield Edit(item, path, How.REMOVED, old, None, spot, self.base.spot(was))
+        elif old is ABSENT:
+            yield Edit(item, path, How.ADDED, None, new, self.head.spot(now, key=isinstance(new, dict | list)))
         else:
             yield Edit(item, path, How.CHANGED, old, new, self.head.spot(now), self.base.spot(was))
 

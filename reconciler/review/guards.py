@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from reconciler.engine.guard import DEFAULT_SHARE
 from reconciler.spec.models import Guards
@@ -18,7 +19,7 @@ def loosened(before: Guards, after: Guards) -> Iterator[tuple[Setting, str]]:
             ("max_deletes",),
             f"max_deletes goes from {_limit(before.max_deletes)} to {_limit(after.max_deletes)}: one plan may delete more",
         )
-    if gone := sorted(set(before.protect) - set(after.protect)):
+    if gone := [item for item in before.protect if not any(fnmatchcase(item, other) for other in after.protect)]:
         yield ("protect",), f"guards.protect no longer names {all_of(gone)}"
     yield from _listed(before, after)
     if gone := sorted(set(before.require_labels) - set(after.require_labels)):

@@ -18,16 +18,23 @@ from reconciler.model.change import Change
 from reconciler.model.platform import Platforms
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Spec
+from reconciler.spec.variables import StandIns
 
-from .causes import findings_of
+from .causes import findings_of, registry_of
 from .edits import Edit
 from .model import Review
 
 
 def make_review(
-    base: Spec, head: Spec, differing: Sequence[Edit], platforms: Platforms, warnings: Sequence[str] = ()
+    base: Spec,
+    head: Spec,
+    differing: Sequence[Edit],
+    unknown: StandIns,
+    platforms: Platforms,
+    warnings: Sequence[str] = (),
 ) -> Review:
-    """What the change from one spec to another means. `differing`: how their texts differ. Makes no call.
+    """What the change from one spec to another means. `differing`: how their texts differ. `unknown`: what stands in them for the
+    values of variables. Makes no call.
 
     What the base spec says is taken for what is there: what others gave, and what was changed by hand, is not known.
     """
@@ -40,8 +47,13 @@ def make_review(
     before, after = base.without(unread).named(head.name), head.without(unread)
     seen, changes, plan = planned(before, after, platforms)
     guarded = plan if base.guards == head.guards else planned(before, after.guarded_by(base.guards), platforms)[2]
-    findings = findings_of(base, head, before, after, differing, seen, changes)
-    return Review(head.name, plan, tuple(findings), guarded.violations, unread, tuple(warnings))
+    findings = findings_of(base, head, before, after, differing, unknown, seen, changes)
+    skipped = [
+        f"registry {name} changes at {edit.spot.at}, and was not reviewed: platform {unread[name]} is not in this build"
+        for edit in differing
+        if (name := registry_of(edit)) in unread
+    ]
+    return Review(head.name, plan, tuple(findings), guarded.violations, unread, (*warnings, *dict.fromkeys(skipped)))
 
 
 def planned(base: Spec, head: Spec, platforms: Platforms) -> tuple[Picture, Mapping[Address, Change], Plan]:

@@ -14,13 +14,19 @@ from reconciler.words import all_of, plural
 
 from .model import Finding, Review, Risk
 
+#: what is so whatever the variables stand for
+_SURE = (Risk.CREATES, Risk.COSMETIC)
+
 
 def unknown(review: Review, variables: Mapping[str, str]) -> Review:
     """The review with the names of the variables in place of what stands for their values."""
     if not variables:
         return review
     names = all_of([f"${{env:{name}}}" for name in sorted(variables)])
-    warning = f"a review reads no environment variable: whom {names} {plural(len(variables), 'names', 'name')} is not known here"
+    stand = plural(len(variables), "stands", "stand")
+    warning = (
+        f"a review reads no environment variable unless --env names it: what {names} {stand} for is not known here"
+    )
     return replace(
         review,
         plan=_plan(review.plan, variables),
@@ -42,7 +48,7 @@ def _verdicts(verdicts: Iterable[Verdict], variables: Mapping[str, str]) -> tupl
     return tuple(
         replace(
             item,
-            message=_text(item.message, variables),
+            message=_unsure(item.message, variables),
             addresses=tuple(Address(_text(address, variables)) for address in item.addresses),
         )
         for item in verdicts
@@ -53,13 +59,17 @@ def _finding(finding: Finding, variables: Mapping[str, str]) -> Finding:
     gains, losses = (_given(items, variables) for items in (finding.gains, finding.losses))
     both = (*gains, *losses)
     is_access = finding.risk in (Risk.WIDENS, Risk.NARROWS)
+    messages = tuple(_text(message, variables) for message in finding.messages)
+    unsure = messages != finding.messages or any(_text(item, variables) != item for item in finding.addresses)
     return replace(
         finding,
-        messages=tuple(_text(message, variables) for message in finding.messages),
+        messages=messages,
         addresses=tuple(Address(_text(address, variables)) for address in finding.addresses),
         gains=gains,
         losses=losses,
-        may=all(item.may for item in both) if is_access and both else finding.may,
+        may=all(item.may for item in both)
+        if is_access and both
+        else finding.may or (unsure and finding.risk not in _SURE),
     )
 
 
@@ -67,7 +77,15 @@ def _given(items: Iterable[Access], variables: Mapping[str, str]) -> tuple[Acces
     found = []
     for item in items:
         label = _text(item.principal.label, variables)
-        item = replace(item, verb=_text(item.verb, variables), where=_text(item.where, variables))
+        before = item
+        item = replace(
+            item,
+            verb=_text(item.verb, variables),
+            repository=_text(item.repository, variables),
+            where=_text(item.where, variables),
+        )
+        if item != before:  # what it is about is not known
+            item = replace(item, may=True)
         if label == item.principal.label:
             found.append(item)
             continue
@@ -75,6 +93,11 @@ def _given(items: Iterable[Access], variables: Mapping[str, str]) -> tuple[Acces
         note = ", ".join(filter(None, (item.note, "whoever that is: it may be anybody")))
         found.append(replace(item, principal=principal, may=True, note=note))
     return tuple(sorted(found))
+
+
+def _unsure(text: str, variables: Mapping[str, str]) -> str:
+    found = _text(text, variables)
+    return found if found == text else f"{found} (what the variable stands for is not known here)"
 
 
 def _text(text: str, variables: Mapping[str, str]) -> str:

@@ -21,14 +21,17 @@ class SpecText:
     def __init__(self, root: MappingNode, values: Mapping[str, Any]) -> None:
         self._root = root
         self.values = values
-        #: what is left out of the names of files
-        self.folder = ""
+        #: what the names of files begin with, and what they are said to begin with instead
+        self.folder = self.shown = ""
 
     def spot(self, loc: Loc, *, key: bool = False) -> Spot:
         """Where the value at a path begins (of an alias: where its anchor is), or the deepest that there is on the way. `key`: where
         its key does."""
         mark = locate(self._root, loc, key=key).start_mark
-        return Spot(str(mark.name).removeprefix(self.folder), mark.line + 1, mark.column + 1)
+        name = str(mark.name)
+        if self.folder and name.startswith(self.folder):
+            name = self.shown + name.removeprefix(self.folder)
+        return Spot(name, mark.line + 1, mark.column + 1)
 
     def has(self, loc: Loc) -> bool:
         """Whether the text has every part of the path."""

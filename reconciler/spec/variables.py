@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import scrypt
 from json import dumps
+from secrets import randbelow
 from typing import Any
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -21,32 +22,48 @@ _FREE = frozenset({"old", "new", "unowned", "nobodys"})
 
 
 class StandIns(Mapping[str, str]):
-    """An environment in which every variable is set to a text that stands for its unknown value.
+    """An environment in which every variable is set to a text that stands for its unknown value, but for those that are given.
 
-    What a variable's value looks like depends on where it is used: `another` gives it the next of the forms that there are.
+    What a variable's value looks like depends on where it is used: `another` gives it the next of the forms that there are. Nobody
+    can write the text into a spec, since it is drawn anew each time. Iterating, it has those that stand for something.
     """
 
-    #: with `{}`, a number that makes it unlike all others: a word, an account on AWS, a region, an organization, a GUID, an ARN
+    #: with `{d}`, 12 digits, and `{h}`, 12 hex digits, which are unlike all others: a word, an account on AWS, a region, and so on
     FORMS = (
-        "unknown-{}",
-        "{:012d}",
-        "us-unknown-{}",
-        "o-unknown{:05d}",
-        "00000000-0000-0000-0000-{:012d}",
-        "arn:aws:iam::{:012d}:role/unknown",
-        "/unknown-{}",
+        "unknown-{h}",
+        "{d}",
+        "us-un{l}-1",
+        "o-{h}",
+        "o-{h}/r-{h4}/*",
+        "ou-{h4}-{h}",
+        "00000000-0000-0000-0000-{h}",
+        "arn:aws:iam::{d}:role/unknown-{h}",
+        "{d}:role/unknown-{h}",
+        "arn:aws:lambda:us-east-1:{d}:function:unknown-{h}",
+        "arn:aws:kms:us-east-1:{d}:key/mrk-{h}",
+        "arn:aws:secretsmanager:us-east-1:{d}:secret:ecr-pullthroughcache/{h}",
+        "repo:unknown-{h}/unknown:ref:refs/heads/unknown",
+        "/unknown-{h}",
+        "{h}.azurecr.io",
+        "https://unknown-{h}.example",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self._given = given or {}
         self._forms: dict[str, int] = {}
+        self._drawn: dict[str, str] = {}
         #: (file, line, column) of each value that a variable is used in, to the variables
         self.uses: dict[tuple[str, int, int], set[str]] = {}
 
     def __getitem__(self, name: str) -> str:
         if not NAME.fullmatch(name):
             raise KeyError(name)
-        form = self._forms.setdefault(name, 0)
-        return self.FORMS[form].format(1 + list(self._forms).index(name))
+        if name in self._given:
+            return self._given[name]
+        drawn = self._drawn.setdefault(name, f"{randbelow(9 * 10**11) + 10**11}")
+        letters = "".join(chr(97 + int(digit)) for digit in drawn)
+        form = self.FORMS[self._forms.setdefault(name, 0)]
+        return form.format(d=drawn, h=f"{int(drawn):012x}", h4=f"{int(drawn):012x}"[-4:], l=letters)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._forms)
@@ -56,7 +73,8 @@ class StandIns(Mapping[str, str]):
 
     def used(self, name: str, place: tuple[str, int, int]) -> None:
         """Notes that a value takes a variable."""
-        self.uses.setdefault(place, set()).add(name)
+        if name not in self._given:
+            self.uses.setdefault(place, set()).add(name)
 
     def another(self, names: Collection[str]) -> bool:
         """Gives each of these variables the next form. Returns whether there is one for all."""
@@ -64,6 +82,11 @@ class StandIns(Mapping[str, str]):
         for name in left:
             self._forms[name] += 1
         return len(left) == len(names) > 0
+
+    def within(self, value: Any) -> bool:
+        """Whether a JSON value has a text of ours in it."""
+        found = dumps(value, ensure_ascii=False, default=str)
+        return any(self[name] in found for name in self._forms)
 
 
 def hidden(value: Any, variables: Mapping[str, str], words: Collection[str] = ()) -> Any:

@@ -107,7 +107,9 @@ def test_what_failed_comes_first_and_a_summary_has_a_largest_size(
     ]
     failed = Outcome(Address("box.repository.z"), Action.CREATE, Status.FAILED, message="a | b\n::error::c @team")
     text = outcomes_markdown("demo", [*done, failed], "Apply: 1 failed.")
-    assert text.splitlines()[4] == "| + | `box.repository.z` | **failed**: a \\| b\\\\n::<!-- -->error::c @<!-- -->team |"
+    assert (
+        text.splitlines()[4] == "| + | `box.repository.z` | **failed**: a \\| b\\\\n::<!-- -->error::c @<!-- -->team |"
+    )
     assert len(text.encode()) < MOST_SUMMARY + 1000 < 1024 * 1024
     assert text.splitlines()[-1].startswith("and ")
 

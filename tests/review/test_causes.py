@@ -47,7 +47,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
     "anyone": (
         [("users: [alice, bob]", "users: ['*']")],
         ["widens"],
-        {Risk.WIDENS: ["to: {type: local, users: ['*']}"], Risk.COSMETIC: ["to: {type: local, users: ['*']}"]},
+        {Risk.WIDENS: ["to: {type: local, users: ['*']}"]},
     ),
     "a default protects less": (
         [("immutable_tags: true", "immutable_tags: {except: [latest]}")],
@@ -252,3 +252,112 @@ def test_a_platform_that_is_not_in_this_build_is_named(tmp_path: Path) -> None:
     assert found.unread == {"eu": "gcp"}
     assert "Not reviewed: registry eu, since platform gcp is not in this build." in review_text(found)
     assert "weakens" in verdict(found)
+
+
+ARN = "arn:aws:iam::222222222222:role"
+
+
+@pytest.mark.parametrize(("old", "new"), [("deploy", "deploy-admin"), ("deploy", "release"), ("al", "al2")])
+def test_what_takes_the_place_of_another_is_where_it_stands(tmp_path: Path, old: str, new: str) -> None:
+    listed = f"role_arns: [\n        {ARN}/x,\n        {ARN}/{old}\n      ]}}"
+    base = replaced(('account_ids: ["222222222222"]}', listed))
+    head = replaced((f"{ARN}/{old}\n", f"{ARN}/{new}\n"), base=base)
+    found = reviewed(tmp_path, head, base)
+    assert lines(found, head, Risk.WIDENS) == [f"{ARN}/{new}"]
+    assert verdict(found) == ["widens", "narrows"]
+    assert not said(found, Risk.COSMETIC), "what has an effect is not said to have none"
+
+
+def test_a_permission_and_what_is_given_beside_it_change_together(tmp_path: Path) -> None:
+    to = 'to: {type: aws, account_ids: ["222222222222"]}'
+    head = replaced((to, f"permission: push-pull\n    {to}"))
+    base = replaced((to, f"also: [read]\n    {to}"))
+    found = reviewed(tmp_path, head, base)
+    assert lines(found, head, Risk.WIDENS) == ["permission: push-pull"]
+    assert not said(found, Risk.COSMETIC)
+
+
+def test_a_replacement_beside_another_change_names_what_can_t_be_changed(tmp_path: Path) -> None:
+    head = replaced((", protect: true}", f", protect: true, description: x, {KMS}}}"))
+    found = reviewed(tmp_path, head)
+    (finding,) = [item for item in found.findings if item.risk is Risk.DESTROYS]
+    assert finding.messages[1].startswith(
+        "payments: the repository is replaced, since its encryption can't be changed:"
+    )
+    assert finding.spot is not None
+    assert head.splitlines()[finding.spot.line - 1][finding.spot.column - 1 :].startswith("encryption:")
+
+
+@pytest.mark.parametrize(
+    ("own", "risk"),
+    [("encryption: null", Risk.DESTROYS), ("immutable_tags: null", Risk.WEAKENS), ("retention: null", Risk.COSMETIC)],
+)
+def test_null_over_a_default_is_a_change_with_a_place(tmp_path: Path, own: str, risk: Risk) -> None:
+    tool = "  - {name: tool, registry: box"
+    base = replaced(
+        ("    scan_on_push: true\n", f"    scan_on_push: true\n    {KMS}\n"), (tool, f"{tool}, encryption: null")
+    )
+    head = replaced(("{name: cart, registry: images}", f"{{name: cart, registry: images, {own}}}"), base=base)
+    found = reviewed(tmp_path, head, base)
+    assert lines(found, head, risk) == [f"- {{name: cart, registry: images, {own}}}"]
+
+
+def test_a_registry_that_could_not_be_reviewed_is_never_said_to_have_no_effect(tmp_path: Path) -> None:
+    gcp = "  - {name: eu, platform: gcp, project: acme-images, location: europe-west1}\n"
+    gcp += "repositories:\n  - {name: far, registry: eu}\n"
+    base = replaced(("repositories:\n", gcp))
+    found = reviewed(tmp_path, replaced(("  - {name: far, registry: eu}\n", ""), base=base), base)
+    assert found.findings == ()
+    (warning,) = found.warnings
+    assert warning.startswith("registry eu changes at ")
+    text = review_text(found)
+    assert "no effect" not in text
+    assert "nobody gains" not in text
+    assert "nothing changes of what was reviewed" in text
+
+
+SCANNED = "scanning: {{type: {}, {}: [images-*]}}"
+TEMPLATE = "creation_templates: [{{prefix: x, for: [create_on_push], immutable_tags: {}}}]"
+CACHE = "pull_through_cache: [{{prefix: xy, upstream: {}}}]"
+ONCE, ALWAYS = "are no longer scanned when they are pushed", "are no longer scanned continuously"
+AWS_WEAKER = {
+    "scanning ends": (SCANNED.format("basic", "on_push"), "", ONCE),
+    "scanning is basic": (
+        SCANNED.format("enhanced", "on_push"),
+        SCANNED.format("basic", "on_push"),
+        "basic instead of enhanced",
+    ),
+    "continuous ends": (SCANNED.format("enhanced", "continuous"), SCANNED.format("enhanced", "on_push"), ALWAYS),
+    "template": (TEMPLATE.format("true"), TEMPLATE.format("false"), "tags can be moved"),
+    "upstream": (
+        CACHE.format("quay.io"),
+        CACHE.format("public.ecr.aws"),
+        "comes from public.ecr.aws instead of quay.io",
+    ),
+    "sessions": ("max_session: 1h", "max_session: 12h", "lasts up to 12 hours instead of 1 hour"),
+}
+
+
+@pytest.mark.parametrize("name", AWS_WEAKER)
+def test_what_a_registry_itself_protects_less(tmp_path: Path, name: str) -> None:
+    before, after, words = AWS_WEAKER[name]
+    at = "    region: eu-central-1\n"
+    base = replaced((at, f"{at}    {before}\n"))
+    found = reviewed(tmp_path, replaced((at, f"{at}    {after}\n")), base)
+    assert "weakens" in verdict(found), review_text(found)
+    assert any(words in item for item in said(found, Risk.WEAKENS)), review_text(found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("immutable_tags: true", "immutable_tags: true"),
+        ("immutable_tags: {except: [a*]}", "immutable_tags: {except: [a1]}"),
+        ('keep_tags: ["v*"]', 'keep_tags: ["*"]'),
+        ('protect: ["payments*"]', 'protect: ["pay*"]'),
+        ("  protect:", "  max_deletes: 0\n  protect:"),
+    ],
+)
+def test_what_protects_more_is_no_weakening(tmp_path: Path, before: str, after: str) -> None:
+    base = replaced(("immutable_tags: true", before)) if "immutable" in before else BASE
+    assert "weakens" not in verdict(reviewed(tmp_path, replaced((before, after), base=base), base))

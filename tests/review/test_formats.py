@@ -167,3 +167,14 @@ def test_a_graph_is_drawn_unless_it_is_too_large(tmp_path: Path, count: int, dra
     if drawn:
         assert '-->|"pull"|' in text
         assert '-.->|"pull"|' in text
+
+
+def test_however_many_findings_there_are_the_worst_is_in_the_table(tmp_path: Path) -> None:
+    some = [
+        Finding(Risk.COSMETIC, (f"{number} {'x' * 250}",), Spot("a.yaml", number + 1, 1)) for number in range(5_000)
+    ]
+    worst = Finding(Risk.WIDENS, ("anyone can now pull",), Spot("a.yaml", 9, 1))
+    text = review_markdown(Review("acme", reviewed(tmp_path, BASE).plan, (*some, worst)))
+    assert "| :unlock: widens | anyone can now pull | `a.yaml:9` |" in text
+    assert "and 4901 more" in text
+    assert len(text) <= MOST_MARKDOWN

@@ -117,8 +117,56 @@ def test_from_another_folder_and_with_a_path_that_is_there(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert "user carol can now pull tool" in review(capsys, "../registry.yaml", "--base", "main")
-    (tmp_path / "elsewhere" / "main").write_text(BASE)
-    assert "user carol can now pull tool" in review(capsys, "../registry.yaml", "--base", "main")
+    clone.write(replaced(("[alice, bob]", "[alice]")))
+    assert "narrows: ../registry.yaml:39:23 (base ../registry.yaml:39:38)" in review(
+        capsys, "../registry.yaml", "--base", "main"
+    )
+
+
+def test_a_file_with_the_name_of_a_ref_does_not_become_the_base(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone.git("update-ref", "refs/remotes/origin/main", "main")
+    clone.write(WIDER)
+    clone.write(WIDER, "origin/main")
+    assert "is a git ref and a path too; write ./origin/main for the path" in review(capsys, code=1)
+    assert "user carol can now pull tool" in review(capsys, "--base", "refs/remotes/origin/main")
+    assert "no effect" in review(capsys, "--base", "./origin/main")
+
+
+def test_links_of_the_base_are_followed_as_they_were(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    clone.git("checkout", "-q", "main")
+    clone.write(BASE, "specs/registry.yaml")
+    clone.write("repositories:\n  - {name: more, registry: box}\n", "shared/more.txt")
+    (clone.folder / "specs" / "more.yaml").symlink_to("../shared/more.txt")
+    clone.write("repositories:\n  - {name: far, registry: box}\n", "far/one.yaml")
+    (clone.folder / "specs" / "folder").symlink_to("../far")
+    clone.write(BASE, "one.yaml")
+    (clone.folder / "linked.yaml").symlink_to("one.yaml")
+    clone.commit("links")
+    clone.git("checkout", "-q", "-B", "change")
+    assert "no effect" in review(capsys, "specs", "--base", "main")
+    (clone.folder / "specs" / "more.yaml").unlink()
+    (clone.folder / "specs" / "folder").unlink()
+    text = review(capsys, "specs", "--base", "main", "--fail-on", "destroys", code=5)
+    assert "far: the repository is deleted" in text
+    assert "more: the repository is deleted" in text
+    clone.write(WIDER, "two.yaml")
+    (clone.folder / "linked.yaml").unlink()
+    (clone.folder / "linked.yaml").symlink_to("two.yaml")
+    assert "user carol can now pull tool" in review(capsys, "linked.yaml", "--base", "main")
+
+
+def test_a_link_that_leads_out_of_the_repository_is_no_part_that_is_missing_silently(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone.git("checkout", "-q", "main")
+    clone.write(BASE, "specs/registry.yaml")
+    (clone.folder / "specs" / "out.yaml").symlink_to("/etc/hostname")
+    clone.commit("a link out")
+    clone.git("checkout", "-q", "-B", "change")
+    (clone.folder / "specs" / "out.yaml").unlink()
+    assert "base specs/out.yaml:1:1: can't be read: No such file" in review(capsys, "specs", "--base", "main", code=1)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +198,7 @@ def test_without_git_or_outside_of_a_clone(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     (tmp_path / "registry.yaml").write_text(BASE)
-    assert "git rev-parse: fatal: not a git repository" in review(capsys, "--base", "main", code=1)
+    assert ". is in no git repository; give the path of a spec as --base" in review(capsys, "--base", "main", code=1)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "--base: git is not installed" in review(capsys, "--base", "main", code=1)
 

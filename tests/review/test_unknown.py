@@ -28,7 +28,9 @@ def test_a_principal_that_a_variable_names_may_widen(tmp_path: Path) -> None:
     ]
     (guard,) = found.by_head
     assert guard.message.startswith("${env:PROD} would have access, and guards.allowed_accounts does not list it")
-    assert found.warnings == ("a review reads no environment variable: whom ${env:PROD} names is not known here",)
+    assert found.warnings == (
+        "a review reads no environment variable unless --env names it: what ${env:PROD} stands for is not known here",
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,3 +87,64 @@ def test_what_is_wrong_with_either_spec_is_said_of_it(tmp_path: Path) -> None:
 def test_a_variable_that_fits_nowhere_is_an_error_that_names_its_place(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"head\.yaml:29:11: grants\[1\]\.name"):
         reviewed(tmp_path, replaced(("name: production", 'name: "not ${env:NAME}"')))
+
+
+def test_nobody_can_write_what_stands_for_a_variable(tmp_path: Path) -> None:
+    base = replaced(("[alice, bob]", '[alice, "${env:NAME}"]'))
+    for word in ("unknown-1", "unknown-10", "000000000001"):
+        found = reviewed(tmp_path, replaced(("[alice, bob]", f'[alice, "{word}"]')), base)
+        assert verdict(found) == ["widens", "narrows"]
+        assert said(found, Risk.WIDENS) == [f"user {word} can now pull tool"]
+        assert reviewed(tmp_path, base, base).findings == ()
+
+
+def test_a_grant_to_repositories_that_a_variable_names_may_cover_any(tmp_path: Path) -> None:
+    base = replaced(("[cart]", '[cart, "${env:NAME}*"]'))
+    more = reviewed(
+        tmp_path, replaced(('- "333333333333"', '- "333333333333"\n        - "222222222222"'), base=base), base
+    )
+    assert [
+        item for item in said(more, Risk.WIDENS) if "grant production covers repositories that a variable names" in item
+    ]
+    new = reviewed(
+        tmp_path, replaced(("repositories:\n", "repositories:\n  - {name: new, registry: images}\n"), base=base), base
+    )
+    assert [
+        item for item in said(new, Risk.WIDENS) if "grant production covers repositories that a variable names" in item
+    ]
+    added = reviewed(tmp_path, base)
+    assert verdict(added) == ["widens"]
+
+
+def test_in_a_registry_whose_account_is_not_known_whoever_is_added_may_gain(tmp_path: Path) -> None:
+    base = replaced(('account_id: "111111111111"', 'account_id: "${env:PROD}"'), (":111111111111:", ":${env:PROD}:"))
+    role = '["222222222222"], role_arns: ["arn:aws:iam::222222222222:role/x"]'
+    found = reviewed(tmp_path, replaced(('["222222222222"]', role), base=base), base)
+    (finding,) = found.findings
+    assert (finding.risk, finding.may) == (Risk.WIDENS, True)
+
+
+def test_a_value_that_is_named_is_taken_and_used(tmp_path: Path) -> None:
+    from reconciler.api.review import review
+
+    (tmp_path / "base.yaml").write_text(BASE)
+    (tmp_path / "head.yaml").write_text(replaced(("[alice, bob]", '[alice, "${env:NAME}"]')))
+    found = review(tmp_path / "base.yaml", tmp_path / "head.yaml", environ={"NAME": "bob"})
+    assert found.findings == () or verdict(found) == ["cosmetic"]
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("to: {type: local, users: [alice, bob]}", 'to: {type: local, users: [alice, "${env:NAME}"]}'),
+        ('account_ids: ["222222222222"]', 'role_arns: ["arn:aws:iam::${env:PROD}"]'),
+        ('account_ids: ["222222222222"]', 'organization_paths: ["${env:PROD}"]'),
+        ('account_ids: ["222222222222"]', 'account_ids: ["222222222222"], function_arns: ["${env:PROD}"]'),
+    ],
+)
+def test_values_of_many_forms_can_be_unknown(tmp_path: Path, old: str, new: str) -> None:
+    head = replaced((old, new))
+    if "function_arns" in new:
+        head = replaced(("function_arns", "allowed_service_types: [worker], function_arns"), base=head)
+    assert reviewed(tmp_path, head).findings

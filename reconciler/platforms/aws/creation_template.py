@@ -20,6 +20,7 @@ from reconciler.model.canonical import text
 from reconciler.model.kind import Verb
 from reconciler.model.ledger import Texts
 from reconciler.model.resource import Desired, Live
+from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository, RepositoryDefaults, shown_tags
 from reconciler.words import Named
@@ -98,6 +99,16 @@ class CreationTemplateKind(PrefixKind):
             "labels": dict(settings.labels),
             "lifecycle": LifecycleKind().shown(settings.lifecycle) if settings.lifecycle is not None else {},
         }
+
+    def weakens(self, before: TemplateSettings | None, after: TemplateSettings | None) -> Iterator[Weakening]:
+        if before is None or after is None:
+            return
+        made = "in repositories that it makes"
+        moved = set(after.movable_tags) - set(before.movable_tags)
+        if before.tags_immutable and (not after.tags_immutable or moved):
+            yield Weakening("creation_templates", f"{made} tags can be moved")
+        for item in LifecycleKind().weakens(before.lifecycle, after.lifecycle):
+            yield Weakening("creation_templates", f"{made} {item.what}", may=item.may)
 
     def altered(self, settings: TemplateSettings) -> str | None:
         if settings.mutability:

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreatePullThroughC
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from reconciler.model.address import Address
 from reconciler.model.kind import Verb
 from reconciler.model.resource import Desired, Live
+from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 
 from .by_prefix import PrefixKind, Raw, permissions
@@ -65,6 +66,13 @@ class PullThroughCacheKind(PrefixKind):
             *("iam:PassRole", "iam:CreateServiceLinkedRole", *LEDGER_PUT, *LEDGER_REMOVE),
         ),
     }
+
+    def weakens(self, before: CacheSettings | None, after: CacheSettings | None) -> Iterator[Weakening]:
+        if before is not None and after is not None:
+            places = [f"{item.upstream}/{item.upstream_prefix}".rstrip("/") for item in (before, after)]
+            if places[0] != places[1]:
+                what = f"what is pulled by its prefix comes from {places[1]} instead of {places[0]}"
+                yield Weakening("pull_through_cache", what, may=True)
 
     def altered(self, settings: CacheSettings) -> str | None:
         said = {

@@ -16,7 +16,8 @@ from reconciler.model.kind import Found, GivesAccess, Home, Kind, ReachesMarked,
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import PREFIX, Marks
 from reconciler.model.resource import Desired, Live
-from reconciler.words import Named
+from reconciler.model.weakening import Weakening
+from reconciler.words import Named, duration
 
 from . import policy, role_access
 from .ledgers import AT, DENIED, GONE, RegistryLedger, carrier_of, hand_over, notes_of
@@ -105,6 +106,11 @@ class RoleKind(Kind, GivesAccess, ReachesMarked):
         wanted = settings_of(home.registry, address.name, home.owner)
         shown = self.shown(replace(wanted, max_session_seconds=USUAL_SESSION))
         return {name: value for name, value in shown.items() if name not in self.said}
+
+    def weakens(self, before: RoleSettings | None, after: RoleSettings | None) -> Iterator[Weakening]:
+        if before is not None and after is not None and after.max_session_seconds > before.max_session_seconds:
+            longer, shorter = duration(after.max_session_seconds), duration(before.max_session_seconds)
+            yield Weakening("max_session", f"a session of it lasts up to {longer} instead of {shorter}")
 
     def altered(self, settings: RoleSettings) -> str | None:
         return altered(settings)

@@ -16,6 +16,7 @@ from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
+from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
@@ -144,6 +145,20 @@ class ScanningKind(Kind):
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
         asked = settings_of(registry) if isinstance(registry, AwsRegistry) else None
         return None if wanted.settings == asked else "what is scanned, and how,"
+
+    def weakens(self, before: ScanningSettings | None, after: ScanningSettings | None) -> Iterator[Weakening]:
+        if before is None:
+            return
+        now = after or ScanningSettings()
+        if before.type != now.type and before.type in _TYPES:
+            yield Weakening(
+                "scanning.type", "scanning is basic instead of enhanced: packages of languages are not looked at"
+            )
+        for name in ("on_push", "continuous"):
+            gone = sorted(set(getattr(before, name)) - set(getattr(now, name)))
+            if gone:
+                how = "when they are pushed" if name == "on_push" else "continuously"
+                yield Weakening(f"scanning.{name}", f"repositories like {all_of(gone)} are no longer scanned {how}")
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(ScanningLedger)
