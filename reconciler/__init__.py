@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .engine.write import Outcome, Status
     from .errors import (
         GuardViolation,
+        OtherSpec,
         PlanConflict,
         PlanRefused,
         PlatformError,
@@ -63,6 +64,7 @@ __all__ = [
     "GuardViolation",
     "Live",
     "NativeName",
+    "OtherSpec",
     "Outcome",
     "Place",
     "Plan",
@@ -111,6 +113,7 @@ _HOMES = {
     "GuardViolation": "errors",
     "Live": "model.resource",
     "NativeName": "model.resource",
+    "OtherSpec": "errors",
     "Outcome": "engine.write",
     "Place": "places",
     "Plan": "engine.plan",

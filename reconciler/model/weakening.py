@@ -53,12 +53,12 @@ def of_repository(before: Protecting, after: Protecting) -> Iterator[Weakening]:
     """What a repository's own settings protected."""
     moved = [item for item in after.movable_tags if not _within(item, before.movable_tags)]
     if before.tags_immutable and not after.tags_immutable:
-        yield Weakening("immutable_tags", "tags can be moved from now on", overwrites=True)
+        yield Weakening("immutable_tags", "tags can be moved from the apply on", overwrites=True)
     elif before.tags_immutable and moved:
         which = "every tag" if any(not item.strip("*") for item in moved) else f"tags like {all_of(moved)}"
-        yield Weakening("immutable_tags", f"{which} can be moved from now on", overwrites=True)
+        yield Weakening("immutable_tags", f"{which} can be moved from the apply on", overwrites=True)
     if before.scan_on_push and not after.scan_on_push:
-        yield Weakening("scan_on_push", "new images are no longer scanned")
+        yield Weakening("scan_on_push", "new images are not scanned from the apply on")
     if before.protect and not after.protect:
         yield Weakening("protect", "a later plan may delete or replace it")
     if after.delete_images and not before.delete_images:

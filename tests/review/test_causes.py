@@ -207,9 +207,9 @@ def test_who_can_overwrite_tags_is_named(tmp_path: Path) -> None:
     found = reviewed(tmp_path, replaced(("immutable_tags: true", "immutable_tags: false")))
     who = "role ci of account 111111111111"
     assert said(found, Risk.WEAKENS) == [
-        f"cart: tags can be moved from now on: account 333333333333 and {who} can overwrite them",
-        f"payments: tags can be moved from now on: {who} can overwrite them",
-        "tool: tags can be moved from now on; the spec lets nobody push",
+        f"cart: tags can be moved from the apply on: account 333333333333 and {who} can overwrite them",
+        f"payments: tags can be moved from the apply on: {who} can overwrite them",
+        "tool: tags can be moved from the apply on; the spec lets nobody push",
     ]
 
 
