@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconciler.engine.guard import Verdict
 from reconciler.model.access import Access
 from reconciler.places import Spot
+from reconciler.spec.fields import SpecName
 
 from .model import Finding, Review, Risk, titled
 
@@ -77,7 +78,7 @@ class ReviewDocument(_Part):
     """What a change of a spec means, in reconciler's format."""
 
     format: Literal[1] = Field(description="The format's version.")
-    owner: str = Field(description="The spec's name.")
+    owner: SpecName = Field(description="The spec's name.")
     verdict: tuple[Risk, ...] = Field(description="All that the change does, the worst first.")
     findings: tuple[FindingPart, ...] = Field(description="One for each cause and risk, the worst first.")
     by_head: tuple[GuardPart, ...] = Field((), description="What the head's guards object to: it stops a plan.")
