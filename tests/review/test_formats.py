@@ -96,7 +96,7 @@ def test_free_text_means_nothing_in_any_form(tmp_path: Path, text: str) -> None:
     hostile = found.findings[0]
     spot = Spot(f"specs/{text}.yaml", 3, 4)
     said = Finding(Risk.WIDENS, (text, f"by {text}"), spot, spot, removed=True, gains=())
-    forged = Review(text, found.plan, (said, hostile), (), {text: text}, (text,))
+    forged = Review("acme", found.plan, (said, hostile), (), {text: text}, (text,))
     plain = review_text(forged)
     assert all(line.isprintable() for line in plain.splitlines())
     assert not [line for line in plain.splitlines() if line.startswith(("::", "---"))]
