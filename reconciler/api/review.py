@@ -16,6 +16,7 @@ from reconciler.review.make import make_review
 from reconciler.review.model import Review
 from reconciler.review.unknown import unknown as unknown_in
 from reconciler.spec import loader
+from reconciler.spec.validation import Known
 from reconciler.spec.variables import StandIns
 
 
@@ -27,27 +28,29 @@ def review(
     shown: str = "",
     environ: Mapping[str, str] | None = None,
     warnings: Sequence[str] = (),
+    whole: bool = False,
 ) -> Review:
     """What the change from one spec to another means; each a file or a folder. Makes no call, and reads no environment variable but
     those in `environ`: what any other stands for is unknown, and may be anything.
 
     `folder`: what the names of the base's files begin with, and `shown`: what they are said to begin with instead. `warnings`: to be
-    said in the review.
+    said in the review. `whole`: as for `make_review`.
 
     Raises SpecError with every problem of either spec.
     """
     unknown = StandIns(environ or {})
     before = _load(base, unknown, folder)
-    known = dict(unknown)
-    after = _load(head, unknown)
-    if any(unknown[name] != stands_for for name, stands_for in known.items()):
-        before = _load(base, unknown, folder)  # what stands for a variable is another since
+    stood_for = dict(unknown)
     was = before.take_text()
+    after = _load(head, unknown, known=Known(before, was.values))
+    if any(unknown[name] != text for name, text in stood_for.items()):
+        before = _load(base, unknown, folder)  # what stands for a variable is another since
+        was = before.take_text()
     was.folder, was.shown = folder, shown
     now = after.take_text()
     differing, start = edits(was, now), now.spot(())
     del was, now  # as large as the specs
-    found = make_review(before, after, differing, unknown, CATALOG, warnings)
+    found = make_review(before, after, differing, unknown, CATALOG, warnings, whole=whole)
     return replace(unknown_in(found, dict(unknown)), spot=start)
 
 
@@ -63,11 +66,11 @@ def read_review(path: str | Path) -> ReviewDocument:
         raise ReconcilerError(f"{path} is no review saved by `review --format json`: {where}: {first['msg']}") from None
 
 
-def _load(path: str | Path, unknown: StandIns, folder: str = "") -> Spec:
+def _load(path: str | Path, unknown: StandIns, folder: str = "", known: Known | None = None) -> Spec:
     """The spec, with stand-ins for variables that look as each place needs it."""
     while True:
         try:
-            return loader.load_spec(path, unknown, model=Spec, text=True)
+            return loader.load_spec(path, unknown, model=Spec, text=True, known=known)
         except SpecError as error:
             wrong = {name for problem in error.problems for name in unknown.uses.get(_place(problem), ())}
             if wrong and unknown.another(wrong):

@@ -23,6 +23,7 @@ from reconciler.spec.variables import StandIns
 from .causes import findings_of, registry_of
 from .edits import Edit
 from .model import Review
+from .touched import touched
 
 
 def make_review(
@@ -32,9 +33,11 @@ def make_review(
     unknown: StandIns,
     platforms: Platforms,
     warnings: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> Review:
     """What the change from one spec to another means. `differing`: how their texts differ. `unknown`: what stands in them for the
-    values of variables. Makes no call.
+    values of variables. `whole`: look at all that does not differ as well, which finds nothing else. Makes no call.
 
     What the base spec says is taken for what is there: what others gave, and what was changed by hand, is not known.
     """
@@ -45,7 +48,10 @@ def make_review(
     }
     # by another name all of the base would be somebody else's; that it has one is a finding of its own
     before, after = base.without(unread).named(head.name), head.without(unread)
-    seen, changes, plan = planned(before, after, platforms)
+    part = None if whole else touched(before, after, differing)
+    seen, changes, plan = planned(*(part.specs if part is not None else (before, after)), platforms)
+    if part is not None and not part.decides(plan):
+        seen, changes, plan = planned(before, after, platforms)
     guarded = plan if base.guards == head.guards else planned(before, after.guarded_by(base.guards), platforms)[2]
     findings = findings_of(base, head, before, after, differing, unknown, seen, changes)
     skipped = [

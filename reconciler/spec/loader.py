@@ -29,7 +29,7 @@ from .source import (
     twice,
 )
 from .text import SpecText
-from .validation import LISTS, Validation
+from .validation import LISTS, Known, Validation
 
 #: what the top-level keys begin with that a spec may have beside its own
 FREE = "x-"
@@ -45,12 +45,13 @@ def load_spec(
     *,
     model: type[S],
     text: bool = False,
+    known: Known | None = None,
 ) -> S:
     """The spec in a YAML file (`-`: standard input), or in all YAML and JSON files of a folder and of the folders in it, merged;
     plan files, and what else this tool keeps in JSON, are no part of it.
 
     `model`: the Spec with the registries and targets that there are. `environ` is what `${env:NAME}` is taken from (the
-    process's environment if None). `text`: whether to keep what was written (`Spec.text`). Raises
+    process's environment if None). `text`: whether to keep what was written (`Spec.take_text`). `known`: rows that are valid. Raises
     SpecError with every problem of every file.
     """
     path = Path(path)
@@ -73,7 +74,7 @@ def load_spec(
     if not texts and not problems:
         problems.append(Problem(str(path), 1, 1, "", "the folder has no .yaml, .yml or .json files"))
     base = path if folder else folder_of(path)
-    return _load(texts, model, problems, str(base), os.environ if environ is None else environ, text=text)
+    return _load(texts, model, problems, str(base), os.environ if environ is None else environ, text=text, known=known)
 
 
 def _unreadable(file: Path, error: OSError | ValueError) -> Problem:
@@ -105,6 +106,7 @@ def _load(
     environ: Mapping[str, str],
     *,
     text: bool = False,
+    known: Known | None = None,
 ) -> S:
     trees: list[MappingNode] = []
     texts = list(texts)
@@ -132,7 +134,7 @@ def _load(
     except RecursionError:
         problems.append(problem_at(root, "", "nested hundreds of levels deep"))
         raise SpecError(problems) from None
-    spec = Validation(model, root, values, problems, base, whole=whole).spec()
+    spec = Validation(model, root, values, problems, base, whole=whole, known=known).spec()
     if spec is None:
         raise SpecError(problems)
     spec._variables = reading.variables

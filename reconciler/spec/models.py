@@ -120,6 +120,10 @@ class Spec(Model):
         }
         return self._with(kept)
 
+    def with_repositories(self, repositories: Iterable[Repository]) -> Self:
+        """The spec with these repositories alone."""
+        return self._with({"repositories": tuple(repositories)})
+
     def guarded_by(self, guards: Guards) -> Self:
         """The spec with other guards."""
         return self._with({"guards": guards})

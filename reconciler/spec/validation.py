@@ -46,6 +46,36 @@ class _Named(BaseModel):
     name: RegistryName
 
 
+class Known:
+    """What rows of a valid spec say, so that the same rows of another one need not be validated again."""
+
+    def __init__(self, spec: Spec, values: Mapping[str, Any]) -> None:
+        self.defaults = values.get("defaults")
+        self._items = {
+            (section, _identity(row)): (row, item)
+            for section in LISTS
+            for row, item in zip(values.get(section) or (), getattr(spec, section), strict=True)
+        }
+
+    def item(self, section: str, row: Any) -> Any:
+        """What a row says, if it stands in the other spec too; else None."""
+        there = self._items.get((section, _identity(row))) if isinstance(row, dict) else None
+        return there[1] if there is not None and _same(there[0], row) else None
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[str, str]:
+    return str(row.get("registry")), str(row.get("name"))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same; 1 is none of true and 1.0."""
+    if one != other or type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return all(_same(item, other[key]) for key, item in one.items())
+    return not isinstance(one, list) or all(map(_same, one, other))
+
+
 class Validation(Generic[S]):
     """One validation of one tree. Items are validated one by one, so that one wrong item hides no other's errors.
 
@@ -61,6 +91,7 @@ class Validation(Generic[S]):
         base: str,
         *,
         whole: bool,
+        known: Known | None = None,
     ) -> None:
         self.model = model
         self.root = root
@@ -69,6 +100,8 @@ class Validation(Generic[S]):
         self.base = base
         #: whether all of the spec could be read: what is missing may stand where it could not
         self.whole = whole
+        #: rows of another spec that are valid, and what they say
+        self.known = known if known is not None and known.defaults == values.get("defaults") else None
         #: where the items of lists of which only some are valid stand in the text, and what their models find wrong
         self.indexes: dict[Loc, list[int]] = {}
         self.own_faults: list[Fault] = []
@@ -200,6 +233,9 @@ class Validation(Generic[S]):
         found: dict[int, Any] = {}
         for index, row in rows:
             at = (section, index)
+            if self.known is not None and (same := self.known.item(section, self.values[section][index])) is not None:
+                found[index] = same
+                continue
             item = self.validated(row_type, adapter.validate_python, row, at, fallback)
             if item is None:
                 item = self.left_of(row_type, row, at)

@@ -4,6 +4,7 @@ by the model of tests/platforms/test_aws_oracle.py."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
@@ -17,7 +18,7 @@ from reconciler.platforms.aws.policy import Statement
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.platforms.aws.statements import of_grants
 from reconciler.platforms.aws.target import AwsTarget
-from reconciler.review.model import Review, Risk
+from reconciler.review.model import Finding, Review, Risk
 from reconciler.spec.registry import Permission
 from tests.platforms.test_aws_oracle import OWN, Request, allowed, requests, targets
 
@@ -71,12 +72,18 @@ def statements(spec: Document) -> dict[str, tuple[Statement, ...]]:
     }
 
 
-def reviewed(before: Document, after: Document) -> Review:
+def reviewed(before: Document, after: Document, *, whole: bool = False) -> Review:
     with TemporaryDirectory() as folder:
         base, head = Path(folder, "base.json"), Path(folder, "head.json")
         base.write_text(json.dumps(before, indent=1))
         head.write_text(json.dumps(after, indent=1))
-        return review(base, head)
+        found = review(base, head, whole=whole)
+    return replace(found, findings=tuple(_in_no_folder(finding) for finding in found.findings))
+
+
+def _in_no_folder(finding: Finding) -> Finding:
+    spot, base = (replace(item, file=Path(item.file).name) if item else None for item in (finding.spot, finding.base))
+    return replace(finding, spot=spot, base=base)
 
 
 def more(before: dict[str, tuple[Statement, ...]], after: dict[str, tuple[Statement, ...]]) -> dict[str, list[Request]]:
@@ -115,3 +122,5 @@ def test_whoever_can_do_more_or_less_is_in_the_review(
         assert finding.spot.file.endswith("head.json")
     same = reviewed(head, head)
     assert same.findings == ()
+    whole = reviewed(base, head, whole=True)
+    assert (found.findings, found.by_head, found.by_base) == (whole.findings, whole.by_head, whole.by_base)
