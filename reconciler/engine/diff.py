@@ -8,7 +8,7 @@ from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.change import Action, Cause, Change, PlanProblem
+from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Releasable, Trait
 from reconciler.model.resource import Desired, Live, NativeName
 
@@ -36,13 +36,15 @@ class Difference:
     left_out: int = 0
 
 
-def diff(picture: Picture, owner: str, adopt: Collection[str] = ()) -> Difference:
-    """What makes live equal to desired. `adopt`: addresses that may be taken over although nobody marked them."""
-    return _Differ(picture, owner, frozenset(adopt)).run()
+def diff(picture: Picture, owner: str, adopt: Collection[str] = (), *, shown: bool = True) -> Difference:
+    """What makes live equal to desired. `adopt`: addresses that may be taken over although nobody marked them. `shown`: whether
+    somebody will look at the fields that an update changes."""
+    return _Differ(picture, owner, frozenset(adopt), shown=shown).run()
 
 
 class _Differ:
-    def __init__(self, picture: Picture, owner: str, adopt: frozenset[str]) -> None:
+    def __init__(self, picture: Picture, owner: str, adopt: frozenset[str], *, shown: bool) -> None:
+        self.shown = shown
         self.picture = picture
         self.owner = owner
         self.adopt = adopt
@@ -201,10 +203,14 @@ class _Differ:
 
     def add(self, wanted: Desired, live: Live | None, action: Action, why: Cause) -> None:
         kind = self.kind(wanted)
-        if live is not None and not live.vacant:
-            changed = changes_to(kind, live, wanted.settings)
-        else:
-            changed = set_by(kind, wanted, self.home(wanted))
+        changed: tuple[FieldChange, ...] = ()
+        if self.shown or action is not Action.UPDATE:
+            there = live is not None and not live.vacant
+            changed = (
+                changes_to(kind, live, wanted.settings)
+                if live is not None and there
+                else set_by(kind, wanted, self.home(wanted))
+            )
         if live is not None and not changed and action is Action.UPDATE:
             changed = () if live.owed else (marks_written(wanted, live),)
         for limit in self.limits(wanted, live if live is not None else self.picture.live.get(wanted.address), action):

@@ -295,7 +295,7 @@ class _Causes:
         if home is not None:
             made = self.changes.get(home)
             if gained and made is not None and made.action is Action.CREATE:
-                by = f"it is covered by {_ways(grants, home.name)}" if grants else ""
+                by = f"covered by {_ways(grants, home.name)}" if grants else ""
                 return [(self.cause_of_making(made), by)]
             if not gained and (home not in self.seen.desired or home in self.seen.released):
                 return [(self.cause_of_going(change, home), "")]

@@ -77,6 +77,8 @@ class _Texts:
         for item, was in _renamed(gone, new).items():
             (old_loc, old), (loc, value) = gone.pop(was), new.pop(item)
             yield Edit(item, (), How.RENAMED, old, value, self.head.spot(loc), self.base.spot(old_loc), was[1])
+            same_name = {**old, "name": value["name"]}  # that it is another is said already
+            yield from self.values(item, same_name, value, old_loc, loc, ())
         for item, (loc, value) in new.items():
             yield Edit(item, (), How.ADDED, None, value, self.head.spot(loc))
         for item, (loc, value) in gone.items():
@@ -128,7 +130,8 @@ def _is_key(loc: Loc) -> bool:
 
 
 def _renamed(gone: Mapping[Item, tuple[Loc, Any]], new: Mapping[Item, tuple[Loc, Any]]) -> Mapping[Item, Item]:
-    """New grants that say what one that is gone said, under another name; to that."""
+    """New grants that say what one that is gone said, under another name; to that. One that is for somebody more, or somebody less,
+    is the same."""
     were: dict[str, list[Item]] = {}
     for item, (_, value) in gone.items():
         if item[0] == "grant":
@@ -137,7 +140,30 @@ def _renamed(gone: Mapping[Item, tuple[Loc, Any]], new: Mapping[Item, tuple[Loc,
     for item, (_, value) in new.items():
         if item[0] == "grant" and (alike := were.get(_nameless(value))):
             found[item] = alike.pop(0)
+    for item, (_, value) in new.items():
+        if item[0] == "grant" and item not in found:
+            near = [
+                was
+                for was, (_, old) in gone.items()
+                if was[0] == "grant" and was not in found.values() and _near(old, value)
+            ]
+            if len(near) == 1:
+                found[item] = near[0]
     return found
+
+
+def _near(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two grants differ only in whom they are for, and have somebody in common."""
+    keys = (old.keys() | new.keys()) - {"name", "to"}
+    if any(old.get(key) != new.get(key) for key in keys):
+        return False
+    then, now = (_whom(value.get("to")) for value in (old, new))
+    return not then.isdisjoint(now)
+
+
+def _whom(to: Any) -> set[str]:
+    lists = (value for value in to.values() if isinstance(value, list)) if isinstance(to, dict) else ()
+    return {str(item) for found in lists for item in found}
 
 
 def _nameless(value: Mapping[str, Any]) -> str:

@@ -84,7 +84,7 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> tuple[Picture, Mapp
     retired = {registry.name for registry in head.registries if registry.retired}
     released = released_by(head, (), kinds, [*desired.values(), *listed.values()])
     seen = picture(kinds, desired, listed, retired=retired, released=released, homes=homes)
-    difference = diff(seen, head.name)
+    difference = diff(seen, head.name, shown=False)
     changes = dict(difference.changes)
     return seen, changes, settle(head, seen, difference, Wishes(), spec_hash="")
 

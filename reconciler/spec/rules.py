@@ -23,7 +23,7 @@ class Parts:
 
     `base`: the folder that relative paths in it start from. `defaults`: those of repositories. `all_registries`, `all_repositories`:
     whether the names are all that there are; else one that is not among them may stand in a file that can't be read, or in a row
-    whose name is wrong.
+    whose name is wrong. `checked`: repositories that are right by themselves, and for their registry.
     """
 
     registries: Mapping[int, RegistryBase]
@@ -35,6 +35,7 @@ class Parts:
     defaults: RepositoryDefaults = field(default_factory=RepositoryDefaults)
     all_registries: bool = True
     all_repositories: bool = True
+    checked: frozenset[int] = frozenset()
 
     @cached_property
     def known(self) -> Mapping[str, RegistryBase]:
@@ -52,7 +53,8 @@ def faults(parts: Parts) -> Iterator[Fault]:
     yield from _registry_faults(parts)
     yield from _same_names(parts)
     for index, repository in parts.repositories.items():
-        yield from each(_repository_faults(("repositories", index), repository, parts))
+        if index not in parts.checked:
+            yield from each(_repository_faults(("repositories", index), repository, parts))
     for index, grant in parts.grants.items():
         at = ("grants", index)
         yield from each(_target_faults((*at, "to"), grant), _grant_faults(at, grant, parts))

@@ -63,6 +63,19 @@ class Known:
         return there[1] if there is not None and _same(there[0], row) else None
 
 
+def _in_both(known: Known, values: Mapping[str, Any]) -> dict[tuple[str, int], Any]:
+    """What rows say that stand in another spec too, by section and index; with other defaults they may say something else."""
+    if not _same(known.defaults, values.get("defaults")):
+        return {}
+    rows = ((section, values.get(section)) for section in LISTS)
+    return {
+        (section, index): item
+        for section, found in rows
+        for index, row in enumerate(found if isinstance(found, list) else ())
+        if (item := known.item(section, row)) is not None
+    }
+
+
 def _identity(row: Mapping[str, Any]) -> tuple[str, str]:
     return str(row.get("registry")), str(row.get("name"))
 
@@ -100,8 +113,8 @@ class Validation(Generic[S]):
         self.base = base
         #: whether all of the spec could be read: what is missing may stand where it could not
         self.whole = whole
-        #: rows of another spec that are valid, and what they say
-        self.known = known if known is not None and known.defaults == values.get("defaults") else None
+        #: what rows say that stand in another spec too, which is valid
+        self.same = _in_both(known, values) if known is not None else {}
         #: where the items of lists of which only some are valid stand in the text, and what their models find wrong
         self.indexes: dict[Loc, list[int]] = {}
         self.own_faults: list[Fault] = []
@@ -210,7 +223,13 @@ class Validation(Generic[S]):
         self.unique("repositories", repository_rows, ("registry", "name"))
         self.unique("grants", grant_rows, ("name",))
         repositories = [
-            (index, merge_defaults(under, row) if isinstance(row, dict) else row) for index, row in repository_rows
+            (
+                index,
+                merge_defaults(under, row)
+                if isinstance(row, dict) and not self.is_known("repositories", index)
+                else row,
+            )
+            for index, row in repository_rows
         ]
         names: dict[str, set[str]] = {}
         for _, row in repositories:
@@ -226,6 +245,19 @@ class Validation(Generic[S]):
             defaults=known.__dict__.get("repository", RepositoryDefaults()),
             all_registries=self.whole and _all_named(self.values.get("registries"), "name"),
             all_repositories=self.whole and _all_named(self.values.get("repositories"), "name"),
+            checked=self.checked(),
+        )
+
+    def is_known(self, section: str, index: int) -> bool:
+        """Whether a row stands in the other spec too."""
+        return (section, index) in self.same
+
+    def checked(self) -> frozenset[int]:
+        """The indexes of repositories that need not be checked again: they and their registries stand in the other spec too."""
+        rows = self.values.get("registries") or ()
+        same = {row["name"] for index, row in enumerate(rows) if self.is_known("registries", index)}
+        return frozenset(
+            index for (section, index), item in self.same.items() if section == "repositories" and item.registry in same
         )
 
     def valid(self, section: str, rows: list[tuple[int, Any]], fallback: Loc = ()) -> dict[int, Any]:
@@ -233,7 +265,7 @@ class Validation(Generic[S]):
         found: dict[int, Any] = {}
         for index, row in rows:
             at = (section, index)
-            if self.known is not None and (same := self.known.item(section, self.values[section][index])) is not None:
+            if (same := self.same.get((section, index))) is not None:
                 found[index] = same
                 continue
             item = self.validated(row_type, adapter.validate_python, row, at, fallback)

@@ -199,8 +199,8 @@ def test_a_new_repository_says_which_grants_cover_it_and_how(tmp_path: Path) -> 
     found = reviewed(tmp_path, head, base)
     assert lines(found, head, Risk.WIDENS) == ["- {name: cart-2, registry: images}"]
     text = said(found, Risk.WIDENS)
-    assert "cart-2: it is covered by grant staging (which covers every repository, present and future)" in text
-    assert "cart-2: it is covered by grant production (by cart*)" in text
+    assert "cart-2: covered by grant staging (which covers every repository, present and future)" in text
+    assert "cart-2: covered by grant production (by cart*)" in text
 
 
 def test_who_can_overwrite_tags_is_named(tmp_path: Path) -> None:
@@ -361,3 +361,27 @@ def test_what_a_registry_itself_protects_less(tmp_path: Path, name: str) -> None
 def test_what_protects_more_is_no_weakening(tmp_path: Path, before: str, after: str) -> None:
     base = replaced(("immutable_tags: true", before)) if "immutable" in before else BASE
     assert "weakens" not in verdict(reviewed(tmp_path, replaced((before, after), base=base), base))
+
+
+def test_a_grant_with_another_name_that_is_for_more_is_at_who_was_added(tmp_path: Path) -> None:
+    head = replaced(("name: staging", "name: stage"), ('["222222222222"]}', '["222222222222", "333333333333"]}'))
+    found = reviewed(tmp_path, head)
+    assert verdict(found) == ["widens"]
+    assert lines(found, head, Risk.WIDENS) == ['to: {type: aws, account_ids: ["222222222222", "333333333333"]}']
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("prefix: '*'", "prefix: images-", ["narrows"]),
+        ("prefix: images-", "prefix: '*'", ["widens"]),
+        ("prefix: images-", "prefix: images-a", ["narrows"]),
+    ],
+)
+def test_a_registry_policy_for_fewer_names_lets_nobody_do_more(
+    tmp_path: Path, before: str, after: str, expected: list[str]
+) -> None:
+    at = "    region: eu-central-1\n"
+    policy = at + '    registry_policy: [{{type: replication, {}, to: {{account_ids: ["333333333333"]}}}}]\n'
+    base, head = (replaced((at, policy.format(prefix))) for prefix in (before, after))
+    assert verdict(reviewed(tmp_path, head, base)) == expected

@@ -12,10 +12,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, ForeignAccess
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
@@ -80,6 +80,14 @@ class RegistryPolicyKind(Kind, GivesAccess):
     def access(self, address: Address, settings: RegistryPolicySettings) -> Iterator[Access]:
         for statement in settings.statements:
             yield from registry_statements.accesses(address, statement)
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[list[Access], list[Access]]:
+        """By who includes whom, and by the names that the statements are about."""
+        then, now = _statements(before), _statements(after)
+        beyond = registry_statements.beyond
+        return list(beyond(address, now, then, home.account)), list(beyond(address, then, now, home.account))
 
     def shown(self, settings: RegistryPolicySettings) -> dict[str, Any]:
         shown = {}
@@ -155,6 +163,12 @@ class RegistryPolicyKind(Kind, GivesAccess):
 def settings_of(registries: Sequence[Any], here: AwsRegistry, region: str) -> RegistryPolicySettings:
     """What the spec asks for in a region of a registry; without statements, nothing."""
     return RegistryPolicySettings(registry_statements.wanted_by(registries, here, region), names.partition(here.region))
+
+
+def _statements(given: Given) -> tuple[Statement, ...]:
+    """All statements of a policy, ours and others'."""
+    ours: tuple[Statement, ...] = given.settings.statements if given.settings is not None else ()
+    return ours + tuple(policy.normal(item) for item in policy.statements_of(policy.parsed(given.rest)))
 
 
 def _check(session: AwsSession, at: Address, wanted: RegistryPolicySettings) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.model.access import Access
@@ -151,6 +151,29 @@ def reaching(statement: Statement, here: AwsRegistry, region: str) -> bool:
     arns = resources_of(statement) or [ALL]
     pairs = [(inclusion.pattern_covers(arn, sample), inclusion.pattern_covers(sample, arn)) for arn in arns]
     return any(pair != (False, False) for pair in pairs)
+
+
+def beyond(at: Address, these: Iterable[Statement], those: Sequence[Statement], own: str) -> Iterator[Access]:
+    """What these statements give and those are not proved to give already, by inclusion of principals, actions and resources.
+    `own`: the registry's account."""
+    for item in these:
+        left = [who for who in item.principals if not any(_covers(other, item, who, own) for other in those)]
+        if item.effect == "Allow" and left:
+            yield from accesses(at, replace(item, principals=tuple(left)))
+
+
+def _covers(wide: Statement, narrow: Statement, principal: str, own: str) -> bool:
+    """Whether a statement surely lets a principal do all that another one does."""
+    return (
+        wide.effect == "Allow"
+        and wide.conditions in ((), narrow.conditions)
+        and any(inclusion.principal_covers(who, principal, own) for who in wide.principals)
+        and all(inclusion.action_covered(wide.actions, action) for action in narrow.actions)
+        and all(
+            any(inclusion.pattern_covers(one, arn) for one in resources_of(wide))
+            for arn in resources_of(narrow) or [ALL]
+        )
+    )
 
 
 def accesses(at: Address, statement: Statement) -> Iterator[Access]:
