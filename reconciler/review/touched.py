@@ -61,7 +61,9 @@ def _examples(spec: Spec, keys: set[Key]) -> Iterator[Key]:
         if key in keys:
             continue
         grants = spec.grants_by_repository.get(key, ())
-        sort = (item.registry, tuple(grant.name for grant in grants), *_looked_at(item))
+        # what grants give, whatever they are called
+        given = tuple((grant.permission, grant.also, grant.to) for grant in grants)
+        sort = (item.registry, given, *_looked_at(item))
         if sort not in seen:
             seen.add(sort)
             yield key
