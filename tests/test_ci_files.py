@@ -254,10 +254,10 @@ def test_the_scripts_of_gitlab(runner: Runner) -> None:
     assert found.returncode == 0, found.stderr
     assert json.loads((runner.clone.folder / "gl-code-quality-report.json").read_text()) == []
     runner.clone.write(LOCAL)
-    before = jobs[".on-aws"]["before_script"][-1].replace("/tmp/", "$HOME/")
-    assert (
-        runner.run(before, AWS_TOKEN="jwt", AWS_WEB_IDENTITY_TOKEN_FILE=f"{runner.environ['HOME']}/t").returncode == 0
-    )
+    token = f"{runner.clone.folder}.tmp/aws-token"
+    given = {"CI_PROJECT_DIR": str(runner.clone.folder), "AWS_TOKEN": "jwt", "AWS_WEB_IDENTITY_TOKEN_FILE": token}
+    assert runner.run("\n".join(jobs[".on-aws"]["before_script"][1:]), **given).returncode == 0
+    assert Path(token).read_text() == "jwt"
     for job in ("plan", "apply"):
         found = runner.run("\n".join(jobs[job]["script"]))
         assert found.returncode == 0, found.stderr

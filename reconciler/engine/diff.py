@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given
@@ -14,26 +14,11 @@ from reconciler.model.resource import Desired, Live, NativeName
 
 from .cause import cause, mark_of, marks_written
 from .conflict import in_another_registry, otherwise_made, owned
+from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
 from .picture import Picture
 from .weaker import said, weakenings
-
-#: origins of what a plan may change: one that was removed by hand is put right
-PLANNED = ("spec", None)
-
-
-@dataclass
-class Difference:
-    """The changes by address, the problems, and what was left alone. `unclear`: to the origin that it says it has."""
-
-    changes: dict[Address, Change] = field(default_factory=dict)
-    problems: list[PlanProblem] = field(default_factory=list)
-    runtime: list[Address] = field(default_factory=list)
-    unclear: dict[Address, str] = field(default_factory=dict)
-    unchanged: int = 0
-    owned: int = 0
-    left_out: int = 0
 
 
 def diff(picture: Picture, owner: str, adopt: Collection[str] = (), *, shown: bool = True) -> Difference:

@@ -23,7 +23,8 @@ from reconciler.words import SHOWN_NAMES
 
 from . import guard
 from .basis import Basis, beside, images_may_go
-from .diff import Difference, diff
+from .diff import diff
+from .difference import Difference
 from .expand import Kinds, estate_of, expand
 from .guard import Verdict
 from .observe import OnRead, observe

@@ -13,7 +13,7 @@ from reconciler.spec.models import Spec
 from reconciler.spec.registry import NO_REGISTRY
 from reconciler.words import all_of, plural
 
-from .diff import PLANNED, Difference
+from .difference import PLANNED, Difference
 from .expand import Kinds
 from .meant import meant
 from .picture import Picture

@@ -10,7 +10,7 @@ from reconciler.model.change import Action, Change
 from reconciler.model.resource import Desired
 from reconciler.spec.selection import matches_any
 
-from .diff import Difference
+from .difference import Difference
 from .meant import meant
 from .order import edges_of, needed_first
 

@@ -20,8 +20,10 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Spec
 from reconciler.spec.variables import StandIns
 
-from .causes import findings_of, registry_of
+from .causes import registry_of
+from .compared import Compared
 from .edits import Edit
+from .findings import findings_of
 from .model import Review
 from .touched import touched
 
@@ -53,7 +55,7 @@ def make_review(
     if part is not None and not part.decides(plan):
         seen, changes, plan = planned(before, after, platforms)
     guarded = plan if base.guards == head.guards else planned(before, after.guarded_by(base.guards), platforms)[2]
-    findings = findings_of(base, head, before, after, differing, unknown, seen, changes)
+    findings = findings_of(Compared(base, head, before, after, differing, unknown, seen, changes))
     skipped = [
         f"registry {name} changes at {edit.spot.at}, and was not reviewed: platform {unread[name]} is not in this build"
         for edit in differing

@@ -22,6 +22,7 @@ from . import (
     registry_policy,
     registry_statements,
     replication,
+    replication_owned,
     repository_settings,
     role_documents,
     scanning,
@@ -123,7 +124,7 @@ class AwsPlatform(Platform):
                 at = _policy_at(here, region)
                 yield Desired(at, RegistryPolicyKind.name, statements, (carrier,), source=source)
         if here.copied_prefix:
-            at = Address.of(here.name, ReplicationKind.name, replication.RULE)
+            at = Address.of(here.name, ReplicationKind.name, replication_owned.RULE)
             rule = replication.settings_of(here)
             mirrors = (
                 (registry_statements.mirror_of(spec.registries, *place), place[0]) for place in here.copied_to_accounts
@@ -145,7 +146,7 @@ class AwsPlatform(Platform):
             if registry_statements.mirror_of(spec.registries, region, account) is not None:
                 continue
             document = json.dumps(registry_statements.needed_for(here, region, account))
-            at = Address.of(here.name, ReplicationKind.name, replication.RULE)
+            at = Address.of(here.name, ReplicationKind.name, replication_owned.RULE)
             yield Output(at, f"registry_policy_{account}_{region}", document)
         for wanted in spec.repositories_by_registry[here.name]:
             for region in here.regions:

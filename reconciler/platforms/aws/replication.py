@@ -23,9 +23,11 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
 from . import names
+from . import replication_owned as owned
 from .ledgers import LEDGER, LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, MARKS, RegistryLedger, carriers_of, prefixes_key
 from .registry_statements import mirror_of
-from .replication_rules import Rules, beyond, is_there, named, noted, of_note, prefix_of, rule_of
+from .replication_owned import KIND, RULE
+from .replication_rules import Rules, beyond, is_there, named, noted, prefix_of, rule_of
 from .replication_spec import ALL, MAX_DESTINATIONS
 from .spec import AwsRegistry
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
 MAX_RULES = 10
 _LISTS = ("destinations", "repositoryFilters")
-RULE = "rule"
 _DESTINATION = re.compile(rf"{names.REGION}(/{names.ACCOUNT})?")
 _PREFIX = re.compile(r"\*|[a-z0-9._/-]*")
 #: registries of one account and region share the document: one read-merge-write at a time
@@ -60,7 +61,7 @@ class ReplicationSettings:
 class ReplicationKind(Kind, GivesAccess):
     """The registry's replication rule: the one whose only filter is the registry's prefix, or the account's one without a filter."""
 
-    name = "replication"
+    name = KIND
     settings = ReplicationSettings
     traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
     after = ("role", "ledger", "repository", "access")
@@ -142,7 +143,7 @@ class ReplicationKind(Kind, GivesAccess):
             at = Address.of(session.name, self.name, RULE, session.where(region))
             copies = [item for item in copied if session.region_of(item.address) != region]
             rules = _rules(session, at)
-            prefixes = _prefixes_of(session, at, role, rules)
+            prefixes = owned.prefixes_of(session, at, role, rules)
             marks = _marks_of(session, at, role, rules)
             # one that it had before it moved, or before it had roles or had none, says it as well
             carriers = [
@@ -173,7 +174,7 @@ class ReplicationKind(Kind, GivesAccess):
         for at, texts in zip(addresses, ledger.read(addresses), strict=True):
             rules = _rules(session, at)
             marks = _marks_of(session, at, texts, rules)
-            yield _live(session, at, rules, marks, _prefixes_of(session, at, texts, rules))
+            yield _live(session, at, rules, marks, owned.prefixes_of(session, at, texts, rules))
 
     def create(self, session: AwsSession, write: Write) -> Live:
         return self._put(session, write, _prefixes(session.registry, write.desired.settings))
@@ -201,7 +202,7 @@ class ReplicationKind(Kind, GivesAccess):
         rule = rule_of(prefix, wanted.destinations, session.registry.account_id)
         with session.ledger(RegistryLedger).noting(write), _lock(session, at):
             there = _rules(session, at)
-            gone = _still_ours(session, at, there, ours) | {prefix}
+            gone = owned.still_ours(session, at, there, ours) | {prefix}
             rules = _put(session, at, [*(rule for rule in there if prefix_of(rule) not in gone), rule])
         return _live(session, at, rules, write.marks, _prefixes(session.registry, wanted))
 
@@ -209,21 +210,11 @@ class ReplicationKind(Kind, GivesAccess):
         at = live.address
         with _lock(session, at):
             rules = _rules(session, at)
-            ours = _still_ours(session, at, rules, _prefixes(session.registry, live.settings))
+            ours = owned.still_ours(session, at, rules, _prefixes(session.registry, live.settings))
             others = [rule for rule in rules if prefix_of(rule) not in ours]
             if len(others) < len(rules):
                 _put(session, at, others)
         session.ledger(RegistryLedger).forget(at)
-
-
-def _still_ours(session: AwsSession, at: Address, rules: Rules, ours: set[str]) -> set[str]:
-    """The prefixes by which rules are the registry's, and not by now those of another one of the spec, which got the prefix in the
-    same run."""
-    region = session.region_of(at)
-    mine = {session.registry.copied_prefix or session.registry.name_prefix}
-    if not any(prefix_of(rule) in ours - mine for rule in rules):
-        return ours
-    return ours.difference(*(_noted_by(session, item, region) for item in session.siblings)) | (ours & mine)
 
 
 def _too_many(session: AwsSession, rules: Rules, prefixes: set[str]) -> str:
@@ -238,7 +229,7 @@ def _too_many(session: AwsSession, rules: Rules, prefixes: set[str]) -> str:
         for item in [session.registry, *session.siblings]
         if item.region == session.registry.region and item.copied_prefix
     ]
-    ours = _prefixes_of_siblings(session, session.registry.region, rules, prefixes) | prefixes
+    ours = owned.of_siblings(session, session.registry.region, rules, prefixes) | prefixes
     others = [rule for rule in rules if prefix_of(rule) not in ours]
     count = len(others) + len(here)
     if count > MAX_RULES:
@@ -250,32 +241,11 @@ def _too_many(session: AwsSession, rules: Rules, prefixes: set[str]) -> str:
     return ""
 
 
-def _prefixes_of_siblings(session: AwsSession, region: str, rules: Rules, own: set[str]) -> set[str]:
-    """The prefixes by which rules in a region are those of the spec's other registries in this account. The ledgers are asked where
-    a rule has none that follows from the spec: it may be of a registry that had another prefix. `own`: the registry's own."""
-    siblings = list(session.siblings)
-    known = {prefix for item in siblings for prefix in (item.name_prefix, item.usual_prefix)}
-    known |= {item.copied_prefix for item in siblings if item.copied_prefix and item.region == region}
-    if not siblings or {prefix_of(rule) for rule in rules} <= {*known, *own, None}:
-        return known
-    return known.union(*(_noted_by(session, item, region) for item in siblings))
-
-
-def _noted_by(session: AwsSession, sibling: AwsRegistry, region: str) -> set[str]:
-    """The prefixes that a registry of the spec has noted for its rules in a region, where AWS allows to read that."""
-    at = Address.of(session.name, ReplicationKind.name, RULE)
-    found = session.ledger(RegistryLedger).of(sibling, at, guess=True)
-    if (Marks.of(found).owner, Marks.of(found).registry) != (session.owner, sibling.name):
-        return set()
-    there = region in session.ledger(RegistryLedger).regions_with_a_rule(found)
-    return of_note(found.get(prefixes_key(region), "")) or ({sibling.usual_prefix} if there else set())
-
-
 def _of_another(session: AwsSession, at: Address, rules: Rules) -> str:
     """Why the rule for all repositories is another registry's of the spec for now; "" if it isn't."""
     if session.registry.copied_prefix == ALL and is_there(ALL, rules):
         for item in [session.registry, *session.siblings]:
-            if item.name != session.name and ALL in _noted_by(session, item, session.region_of(at)):
+            if item.name != session.name and ALL in owned.noted_by(session, item, session.region_of(at)):
                 return (
                     f"registry {item.name} has the account's rule for all repositories until the spec is applied there: do that"
                     f" first, with --target '{item.name}.*'"
@@ -298,18 +268,8 @@ def _marks_of(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> M
     """The marks of what is there: none where the wanted rule stands there and is not noted as ours, whatever else is. With a filter
     for ours alone it would be ours by its name; without one it may be anybody's."""
     found = session.ledger(RegistryLedger).marks(at, texts)
-    strange = _strange(session, at, texts, rules)
+    strange = owned.is_strange(session, at, texts, rules)
     return Marks() if strange or found.applied is None else found
-
-
-def _strange(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> bool:
-    """Whether the rule that the registry is to have is there, and neither noted as its own nor, for now, as another registry's."""
-    here = session.registry
-    wanted = here.copied_prefix if session.region_of(at) == here.region and not here.retired else ""
-    known = _noted_prefixes(session, at, texts)
-    if not wanted or not known or wanted in known or not is_there(wanted, rules):
-        return False
-    return wanted == ALL or not any(wanted in _noted_by(session, item, here.region) for item in session.siblings)
 
 
 def _includes(given: Mapping[Access, str], item: Access, prefix: str) -> bool:
@@ -337,22 +297,6 @@ def settings_of(registry: AwsRegistry) -> ReplicationSettings:
     accounts = (f"{region}/{account}" for region, account in registry.copied_to_accounts)
     destinations = tuple(sorted((*registry.copied_to, *accounts)))
     return ReplicationSettings(destinations, prefix="" if prefix == registry.usual_prefix else prefix)
-
-
-def _prefixes_of(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> set[str]:
-    """The prefixes by which a rule in a region is the registry's: as it is noted; else the spec's. One that stands where the
-    registry's is to stand, and is somebody else's, is shown with it: an adoption would take its place."""
-    known = _noted_prefixes(session, at, texts)
-    wanted = {session.registry.copied_prefix or session.registry.name_prefix}
-    return known | wanted if not known or _strange(session, at, texts, rules) else known
-
-
-def _noted_prefixes(session: AwsSession, at: Address, texts: Texts) -> set[str]:
-    """The prefixes of the registry's rules in a region, as is noted; the usual one if it is noted only that there is a rule."""
-    known = of_note(texts.get(prefixes_key(session.region_of(at)), ""))
-    if not known and session.ledger(RegistryLedger).marks(at, texts).applied is not None:
-        known = {session.registry.usual_prefix}
-    return known
 
 
 def _named_rule(registry: AwsRegistry) -> str:
@@ -387,7 +331,7 @@ def _live(
     registry = session.registry
     ours = [rule for rule in rules if prefix_of(rule) in prefixes]
     found = {str(prefix_of(rule)) for rule in ours}
-    siblings = _prefixes_of_siblings(session, session.region_of(at), rules, prefixes)
+    siblings = owned.of_siblings(session, session.region_of(at), rules, prefixes)
     # a sibling's rule changes in the same run, so it must not make this one's plan stale
     others = [rule for rule in rules if prefix_of(rule) not in siblings | prefixes]
     extra = [more for rule in ours if (more := beyond(rule))]
