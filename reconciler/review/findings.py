@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.engine.basis import images_may_go
 from reconciler.engine.weaker import Pushers, said, weakenings
 from reconciler.model.access import Access
 from reconciler.model.address import Address
@@ -151,15 +152,15 @@ class _Findings:
             for registry in (*self.before.registries, *self.after.registries)
             if self.unknown.within(registry.own_account)
         }
-        created = {
-            change.registry: self.causes.cause_of_making(change)
-            for change in self.changes.values()
-            if change.action is Action.CREATE and self.seen.kinds[change.registry][change.kind].name == "repository"
-        }
+        created: dict[str, dict[Spot, Edit]] = {}
+        for change in self.changes.values():
+            holds = isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages)
+            if change.action is Action.CREATE and holds and (edit := self.causes.cause_of_making(change)) is not None:
+                created.setdefault(change.registry, {})[edit.spot] = edit
         for grant in self.after.grants:
             found = [edit for edit in self.causes.edits_of(grant.name, gained=True) if edit.how is not How.RENAMED]
             if self.unknown.within(list(grant.repositories or ())):
-                causes = [*found[:1], *([created[grant.registry]] if grant.registry in created else [])]
+                causes = [*found[:1], *created.get(grant.registry, {}).values()]
                 text = (
                     f"grant {grant.name} covers repositories that a variable names, so it may cover any of the registry"
                 )
@@ -209,17 +210,13 @@ class _Findings:
             )
         else:
             text = f"the repository{where} is deleted, with whatever images it holds"
-        allowed = change.live is not None and self._images_may_go(change)
+        allowed = images_may_go(change, self.seen.kinds[change.registry][change.kind], ())
         text += (
             " (delete_images: true allows that)"
             if allowed
             else " (while it holds any, the guard `images` stops the apply)"
         )
         part.same.setdefault(text, set()).add(change.address.name)
-
-    def _images_may_go(self, change: Change) -> bool:
-        kind = self.seen.kinds[change.registry][change.kind]
-        return isinstance(kind, HoldsImages) and change.live is not None and kind.images_may_go(change.live.settings)
 
     def created(self, change: Change) -> None:
         part = self.part(Risk.CREATES, self.causes.cause_of_making(change))

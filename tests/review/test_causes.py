@@ -351,7 +351,6 @@ def test_what_a_registry_itself_protects_less(tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("immutable_tags: true", "immutable_tags: true"),
         ("immutable_tags: {except: [a*]}", "immutable_tags: {except: [a1]}"),
         ('keep_tags: ["v*"]', 'keep_tags: ["*"]'),
         ('protect: ["payments*"]', 'protect: ["pay*"]'),
