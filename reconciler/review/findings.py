@@ -86,7 +86,7 @@ class _Findings:
         found.may = found.may and may
         if edit is not None:
             self.used.update(self.at[edit.spot])
-            if edit.item[0] in ("grant", "registry") and risk is not Risk.COSMETIC:
+            if edit.item[0] in ("grant", "registry", "guards") and risk is not Risk.COSMETIC:
                 # which of them does it can't always be told apart: none of them does nothing
                 self.used.update(id(one) for one in self.causes.of[edit.item])
         return found
@@ -142,7 +142,10 @@ class _Findings:
 
     def of_guards(self) -> None:
         for setting, message in loosened(self.base.guards, self.head.guards):
-            found = self.causes.nearest(("guards", ""), setting)
+            below = [edit for edit in self.causes.of.get(("guards", ""), ()) if edit.path[:1] == setting]
+            # of several values of one list, the one that is spoken of
+            spoken = [edit for edit in below if str(edit.old if edit.how is How.REMOVED else edit.new) in message]
+            found = next(iter(spoken), None) or self.causes.nearest(("guards", ""), setting)
             self.part(Risk.WEAKENS, found).messages.append(message)
 
     def of_unknown(self) -> None:

@@ -384,3 +384,12 @@ def test_a_registry_policy_for_fewer_names_lets_nobody_do_more(
     policy = at + '    registry_policy: [{{type: replication, {}, to: {{account_ids: ["333333333333"]}}}}]\n'
     base, head = (replaced((at, policy.format(prefix))) for prefix in (before, after))
     assert verdict(reviewed(tmp_path, head, base)) == expected
+
+
+def test_an_account_in_the_place_of_another_among_those_that_are_allowed_is_where_it_stands(tmp_path: Path) -> None:
+    head = replaced(('["222222222222", "333333333333"]', '["444444444444", "333333333333"]'))
+    found = reviewed(tmp_path, head)
+    (finding,) = found.findings
+    assert finding.messages == ("guards.allowed_accounts allows 444444444444 too",)
+    assert finding.spot is not None
+    assert head.splitlines()[finding.spot.line - 1][finding.spot.column - 1 :].startswith('"444444444444"')
