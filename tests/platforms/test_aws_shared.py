@@ -16,7 +16,7 @@ from reconciler.engine.who_can import chosen, who_can
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
 from reconciler.platforms.aws import policy, shared, statements
-from reconciler.platforms.aws.access import settings_of
+from reconciler.platforms.aws.access import AccessKind, AccessSettings, settings_of
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.platforms.catalog import CATALOG
 from reconciler.render.report import report_of
@@ -59,13 +59,18 @@ def test_eighty_roles_with_a_grant_each_fit_and_each_still_says_its_grants(aws: 
     document = document_of(aws, *grants, role(7, name="also"))
     plan = aws.plan(document)
     aws.carry_out(plan)
-    (statement,) = written(aws)
-    assert statement["Sid"] == "ReconcilerGrantsPull"
-    assert statement["Principal"]["AWS"] == sorted(arn(number) for number in range(80))
+    there = written(aws)
+    marks = {principal: shared.grants_of(item["Sid"]) for item in there for principal in item["Principal"]["AWS"]}
+    assert sorted(marks) == sorted(arn(number) for number in range(80))
+    assert all(f"team-{number}" in marks[arn(number)] for number in range(80) if number != 7)
+    of_seven = {name for item in there if arn(7) in item["Principal"]["AWS"] for name in shared.grants_of(item["Sid"])}
+    assert {"also", "team-7"} <= of_seven
+    assert all(len(item["Sid"]) <= shared.MOST_NAMED for item in there)
     assert aws.plan(document).changes == ()
     (change,) = [item for item in plan.changes if item.kind == "access"]
     assert change.desired is not None
-    assert ("ReconcilerGrantsPull", arn(7), ("ReconcilerXalso", "ReconcilerXteamX7")) in change.desired.settings.shares
+    by = [sids for _, principal, sids in change.desired.settings.shares if principal == arn(7)]
+    assert sorted(sid for sids in by for sid in sids) == ["ReconcilerXalso", "ReconcilerXteamX7"]
     saved = loads(dumps(plan), platforms=aws.platforms)
     assert words(saved) == words(plan)
     said = list(lines(chosen(who_can(aws.spec(document), CATALOG), "pull", "web", "team-7 of")))
@@ -86,12 +91,12 @@ def test_a_change_of_form_alone_is_no_change_of_access_and_the_plan_says_the_for
     assert [item.text for item in all_gains(plan)] == sorted(
         f"role deployers/team-{number} of account {OTHER} can now pull web" for number in range(20, 40)
     )
-    assert "shared by grants: (none) → statement ReconcilerGrantsPull" in words(plan)
+    assert "shared by grants: (none) → statement ReconcilerGrantsPull of 29 grants and statement" in words(plan)
     assert "team-3." not in words(plan), "what a grant gives has not changed"
     aws.carry_out(plan)
-    assert len(written(aws)) == 1
+    assert len(written(aws)) == 2
     plan = aws.plan(document_of(aws, *few))
-    assert "shared by grants: statement ReconcilerGrantsPull → (none)" in words(plan)
+    assert "shared by grants: statement ReconcilerGrantsPull of 29 grants" in words(plan)
     assert "team-3." not in words(plan)
     assert all_gains(plan) == []
     assert len(all_losses(plan)) == 20
@@ -109,9 +114,26 @@ def test_a_saved_plan_of_shared_statements_is_applied_by_who_reads_no_spec(aws: 
     assert aws.plan(document).changes == ()
 
 
-def test_a_grant_with_another_name_and_a_second_one_for_the_same_change_nothing(aws: AwsSandbox) -> None:
+def test_a_grant_with_another_name_changes_the_mark_and_nobody_s_access(aws: AwsSandbox) -> None:
     grants = [role(number) for number in range(60)]
     aws.apply(document_of(aws, *grants))
+    grants[3]["name"] = "renamed"
+    document = document_of(aws, *grants, role(7, name="second"))
+    plan = aws.plan(document)
+    assert (all_gains(plan), all_losses(plan), len(plan.changes)) == ([], [], 1)
+    aws.carry_out(plan)
+    names = [name for item in written(aws) for name in shared.grants_of(item["Sid"])]
+    assert sorted(names) == sorted(grant["name"] for grant in document["grants"])
+    assert aws.plan(document).changes == ()
+
+
+def test_where_the_names_do_not_fit_either_a_shared_statement_says_what_for(aws: AwsSandbox) -> None:
+    grants = [role(number, name=f"deployers-of-the-payments-team-{number}") for number in range(100)]
+    document = document_of(aws, *grants)
+    aws.apply(document)
+    plan = aws.plan(document)
+    assert [item["Sid"] for item in written(aws)] == ["ReconcilerGrantsPull"]
+    assert plan.changes == ()
     grants[3]["name"] = "renamed"
     plan = aws.plan(document_of(aws, *grants, role(7, name="second")))
     assert (plan.changes, plan.problems) == ((), ()), "nothing on the platform names a grant then"
@@ -120,14 +142,14 @@ def test_a_grant_with_another_name_and_a_second_one_for_the_same_change_nothing(
 def test_a_principal_that_is_put_into_a_shared_statement_by_hand_is_drift_that_no_grant_names(aws: AwsSandbox) -> None:
     document = document_of(aws, *(role(number) for number in range(60)))
     aws.apply(document)
-    (statement,) = written(aws)
-    statement["Principal"]["AWS"].append("arn:aws:iam::666666666666:root")
+    there = written(aws)
+    there[0]["Principal"]["AWS"].append("arn:aws:iam::666666666666:root")
     aws.client("ecr").set_repository_policy(
-        repositoryName="images-web", policyText=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        repositoryName="images-web", policyText=json.dumps({"Version": "2012-10-17", "Statement": there})
     )
     plan = aws.plan(document)
     assert [item.text for item in all_losses(plan)] == ["account 666666666666 can no longer pull web"]
-    assert "grants to pull.principals: account 666666666666 → (none)" in words(plan)
+    assert "grants to pull 2.principals: account 666666666666 → (none)" in words(plan)
     aws.carry_out(plan)
     assert aws.plan(document).changes == ()
 
@@ -210,3 +232,20 @@ def test_no_grant_s_statement_is_taken_for_a_shared_one() -> None:
         assert statements.grant_of(statements.sid(grant)) == grant
     assert statements.grant_of("ReconcilerGrantsPull") is None
     assert statements.title("ReconcilerGrantsPullPush2") == "grants to pull and push 2"
+    named = "ReconcilerGrantsPullPush2YprodXlambdasY2048"
+    assert statements.title(named) == "grants to pull and push 2"
+    assert shared.grants_of(named) == ("prod-lambdas", "2048")
+    assert shared.described(named) == "statement ReconcilerGrantsPullPush2 of 2 grants"
+    assert statements.grant_of(named) is None
+    assert statements.is_ours(named)
+
+
+def test_what_two_shared_statements_of_one_sort_hold_beside_what_grants_give_is_shown_for_each() -> None:
+    def pull(sid: str, account: str) -> policy.Statement:
+        return policy.normal(
+            {"Sid": sid, "Effect": "Allow", "Principal": {"AWS": account}, "Action": list(policy.PULL)}
+        )
+
+    there = (pull("ReconcilerGrantsPullYa", "111111111111"), pull("ReconcilerGrantsPullYb", "222222222222"))
+    shown = AccessKind().shown(AccessSettings(there))
+    assert [len(item["principals"]) for item in shown.values() if isinstance(item, dict)] == [1, 1]

@@ -104,9 +104,14 @@ class AccessKind(Kind, GivesAccess):
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         apart = shared.taken_apart(settings.statements, settings.shares)
-        shown = {statements.title(item.sid): _shown(item) for item in sorted(apart)}
-        among = [Named(item.sid, f"statement {item.sid}") for item in settings.statements if shared.is_shared(item.sid)]
-        return shown | {SHARED: among} if among else shown
+        shown: dict[str, Any] = {}
+        for item in sorted(apart):
+            title = statements.title(item.sid)
+            shown[title if title not in shown else item.sid] = _shown(item)
+        among = [
+            Named(item.sid, shared.described(item.sid)) for item in settings.statements if shared.is_shared(item.sid)
+        ]
+        return shown | {SHARED: sorted(among, key=lambda item: item.words)} if among else shown
 
     def altered(self, settings: AccessSettings) -> str | None:
         return _altered(settings)

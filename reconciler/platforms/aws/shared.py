@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from reconciler.words import all_of
+from reconciler.words import all_of, counted
 
 from . import policy
 from .policy import Statement
@@ -17,9 +17,15 @@ from .policy import Statement
 MAX_POLICY = 10_240
 #: characters that the statements of grants may have, one for each; what is left is for those of others
 MOST_APART = 8_192
-#: the id says what the statement is for: `ReconcilerGrantsPullPush`. In the id of one grant's statement an X stands there.
-_SID = re.compile(r"ReconcilerGrants((?:[A-Z][a-z]+)+)([0-9]*)")
+#: characters of one statement's id. ECR documents no limit; services that do have 64 (EventBridge) or 100 (Lambda) for theirs, and
+#: so many does the id of one grant with a long name have
+MOST_NAMED = 255
+#: the id says what the statement is for, and whose it is: `ReconcilerGrantsPullPush2YprodXlambdasYstaging` is the second one of
+#: grants to pull and push, namely `prod-lambdas` and `staging`. In the id of one grant's statement an X stands behind `Reconciler`.
+_SID = re.compile(r"ReconcilerGrants((?:[A-Z][a-z]+)+?)([0-9]*)((?:Y[a-z0-9]+(?:X[a-z0-9]+)*)*)")
 _WORD = re.compile(r"[A-Z][a-z]+")
+#: what names the grant in the id of its own statement
+_ALONE = re.compile(r"Reconciler((?:X[a-z0-9]+)+)")
 
 #: why each principal stands in each shared statement: the statement's id, the principal, and the ids of the statements that the
 #: grants that name it would have
@@ -38,12 +44,24 @@ def title(sid: str) -> str:
     return f"grants to {all_of(words)} {match.group(2) if match else ''}".rstrip()
 
 
+def described(sid: str) -> str:
+    """A shared statement for people, by its id: `statement ReconcilerGrantsPull2 of 20 grants`."""
+    of = grants_of(sid)
+    return f"statement {sid.partition('Y')[0]} of {counted(len(of), 'grant')}" if of else f"statement {sid}"
+
+
+def grants_of(sid: str) -> tuple[str, ...]:
+    """The grants that the id of a shared statement names, sorted; none if they did not fit, or if it is no shared one."""
+    match = _SID.fullmatch(sid)
+    return tuple(map(_unescaped, match.group(3).split("Y")[1:])) if match else ()
+
+
 @lru_cache(maxsize=4096)
 def in_one_form(apart: tuple[Statement, ...], partition: str) -> tuple[tuple[Statement, ...], Shares]:
     """The statements of grants as they are written, sorted, and who has access by which grant where that can't be seen in them.
 
-    One statement for each grant; where those are longer than MOST_APART together, one for all that allow the same to the same sort of
-    principals under the same conditions.
+    One statement for each grant; where those are longer than MOST_APART together, those that allow the same to the same sort of
+    principals under the same conditions share statements that name their grants; where that is too long as well, one that does not.
     """
     if size_of(apart, partition) <= MOST_APART:
         return apart, ()
@@ -51,20 +69,43 @@ def in_one_form(apart: tuple[Statement, ...], partition: str) -> tuple[tuple[Sta
     for item in apart:
         sorts = frozenset(map(_sort, item.principals))
         alike.setdefault((sorts, _same(item)), []).append(item)
-    found = [items[0] for items in alike.values() if len(items) == 1]
+    named = _shared(alike.values(), named=True)
+    return named if size_of(named[0], partition) <= MOST_APART else _shared(alike.values(), named=False)
+
+
+def _shared(alike: Iterable[Sequence[Statement]], *, named: bool) -> tuple[tuple[Statement, ...], Shares]:
+    found: list[Statement] = []
     shares: list[tuple[str, str, tuple[str, ...]]] = []
     used: set[str] = set()
-    for items in alike.values():
-        if len(items) == 1:
-            continue
-        sid = _free(_sid(items[0].actions), used)
-        by: dict[str, set[str]] = {}
-        for item in items:
-            for principal in item.principals:
-                by.setdefault(principal, set()).add(item.sid)
-        found.append(replace(items[0], sid=sid, principals=tuple(sorted(by))))
-        shares += [(sid, principal, tuple(sorted(sids))) for principal, sids in by.items()]
+    for group in alike:
+        for items in _packed(group) if named else [group]:
+            if len(items) == 1:
+                found += items
+                continue
+            names = "".join(dict.fromkeys(_name(item.sid) for item in items)) if named else ""
+            sid = _free(_sid(items[0].actions), used) + names
+            by: dict[str, set[str]] = {}
+            for item in items:
+                for principal in item.principals:
+                    by.setdefault(principal, set()).add(item.sid)
+            found.append(replace(items[0], sid=sid, principals=tuple(sorted(by))))
+            shares += [(sid, principal, tuple(sorted(sids))) for principal, sids in by.items()]
     return tuple(sorted(found)), tuple(sorted(shares))
+
+
+def _packed(group: Iterable[Statement]) -> Iterator[list[Statement]]:
+    """The statements in order, as many together as one id can name the grants of."""
+    items: list[Statement] = []
+    left = 0
+    for item in group:
+        left -= len(_name(item.sid))
+        if items and left < 0:
+            yield items
+            items = []
+        if not items:
+            left = MOST_NAMED - len(_sid(item.actions)) - len("999") - len(_name(item.sid))
+        items.append(item)
+    yield items
 
 
 def shares_of(statements: Iterable[Statement], wanted: Iterable[Statement], shares: Shares) -> Shares:
@@ -73,15 +114,22 @@ def shares_of(statements: Iterable[Statement], wanted: Iterable[Statement], shar
     of = {(sid, principal): sids for sid, principal, sids in shares}
     for item in wanted:
         for principal in item.principals:
-            why[principal, _same(item)] = of.get((item.sid, principal), ()) if is_shared(item.sid) else (item.sid,)
+            more = of.get((item.sid, principal), ()) if is_shared(item.sid) else (item.sid,)
+            why[principal, _same(item)] = tuple(sorted({*why.get((principal, _same(item)), ()), *more}))
     found = (
         (item.sid, principal, sids)
         for item in statements
         if is_shared(item.sid)
         for principal in item.principals
-        if (sids := why.get((principal, _same(item))))
+        if (sids := _among(why.get((principal, _same(item)), ()), item.sid))
     )
     return tuple(sorted(found))
+
+
+def _among(sids: tuple[str, ...], shared: str) -> tuple[str, ...]:
+    """Those of the statement ids whose grants a shared statement names; all of them where it names none."""
+    here = grants_of(shared)
+    return tuple(sid for sid in sids if not here or _unescaped(_name(sid)[1:]) in here)
 
 
 def taken_apart(statements: Iterable[Statement], shares: Shares) -> Iterator[Statement]:
@@ -108,6 +156,16 @@ def size_of(statements: Iterable[Statement], partition: str, others: Iterable[po
 def text_of(document: Mapping[str, object]) -> str:
     """A policy as it is written: without spaces, which count."""
     return json.dumps(document, separators=(",", ":"))
+
+
+def _name(sid: str) -> str:
+    """A grant as the id of a shared statement names it, from that of its own statement."""
+    match = _ALONE.match(sid)
+    return f"Y{match.group(1)[1:]}" if match else ""
+
+
+def _unescaped(name: str) -> str:
+    return name.replace("X", "-")
 
 
 def _sid(actions: tuple[str, ...]) -> str:
