@@ -18,7 +18,7 @@ from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
 from .picture import Picture
-from .weaker import said, weakenings
+from .weaker import Pushers, weakenings
 
 
 def diff(picture: Picture, owner: str, adopt: Collection[str] = (), *, shown: bool = True) -> Difference:
@@ -33,7 +33,8 @@ class _Differ:
         self.picture = picture
         self.owner = owner
         self.adopt = adopt
-        self.found = Difference()
+        self.pushers = Pushers(picture)
+        self.found = Difference(pushers=self.pushers.asked)
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
 
@@ -218,7 +219,7 @@ class _Differ:
             notes=live.notes if live is not None else (),
             native_name=None if action is Action.UPDATE else self.native_name(wanted),
         )
-        weaker = tuple(said(item) for item in weakenings(self.picture, change))
+        weaker = tuple(self.pushers.said(change, item) for item in weakenings(self.picture, change))
         self.found.changes[wanted.address] = replace(change, notes=(*change.notes, *weaker)) if weaker else change
 
     def native_name(self, wanted: Desired) -> NativeName | None:

@@ -13,7 +13,8 @@ PLANNED = ("spec", None)
 
 @dataclass
 class Difference:
-    """The changes by address, the problems, and what was left alone. `unclear`: to the origin that it says it has."""
+    """The changes by address, the problems, and what was left alone. `unclear`: to the origin that it says it has. `pushers`: who can
+    push to what changes so that tags can be overwritten."""
 
     changes: dict[Address, Change] = field(default_factory=dict)
     problems: list[PlanProblem] = field(default_factory=list)
@@ -22,3 +23,4 @@ class Difference:
     unchanged: int = 0
     owned: int = 0
     left_out: int = 0
+    pushers: dict[Address, tuple[str, ...]] = field(default_factory=dict)

@@ -24,7 +24,7 @@ class Picture:
 
     `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
-    go of.
+    go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave.
     """
 
     kinds: Kinds
@@ -36,6 +36,7 @@ class Picture:
     homes: Mapping[str, Home] = field(default_factory=dict)
     refused: Mapping[Address, str] = field(default_factory=dict)
     released: frozenset[Address] = frozenset()
+    pushers: Mapping[Address, tuple[str, ...]] | None = None
 
     def taken_over_by(self, wanted: Desired) -> Iterator[Address]:
         """What is there of the resources whose place it takes."""

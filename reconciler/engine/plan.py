@@ -213,6 +213,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
             required=() if letting_go else tuple(required(spec, seen)),
             beside=beside(seen, changes),
             reaching=tuple(item for item in by if item.address not in changes),
+            pushers=tuple((at, who) for at, who in sorted(difference.pushers.items()) if at in changes),
         ),
         variables=spec.variables,
         warnings=(

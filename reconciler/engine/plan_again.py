@@ -72,7 +72,8 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
     released = frozenset(change.address for change in said.changes if change.action is Action.RELEASE)
     homes = homes_of(said.owner, said.registries)
-    return Picture(kinds, desired, live, said.foreign, homes=homes, released=released)
+    pushers = dict(said.basis.pushers)
+    return Picture(kinds, desired, live, said.foreign, homes=homes, released=released, pushers=pushers)
 
 
 def _refuse_circles(seen: Picture) -> None:

@@ -145,6 +145,13 @@ class GrantedPart(_Part):
     access: AccessPart = Field(description="Who can do what.")
 
 
+class PushersPart(_Part):
+    """Who can overwrite tags of a repository once they can be overwritten."""
+
+    address: str = Field(description="The repository.")
+    who: tuple[str, ...] = Field(description="Who can push to it, by the spec and by what others gave.")
+
+
 class VerdictPart(_Part):
     """What one guard says."""
 
@@ -172,6 +179,7 @@ class BasisPart(_Part):
         (),
         description="Live resources that give access by marks, where a change sets or removes marks.",
     )
+    pushers: tuple[PushersPart, ...] = Field((), description="Who can overwrite tags that a change makes movable.")
 
 
 class ProblemPart(_Part):

@@ -88,6 +88,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             "required": plain(basis.required),
             "beside": list(map(_addressed, basis.beside)),
             "reaching": list(map(_addressed, basis.reaching)),
+            "pushers": [{"address": address, "who": list(who)} for address, who in basis.pushers],
         },
         "guards": plain(plan.verdicts),
         "problems": plain(plan.problems),

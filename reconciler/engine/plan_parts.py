@@ -126,6 +126,7 @@ class Loading:
             required=_verdicts(part.required),
             beside=tuple(self.live(self.known(item.address, item.kind), item) for item in part.beside),
             reaching=tuple(self.live(self.known(item.address, item.kind), item) for item in part.reaching),
+            pushers=tuple((self.known(item.address), item.who) for item in part.pushers),
         )
 
     def settings(self, address: Address, values: dict[str, JsonValue]) -> Any:

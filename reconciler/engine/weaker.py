@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
-from reconciler.model.access import Access, Given
+from reconciler.model.access import PUSH, Access, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, ReachesMarked
@@ -14,9 +15,6 @@ from reconciler.model.weakening import Weakening
 from reconciler.words import SHOWN_NAMES, all_of, some_of
 
 from .picture import Picture
-
-#: the verb that lets tags be overwritten
-PUSH = "push"
 
 
 def weakenings(seen: Picture, change: Change) -> Iterator[Weakening]:
@@ -58,14 +56,34 @@ def _names(who: Sequence[str]) -> str:
 
 
 class Pushers:
-    """Who can push to each repository by what a picture wants."""
+    """Who can push to each repository by what a picture wants, and by what others gave."""
 
     def __init__(self, seen: Picture) -> None:
         self._seen = seen
+        #: who can overwrite tags, of each change that was asked for
+        self.asked: dict[Address, tuple[str, ...]] = {}
+
+    def said(self, change: Change, item: Weakening) -> str:
+        """What gets weaker by a change as a sentence; who can overwrite tags is noted."""
+        known = self._seen.pushers
+        if not item.overwrites or (known is not None and change.address not in known):
+            return said(item)
+        who = self.asked[change.address] = tuple(self.of(change.address)) if known is None else known[change.address]
+        return said(item, who)
 
     def of(self, at: Address) -> list[str]:
-        """Their names, sorted."""
-        return sorted({access.principal.label for access in self._pushing(at)})
+        """Their names, sorted; first those by what is wanted."""
+        wanted = {access.principal.label for access in self._pushing(at)}
+        others = {access.principal.label for access in self._foreign.get((at.registry, at.name, at.where), ())}
+        return [*sorted(wanted), *(f"{name} (by what others gave)" for name in sorted(others - wanted))]
+
+    @cached_property
+    def _foreign(self) -> Mapping[tuple[str, str, str], list[Access]]:
+        found: dict[tuple[str, str, str], list[Access]] = {}
+        for access in chain.from_iterable(item.access for item in self._seen.foreign):
+            if access.verb == PUSH:
+                found.setdefault((access.registry, access.repository, access.where), []).append(access)
+        return found
 
     def _pushing(self, at: Address) -> Iterator[Access]:
         """Who can push to a repository by what is wanted."""

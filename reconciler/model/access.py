@@ -9,6 +9,8 @@ from .address import Address
 
 #: the verb of what an administrator alone should do: change who has access, delete images or the repository
 ADMIN = "change or delete"
+#: the verb that uploads images and sets tags
+PUSH = "push"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -96,6 +96,8 @@ def _section(section: Section) -> Iterator[str]:
     for statement in section.statements:
         yield f"- {shown(statement.subject)}: {in_markdown(statement.text)}"
     yield ""
+    if section.note:
+        yield from (f"({in_markdown(section.note)})", "")
 
 
 def _registry(registry: RegistrySection) -> Iterator[str]:

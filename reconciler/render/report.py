@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.engine.plan import Plan
+from reconciler.engine.pushing import of_push
 from reconciler.model.change import Action, Cause, Change
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import natural
@@ -84,10 +85,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """All statements on one topic; false if there are none."""
+    """All statements on one topic; false if there are none. `note`: what to know of all of them, as a sentence without its end."""
 
     topic: Topic
     statements: tuple[Statement, ...]
+    note: str = ""
 
     @property
     def heading(self) -> str:
@@ -180,7 +182,10 @@ def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Repor
         unchanged=plan.unchanged,
         as_wanted="" if plan.destroy else counts.as_wanted(plan.unchanged),
         registries=registries,
-        gains=_access(Topic.GAINS, gains if full else sentences.folded(gains)),
+        gains=replace(
+            _access(Topic.GAINS, gains if full else sentences.folded(gains)),
+            note=of_push(sentences.net_gains(plan), plan.registries),
+        ),
         losses=_access(Topic.LOSSES, sentences.all_losses(plan)),
         foreign=_foreign(plan),
         problems=Section(

@@ -166,6 +166,8 @@ def _section(section: Section) -> Iterator[Line]:
         yield Line(section.heading, heading)
         for statement in section.statements:
             yield Line(f"  {sign}{statement.subject}: {statement.text}", style)
+        if section.note:
+            yield Line(f"    ({section.note})")
 
 
 def _around(report: Report, problems: Section) -> Iterator[Line]:

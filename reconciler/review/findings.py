@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.engine.basis import images_may_go
-from reconciler.engine.weaker import Pushers, said, weakenings
+from reconciler.engine.pushing import of_push
+from reconciler.engine.weaker import Pushers, weakenings
 from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
@@ -97,6 +98,8 @@ class _Findings:
             who = sorted(names, key=natural)
             messages.append(f"{_named(who)}: {text}" if who != [""] else text)
         edit = part.edit
+        if note := of_push(part.gains, self.head.registries):
+            messages.append(note)
         return Finding(
             part.risk,
             tuple(messages),
@@ -193,8 +196,7 @@ class _Findings:
         for weakening in weakenings(self.seen, change):
             part = self.part(Risk.WEAKENS, self.causes.setting(change, weakening.setting), may=weakening.may)
             part.addresses.add(change.address)
-            who = self.pushers.of(change.address) if weakening.overwrites else None
-            part.same.setdefault(said(weakening, who), set()).add(change.address.name)
+            part.same.setdefault(self.pushers.said(change, weakening), set()).add(change.address.name)
         self.access(change)
 
     def destroyed(self, change: Change) -> None:

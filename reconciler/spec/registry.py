@@ -44,6 +44,8 @@ class RegistryBase(Model):
     #: the permissions, and what else beside them, that its grants can give
     permissions: ClassVar[tuple[str, ...]] = ("pull", "push-pull")
     beside: ClassVar[tuple[str, ...]] = ()
+    #: whether whoever can push can delete images too
+    pushers_delete: ClassVar[bool] = False
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         """Where it stands, for people: account and region, a folder, a host; and as whom calls are made, if the registry says so.

@@ -31,6 +31,7 @@ class LocalRegistry(RegistryBase):
     """A registry in a folder of this machine; `reconciler serve` is its server."""
 
     grant_types = ("local",)
+    pushers_delete = True  # `RIGHTS` in server/auth.py
 
     platform: Literal["local"] = Field(description="A registry in a folder on this machine, with its own server.")
     path: str = Field(min_length=1, description="The folder, relative to the spec's folder.")
