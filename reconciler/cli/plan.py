@@ -66,6 +66,10 @@ def run(
     target: Targets = None,
     adopt: Adopt = None,
     allow_delete: AllowDelete = None,
+    count_expiring: Annotated[
+        bool,
+        typer.Option("--count-expiring", help="Count the images that expire by a changed retention; it takes a while."),
+    ] = False,
     rescue: Rescue = Path(),
     parallelism: Parallelism = 32,
     timeout: Timeout = DEFAULT_TIMEOUT,
@@ -92,6 +96,7 @@ def run(
         parallelism=parallelism,
         timeout=timeout,
         rescue=folder,
+        count_expiring=count_expiring,
     )
     loaded = load_spec(spec)
     with reading(registry.name for registry in loaded.registries) as on_read:

@@ -26,6 +26,7 @@ from .basis import Basis, beside, images_may_go
 from .diff import diff
 from .difference import Difference
 from .expand import Kinds, estate_of, expand
+from .expiring import count_expiring
 from .guard import Verdict
 from .observe import OnRead, observe
 from .order import edges_of, ordered
@@ -165,6 +166,8 @@ def make_plan(
         check_along(targets, difference.changes)
         select(difference, targets, seen.desired)
         count_images(difference, seen, opened, wishes)
+        if wishes.count_expiring:
+            count_expiring(difference, seen, opened)
     plan = settle(spec, seen, difference, wishes)
     if not wishes.destroy:
         return plan

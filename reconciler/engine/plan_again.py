@@ -13,10 +13,12 @@ from reconciler.model.resource import Desired, Live
 from .basis import images_may_go
 from .diff import diff
 from .expand import Kinds
+from .expiring import expires
 from .picture import Picture
 from .plan import Plan, homes_of, judged
 from .reach import reaching, with_reach
 from .required import unsaid
+from .weaker import with_expiring
 
 
 def again(said: Plan, kinds: Kinds) -> Plan:
@@ -42,7 +44,7 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     there = (*said.basis.reaching, *(change.live for change in said.changes if change.live is not None))
     by = reaching(there, found.changes, kinds, said.owner)
     reached = with_reach(found.changes, by, kinds, seen.homes, said.owner)
-    changes = {address: _counted(reached[address], given[address], said, kinds) for address in given}
+    changes = {address: _counted(reached[address], given[address], said, seen) for address in given}
     return judged(said, changes, kinds)
 
 
@@ -85,9 +87,13 @@ def _refuse_circles(seen: Picture) -> None:
             raise ValueError(f"parents form a cycle ({error.args[1][0]})") from None
 
 
-def _counted(change: Change, said: Change, plan: Plan, kinds: Kinds) -> Change:
+def _counted(change: Change, said: Change, plan: Plan, seen: Picture) -> Change:
     """The change with its images, which were counted where they would go, and with the permission that follows."""
-    kind = kinds[change.registry][change.kind]
+    kind = seen.kinds[change.registry][change.kind]
+    if said.expiring is not None:
+        if not expires(seen, change):
+            raise ValueError(f"the change of {change.address} counts images that expire, and none do by it")
+        change = with_expiring(change, said.expiring)
     if not (change.removes and isinstance(kind, HoldsImages)):
         return change
     if said.images is None:

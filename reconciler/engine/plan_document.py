@@ -121,6 +121,7 @@ class ChangePart(_Part):
     needs: tuple[str, ...] = Field((), description="Addresses that it depends on.")
     along: tuple[str, ...] = Field((), description="Resources that are deleted with it.")
     images: Count | None = Field(None, description="How many images it holds, if they were counted.")
+    expiring: Count | None = Field(None, description="How many images expire by it, if they were counted.")
     force: bool = Field(False, description="Whether its images, and what others gave, may be deleted.")
     gains: tuple[AccessPart, ...] = Field((), description="Who is given access.")
     losses: tuple[AccessPart, ...] = Field((), description="Who loses access.")

@@ -122,7 +122,7 @@ def _change(change: Change) -> dict[str, Any]:
         }
     if change.live is not None:
         document["live"] = _live(change.live)
-    for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes", "native_name"):
+    for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes", "native_name", "expiring"):
         value = _without_advice(change.foreign) if name == "foreign" else getattr(change, name)
         if value is not None and value is not False and value != ():  # 0 images is something to know
             document[name] = plain(value)

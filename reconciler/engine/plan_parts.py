@@ -196,6 +196,7 @@ class Loading:
             needs=_addresses(part.needs),
             along=_addresses(part.along),
             images=part.images,
+            expiring=part.expiring,
             force=part.force,
             gains=tuple(map(_access, part.gains)),
             losses=tuple(map(_access, part.losses)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 
@@ -12,9 +13,12 @@ from reconciler.model.change import Action, Change
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, ReachesMarked
 from reconciler.model.resource import Desired
 from reconciler.model.weakening import Weakening
-from reconciler.words import SHOWN_NAMES, all_of, some_of
+from reconciler.words import SHOWN_NAMES, all_of, counted, plural, some_of
 
 from .picture import Picture
+
+#: what is said of images that expire, as long as nobody has counted them
+UNCOUNTED = "; plan --count-expiring says how many"
 
 
 def weakenings(seen: Picture, change: Change) -> Iterator[Weakening]:
@@ -42,10 +46,17 @@ def _below_what_is_there(seen: Picture, change: Change) -> bool:
     return above is not None and not above.vacant and above.marks.owner is not None and not change.again
 
 
+def with_expiring(change: Change, expiring: int) -> Change:
+    """The change with the number of images that expire by it."""
+    notes = (note.removesuffix(UNCOUNTED) for note in change.notes)
+    number = f"{counted(expiring, 'image')} {plural(expiring, 'expires', 'expire')}" if expiring else "no image expires"
+    return replace(change, expiring=expiring, notes=(*notes, f"{number} by it, of those that are there now"))
+
+
 def said(item: Weakening, who: Sequence[str] | None = None) -> str:
     """The weakening as a sentence. `who`: those who can push; None: they aren't known."""
     if not item.overwrites:
-        return item.what
+        return f"{item.what}{UNCOUNTED if item.expires else ''}"
     if who is not None and not who:
         return f"{item.what}; the spec lets nobody push"
     return f"{item.what}: {_names(who) if who else 'whoever can push'} can overwrite them"

@@ -17,7 +17,7 @@ class Wishes:
     whose letters would be taken one by one.
     `destroy`: plan to delete all that the owner owns; `max_deletes` then does not apply.
     `parallelism`: concurrent calls per registry while reading. `timeout`: for how many seconds throttled calls are retried.
-    `rescue`: the folder of rescue files.
+    `rescue`: the folder of rescue files. `count_expiring`: ask the platforms how many images expire by the changes.
     """
 
     adopt: Collection[str] = ()
@@ -28,6 +28,7 @@ class Wishes:
     parallelism: int = PARALLELISM
     timeout: float = TIMEOUT
     rescue: str = "."
+    count_expiring: bool = False
 
     def __post_init__(self) -> None:
         for name in ("adopt", "allow_delete", "targets", "release"):

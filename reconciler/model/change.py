@@ -54,7 +54,8 @@ class Change:
     `along`: live resources that are deleted with this one. `images`: how many images are lost, if they were counted.
     `foreign`: what others gave that is deleted with it. `force`: whether the spec or the command line allows images, and what
     others gave, to be deleted. `gains`, `losses`: who gains and who loses access. `again`: it exists, is deleted with its parent,
-    and is created again. `native_name`: of what holds images and is created, replaced or adopted.
+    and is created again. `native_name`: of what holds images and is created, replaced or adopted. `expiring`: how many images there
+    are that expire by it, if they were counted.
     """
 
     action: Action
@@ -75,6 +76,7 @@ class Change:
     notes: tuple[str, ...] = ()
     again: bool = False
     native_name: NativeName | None = None
+    expiring: int | None = None
 
     @property
     def registry(self) -> str:

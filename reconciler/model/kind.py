@@ -265,6 +265,15 @@ class Releasable:
         gone. Raises PlatformError."""
 
 
+class ExpiresImages:
+    """What a kind offers whose settings say which images expire."""
+
+    @abstractmethod
+    def expiring(self, session: Any, wanted: Sequence[Desired]) -> Mapping[Address, int]:
+        """How many images there are now that would expire by what is wanted, by address; what can't be counted is left out. Removes
+        nothing. Raises PlatformError."""
+
+
 class HoldsImages:
     """What a kind offers whose resources hold images: they are pulled from it, and deleted with it."""
 

@@ -16,13 +16,14 @@ class Weakening:
 
     `setting`: the key of the repository in the spec (`retention.keep_last`), or of the registry. `what`: what is then so, as a
     sentence without its subject's name. `overwrites`: whether it lets whoever can push overwrite tags. `may`: whether it can't be
-    decided that it is weaker.
+    decided that it is weaker. `expires`: whether images expire by it.
     """
 
     setting: str
     what: str
     overwrites: bool = False
     may: bool = False
+    expires: bool = False
 
 
 class Protecting(Protocol):
@@ -72,17 +73,20 @@ def of_retention(before: Kept, after: Kept) -> Iterator[Weakening]:
         yield Weakening(
             "retention.keep_last",
             f"images {which}, counted from the newest, expire after the apply"
-            f" (keep_last: {before.keep_last or 'none'} → {after.keep_last}); how many there are is not known here",
+            f" (keep_last: {before.keep_last or 'none'} → {after.keep_last})",
+            expires=True,
         )
     days = after.untagged_days
     if days is not None and (before.untagged_days is None or days < before.untagged_days):
         instead = "and were kept before" if before.untagged_days is None else f"instead of {before.untagged_days}"
         yield Weakening(
-            "retention.untagged_days", f"untagged images expire {counted(days, 'day')} after their push, {instead}"
+            "retention.untagged_days",
+            f"untagged images expire {counted(days, 'day')} after their push, {instead}",
+            expires=True,
         )
     gone = [item for item in before.keep_tags if not _within(item, after.keep_tags)]
     if gone and (after.keep_last is not None or after.untagged_days is not None):
-        yield Weakening("retention.keep_tags", f"images with tags like {all_of(gone)} may expire too")
+        yield Weakening("retention.keep_tags", f"images with tags like {all_of(gone)} may expire too", expires=True)
 
 
 def _within(pattern: str, others: Sequence[str]) -> bool:

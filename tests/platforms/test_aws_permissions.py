@@ -16,6 +16,7 @@ from reconciler.model.kind import Verb
 from reconciler.platforms.aws.platform import PLATFORM
 from reconciler.platforms.aws.session import AwsSession
 from tests.emulators.aws import PrincipalNotFound, Quiet
+from tests.emulators.aws_preview import LifecyclePreview
 from tests.emulators.proxy import Answer, Call
 from tests.platforms.test_aws_documents import normal_rules
 from tests.platforms.test_aws_session import Denied
@@ -33,6 +34,7 @@ FUNCTIONS = {
     "read": Verb.READ,
     "count": Verb.COUNT,
     "given_by_others": Verb.COUNT,
+    "expiring": Verb.COUNT,
     "create": Verb.CREATE,
     "update": Verb.UPDATE,
     "delete": Verb.DELETE,
@@ -180,6 +182,9 @@ def live_through_everything(aws: AwsSandbox) -> None:
         "retention": {"keep_last": 4},
     }
     changed["grants"][0]["to"] = aws.target("2")
+    aws.proxy.stand_ins.append(LifecyclePreview({"images-app-a": 1}))
+    fewer = {**changed, "repositories": [{**changed["repositories"][0], "retention": {"keep_last": 1}}]}
+    assert any(change.expiring == 1 for change in aws.plan(fewer, count_expiring=True).changes)
     iam.update_role(RoleName="images-pull", MaxSessionDuration=7200)
     aws.apply(changed)
     roles = [f"arn:aws:iam::123456789012:role/r{number}" for number in range(60)]

@@ -15,13 +15,14 @@ from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.kind import ExpiresImages, Found, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Kept, Weakening
 from reconciler.spec.repository import Repository, Retention
 from reconciler.words import Named
 
+from . import preview
 from .ledgers import RepositoryLedger, repository_arn
 from .lifecycle_rules import sent
 from .waiting import waiting
@@ -139,7 +140,7 @@ def _kept(settings: LifecycleSettings) -> Kept | None:
     return Kept(last, days, found.keep_tags) if same else None
 
 
-class LifecycleKind(Kind):
+class LifecycleKind(Kind, ExpiresImages):
     """The lifecycle policy of one repository in one region."""
 
     name = "lifecycle"
@@ -149,6 +150,7 @@ class LifecycleKind(Kind):
     permissions = {
         Verb.LIST: ("ecr:GetLifecyclePolicy",),
         Verb.READ: ("ecr:GetLifecyclePolicy", "ecr:ListTagsForResource"),
+        Verb.COUNT: preview.PERMISSIONS,
         Verb.CREATE: ("ecr:PutLifecyclePolicy", "ecr:TagResource", "ecr:UntagResource"),
         Verb.UPDATE: ("ecr:PutLifecyclePolicy", "ecr:TagResource"),
         Verb.DELETE: ("ecr:DeleteLifecyclePolicy", "ecr:UntagResource"),
@@ -165,7 +167,8 @@ class LifecycleKind(Kind):
             return
         if then is None or now is None:  # rules that no retention says
             if before != after:
-                yield Weakening("lifecycle_policy", "other images may expire after the apply than before", may=True)
+                what = "other images may expire after the apply than before"
+                yield Weakening("lifecycle_policy", what, may=True, expires=True)
         else:
             yield from weakening.of_retention(then, now)
 
@@ -196,8 +199,7 @@ class LifecycleKind(Kind):
     def create(self, session: AwsSession, write: Write) -> Live:
         at = write.desired.address
         with session.ledger(RepositoryLedger).noting(write):
-            wanted: LifecycleSettings = write.desired.settings
-            policy = wanted.policy or f'{{"rules":{wanted.rules}}}'
+            policy = _text(write.desired.settings)
             answer = session.repository_call("put_lifecycle_policy", at, lifecyclePolicyText=policy)
         return _live(session, at, answer["lifecyclePolicyText"], write.marks)
 
@@ -207,12 +209,20 @@ class LifecycleKind(Kind):
         with session.ledger(RepositoryLedger).noting(write):
             return replace(live, marks=write.marks)
 
+    def expiring(self, session: AwsSession, wanted: Sequence[Desired]) -> Mapping[Address, int]:
+        return preview.expiring(session, {item.address: _text(item.settings) for item in wanted})
+
     def take_back(self, session: AwsSession, address: Address) -> None:
         session.ledger(RepositoryLedger).forget(address)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         session.repository_call("delete_lifecycle_policy", live.address, absent=GONE)
         session.ledger(RepositoryLedger).forget(live.address)
+
+
+def _text(wanted: LifecycleSettings) -> str:
+    """The policy as it is written."""
+    return wanted.policy or f'{{"rules":{wanted.rules}}}'
 
 
 def _reported(live: Live, wanted: Mapping[Address, Desired]) -> Live:

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.errors import PlatformError
-from reconciler.model.service import Collected
+from reconciler.model.service import GRACE, Collected
 from reconciler.spec.selection import matches_any
 
 from .content import Content
-from .documents import RepositoryDocument
+from .documents import RepositoryDocument, RepositorySettings
 from .layout import Damaged, listed_subject, refers_by, subject_of, tagged_subject
 from .manifest import OCI_INDEX, is_digest
 from .removal import Reading
@@ -66,6 +66,17 @@ def collect(
                 Collected("", trouble="nothing was removed: another process is collecting garbage in this registry")
             ]
         return _run(collection.steps(), end or threading.Event())
+
+
+def expiring(content: Content, name: str, settings: RepositorySettings) -> int:
+    """How many images of a repository a collection would remove now if it had these settings. Raises PlatformError and OSError if
+    something of it is damaged."""
+    steps = Collection(content, grace=GRACE, dry_run=True).expiring(name, _rules_of(settings))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return len(done.value)
 
 
 def _run(steps: Steps[list[Collected]], end: threading.Event) -> list[Collected]:
@@ -146,9 +157,12 @@ class Collection:
 
     def _rules(self, name: str) -> Rules:
         """The repository's retention as it is now. Raises PlatformError if its document is damaged."""
-        settings = (self.content.documents.repositories.read_again(name) or RepositoryDocument(name)).settings
-        # `or ()`: whoever edits the file by hand may write null
-        return Rules(settings.keep_last, settings.untagged_days, tuple(settings.keep_tags or ()))
+        return _rules_of((self.content.documents.repositories.read_again(name) or RepositoryDocument(name)).settings)
+
+    def expiring(self, name: str, rules: Rules) -> Steps[set[str]]:
+        """The digests of the images that would be removed now if the repository had these rules."""
+        found = yield from self._read(name, rules)
+        return expired(found.images.values(), rules, self.now)
 
     def _read(self, name: str, rules: Rules) -> Steps[_Found]:
         found = _Found()
@@ -328,6 +342,11 @@ class Collection:
                         path.unlink()
             yield LET_GO
         return count, size
+
+
+def _rules_of(settings: RepositorySettings) -> Rules:
+    # `or ()`: whoever edits the file by hand may write null
+    return Rules(settings.keep_last, settings.untagged_days, tuple(settings.keep_tags or ()))
 
 
 def _is_name(tag: str, subject: str) -> bool:

@@ -12,13 +12,14 @@ from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Write
+from reconciler.model.kind import ExpiresImages, Found, HoldsImages, Kind, Releasable, Write
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Kept, Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository, excepts_all, shown_tags
 from reconciler.words import counted
 
+from . import collect
 from .access import foreign
 from .documents import RepositoryDocument, RepositorySettings
 from .session import DEFAULT_PLACE, LocalSession
@@ -46,7 +47,7 @@ def _kept(settings: RepositorySettings) -> Kept:
     return Kept(settings.keep_last, settings.untagged_days, settings.keep_tags)
 
 
-class RepositoryKind(Kind, HoldsImages, Releasable):
+class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresImages):
     """The repository itself."""
 
     name = "repository"
@@ -146,6 +147,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def count(self, session: LocalSession, live: Live) -> int:
         return session.content.count_manifests(live.address.name)
+
+    def expiring(self, session: LocalSession, wanted: Sequence[Desired]) -> Mapping[Address, int]:
+        return {item.address: collect.expiring(session.content, item.address.name, item.settings) for item in wanted}
 
     def given_by_others(self, session: LocalSession, live: Live) -> tuple[ForeignAccess, ...]:
         document = session.documents.access.read(live.address.name)
