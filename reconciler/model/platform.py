@@ -134,9 +134,13 @@ class Platform(ABC):
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         """The registry's desired resources. Pure."""
 
-    def now_called(self, address: Address, earlier: RegistryBase, registry: RegistryBase) -> Address:
-        """The address by which plans of a registry find what an earlier form of it has at an address. Pure."""
-        return address
+    def now_found(
+        self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
+    ) -> Desired:
+        """What an earlier form of a registry had made of a resource, as plans of the registry find it: under its address of now, and
+        with the registry's own names of now in its settings, where they stand for the same resources. `wanted`: what the registry
+        asks for. Pure."""
+        return item
 
     @abstractmethod
     def open(self, estate: Estate, registry: RegistryBase) -> Session:

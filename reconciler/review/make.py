@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from reconciler.engine.diff import diff
 from reconciler.engine.expand import expand, platform_of
@@ -15,9 +14,11 @@ from reconciler.engine.wishes import Wishes
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied
 from reconciler.model.change import Change
+from reconciler.model.kind import HoldsImages, Kind
 from reconciler.model.platform import Platforms
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Spec
+from reconciler.spec.registry import RegistryBase
 from reconciler.spec.variables import StandIns
 
 from .causes import registry_of
@@ -77,11 +78,16 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> tuple[Picture, Mapp
         if now is not None and not registry.retired and registry.found_by(now):
             released = released_by(base, (), base_kinds, [there[registry.name]])
             platform = platform_of(platforms, registry.platform)
-            listed[registry.name] = {
-                live.address: live
+            found = (
+                platform.now_found(item, registry, now, desired[now.name])
                 for at, item in there[registry.name].items()
                 if at not in released and item.parent not in released
-                for live in (_live(item, head.name, partial(platform.now_called, earlier=registry, registry=now)),)
+            )
+            renamed = _renamed(base, registry, there[registry.name], head, now, desired[now.name], kinds[now.name])
+            listed[registry.name] = {
+                live.address: live
+                for item in found
+                for live in (applied(_called(item, renamed, kinds[now.name]), head.name),)
             }
     retired = {registry.name for registry in head.registries if registry.retired}
     released = released_by(head, (), kinds, [*desired.values(), *listed.values()])
@@ -91,13 +97,44 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> tuple[Picture, Mapp
     return seen, changes, settle(head, seen, difference, Wishes(), spec_hash="")
 
 
-def _live(item: Desired, owner: str, called: Callable[[Address], Address]) -> Live:
-    """What is wanted as if it was there, under the addresses that a plan of the head finds it by."""
-    found = applied(item, owner)
-    if called(found.address) == found.address:
-        return found
-    parent = called(found.parent) if found.parent is not None else None
-    return replace(found, address=called(found.address), parent=parent, needs=tuple(map(called, found.needs)))
+def _renamed(
+    base: Spec,
+    earlier: RegistryBase,
+    there: Mapping[Address, Desired],
+    head: Spec,
+    registry: RegistryBase,
+    wanted: Mapping[Address, Desired],
+    kinds: Mapping[str, Kind],
+) -> Mapping[str, str]:
+    """What repositories of a registry are called now that the platform calls as before: it is by that name that a plan finds them."""
+    kept = {item.name for item in head.repositories_by_registry[registry.name]}
+    gone = {item.name for item in base.repositories_by_registry[earlier.name]} - kept
+    if not gone:
+        return {}
+
+    def native(spec: Spec, here: RegistryBase, items: Mapping[Address, Desired]) -> Iterator[tuple[str, str]]:
+        others = [item for item in spec.registries if item.name != here.name]
+        for at, item in items.items():
+            kind = kinds.get(item.kind)
+            if isinstance(kind, HoldsImages) and not at.where:
+                yield kind.native_name(item, here, others).name, at.name
+
+    now = dict(native(head, registry, wanted))
+    found = ((name, now.get(called)) for called, name in native(base, earlier, there) if name in gone)
+    return {name: other for name, other in found if other is not None}
+
+
+def _called(item: Desired, renamed: Mapping[str, str], kinds: Mapping[str, Kind]) -> Desired:
+    """The resource with the repository's name of now in its addresses."""
+    home = item.parent or item.address
+    if home.name not in renamed or not isinstance(kinds.get(home.kind), HoldsImages):
+        return item
+
+    def called(at: Address) -> Address:
+        return Address.of(at.registry, at.kind, renamed[at.name], at.where) if at.name == home.name else at
+
+    parent = called(item.parent) if item.parent is not None else None
+    return replace(item, address=called(item.address), parent=parent, needs=tuple(map(called, item.needs)))
 
 
 def _is_there(platforms: Platforms, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
@@ -24,6 +25,7 @@ from . import (
     replication,
     replication_owned,
     repository_settings,
+    role_access,
     role_documents,
     scanning,
 )
@@ -66,13 +68,27 @@ class AwsPlatform(Platform):
         )
     }
 
-    def now_called(self, address: Address, earlier: RegistryBase, registry: RegistryBase) -> Address:
-        """What is at home has no region in its address; roles have none at all."""
-        then, now = _aws(earlier).region, _aws(registry).region
-        if then == now or address.kind == RoleKind.name:
-            return address
-        region = address.where or then
-        return Address.of(address.registry, address.kind, address.name, "" if region == now else region)
+    def now_found(
+        self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
+    ) -> Desired:
+        """What is at home has no region in its address; roles have none at all, and name its repositories by its prefix."""
+        then, now = _aws(earlier), _aws(registry)
+        if item.kind == RoleKind.name:
+            asked = wanted.get(item.address)
+            settings = item.settings if asked is None else role_access.renamed(item.settings, asked.settings, then, now)
+            return replace(item, settings=settings)
+        if then.region == now.region:
+            return item
+
+        def called(at: Address) -> Address:
+            region = at.where or then.region
+            return Address.of(at.registry, at.kind, at.name, "" if region == now.region else region)
+
+        def moved(at: Address) -> Address:
+            return at if at.kind == RoleKind.name else called(at)
+
+        parent = moved(item.parent) if item.parent is not None else None
+        return replace(item, address=called(item.address), parent=parent, needs=tuple(map(moved, item.needs)))
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _aws(registry)

@@ -323,6 +323,16 @@ def _is_of(registry: AwsRegistry, arn: str) -> bool:
     )
 
 
+def renamed(before: RoleSettings, after: RoleSettings, then: AwsRegistry, now: AwsRegistry) -> RoleSettings:
+    """What a role could do before, with all repositories of its registry called as they are after, where they are tagged as the
+    registry's in both: what carries the tags is the same, whatever the registry's prefix is."""
+    if before.tags != after.tags:
+        return before
+    called = {names.arn_part(arn, 3): arn for arn in after.repositories if _is_of(now, arn)}
+    found = (called.get(names.arn_part(arn, 3), arn) if _is_of(then, arn) else arn for arn in before.repositories)
+    return replace(before, repositories=tuple(sorted(set(found))))
+
+
 def _resource(who: Who, anything: str = "any resource") -> str:
     """A resource for people: `images-* in us-east-1 of account 1 tagged team: shop`. `anything`: what `*` is called."""
     left: Document = json.loads(who.other) if who.other else {}
