@@ -49,7 +49,7 @@ def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdic
     """Too many deletes in one plan."""
     removals = [change for change in changes if change.removes]
     deletes = sum(1 + len(change.along) for change in removals)
-    going = f"{counted(deletes, 'resource')}{_apart(removals)}"
+    going = f"{counted(deletes, 'resource')}{_apart(removals) or _of_one_kind(removals)}"
     limit = guards.max_deletes
     if isinstance(limit, int):
         most, words = limit, f"max_deletes: {limit}"
@@ -68,6 +68,12 @@ def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdic
         " raise guards.max_deletes in the spec",
         tuple(sorted(change.address for change in removals)),
     )
+
+
+def _of_one_kind(removals: Sequence[Change]) -> str:
+    """What is deleted, where it is all of one kind: ` of kind lifecycle`."""
+    kinds = {change.kind for change in removals}
+    return f" of kind {kinds.pop()}" if len(kinds) == 1 else ""
 
 
 def _apart(removals: Sequence[Change]) -> str:
@@ -93,6 +99,8 @@ def protect(
 ) -> Iterator[Verdict]:
     """Protected repositories that would be deleted or replaced. `destroy`: the plan removes what the spec still has. `retired`: the
     names of registries that are."""
+    changes = list(changes)
+    going = {change.address for change in changes if change.removes}
     for change in changes:
         kind = kinds[change.registry][change.kind]
         if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
@@ -101,7 +109,9 @@ def protect(
         if matches_any(name, guards.protect) or matches_any(f"{change.registry}/{name}", guards.protect):
             why = "guards.protect names it"
         elif kind.protected(change.live.settings):
-            why = f"it was applied with protect: true; {_unprotecting(change, destroy, retired)}"
+            home = Address.of(change.registry, change.kind, name)
+            unprotecting = _unprotecting(change, destroy, retired, whole=home in going)
+            why = f"it was applied with protect: true; {unprotecting}"
         else:
             continue
         verb = "replace" if change.action is Action.REPLACE else "delete"
@@ -113,8 +123,9 @@ def protect(
         )
 
 
-def _unprotecting(change: Change, destroy: bool, retired: Collection[str]) -> str:
-    """What takes the protection away that was applied. An apply reaches only what the spec has."""
+def _unprotecting(change: Change, destroy: bool, retired: Collection[str], *, whole: bool) -> str:
+    """What takes the protection away that was applied. An apply reaches only what the spec has. `whole`: the repository goes in all
+    regions."""
     if change.action is Action.REPLACE:
         return "apply protect: false on its own first, then the other changes"
     if change.registry in retired:
@@ -122,7 +133,7 @@ def _unprotecting(change: Change, destroy: bool, retired: Collection[str]) -> st
         return f"apply retired: false for registry {change.registry} and protect: false for the repository first{again}"
     if destroy:
         return "apply protect: false first"
-    left = f"the region {change.address.where}" if change.address.where else "it"
+    left = f"the region {change.address.where}" if change.address.where and not whole else "it"
     return f"put {left} back into the spec with protect: false for the repository, apply, then take {left} out again"
 
 

@@ -69,13 +69,14 @@ def of_repository(before: Protecting, after: Protecting) -> Iterator[Weakening]:
 def of_retention(before: Kept, after: Kept) -> Iterator[Weakening]:
     """Images that expire by a retention and did not before."""
     if after.keep_last is not None and (before.keep_last is None or after.keep_last < before.keep_last):
-        which = f"{after.keep_last + 1} and older" if before.keep_last is None else _between(after, before.keep_last)
-        yield Weakening(
-            "retention.keep_last",
-            f"images {which}, counted from the newest, expire after the apply"
-            f" (keep_last: {before.keep_last or 'none'} → {after.keep_last})",
-            expires=True,
+        newest = "the newest one" if after.keep_last == 1 else f"the newest {after.keep_last}"
+        which = (
+            f"all images but {newest}"
+            if before.keep_last is None
+            else f"images {_between(after, before.keep_last)}, counted from the newest,"
         )
+        change = f"keep_last: {before.keep_last or 'none'} → {after.keep_last}"
+        yield Weakening("retention.keep_last", f"{which} expire after the apply ({change})", expires=True)
     days = after.untagged_days
     if days is not None and (before.untagged_days is None or days < before.untagged_days):
         instead = "and were kept before" if before.untagged_days is None else f"instead of {before.untagged_days}"

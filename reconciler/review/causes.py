@@ -36,19 +36,18 @@ class Causes:
         """Whether what is at an address gives access."""
         return isinstance(self.seen.kinds[at.registry][at.kind], GivesAccess)
 
-    def causes_of(self, change: Change, access: Access, *, gained: bool) -> list[tuple[Edit | None, str]]:
-        """The edits by which somebody gains or loses one thing, each with what is to be said of it."""
+    def causes_of(self, change: Change, access: Access, *, gained: bool) -> list[tuple[Edit | None, list[str]]]:
+        """The edits by which somebody gains or loses one thing, each with the grants that cover what is new by it."""
         home = self.home_of(change)
         grants = self.grants_that_give(change, access, gained=gained)
         if home is not None:
             made = self.changes.get(home)
             if gained and made is not None and made.action is Action.CREATE:
-                by = f"covered by {_ways(grants, home.name)}" if grants else ""
-                return [(self.cause_of_making(made), by)]
+                return [(self.cause_of_making(made), [grant.name for grant in grants])]
             if not gained and (home not in self.seen.desired or home in self.seen.released):
-                return [(self.cause_of_going(change, home), "")]
+                return [(self.cause_of_going(change, home), [])]
         found = [edit for grant in grants if (edit := self.edit_of_grant(grant, access, gained=gained)) is not None]
-        return [(edit, "") for edit in found] or [(self.edit_of_registry(change, access), "")]
+        return [(edit, []) for edit in found] or [(self.edit_of_registry(change, access), [])]
 
     def home_of(self, change: Change) -> Address | None:
         """The repository that a change is of, or that it stands below."""
@@ -167,7 +166,7 @@ class Causes:
         best: Edit | None = None
         for edit in self.of.get(item, ()):
             common = min(len(edit.path), len(path))
-            if edit.path[:common] == path[:common] and (best is None or len(edit.path) > len(best.path)):
+            if edit.path[:common] == path[:common] and (best is None or _closer(edit, best)):
                 best = edit
         return best
 
@@ -176,6 +175,10 @@ class Causes:
         path: Loc = tuple(name.split(".")) if name else ()
         own: Item = ("repository", f"{change.registry}/{change.address.name}")
         found = self.nearest(own, path) if path else None
+        if found is None and path[:1] == ("retention",):  # a policy says the same in its own words
+            found = self.nearest(own, ("lifecycle_policy",)) or self.nearest(
+                ("defaults", ""), ("repository", "lifecycle_policy")
+            )
         found = found or (self.nearest(("defaults", ""), ("repository", *path)) if path else None)
         if found is None and path:
             found = self.nearest(("registry", change.registry), path)
@@ -212,6 +215,13 @@ class Causes:
         named = [edit for edit in registry if where and where in str(edit.new)]
         new = [edit for edit in registry if not edit.path]
         return whole or next(iter((*new, *named, *registry, *own)), None)
+
+
+def _closer(edit: Edit, other: Edit) -> bool:
+    """Whether an edit says more than another one: it is of a smaller value, or what took the place of one that is gone."""
+    if len(edit.path) != len(other.path):
+        return len(edit.path) > len(other.path)
+    return other.how is How.REMOVED and edit.how is not How.REMOVED
 
 
 def _covered(spec: Spec) -> frozenset[tuple[str, str]]:
@@ -257,13 +267,13 @@ def registry_of(edit: Edit) -> str:
     return str(value.get("registry", "")) if kind == "grant" else ""
 
 
-def _ways(grants: Sequence[Grant], repository: str) -> str:
+def ways(grants: Sequence[Grant], repository: str) -> str:
     """By what grants cover a repository: `grant staging, which covers every repository`."""
-    ways = []
+    found = []
     for grant in grants:
         globs = [item for item in grant.repositories or () if fnmatchcase(repository, item)]
         by = (
             "which covers every repository, present and future" if grant.repositories is None else f"by {all_of(globs)}"
         )
-        ways.append(f"grant {grant.name} ({by})")
-    return all_of(ways)
+        found.append(f"grant {grant.name} ({by})")
+    return all_of(found)

@@ -121,8 +121,13 @@ class _Texts:
         for index, value in enumerate(old):
             if left[canonical(value)] > 0:
                 left[canonical(value)] -= 1
-                spot = self.head.spot(now, key=True)
-                yield Edit(item, (*path, index), How.REMOVED, value, None, spot, self.base.spot((*was, index)))
+                yield Edit(
+                    item, (*path, index), How.REMOVED, value, None, self.of_list(now), self.base.spot((*was, index))
+                )
+
+    def of_list(self, now: Loc) -> Spot:
+        """Where a list of the head is: at its key, or where its anchor is defined."""
+        return min(self.head.spot(now), self.head.spot(now, key=True))
 
 
 def _is_key(loc: Loc) -> bool:

@@ -56,7 +56,7 @@ def _allowed(guards: Guards, name: str) -> tuple[str, ...] | None:
 
 
 def _limit(limit: int | str | None) -> str:
-    return f"{DEFAULT_SHARE}%, the default," if limit is None else str(limit)
+    return f"the default of {DEFAULT_SHARE}%" if limit is None else str(limit)
 
 
 def _allows_more(before: int | str | None, after: int | str | None) -> bool:

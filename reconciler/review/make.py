@@ -56,6 +56,7 @@ def make_review(
     if part is not None and not part.decides(plan):
         seen, changes, plan = planned(before, after, platforms)
     guarded = plan if base.guards == head.guards else planned(before, after.guarded_by(base.guards), platforms)[2]
+    plan = _said_of_base(plan, before, platforms)
     findings = findings_of(Compared(base, head, before, after, differing, unknown, seen, changes))
     skipped = [
         f"registry {name} changes at {edit.spot.at}, and was not reviewed: platform {unread[name]} is not in this build"
@@ -63,6 +64,18 @@ def make_review(
         if (name := registry_of(edit)) in unread
     ]
     return Review(head.name, plan, tuple(findings), guarded.violations, unread, (*warnings, *dict.fromkeys(skipped)))
+
+
+def _said_of_base(plan: Plan, base: Spec, platforms: Platforms) -> Plan:
+    """The plan with guards' verdicts that say so where they object to the base too."""
+    if not plan.violations:
+        return plan
+    known = {(item.guard, item.message) for item in planned(base, base, platforms)[2].violations}
+    verdicts = (
+        replace(item, message=f"{item.message}; the base has that too") if (item.guard, item.message) in known else item
+        for item in plan.verdicts
+    )
+    return replace(plan, verdicts=tuple(verdicts))
 
 
 def planned(base: Spec, head: Spec, platforms: Platforms) -> tuple[Picture, Mapping[Address, Change], Plan]:

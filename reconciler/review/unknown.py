@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.engine.guard import Verdict
@@ -10,12 +10,14 @@ from reconciler.engine.plan import Plan
 from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.spec.variables import hidden
-from reconciler.words import all_of, plural
+from reconciler.words import all_of, any_of, plural
 
 from .model import Finding, Review, Risk
 
 #: what is so whatever the variables stand for
 _SURE = (Risk.CREATES, Risk.COSMETIC)
+#: of a principal that a variable names
+ANYBODY = "whoever that is: it may be anybody"
 
 
 def unknown(review: Review, variables: Mapping[str, str]) -> Review:
@@ -30,7 +32,7 @@ def unknown(review: Review, variables: Mapping[str, str]) -> Review:
     return replace(
         review,
         plan=_plan(review.plan, variables),
-        findings=tuple(_finding(finding, variables) for finding in review.findings),
+        findings=tuple(_same_perhaps([_finding(finding, variables) for finding in review.findings])),
         by_base=_verdicts(review.by_base, variables),
         warnings=(*review.warnings, warning),
     )
@@ -53,6 +55,31 @@ def _verdicts(verdicts: Iterable[Verdict], variables: Mapping[str, str]) -> tupl
         )
         for item in verdicts
     )
+
+
+def _same_perhaps(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings; who loses what somebody unknown gains may be that somebody, and lose nothing."""
+    strangers: dict[tuple[str, str, str, str], list[Access]] = {}
+    for access in (access for finding in findings for access in finding.gains if ANYBODY in access.note):
+        strangers.setdefault((access.registry, access.repository, access.verb, access.where), []).append(access)
+    for finding in findings:
+        losses = []
+        for access in finding.losses:
+            key = access.registry, access.repository, access.verb, access.where
+            same = [
+                item.principal.label
+                for item in strangers.get(key, ())
+                if item.principal.account in ("", access.principal.account) or "$" in item.principal.account
+            ]
+            if same:
+                note = ", ".join(filter(None, (access.note, f"unless that is {any_of(sorted(same))}")))
+                access = replace(access, may=True, note=note)
+            losses.append(access)
+        both = (*finding.gains, *losses)
+        narrows = finding.risk is Risk.NARROWS
+        yield replace(
+            finding, losses=tuple(losses), may=all(item.may for item in both) if narrows and both else finding.may
+        )
 
 
 def _finding(finding: Finding, variables: Mapping[str, str]) -> Finding:
@@ -90,7 +117,9 @@ def _given(items: Iterable[Access], variables: Mapping[str, str]) -> tuple[Acces
             found.append(item)
             continue
         principal = replace(item.principal, label=label, account=_text(item.principal.account, variables))
-        note = ", ".join(filter(None, (item.note, "whoever that is: it may be anybody")))
+        account = item.principal.account
+        known = f" in account {account}" if account and _text(account, variables) == account else ""
+        note = ", ".join(filter(None, (item.note, f"{ANYBODY}{known}")))
         found.append(replace(item, principal=principal, may=True, note=note))
     return tuple(sorted(found))
 

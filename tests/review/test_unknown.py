@@ -70,7 +70,8 @@ def test_a_variable_in_the_place_of_a_principal_may_narrow_too(tmp_path: Path) -
     found = reviewed(tmp_path, replaced(('["222222222222"]}', '["${env:PROD}"]}')))
     assert verdict(found) == ["widens", "narrows"]
     assert said(found, Risk.NARROWS) == [
-        "account 222222222222 can no longer pull cart, payments (and the copies in eu-west-1)"
+        "account 222222222222 may no longer be able to pull cart, payments (and the copies in eu-west-1), unless that is account"
+        " ${env:PROD}"
     ]
 
 

@@ -23,7 +23,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository, RepositoryDefaults, shown_tags
-from reconciler.words import Named
+from reconciler.words import Named, all_of
 
 from . import lifecycle, names, native, repository_settings
 from .access import foreign
@@ -101,9 +101,19 @@ class CreationTemplateKind(PrefixKind):
         }
 
     def weakens(self, before: TemplateSettings | None, after: TemplateSettings | None) -> Iterator[Weakening]:
-        if before is None or after is None:
+        if before is None:
             return
         made = "in repositories that it makes"
+        if after is None:
+            # https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates.html
+            what = "repositories that ECR makes by it get ECR's own settings from the apply on, or those of another template"
+            lost = [
+                name
+                for name, has in (("immutable tags", before.tags_immutable), ("a retention", before.lifecycle))
+                if has
+            ]
+            yield Weakening("creation_templates", f"{what}{f': no longer {all_of(lost)}' if lost else ''}", may=True)
+            return
         moved = set(after.movable_tags) - set(before.movable_tags)
         if before.tags_immutable and (not after.tags_immutable or moved):
             yield Weakening("creation_templates", f"{made} tags can be moved")

@@ -68,6 +68,9 @@ class PullThroughCacheKind(PrefixKind):
     }
 
     def weakens(self, before: CacheSettings | None, after: CacheSettings | None) -> Iterator[Weakening]:
+        if before is not None and after is None:
+            what = f"nothing more is cached from {before.upstream}: what is not there yet can't be pulled"
+            yield Weakening("pull_through_cache", what)
         if before is not None and after is not None:
             places = [f"{item.upstream}/{item.upstream_prefix}".rstrip("/") for item in (before, after)]
             if places[0] != places[1]:

@@ -110,7 +110,7 @@ class RoleKind(Kind, GivesAccess, ReachesMarked):
     def weakens(self, before: RoleSettings | None, after: RoleSettings | None) -> Iterator[Weakening]:
         if before is not None and after is not None and after.max_session_seconds > before.max_session_seconds:
             longer, shorter = duration(after.max_session_seconds), duration(before.max_session_seconds)
-            yield Weakening("max_session", f"a session of it lasts up to {longer} instead of {shorter}")
+            yield Weakening("max_session", f"a session lasts up to {longer} instead of {shorter}")
 
     def altered(self, settings: RoleSettings) -> str | None:
         return altered(settings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -152,13 +153,17 @@ class ScanningKind(Kind):
         now = after or ScanningSettings()
         if before.type != now.type and before.type in _TYPES:
             yield Weakening(
-                "scanning.type", "scanning is basic instead of enhanced: packages of languages are not looked at"
+                "scanning.type",
+                "scanning is basic instead of enhanced: packages of programming languages are no longer scanned",
             )
         for name in ("on_push", "continuous"):
             gone = sorted(set(getattr(before, name)) - set(getattr(now, name)))
             if gone:
                 how = "when they are pushed" if name == "on_push" else "continuously"
-                yield Weakening(f"scanning.{name}", f"repositories like {all_of(gone)} are no longer scanned {how}")
+                still = [item for item in getattr(now, name) if any(fnmatchcase(item, other) for other in gone)]
+                but = f", but those like {all_of(still)} still are" if still else ""
+                what = f"repositories like {all_of(gone)} are no longer scanned {how}{but}"
+                yield Weakening(f"scanning.{name}", what)
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(ScanningLedger)

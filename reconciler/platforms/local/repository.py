@@ -82,7 +82,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresImages):
 
     def weakens(self, before: RepositorySettings | None, after: RepositorySettings | None) -> Iterator[Weakening]:
         if before is not None and after is not None:
-            yield from weakening.of_repository(before, after)
+            # it scans nothing
+            yield from (item for item in weakening.of_repository(before, after) if item.setting != "scan_on_push")
             yield from weakening.of_retention(_kept(before), _kept(after))
 
     def list(self, session: LocalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:

@@ -1,0 +1,133 @@
+"""What is known of findings while they are looked for: one for each cause in the text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.engine.pushing import of_push
+from reconciler.engine.weaker import Pushers
+from reconciler.model.access import Access
+from reconciler.model.address import Address
+from reconciler.model.kind import HoldsImages
+from reconciler.places import Spot
+
+from .causes import Causes, ways
+from .compared import Compared
+from .edits import Edit, How
+from .model import Finding, Risk
+from .said import Happens, together
+
+
+@dataclass
+class Part:
+    """What is known of one finding so far: all that one cause does of one risk."""
+
+    risk: Risk
+    edit: Edit | None
+    messages: list[str] = field(default_factory=list)
+    addresses: set[Address] = field(default_factory=set)
+    gains: set[Access] = field(default_factory=set)
+    losses: set[Access] = field(default_factory=set)
+    #: messages of single resources, by what they say, to the resources' names
+    same: dict[str, set[str]] = field(default_factory=dict)
+    #: what happens to repositories, to their names, to the places in which it does
+    happens: dict[Happens, dict[str, set[str]]] = field(default_factory=dict)
+    #: the grants that cover new repositories, by their names
+    covering: dict[str, set[str]] = field(default_factory=dict)
+    may: bool = True
+
+    def say(self, text: str, name: str) -> None:
+        """Adds a message of one resource."""
+        self.same.setdefault(text, set()).add(name)
+
+    def happen(self, what: Happens, name: str, where: str) -> None:
+        """Adds what happens to a repository in one place."""
+        self.happens.setdefault(what, {}).setdefault(name, set()).add(where)
+
+
+class Parts:
+    """The findings so far."""
+
+    def __init__(self, compared: Compared) -> None:
+        self.base, self.head = compared.base, compared.head
+        self.before, self.after = compared.before, compared.after
+        self.seen, self.changes = compared.seen, compared.changes
+        self.edits = compared.differing
+        self.unknown = compared.unknown
+        self.causes = Causes(compared)
+        self.pushers = Pushers(compared.seen)
+        #: repositories that the base would have adopted
+        self.adopting = {(item.registry, item.name) for item in self.base.repositories if item.adopt}
+        self.parts: dict[tuple[Risk, Spot | None, Spot | None], Part] = {}
+        #: edits that something was found of
+        self.used: set[int] = set()
+        #: which edits are at each place
+        self.at: dict[Spot, list[int]] = {}
+        for edit in self.edits:
+            self.at.setdefault(edit.spot, []).append(id(edit))
+
+    def part(self, risk: Risk, edit: Edit | None, *, may: bool = False) -> Part:
+        """What one cause does of one risk. One place in the text is one cause, however many items use its value."""
+        # what is removed from a list is removed from one place; items that are gone each had their own
+        gone = edit.base if edit is not None and edit.how is How.REMOVED and not edit.path else None
+        key = (risk, edit.spot if edit else None, gone)
+        found = self.parts.setdefault(key, Part(risk, edit))
+        found.may = found.may and may
+        if edit is not None:
+            self.used.update(self.at[edit.spot])
+            if edit.path and isinstance(edit.path[-1], int) and risk is not Risk.COSMETIC:
+                # one element in the place of another is one change of the list
+                alike = (one for one in self.causes.of[edit.item] if one.path[:-1] == edit.path[:-1])
+                self.used.update(map(id, alike))
+            if edit.item[0] in ("grant", "registry", "guards") and risk is not Risk.COSMETIC:
+                # which of them does it can't always be told apart: none of them does nothing
+                self.used.update(id(one) for one in self.causes.of[edit.item])
+        return found
+
+    def finding(self, part: Part) -> Finding:
+        messages = [*part.messages, *together(_happening(part)), *together(part.same)]
+        messages += together(self._covered(part))
+        edit = part.edit
+        if note := of_push(part.gains, self.head.registries):
+            messages.append(note)
+        return Finding(
+            part.risk,
+            tuple(messages),
+            edit.spot if edit else None,
+            edit.base if edit else None,
+            removed=edit is not None and edit.how is How.REMOVED,
+            may=part.may,
+            addresses=tuple(sorted(part.addresses)),
+            gains=tuple(sorted(part.gains)),
+            losses=tuple(sorted(part.losses)),
+        )
+
+    def _covered(self, part: Part) -> Mapping[str, set[str]]:
+        grants = {grant.name: grant for grant in self.after.grants}
+        found: dict[str, set[str]] = {}
+        for name, by in part.covering.items():
+            found.setdefault(f"covered by {ways([grants[one] for one in sorted(by)], name)}", set()).add(name)
+        return found
+
+    def label(self, at: Address) -> str:
+        """What a resource is called: a repository, and what stands below it, by its name; anything else by its kind and registry."""
+        item = self.seen.desired.get(at) or self.seen.live.get(at)
+        home = item.parent if item is not None and item.parent is not None else at
+        kind = self.seen.kinds[at.registry].get(home.kind)
+        if isinstance(kind, HoldsImages):
+            return at.name
+        return f"{at.kind.replace('_', ' ')} {at.name} of registry {at.registry}"
+
+    def unsure(self, edit: Edit | None) -> bool:
+        """Whether an edit of a registry does what it does only if a variable stands for something else than what was there."""
+        return edit is not None and edit.item[0] == "registry" and self.unknown.within([edit.old, edit.new])
+
+
+def _happening(part: Part) -> Mapping[str, set[str]]:
+    """What happens, in words, to the names of the repositories."""
+    found: dict[str, set[str]] = {}
+    for what, places in part.happens.items():
+        for name, where in places.items():
+            found.setdefault(what.said(where), set()).add(name)
+    return found

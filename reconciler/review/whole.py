@@ -1,0 +1,140 @@
+"""Findings on a spec as a whole: its name, its registries, guards, and what hangs on a variable's value. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model.change import Action, Change
+from reconciler.model.kind import HoldsImages
+from reconciler.places import Spot
+from reconciler.spec.models import Grant, Guards
+from reconciler.spec.repository import Repository
+from reconciler.spec.selection import matches_any
+from reconciler.words import all_of, any_of, counted
+
+from .edits import Edit, How
+from .guards import loosened
+from .model import Risk
+from .parts import Parts
+from .said import named
+
+
+class OfTheWhole(Parts):
+    """What a change of the whole spec means."""
+
+    def of_the_whole(self) -> None:
+        for edit in self.causes.of.get(("name", ""), ()):
+            self.part(Risk.UNMANAGED, edit).messages.append(
+                f"the spec's name changes from {edit.old} to {edit.new}: all that {edit.old} owns stays as it is, and is in"
+                " the way of the next plan; this review compares as if the spec had been called so before"
+            )
+        kept = {registry.name: registry for registry in self.head.registries}
+        for registry in self.base.registries:
+            now = kept.get(registry.name)
+            if registry.retired or (now is not None and registry.found_by(now)):
+                continue
+            found = self.causes.of.get(("registry", registry.name), [])
+            cause = next((one for one in found if not one.path), found[0] if found else None)
+            count = counted(len(self.base.repositories_by_registry[registry.name]), "repository", "repositories")
+            what = "leaves the spec" if now is None else "is another registry from now on"
+            part = self.part(Risk.UNMANAGED, cause)
+            part.messages.append(
+                f"registry {registry.name} {what}: its {count} and the access that the spec gave there stay as they are, unwatched:"
+                " neither a plan nor drift looks at them again; to delete them, apply retired: true first"
+            )
+            # what else of it differs is part of that
+            self.used.update(id(one) for one in found)
+            self.used.update(
+                id(one) for one in self.edits if one.how is How.REMOVED and self._is_in(one, registry.name)
+            )
+
+    def _is_in(self, edit: Edit, registry: str) -> bool:
+        return isinstance(edit.old, dict) and edit.old.get("registry") == registry
+
+    def of_guards(self) -> None:
+        for setting, message in loosened(self.base.guards, self.head.guards):
+            if setting == ("protect",):
+                message += self.unprotected()
+            below = [edit for edit in self.causes.of.get(("guards", ""), ()) if edit.path[:1] == setting]
+            # of several values of one list, the one that is spoken of
+            spoken = [edit for edit in below if str(edit.old if edit.how is How.REMOVED else edit.new) in message]
+            found = next(iter(spoken), None) or self.causes.nearest(("guards", ""), setting)
+            self.part(Risk.WEAKENS, found).messages.append(message)
+
+    def unprotected(self) -> str:
+        """The repositories that nothing protects any more, as the end of a sentence."""
+        lost = [
+            f"{item.registry}/{item.name}"
+            for item in self.head.repositories
+            if not item.protect and _protects(self.base.guards, item) and not _protects(self.head.guards, item)
+        ]
+        return f": a later plan may delete {named(lost)}" if lost else ""
+
+    def of_unknown(self) -> None:
+        """What may widen, since it hangs on a variable's value: which repositories a grant covers, or whose a registry is."""
+        unsure = {
+            registry.name
+            for registry in (*self.before.registries, *self.after.registries)
+            if self.unknown.within(registry.own_account)
+        }
+        created: dict[str, dict[Spot, Edit]] = {}
+        for change in self.changes.values():
+            holds = isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages)
+            if change.action is Action.CREATE and holds and (edit := self.causes.cause_of_making(change)) is not None:
+                created.setdefault(change.registry, {})[edit.spot] = edit
+        for change in self.changes.values():
+            if change.action is Action.CREATE and self.unknown.within(change.address.name):
+                self.unnamed(change)
+        for grant in self.after.grants:
+            found = [edit for edit in self.causes.edits_of(grant.name, gained=True) if edit.how is not How.RENAMED]
+            if self.unknown.within(list(grant.repositories or ())):
+                causes = [*found[:1], *created.get(grant.registry, {}).values()]
+                text = (
+                    f"grant {grant.name} covers repositories that a variable names, so it may cover any of the registry"
+                )
+            elif grant.registry in unsure:
+                causes = [edit for edit in found if id(edit) not in self.used]
+                text = f"the account of registry {grant.registry} is not known, so neither is what grant {grant.name} gave before"
+            else:
+                continue
+            for edit in causes:
+                self.part(Risk.WIDENS, edit, may=True).messages.append(text)
+
+    def unnamed(self, change: Change) -> None:
+        """A new repository whose name is not known: any grant to repositories that are named may cover it."""
+        if not isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages) or change.address.where:
+            return
+        edit = self.causes.cause_of_making(change)
+        for grant in self.after.grants:
+            covers = self.causes.covers(grant, change.address.name, gained=True)
+            if grant.registry == change.registry and grant.repositories is not None and not covers:
+                part = self.part(Risk.WIDENS, edit, may=True)
+                part.addresses.add(change.address)
+                part.say(
+                    f"grant {grant.name} ({all_of(grant.repositories)}) may cover it, whatever its name is",
+                    change.address.name,
+                )
+
+    def of_nothing(self) -> None:
+        """Grants that cover no repository yet: nobody gains anything now, and whoever makes a repository must know of it."""
+        covered = {grant.name for grants in self.after.grants_by_repository.values() for grant in grants}
+        for grant in self.after.grants:
+            edits = [edit for edit in self.causes.edits_of(grant.name, gained=True) if edit.how is not How.REMOVED]
+            if not edits or grant.name in covered or self.unknown.within(list(grant.repositories or ())):
+                continue
+            which = f"called {any_of(grant.repositories)}" if grant.repositories is not None else "in its registry"
+            whom, verbs = all_of(sorted(_targets(grant))) or "nobody", grant.permission.replace("-", " and ")
+            self.part(Risk.COSMETIC, edits[0]).messages.append(
+                f"grant {grant.name} covers no repository yet; it will let {whom} {verbs} whatever is {which}, and guards look at"
+                " that only then"
+            )
+
+
+def _protects(guards: Guards, item: Repository) -> bool:
+    return matches_any(item.name, guards.protect) or matches_any(f"{item.registry}/{item.name}", guards.protect)
+
+
+def _targets(grant: Grant) -> Iterator[str]:
+    """Whom a grant names, as the spec has it."""
+    for found in grant.to.model_dump(mode="json", exclude={"type"}).values():
+        yield from (str(item) for item in found) if isinstance(found, list) else ()
