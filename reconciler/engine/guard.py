@@ -73,7 +73,7 @@ def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdic
 def _of_one_kind(removals: Sequence[Change]) -> str:
     """What is deleted, where it is all of one kind: ` of kind lifecycle`."""
     kinds = {change.kind for change in removals}
-    return f" of kind {kinds.pop()}" if len(kinds) == 1 else ""
+    return f" of kind {kinds.pop()}" if len(kinds) == 1 and len(removals) > 1 else ""
 
 
 def _apart(removals: Sequence[Change]) -> str:

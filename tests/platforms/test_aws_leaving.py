@@ -107,7 +107,7 @@ def test_who_comes_to_all_of_a_registry_by_the_plan_is_said_once(aws: AwsSandbox
         f"account {BOB} can now pull from every repository as images-pull and push to every repository as images-push",
     ]
     own = aws.document("web")["registries"][0]["account_id"]
-    assert losses == [f"account {own} can no longer pull from every repository as images-pull"]
+    assert losses == [f"account {own} can no longer pull from any repository as images-pull"]
 
 
 def test_a_mark_that_was_removed_by_hand_is_access_that_comes_back(aws: AwsSandbox) -> None:
