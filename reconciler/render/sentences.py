@@ -92,7 +92,9 @@ def _sentences(access: Iterable[Access], verb: str, gathered: bool = False) -> I
         by_place: dict[tuple[str, ...], list[str]] = {}
         for name, found in verbs.items():
             by_place.setdefault(tuple(sorted(found)), []).append(name)
-        for places, names in by_place.items():
+        # what says by itself what it is about is a sentence of its own
+        alone = [(places, [name]) for places, names in by_place.items() for name in names]
+        for places, names in by_place.items() if repository else alone:
             danger = ADMIN in names and verb != _LOST
             merged.setdefault((registry, label, _verbs(names, verb), places, may, note, danger), []).append(repository)
     for (registry, label, what, places, may, note, danger), repositories in sorted(merged.items()):

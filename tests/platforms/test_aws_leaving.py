@@ -104,7 +104,8 @@ def test_who_comes_to_all_of_a_registry_by_the_plan_is_said_once(aws: AwsSandbox
     aws.apply(aws.document("web"))
     gains, losses = said(aws.plan(aws.document("web", "api", registry={"trusted_principals": [BOB]})))
     assert gains == [
-        f"account {BOB} can now pull from every repository as images-pull and push to every repository as images-push",
+        f"account {BOB} can now pull from every repository as images-pull",
+        f"account {BOB} can now push to every repository as images-push",
     ]
     own = aws.document("web")["registries"][0]["account_id"]
     assert losses == [f"account {own} can no longer pull from any repository as images-pull"]
