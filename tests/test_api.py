@@ -140,6 +140,7 @@ def test_every_type_that_a_change_or_an_outcome_holds_is_handed_on() -> None:
     assert {"Access", "Address", "FieldChange", "Principal"} <= set(reconciler.__all__)
 
 
+@pytest.mark.slow  # a process each
 @pytest.mark.parametrize("first", ["", "import reconciler.render.text", "from reconciler.render import report"])
 def test_render_is_callable_whatever_was_imported_before(here: Path, first: str) -> None:
     program = (

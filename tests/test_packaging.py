@@ -122,6 +122,7 @@ def test_without_extras_a_registry_in_a_folder_is_planned_and_applied(
     assert "valid" in run(packages[""], tmp_path, "validate", spec=AWS_SPEC)
 
 
+@pytest.mark.slow  # a process each
 @pytest.mark.parametrize(
     ("arguments", "spec", "said"),
     [

@@ -48,7 +48,7 @@ class _Findings(OfTheWhole):
         if change.action is Action.RELEASE:
             part = self.part(Risk.UNMANAGED, self.causes.setting(change, "release"))
             part.addresses.add(change.address)
-            part.say("it stays as it is, with its images, and is no longer the spec's", change.address.name)
+            part.say("it stays as it is, with its images, and is no longer the spec's", self.label(change.address))
         elif change.removes and holds:
             self.destroyed(change)
         elif change.action is Action.CREATE and (holds or change.desired is None or change.desired.parent is None):
@@ -82,7 +82,7 @@ class _Findings(OfTheWhole):
             fixed = [item.path for item in change.fields if item.path.split(".")[0] in kind.immutable]
             of_prefix = edit is not None and edit.item[0] == "registry" and edit.path[:1] == ("prefix",)
             what = replaced("its name" if of_prefix else f"its {all_of(fixed)}" if fixed else "that", end)
-        part.happen(what, change.address.name, change.address.where)
+        part.happen(what, self.label(change.address), change.address.where)
 
     def created(self, change: Change) -> None:
         part = self.part(Risk.CREATES, self.causes.cause_of_making(change))
@@ -98,10 +98,10 @@ class _Findings(OfTheWhole):
         if not isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages):
             part.say("new", self.label(at))
         elif wanted is not None and wanted.adopt:
-            part.happen(ADOPTED, at.name, at.where)
+            part.happen(ADOPTED, self.label(at), at.where)
             self.adopted(change)
         else:
-            part.happen(NEW, at.name, at.where)
+            part.happen(NEW, self.label(at), at.where)
 
     def adopted(self, change: Change) -> None:
         """What a repository loses by being taken over, if it was there: its settings become the spec's."""
@@ -114,7 +114,7 @@ class _Findings(OfTheWhole):
             for weakening in kind.weakens(before, item.desired.settings):
                 part = self.part(Risk.WEAKENS, self.causes.cause_of_making(change), may=True)
                 part.addresses.add(item.address)
-                part.say(f"if it is there already, {self.pushers.said(item, weakening)}", change.address.name)
+                part.say(f"if it is there already, {self.pushers.said(item, weakening)}", self.label(change.address))
 
     # -- access ---------------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class _Findings(OfTheWhole):
                 part.addresses.add(change.address)
                 part.gains.add(gained)
                 if grants:
-                    part.covering.setdefault(access.repository or change.address.name, set()).update(grants)
+                    part.covering.setdefault(self.label(change.address), set()).update(grants)
         for access in change.losses:
             for edit, _ in self.causes.causes_of(change, access, gained=False):
                 lost = replace(access, may=access.may or self.unsure(edit))

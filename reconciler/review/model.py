@@ -39,7 +39,8 @@ class Finding:
 
     `spot`: the value that causes it; of what was removed, what it was removed from. None where no line does (the whole spec). `base`:
     where the base has what was removed or changed. `message`: a sentence for each thing to say, the first by itself enough. `may`:
-    whether it can't be decided here that it is so. `addresses`: the resources that it is about.
+    whether it can't be decided here that it is so. `addresses`: the resources that it is about. `several`: names of repositories that
+    more than one registry has.
     """
 
     risk: Risk
@@ -51,6 +52,7 @@ class Finding:
     addresses: tuple[Address, ...] = ()
     gains: tuple[Access, ...] = ()
     losses: tuple[Access, ...] = ()
+    several: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:

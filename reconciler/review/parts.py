@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.engine.pushing import of_push
@@ -11,6 +11,7 @@ from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.kind import HoldsImages
 from reconciler.places import Spot
+from reconciler.spec.repository import Repository
 
 from .causes import Causes, ways
 from .compared import Compared
@@ -59,6 +60,7 @@ class Parts:
         self.pushers = Pushers(compared.seen)
         #: repositories that the base would have adopted
         self.adopting = {(item.registry, item.name) for item in self.base.repositories if item.adopt}
+        self.several = _several((*self.base.repositories, *self.head.repositories))
         self.parts: dict[tuple[Risk, Spot | None, Spot | None], Part] = {}
         #: edits that something was found of
         self.used: set[int] = set()
@@ -101,13 +103,15 @@ class Parts:
             addresses=tuple(sorted(part.addresses)),
             gains=tuple(sorted(part.gains)),
             losses=tuple(sorted(part.losses)),
+            several=self.several,
         )
 
     def _covered(self, part: Part) -> Mapping[str, set[str]]:
         grants = {grant.name: grant for grant in self.after.grants}
         found: dict[str, set[str]] = {}
-        for name, by in part.covering.items():
-            found.setdefault(f"covered by {ways([grants[one] for one in sorted(by)], name)}", set()).add(name)
+        for label, by in part.covering.items():
+            name = label.rpartition("/")[2]
+            found.setdefault(f"covered by {ways([grants[one] for one in sorted(by)], name)}", set()).add(label)
         return found
 
     def label(self, at: Address) -> str:
@@ -116,12 +120,20 @@ class Parts:
         home = item.parent if item is not None and item.parent is not None else at
         kind = self.seen.kinds[at.registry].get(home.kind)
         if isinstance(kind, HoldsImages):
-            return at.name
+            return f"{at.registry}/{at.name}" if at.name in self.several else at.name
         return f"{at.kind.replace('_', ' ')} {at.name} of registry {at.registry}"
 
     def unsure(self, edit: Edit | None) -> bool:
         """Whether an edit of a registry does what it does only if a variable stands for something else than what was there."""
         return edit is not None and edit.item[0] == "registry" and self.unknown.within([edit.old, edit.new])
+
+
+def _several(repositories: Iterable[Repository]) -> frozenset[str]:
+    """The names that repositories of more than one registry have."""
+    by: dict[str, set[str]] = {}
+    for item in repositories:
+        by.setdefault(item.name, set()).add(item.registry)
+    return frozenset(name for name, registries in by.items() if len(registries) > 1)
 
 
 def _happening(part: Part) -> Mapping[str, set[str]]:

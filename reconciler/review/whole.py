@@ -112,7 +112,7 @@ class OfTheWhole(Parts):
                 part.addresses.add(change.address)
                 part.say(
                     f"grant {grant.name} ({all_of(grant.repositories)}) may cover it, whatever its name is",
-                    change.address.name,
+                    self.label(change.address),
                 )
 
     def of_nothing(self) -> None:

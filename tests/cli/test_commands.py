@@ -357,6 +357,7 @@ def test_a_platform_that_this_build_lacks_is_told(here: Path) -> None:
         assert "is not available in this build" in reconciler(name, example, code=1).stderr
 
 
+@pytest.mark.slow  # a process each
 @pytest.mark.parametrize(
     ("arguments", "banned"),
     [

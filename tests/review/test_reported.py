@@ -285,3 +285,11 @@ def test_what_leaves_a_list_that_an_anchor_names_is_at_the_anchor(tmp_path: Path
     head = replaced((', "333333333333"]\n', "]\n"), base=base)
     found = reviewed(tmp_path, head, base)
     assert lines(found, head, Risk.NARROWS) == ['x-people: &people ["222222222222"]']
+
+
+def test_repositories_of_one_name_are_told_apart_by_their_registries(tmp_path: Path) -> None:
+    base = with_repository("{name: cart, registry: box}")
+    head = replaced((", registry: box}\n  - {name: cart, registry: box}\n", ", registry: box}\n"), base=base)
+    found = reviewed(tmp_path, head, base)
+    assert said(found, Risk.DESTROYS)[0].startswith("box/cart: the repository is deleted")
+    assert said(found, Risk.NARROWS) == ["user alice can no longer pull box/cart", "user bob can no longer pull box/cart"]
