@@ -94,7 +94,8 @@ def test_whatever_the_limit_is_the_headings_and_the_end_are_there(most: int) -> 
     stops = "".join(f"- **protect**: images.repository.app-{number} is protected\n" for number in range(100))
     rows = "".join(f"| :fire: destroys | app-{number} is deleted | `a.yaml:{number}` |\n" for number in range(100))
     folds = "".join(
-        f"<details><summary>destroys: a.yaml:{number}</summary>\n\n- app-{number} is deleted\n- more\n\n  `images.x`\n\n</details>\n\n"
+        f"<details><summary>destroys: a.yaml:{number}</summary>\n\n- app-{number} is deleted\n- more\n"
+        "\n  `images.x`\n\n</details>\n\n"
         for number in range(300)
     )
     edges = "  n0 --> n1\n" * 50
