@@ -27,7 +27,9 @@ _EXPRESSION = re.compile(r"(?P<ref>.+?)(?P<steps>(?:[~^][0-9]*)*)")
 _HEAD = re.compile(r"(?:[A-Z]+_)?HEAD")
 _ID = re.compile(r"[0-9a-f]{4,64}")
 #: where a name may be a ref's, in the order in which it is most likely meant
-_PLACES = ("refs/remotes/", "refs/heads/", "refs/tags/")
+_PLACES = ("refs/remotes/", "refs/heads/", "refs/tags/", "refs/")
+#: how a job is told to fetch all of the history
+WHOLE = "or `fetch-depth: 0` of actions/checkout, or `GIT_DEPTH: 0` on GitLab"
 
 
 class NoRepository(ReconcilerError):
@@ -131,7 +133,7 @@ class Git:
         ask = f"{remote} {branch}:refs/remotes/{remote}/{branch}" if remote in remotes and branch else ""
         if self.shallow:
             deeper = f"git fetch --unshallow {ask}".strip()
-            return f"git knows no such ref here; fetch the history first: `{deeper}`, or `fetch-depth: 0` of actions/checkout"
+            return f"git knows no such ref here; fetch the history first: `{deeper}`, {WHOLE}"
         near = did_you_mean(name, known, 0.75)
         if ask:
             return f"git knows no such ref here{near}; `git fetch {ask}` fetches it if it is on the server"

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from reconciler.errors import ReconcilerError
 from reconciler.words import all_of, any_of, counted
 
-from .git import Git, NoRepository
+from .git import WHOLE, Git, NoRepository
 from .git_files import SUFFIXES, CommitFiles
 
 #: how a path begins that nothing else can be
@@ -150,9 +150,9 @@ def _of_commit(git: Git, given: str, base: str, spec: Path, into: Path) -> Base:
             warnings.append(f"{inside} is {name or 'the top folder'} in {base}, and is compared with that")
     if name is not None:
         files.take(name)
-        parts = sorted({name, inside, *files.taken})
-        warnings += _parted(git, base, commit, given, parts)
-        warnings += _crossed(git, base, commit, others, parts)
+    parts = sorted({name or inside, inside, *files.taken})
+    warnings += _parted(git, base, commit, given, parts)
+    warnings += _crossed(git, base, commit, others, parts)
     root = os.path.relpath(git.root, os.path.curdir)
     shown = "" if root == "." else f"{root}/"
     return Base(into / name if name is not None else None, f"{into}/", shown, tuple(warnings))
@@ -166,7 +166,7 @@ def _merge_base(git: Git, base: str, given: str) -> tuple[str, list[str]]:
     found = ran.stdout.decode().split()
     if not found:
         ask = (
-            "; fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0` of actions/checkout"
+            f"; fetch the history first: `git fetch --unshallow`, {WHOLE}"
             if git.shallow
             else ", so there is no spec that both began with; give the path of a spec"
         )
@@ -209,18 +209,8 @@ def _was(git: Git, commit: str, inside: str, files: CommitFiles, *, folder: bool
     patterns = [f":(top,icase,glob)**/*{suffix}" for suffix in SUFFIXES]
     if not folder:
         patterns.append(f":(top,literal){inside}")
-    said = git.names(
-        "diff",
-        "-M",
-        "--diff-filter=R",
-        "--name-status",
-        "-z",
-        "--no-ext-diff",
-        "--ignore-submodules=all",
-        commit,
-        "--",
-        *patterns,
-    )
+    # the index, not the files: to compare those, git runs whatever filters its configuration names
+    said = git.names("diff-index", "--cached", "-M", "--diff-filter=R", "--name-status", "-z", commit, "--", *patterns)
     renamed = {now: was for was, now in zip(said[1::3], said[2::3], strict=True)}
     if not folder:
         return renamed.get(inside)

@@ -10,6 +10,7 @@ from reconciler.review.document import risks_of
 from reconciler.review.model import Finding, Review, Risk
 from reconciler.words import all_of, counted, one_line
 
+from .escapes import no_command
 from .sentences import Sentence, gained, lost
 
 #: what --fail-on takes beside risks
@@ -25,9 +26,6 @@ UNKNOWN = "It compares two specs alone: what others gave on the platform, and wh
 
 #: what lets somebody change what others pull
 _CHANGES = re.compile(r"\b(?:change or delete|delete|push)\b")
-#: the runner's older commands count anywhere in a line, the newer ones at its start
-#: (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs)
-_OLD, _NEW = "##[", re.compile(r"^(\s*):(?=:)")
 
 
 def sentences(finding: Finding) -> list[str]:
@@ -39,11 +37,6 @@ def _worst_first(access: Iterable[Sentence]) -> list[str]:
     """What is about everyone, then who can change what others pull, then the rest, each in its order."""
     found = sorted(access, key=lambda item: (not item.public, _CHANGES.search(item.what) is None))
     return [sentence.text for sentence in found]
-
-
-def no_command(line: str) -> str:
-    """The line so that GitHub's runner reads no command in it, whatever a spec's text has put there."""
-    return _NEW.sub(r"\1\\x3a", line.replace(_OLD, r"#\x23["))
 
 
 def place(finding: Finding) -> str:

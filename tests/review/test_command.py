@@ -134,6 +134,17 @@ def test_each_fault_of_a_spec_that_can_t_be_read_is_in_every_form(
     assert broken(capsys, "text") == ""
 
 
+def test_no_line_of_an_error_is_a_command_to_the_runner(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    clone.write(replaced(("platform: local", 'platform: "##[add-mask]local"')), "::error::x.yaml")
+    clone.write("a: [", "::warning::y.yaml")
+    for spec in ("::error::x.yaml", "::warning::y.yaml"):
+        assert run(["review", spec, "--base", "./registry.yaml"]) == 1
+        said = capsys.readouterr().err
+        assert r"\x3a:" in said
+        assert "##[" not in said
+        assert not [line for line in said.splitlines() if line.lstrip().startswith("::")]
+
+
 @pytest.mark.parametrize("text", ["name: acme\nregistries: [\n", "- a list\n", "", '{"version": 1, '])
 def test_a_spec_whose_name_can_t_be_read_has_that_of_the_base(
     clone: Clone, capsys: pytest.CaptureFixture[str], text: str

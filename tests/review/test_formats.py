@@ -219,7 +219,8 @@ def test_what_a_saved_review_does_is_taken_from_its_findings(tmp_path: Path) -> 
     true = json.loads(review_json(reviewed(tmp_path, ALL)))
     path = tmp_path / "review.json"
     for verdict in ([], ["cosmetic"], ["widens", "narrows", "widens"]):
-        for findings in (true["findings"], true["findings"][:1], []):
+        for count in (len(true["findings"]), 1, 0):
+            findings = true["findings"][:count]
             path.write_text(json.dumps({**true, "verdict": verdict, "findings": findings}))
             marked = markdown_of(read_review(path))
             risks = {item["risk"] for item in findings}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import run
+from reconciler.cli.git import WHOLE
 
 from .specs import BASE, replaced
 
@@ -173,7 +174,7 @@ def test_in_a_shallow_clone_the_history_is_to_be_fetched(
     clone.commit("wider")
     clone.git("clone", "-q", "--depth=1", "--branch=change", f"file://{tmp_path}", "shallow")
     monkeypatch.chdir(tmp_path / "shallow")
-    fetch = "`git fetch --unshallow origin main:refs/remotes/origin/main`, or `fetch-depth: 0` of actions/checkout"
+    fetch = f"`git fetch --unshallow origin main:refs/remotes/origin/main`, {WHOLE}"
     said = review(capsys, code=1)
     assert said == f"Error: --base origin/main: git knows no such ref here; fetch the history first: {fetch}\n"
     clone.git("-C", "shallow", "fetch", "-q", "--depth=1", "origin", "main:refs/remotes/origin/main")
@@ -208,6 +209,8 @@ def test_a_tag_or_a_branch_that_is_named_like_the_targets_branch_does_not_become
     assert "user carol can now pull tool" in review(capsys, "--base", "refs/remotes/origin/main")
     clone.git("update-ref", place, "main")
     assert "user carol can now pull tool" in review(capsys, "--base", "origin/main"), "the same commit is no question"
+    clone.git("update-ref", "-d", "refs/remotes/origin/main")
+    assert "git knows no such ref here" in review(capsys, "--base", "refs/remotes/origin/main", code=1)
 
 
 def test_a_branch_that_is_named_like_a_commit_does_not_become_the_base(
@@ -221,7 +224,7 @@ def test_a_branch_that_is_named_like_a_commit_does_not_become_the_base(
     assert "which are different commits" in review(capsys, "--base", short, code=1)
 
 
-@pytest.mark.parametrize("base", ["HEAD", "HEAD~1", "change^", "main", "v1", "refs/tags/v1", "@~1"])
+@pytest.mark.parametrize("base", ["HEAD", "HEAD~1", "change^", "main", "v1", "refs/tags/v1", "heads/main", "@~1"])
 def test_whatever_names_one_commit_is_a_base(clone: Clone, capsys: pytest.CaptureFixture[str], base: str) -> None:
     clone.git("tag", "-a", "v1", "-m", "a tag with a message")
     clone.write("print()\n", "app.py")
@@ -255,11 +258,16 @@ def test_what_a_hook_sets_leads_to_no_other_repository(
 def test_a_hook_of_a_linked_worktree_reviews_that(
     clone: Clone, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    clone.git("checkout", "-q", "main")
+    clone.write(WIDER)
+    clone.write(BASE, "team/registry.yaml")
+    clone.commit("another spec of that name")
     clone.git("worktree", "add", "-q", "-b", "linked", str(tmp_path / "linked"))
-    clone.write(WIDER, "linked/registry.yaml")
+    clone.write(WIDER, "linked/team/registry.yaml")
+    monkeypatch.chdir(tmp_path / "linked" / "team")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git" / "worktrees" / "linked"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / ".git" / "worktrees" / "linked" / "index"))
-    assert "user carol can now pull tool" in review(capsys, "linked/registry.yaml", "--base", "main")
+    assert "user carol can now pull tool" in review(capsys, "--base", "main")
 
 
 def test_a_clone_that_git_does_not_read_takes_no_file_for_the_base(

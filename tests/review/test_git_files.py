@@ -161,6 +161,19 @@ def test_a_spec_that_moved_is_compared_with_what_it_was(
     assert "Warning: team/images.yaml is registry.yaml in main, and is compared with that\n" in text
 
 
+def test_what_a_clone_s_configuration_names_is_not_run(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    clone.git("checkout", "-q", "main")
+    clone.write("*.yaml filter=spy diff=spy\n", ".gitattributes")
+    clone.commit("attributes")
+    clone.git("checkout", "-q", "-B", "change")
+    clone.git("mv", "registry.yaml", "images.yaml")
+    for name in ("filter.spy.clean", "filter.spy.smudge", "diff.spy.textconv", "diff.spy.command", "core.fsmonitor"):
+        clone.git("config", name, "touch spied; cat")
+    clone.write(WIDER, "images.yaml")
+    assert "user carol can now pull tool" in review(capsys, "images.yaml", "--base", "main")
+    assert not list(clone.folder.rglob("spied"))
+
+
 def test_a_folder_that_moved_is_compared_with_what_it_was(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
     clone.git("checkout", "-q", "main")
     clone.write(BASE, "specs/registry.yaml")
