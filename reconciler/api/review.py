@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
 from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.platforms.catalog import CATALOG, Spec
-from reconciler.review.document import ReviewDocument
+from reconciler.review.document import ErrorPart, ReviewDocument, SpotPart, unreadable
 from reconciler.review.edits import edits
 from reconciler.review.make import make_review
 from reconciler.review.model import Review
 from reconciler.review.unknown import unknown as unknown_in
 from reconciler.spec import loader
+from reconciler.spec.source import bytes_of, files_of, is_stream
 from reconciler.spec.validation import Known
 from reconciler.spec.variables import StandIns
 
+#: what the name of a base's file begins with in an error
+_BASE = "base "
+#: the name of a spec whose own can't be read, and where a text has its own
+UNNAMED, _NAME = (
+    "spec",
+    re.compile(r"""^\{?[ ]{0,2}"?name"?: *["']?([a-z][a-z0-9-]{0,39})["']? *,?(?: #.*)?$""", re.MULTILINE),
+)
+
 
 def review(
-    base: str | Path,
+    base: str | Path | None,
     head: str | Path,
     *,
     folder: str = "",
@@ -30,8 +42,9 @@ def review(
     warnings: Sequence[str] = (),
     whole: bool = False,
 ) -> Review:
-    """What the change from one spec to another means; each a file or a folder. Makes no call, and reads no environment variable but
-    those in `environ`: what any other stands for is unknown, and may be anything.
+    """What the change from one spec to another means; each a file or a folder. `base`: None if there was no spec, so that all of the
+    head is new. Makes no call, and reads no environment variable but those in `environ`: what any other stands for is unknown, and
+    may be anything.
 
     `folder`: what the names of the base's files begin with, and `shown`: what they are said to begin with instead. `warnings`: to be
     said in the review. `whole`: as for `make_review`.
@@ -39,6 +52,11 @@ def review(
     Raises SpecError with every problem of either spec.
     """
     unknown = StandIns(environ or {})
+    if base is None:
+        with TemporaryDirectory(prefix="reconciler-base-") as into:
+            nothing = Path(into, "base.yaml")
+            nothing.write_text(f"version: 1\nname: {json.dumps(_load(head, unknown).name)}\n")
+            return review(nothing, head, environ=environ, warnings=warnings, whole=whole)
     before = _load(base, unknown, folder)
     stood_for = dict(unknown)
     was = before.take_text()
@@ -52,6 +70,29 @@ def review(
     del was, now  # as large as the specs
     found = make_review(before, after, differing, unknown, CATALOG, warnings, whole=whole)
     return replace(unknown_in(found, dict(unknown)), spot=start)
+
+
+def faults(error: SpecError, base: str | Path | None, head: str | Path) -> ReviewDocument:
+    """The document of a review that could not be made, since a spec can't be read: each fault with its place in the head."""
+    return unreadable(_name_in(head) or _name_in(base) or UNNAMED, map(_error, error.problems))
+
+
+def _error(problem: Problem) -> ErrorPart:
+    if problem.file.startswith(_BASE):
+        return ErrorPart(message=str(problem), place=None)
+    message = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    return ErrorPart(message=message, place=SpotPart(file=problem.file, line=problem.line, column=problem.column))
+
+
+def _name_in(path: str | Path | None) -> str:
+    """The name that a spec has in its text, which may be broken; "" if none is found."""
+    if path is None or is_stream(Path(path)):
+        return ""
+    try:
+        texts = [bytes_of(file).decode("utf-8", "replace") for file in files_of(Path(path)) if file.is_file()]
+    except (OSError, ValueError):
+        return ""
+    return next((match[1] for text in texts if (match := _NAME.search(text))), "")
 
 
 def read_review(path: str | Path) -> ReviewDocument:
@@ -77,7 +118,7 @@ def _load(path: str | Path, unknown: StandIns, folder: str = "", known: Known | 
                 continue
             if not folder:
                 raise
-            problems = [replace(item, file=f"base {item.file.removeprefix(folder)}") for item in error.problems]
+            problems = [replace(item, file=f"{_BASE}{item.file.removeprefix(folder)}") for item in error.problems]
             raise SpecError(problems) from None
 
 

@@ -109,7 +109,9 @@ def _run(arguments: Sequence[str]) -> int:
         error.show()
         return Exit.ERROR  # click's own 2 would read as "changes"
     except ReconcilerError as error:
-        text = "\n".join(map(one_line, str(error).split("\n")))
+        from reconciler.render.escapes import no_command
+
+        text = "\n".join(no_command(one_line(line)) for line in str(error).split("\n"))
         typer.echo(f"Error: {text}" if "\n" not in text else f"Error:\n{text}", err=True)
         return code_of(error)
     except Exception as error:

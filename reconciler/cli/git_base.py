@@ -1,30 +1,31 @@
-"""The spec as another commit has it: the files of its merge base with what is checked out, in a folder of their own."""
+"""The spec as another commit has it: its files at the merge base with what is checked out, in a folder of their own."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler.errors import ReconcilerError
-from reconciler.words import counted, plural
+from reconciler.words import all_of, any_of, counted
 
-_SUFFIXES = (".yaml", ".yml", ".json")
-#: a shallow clone has no history to find it in
-_SHALLOW = "fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0` of actions/checkout"
+from .git import WHOLE, Git, NoRepository
+from .git_files import SUFFIXES, CommitFiles
+
+#: how a path begins that nothing else can be
+_AS_PATH = ("/", "./", "../")
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where the base's spec is. `folder`: what its files' names begin with, and `shown`: what they are said to begin with instead;
-    `warnings`: about the commit."""
+    """Where the base's spec is. `path`: None if the base has none. `folder`: what its files' names begin with, and `shown`: what they
+    are said to begin with instead; `warnings`: about the commit."""
 
-    path: Path
+    path: Path | None
     folder: str = ""
     shown: str = ""
     warnings: tuple[str, ...] = ()
@@ -33,127 +34,197 @@ class Base:
 @contextmanager
 def base_spec(base: str, spec: Path) -> Iterator[Base]:
     """The base's spec: a path that exists, or the spec's own path as of the merge base of a git ref and HEAD. What was taken out of
-    git is deleted at the end. Raises ReconcilerError, also for what may be both: whoever adds a file of a ref's name must not choose
-    what it is compared with."""
-    folder = spec if spec.is_dir() else spec.parent
-    if os.path.lexists(base) and not _is_commit(folder, base):
+    git is deleted at the end. Raises ReconcilerError, also for what may be both, and for what may be several commits: whoever adds a
+    file or pushes a tag of a ref's name must not choose what the spec is compared with."""
+    if not base.strip():
+        raise ReconcilerError(
+            "--base is empty (is GITHUB_BASE_REF set?); give a git ref such as origin/main, or the path of a spec"
+        )
+    if _is_path_alone(base):
+        _there(spec)
+        if not os.path.lexists(base):
+            more = "; a ref has no slash at its end (is GITHUB_BASE_REF set?)" if base.endswith("/") else ""
+            raise ReconcilerError(f"--base {base}: there is no such file or folder{more}")
         yield Base(Path(base))
         return
-    if os.path.lexists(base) and not base.startswith(("/", "./", "../")):
-        raise ReconcilerError(
-            f"--base {base}: is a git ref and a path too; write ./{base} for the path, refs/... for the ref"
-        )
-    root = _git(folder, "rev-parse", "--show-toplevel").rstrip("\n")
-    commit, warnings = _merge_base(folder, base)
-    # a link is looked at in the commit itself: it may have led elsewhere
-    inside = os.path.relpath(os.path.join(os.path.realpath(spec.parent), spec.name), os.path.realpath(root))
-    shown = os.path.relpath(root, os.path.curdir)
+    commit, git = _commit(base, spec)
+    _there(spec, git, commit, base)
+    if commit is None:
+        yield Base(Path(base))
+        return
+    assert git is not None
     with TemporaryDirectory(prefix="reconciler-base-") as into:
-        names = _take_out(root, commit, Path(into))
-        path = Path(into, inside)
-        if not os.path.lexists(path):
-            near = [name for name in sorted(names) if os.path.basename(name) == os.path.basename(inside)]
-            moved = f" (it has {near[0]})" if near else ""
-            raise ReconcilerError(
-                f"--base {base}: commit {commit[:12]} has no {inside}{moved}; give the path of a spec"
-            )
-        yield Base(path, f"{into}/", "" if shown == "." else f"{shown}/", warnings)
+        yield _of_commit(git, commit, base, spec, Path(into))
 
 
-def _is_commit(folder: Path, ref: str) -> bool:
-    if shutil.which("git") is None or not ref:
-        return False
-    return _run(folder, ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")).returncode == 0
+def _is_path_alone(base: str) -> bool:
+    """Whether it can be nothing but a path: no ref begins or ends like that (https://git-scm.com/docs/git-check-ref-format)."""
+    return base.startswith(_AS_PATH) or base.endswith("/") or os.path.isabs(base) or base in (".", "..")
 
 
-def _merge_base(folder: Path, ref: str) -> tuple[str, tuple[str, ...]]:
-    given = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", wrong=ref).strip()
+def _is_spec_file(base: str) -> bool:
+    return base.lower().endswith(SUFFIXES) and os.path.isfile(base)
+
+
+def _folder(spec: Path) -> Path:
+    """The nearest folder that there is, to ask git in."""
+    folder = spec if spec.is_dir() else spec.parent
+    return next((item for item in (folder, *folder.parents) if item.is_dir()), Path())
+
+
+def _commit(base: str, spec: Path) -> tuple[str | None, Git | None]:
+    """The commit that a name stands for, or None if it is a path. Raises ReconcilerError for what may be both or several, and for a
+    path that could be a ref's name: git may not know the ref here, as in a shallow clone."""
+    written = f"write ./{base} for the path" if os.path.lexists(base) else ""
     try:
-        common = _git(folder, "merge-base", given, "HEAD").strip()
-    except ReconcilerError:
-        raise ReconcilerError(f"--base {ref}: it has no commit in common with HEAD; {_SHALLOW}") from None
-    if common == given:
-        return common, ()
-    ahead = int(_git(folder, "rev-list", "--count", f"{common}..{given}"))
-    return common, (
-        f"{ref} has {counted(ahead, 'commit')} that HEAD does not have: the review compares with commit {common[:12]}, where the"
-        f" two parted; {plural(ahead, 'it', 'they')} may change what the merge does",
-    )
-
-
-def _take_out(root: str, commit: str, into: Path) -> set[str]:
-    """Writes all YAML and JSON files of a commit into a folder, and what links lead to, as they are: no attribute of the repository
-    has a say. Returns the names of the files."""
-    listed = _git(Path(root), "ls-tree", "-r", "-z", "--full-tree", commit)
-    blobs: dict[str, str] = {}
-    links: dict[str, str] = {}
-    for entry in filter(None, listed.split("\0")):
-        about, _, name = entry.partition("\t")
-        mode, kind, digest = about.split()
-        if kind == "blob":
-            (links if mode == "120000" else blobs)[name] = digest
-    targets = {name: os.fsdecode(data) for name, data in zip(links, _contents(root, links.values()), strict=True)}
-    led_to = {os.path.normpath(os.path.join(os.path.dirname(name), target)) for name, target in targets.items()}
-    wanted = {name: digest for name, digest in blobs.items() if name.lower().endswith(_SUFFIXES) or name in led_to}
-    for name, data in zip(wanted, _contents(root, wanted.values()), strict=True):
-        path = into / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    for name, target in targets.items():
-        path = into / name
-        inside = not os.path.isabs(target) and not os.path.normpath(
-            os.path.join(os.path.dirname(name), target)
-        ).startswith("..")
-        if not os.path.lexists(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.symlink_to(target if inside else "/nonexistent/outside-of-the-repository")
-    return set(wanted)
-
-
-def _contents(root: str, digests: Iterable[str]) -> list[bytes]:
-    """What the blobs hold. Raises ReconcilerError for one that git does not have: a clone may be partial."""
-    asked = list(digests)
-    if not asked:
-        return []
-    ran = _run(Path(root), ("cat-file", "--batch"), "".join(f"{digest}\n" for digest in asked).encode())
-    found: list[bytes] = []
-    at = 0
-    for digest in asked:
-        end = ran.stdout.find(b"\n", at)
-        size = ran.stdout[at:end].split()[-1] if end > 0 else b""
-        if not size.isdigit():
-            raise ReconcilerError(
-                f"git has no file {digest[:12]} of that commit here: the clone is partial; {_SHALLOW}"
-            )
-        found.append(ran.stdout[end + 1 : end + 1 + int(size)])
-        at = end + 1 + int(size) + 1
-    return found
-
-
-def _git(folder: Path, *arguments: str, wrong: str = "") -> str:
-    found = _run(folder, arguments)
-    if found.returncode == 0:
-        return found.stdout.decode("utf-8", "surrogateescape")
-    if wrong:
-        raise ReconcilerError(f"--base {wrong}: is neither a path nor a commit that git knows here; {_SHALLOW}")
-    said = found.stderr.decode("utf-8", "replace").strip().splitlines()
-    if "not a git repository" in found.stderr.decode("utf-8", "replace"):
-        raise ReconcilerError(f"{folder} is in no git repository; give the path of a spec as --base")
-    raise ReconcilerError(f"git {arguments[0]}: {said[0] if said else f'exit code {found.returncode}'}")
-
-
-def _run(folder: Path, arguments: tuple[str, ...], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    program = shutil.which("git")
-    if program is None:
+        git = Git(_folder(spec))
+    except NoRepository as error:
+        if _is_spec_file(base):
+            return None, None
+        raise ReconcilerError(f"--base {base}: {error}{f'; {written}' if written else ''}") from None
+    except ReconcilerError as error:
+        raise ReconcilerError(f"--base {base}: {error}") from None
+    found = git.commits(base)
+    if len(set(found.values())) > 1:
+        first = next(iter(found))
         raise ReconcilerError(
-            "--base: git is not installed, and this is no path; install git, or give the path of a spec"
+            f"--base {base}: may be {any_of(list(found))}, which are different commits; write {first} if you mean that one"
         )
-    # nothing that a repository's configuration names is run (fsmonitor), and nobody is asked anything
-    return subprocess.run(  # noqa: S603 - no shell, and a ref that looks like an option is none
-        [program, "-c", "core.fsmonitor=false", *arguments],
-        cwd=folder,
-        input=given,
-        capture_output=True,
-        check=False,
-        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"},
+    if found and written:
+        raise ReconcilerError(f"--base {base}: is a git ref and a path too; {written}, {next(iter(found))} for the ref")
+    if not found and _is_spec_file(base):
+        return None, git
+    if not found:
+        raise ReconcilerError(f"--base {base}: {git.missing(base)}{f'; {written}' if written else ''}")
+    return next(iter(found.values())), git
+
+
+def root_of(spec: Path) -> str:
+    """The top of the clone that a spec is in; "" where git does not say it."""
+    try:
+        return Git(_folder(spec)).root
+    except ReconcilerError:
+        return ""
+
+
+def _there(spec: Path, git: Git | None = None, commit: str | None = None, base: str = "") -> None:
+    """Raises ReconcilerError if the head has no spec: that it is missing is said of it, not of the base."""
+    if str(spec) == "-":
+        if commit is not None:
+            raise ReconcilerError(
+                f"--base {base}: standard input has no path to look up in a commit; give the spec's path, or as --base the path of"
+                " a spec"
+            )
+        return
+    if os.path.lexists(spec):
+        return
+    if git is not None and commit is not None:
+        name = _inside(git, spec)
+        if not name.startswith("..") and git.run("cat-file", "-e", f"{commit}:{name}").returncode == 0:
+            raise ReconcilerError(
+                f"{spec} is not there, and {base} has it: the change deletes or moves it; if it was moved, give its path. What a"
+                " spec that is gone leaves behind stays as it is, unwatched: `reconciler plan --destroy` removes it first"
+            )
+    raise ReconcilerError(f"{spec} is not there; give the path of the spec, or run in its folder")
+
+
+def _inside(git: Git, spec: Path) -> str:
+    """The spec's name in the repository. A link is looked at in the commit itself: it may have led elsewhere."""
+    found = os.path.relpath(os.path.join(os.path.realpath(spec.parent), spec.name), os.path.realpath(git.root))
+    return "" if found == "." else found.replace(os.sep, "/")
+
+
+def _of_commit(git: Git, given: str, base: str, spec: Path, into: Path) -> Base:
+    commit, others = _merge_base(git, base, given)
+    inside = _inside(git, spec)
+    files = CommitFiles(git, commit, into)
+    warnings: list[str] = []
+    name: str | None = inside
+    if not files.has(inside, folder=spec.is_dir()):
+        name = _was(git, commit, inside, files, folder=spec.is_dir())
+        if name is None:
+            near = [one for one in sorted(files.names) if os.path.basename(one) == os.path.basename(inside)]
+            elsewhere = f" (it has {near[0]}; give a copy of that as --base to compare with it)" if near else ""
+            warnings.append(f"{base} has no {inside}{elsewhere}: all of it counts as new")
+        else:
+            warnings.append(f"{inside} is {name or 'the top folder'} in {base}, and is compared with that")
+    if name is not None:
+        files.take(name)
+    parts = sorted({name or inside, inside, *files.taken})
+    warnings += _parted(git, base, commit, given, parts)
+    warnings += _crossed(git, base, commit, others, parts)
+    root = os.path.relpath(git.root, os.path.curdir)
+    shown = "" if root == "." else f"{root}/"
+    return Base(into / name if name is not None else None, f"{into}/", shown, tuple(warnings))
+
+
+def _merge_base(git: Git, base: str, given: str) -> tuple[str, list[str]]:
+    """Where HEAD and the commit parted, and where else they did: branches that were merged into each other did so several times."""
+    if not git.commits("HEAD"):
+        raise ReconcilerError(f"--base {base}: HEAD has no commit yet to compare from; commit first")
+    ran = git.run("merge-base", "--all", given, "HEAD")
+    found = ran.stdout.decode().split()
+    if not found:
+        ask = (
+            f"; fetch the history first: `git fetch --unshallow`, {WHOLE}"
+            if git.shallow
+            else ", so there is no spec that both began with; give the path of a spec"
+        )
+        raise ReconcilerError(f"--base {base}: it has no commit in common with HEAD{ask}")
+    return found[0], found[1:]
+
+
+def _parted(git: Git, base: str, commit: str, given: str, parts: list[str]) -> Iterator[str]:
+    """Warns where the target has changed the spec since the branch left it."""
+    if commit == given:
+        return
+    paths = [f"{git.root}/{part}" for part in parts]
+    ahead = int(git.text("--literal-pathspecs", "rev-list", "--count", f"{commit}..{given}", "--", *paths))
+    if ahead:
+        yield (
+            f"{base} has {counted(ahead, 'commit')} with changes of this spec that HEAD does not have: the review shows what your"
+            f" branch does to the spec as of commit {commit[:12]}, and what comes out of the merge may be something else; merge or"
+            " rebase to see that"
+        )
+
+
+def _crossed(git: Git, base: str, commit: str, others: list[str], parts: list[str]) -> Iterator[str]:
+    """Warns where it matters with which of several merge bases the spec is compared."""
+    paths = [f"{git.root}/{part}" for part in parts]
+    differing = [
+        other
+        for other in others
+        if git.run("--literal-pathspecs", "diff-tree", "-r", "--quiet", commit, other, "--", *paths).returncode
+    ]
+    if differing:
+        those = all_of([one[:12] for one in (commit, *differing)])
+        yield (
+            f"HEAD and {base} were merged into each other, and parted at {those}, which have different specs: the review compares"
+            f" with {commit[:12]} alone"
+        )
+
+
+def _was(git: Git, commit: str, inside: str, files: CommitFiles, *, folder: bool) -> str | None:
+    """What the spec is called in the commit, if git finds that it was renamed; None if it does not."""
+    patterns = [f":(top,icase,glob)**/*{suffix}" for suffix in SUFFIXES]
+    if not folder:
+        patterns.append(f":(top,literal){inside}")
+    # the index, not the files: to compare those, git runs whatever filters its configuration names
+    said = git.names("diff-index", "--cached", "-M", "--diff-filter=R", "--name-status", "-z", commit, "--", *patterns)
+    renamed = {now: was for was, now in zip(said[1::3], said[2::3], strict=True)}
+    if not folder:
+        return renamed.get(inside)
+    start = f"{inside}/" if inside else ""
+    mine = {now: was for now, was in renamed.items() if now.startswith(start)}
+    if len(set(mine.values())) == 1:  # a file whose parts have a folder since, or a folder with one file
+        return next(iter(mine.values()))
+    folders = Counter(
+        was.removesuffix(now.removeprefix(start)).rstrip("/")
+        for now, was in mine.items()
+        if f"/{was}".endswith(f"/{now.removeprefix(start)}")
     )
+    for name, _ in folders.most_common(1):
+        # a folder of which a part stays where it was is no spec that moved
+        if all(part in mine.values() or not os.path.lexists(f"{git.root}/{part}") for part in files.parts(name)):
+            return name
+    return None

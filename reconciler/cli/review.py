@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.words import all_of, did_you_mean
 
 from .exits import Exit, told
 from .options import DEFAULT_SPEC, SpecArgument
 
 if TYPE_CHECKING:
+    from reconciler.review.document import ReviewDocument
     from reconciler.review.model import Review
 
 EXAMPLES = "Examples: reconciler review --base origin/main; reconciler review --base old.yaml --fail-on destroys,widens"
@@ -32,6 +35,10 @@ class ReviewFormat(StrEnum):
     SARIF = "sarif"
 
 
+#: what a host's pages show at the lines of the repository's files
+_PLACED = (ReviewFormat.GITHUB, ReviewFormat.GITLAB, ReviewFormat.SARIF)
+
+
 def run(
     spec: SpecArgument = DEFAULT_SPEC,
     base: Annotated[
@@ -44,14 +51,14 @@ def run(
     ] = "origin/main",
     form: Annotated[ReviewFormat, typer.Option("--format", help="The output format.")] = ReviewFormat.TEXT,
     fail_on: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--fail-on",
             metavar="RISKS",
             help="Exit with 5 if a change does one of these, separated by commas: destroys, widens, weakens, unmanaged, narrows,"
-            " creates, cosmetic. What may do it counts too.",
+            " creates, cosmetic. What may do it counts too. With guards: if guards or problems stop the plan.",
         ),
-    ] = "",
+    ] = None,
     env: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,30 +73,72 @@ def run(
 ) -> int:
     """Print what a change of the spec means for access and data. Each finding is at the line that causes it. Needs no credentials and
     makes no calls."""
-    from reconciler.api.review import review
+    from reconciler.api.review import faults, review
+    from reconciler.render.review import GUARDS
 
     from .git_base import base_spec
 
     stopped = _risks(fail_on)
+    environ = _given(env)
     with base_spec(base, spec) as found:
-        made = review(
-            found.path, spec, folder=found.folder, shown=found.shown, environ=_given(env), warnings=found.warnings
-        )
-    typer.echo(_printed(made, form, stopped), nl=False)
+        try:
+            made = review(
+                found.path, spec, folder=found.folder, shown=found.shown, environ=environ, warnings=found.warnings
+            )
+        except SpecError as error:
+            top = _top(spec, form)
+            placed = SpecError([_placed(problem, top) for problem in error.problems]) if top else error
+            typer.echo(_unreadable(faults(placed, found.path, spec), form, spec, top), nl=False)
+            raise
+    typer.echo(_printed(made, form, stopped, _top(spec, form)), nl=False)
     if strict and made.unread:
         raise ReconcilerError(f"not reviewed: {all_of(sorted(made.unread))}")
-    return Exit.RISK if stopped.intersection(risk.value for risk in made.verdict) else Exit.OK
+    done = {risk.value for risk in made.verdict}
+    if made.by_head or made.by_base or made.plan.problems:
+        done.add(GUARDS)
+    return Exit.RISK if stopped & done else Exit.OK
 
 
 def _given(names: list[str] | None) -> dict[str, str]:
-    """The variables that are named, with their values. Raises ReconcilerError for one that is not set."""
+    """The variables that are named, with their values. Raises ReconcilerError for one that is not set, and for what is no name."""
     wanted = names or ()
+    for name in wanted:
+        if "=" in name:
+            raise ReconcilerError(
+                f"--env {name.partition('=')[0]}=…: write the name alone; its value is taken from the environment"
+            )
+        if "," in name or not name.strip():
+            options = " ".join(f"--env {part.strip()}" for part in name.split(",") if part.strip())
+            raise ReconcilerError(
+                f"--env {name}: takes one name; repeat it for more{f': {options}' if options else ''}"
+            )
     if missing := [name for name in wanted if name not in os.environ]:
         raise ReconcilerError(f"--env: {all_of(missing)} not set")
     return {name: os.environ[name] for name in wanted}
 
 
-def _printed(made: Review, form: ReviewFormat, stopped: set[str]) -> str:
+def _top(spec: Path, form: ReviewFormat) -> str:
+    """The folder that the places of a form are relative to; "" for a form whose places are as the spec was given."""
+    if form not in _PLACED or str(spec) == "-":
+        return ""
+    from reconciler.render.review_places import top_of
+
+    from .git_base import root_of
+
+    return top_of(root_of(spec), str(spec), os.environ)
+
+
+def _placed(problem: Problem, top: str) -> Problem:
+    from reconciler.render.review_places import in_folder
+
+    return problem if problem.file.startswith("base ") else replace(problem, file=in_folder(problem.file, top))
+
+
+def _printed(made: Review, form: ReviewFormat, stopped: set[str], top: str) -> str:
+    if top:
+        from reconciler.render.review_places import placed
+
+        made = placed(made, top)
     if form is ReviewFormat.JSON:
         from reconciler.render.review_document import review_json
 
@@ -115,12 +164,46 @@ def _printed(made: Review, form: ReviewFormat, stopped: set[str]) -> str:
     return review_text(made)
 
 
-def _risks(text: str) -> set[str]:
-    """The risks of --fail-on. Raises ReconcilerError for words that are none."""
+def _unreadable(made: ReviewDocument, form: ReviewFormat, spec: Path, top: str) -> str:
+    """What a form says of a spec that can't be read; nothing for people at a terminal, who read the error."""
+    from reconciler.places import Spot
+    from reconciler.render.review_places import in_folder
+
+    spot = Spot(in_folder(str(spec), top) if top else str(spec), 1, 1)
+    if form is ReviewFormat.JSON:
+        from reconciler.render.review_document import document_json
+
+        return document_json(made)
+    if form is ReviewFormat.MARKDOWN:
+        from reconciler.render.review_markdown import markdown_of
+
+        return markdown_of(made)
+    if form is ReviewFormat.GITHUB:
+        from reconciler.render.review_github import unreadable_commands
+
+        return unreadable_commands(made)
+    if form is ReviewFormat.GITLAB:
+        from reconciler.render.review_gitlab import unreadable_gitlab
+
+        return unreadable_gitlab(made, spot)
+    if form is ReviewFormat.SARIF:
+        from reconciler.render.review_sarif import unreadable_sarif
+
+        return unreadable_sarif(made, spot)
+    return ""
+
+
+def _risks(text: str | None) -> set[str]:
+    """The risks of --fail-on, and `guards`. Raises ReconcilerError for words that are none, and for no word at all."""
+    from reconciler.render.review import GUARDS
     from reconciler.review.model import Risk
 
-    known = [risk.value for risk in Risk]
+    if text is None:
+        return set()
+    known = [*(risk.value for risk in Risk), GUARDS]
     words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ReconcilerError("--fail-on is empty; name risks, such as destroys,widens, or leave it out")
     if wrong := [word for word in words if word not in known]:
         lines = (
             f"--fail-on {word}: is no risk{did_you_mean(word, known)} (known: {', '.join(known)})" for word in wrong

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from reconciler.spec.models import Spec
 
 EXAMPLES = "Examples: reconciler who-can; reconciler who-can --verb push --repository 'payments*'"
+#: what can be asked whether anybody may do it or not, and words in what people can do that are no verbs
+_VERBS = ("change", "delete", "pull", "push")
+_SMALL = frozenset({"and", "by", "copies", "from", "in", "into", "of", "or", "the", "to", "with"})
 NOTE = "note: this is what the spec gives; `plan` and `drift` name what others gave on the platform"
 
 
@@ -39,7 +42,10 @@ def run(
         str | None, typer.Option("--verb", metavar="VERB", help="Only who can do this, such as pull or push.")
     ] = None,
     repository: Annotated[
-        str | None, typer.Option("--repository", metavar="GLOB", help="Only access to matching repositories.")
+        str | None,
+        typer.Option(
+            "--repository", metavar="GLOB", help="Only access to matching repositories, by NAME or REGISTRY/NAME."
+        ),
     ] = None,
     principal: Annotated[
         str | None,
@@ -58,7 +64,12 @@ def run(
 
     loaded = load_spec(spec)
     _known(loaded, repository)
-    found = list(chosen(who_can(loaded, CATALOG), verb, repository, principal))
+    given = who_can(loaded, CATALOG)
+    _known_verb(verb, given)
+    within = None if repository is None else _registries(loaded, repository)
+    found = [
+        item for item in chosen(given, verb, repository, principal) if within is None or item.access.registry in within
+    ]
     if form is WhoFormat.JSON:
         typer.echo(json.dumps([_plain(item) for item in found], indent=2))
     else:
@@ -111,11 +122,26 @@ def _plain(item: GivenBy) -> dict[str, Any]:
     }
 
 
+def _known_verb(verb: str | None, given: Iterable[GivenBy]) -> None:
+    """Raises ReconcilerError for a verb that there is not: "Nobody." would look like an answer."""
+    seen = {word for item in given for word in item.access.verb.split()} - _SMALL
+    if verb is not None and verb not in {*_VERBS, *seen}:
+        near = did_you_mean(verb, _VERBS)
+        raise ReconcilerError(f"--verb {verb}: there is no such verb{near} (known: {', '.join(_VERBS)})")
+
+
 def _known(spec: Spec, repository: str | None) -> None:
     """Raises ReconcilerError for a repository that the spec does not have: "Nobody." would look like an answer."""
-    from reconciler.spec.selection import matches_any
-
-    names = {item.name for item in spec.repositories}
-    if repository is not None and not any(matches_any(name, (repository,)) for name in names):
-        near = did_you_mean(repository, names)
+    if repository is not None and not _registries(spec, repository):
+        near = did_you_mean(
+            repository, {name for item in spec.repositories for name in (item.name, f"{item.registry}/{item.name}")}
+        )
         raise ReconcilerError(f"--repository {repository}: the spec has no such repository{near}")
+
+
+def _registries(spec: Spec, repository: str) -> set[str]:
+    """The registries that have a repository of that name (a glob, or `REGISTRY/NAME`): what is given for all of another registry is
+    no access to it."""
+    from reconciler.engine.who_can import is_named
+
+    return {item.registry for item in spec.repositories if is_named(repository, item.registry, item.name)}

@@ -58,10 +58,15 @@ def chosen(given: list[GivenBy], verb: str | None, repository: str | None, princ
         if verb is not None and verb not in access.verb.split():
             continue
         at_all = access.repository in ("", EVERY)
-        if repository is not None and not at_all and not fnmatchcase(access.repository, repository):
+        if repository is not None and not at_all and not is_named(repository, access.registry, access.repository):
             continue
         if principal is None or _may_be(access.principal, principal):
             yield item
+
+
+def is_named(asked: str, registry: str, repository: str) -> bool:
+    """Whether a repository is asked for: by its name or `REGISTRY/NAME`, each of which may be a glob."""
+    return fnmatchcase(repository, asked) or fnmatchcase(f"{registry}/{repository}", asked)
 
 
 def _may_be(found: Principal, asked: str) -> bool:

@@ -18,6 +18,15 @@ _REFERENCE = re.compile(
     r"[@#]|www(?=\.)|(?:https?|ftp|mailto|xmpp)(?=:)|gh(?=-[0-9])|:(?=[a-z0-9_+-]+:)", re.IGNORECASE
 )
 
+#: the runner's older commands count anywhere in a line, the newer ones at its start
+#: (https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs)
+_OLD, _NEW = "##[", re.compile(r"^(\s*):(?=:)")
+
+
+def no_command(line: str) -> str:
+    """The line so that GitHub's runner reads no command in it, whatever a spec's text has put there."""
+    return _NEW.sub(r"\1\\x3a", line.replace(_OLD, r"#\x23["))
+
 
 def in_html(text: str) -> str:
     """The text between HTML tags."""

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from reconciler.model.access import Access
 from reconciler.places import Spot
+from reconciler.review.document import risks_of
 from reconciler.review.model import Finding, Review, Risk
 from reconciler.words import all_of, counted, one_line
 
-from .sentences import gained, lost
+from .escapes import no_command
+from .sentences import Sentence, gained, lost
 
+#: what --fail-on takes beside risks
+GUARDS = "guards"
 #: what a review has no findings of
 NOTHING = "the change of the spec has no effect: nobody gains or loses access, and nothing is changed"
 #: where there is more than could be reviewed
 NOTHING_READ = "nothing changes of what was reviewed"
+#: of a spec that has faults
+UNREADABLE = "the spec can't be read"
 #: after the findings: what nobody can tell without the platforms
-UNKNOWN = "It compares two specs alone: what others gave on the platform, and what was changed there by hand, is not known here."
+UNKNOWN = (
+    "It compares two specs alone: access that others granted on the platform, and changes made there by hand, are not"
+    " known here."
+)
+
+
+#: what lets somebody change what others pull
+_CHANGES = re.compile(r"\b(?:change or delete|delete|push)\b")
 
 
 def sentences(finding: Finding) -> list[str]:
-    """What a finding says, a sentence each."""
-    given = [sentence.text for sentence in gained(finding.gains)]
-    taken = [sentence.text for sentence in lost(finding.losses)]
-    return [*given, *taken, *finding.messages]
+    """What a finding says, a sentence each: on access first, the worst of that before all else."""
+    gains, losses = (_told_apart(given, finding.several) for given in (finding.gains, finding.losses))
+    return [*_worst_first(gained(gains)), *_worst_first(lost(losses)), *finding.messages]
+
+
+def _told_apart(given: Iterable[Access], several: Collection[str]) -> Iterator[Access]:
+    """The access with the registry's name before that of a repository which more than one registry has."""
+    for access in given:
+        name = access.repository
+        yield replace(access, repository=f"{access.registry}/{name}") if name in several else access
+
+
+def _worst_first(access: Iterable[Sentence]) -> list[str]:
+    """What is about everyone, then who can change what others pull, then the rest, each in its order."""
+    found = sorted(access, key=lambda item: (not item.public, _CHANGES.search(item.what) is None))
+    return [sentence.text for sentence in found]
 
 
 def place(finding: Finding) -> str:
@@ -49,17 +77,26 @@ def objections(review: Review) -> Iterator[tuple[str, str]]:
 
 def headline(review: Review) -> str:
     """What the change does, in a line: `destroys and widens (3 findings)`."""
-    if not review.verdict and review.unread:
-        return NOTHING_READ
-    return counted_risks([(finding.risk, finding.title) for finding in review.findings], review.verdict)
+    stops = stopping(guards=bool(review.by_head), base=bool(review.loosened), problems=bool(review.plan.problems))
+    found = [(finding.risk, finding.title) for finding in review.findings]
+    return f"{counted_risks(found, unread=bool(review.unread))}{stops}"
 
 
-def counted_risks(findings: Sequence[tuple[Risk, str]], verdict: Sequence[Risk]) -> str:
-    """The risks of findings in words, `may` where all findings of one may only be so. `findings`: each one's risk and title."""
-    if not verdict:
-        return NOTHING
+def stopping(*, guards: bool, base: bool, problems: bool) -> str:
+    """What stops the plan, as the end of a headline; "" if nothing does."""
+    some = [word for word, there in (("guards", guards), ("problems", problems)) if there]
+    if some:
+        return f"; {all_of(some)} stop the plan"
+    return "; guards of the base would stop the plan" if base else ""
+
+
+def counted_risks(findings: Sequence[tuple[Risk, str]], *, unread: bool = False) -> str:
+    """The risks of findings in words, `may` where all findings of one may only be so. `findings`: each one's risk and title.
+    `unread`: whether there is more that was not reviewed."""
+    if not findings:
+        return NOTHING_READ if unread else NOTHING
     titles: list[str] = []
-    for risk in verdict:
+    for risk in risks_of(risk for risk, _ in findings):
         some = [title for one, title in findings if one is risk]
         titles.append(risk.value if risk.value in some else some[0])
     return f"{all_of(titles)} ({counted(len(findings), 'finding')})"
@@ -67,7 +104,7 @@ def counted_risks(findings: Sequence[tuple[Risk, str]], verdict: Sequence[Risk])
 
 def review_text(review: Review) -> str:
     """The whole review, for a terminal."""
-    return "".join(f"{line}\n" for line in _lines(review))
+    return "".join(f"{no_command(line)}\n" for line in _lines(review))
 
 
 def _lines(review: Review) -> Iterator[str]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from reconciler.places import Spot
+from reconciler.review.document import ReviewDocument
 from reconciler.review.model import Finding, Review, Risk
-from reconciler.words import one_line
+from reconciler.words import counted, one_line
 
-from .review import base_of, headline, sentences
+from .review import GUARDS, UNREADABLE, base_of, headline, sentences
 
 #: of each level a step shows ten (actions/toolkit, docs/problem-matchers.md); the tenth counts the others
 MOST = 9
@@ -19,7 +20,8 @@ _WARNINGS = frozenset({Risk.DESTROYS, Risk.WIDENS, Risk.WEAKENS, Risk.UNMANAGED}
 
 
 def review_commands(review: Review, stopped: Collection[str] = ()) -> str:
-    """The review as workflow commands, a line each, the worst first; a finding of a risk in `stopped` is an error."""
+    """The review as workflow commands, a line each, the worst first; a finding of a risk in `stopped` is an error, and so
+    is what the base's guards object to if `guards` is."""
     levels: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
     for verdict in review.by_head:
         levels["error"].append(command("error", None, f"guard {verdict.guard}", verdict.message))
@@ -27,7 +29,8 @@ def review_commands(review: Review, stopped: Collection[str] = ()) -> str:
         levels["error"].append(command("error", None, str(problem.address), problem.message))
     for verdict in review.loosened:
         said = f"{verdict.message} (by the base's guards, which this change loosens)"
-        levels["warning"].append(command("warning", None, f"guard {verdict.guard}", said))
+        level = "error" if GUARDS in stopped else "warning"
+        levels[level].append(command(level, None, f"guard {verdict.guard}", said))
     for finding in review.findings:
         level = _level(finding, stopped)
         levels[level].append(command(level, finding.spot, finding.title, _message(finding)))
@@ -35,6 +38,13 @@ def review_commands(review: Review, stopped: Collection[str] = ()) -> str:
         levels["notice"].append(command("notice", None, "review", warning))
     found = [line for level, lines in levels.items() for line in _few(level, lines)]
     return "".join(f"{line}\n" for line in (*found, in_data(f"Review of {review.owner}: {headline(review)}.")))
+
+
+def unreadable_commands(made: ReviewDocument) -> str:
+    """The faults of a spec that can't be read, each an error at its place."""
+    found = [command("error", item.place.spot if item.place else None, "spec", item.message) for item in made.errors]
+    last = in_data(f"Review of {made.owner}: {UNREADABLE} ({counted(len(found), 'error')}).")
+    return "".join(f"{line}\n" for line in (*_few("error", found), last))
 
 
 def command(level: str, spot: Spot | None, title: str, message: str) -> str:

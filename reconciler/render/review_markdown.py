@@ -9,17 +9,19 @@ from reconciler.review.model import RANK, Review, Risk
 
 from .escapes import code, first_in_markdown, in_html, in_markdown
 from .graph import entities
-from .review import NOTHING_READ, UNKNOWN, counted_risks
+from .review import UNKNOWN, UNREADABLE, counted_risks, stopping
 from .review_document import document
+from .shortened import MOST, shortened
 
-#: characters that a comment on GitHub may have are 65,536
-#: (https://github.com/runatlantis/atlantis/blob/main/server/events/vcs/github/client.go)
-MOST = 65_000
+__all__ = ["MOST", "markdown_of", "review_markdown", "shortened"]
+
 #: GitLab draws no larger diagram in a merge request (https://docs.gitlab.com/user/markdown/#diagrams-and-flowcharts), mermaid none of
 #: more edges (https://mermaid.js.org/config/schema-docs/config.html#maxedges)
 MOST_DRAWN, MOST_EDGES = 2_000, 500
 #: characters of a table's cell, and its rows
 MOST_TOLD, MOST_ROWS = 300, 100
+#: findings with a fold of their own: more do not fit into a comment
+MOST_FOLDS = 1_000
 _ICONS = {
     Risk.DESTROYS: ":fire:",
     Risk.WIDENS: ":unlock:",
@@ -34,20 +36,33 @@ _ORDER = (Risk.WIDENS, Risk.NARROWS, *(risk for risk in Risk if risk not in (Ris
 
 
 def review_markdown(review: Review) -> str:
-    """The whole review. Longer than a comment may be, it ends at the end of a fold and says so."""
+    """The whole review, as long as a comment may be: what stops the plan and who gains access come first, and it says what is left
+    out."""
     return markdown_of(document(review))
 
 
 def markdown_of(review: ReviewDocument) -> str:
-    """The same of a saved review."""
-    if (
-        review.verdict in ((), (Risk.COSMETIC,))
-        and not review.unread
-        and not (review.by_head or review.by_base or review.problems)
-    ):
+    """The same of a saved review, which anybody may have written: what it does is taken from its findings alone."""
+    if review.errors:
+        return shortened("".join(f"{line}\n" for line in _unreadable(review)))
+    stopped = review.by_head or review.by_base or review.problems
+    if review.risks in ((), (Risk.COSMETIC,)) and not review.unread and not stopped:
         notes = "".join(f"\n{line}\n" for line in _notes(review))
-        return f"**{in_markdown(review.owner)}**: {_quiet(review)}.\n{notes}"
-    return cut(["".join(f"{line}\n" for line in block) for block in _blocks(review)])
+        return shortened(f"**{in_markdown(review.owner)}**: {_quiet(review)}.\n{notes}")
+    return shortened("".join(f"{line}\n" for line in _lines(review)))
+
+
+def _unreadable(review: ReviewDocument) -> Iterator[str]:
+    yield f"### :no_entry: {in_markdown(review.owner)}: {UNREADABLE}"
+    yield ""
+    for error in review.errors:
+        yield (
+            f"- {_where(error.place)}: {in_markdown(error.message)}"
+            if error.place
+            else f"- {in_markdown(error.message)}"
+        )
+    yield ""
+    yield "Nothing was reviewed: who gains or loses access is not known until this is mended."
 
 
 def _quiet(review: ReviewDocument) -> str:
@@ -59,36 +74,53 @@ def _quiet(review: ReviewDocument) -> str:
 
 
 def _headline(review: ReviewDocument) -> str:
-    if not review.verdict and review.unread:
-        return NOTHING_READ
-    return counted_risks([(finding.risk, finding.title) for finding in review.findings], review.verdict)
+    found = [(finding.risk, finding.title) for finding in review.findings]
+    stops = stopping(guards=bool(review.by_head), base=bool(review.loosened), problems=bool(review.problems))
+    return f"{counted_risks(found, unread=bool(review.unread))}{stops}"
 
 
-def _blocks(review: ReviewDocument) -> Iterator[list[str]]:
-    yield [f"### {in_markdown(review.owner)}: {in_markdown(_headline(review))}", ""]
+def _lines(review: ReviewDocument) -> Iterator[str]:
+    yield from (f"### {in_markdown(review.owner)}: {in_markdown(_headline(review))}", "")
     if stops := [*map(_objection, review.by_head), *(f"- {in_markdown(item)}" for item in review.problems)]:
-        yield ["#### :no_entry: Stops the plan", "", *stops, ""]
-    if loosened := [_objection(item) for item in review.by_base if item not in review.by_head]:
-        yield ["#### :no_entry: The base's guards would stop it, and this change loosens them", "", *loosened, ""]
+        yield from ("#### :no_entry: Stops the plan", "", *stops, "")
+    if loosened := list(map(_objection, review.loosened)):
+        yield from ("#### :no_entry: The base's guards would stop it, and this change loosens them", "", *loosened, "")
     findings = sorted(review.findings, key=lambda item: _ORDER.index(item.risk))
     if findings:
-        worst = sorted(findings, key=lambda item: RANK[item.risk])[:MOST_ROWS]
-        rows = [_row(item) for item in findings if item in worst]
-        more = [f"and {len(findings) - MOST_ROWS} more", ""] if findings[MOST_ROWS:] else []
-        yield ["| | what | where |", "|---|---|---|", *rows, "", *more]
+        worst = set(sorted(range(len(findings)), key=lambda at: RANK[findings[at].risk])[:MOST_ROWS])
+        rows = [_row(item) for at, item in enumerate(findings) if at in worst]
+        yield from ("| | what | where |", "|---|---|---|", *rows, "")
+        if findings[MOST_ROWS:]:
+            yield from (f"and {len(findings) - MOST_ROWS} more", "")
     if drawn := _drawn(findings):
-        yield ["<details><summary>Who gains and loses access, drawn</summary>", "", *drawn, "", "</details>", ""]
-    for finding in findings:
-        yield list(_fold(finding))
-    yield [*_notes(review), "", UNKNOWN]
+        yield from ("<details><summary>Who gains and loses access, drawn</summary>", "", *drawn, "", "</details>", "")
+    for finding in findings[:MOST_FOLDS]:
+        yield from _fold(finding)
+    if findings[MOST_FOLDS:]:
+        yield from (f"and {len(findings) - MOST_FOLDS} more findings, which `reconciler review` prints", "")
+    yield from (*_notes(review), "", UNKNOWN)
 
 
 def _row(finding: FindingPart) -> str:
-    said = finding.messages or ("",)
-    first = said[0] if len(said[0]) <= MOST_TOLD else f"{said[0][:MOST_TOLD]}…"
-    more = f" (and {len(said) - 1} more)" if said[1:] else ""
-    where = code(f"{finding.place.file}:{finding.place.line}") if finding.place else ""
-    return f"| {_ICONS[finding.risk]} {finding.title} | {in_markdown(first)}{more} | {where.replace('|', '&#124;')} |"
+    where = _where(finding.place) if finding.place else ""
+    return f"| {_ICONS[finding.risk]} {finding.title} | {_told(finding.messages)} | {where} |"
+
+
+def _where(spot: SpotPart) -> str:
+    return code(f"{spot.file}:{spot.line}").replace("|", "\\|")
+
+
+def _told(messages: tuple[str, ...]) -> str:
+    """As many of the sentences as a cell has room for, the first at least in part, and how many more there are."""
+    told: list[str] = []
+    left = MOST_TOLD
+    for message in messages:
+        if told and len(message) > left:
+            break
+        told.append(message if len(message) <= MOST_TOLD else f"{message[:MOST_TOLD]}…")
+        left -= len(message)
+    more = f" (and {len(messages) - len(told)} more)" if messages[len(told) :] else ""
+    return f"{'<br>'.join(map(in_markdown, told))}{more}"
 
 
 def _at(spot: SpotPart) -> str:
@@ -148,29 +180,3 @@ def _targets(item: AccessPart) -> Iterator[str]:
     for repository in item.repositories:
         for where in item.where:
             yield f"{item.registry}/{repository or '*'}" + (f" in {where}" if where else "")
-
-
-def shortened(text: str) -> str:
-    """A markdown text of paragraphs and folds, as long as a comment may be: it ends between two of them."""
-    blocks: list[str] = []
-    depth = 0
-    for line in text.splitlines(keepends=True):
-        if depth == 0 and (not blocks or blocks[-1].endswith("\n\n")):
-            blocks.append("")
-        depth += line.count("<details>") - line.count("</details>")
-        blocks[-1] += line
-    return cut(blocks)
-
-
-def cut(blocks: list[str]) -> str:
-    """The blocks as one text that a comment can hold."""
-    whole = "".join(blocks)
-    if len(whole) <= MOST:
-        return whole
-    note = "\nThis is longer than a comment may be: {} more parts are left out. `reconciler` prints all of it.\n"
-    kept: list[str] = []
-    for number, block in enumerate(blocks):
-        if sum(map(len, kept)) + len(block) > MOST - len(note) - 20:
-            return "".join(kept) + note.format(len(blocks) - number)
-        kept.append(block)
-    return whole

@@ -7,6 +7,8 @@ https://docs.github.com/en/code-security/code-scanning/integrating-with-code-sca
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import PurePath
@@ -14,12 +16,14 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.places import Spot
+from reconciler.review.document import ReviewDocument
 from reconciler.review.model import Finding, Review, Risk
 from reconciler.words import DISTRIBUTION, one_line
 
 from .review import base_of, objections, sentences
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_HASH = "primaryLocationLineHash"
 #: results that GitHub takes of a run
 MOST = 25_000
 _LEVEL = {
@@ -40,7 +44,7 @@ _RULES = {
     Risk.CREATES: "Something new is created",
     Risk.COSMETIC: "Nobody gains or loses anything",
 }
-_GUARD = "guard"
+_GUARD, _SPEC = "guard", "spec"
 
 
 def review_sarif(review: Review) -> str:
@@ -50,19 +54,45 @@ def review_sarif(review: Review) -> str:
         _result(finding.risk.value, _LEVEL[finding.risk], _message(finding), finding.spot or review.spot)
         for finding in review.findings
     ]
+    return _log(results)
+
+
+def unreadable_sarif(made: ReviewDocument, spot: Spot) -> str:
+    """The log of a spec that can't be read. `spot`: where the head begins, for what has no place in it."""
+    return _log(
+        [_result(_SPEC, "error", item.message, item.place.spot if item.place else spot) for item in made.errors]
+    )
+
+
+def _log(results: Iterable[dict[str, Any]]) -> str:
     rules = [_rule(risk.value, text, _LEVEL[risk]) for risk, text in _RULES.items()]
     rules.append(_rule(_GUARD, "A guard stops the plan", "error"))
+    rules.append(_rule(_SPEC, "The spec can't be read", "error", "`reconciler validate` prints all that is wrong."))
     driver = {"name": "reconciler", "version": version(DISTRIBUTION), "rules": rules}
-    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results[:MOST]}]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",  # as Python counts them; without it a reader assumes UTF-16 (3.14.27)
+        "results": list(_told_apart(results))[:MOST],
+    }
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
 
 
-def _rule(name: str, text: str, level: str) -> dict[str, Any]:
+def _told_apart(results: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The results, each with a fingerprint of its own: of the same words, by how many came before. It stays when lines move."""
+    seen: Counter[str] = Counter()
+    for item in results:
+        said = item["partialFingerprints"][_HASH]
+        seen[said] += 1
+        yield {**item, "partialFingerprints": {_HASH: f"{said}:{seen[said]}"}}
+
+
+def _rule(name: str, text: str, level: str, more: str = "`reconciler help risks` explains it.") -> dict[str, Any]:
     return {
         "id": name,
         "shortDescription": {"text": f"{text}."},
         "fullDescription": {"text": f"{text}."},
-        "help": {"text": f"{text}. `reconciler help risks` explains it."},
+        "help": {"text": f"{text}. {more}"},
         "defaultConfiguration": {"level": level},
     }
 
@@ -86,7 +116,7 @@ def _result(rule: str, level: str, message: str, spot: Spot) -> dict[str, Any]:
             }
         ],
         "partialFingerprints": {
-            "primaryLocationLineHash": f"{sha256(f'{rule}{text}{spot.file}'.encode()).hexdigest()[:16]}:1"
+            _HASH: sha256(f"{rule}{text}{spot.file}".encode()).hexdigest()[:16],
         },
     }
 

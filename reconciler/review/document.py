@@ -12,7 +12,7 @@ from reconciler.model.access import Access
 from reconciler.places import Spot
 from reconciler.spec.fields import SpecName
 
-from .model import Finding, Review, Risk, titled
+from .model import RANK, Finding, Review, Risk, titled
 
 FORMAT = 1
 
@@ -27,6 +27,11 @@ class SpotPart(_Part):
     file: str = Field(description="The file, as the spec was given.")
     line: Annotated[int, Field(ge=1)] = Field(description="The line, from 1.")
     column: Annotated[int, Field(ge=1)] = Field(description="The column, from 1.")
+
+    @property
+    def spot(self) -> Spot:
+        """The place."""
+        return Spot(self.file, self.line, self.column)
 
 
 class AccessPart(_Part):
@@ -74,6 +79,13 @@ class GuardPart(_Part):
     addresses: tuple[str, ...] = Field((), description="The resources that it stops.")
 
 
+class ErrorPart(_Part):
+    """Why a spec can't be read."""
+
+    message: str = Field(description="What is wrong, with the value that it is about.")
+    place: SpotPart | None = Field(description="Where the head has it; null for what is wrong in the base.")
+
+
 class ReviewDocument(_Part):
     """What a change of a spec means, in reconciler's format."""
 
@@ -86,6 +98,31 @@ class ReviewDocument(_Part):
     unread: dict[str, str] = Field({}, description="Registries that were not reviewed, to their platform.")
     problems: tuple[str, ...] = Field((), description="Why a plan could not be applied, as far as the specs say it.")
     warnings: tuple[str, ...] = Field((), description="What to know about the review itself.")
+    errors: tuple[ErrorPart, ...] = Field(
+        (), description="Why a spec can't be read: then nothing was reviewed, and there is no finding."
+    )
+
+    @property
+    def risks(self) -> tuple[Risk, ...]:
+        """What the findings do, the worst first. The `verdict` of a document that somebody else wrote may be anything."""
+        return risks_of(finding.risk for finding in self.findings)
+
+    @property
+    def loosened(self) -> tuple[GuardPart, ...]:
+        """What the base's guards object to and the head's do not."""
+        ours = {(item.guard, item.addresses) for item in self.by_head}
+        return tuple(item for item in self.by_base if (item.guard, item.addresses) not in ours)
+
+
+def risks_of(risks: Iterable[Risk]) -> tuple[Risk, ...]:
+    """Each of the risks once, the worst first; cosmetic only where there is no other."""
+    found = sorted(set(risks), key=RANK.__getitem__)
+    return tuple(risk for risk in found if risk is not Risk.COSMETIC or len(found) == 1)
+
+
+def unreadable(owner: str, errors: Iterable[ErrorPart]) -> ReviewDocument:
+    """The document of a review that could not be made, since a spec can't be read. `owner`: the spec's name, if it is known."""
+    return ReviewDocument(format=FORMAT, owner=owner, verdict=(), findings=(), errors=tuple(errors))
 
 
 def document_of(review: Review, messages: Iterable[tuple[str, ...]]) -> ReviewDocument:

@@ -44,6 +44,16 @@ def with_included(trees: Iterable[MappingNode], base: str, problems: list[Proble
     return [tree for tree in found if os.path.realpath(str(tree.start_mark.name)) not in named]
 
 
+def names_included(name: str, data: bytes) -> list[str]:
+    """The paths that a spec's file includes, relative to the spec's folder; none for a file that can't be parsed."""
+    if _KEY.encode() not in data.replace(b"\0", b""):  # which UTF-16 has between letters
+        return []
+    tree = parse(name, data, [])
+    guards = _of(tree, _GUARDS) if tree is not None else None
+    named = _of(guards[1], _KEY) if guards is not None else None
+    return [named[1].value] if named is not None and isinstance(named[1], ScalarNode) and named[1].value else []
+
+
 def _of(node: Node, name: str) -> tuple[Node, Node] | None:
     """A key of a mapping and its value, where the mapping itself has it."""
     entries = node.value if isinstance(node, MappingNode) else ()

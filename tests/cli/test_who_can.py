@@ -77,7 +77,10 @@ def paragraph(registry: str, *sentences: str) -> list[str]:
          paragraph("images", PRODUCTION, STAGING.replace("payments, web", "web").replace("copies", "copy"), COMPANY)),
         (["--principal", "ALICE"], [*paragraph("images", COMPANY), "", *paragraph("sandbox", ALL, TEAM[0])]),
         (["--verb", "push", "--principal", "bob"], paragraph("sandbox", TEAM[1].replace("pull and ", ""))),
-        (["--verb", "fly"], ["Nobody."]),
+        (["--verb", "push", "--principal", "o-none"], ["Nobody."]),
+        (["--repository", "app"], paragraph("sandbox", ALL, *TEAM)),
+        (["--repository", "sandbox/app"], paragraph("sandbox", ALL, *TEAM)),
+        (["--repository", "sandbox/*", "--verb", "push"], paragraph("sandbox", *(line.replace("pull and ", "") for line in TEAM))),
     ],
 )  # fmt: skip
 def test_each_principal_says_its_grants(
@@ -104,10 +107,33 @@ def test_json_has_an_entry_for_each_grant(spec: str, capsys: pytest.CaptureFixtu
             "grant": "team",
         }
     ]
-    assert json.loads("\n".join(said(capsys, spec, "--format", "json", "--verb", "fly"))) == []
+    assert (
+        json.loads("\n".join(said(capsys, spec, "--format", "json", "--principal", "bob", "--repository", "payments")))
+        == []
+    )
 
 
 def test_a_repository_that_is_not_there_is_no_answer(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["who-can", spec, "--repository", "pyments"]) == 1
     error = "Error: --repository pyments: the spec has no such repository (did you mean 'payments'?)\n"
     assert capsys.readouterr().err == error
+    assert run(["who-can", spec, "--repository", "images/app"]) == 1
+    assert capsys.readouterr().err.startswith("Error: --repository images/app: the spec has no such repository")
+
+
+@pytest.mark.parametrize(("verb", "near"), [("pul", " (did you mean 'pull'?)"), ("fly", ""), ("or", ""), ("", "")])
+def test_a_verb_that_there_is_not_is_no_answer(
+    spec: str, capsys: pytest.CaptureFixture[str], verb: str, near: str
+) -> None:
+    assert run(["who-can", spec, "--verb", verb]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (
+        "",
+        f"Error: --verb {verb}: there is no such verb{near} (known: change, delete, pull, push)\n",
+    )
+
+
+def test_a_verb_that_nobody_has_is_a_question_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "registry.yaml"
+    path.write_text(SPEC.split("grants:")[0].replace("    trusted_principals", "    # trusted_principals"))
+    assert said(capsys, str(path), "--verb", "push") == ["Nobody."]

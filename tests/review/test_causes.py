@@ -188,8 +188,8 @@ def test_a_value_that_many_use_is_one_cause_at_its_anchor(tmp_path: Path) -> Non
     found = reviewed(tmp_path, head, base)
     assert lines(found, head, Risk.WIDENS) == ['x-accounts: &prod ["333333333333", "222222222222"]']
     assert said(found, Risk.WIDENS) == [
-        "account 222222222222 can now pull payments (and the copy in eu-west-1)",
         "account 222222222222 can now pull and push cart (and the copy in eu-west-1)",
+        "account 222222222222 can now pull payments (and the copy in eu-west-1)",
         "push does not include deleting images",
     ]
 

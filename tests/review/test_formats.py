@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from reconciler.api.review import read_review
+from reconciler.model.access import ADMIN, Access, Principal
 from reconciler.places import Spot
-from reconciler.render.review import review_text
+from reconciler.render.review import review_text, sentences
 from reconciler.render.review_document import review_json
 from reconciler.render.review_github import MOST, command, in_data, in_property, review_commands
 from reconciler.render.review_gitlab import review_gitlab
 from reconciler.render.review_markdown import MOST as MOST_MARKDOWN
-from reconciler.render.review_markdown import review_markdown
+from reconciler.render.review_markdown import markdown_of, review_markdown
 from reconciler.render.review_sarif import review_sarif
 from reconciler.review.model import Finding, Review, Risk
 from reconciler.schemas import schema_text
@@ -128,6 +130,103 @@ def test_a_finding_of_gitlab_keeps_its_fingerprint_when_it_moves(tmp_path: Path)
     head = replaced(("[alice, bob]", "[alice, bob, carol]"))
     assert len(set(fingerprints(ALL))) == len(fingerprints(ALL)) > 5
     assert fingerprints(head) == fingerprints(f"# a line\n{head}")
+
+
+def test_findings_of_the_same_words_are_told_apart_and_stay_so_when_lines_move(tmp_path: Path) -> None:
+    plan = reviewed(tmp_path, BASE).plan
+
+    def marks(*lines: int) -> list[list[str]]:
+        some = [Finding(Risk.COSMETIC, ("labels change",), Spot("a.yaml", line, 1)) for line in lines]
+        found = Review("acme", plan, tuple(some))
+        results = json.loads(review_sarif(found))["runs"][0]["results"]
+        return [
+            [item["fingerprint"] for item in json.loads(review_gitlab(found))],
+            [item["partialFingerprints"]["primaryLocationLineHash"] for item in results],
+        ]
+
+    before = marks(1, 5, 9)
+    assert [len(set(found)) for found in before] == [3, 3]
+    assert [found.rpartition(":")[2] for found in before[1]] == ["1", "2", "3"]
+    assert marks(4, 8, 12) == before
+    assert [found[:2] for found in before] == marks(2, 3)
+
+
+def test_sarif_counts_columns_as_it_says(tmp_path: Path) -> None:
+    (log,) = json.loads(review_sarif(reviewed(tmp_path, BASE)))["runs"]
+    assert log["columnKind"] == "unicodeCodePoints"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("##[add-mask]secret", r"#\x23[add-mask]secret"),
+        ("x ##[error]forged", r"x #\x23[error]forged"),
+        ("###[error]forged", r"##\x23[error]forged"),
+        ("::add-mask::secret", r"\x3a:add-mask::secret"),
+        (" ::error::forged", r" \x3a:error::forged"),
+        (":::error::forged", r"\x3a::error::forged"),
+        ("a :: b: # [c]", "a :: b: # [c]"),
+    ],
+)
+def test_no_line_of_text_is_a_command_to_the_runner(tmp_path: Path, text: str, shown: str) -> None:
+    plan = reviewed(tmp_path, BASE).plan
+    said = Finding(Risk.WIDENS, (text,), Spot(text, 1, 1))
+    lines = review_text(Review("acme", plan, (said,), (), {text: text}, (text,))).splitlines()
+    assert not [line for line in lines if "##[" in line or line.lstrip().startswith("::")]
+    assert f"  {shown}" in lines
+
+
+def cell(tmp_path: Path, *messages: str) -> str:
+    """The cell of a finding in the table."""
+    said = Finding(Risk.WIDENS, messages, Spot("a.yaml", 3, 4))
+    marked = review_markdown(Review("acme", reviewed(tmp_path, BASE).plan, (said,)))
+    (row,) = (line for line in marked.splitlines() if line.startswith("| :unlock:"))
+    return row.split(" | ")[1]
+
+
+def test_a_row_has_as_many_sentences_as_fit(tmp_path: Path) -> None:
+    assert cell(tmp_path, "one", "two", "three") == "one<br>two<br>three"
+    long = "x" * 140
+    assert cell(tmp_path, long, long, "three", "four", long) == f"{long}<br>{long}<br>three<br>four (and 1 more)"
+    assert cell(tmp_path, "y" * 400, "two") == f"{'y' * 300}… (and 1 more)"
+
+
+def test_of_access_what_is_everybodys_comes_first_and_then_who_can_push(tmp_path: Path) -> None:
+    anyone = Principal("anyone (no login needed)", public=True)
+    gains = [Access(Principal(f"account {number}"), "pull", "images", "cart") for number in range(20)]
+    gains += [Access(Principal("user zoe"), verb, "images", "cart") for verb in ("pull", "push")]
+    gains += [Access(Principal("user yan"), ADMIN, "images", "cart"), Access(anyone, "pull", "images", "cart")]
+    found = Finding(Risk.WIDENS, ("cart: covered by grant all",), Spot("a.yaml", 1, 1), gains=tuple(gains))
+    said = sentences(found)
+    assert said[0] == "anyone (no login needed) can now pull cart"
+    assert said[1].startswith("user yan can now change or delete cart (danger: ")
+    assert said[2] == "user zoe can now pull and push cart"
+    assert said[3] == "account 0 can now pull cart"
+    assert said[-1] == "cart: covered by grant all"
+    marked = review_markdown(Review("acme", reviewed(tmp_path, BASE).plan, (found,)))
+    row = next(line for line in marked.splitlines() if line.startswith("| :unlock:"))
+    assert row.index("anyone") < row.index("user yan") < row.index("user zoe")
+    assert "covered by" not in row
+
+
+def test_a_bar_in_the_name_of_a_file_ends_no_cell(tmp_path: Path) -> None:
+    said = Finding(Risk.WIDENS, ("text",), Spot("a|b.yaml", 3, 4))
+    marked = review_markdown(Review("acme", reviewed(tmp_path, BASE).plan, (said,)))
+    assert "| :unlock: widens | text | `a\\|b.yaml:3` |\n" in marked
+
+
+def test_what_a_saved_review_does_is_taken_from_its_findings(tmp_path: Path) -> None:
+    true = json.loads(review_json(reviewed(tmp_path, ALL)))
+    path = tmp_path / "review.json"
+    for verdict in ([], ["cosmetic"], ["widens", "narrows", "widens"]):
+        for count in (len(true["findings"]), 1, 0):
+            findings = true["findings"][:count]
+            path.write_text(json.dumps({**true, "verdict": verdict, "findings": findings}))
+            marked = markdown_of(read_review(path))
+            risks = {item["risk"] for item in findings}
+            assert ("destroys" in marked.splitlines()[0]) is ("destroys" in risks)
+            assert ("widens" in marked.splitlines()[0]) is ("widens" in risks)
+            assert "; guards stop the plan" in marked.splitlines()[0]
 
 
 def test_commands_are_escaped_as_the_runner_reads_them() -> None:

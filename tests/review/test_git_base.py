@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import run
+from reconciler.cli.git import WHOLE
 
 from .specs import BASE, replaced
 
@@ -78,36 +78,27 @@ def test_a_target_that_has_moved_on_is_said_and_is_not_the_base(
     clone.write(WIDER)
     text = review(capsys, "--base", "main")
     assert "user alice" not in text
-    assert "Warning: main has 1 commit that HEAD does not have: the review compares with commit " in text
+    assert (
+        "Warning: main has 1 commit with changes of this spec that HEAD does not have: the review shows what your branch does to the"
+        f" spec as of commit {clone.git('rev-parse', 'change').strip()[:12]}, and what comes out of the merge may be something else;"
+        " merge or rebase to see that\n"
+    ) in text
+
+
+def test_a_target_whose_new_commits_leave_the_spec_alone_is_no_news(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone.git("checkout", "-q", "main")
+    clone.write("print()\n", "app.py")
+    clone.commit("an app")
+    clone.git("checkout", "-q", "change")
+    clone.write(WIDER)
+    assert "Warning" not in review(capsys, "--base", "main")
 
 
 def test_what_was_removed_says_where_the_base_has_it(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
     clone.write(replaced(("[alice, bob]", "[alice]")))
     assert "narrows: registry.yaml:39:23 (base registry.yaml:39:38)" in review(capsys, "--base", "main")
-
-
-def test_a_spec_in_a_folder_and_guards_beside_it_are_read_from_the_tree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    clone = Clone(tmp_path, "specs/registry.yaml")
-    clone.write('protect: ["x*"]\n', "guards/all.yaml")
-    clone.write(replaced(('  protect: ["payments*"]\n', "  include: ../guards/all.yaml\n")))
-    clone.write("*.yaml export-ignore\n", ".gitattributes")
-    clone.commit("guards of their own")
-    clone.git("branch", "-f", "main")
-    clone.write("protect: []\n", "guards/all.yaml")
-    clone.write(
-        "repositories:\n  - {name: more, registry: box}\n",
-        "specs/more.yaml",
-    )
-    found = json.loads(review(capsys, "specs", "--base", "main", "--format", "json"))
-    assert found["verdict"] == ["widens", "weakens", "creates"]
-    places = {(item["risk"], item["place"]["file"]) for item in found["findings"]}
-    assert ("creates", "specs/more.yaml") in places
-    assert ("weakens", "specs/../guards/all.yaml") in places
-    base = next(item["base"] for item in found["findings"] if item["risk"] == "weakens")
-    assert base["file"] == "specs/../guards/all.yaml"
 
 
 def test_from_another_folder_and_with_a_path_that_is_there(
@@ -134,62 +125,209 @@ def test_a_file_with_the_name_of_a_ref_does_not_become_the_base(
     assert "no effect" in review(capsys, "--base", "./origin/main")
 
 
-def test_links_of_the_base_are_followed_as_they_were(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
-    clone.git("checkout", "-q", "main")
-    clone.write(BASE, "specs/registry.yaml")
-    clone.write("repositories:\n  - {name: more, registry: box}\n", "shared/more.txt")
-    (clone.folder / "specs" / "more.yaml").symlink_to("../shared/more.txt")
-    clone.write("repositories:\n  - {name: far, registry: box}\n", "far/one.yaml")
-    (clone.folder / "specs" / "folder").symlink_to("../far")
-    clone.write(BASE, "one.yaml")
-    (clone.folder / "linked.yaml").symlink_to("one.yaml")
-    clone.commit("links")
-    clone.git("checkout", "-q", "-B", "change")
-    assert "no effect" in review(capsys, "specs", "--base", "main")
-    (clone.folder / "specs" / "more.yaml").unlink()
-    (clone.folder / "specs" / "folder").unlink()
-    text = review(capsys, "specs", "--base", "main", "--fail-on", "destroys", code=5)
-    assert "far: the repository is deleted" in text
-    assert "more: the repository is deleted" in text
-    clone.write(WIDER, "two.yaml")
-    (clone.folder / "linked.yaml").unlink()
-    (clone.folder / "linked.yaml").symlink_to("two.yaml")
-    assert "user carol can now pull tool" in review(capsys, "linked.yaml", "--base", "main")
-
-
-def test_a_link_that_leads_out_of_the_repository_is_no_part_that_is_missing_silently(
-    clone: Clone, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clone.git("checkout", "-q", "main")
-    clone.write(BASE, "specs/registry.yaml")
-    (clone.folder / "specs" / "out.yaml").symlink_to("/etc/hostname")
-    clone.commit("a link out")
-    clone.git("checkout", "-q", "-B", "change")
-    (clone.folder / "specs" / "out.yaml").unlink()
-    assert "base specs/out.yaml:1:1: can't be read: No such file" in review(capsys, "specs", "--base", "main", code=1)
-
-
 @pytest.mark.parametrize(
     ("base", "message"),
     [
-        ("nowhere", "--base nowhere: is neither a path nor a commit that git knows here; fetch the history first"),
-        ("--upload-pack=x", "--base --upload-pack=x: is neither a path nor a commit"),
-        ("main^{tree}", "is neither a path nor a commit"),
+        (
+            "nowhere",
+            "--base nowhere: git knows no such ref here; branches of origin begin with origin/; `git branch --all` lists those that",
+        ),
+        ("--upload-pack=x", "--base --upload-pack=x: git knows no such ref here"),
+        ("main^{tree}", "--base main^{tree}: git knows no such ref here"),
+        ("mian", "--base mian: git knows no such ref here (did you mean 'main'?)"),
+        ("origin/mian", "--base origin/mian: git knows no such ref here (did you mean 'origin/main'?)"),
+        (
+            "origin/release",
+            "--base origin/release: git knows no such ref here; `git fetch origin release:refs/remotes/origin/release` fetches it if"
+            " it is on the server",
+        ),
+        (
+            "origin/main:registry.yaml",
+            "--base origin/main:registry.yaml: git knows no such ref here; write the ref alone, origin/main: the spec's own path",
+        ),
+        ("origin/", "--base origin/: there is no such file or folder; a ref has no slash at its end (is GITHUB_BASE_REF set?)"),
+        ("", "--base is empty (is GITHUB_BASE_REF set?); give a git ref such as origin/main, or the path of a spec"),
+        ("./nowhere.yaml", "--base ./nowhere.yaml: there is no such file or folder\n"),
+        ("nowhere.yaml", "--base nowhere.yaml: git knows no such ref here"),
     ],
-)
+)  # fmt: skip
 def test_a_base_that_is_none_says_what_to_do(
     clone: Clone, capsys: pytest.CaptureFixture[str], base: str, message: str
 ) -> None:
-    assert message in review(capsys, f"--base={base}", code=1)
+    clone.git("remote", "add", "origin", "https://git.example/shop.git")
+    clone.git("update-ref", "refs/remotes/origin/main", "main")
+    said = review(capsys, f"--base={base}", code=1)
+    assert message in said
+    assert "--unshallow" not in said
 
 
-def test_a_shallow_clone_and_a_spec_that_is_new(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_remote_nothing_can_be_fetched(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "git knows no such ref here, and this clone has no remote; `git branch --all` lists those" in review(
+        capsys, "--base", "origin/main", code=1
+    )
+
+
+def test_in_a_shallow_clone_the_history_is_to_be_fetched(
+    clone: Clone, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone.write(WIDER)
+    clone.commit("wider")
+    clone.git("clone", "-q", "--depth=1", "--branch=change", f"file://{tmp_path}", "shallow")
+    monkeypatch.chdir(tmp_path / "shallow")
+    fetch = f"`git fetch --unshallow origin main:refs/remotes/origin/main`, {WHOLE}"
+    said = review(capsys, code=1)
+    assert said == f"Error: --base origin/main: git knows no such ref here; fetch the history first: {fetch}\n"
+    clone.git("-C", "shallow", "fetch", "-q", "--depth=1", "origin", "main:refs/remotes/origin/main")
+    said = review(capsys, code=1)
+    assert "it has no commit in common with HEAD; fetch the history first: `git fetch --unshallow`" in said
+    # whoever adds a file or a folder of the ref's name to the branch must not choose the base
+    clone.git("-C", "shallow", "update-ref", "-d", "refs/remotes/origin/main")
+    clone.write(WIDER, "shallow/origin/main")
+    assert "; write ./origin/main for the path" in review(capsys, code=1)
+    (tmp_path / "shallow/origin/main").unlink()
+    clone.write(WIDER, "shallow/origin/main/registry.yaml")
+    assert "; write ./origin/main for the path" in review(capsys, code=1)
+    assert "no effect" in review(capsys, "--base", "./origin/main")
+    assert "no effect" in review(capsys, "--base", "origin/main/")
+
+
+@pytest.mark.parametrize("kind", ["tag", "branch"])
+@pytest.mark.parametrize("name", ["origin/main", "refs/remotes/origin/main"])
+def test_a_tag_or_a_branch_that_is_named_like_the_targets_branch_does_not_become_the_base(
+    clone: Clone, capsys: pytest.CaptureFixture[str], kind: str, name: str
+) -> None:
+    clone.git("update-ref", "refs/remotes/origin/main", "main")
+    clone.write(WIDER)
+    clone.commit("wider")
+    place = f"refs/{'tags' if kind == 'tag' else 'heads'}/{name}"
+    clone.git("update-ref", place, "HEAD")
+    if name == "origin/main":
+        assert review(capsys, "--base", name, code=1) == (
+            f"Error: --base origin/main: may be refs/remotes/origin/main or {place}, which are different commits; write"
+            " refs/remotes/origin/main if you mean that one\n"
+        )
+    assert "user carol can now pull tool" in review(capsys, "--base", "refs/remotes/origin/main")
+    clone.git("update-ref", place, "main")
+    assert "user carol can now pull tool" in review(capsys, "--base", "origin/main"), "the same commit is no question"
+    clone.git("update-ref", "-d", "refs/remotes/origin/main")
+    assert "git knows no such ref here" in review(capsys, "--base", "refs/remotes/origin/main", code=1)
+
+
+def test_a_branch_that_is_named_like_a_commit_does_not_become_the_base(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = clone.git("rev-parse", "main").strip()[:7]
+    clone.write(WIDER)
+    clone.commit("wider")
+    assert "user carol" in review(capsys, "--base", short)
+    clone.git("branch", short)
+    assert "which are different commits" in review(capsys, "--base", short, code=1)
+
+
+@pytest.mark.parametrize("base", ["HEAD", "HEAD~1", "change^", "main", "v1", "refs/tags/v1", "heads/main", "@~1"])
+def test_whatever_names_one_commit_is_a_base(clone: Clone, capsys: pytest.CaptureFixture[str], base: str) -> None:
+    clone.git("tag", "-a", "v1", "-m", "a tag with a message")
+    clone.write("print()\n", "app.py")
+    clone.commit("an app")
+    clone.write(WIDER)
+    assert "user carol can now pull tool" in review(capsys, "--base", base)
+
+
+def test_what_a_hook_sets_leads_to_no_other_repository(
+    clone: Clone, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Clone(tmp_path / "other")
+    other.write(WIDER)
+    other.commit("wider")
+    other.git("branch", "-f", "main")
+    clone.write(WIDER)
+    for name, value in {
+        "GIT_DIR": ".git",
+        "GIT_WORK_TREE": ".",
+        "GIT_INDEX_FILE": ".git/index",
+        "GIT_COMMON_DIR": ".git",
+        "GIT_OBJECT_DIRECTORY": ".git/objects",
+        "GIT_PREFIX": "",
+    }.items():
+        monkeypatch.setenv(name, str(tmp_path / "other" / value))
+    monkeypatch.setenv("GIT_NAMESPACE", "other")
+    assert "user carol can now pull tool" in review(capsys, "--base", "main")
+
+
+def test_a_hook_of_a_linked_worktree_reviews_that(
+    clone: Clone, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clone.git("checkout", "-q", "main")
+    clone.write(WIDER)
+    clone.write(BASE, "team/registry.yaml")
+    clone.commit("another spec of that name")
+    clone.git("worktree", "add", "-q", "-b", "linked", str(tmp_path / "linked"))
+    clone.write(WIDER, "linked/team/registry.yaml")
+    monkeypatch.chdir(tmp_path / "linked" / "team")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git" / "worktrees" / "linked"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / ".git" / "worktrees" / "linked" / "index"))
+    assert "user carol can now pull tool" in review(capsys, "--base", "main")
+
+
+def test_a_clone_that_git_does_not_read_takes_no_file_for_the_base(
+    clone: Clone, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # https://github.com/git/git/blob/master/t/t0033-safe-directory.sh: as if the clone was somebody else's
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    clone.write(WIDER, "origin/main")
+    clone.write(WIDER, "base.yaml")
+    for base in ("origin/main", "base.yaml"):
+        said = review(capsys, "--base", base, code=1)
+        assert said.startswith(
+            f"Error: --base {base}: git does not read the clone at {tmp_path}, since it belongs to somebody else"
+        )
+        assert f"`git config --global --add safe.directory {tmp_path}`" in said
+    assert "user carol can no longer pull tool" in review(capsys, "--base", "./base.yaml")
+    # what is set for one command is kept, as git itself keeps it
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "*")
+    assert "no effect" in review(capsys, "--base", "main")
+
+
+def test_a_path_is_a_spec_s_file_or_is_written_as_a_path(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    clone.write(WIDER, "base.yaml")
+    clone.write(WIDER, "old/registry.yaml")
+    for base in ("base.yaml", "./base.yaml", "./old", "old/", str(clone.folder / "base.yaml")):
+        assert "user carol can no longer pull tool" in review(capsys, "--base", base)
+    assert "write ./old for the path" in review(capsys, "--base", "old", code=1)
+
+
+def test_histories_without_a_common_commit(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
     clone.git("checkout", "-q", "--orphan", "other")
+    assert "--base main: HEAD has no commit yet" in review(capsys, "--base", "main", code=1)
     clone.commit("no history")
-    assert "it has no commit in common with HEAD; fetch the history first" in review(capsys, "--base", "main", code=1)
+    assert review(capsys, "--base", "main", code=1) == (
+        "Error: --base main: it has no commit in common with HEAD, so there is no spec that both began with; give the path of a"
+        " spec\n"
+    )
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_branches_that_were_merged_into_each_other_say_which_spec_is_compared(
+    clone: Clone, capsys: pytest.CaptureFixture[str], alike: bool
+) -> None:
+    clone.write("1\n", "one.txt")
+    if not alike:
+        clone.write(WIDER)
+    clone.commit("one")
+    clone.git("checkout", "-q", "main")
+    clone.write("2\n", "two.txt")
+    clone.commit("two")
+    clone.git("branch", "two")
+    clone.git("merge", "-q", "--no-edit", "change")
     clone.git("checkout", "-q", "change")
-    clone.write(BASE, "new.yaml")
-    assert "has no new.yaml; give the path of a spec" in review(capsys, "new.yaml", "--base", "main", code=1)
+    clone.git("merge", "-q", "--no-edit", "two")
+    text = review(capsys, "--base", "main")
+    assert ("Warning: HEAD and main were merged into each other, and parted at " in text) is not alike
+    assert ("which have different specs: the review compares with " in text) is not alike
 
 
 def test_without_git_or_outside_of_a_clone(
@@ -198,25 +336,12 @@ def test_without_git_or_outside_of_a_clone(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     (tmp_path / "registry.yaml").write_text(BASE)
+    (tmp_path / "base.yaml").write_text(WIDER)
     assert ". is in no git repository; give the path of a spec as --base" in review(capsys, "--base", "main", code=1)
+    assert "user carol" in review(capsys, "--base", "base.yaml")
+    # a runner without git downloads the branch, and so whatever file it has: https://github.com/actions/checkout
+    (tmp_path / "main").write_text(WIDER)
+    assert "write ./main for the path" in review(capsys, "--base", "main", code=1)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "--base: git is not installed" in review(capsys, "--base", "main", code=1)
-
-
-def test_the_exit_code_says_the_risks_that_are_asked_for(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
-    clone.write(WIDER)
-    review(capsys, "--base", "main", "--fail-on", "destroys,widens", code=5)
-    review(capsys, "--base", "main", "--fail-on", "destroys, narrows")
-    said = review(capsys, "--base", "main", "--fail-on", "widen,fly", code=1)
-    assert "--fail-on widen: is no risk (did you mean 'widens'?) (known: destroys, widens," in said
-    assert "--fail-on fly: is no risk (known:" in said
-    clone.write(
-        replaced(
-            (
-                "repositories:\n",
-                "  - {name: eu, platform: gcp, project: acme-images, location: europe-west1}\nrepositories:\n",
-            )
-        )
-    )
-    review(capsys, "--base", "main")
-    assert "not reviewed: eu" in review(capsys, "--base", "main", "--strict", code=1)
+    assert "--base main: git is not installed" in review(capsys, "--base", "main", code=1)
+    assert "user carol" in review(capsys, "--base", "base.yaml")

@@ -292,4 +292,7 @@ def test_repositories_of_one_name_are_told_apart_by_their_registries(tmp_path: P
     head = replaced((", registry: box}\n  - {name: cart, registry: box}\n", ", registry: box}\n"), base=base)
     found = reviewed(tmp_path, head, base)
     assert said(found, Risk.DESTROYS)[0].startswith("box/cart: the repository is deleted")
-    assert said(found, Risk.NARROWS) == ["user alice can no longer pull box/cart", "user bob can no longer pull box/cart"]
+    assert said(found, Risk.NARROWS) == [
+        "user alice can no longer pull box/cart",
+        "user bob can no longer pull box/cart",
+    ]

@@ -12,7 +12,8 @@ import pytest
 from jsonschema import Draft4Validator
 
 from reconciler.places import Spot
-from reconciler.render.review_sarif import review_sarif
+from reconciler.render.review_sarif import review_sarif, unreadable_sarif
+from reconciler.review.document import ErrorPart, SpotPart, unreadable
 from reconciler.review.model import Finding, Review, Risk
 from tests.command_line import ROOT
 
@@ -22,6 +23,10 @@ from .test_formats import ALL, HOSTILE
 NPM = ROOT / ".venv" / "npm" / "@microsoft"
 SCHEMA = NPM / "jest-sarif" / "1.0.0-beta.0" / "package" / "lib" / "schemas" / "sarif-2.1.0-rtm.5.json"
 VALIDATOR = NPM / "sarif-multitool-linux" / "5.7.0" / "package" / "Sarif.Multitool"
+FAULTS = [
+    ErrorPart(message="grants[0].to: is missing", place=SpotPart(file="registry.yaml", line=9, column=3)),
+    ErrorPart(message="base registry.yaml:1:1: the spec is empty", place=None),
+]
 pytestmark = pytest.mark.slow  # the validator is a process
 
 
@@ -40,6 +45,7 @@ def logs(folder: Path) -> dict[str, str]:
     return {
         "all": review_sarif(found),
         "nothing": review_sarif(reviewed(folder, BASE)),
+        "unreadable": unreadable_sarif(unreadable("acme", FAULTS), Spot("registry.yaml", 1, 1)),
         "hostile": review_sarif(Review("acme", found.plan, tuple(some))),
     }
 
@@ -53,7 +59,7 @@ def test_it_is_as_the_published_schema_says(tmp_path: Path) -> None:
     assert list(Draft4Validator(schema).iter_errors(broken))
 
 
-@pytest.mark.parametrize("name", ["all", "nothing", "hostile"])
+@pytest.mark.parametrize("name", ["all", "nothing", "unreadable", "hostile"])
 def test_the_validator_finds_nothing_that_github_would_refuse(tmp_path: Path, name: str) -> None:
     there(VALIDATOR).chmod(0o755)
     log = json.loads(logs(tmp_path)[name])
