@@ -179,7 +179,7 @@ def test_the_review_workflow_fails_for_what_widens_and_leaves_the_review(runner:
 
 
 def test_the_comment_workflow_comments_on_the_request_of_that_commit(runner: Runner) -> None:
-    from tests.cli.test_comment import TOKEN, Forge
+    from tests.cli.forge import TOKEN, Forge
 
     (script,) = steps(github("comment"), "comment")
     (review,) = steps(github("review"), "review")
@@ -212,8 +212,7 @@ def test_the_comment_workflow_comments_on_the_request_of_that_commit(runner: Run
     body = re.sub(r"(?s)```mermaid.*?```", "", comment["body"])  # in code nobody is mentioned
     assert "@team" not in body
     assert "<script>" not in body
-    forge.server.shutdown()
-    forge.server.server_close()
+    forge.close()
 
 
 LOCAL = re.sub(r"  - name: images\n(    .*\n)+", "", BASE).replace('  protect: ["payments*"]\n', "")
