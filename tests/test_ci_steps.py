@@ -158,6 +158,12 @@ def test_what_a_pull_request_leaves_may_be_anything(runner: Runner, commenting: 
     assert commenting.run(7).returncode == 1
     commenting.review.write_text(text.replace("user carol", "@team <script>"))
     assert commenting.run(7).returncode == 0
+    # whatever it calls its spec, there is one comment
+    commenting.review.write_text(text.replace('"owner": "acme"', '"owner": "other"'))
+    assert commenting.run(7).returncode == 0
+    assert commenting.forge.comments == [comment]
+    commenting.review.write_text(text.replace("user carol", "@team <script>"))
+    assert commenting.run(7).returncode == 0
     body = re.sub(r"(?s)```mermaid.*?```", "", comment["body"])  # in code nobody is mentioned
     assert "@team" not in body
     assert "<script>" not in body
@@ -225,7 +231,7 @@ def test_the_merge_request_has_the_review_and_the_plan(runner: Runner) -> None:
         found = runner.run("\n".join(jobs[job]["script"]), **given)
         assert "commented: note " in found.stdout, found.stderr
     first = [item["body"].splitlines()[0] for item in forge.comments]
-    assert first == ["<!-- reconciler:acme:review -->", "<!-- reconciler:acme:plan -->"]
+    assert first == ["<!-- reconciler:tag=registry.yaml:review -->", "<!-- reconciler:tag=registry.yaml:plan -->"]
     forge.close()
 
 

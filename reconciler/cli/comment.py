@@ -26,6 +26,7 @@ UNTRUSTED = (
     " reading the change and no proof._\n\n"
 )
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_TOKEN = re.compile(r"[!-~]+")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 #: characters of a commit that are shown; hosts make a link of them
 _SHORT = 10
@@ -176,9 +177,11 @@ def _host(number: int | None) -> Host:
 
     environ = os.environ
     name = "GITLAB_TOKEN" if _on_gitlab(environ) else "GITHUB_TOKEN"
-    token = environ.get(name)
+    token = environ.get(name, "").strip()
     if not token:
         raise Refused(f"{name} is not set")
+    if not _TOKEN.fullmatch(token):  # a header can't have it, and what says so would show it
+        raise ReconcilerError(f"{name} holds characters that no token has, such as spaces; set it again")
     return (gitlab.of_environment if _on_gitlab(environ) else github.of_environment)(environ, number, token)
 
 

@@ -71,7 +71,7 @@ class GitHub(Host):
                 return
             yield from (_comment(item) for item in self.read(answer, _ITEMS))
             following = answer.links.get("next", {}).get("url")
-            path = str(following) if following else None
+            path = self.at_host(str(following)) if following else None
 
     def create(self, body: str) -> Comment:
         return self._written(self.call("POST", self._issue, once=True, json={"body": body}))

@@ -61,8 +61,13 @@ class Host(ABC):
     address: str
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        # redirects are not followed: a token goes to nobody but the host
-        self._client = httpx.Client(base_url=url, headers=dict(headers), timeout=TIMEOUT, follow_redirects=False)
+        try:
+            # redirects are not followed: a token goes to nobody but the host
+            self._client = httpx.Client(base_url=url, headers=dict(headers), timeout=TIMEOUT, follow_redirects=False)
+        except httpx.InvalidURL as error:
+            raise ReconcilerError(f"{self.address} is no address: {one_line(str(error))}") from None
+        if self._client.base_url.scheme not in ("http", "https"):
+            raise ReconcilerError(f"{self.address} is no address: it does not begin with https://")
         self._waited = 0.0
 
     def __enter__(self) -> Self:
@@ -140,6 +145,16 @@ class Host(ABC):
             raise ReconcilerError(
                 f"{call}: {answer.status_code}, but with another answer than this call has: {why}; is {self.address} right?"
             ) from None
+
+    def at_host(self, url: str) -> str:
+        """The address, if it is at the host. Raises ReconcilerError if it is elsewhere, where no token goes."""
+        try:
+            here, there = self._client.base_url, httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ReconcilerError(f"the next page of comments is at no address: {one_line(str(error))}") from None
+        if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
+            raise ReconcilerError(f"the next page of comments is at another host than {self.address} says")
+        return url
 
     def sleep(self, seconds: float) -> None:
         """Waits, and keeps count of it."""

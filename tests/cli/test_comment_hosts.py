@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.comments import waiting
 
-from .forge import CUT, CUT_AFTER, FORBIDDEN, MARK, Forge, comment
+from .forge import CUT, CUT_AFTER, FORBIDDEN, MARK, TOKEN, Forge, comment
 
 CAROL = "user carol can now pull tool"
 SECONDARY = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
@@ -259,6 +259,49 @@ def test_an_odd_answer_is_an_error_that_names_the_call(
     assert ("call has: it is text/html; " in said) == isinstance(found, str)
     assert f"; is {place} right?" in said
     assert "internal error" not in said
+
+
+@only_github
+@pytest.mark.parametrize("address", ["{}", "//host:port"])
+def test_a_page_at_another_host_gets_no_token(
+    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    other = Forge("github")
+    address = address.format(other.url)
+    forge.instead = [("GET", 200, {"Link": f'<{address}{forge.listed}?page=2>; rel="next"'}, [])]
+    said = comment(capsys, "--review", saved, code=1)
+    assert "no comment: the next page of comments is at " in said
+    assert ("at another host than GITHUB_API_URL says" in said) == (address == other.url)
+    assert not other.calls
+    other.close()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " "])
+def test_white_space_around_a_token_is_none_of_it(
+    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN" if forge.kind == "github" else "GITLAB_TOKEN", TOKEN + end)
+    comment(capsys, "--review", saved)
+    assert len(forge.comments) == 1
+
+
+@pytest.mark.parametrize("middle", ["\n", " ", "é", "\x1b"])
+def test_a_token_that_no_header_can_have_is_not_shown(
+    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, middle: str
+) -> None:
+    name = "GITHUB_TOKEN" if forge.kind == "github" else "GITLAB_TOKEN"
+    monkeypatch.setenv(name, f"{TOKEN}{middle}{TOKEN}")
+    said = comment(capsys, "--review", saved, code=1)
+    assert f"{name} holds characters that no token has, such as spaces; set it again" in said
+
+
+@pytest.mark.parametrize("url", ["http://host:port", "api.github.com", "ftp://api.github.com", "/api/v3"])
+def test_an_address_that_is_none_is_named(
+    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    name = "GITHUB_API_URL" if forge.kind == "github" else "CI_API_V4_URL"
+    monkeypatch.setenv(name, url)
+    assert f"{name} is no address: " in comment(capsys, "--review", saved, code=1)
 
 
 REPOSITORY: dict[str, Any] = {"repository": {"id": 5}}
