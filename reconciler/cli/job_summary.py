@@ -1,4 +1,4 @@
-"""What an apply leaves for the workflow that it runs in: a summary for people, and values for later steps.
+"""What a command leaves for the workflow that it runs in: a summary for people, and values for later steps.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands (environment files)
 """
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from reconciler.engine.write import Outcome
 
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
+#: bytes that the summary of a step may have; of more, GitHub shows nothing
+#: (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits)
+MOST = 1024 * 1024
 
 
 def check() -> None:
@@ -27,6 +30,20 @@ def check() -> None:
     missing = [name for name in (SUMMARY, OUTPUT) if not os.environ.get(name)]
     if missing:
         raise ReconcilerError(f"--job-summary: {' and '.join(missing)} not set; GitHub sets them in every workflow")
+
+
+def add(text: str) -> str:
+    """Adds a text to the step's summary, unless all of it would be dropped then. Why not, as the end of a sentence; "" if it is
+    there."""
+    data = text.encode()
+    try:
+        with open(os.environ[SUMMARY], "ab") as file:
+            if file.tell() + len(data) > MOST:
+                return "the job's summary would be larger than GitHub shows"
+            file.write(data)
+    except OSError as error:
+        return f"the job's summary can't be written: {error.strerror}"
+    return ""
 
 
 def leave(plan: Plan, outcomes: Iterable[Outcome], closing: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -67,6 +68,12 @@ def run(
             help="Take this variable's value from the environment. Without it, what it stands for is unknown. Repeatable.",
         ),
     ] = None,
+    save: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--save", metavar="FORMAT=FILE", help="Write it to a file too, in this or another format. Repeatable."
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 if a registry's platform is not in this build.")
     ] = False,
@@ -80,16 +87,24 @@ def run(
 
     stopped = _risks(fail_on)
     environ = _given(env)
+    files = _files(save)
     with base_spec(base, spec) as found:
         try:
             made = review(
                 found.path, spec, folder=found.folder, shown=found.shown, environ=environ, warnings=found.warnings
             )
         except SpecError as error:
-            top = _top(spec, form)
-            placed = SpecError([_placed(problem, top) for problem in error.problems]) if top else error
-            typer.echo(_unreadable(faults(placed, found.path, spec), form, spec, top), nl=False)
+            where, wrong = found.path, error
+
+            def unreadable(form: ReviewFormat) -> str:
+                top = _top(spec, form)
+                placed = SpecError([_placed(problem, top) for problem in wrong.problems]) if top else wrong
+                return _unreadable(faults(placed, where, spec), form, spec, top)
+
+            _save(files, unreadable)
+            typer.echo(unreadable(form), nl=False)
             raise
+    _save(files, lambda form: _printed(made, form, stopped, _top(spec, form)))
     typer.echo(_printed(made, form, stopped, _top(spec, form)), nl=False)
     if strict and made.unread:
         raise ReconcilerError(f"not reviewed: {all_of(sorted(made.unread))}")
@@ -97,6 +112,29 @@ def run(
     if made.by_head or made.by_base or made.plan.problems:
         done.add(GUARDS)
     return Exit.RISK if stopped & done else Exit.OK
+
+
+def _files(texts: list[str] | None) -> list[tuple[ReviewFormat, Path]]:
+    """The files of --save, each with its format. Raises ReconcilerError for what names none."""
+    found = []
+    for text in texts or ():
+        name, _, file = text.partition("=")
+        if name not in list(ReviewFormat) or not file:
+            known = ", ".join(ReviewFormat)
+            raise ReconcilerError(
+                f"--save {text}: write a format, = and a file, such as json=review.json (formats: {known})"
+            )
+        found.append((ReviewFormat(name), Path(file)))
+    return found
+
+
+def _save(files: list[tuple[ReviewFormat, Path]], written: Callable[[ReviewFormat], str]) -> None:
+    """Writes each file. Raises ReconcilerError for one that can't be written."""
+    for form, path in files:
+        try:
+            path.write_text(written(form), encoding="utf-8")
+        except OSError as error:
+            raise ReconcilerError(f"--save: {path} can't be written: {error.strerror}") from None
 
 
 def _given(names: list[str] | None) -> dict[str, str]:

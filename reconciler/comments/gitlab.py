@@ -6,23 +6,40 @@ https://docs.gitlab.com/api/notes/#merge-requests
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
 
 from reconciler.errors import ReconcilerError
 
 from .sticky import Comment, Host
 
 
+class _User(BaseModel):
+    id: int
+
+
+class _Item(BaseModel):
+    id: int
+    body: str | None = None
+    author: _User | None = None
+    system: bool = False
+
+
+_USER, _ITEM, _ITEMS = TypeAdapter(_User), TypeAdapter(_Item), TypeAdapter(list[_Item])
+
+
 class GitLab(Host):
     """A merge request of a project, by the project's number or path."""
 
     needs = "a token with the scope api in GITLAB_TOKEN (CI_JOB_TOKEN may not write notes)"
+    address = "CI_API_V4_URL"
 
     def __init__(self, url: str, token: str, project: str, number: int) -> None:
         super().__init__(url, {"PRIVATE-TOKEN": token})
         self._notes = f"/projects/{quote(project, safe='')}/merge_requests/{number}/notes"
-        self._user: int | None = None
+        self._user = ""
 
     def comments(self) -> Iterator[Comment]:
         page = "1"
@@ -30,28 +47,34 @@ class GitLab(Host):
             answer = self.call("GET", self._notes, params={"per_page": "100", "page": page, "sort": "asc"})
             if answer is None:
                 return
-            yield from (self._comment(item) for item in answer.json() if not item.get("system"))
+            yield from (_comment(item) for item in self.read(answer, _ITEMS) if not item.system)
             page = answer.headers.get("x-next-page", "")
 
     def create(self, body: str) -> Comment:
-        answer = self.call("POST", self._notes, json={"body": body})
-        return self._comment(answer.json() if answer is not None else {})
+        return self._written(self.call("POST", self._notes, once=True, json={"body": body}))
 
     def change(self, comment: Comment, body: str) -> Comment | None:
         answer = self.call("PUT", f"{self._notes}/{comment.id}", gone=True, json={"body": body})
-        return self._comment(answer.json()) if answer is not None else None
+        return self._written(answer) if answer is not None else None
 
-    def _comment(self, item: Mapping[str, Any]) -> Comment:
-        author = (item.get("author") or {}).get("id")
-        return Comment(int(item["id"]), str(item.get("body") or ""), author == self.user)
+    def delete(self, comment: Comment) -> None:
+        self.call("DELETE", f"{self._notes}/{comment.id}", gone=True)
 
-    @property
-    def user(self) -> int:
+    def _written(self, answer: httpx.Response | None) -> Comment:
+        assert answer is not None
+        return _comment(self.read(answer, _ITEM))
+
+    def me(self) -> str:
         """The number of who writes with the token."""
-        if self._user is None:
+        if not self._user:
             answer = self.call("GET", "/user")
-            self._user = int(answer.json()["id"]) if answer is not None else 0
+            assert answer is not None
+            self._user = str(self.read(answer, _USER).id)
         return self._user
+
+
+def _comment(item: _Item) -> Comment:
+    return Comment(item.id, item.body or "", str(item.author.id) if item.author else "")
 
 
 def of_environment(environ: Mapping[str, str], number: int | None, token: str) -> GitLab:
@@ -64,5 +87,10 @@ def of_environment(environ: Mapping[str, str], number: int | None, token: str) -
         raise ReconcilerError("CI_PROJECT_ID is not set; it is in every pipeline")
     if number is None and not found.isdecimal():
         raise ReconcilerError("this pipeline is of no merge request; name one with --number")
-    url = environ.get("CI_API_V4_URL", "https://gitlab.com/api/v4")
+    url = environ.get("CI_API_V4_URL") or "https://gitlab.com/api/v4"
     return GitLab(url, token, project, number if number is not None else int(found))
+
+
+def commit(environ: Mapping[str, str]) -> str:
+    """The commit that a pipeline runs for, as people know it: of a merged result the branch's own last one; "" if not known."""
+    return environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or environ.get("CI_COMMIT_SHA", "")

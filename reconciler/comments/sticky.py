@@ -7,55 +7,68 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from pydantic import TypeAdapter, ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_incrementing
 
 from reconciler.errors import ReconcilerError
 from reconciler.words import one_line
 
-#: seconds to wait for an answer, and at most for a limit to pass; how often a call is made
-TIMEOUT, LONGEST_WAIT, ATTEMPTS = 30.0, 120.0, 5
+from . import waiting
+from .waiting import GATEWAY, Later, asked_to_wait
+
+#: seconds to wait for an answer
+TIMEOUT = 30.0
 _LOG = logging.getLogger("reconciler.comments")
+_T = TypeVar("_T")
 
 
 class Refused(ReconcilerError):
-    """The token may not comment: a workflow on a pull request from a fork, say. Whoever asked goes on without."""
+    """The token may not do that: a workflow on a pull request from a fork, say. Whoever asked goes on without. `status`: 401 or 403,
+    or 0 where nothing was asked."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
 
 
-class _Later(Exception):
-    """The host asks to come back in so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(f"asked to wait for {seconds:g} s")
+class Unsure(ReconcilerError):
+    """A call that must not be made twice may have been carried out, or not: the connection broke, or a gateway answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment that is there. `mine`: whether whoever holds the token has written it; None: that can't be known."""
+    """A comment that is there. `author`: as the host's `me` gives it, or "" if it has none any more."""
 
     id: int
     body: str
-    mine: bool | None
+    author: str
     where: str = ""
 
 
-def marker(owner: str, what: str) -> str:
-    """What a comment begins with that is shown to nobody, by which it is found again. `owner`: the spec's name."""
-    return f"<!-- reconciler:{owner}:{what} -->"
+def marker(name: str, what: str) -> str:
+    """What a comment begins with that is shown to nobody, by which it is found again. `name`: whose comment it is."""
+    return f"<!-- reconciler:{name}:{what} -->"
 
 
 class Host(ABC):
     """Where the request is. A context manager: connections are closed at the end."""
 
-    #: what the token must allow, for people
+    #: what the token must allow, and the variable that says where the host is, for people
     needs: str
+    address: str
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        # redirects are not followed: a token goes to nobody but the host
-        self._client = httpx.Client(base_url=url, headers=dict(headers), timeout=TIMEOUT, follow_redirects=False)
+        try:
+            # redirects are not followed: a token goes to nobody but the host
+            self._client = httpx.Client(base_url=url, headers=dict(headers), timeout=TIMEOUT, follow_redirects=False)
+        except httpx.InvalidURL as error:
+            raise ReconcilerError(f"{self.address} is no address: {one_line(str(error))}") from None
+        if self._client.base_url.scheme not in ("http", "https"):
+            raise ReconcilerError(f"{self.address} is no address: it does not begin with https://")
+        self._waited = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -66,80 +79,135 @@ class Host(ABC):
         self._client.close()
 
     @abstractmethod
+    def me(self) -> str:
+        """Who writes with the token. Raises ReconcilerError."""
+
+    @abstractmethod
     def comments(self) -> Iterator[Comment]:
-        """All comments of the request, page by page. Raises ReconcilerError."""
+        """All comments of the request, page by page, the oldest first. Raises ReconcilerError."""
 
     @abstractmethod
     def create(self, body: str) -> Comment:
-        """Writes a comment. Raises ReconcilerError."""
+        """Writes a comment. Raises Unsure where it may be there already, and ReconcilerError."""
 
     @abstractmethod
     def change(self, comment: Comment, body: str) -> Comment | None:
         """Changes a comment; None if it is not there any more. Raises ReconcilerError."""
 
-    def call(self, method: str, path: str, *, gone: bool = False, **more: Any) -> httpx.Response | None:
-        """The answer to a call, made again where the host asks to wait; None if what it is about is `gone`, where that is no error.
-        Raises Refused, and ReconcilerError with what the host says."""
+    @abstractmethod
+    def delete(self, comment: Comment) -> None:
+        """Deletes a comment, if it is there still. Raises ReconcilerError."""
+
+    def call(
+        self, method: str, path: str, *, gone: bool = False, once: bool = False, **more: Any
+    ) -> httpx.Response | None:
+        """The answer to a call, made again where the host asks to wait; None if what it is about is `gone`, where that is no
+        error. `once`: it is not made again where it may have been carried out, and Unsure is raised. Raises Refused, and
+        ReconcilerError with what the host says."""
+
+        def goes_on(state: RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome is not None else None
+            again = isinstance(error, Later) or (isinstance(error, httpx.TransportError) and not once)
+            return again and self._waited + _seconds(state) <= waiting.PATIENCE
+
+        stop = stop_after_attempt(waiting.ATTEMPTS)
         try:
-            for attempt in Retrying(
-                stop=stop_after_attempt(ATTEMPTS), wait=_wait, retry=retry_if_exception(_passes), reraise=True
-            ):
+            for attempt in Retrying(stop=stop, wait=_seconds, retry=goes_on, sleep=self.sleep, reraise=True):
                 with attempt:
                     answer = self._client.request(method, path, **more)
-                    if (seconds := asked_to_wait(answer)) is not None:
-                        raise _Later(seconds)
-        except _Later as error:
+                    if once and answer.status_code in GATEWAY:
+                        raise Unsure(_failed(method, path, answer))
+                    if (later := asked_to_wait(answer)) is not None:
+                        raise later
+        except Later as error:
             raise ReconcilerError(f"{method} {path}: the host's limit did not pass: {error}") from None
         except httpx.HTTPError as error:
-            raise ReconcilerError(f"{method} {path}: {type(error).__name__}: {one_line(str(error))}") from None
+            kind = Unsure if once else ReconcilerError
+            raise kind(f"{method} {path}: {type(error).__name__}: {one_line(str(error))}") from None
         if answer.status_code in (401, 403):
-            raise Refused(f"{method} {path}: {answer.status_code}: {_said(answer)}")
+            raise Refused(f"{method} {path}: {answer.status_code}: {_said(answer)}", answer.status_code)
         if answer.status_code == 404 and gone:
             return None
         if answer.status_code >= 300:
-            raise ReconcilerError(f"{method} {path}: {answer.status_code}: {_said(answer)}{_request_id(answer)}")
+            raise ReconcilerError(_failed(method, path, answer))
         return answer
+
+    def read(self, answer: httpx.Response, form: TypeAdapter[_T]) -> _T:
+        """What an answer says. Raises ReconcilerError where it is not of that form: a proxy's page, say."""
+        try:
+            return form.validate_json(answer.content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = "".join(f"{part}: " for part in (".".join(map(str, first["loc"])),) if part)
+            kind = answer.headers.get("content-type", "").partition(";")[0]
+            why = f"{where}{first['msg']}" if kind in ("", "application/json") else f"it is {one_line(kind[:60])}"
+            call = f"{answer.request.method} {answer.request.url.path}"
+            raise ReconcilerError(
+                f"{call}: {answer.status_code}, but with another answer than this call has: {why}; is {self.address} right?"
+            ) from None
+
+    def at_host(self, url: str) -> str:
+        """The address, if it is at the host. Raises ReconcilerError if it is elsewhere, where no token goes."""
+        try:
+            here, there = self._client.base_url, httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ReconcilerError(f"the next page of comments is at no address: {one_line(str(error))}") from None
+        if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
+            raise ReconcilerError(f"the next page of comments is at another host than {self.address} says")
+        return url
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, and keeps count of it."""
+        _LOG.debug("waiting for %s s", seconds)
+        self._waited += seconds
+        waiting.sleep(seconds)
 
 
 def stick(host: Host, mark: str, text: str) -> Comment:
-    """Creates our comment, or changes the one that is there. A comment of somebody else with the same marker is left alone. Raises
-    ReconcilerError."""
-    body = f"{mark}\n{text}"
-    ours = [item for item in host.comments() if item.body.lstrip().startswith(mark) and item.mine is not False]
-    for comment in ours:
-        if comment.body.replace("\r\n", "\n") == body:
-            return comment
-        if (changed := host.change(comment, body)) is not None:
-            return changed
-    return host.create(body)
-
-
-def asked_to_wait(answer: httpx.Response) -> float | None:
-    """How many seconds the host asks to wait before the call is made again; None if it does not.
-
-    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit: 403 or 429 with
-    `retry-after`, or with `x-ratelimit-remaining: 0`. https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/: 429
-    """
-    limited = answer.status_code in (403, 429) and (
-        "retry-after" in answer.headers or answer.headers.get("x-ratelimit-remaining") == "0"
+    """Creates our comment, or changes the one that is there. A comment of somebody else with the same marker is left alone; of
+    several of ours, the first is kept. Raises ReconcilerError."""
+    # what may have been written is looked for before it is written again
+    again = Retrying(
+        stop=stop_after_attempt(waiting.ATTEMPTS),
+        retry=retry_if_exception_type(Unsure),
+        wait=wait_incrementing(start=2, increment=2),
+        sleep=host.sleep,
+        reraise=True,
     )
-    if not limited and answer.status_code not in (429, 502, 503, 504):
-        return None
+    return again(_stick, host, mark, f"{mark}\n{text}")
+
+
+def _stick(host: Host, mark: str, body: str) -> Comment:
+    marked = [item for item in host.comments() if item.body.lstrip().startswith(mark)]
+    kept: Comment | None = None
+    for comment in (item for item in marked if item.author == host.me()):
+        if kept is not None:
+            _delete(host, comment)
+        elif comment.body.replace("\r\n", "\n") == body:
+            kept = comment
+        else:
+            kept = host.change(comment, body)
+    return kept or host.create(body)
+
+
+def _delete(host: Host, comment: Comment) -> None:
+    """One that was written twice. A token that may not delete has done what matters."""
     try:
-        return max(0.0, float(answer.headers.get("retry-after", "1")))
-    except ValueError:
-        return 1.0
+        host.delete(comment)
+    except Refused as error:
+        _LOG.debug("left alone: %s", error)
 
 
-def _passes(error: BaseException) -> bool:
-    return (isinstance(error, _Later) and error.seconds <= LONGEST_WAIT) or isinstance(error, httpx.TransportError)
-
-
-def _wait(state: RetryCallState) -> float:
+def _seconds(state: RetryCallState) -> float:
+    """How long to wait before the next attempt."""
     error = state.outcome.exception() if state.outcome is not None else None
-    seconds = error.seconds if isinstance(error, _Later) else float(state.attempt_number)
-    _LOG.debug("asked to wait, %s s", seconds)
-    return seconds
+    if not isinstance(error, Later):
+        return float(state.attempt_number)
+    return error.seconds * (2 ** (state.attempt_number - 1) if error.growing else 1)
+
+
+def _failed(method: str, path: str, answer: httpx.Response) -> str:
+    return f"{method} {path}: {answer.status_code}: {_said(answer)}{_request_id(answer)}"
 
 
 def _said(answer: httpx.Response) -> str:
