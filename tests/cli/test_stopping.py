@@ -99,7 +99,7 @@ def saved(folder: Path) -> None:
     homes = homes_of(loaded.name, loaded.registries)
     seen = picture(kinds, desired, {name: {} for name in desired}, destroy=False, homes=homes)
     plan = settle(loaded, seen, diff(seen, loaded.name, ()), Wishes())
-    (folder / "plan.json").write_text(dumps(plan))
+    (folder / "plan.json").write_text(dumps(plan, folder))
 
 
 def test_what_the_caller_ignores_stays_ignored() -> None:
