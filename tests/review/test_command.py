@@ -219,3 +219,32 @@ def test_without_git_places_are_relative_to_the_runner_s_folder(
     assert files(capsys, "--base", "../base.yaml") == {"team/registry.yaml"}
     monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
     assert files(capsys, "--base", "../base.yaml") == {"registry.yaml"}
+
+
+FORMS = ("text", "json", "markdown", "github", "gitlab", "sarif")
+
+
+def test_one_review_is_saved_in_every_format(clone: Clone, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    clone.write(WIDER)
+    saving = [argument for form in FORMS for argument in ("--save", f"{form}={tmp_path / form}")]
+    printed = {form: review(capsys, "--base", "main", "--format", form) for form in FORMS}
+    assert review(capsys, "--base", "main", "--format", "github", "--fail-on", "narrows", *saving) == printed["github"]
+    assert {form: (tmp_path / form).read_text() for form in FORMS} == printed
+    clone.write(BROKEN)
+    broken(capsys, "github", *saving)
+    assert {form: (tmp_path / form).read_text() for form in FORMS} == {form: broken(capsys, form) for form in FORMS}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("review.json", "--save review.json: write a format, = and a file, such as json=review.json"),
+        ("jsn=review.json", "--save jsn=review.json: write a format, = and a file, such as json=review.json"),
+        ("json=", "--save json=: write a format, = and a file, such as json=review.json"),
+        ("json=missing/review.json", "--save: missing/review.json can't be written: No such file or directory"),
+    ],
+)
+def test_what_can_t_be_saved_is_an_error(
+    clone: Clone, capsys: pytest.CaptureFixture[str], given: str, message: str
+) -> None:
+    assert review(capsys, "--base", "main", "--save", given, code=1).startswith(f"Error: {message}")
