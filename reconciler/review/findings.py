@@ -138,6 +138,11 @@ class _Findings(OfTheWhole):
     def _registry_of(self, edit: Edit, grants: Mapping[str, str]) -> str:
         return grants.get(edit.item[1], "") if edit.item[0] == "grant" else registry_of(edit)
 
+    def _identifies(self, edit: Edit) -> bool:
+        """Whether an edit says as whom reconciler acts."""
+        here = (item for item in self.head.registries if ("registry", item.name) == edit.item)
+        return any(edit.path[:1] == (key,) for item in here for key in item.identity)
+
     def called(self) -> Mapping[Item, Item]:
         """New repositories that the platform calls as it called one that is gone; to that."""
         whole = [edit for edit in self.edits if edit.item[0] == "repository" and not edit.path]
@@ -189,6 +194,8 @@ class _Findings(OfTheWhole):
                 part.messages.append(f"repository {was[1]} is now called {edit.new['name']}, {stays}")
                 continue
             part.messages.append(quietly(edit, len(touched.get(edit.item, ())), self._default(edit)))
+            if self._identifies(edit):
+                part.messages.append(f"registry {edit.item[1]}: plans and applies act as somebody else from now on")
 
 
 def _native(repository: Mapping[str, object]) -> tuple[object, object]:

@@ -296,3 +296,10 @@ def test_repositories_of_one_name_are_told_apart_by_their_registries(tmp_path: P
         "user alice can no longer pull box/cart",
         "user bob can no longer pull box/cart",
     ]
+
+
+def test_as_whom_calls_are_made_is_pointed_out(tmp_path: Path) -> None:
+    role = "    assume_role: {role_arn: arn:aws:iam::111111111111:role/deployer}\n"
+    found = reviewed(tmp_path, replaced((REGION, REGION + role)))
+    assert verdict(found) == ["cosmetic"]
+    assert "registry images: plans and applies act as somebody else from now on" in said(found, Risk.COSMETIC)

@@ -53,6 +53,7 @@ class RegistryFields(RegistryBase):
     """What the spec says of an ECR registry, and what follows from it."""
 
     grant_types = ("aws",)
+    identity = ("assume_role",)
     permissions = ("pull", "push-pull", "admin")
     beside = ("read",)
 
