@@ -102,6 +102,11 @@ class RegistryBase(Model):
         """What the platform can't honour of a repository's settings; paths are below the repository."""
         yield from ()
 
+    def together_faults(self, repositories: Sequence[Repository]) -> Iterator[tuple[Repository, Fault]]:
+        """What the platform can't honour of the registry's repositories together, each with the one that it is about; paths are below
+        that."""
+        yield from ()
+
     def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
         """What the platform can't honour of a grant; paths are below the grant.
 

@@ -55,6 +55,7 @@ def faults(parts: Parts) -> Iterator[Fault]:
     for index, repository in parts.repositories.items():
         if index not in parts.checked:
             yield from each(_repository_faults(("repositories", index), repository, parts))
+    yield from _together_faults(parts)
     for index, grant in parts.grants.items():
         at = ("grants", index)
         yield from each(_target_faults((*at, "to"), grant), _grant_faults(at, grant, parts))
@@ -66,6 +67,21 @@ def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts
         yield from _unnamed(at, repository.registry, parts)
     elif (registry := parts.known.get(repository.registry)) is not None:
         yield from each(_name_faults(at, repository, registry), _below(at, registry.repository_faults(repository)))
+
+
+def _together_faults(parts: Parts) -> Iterator[Fault]:
+    """What is wrong between the repositories of one registry."""
+    rows: dict[str, list[Repository]] = {}
+    index_of: dict[int, int] = {}
+    for index, item in parts.repositories.items():
+        with suppress(Absent):
+            if item.registry in parts.known:
+                rows.setdefault(item.registry, []).append(item)
+                index_of[id(item)] = index
+    for name, items in rows.items():
+        with suppress(Absent):
+            for item, fault in parts.known[name].together_faults(items):
+                yield Fault(("repositories", index_of[id(item)], *fault.loc), fault.message)
 
 
 def _name_faults(at: tuple[str, int], repository: Repository, registry: RegistryBase) -> Iterator[Fault]:

@@ -112,7 +112,7 @@ def test_a_table_without_meanings_is_a_list_too() -> None:
     ("topic", "headings", "says"),
     [
         ("retired", ["Registries"], "  `retired`: "),
-        ("trusted_principals", ["Amazon ECR"], "  `trusted_principals`: "),
+        ("trusted_principals", ["Amazon ECR", "Google Artifact Registry"], "  `trusted_principals`: "),
         ("Trusted_Principals[].subject", ["Amazon ECR"], "  `trusted_principals[].subject`: "),
     ],
 )

@@ -22,7 +22,7 @@ from tests.sandbox.base import Document
 AWS = {"platform": "aws", "account_id": "123456789012", "region": "us-east-1"}
 ELSEWHERE: dict[str, Document] = {
     "local": {"path": "box"},
-    "gcp": {"project": "my-project", "location": "eu"},
+    "gcp": {"project": "my-project", "location": "europe"},
     "azure": {
         "subscription_id": "00000000-0000-0000-0000-000000000000",
         "resource_group": "rg",

@@ -1,0 +1,112 @@
+"""What Google takes, each rule with its source. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.model.marks import PREFIX
+
+#: gcloud 528 (lib/googlecloudsdk/command_lib/artifacts/util.py), and for the 63:
+#: https://cloud.google.com/artifact-registry/docs/repositories/create-repos
+_REPOSITORY_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+#: https://cloud.google.com/iam/docs/service-accounts-create (6 to 30 characters)
+_ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
+#: https://cloud.google.com/artifact-registry/docs/repositories/label-repos (at most 64; keys begin with a letter)
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+#: of 64; the rest is kept for marks
+MAX_LABELS = 56
+#: https://cloud.google.com/kms/docs/getting-resource-ids
+_KEY = re.compile(r"projects/[^/\s]+/locations/([a-z0-9-]+)/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}")
+#: https://cloud.google.com/artifact-registry/docs/repositories/repo-locations
+_MULTI_REGIONS = {"eu": "europe"}
+#: https://cloud.google.com/iam/docs/principal-identifiers; a user belongs to a person and is granted through a group
+MEMBER = (
+    r"serviceAccount:[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com"
+    r"|serviceAccount:[a-z0-9.:-]+\.svc\.id\.goog\[[a-z0-9-]+/[a-z0-9-]+\]"
+    r"|group:[^\s@:]+@[a-z0-9.-]+"
+    r"|principal://iam\.googleapis\.com/[^\s]+/subject/[^\s]+"
+    r"|principalSet://iam\.googleapis\.com/[^\s]+/(group/[^\s]+|attribute\.[a-z_]+/[^\s]+|\*)"
+    r"|allUsers|allAuthenticatedUsers"
+)
+MEMBER_SAYS = (
+    "a principal as Google writes it: serviceAccount:EMAIL, group:EMAIL, principal://... or principalSet://..."
+)
+#: what the one Artifact Registry repository of layout `shared` has once, for all images in it
+SHARED = ("immutable_tags", "scan_on_push", "retention", "encryption", "labels")
+
+
+def repository_id_fault(identifier: str) -> str | None:
+    """Why it can't be the id of an Artifact Registry repository, or None."""
+    if _REPOSITORY_ID.fullmatch(identifier):
+        return None
+    return (
+        f"Artifact Registry refuses the repository id '{identifier}': at most 63 lower-case letters, digits and dashes"
+    )
+
+
+def account_id_fault(identifier: str) -> str | None:
+    """Why it can't be the id of a service account, or None."""
+    if _ACCOUNT_ID.fullmatch(identifier):
+        return None
+    return (
+        f"its service account would be '{identifier}' ({len(identifier)} characters); Google takes 6 to 30 lower-case letters, digits"
+        " and dashes"
+    )
+
+
+def no_location(location: str) -> str:
+    """What a location that Google does not have is called there; "" for one that it may have."""
+    return _MULTI_REGIONS.get(location, "")
+
+
+def public(member: str) -> str | None:
+    """Why a member that is everyone can't be named as one, or None."""
+    if member == "allAuthenticatedUsers":
+        return "'allAuthenticatedUsers' is anyone with a Google account, which is anyone"
+    return "'allUsers' is anyone" if member == "allUsers" else None
+
+
+def label_fault(key: str, value: str) -> str | None:
+    """What is wrong with a label, or None."""
+    if key.startswith(PREFIX):
+        return f"keys that start with '{PREFIX}' are reserved"
+    if not _LABEL_KEY.fullmatch(key):
+        return "Google allows keys of at most 63 lower-case letters, digits, '_' and '-', that begin with a letter"
+    if not _LABEL_VALUE.fullmatch(value):
+        return "Google allows values of at most 63 lower-case letters, digits, '_' and '-'"
+    return None
+
+
+def prefix_fault(pattern: str) -> str | None:
+    """Why the tags that a pattern matches are no prefix, which is all that a cleanup policy can match; or None.
+
+    https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy (tagPrefixes)
+    """
+    prefix = pattern.rstrip("*")
+    if pattern == prefix:
+        return f"Google keeps images by the beginning of a tag: '{pattern}' alone can't be kept; write '{pattern}*'"
+    if "*" in prefix:
+        return f"Google keeps images by the beginning of a tag: '{pattern}' has a wildcard before its end"
+    return None
+
+
+def key_fault(key: str, location: str) -> str | None:
+    """Why a key can't encrypt repositories in a location, or None.
+
+    https://cloud.google.com/artifact-registry/docs/cmek (the key's location is the repository's)
+    """
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return "must be a key of Cloud KMS: projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
+    if match.group(1) != location:
+        return f"the key is in {match.group(1)}, the registry in {location}"
+    return None
+
+
+def differs(field: str, registry: str, other: str) -> str:
+    """That two repositories of layout `shared` differ where they can't."""
+    return (
+        f"registry {registry} has layout: shared, so that all of its repositories are one on Google Cloud, with one {field}; it"
+        f" differs from that of {other}: use layout: repository, or make them the same (in defaults, say)"
+    )

@@ -1,0 +1,205 @@
+"""What a spec can say of Google Artifact Registry, and what Google would refuse of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.errors import SpecError
+from reconciler.platforms.catalog import Spec
+from reconciler.platforms.gcp.spec import GcpRegistry, GcpTarget
+from reconciler.spec.loader import parse_spec
+
+Document = dict[str, Any]
+ACCOUNT = "ci@my-project.iam.gserviceaccount.com"
+KEY = "projects/my-project/locations/europe-west1/keyRings/images/cryptoKeys/one"
+
+
+def registry(**fields: Any) -> Document:
+    return {"name": "images", "platform": "gcp", "project": "my-project", "location": "europe-west1", **fields}
+
+
+def document(*repositories: Document, to: Document | None = None, **fields: Any) -> Document:
+    rows = [{"name": f"app-{number}", "registry": "images", **row} for number, row in enumerate(repositories)]
+    grant = {"name": "g", "registry": "images", "to": {"type": "gcp", **(to or {"service_account_emails": [ACCOUNT]})}}
+    return {
+        "version": 1,
+        "name": "t",
+        "registries": [registry(**fields)],
+        "repositories": rows or [{"name": "app", "registry": "images"}],
+        "grants": [grant],
+    }
+
+
+def spec(found: Document) -> Spec:
+    return parse_spec(json.dumps(found), model=Spec)
+
+
+def messages(found: Document) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        spec(found)
+    return [f"{item.path}: {item.message}" for item in caught.value.problems]
+
+
+def test_what_google_can_do_is_valid() -> None:
+    found = spec(
+        document(
+            {
+                "immutable_tags": True,
+                "retention": {"keep_last": 5, "untagged_days": 7, "keep_tags": ["v*", "release-*", "*"]},
+                "encryption": {"kms_key": KEY},
+                "labels": {"team": "shop", "tier": ""},
+            },
+            to={
+                "project_numbers": ["123456789012"],
+                "allowed_service_types": ["worker", "compute"],
+                "service_account_emails": ["*"],
+                "members": [
+                    "group:devs@example.com",
+                    "serviceAccount:deploy@other-project.iam.gserviceaccount.com",
+                    "serviceAccount:my-project.svc.id.goog[shop/cart]",
+                    "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
+                    "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/attribute.repository/o/r",
+                    "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/group/g",
+                    "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*",
+                ],
+            },
+            impersonate_service_account=ACCOUNT,
+            quota_project="billing-project",
+            trusted_principals=["group:platform@example.com"],
+        )
+    )
+    (here,) = found.registries
+    assert isinstance(here, GcpRegistry)
+    assert here.place(".") == ("my-project", "europe-west1", f"as {ACCOUNT}")
+    assert isinstance(found.grants[0].to, GcpTarget)
+
+
+@pytest.mark.parametrize(
+    ("repository", "message"),
+    [
+        (
+            {"immutable_tags": {"except": ["latest"]}},
+            "repositories[0].immutable_tags.except: Artifact Registry has no exceptions from immutable tags: write true or false",
+        ),
+        (
+            {"retention": {"keep_last": 1, "keep_tags": ["v1"]}},
+            "repositories[0].retention.keep_tags[0]: Google keeps images by the beginning of a tag: 'v1' alone can't be kept; write"
+            " 'v1*'",
+        ),
+        (
+            {"retention": {"keep_last": 1, "keep_tags": ["*-rc", "v*.*"]}},
+            "repositories[0].retention.keep_tags[1]: Google keeps images by the beginning of a tag: 'v*.*' has a wildcard before its"
+            " end",
+        ),
+        (
+            {"encryption": {"kms_key": "arn:aws:kms:eu-west-1:123456789012:key/x"}},
+            "repositories[0].encryption.kms_key: must be a key of Cloud KMS:"
+            " projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY",
+        ),
+        (
+            {"encryption": {"kms_key": KEY.replace("europe-west1", "us")}},
+            "repositories[0].encryption.kms_key: the key is in us, the registry in europe-west1",
+        ),
+        (
+            {"labels": {"Team": "shop"}},
+            "repositories[0].labels.Team: Google allows keys of at most 63 lower-case letters, digits, '_' and '-', that begin with a"
+            " letter",
+        ),
+        (
+            {"labels": {"team": "The Shop"}},
+            "repositories[0].labels.team: Google allows values of at most 63 lower-case letters, digits, '_' and '-'",
+        ),
+        (
+            {"labels": {"reconciler-x": "y"}},
+            "repositories[0].labels.reconciler-x: keys that start with 'reconciler-' are reserved",
+        ),
+        ({"labels": {f"l{number}": "" for number in range(57)}}, "repositories[0].labels: at most 56 labels"),
+    ],
+)
+def test_what_google_can_t_do_is_an_error_that_says_so(repository: Document, message: str) -> None:
+    assert message in messages(document(repository))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"location": "eu"}, "registries[0].location: Google has no location 'eu': the multi-region is 'europe'"),
+        (
+            {"trusted_principals": ["allUsers"]},
+            "registries[0].trusted_principals[0]: 'allUsers' is anyone",
+        ),
+        (
+            {"trusted_principals": ["group:a@b.c", "group:a@b.c"]},
+            "registries[0].trusted_principals[1]: 'group:a@b.c' is listed twice",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_registry(fields: Document, message: str) -> None:
+    assert message in messages(document(**fields))
+
+
+def test_a_registry_whose_service_accounts_google_would_refuse() -> None:
+    text = json.dumps(document()).replace('"images"', f'"{"a" * 26}"')
+    with pytest.raises(
+        SpecError, match=r"its service account would be 'a{26}-push' \(31 characters\); Google takes 6 to 30"
+    ):
+        parse_spec(text, model=Spec)
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        ({"members": []}, "grants[0].to: names nobody: give service_account_emails, members, or project_numbers"),
+        (
+            {"members": ["user:ann@example.com"]},
+            "must be a principal as Google writes it: serviceAccount:EMAIL, group:EMAIL",
+        ),
+        ({"members": ["allUsers"]}, "'allUsers' is anyone; for anyone, write service_account_emails: ['*']"),
+        ({"members": ["allAuthenticatedUsers"]}, "'allAuthenticatedUsers' is anyone with a Google account"),
+        (
+            {"service_account_emails": [ACCOUNT], "members": [f"serviceAccount:{ACCOUNT}"]},
+            f"grants[0].to.members[0]: 'serviceAccount:{ACCOUNT}' is in service_account_emails too",
+        ),
+        (
+            {"project_numbers": ["1234"]},
+            "a project alone is not a principal: add allowed_service_types: [worker] or [compute]",
+        ),
+        (
+            {"service_account_emails": [ACCOUNT], "allowed_service_types": ["compute"]},
+            "compute needs project_numbers: whose nodes?",
+        ),
+        (
+            {"service_account_emails": [ACCOUNT], "allowed_service_types": ["worker"]},
+            "worker needs project_numbers: whose Cloud Run?",
+        ),
+    ],
+)
+def test_what_is_wrong_with_whom_a_grant_is_for(to: Document, message: str) -> None:
+    assert any(message in item for item in messages(document(to=to))), messages(document(to=to))
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("immutable_tags", True, False),
+        ("scan_on_push", True, False),
+        ("retention", {"keep_last": 5}, {"keep_last": 6}),
+        ("encryption", {"kms_key": KEY}, {"kms_key": f"{KEY}2"}),
+        ("labels", {"team": "a"}, {"team": "b"}),
+    ],
+)
+def test_what_is_one_on_google_cloud_can_t_differ(field: str, one: object, other: object) -> None:
+    (message,) = messages(document({field: one}, {field: one}, {field: other}, layout="shared"))
+    assert message.startswith(
+        f"repositories[2].{field}: registry images has layout: shared, so that all of its repositories are one on Google Cloud, with"
+        f" one {field}; it differs from that of app-0"
+    )
+    spec(document({field: one}, {field: one}, layout="shared"))
+    spec(document({field: one}, {field: other}))
+
+
+def test_a_description_may_differ_in_layout_shared() -> None:
+    spec(document({"description": "one"}, {"description": "other", "protect": True}, layout="shared"))
