@@ -41,6 +41,9 @@ def _is_emptied(seen: Picture, change: Change) -> bool:
 
 def _below_what_is_there(seen: Picture, change: Change) -> bool:
     parent = change.desired.parent if change.desired is not None else None
+    if parent is None and not isinstance(seen.kinds[change.registry][change.kind], HoldsImages):
+        # what is made of a registry as a whole may be about what it has
+        return any(at.registry == change.registry and not live.vacant for at, live in seen.live.items())
     above = seen.live.get(parent) if parent is not None else None
     # what is made again with its parent stands in an empty repository
     return above is not None and not above.vacant and above.marks.owner is not None and not change.again

@@ -142,6 +142,10 @@ class Platform(ABC):
         asks for. Pure."""
         return item
 
+    def renamed(self, item: Desired, name: str, earlier: RegistryBase, registry: RegistryBase) -> Any:
+        """The settings of a repository of an earlier form of a registry, as they are read under the name that it has now. Pure."""
+        return item.settings
+
     @abstractmethod
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         """A session; makes no call yet. Here, and no earlier, the platform's own library is imported."""

@@ -66,8 +66,9 @@ def of_repository(before: Protecting, after: Protecting) -> Iterator[Weakening]:
         yield Weakening("delete_images", "a later plan may delete it with all its images, and with what others gave")
 
 
-def of_retention(before: Kept, after: Kept) -> Iterator[Weakening]:
-    """Images that expire by a retention and did not before."""
+def of_retention(before: Kept, after: Kept, *, shields: bool = False) -> Iterator[Weakening]:
+    """Images that expire by a retention and did not before. `shields`: whether what `untagged_days` is about does not expire by
+    `keep_last`."""
     if after.keep_last is not None and (before.keep_last is None or after.keep_last < before.keep_last):
         newest = "the newest one" if after.keep_last == 1 else f"the newest {after.keep_last}"
         which = (
@@ -79,12 +80,22 @@ def of_retention(before: Kept, after: Kept) -> Iterator[Weakening]:
         yield Weakening("retention.keep_last", f"{which} expire after the apply ({change})", expires=True)
     days = after.untagged_days
     if days is not None and (before.untagged_days is None or days < before.untagged_days):
-        instead = "and were kept before" if before.untagged_days is None else f"instead of {before.untagged_days}"
+        if before.untagged_days is not None:
+            instead = f"instead of {before.untagged_days}"
+        elif before.keep_last is None:
+            instead = "and were kept before"
+        else:
+            instead = f"those among the newest {before.keep_last} too, which were kept before"
         yield Weakening(
             "retention.untagged_days",
             f"untagged images expire {counted(days, 'day')} after their push, {instead}",
             expires=True,
         )
+    if shields and days is None and before.untagged_days is not None and after.keep_last is not None:
+        newest = "the newest one" if after.keep_last == 1 else f"the newest {after.keep_last}"
+        what = f"untagged images expire like all others, unless they are among {newest}"
+        was = f"{counted(before.untagged_days, 'day')} after their push before"
+        yield Weakening("retention.untagged_days", f"{what}; {was}", expires=True)
     gone = [item for item in before.keep_tags if not _within(item, after.keep_tags)]
     if gone and (after.keep_last is not None or after.untagged_days is not None):
         yield Weakening("retention.keep_tags", f"images with tags like {all_of(gone)} may expire too", expires=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from reconciler.model.access import Access
+from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import GivesAccess, HoldsImages
@@ -25,6 +25,7 @@ class Causes:
     def __init__(self, compared: Compared) -> None:
         self.before, self.after = compared.before, compared.after
         self.seen, self.changes = compared.seen, compared.changes
+        self.renamed = compared.renamed
         #: which edits each item has
         self.of: dict[Item, list[Edit]] = {}
         for edit in compared.differing:
@@ -150,14 +151,34 @@ class Causes:
 
     def edit_of_registry(self, change: Change, access: Access) -> Edit | None:
         found = self.of.get(("registry", change.registry), [])
-        whole = [edit for edit in found if not edit.path]
+        gone = change.removes or change.lets_go
+        whole = [edit for edit in found if not edit.path or (gone and edit.path == ("retired",))]
         exact = _nearest_name(found, access)
         named = [
             edit
             for edit in found
             if access.where and access.where in str(edit.new if access in change.gains else edit.old)
         ]
-        return next(iter((*whole, *([exact] if exact else ()), *named, *found)), None) or self.setting(change, "")
+        some = (*whole, *([exact] if exact else ()), *named, *self.of_kind(change, found), *found)
+        return next(iter(some), None) or self.setting(change, "")
+
+    def of_kind(self, change: Change, found: Iterable[Edit]) -> list[Edit]:
+        """Of a registry's edits, those that a change of a kind follows from: of the key that is called like it, else of where the
+        registry's repositories stand and what they are called."""
+        edits = [edit for edit in found if edit.path]
+        named = [edit for edit in edits if str(edit.path[0]).startswith(change.kind)]
+        keys = {key for item in self.after.registries if item.name == change.registry for key in item.placing}
+        return named or [edit for edit in edits if edit.path[0] in keys]
+
+    def own(self, at: Address) -> Item:
+        """The repository of the text that an address is about."""
+        return self.item_of(at.registry, at.name)
+
+    def item_of(self, registry: str, name: str) -> Item:
+        """A repository of the text: by its name of now, else by the one that it had."""
+        item: Item = ("repository", f"{registry}/{name}")
+        was = self.renamed.get((registry, name))
+        return item if item in self.of or was is None else ("repository", f"{registry}/{was}")
 
     # -- which edit -----------------------------------------------------------------------------------------------
 
@@ -173,7 +194,7 @@ class Causes:
     def setting(self, change: Change, name: str) -> Edit | None:
         """The edit that changes a setting of a resource: of its repository, else of the defaults, else of its registry."""
         path: Loc = tuple(name.split(".")) if name else ()
-        own: Item = ("repository", f"{change.registry}/{change.address.name}")
+        own = self.own(change.address)
         found = self.nearest(own, path) if path else None
         if found is None and path[:1] == ("retention",):  # a policy says the same in its own words
             found = self.nearest(own, ("lifecycle_policy",)) or self.nearest(
@@ -182,16 +203,13 @@ class Causes:
         found = found or (self.nearest(("defaults", ""), ("repository", *path)) if path else None)
         if found is None and path:
             found = self.nearest(("registry", change.registry), path)
-        some = (
-            *self.of.get(own, ()),
-            *self.of.get(("defaults", ""), ()),
-            *self.of.get(("registry", change.registry), ()),
-        )
+        registry = self.of.get(("registry", change.registry), ())
+        some = (*self.of.get(own, ()), *self.of.get(("defaults", ""), ()), *self.of_kind(change, registry), *registry)
         return found or next(iter(some), None)
 
     def cause_of_removal(self, change: Change, at: Address) -> Edit | None:
         """What deletes, replaces or lets go of the repository at an address."""
-        item: Item = ("repository", f"{at.registry}/{at.name}")
+        item = self.own(at)
         own, registry = self.of.get(item, []), self.of.get(("registry", at.registry), [])
         whole = [edit for edit in own if not edit.path and edit.how is How.REMOVED]
         released = [edit for edit in own if edit.path == ("release",)] if at in self.seen.released else []
@@ -204,17 +222,18 @@ class Causes:
         retired = [edit for edit in registry if edit.path == ("retired",)]
         named = [edit for edit in registry if at.where and at.where in str(edit.old)]
         defaults = self.of.get(("defaults", ""), ())
-        some = (*whole, *released, *filter(None, set_by), *retired, *named, *registry, *own, *defaults)
+        placing = self.of_kind(change, registry)
+        some = (*whole, *released, *filter(None, set_by), *retired, *named, *placing, *registry, *own, *defaults)
         return next(iter(some), None)
 
     def cause_of_making(self, change: Change) -> Edit | None:
-        own = self.of.get(("repository", f"{change.registry}/{change.address.name}"), [])
+        own = self.of.get(self.own(change.address), [])
         whole = next((edit for edit in own if not edit.path and edit.how is How.ADDED), None)
         registry = self.of.get(("registry", change.registry), [])
         where = change.address.where
         named = [edit for edit in registry if where and where in str(edit.new)]
         new = [edit for edit in registry if not edit.path]
-        return whole or next(iter((*new, *named, *registry, *own)), None)
+        return whole or next(iter((*new, *named, *self.of_kind(change, registry), *registry, *own)), None)
 
 
 def _closer(edit: Edit, other: Edit) -> bool:
@@ -251,9 +270,16 @@ def _names(edit: Edit, access: Access) -> int:
                 best = max(best, 3)
             elif last and last in words and (not principal.account or principal.account in text):
                 best = max(best, 2)
-            elif last and last in principal.label and (not principal.account or principal.account in text):
+            elif _names_a_part(access.principal, text, last):
                 best = max(best, 1)
     return best
+
+
+def _names_a_part(principal: Principal, text: str, last: str) -> bool:
+    """Whether a value may be about a principal: about its account as a whole, or about what a part of its name says."""
+    if principal.account:
+        return principal.account in text and (last in principal.label or last == "root")
+    return last != "" and last in principal.label
 
 
 def registry_of(edit: Edit) -> str:

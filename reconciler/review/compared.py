@@ -19,7 +19,8 @@ class Compared:
     """What findings are made of.
 
     `before`, `after`: the specs without what can't be reviewed. `differing`: how their texts differ. `unknown`: what stands in them
-    for the values of variables. `seen`: what the plan is made from. `changes`: as each resource alone gives access.
+    for the values of variables. `seen`: what the plan is made from. `changes`: as each resource alone gives access. `renamed`: the
+    names that the base had for repositories which are called otherwise now, by registry and name.
     """
 
     base: Spec
@@ -30,3 +31,4 @@ class Compared:
     unknown: StandIns
     seen: Picture
     changes: Mapping[Address, Change]
+    renamed: Mapping[tuple[str, str], str]

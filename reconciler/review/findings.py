@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from reconciler.engine.basis import images_may_go
@@ -143,14 +143,18 @@ class _Findings(OfTheWhole):
         here = (item for item in self.head.registries if ("registry", item.name) == edit.item)
         return any(edit.path[:1] == (key,) for item in here for key in item.identity)
 
-    def called(self) -> Mapping[Item, Item]:
-        """New repositories that the platform calls as it called one that is gone; to that."""
-        whole = [edit for edit in self.edits if edit.item[0] == "repository" and not edit.path]
-        gone = {_native(edit.old): edit.item for edit in whole if edit.how is How.REMOVED}
-        found = {
-            edit.item: gone.get(_native(edit.new)) for edit in whole if edit.how is How.ADDED and _native(edit.new)[1]
-        }
-        return {item: was for item, was in found.items() if was is not None}
+    def renames(self) -> Collection[Item]:
+        """Says which repositories have another name now, and are what they were on the platform. Returns those that are gone."""
+        gone: set[Item] = set()
+        for (registry, name), was in self.renamed.items():
+            item, before = (("repository", f"{registry}/{one}") for one in (name, was))
+            edit = next(iter(self.causes.of.get(item, ())), None)
+            if edit is not None and not any(one.path for one in self.causes.of.get(before, ())):
+                gone.add(before)
+                self.part(Risk.COSMETIC, edit).messages.append(
+                    f"repository {before[1]} is now called {name}, and stays what it is on the platform"
+                )
+        return gone
 
     def _default(self, edit: Edit) -> object:
         """What holds where a repository has no value of its own at the place of an edit."""
@@ -180,24 +184,16 @@ class _Findings(OfTheWhole):
             for place in source:
                 if place.kind != "registry" or not of_repository:
                     touched.setdefault((place.kind, place.name), set()).add(change.address)
-        called = self.called()
+        gone = self.renames()
         if all(edit.item[0] == "defaults" for edit in self.edits):
             touched["defaults", ""] = set(self.changes)
         for edit in quiet:
-            was = called.get(edit.item)
-            if edit.how is How.REMOVED and edit.item in called.values():
+            if edit.item in gone:
                 continue  # it is said where it is now
             part = self.part(Risk.COSMETIC, edit)
             part.addresses |= touched.get(edit.item, set())
-            if was is not None and edit.how is How.ADDED and not edit.path:
-                stays = f"and stays {edit.new['native_name']} on the platform: nobody gains or loses access by it"
-                part.messages.append(f"repository {was[1]} is now called {edit.new['name']}, {stays}")
-                continue
+            if edit.how is How.ADDED and not edit.path and part.messages:
+                continue  # so is it of what is not new
             part.messages.append(quietly(edit, len(touched.get(edit.item, ())), self._default(edit)))
             if self._identifies(edit):
                 part.messages.append(f"registry {edit.item[1]}: plans and applies act as somebody else from now on")
-
-
-def _native(repository: Mapping[str, object]) -> tuple[object, object]:
-    """What the platform calls a repository of the text; no name where the text does not say it."""
-    return repository["registry"], repository.get("native_name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from reconciler.engine.guard import DEFAULT_SHARE
+from reconciler.engine.guard import DEFAULT_ABOVE, DEFAULT_SHARE
 from reconciler.spec.models import Guards
 from reconciler.words import all_of, value
 
@@ -19,7 +19,7 @@ def loosened(before: Guards, after: Guards) -> Iterator[tuple[Setting, str]]:
             ("max_deletes",),
             f"max_deletes goes from {_limit(before.max_deletes)} to {_limit(after.max_deletes)}: one plan may delete more",
         )
-    if gone := [item for item in before.protect if not any(fnmatchcase(item, other) for other in after.protect)]:
+    if gone := [item for item in before.protect if not any(_covers(other, item) for other in after.protect)]:
         yield ("protect",), f"guards.protect no longer names {all_of(gone)}"
     yield from _listed(before, after)
     if gone := sorted(set(before.require_labels) - set(after.require_labels)):
@@ -33,6 +33,14 @@ def loosened(before: Guards, after: Guards) -> Iterator[tuple[Setting, str]]:
         yield ("allow_public",), "grants to anyone are allowed"
     if after.allow_admin and not before.allow_admin:
         yield ("allow_admin",), "grants may let others delete images and change who has access"
+
+
+def _covers(pattern: str, other: str) -> bool:
+    """Whether a pattern surely matches all that another one does: where only `*` is special in the first, as text; what stands for a
+    set of characters in the other is no text."""
+    if pattern == other or not pattern.strip("*"):
+        return pattern == other or pattern != ""
+    return not set(pattern) & set("?[") and "[" not in other and fnmatchcase(other, pattern)
 
 
 def _listed(before: Guards, after: Guards) -> Iterator[tuple[Setting, str]]:
@@ -56,12 +64,15 @@ def _allowed(guards: Guards, name: str) -> tuple[str, ...] | None:
 
 
 def _limit(limit: int | str | None) -> str:
-    return f"the default of {DEFAULT_SHARE}%" if limit is None else str(limit)
+    default = f"the default ({DEFAULT_SHARE}%, and no limit for up to {DEFAULT_ABOVE} resources)"
+    return default if limit is None else str(limit)
 
 
 def _allows_more(before: int | str | None, after: int | str | None) -> bool:
     if before == after:
         return False
+    if after is None:  # which has no limit where there is little
+        return before != "100%"
     then, now = (f"{DEFAULT_SHARE}%" if limit is None else limit for limit in (before, after))
     if isinstance(then, int) and isinstance(now, int):
         return now > then

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 from reconciler.engine.diff import diff
 from reconciler.engine.expand import expand, platform_of
@@ -52,12 +54,12 @@ def make_review(
     # by another name all of the base would be somebody else's; that it has one is a finding of its own
     before, after = base.without(unread).named(head.name), head.without(unread)
     part = None if whole else touched(before, after, differing)
-    seen, changes, plan = planned(*(part.specs if part is not None else (before, after)), platforms)
+    seen, changes, plan, renamed = planned(*(part.specs if part is not None else (before, after)), platforms)
     if part is not None and not part.decides(plan):
-        seen, changes, plan = planned(before, after, platforms)
-    guarded = plan if base.guards == head.guards else planned(before, after.guarded_by(base.guards), platforms)[2]
+        seen, changes, plan, renamed = planned(before, after, platforms)
+    guarded = plan if base.guards == head.guards else planned(before, after.guarded_by(base.guards), platforms).plan
     plan = _said_of_base(plan, before, platforms)
-    findings = findings_of(Compared(base, head, before, after, differing, unknown, seen, changes))
+    findings = findings_of(Compared(base, head, before, after, differing, unknown, seen, changes, renamed))
     skipped = [
         f"registry {name} changes at {edit.spot.at}, and was not reviewed: platform {unread[name]} is not in this build"
         for edit in differing
@@ -70,7 +72,7 @@ def _said_of_base(plan: Plan, base: Spec, platforms: Platforms) -> Plan:
     """The plan with guards' verdicts that say so where they object to the base too."""
     if not plan.violations:
         return plan
-    known = {(item.guard, item.message) for item in planned(base, base, platforms)[2].violations}
+    known = {(item.guard, item.message) for item in planned(base, base, platforms).plan.violations}
     verdicts = (
         replace(item, message=f"{item.message}; the base has that too") if (item.guard, item.message) in known else item
         for item in plan.verdicts
@@ -78,39 +80,48 @@ def _said_of_base(plan: Plan, base: Spec, platforms: Platforms) -> Plan:
     return replace(plan, verdicts=tuple(verdicts))
 
 
-def planned(base: Spec, head: Spec, platforms: Platforms) -> tuple[Picture, Mapping[Address, Change], Plan]:
-    """What a plan is made from where all is as the base says, its changes as each resource alone gives access, and the plan."""
+class Planned(NamedTuple):
+    """What a plan is made from where all is as the base says, its changes as each resource alone gives access, the plan, and the
+    names that the base had for repositories which are called otherwise now, by registry and name."""
+
+    seen: Picture
+    changes: Mapping[Address, Change]
+    plan: Plan
+    renamed: Mapping[tuple[str, str], str]
+
+
+def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
+    """The plan of the head where all is as the base says."""
     kinds, desired = expand(head, platforms)
     base_kinds, there = expand(base, platforms)
     kept = {registry.name: registry for registry in head.registries}
     homes = homes_of(head.name, head.registries)
     listed: dict[str, dict[Address, Live]] = {name: {} for name in desired}
+    renamed: dict[tuple[str, str], str] = {}
     for registry in base.registries:
         now = kept.get(registry.name)
         # what a registry that leaves holds stays as it is, and no plan looks at it
         if now is not None and not registry.retired and registry.found_by(now):
             released = released_by(base, (), base_kinds, [there[registry.name]])
             platform = platform_of(platforms, registry.platform)
-            found = (
-                platform.now_found(item, registry, now, desired[now.name])
-                for at, item in there[registry.name].items()
-                if at not in released and item.parent not in released
-            )
-            renamed = _renamed(base, registry, there[registry.name], head, now, desired[now.name], kinds[now.name])
-            listed[registry.name] = {
-                live.address: live
-                for item in found
-                for live in (applied(_called(item, renamed, kinds[now.name]), head.name),)
-            }
+            names = _names(base, registry, there[registry.name], head, now, desired[now.name], kinds[now.name])
+            renamed |= {(now.name, name): was for was, name in names.items()}
+            for at, item in there[registry.name].items():
+                if at not in released and item.parent not in released:
+                    found = _called(
+                        item, names, kinds[now.name], partial(platform.renamed, earlier=registry, registry=now)
+                    )
+                    live = applied(platform.now_found(found, registry, now, desired[now.name]), head.name)
+                    listed[registry.name][live.address] = live
     retired = {registry.name for registry in head.registries if registry.retired}
     released = released_by(head, (), kinds, [*desired.values(), *listed.values()])
     seen = picture(kinds, desired, listed, retired=retired, released=released, homes=homes)
     difference = diff(seen, head.name, shown=False)
     changes = dict(difference.changes)
-    return seen, changes, settle(head, seen, difference, Wishes(), spec_hash="")
+    return Planned(seen, changes, settle(head, seen, difference, Wishes(), spec_hash=""), renamed)
 
 
-def _renamed(
+def _names(
     base: Spec,
     earlier: RegistryBase,
     there: Mapping[Address, Desired],
@@ -119,35 +130,50 @@ def _renamed(
     wanted: Mapping[Address, Desired],
     kinds: Mapping[str, Kind],
 ) -> Mapping[str, str]:
-    """What repositories of a registry are called now that the platform calls as before: it is by that name that a plan finds them."""
-    kept = {item.name for item in head.repositories_by_registry[registry.name]}
-    gone = {item.name for item in base.repositories_by_registry[earlier.name]} - kept
-    if not gone:
-        return {}
+    """What repositories of a registry are called now, where that is another name than before: a plan finds them by what the platform
+    calls them."""
+    rows = (*base.repositories_by_registry[earlier.name], *head.repositories_by_registry[registry.name])
+    if not any(item.native_name for item in rows):
+        return {}  # what they are called follows from their names
 
-    def native(spec: Spec, here: RegistryBase, items: Mapping[Address, Desired]) -> Iterator[tuple[str, str]]:
+    def natives(spec: Spec, here: RegistryBase, items: Mapping[Address, Desired]) -> dict[str, str]:
         others = [item for item in spec.registries if item.name != here.name]
+        found: dict[str, str] = {}
         for at, item in items.items():
             kind = kinds.get(item.kind)
             if isinstance(kind, HoldsImages) and not at.where:
-                yield kind.native_name(item, here, others).name, at.name
+                found[at.name] = kind.native_name(item, here, others).name
+        return found
 
-    now = dict(native(head, registry, wanted))
-    found = ((name, now.get(called)) for called, name in native(base, earlier, there) if name in gone)
-    return {name: other for name, other in found if other is not None}
+    then, now = natives(base, earlier, there), natives(head, registry, wanted)
+    called = {native: name for name, native in now.items()}
+    there_already = set(then.values())
+    found: dict[str, str] = {}
+    for name, native in then.items():
+        if native in called:
+            found[name] = called[native]
+        elif now.get(name) in there_already:  # another one has its name
+            found[name] = native
+    return {name: other for name, other in found.items() if name != other}
 
 
-def _called(item: Desired, renamed: Mapping[str, str], kinds: Mapping[str, Kind]) -> Desired:
-    """The resource with the repository's name of now in its addresses."""
+def _called(
+    item: Desired, names: Mapping[str, str], kinds: Mapping[str, Kind], renamed: Callable[[Desired, str], Any]
+) -> Desired:
+    """The resource with the repository's name of now in its addresses, and its settings as they are read under it."""
     home = item.parent or item.address
-    if home.name not in renamed or not isinstance(kinds.get(home.kind), HoldsImages):
+    if home.name not in names or not isinstance(kinds.get(home.kind), HoldsImages):
         return item
+    name = names[home.name]
 
     def called(at: Address) -> Address:
-        return Address.of(at.registry, at.kind, renamed[at.name], at.where) if at.name == home.name else at
+        return Address.of(at.registry, at.kind, name, at.where) if at.name == home.name else at
 
     parent = called(item.parent) if item.parent is not None else None
-    return replace(item, address=called(item.address), parent=parent, needs=tuple(map(called, item.needs)))
+    settings = renamed(item, name) if isinstance(kinds.get(item.kind), HoldsImages) else item.settings
+    return replace(
+        item, address=called(item.address), parent=parent, needs=tuple(map(called, item.needs)), settings=settings
+    )
 
 
 def _is_there(platforms: Platforms, name: str) -> bool:

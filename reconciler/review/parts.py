@@ -54,6 +54,7 @@ class Parts:
         self.base, self.head = compared.base, compared.head
         self.before, self.after = compared.before, compared.after
         self.seen, self.changes = compared.seen, compared.changes
+        self.renamed = compared.renamed
         self.edits = compared.differing
         self.unknown = compared.unknown
         self.causes = Causes(compared)
@@ -124,8 +125,10 @@ class Parts:
         return f"{at.kind.replace('_', ' ')} {at.name} of registry {at.registry}"
 
     def unsure(self, edit: Edit | None) -> bool:
-        """Whether an edit of a registry does what it does only if a variable stands for something else than what was there."""
-        return edit is not None and edit.item[0] == "registry" and self.unknown.within([edit.old, edit.new])
+        """Whether an edit of a registry, or of a repository's setting, does what it does only if a variable stands for something else
+        than what was there."""
+        place = edit is not None and (edit.item[0] == "registry" or (edit.item[0] == "repository" and edit.path != ()))
+        return edit is not None and place and self.unknown.within([edit.old, edit.new])
 
 
 def _several(repositories: Iterable[Repository]) -> frozenset[str]:

@@ -34,13 +34,14 @@ class Happens:
         where = all_of(away)
         if "" not in places:
             return self.copies.format(plural(len(away), "the copy", "the copies"), where)
-        return f"{self.home}{self.both.format(plural(len(away), 'its copy', 'its copies'), where)}"
+        both = self.both.format(plural(len(away), "is", "are"), plural(len(away), "its copy", "its copies"), where)
+        return f"{self.home}{both}"
 
 
 def deleted(end: str) -> Happens:
     """A repository leaves. `end`: what else there is to say, with the space before it."""
     what = f"deleted, with whatever images it holds{end}"
-    return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so is {} in {}")
+    return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
 
 
 def replaced(fields: str, end: str) -> Happens:
@@ -49,17 +50,17 @@ def replaced(fields: str, end: str) -> Happens:
         f"replaced, since {fields} can't be changed: it is deleted and created again, nobody can pull from it in between, and"
         f" it is empty afterwards{end}"
     )
-    return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so is {} in {}")
+    return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
 
 
 #: a repository is new, or a copy of one
-NEW = Happens("a new repository", "{} of the repository in {}", ", with {} in {}")
+NEW = Happens("a new repository", "{} of the repository in {}", ", with {1} in {2}")
 #: a repository that somebody has made is taken over, or else made
 ADOPTED = Happens(
     "a repository of that name is taken over, with the images that it holds, and gets the spec's settings; if there is none, it is"
     " made",
     "{} of the repository in {} is taken over or made",
-    ", with {} in {}",
+    ", with {1} in {2}",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model.change import Action, Change
+from reconciler.model.change import Action
 from reconciler.model.kind import HoldsImages
 from reconciler.places import Spot
 from reconciler.spec.models import Grant, Guards
@@ -38,9 +38,12 @@ class OfTheWhole(Parts):
             count = counted(len(self.base.repositories_by_registry[registry.name]), "repository", "repositories")
             what = "leaves the spec" if now is None else "is another registry from now on"
             part = self.part(Risk.UNMANAGED, cause)
+            has = f"its {count} and the access that the spec gave there stay as they are, unwatched"
+            if not self.base.repositories_by_registry[registry.name]:
+                has = "what the spec made there stays as it is, unwatched"
             part.messages.append(
-                f"registry {registry.name} {what}: its {count} and the access that the spec gave there stay as they are, unwatched:"
-                " neither a plan nor drift looks at them again; to delete them, apply retired: true first"
+                f"registry {registry.name} {what}: {has}: neither a plan nor drift looks at it again; to delete it all, apply"
+                " retired: true first"
             )
             # what else of it differs is part of that
             self.used.update(id(one) for one in found)
@@ -59,7 +62,9 @@ class OfTheWhole(Parts):
             # of several values of one list, the one that is spoken of
             spoken = [edit for edit in below if str(edit.old if edit.how is How.REMOVED else edit.new) in message]
             found = next(iter(spoken), None) or self.causes.nearest(("guards", ""), setting)
-            self.part(Risk.WEAKENS, found).messages.append(message)
+            lists = (getattr(guards, setting[0], None) for guards in (self.base.guards, self.head.guards))
+            may = self.unknown.within([value if isinstance(value, tuple) else () for value in lists])
+            self.part(Risk.WEAKENS, found, may=may).messages.append(message)
 
     def unprotected(self) -> str:
         """The repositories that nothing protects any more, as the end of a sentence."""
@@ -82,9 +87,7 @@ class OfTheWhole(Parts):
             holds = isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages)
             if change.action is Action.CREATE and holds and (edit := self.causes.cause_of_making(change)) is not None:
                 created.setdefault(change.registry, {})[edit.spot] = edit
-        for change in self.changes.values():
-            if change.action is Action.CREATE and self.unknown.within(change.address.name):
-                self.unnamed(change)
+        self.of_unknown_names()
         for grant in self.after.grants:
             found = [edit for edit in self.causes.edits_of(grant.name, gained=True) if edit.how is not How.RENAMED]
             if self.unknown.within(list(grant.repositories or ())):
@@ -93,27 +96,39 @@ class OfTheWhole(Parts):
                     f"grant {grant.name} covers repositories that a variable names, so it may cover any of the registry"
                 )
             elif grant.registry in unsure:
-                causes = [edit for edit in found if id(edit) not in self.used]
+                causes = [
+                    edit
+                    for edit in found
+                    if not edit.path or edit.path[0] in ("to", "permission", "also", "repositories")
+                ]
                 text = f"the account of registry {grant.registry} is not known, so neither is what grant {grant.name} gave before"
             else:
                 continue
             for edit in causes:
                 self.part(Risk.WIDENS, edit, may=True).messages.append(text)
 
-    def unnamed(self, change: Change) -> None:
-        """A new repository whose name is not known: any grant to repositories that are named may cover it."""
-        if not isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages) or change.address.where:
+    def of_unknown_names(self) -> None:
+        """Repositories whose names are not known: any grant to repositories that are named may cover them."""
+        if not any(True for _ in self.unknown):
             return
-        edit = self.causes.cause_of_making(change)
-        for grant in self.after.grants:
-            covers = self.causes.covers(grant, change.address.name, gained=True)
-            if grant.registry == change.registry and grant.repositories is not None and not covers:
-                part = self.part(Risk.WIDENS, edit, may=True)
-                part.addresses.add(change.address)
-                part.say(
-                    f"grant {grant.name} ({all_of(grant.repositories)}) may cover it, whatever its name is",
-                    self.label(change.address),
-                )
+        for item in self.after.repositories:
+            if not self.unknown.within(item.name):
+                continue
+            new = [
+                edit for edit in self.causes.of.get(self.causes.item_of(item.registry, item.name), ()) if not edit.path
+            ]
+            for grant in self.after.grants:
+                if grant.registry != item.registry or grant.repositories is None:
+                    continue
+                if self.causes.covers(grant, item.name, gained=True):
+                    continue
+                edits = new or [
+                    edit for edit in self.causes.edits_of(grant.name, gained=True) if edit.how is not How.RENAMED
+                ]
+                for edit in edits[:1]:
+                    part = self.part(Risk.WIDENS, edit, may=True)
+                    which = all_of(grant.repositories)
+                    part.say(f"grant {grant.name} ({which}) may cover it, whatever its name is", item.name)
 
     def of_nothing(self) -> None:
         """Grants that cover no repository yet: nobody gains anything now, and whoever makes a repository must know of it."""

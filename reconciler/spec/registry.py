@@ -44,6 +44,8 @@ class RegistryBase(Model):
     #: the permissions, and what else beside them, that its grants can give
     permissions: ClassVar[tuple[str, ...]] = ("pull", "push-pull")
     beside: ClassVar[tuple[str, ...]] = ()
+    #: the keys that say where its repositories stand, and what they are called there
+    placing: ClassVar[tuple[str, ...]] = ()
     #: the keys that say as whom calls are made
     identity: ClassVar[tuple[str, ...]] = ()
     #: whether whoever can push can delete images too

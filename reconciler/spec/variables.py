@@ -30,6 +30,7 @@ class StandIns(Mapping[str, str]):
 
     #: with `{d}`, 12 digits, and `{h}`, 12 hex digits, which are unlike all others: a word, an account on AWS, a region, and so on
     FORMS = (
+        "0-unknown-{h}",  # what a pattern of a spec begins with is likely to be a letter
         "unknown-{h}",
         "{d}",
         "us-un{l}-1",

@@ -171,7 +171,7 @@ def test_a_registry_that_leaves_is_unmanaged_and_nothing_of_it_is_deleted(tmp_pa
     assert found.plan.changes == ()
     assert said(found, Risk.UNMANAGED) == [
         "registry box leaves the spec: its 1 repository and the access that the spec gave there stay as they are, unwatched:"
-        " neither a plan nor drift looks at them again; to delete them, apply retired: true first"
+        " neither a plan nor drift looks at it again; to delete it all, apply retired: true first"
     ]
     (finding,) = found.findings
     assert finding.base is not None

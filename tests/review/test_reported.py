@@ -109,9 +109,7 @@ def test_a_repository_with_another_name_here_and_the_same_there_stays(tmp_path: 
     head = with_repository("{name: y, registry: images, native_name: legacy/x}", ALONE)
     found = reviewed(tmp_path, head, base)
     assert "destroys" not in verdict(found), review_text(found)
-    assert said(found, Risk.COSMETIC) == [
-        "repository images/x is now called y, and stays legacy/x on the platform: nobody gains or loses access by it"
-    ]
+    assert said(found, Risk.COSMETIC) == ["repository images/x is now called y, and stays what it is on the platform"]
 
 
 # -- words ----------------------------------------------------------------------------------------------------------------
@@ -241,8 +239,9 @@ def test_the_number_of_deletes_says_of_what(tmp_path: Path) -> None:
 
 def test_the_default_of_deletes_is_said_in_words(tmp_path: Path) -> None:
     base = replaced(("guards:\n", "guards:\n  max_deletes: 20%\n"))
-    assert "max_deletes goes from 20% to the default of 30%: one plan may delete more" in said(
-        reviewed(tmp_path, BASE, base), Risk.WEAKENS
+    assert (
+        "max_deletes goes from 20% to the default (30%, and no limit for up to 10 resources): one plan may delete more"
+        in said(reviewed(tmp_path, BASE, base), Risk.WEAKENS)
     )
 
 

@@ -102,6 +102,12 @@ class CreationTemplateKind(PrefixKind):
 
     def weakens(self, before: TemplateSettings | None, after: TemplateSettings | None) -> Iterator[Weakening]:
         if before is None:
+            # what it takes over from a template with a shorter prefix is not known here
+            for item in LifecycleKind().weakens(None, after.lifecycle) if after is not None else ():
+                yield Weakening("creation_templates", f"in repositories that ECR makes by it, {item.what}", may=True)
+            if after is not None and not after.tags_immutable:
+                what = "in repositories that ECR makes by it, tags can be moved, which a template for more may have forbidden"
+                yield Weakening("creation_templates", what, may=True)
             return
         made = "in repositories that it makes"
         if after is None:
@@ -114,6 +120,11 @@ class CreationTemplateKind(PrefixKind):
             ]
             yield Weakening("creation_templates", f"{what}{f': no longer {all_of(lost)}' if lost else ''}", may=True)
             return
+        if (fewer := sorted(set(before.used_for) - set(after.used_for))) and (
+            before.tags_immutable or before.lifecycle
+        ):
+            what = f"what ECR makes for {all_of(fewer)} gets ECR's own settings from the apply on, or those of another template"
+            yield Weakening("creation_templates", what, may=True)
         moved = set(after.movable_tags) - set(before.movable_tags)
         if before.tags_immutable and (not after.tags_immutable or moved):
             yield Weakening("creation_templates", f"{made} tags can be moved")

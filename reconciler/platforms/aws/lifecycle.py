@@ -170,7 +170,8 @@ class LifecycleKind(Kind, ExpiresImages):
                 what = "other images may expire after the apply than before"
                 yield Weakening("lifecycle_policy", what, may=True, expires=True)
         else:
-            yield from weakening.of_retention(then, now)
+            # what the rule for untagged images selects, none after it expires: EXCEPT_SELECTED
+            yield from weakening.of_retention(then, now, shields=True)
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)

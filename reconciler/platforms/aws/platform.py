@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
@@ -40,6 +41,7 @@ from .registry_policy import RegistryPolicyKind
 from .replication import ReplicationKind
 from .repository import RepositoryKind
 from .repository_listing import copies_of
+from .repository_settings import RepositorySettings
 from .role import RoleKind
 from .scanning import ScanningKind
 from .spec import AwsRegistry
@@ -89,6 +91,11 @@ class AwsPlatform(Platform):
 
         parent = moved(item.parent) if item.parent is not None else None
         return replace(item, address=called(item.address), parent=parent, needs=tuple(map(moved, item.needs)))
+
+    def renamed(self, item: Desired, name: str, earlier: RegistryBase, registry: RegistryBase) -> Any:
+        settings: RepositorySettings = item.settings
+        native = repository_settings.native_of(_aws(earlier), item.address, settings)
+        return replace(settings, native_name="" if native == _aws(registry).usual_prefix + name else native)
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _aws(registry)

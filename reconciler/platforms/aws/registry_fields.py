@@ -54,6 +54,7 @@ class RegistryFields(RegistryBase):
 
     grant_types = ("aws",)
     identity = ("assume_role",)
+    placing = ("prefix", "region", "account_id")
     permissions = ("pull", "push-pull", "admin")
     beside = ("read",)
 

@@ -31,6 +31,7 @@ class LocalRegistry(RegistryBase):
     """A registry in a folder of this machine; `reconciler serve` is its server."""
 
     grant_types = ("local",)
+    placing = ("path",)
     pushers_delete = True  # `RIGHTS` in server/auth.py
 
     platform: Literal["local"] = Field(description="A registry in a folder on this machine, with its own server.")
