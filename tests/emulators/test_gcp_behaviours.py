@@ -53,14 +53,22 @@ def error(got: httpx.Response) -> tuple[int, str]:
 # service accounts
 
 
-def test_a_fresh_account_flaps_as_recorded_and_a_patch_ends_that(stand_in: Server, http: httpx.Client) -> None:
+def test_a_fresh_account_flaps_as_recorded_and_a_write_ends_that(stand_in: Server, http: httpx.Client) -> None:
     stand_in.cloud.state.knobs.flaps = RECORDED_FLAPS
     path = f"/v1/{make_account(http)['name']}"
     assert [http.get(path).status_code for _ in range(8)] == [200, 404, 200, 404, 404, 404, 200, 200]
-    other = f"/v1/{make_account(http, 'images-push')['name']}"
     patch = {"serviceAccount": {"description": "d"}, "updateMask": "description"}
-    assert [http.get(other).status_code, http.patch(other, json=patch).status_code] == [200, 200]
-    assert [http.get(other).status_code for _ in range(3)] == [200, 200, 200]
+    writes = [
+        ("PATCH", "", patch),
+        ("POST", ":disable", {}),
+        ("POST", ":enable", {}),
+        ("POST", ":setIamPolicy", {"policy": {}}),
+    ]
+    for number, (method, verb, body) in enumerate(writes):
+        other = f"/v1/{make_account(http, f'images-{number}')['name']}"
+        assert http.get(other).status_code == 200
+        assert http.request(method, f"{other}{verb}", json=body).status_code == 200
+        assert [http.get(other).status_code for _ in range(3)] == [200, 200, 200], verb
 
 
 def test_a_fresh_account_may_be_unknown_to_policies_for_a_while(stand_in: Server, http: httpx.Client) -> None:

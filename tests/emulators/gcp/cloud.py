@@ -73,6 +73,7 @@ def _owner(state: State, asked: Asked, kind: str) -> Owner:
         return Owner(found.name, project, ("roles/artifactregistry.",), strict=True)
     if kind == "account":
         account = service_accounts.existing(state, asked)
+        account.flaps = account.flaps if asked.path.endswith(":getIamPolicy") else []
         return Owner(account.name, account.project, ("roles/iam.",), strict=True, masks=True)
     resource = re.sub(r":[a-zA-Z]+$", "", asked.path.removeprefix("/v1/"))
     return Owner(resource, project, masks=True)

@@ -61,7 +61,8 @@ def list_all(state: State, asked: Asked) -> Document:
 
 
 def patch(state: State, asked: Asked) -> Document:
-    """The account's name and what was patched, as recorded; the mask stands in the body. It makes a fresh account known for good."""
+    """The account's name and what was patched, as recorded; the mask stands in the body. Like every write it makes a fresh account known for good:
+    so it is in the recording that has one."""
     asked.only()
     found = existing(state, asked, "update")
     sent = read(SERVICE_ACCOUNT, asked.body.get("serviceAccount") or {}, "service_account")
@@ -88,13 +89,15 @@ def delete(state: State, asked: Asked) -> Document:
 
 def disable(state: State, asked: Asked) -> Document:
     """Nothing. https://cloud.google.com/iam/docs/service-accounts-disable-enable"""
-    existing(state, asked, "disable").disabled = True
+    found = existing(state, asked, "disable")
+    found.disabled, found.flaps = True, []
     return {}
 
 
 def enable(state: State, asked: Asked) -> Document:
     """Nothing."""
-    existing(state, asked, "enable").disabled = False
+    found = existing(state, asked, "enable")
+    found.disabled, found.flaps = False, []
     return {}
 
 

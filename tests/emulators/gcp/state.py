@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -121,6 +121,7 @@ class State:
         self.knobs = Knobs()
         self.repositories: dict[str, Repository] = {}
         self.operations: dict[str, Operation] = {}
+        self._under_way: list[Operation] = []
         self.accounts: dict[str, Account] = {}
         self.once_known: set[str] = set()
         self.policies: dict[str, Policy] = {}
@@ -144,18 +145,21 @@ class State:
         """A new operation under `parent`; it is carried out now, or after as many further calls as the knobs say."""
         operation = Operation(f"{parent}/operations/{uuid4()}", finish, self.knobs.operation_calls)
         self.operations[operation.name] = operation
-        self._advance([operation], 0)
+        self._under_way.append(operation)
+        self._advance()
         return operation
 
     def tick(self) -> None:
         """A call has been made: operations get on."""
-        self._advance([one for one in self.operations.values() if one.response is None], 1)
+        for operation in self._under_way:
+            operation.left -= 1
+        self._advance()
 
-    def _advance(self, operations: Iterable[Operation], calls: int) -> None:
-        for operation in operations:
-            operation.left -= calls
-            if operation.left <= 0 and operation.response is None:
+    def _advance(self) -> None:
+        for operation in self._under_way:
+            if operation.left <= 0:
                 operation.response = operation.finish()
+        self._under_way = [operation for operation in self._under_way if operation.response is None]
 
     def next_number(self) -> int:
         """A number that was not given before."""
