@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from tests.emulators.gcp import RECORDED_FLAPS, Server, project_number, push
+from tests.emulators.gcp.paging import page
+from tests.emulators.gcp.wire import Asked
 
 pytest_plugins = ["tests.emulators.gcp.fixtures"]
 
@@ -135,6 +137,21 @@ def test_an_account_has_a_policy_of_its_own(http: httpx.Client) -> None:
     reader = {"policy": {"bindings": [{"role": READER, "members": ["allUsers"]}]}}
     # GoogleCloudPlatform's accounts take roles of IAM: https://github.com/hashicorp/terraform-provider-google/issues/9130
     assert "is not supported for this resource." in http.post(f"{path}:setIamPolicy", json=reader).text
+
+
+def test_a_token_names_its_account_and_holds_for_an_hour_at_most(stand_in: Server, http: httpx.Client) -> None:
+    make_account(http)
+    path = f"/v1/projects/-/serviceAccounts/{PULL}:generateAccessToken"
+    body = {"scope": ["https://www.googleapis.com/auth/cloud-platform"], "lifetime": "900s"}
+    assert PULL in http.post(path, json=body).json()["accessToken"]
+    for wrong in ({**body, "lifetime": "3601s"}, {**body, "scope": []}, {**body, "lifetime": "0s"}):
+        assert error(http.post(path, json=wrong)) == (400, "INVALID_ARGUMENT")
+    nobody = http.post(path.replace("images-pull", "nobody"), json=body)
+    stand_in.cloud.state.knobs.denied.append(("iam.serviceAccounts.getAccessToken", "images-pull"))
+    denied = http.post(path, json=body)
+    # https://github.com/google-github-actions/auth/issues/340: one who lacks the permission can't tell the two apart
+    assert nobody.json() == denied.json()
+    assert error(denied) == (403, "PERMISSION_DENIED")
 
 
 # policies
@@ -309,6 +326,13 @@ def test_pages_neither_repeat_nor_hide_what_stays(http: httpx.Client) -> None:
         assert error(http.get(REPOSITORIES, params=query)) == (400, "INVALID_ARGUMENT"), query
     elsewhere = REPOSITORIES.replace("us-central1", "us")
     assert error(http.get(elsewhere, params={"pageToken": first["nextPageToken"]})) == (400, "INVALID_ARGUMENT")
+
+
+def test_a_larger_page_is_the_largest() -> None:
+    items = {f"{number:04}": number for number in range(1500)}
+    for size, expected in (("", 100), ("0", 100), ("7", 7), ("1000", 1000), ("1001", 1000)):
+        found, token = page(Asked("GET", "/v1/x", {"pageSize": size}), items, default=100, most=1000)
+        assert (len(found), bool(token)) == (expected, True)
 
 
 def test_a_filter_lets_names_through(http: httpx.Client) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import RLock
 
-from . import images, operations, policies, projects, repositories, service_accounts
+from . import images, operations, policies, projects, repositories, service_accounts, tokens
 from .places import TITLES
 from .policies import Owner
 from .state import State, project_number
@@ -25,6 +25,7 @@ OF_PROJECT = r"/v1/projects/(?P<project>(?:[^/:]+:)?[^/:]+)"
 S = rf"{P}/services/(?P<service>[^/:]+)"
 
 REGISTRY, IAM, MANAGER, KMS, USAGE = "artifactregistry", "iam", "cloudresourcemanager", "cloudkms", "serviceusage"
+CREDENTIALS = "iamcredentials"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,14 @@ ROUTES = (
     Route("POST", rf"{A}:disable", IAM, "DisableServiceAccount", f"{_ACCOUNT}.disable", service_accounts.disable),
     Route("POST", rf"{A}:enable", IAM, "EnableServiceAccount", f"{_ACCOUNT}.enable", service_accounts.enable),
     *_of_policies("POST", A, IAM, "account", _ACCOUNT),
+    Route(
+        "POST",
+        rf"{A}:generateAccessToken",
+        CREDENTIALS,
+        "GenerateAccessToken",
+        f"{_ACCOUNT}.getAccessToken",
+        tokens.generate,
+    ),
     Route("GET", r"/v1/roles", IAM, "ListRoles", "", projects.roles),
     Route("GET", OF_PROJECT, MANAGER, "GetProject", "", projects.get_project),
     Route("GET", OF_PROJECT.replace("v1", "v3"), MANAGER, "GetProject", "", projects.get_project_v3),
@@ -206,6 +215,8 @@ def _check_permission(state: State, found: Found) -> None:
         return
     if found.route.service == IAM:
         text = f"Permission {permission} is required to perform this operation on service account {found.resource}."
+    elif found.route.service == CREDENTIALS:
+        text = tokens.DENIED
     else:
         full = f"//{REGISTRY}.googleapis.com/{found.resource}" if found.route.service == REGISTRY else found.resource
         text = f"Permission '{permission}' denied on resource '{full}' (or it may not exist)."

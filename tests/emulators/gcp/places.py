@@ -20,6 +20,7 @@ TITLES = {
     "cloudkms.googleapis.com": "Cloud Key Management Service (KMS) API",
     "artifactregistry.googleapis.com": "Artifact Registry API",
     "iam.googleapis.com": "Identity and Access Management (IAM) API",
+    "iamcredentials.googleapis.com": "IAM Service Account Credentials API",
     "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
     "containerscanning.googleapis.com": "Container Scanning API",
     "serviceusage.googleapis.com": "Service Usage API",

@@ -61,8 +61,10 @@ def list_all(state: State, asked: Asked) -> Document:
 
 
 def patch(state: State, asked: Asked) -> Document:
-    """The account's name and what was patched, as recorded; the mask stands in the body. Like every write it makes a fresh account known for good:
-    so it is in the recording that has one."""
+    """The account's name and what was patched, as recorded; the mask stands in the body.
+
+    Like every write it makes a fresh account known for good: after the recorded one the account does not flap.
+    """
     asked.only()
     found = existing(state, asked, "update")
     sent = read(SERVICE_ACCOUNT, asked.body.get("serviceAccount") or {}, "service_account")
