@@ -95,12 +95,7 @@ def _normal_member(key: str, value: Any) -> Any:
     return normal(value)
 
 
-def _api_off(server: Server) -> None:
-    server.cloud.state.switch(PROJECT, "cloudkms.googleapis.com", False)
-
-
 def _denied(server: Server) -> None:
-    server.cloud.state.switch(PROJECT, "cloudkms.googleapis.com", True)
     server.cloud.state.knobs.denied.append(("cloudkms.cryptoKeys.setIamPolicy", "kmscryptokey"))
 
 
@@ -116,7 +111,6 @@ def _project_policy(server: Server) -> None:
 
 #: what was so before an exchange, by its number in the file, and is not to be seen in the file
 BEFORE: dict[tuple[str, int], Callable[[Server], None]] = {
-    ("errors-403.http.log", 0): _api_off,
     ("errors-403.http.log", 1): _denied,
     ("service-account-eventual-409.http.log", 0): _flapping,
     ("project-policy-deleted-member.http.log", 0): _project_policy,

@@ -107,6 +107,11 @@ def _of_policies(http_get: str, path: str, service: str, kind: str, permission: 
     )
 
 
+def _no_keys(state: State, asked: Asked) -> Document:
+    """Of KMS the stand-in has the policies of keys, and no keys."""
+    raise _is_off(asked.names["project"], f"{KMS}.googleapis.com")
+
+
 _REPOSITORY, _ACCOUNT = "artifactregistry.repositories", "iam.serviceAccounts"
 ROUTES = (
     Route("POST", rf"{L}/repositories", REGISTRY, "CreateRepository", f"{_REPOSITORY}.create", repositories.create),
@@ -150,17 +155,16 @@ ROUTES = (
     Route("GET", OF_PROJECT.replace("v1", "v3"), MANAGER, "GetProject", "", projects.get_project_v3),
     *_of_policies("POST", OF_PROJECT, MANAGER, "project", "resourcemanager.projects"),
     *_of_policies("GET", K, KMS, "key", "cloudkms.cryptoKeys"),
+    Route("GET", K, KMS, "GetKey", "", _no_keys),
     Route("GET", rf"{P}/services", USAGE, "ListServices", "", projects.services),
     Route("GET", S, USAGE, "GetService", "", projects.service),
     Route("POST", rf"{S}:(?P<verb>enable|disable)", USAGE, "SwitchService", "", projects.switch_service),
 )
-#: keys are not kept, only their policies; but that their API is off is answered for them too
-KEYS = Route("GET", K, KMS, "GetKey", "cloudkms.cryptoKeys.get", operations.get)
 
 
 def find(asked: Asked) -> Found | None:
     """The call that a request makes, or None for a path that no API has."""
-    for route in (*ROUTES, KEYS):
+    for route in ROUTES:
         match = re.fullmatch(route.path, asked.path) if route.http == asked.method else None
         if match is not None:
             return Found(route, replace(asked, names=match.groupdict()))
@@ -192,13 +196,17 @@ class Cloud:
 
 
 def _check_service(state: State, found: Found) -> None:
-    """An API that is off refuses everything, in the recorded words."""
+    """An API that is off refuses everything; Service Usage, which turns it on, is never off."""
     name = f"{found.route.service}.googleapis.com"
     project = found.asked.names.get("project", "-")
-    if project == "-" or found.route.service == USAGE or state.is_on(project, name):
-        return
+    if project != "-" and found.route.service != USAGE and not state.is_on(project, name):
+        raise _is_off(project, name)
+
+
+def _is_off(project: str, name: str) -> Refusal:
+    """In the recorded words: evidence/gcp/errors-403.http.log."""
     number = project_number(project)
-    raise Refusal(
+    return Refusal(
         "PERMISSION_DENIED",
         f"{TITLES[name]} has not been used in project {number} before or it is disabled. Enable it by visiting "
         f"https://console.developers.google.com/apis/api/{name}/overview?project={number} then retry. If you enabled this API "
