@@ -34,6 +34,19 @@ def test_what_takes_long_is_carried_out_some_calls_later(stand_in: Server, http:
     assert error(http.get(f"{PROJECT}/locations/us/operations/nothing")) == (404, "NOT_FOUND")
 
 
+def test_an_operation_that_fails_says_so_and_leaves_all_as_it_was(stand_in: Server, http: httpx.Client) -> None:
+    make(http)
+    stand_in.cloud.state.knobs.operation_error = "INTERNAL"
+    deletion = f"/v1/{http.delete(f'{REPOSITORIES}/app').json()['name']}"
+    for operation in (deletion, make(http, "more")):
+        found = http.get(operation).json()
+        assert (found["done"], found["error"]["code"], "response" in found) == (True, 13, False)
+    listed = http.get(REPOSITORIES).json()["repositories"]
+    assert [found["name"].rpartition("/")[2] for found in listed] == ["app"]
+    stand_in.cloud.state.knobs.operation_error = ""
+    assert http.get(make(http, "more")).json()["done"] is True
+
+
 def test_a_delete_takes_the_images_along_without_a_word(stand_in: Server, http: httpx.Client) -> None:
     make(http)
     assert http.get(f"{REPOSITORIES}/app/packages").json() == {}

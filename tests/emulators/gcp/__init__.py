@@ -2,6 +2,7 @@
 
 It speaks HTTP on a real socket. In this process: `with serving() as server`, then `server.url`, `server.cloud.state` and
 `server.behaviours`; as a process of its own: `python -m tests.emulators.gcp --port 0`, then control.py's paths.
+Fresh service accounts flap as recorded unless `knobs.flaps` is empty (`--steady`); state.py says what else can be told.
 
 What it answers is proved by recorded exchanges (test_gcp_recordings.py), by gcloud and Google's own library (test_gcp_clients.py)
 and, where nothing was recorded, by a table of rules with their sources (test_gcp_rules.py).

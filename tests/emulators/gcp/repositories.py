@@ -49,7 +49,8 @@ def create(state: State, asked: Asked) -> Document:
         # recorded: without its times and its URI
         return {"@type": f"{operations.TYPE}Repository", **_shown(state, made)}
 
-    return operations.started(state.start(name.partition("/repositories/")[0], finish))
+    parent = name.partition("/repositories/")[0]
+    return operations.started(state.start(parent, finish, lambda: state.repositories.pop(name)))
 
 
 def get(state: State, asked: Asked) -> Document:
@@ -110,7 +111,8 @@ def delete(state: State, asked: Asked) -> Document:
             state.policies.pop(found.name, None)
         return operations.EMPTY
 
-    return operations.started(state.start(found.name.partition("/repositories/")[0], finish))
+    parent = found.name.partition("/repositories/")[0]
+    return operations.started(state.start(parent, finish, lambda: None))
 
 
 def existing(state: State, asked: Asked) -> Repository:

@@ -23,15 +23,20 @@ RECORDED_FLAPS = (200, 404, 200, 404, 404, 404)
 class Knobs:
     """How the stand-in differs from one that works at once and lets everybody do everything.
 
-    `flaps`: what the first reads of a fresh service account answer. `operation_calls`: how many calls of any kind after a create or
-    a delete it is carried out. `member_refusals`: how many policies that name a fresh account are refused. `accounts_at_most`: a
-    project's limit. `unknown_members`: members that don't exist. `permitted`: domains and projects whose members may be named, as
-    domain-restricted sharing has it; None: all. `denied`: a permission, and a pattern of the resources for which it is denied.
-    `denied_keys`: keys that Artifact Registry may not use.
+    flaps: what the first reads of a fresh service account answer
+    operation_calls: how many calls of any kind after a create or a delete it is carried out
+    operation_error: the status with which operations end instead
+    member_refusals: how many policies that name a fresh account are refused
+    accounts_at_most: how many accounts a project may have
+    unknown_members: members that don't exist
+    permitted: domains and projects whose members may be named, as domain-restricted sharing has it; None: all
+    denied: a permission, and a pattern of the resources on which the caller lacks it
+    denied_keys: keys that Artifact Registry may not use
     """
 
     flaps: tuple[int, ...] = RECORDED_FLAPS
     operation_calls: int = 0
+    operation_error: str = ""
     member_refusals: int = 0
     accounts_at_most: int = 100
     unknown_members: set[str] = field(default_factory=set)
@@ -75,12 +80,23 @@ class Image:
 
 @dataclass
 class Operation:
-    """A long-running operation. `left`: calls until `finish` is called, which gives its response."""
+    """A long-running operation. `left`: calls until `finish` is called, which gives its response; or, with an `error`, `undo`."""
 
     name: str
     finish: Callable[[], Document]
+    undo: Callable[[], object]
     left: int
-    response: Document | None = None
+    error: str = ""
+    done: bool = False
+    response: Document = field(default_factory=dict)
+
+    def end(self) -> None:
+        """Carries it out, or lets it fail."""
+        self.done = True
+        if self.error:
+            self.undo()
+        else:
+            self.response = self.finish()
 
 
 @dataclass
@@ -141,9 +157,10 @@ class State:
         """Enables or disables an API."""
         (self.services_off[project].discard if on else self.services_off[project].add)(service)
 
-    def start(self, parent: str, finish: Callable[[], Document]) -> Operation:
+    def start(self, parent: str, finish: Callable[[], Document], undo: Callable[[], object]) -> Operation:
         """A new operation under `parent`; it is carried out now, or after as many further calls as the knobs say."""
-        operation = Operation(f"{parent}/operations/{uuid4()}", finish, self.knobs.operation_calls)
+        name = f"{parent}/operations/{uuid4()}"
+        operation = Operation(name, finish, undo, self.knobs.operation_calls, self.knobs.operation_error)
         self.operations[operation.name] = operation
         self._under_way.append(operation)
         self._advance()
@@ -158,8 +175,8 @@ class State:
     def _advance(self) -> None:
         for operation in self._under_way:
             if operation.left <= 0:
-                operation.response = operation.finish()
-        self._under_way = [operation for operation in self._under_way if operation.response is None]
+                operation.end()
+        self._under_way = [operation for operation in self._under_way if not operation.done]
 
     def next_number(self) -> int:
         """A number that was not given before."""
