@@ -64,6 +64,7 @@ UPSTREAM = {"virtualRepositoryConfig": {"upstreamPolicies": [{"id": "a", "reposi
 REMOTE = {"mode": "REMOTE_REPOSITORY", "remoteRepositoryConfig": {"dockerRepository": {"publicRepository": 1}}}
 DOT = "invalid repository labels (&map[a.b:c]): key \"a.b\" contains invalid character '.' at index 1"
 CAPITAL = "value \"Bc\" contains invalid character 'B' at index 0"
+UNKNOWN = "Invalid JSON payload received. Unknown name \"immutable\" at 'repository': Cannot find field."
 LABEL_TEXT = f"{GITHUB}/simple-container-com/api/issues/164"
 CLEANUP_DOCS = f"{DOCS}/repositories/cleanup-policy-overview"
 NAMES, LOCATIONS = f"{DOCS}/repositories/create-repos", f"{DOCS}/repositories/repo-locations"
@@ -87,7 +88,7 @@ CREATES = [
     Case("a number that is no format", JSON, {"format": 4}, "Invalid value at"),
     Case("a mode that is not said", DISCOVERY, {"mode": "MODE_UNSPECIFIED"}),
     Case("a mode that must be said", DISCOVERY, {"disallowUnspecifiedMode": True}, "mode"),
-    Case("an unknown field", f"{GITHUB}/router-for-me/CLIProxyAPI/issues/1531", {"immutable": True}, "Cannot find field."),
+    Case("an unknown field", f"{GITHUB}/router-for-me/CLIProxyAPI/issues/1531", {"immutable": True}, UNKNOWN),
     Case("a text for a boolean", JSON, {"cleanupPolicyDryRun": "yes"}, "Invalid value at"),
     Case("names in snake case", JSON, {"docker_config": {"immutable_tags": True}, "cleanup_policy_dry_run": False}),
     Case("64 labels", REFERENCE, labels(64)),

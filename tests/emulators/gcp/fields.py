@@ -73,7 +73,8 @@ def read(schema: Message, sent: Any, path: str) -> Document:
     for name, value in sent.items():
         known = name if name in schema.fields else camel(name)
         if known not in schema.fields and known not in schema.output:
-            raise invalid(f"Invalid JSON payload received. Unknown name \"{name}\" at '{path}': Cannot find field.")
+            where = "" if path == "request" else f" at '{path}'"
+            raise invalid(f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.')
         if value is None or known in schema.output:
             continue
         item = _value(schema.fields[known], value, f"{path}.{snake(known)}")

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .fields import read
+from .fields import Message, Repeated, read
 from .members import (
     all_members,
     check_conditions,
@@ -26,6 +26,11 @@ from .wire import Asked, Document, Refusal, invalid
 #: the etag of a policy that was never set: `ACAB`. Recorded, cloud-custodian at df800e9e: kms-keyring-filter-iam
 NEVER_SET = base64.b64decode("ACAB")
 ACCOUNT = "serviceAccount:"
+#: the requests of the discovery documents; IAM's and Resource Manager's write has a mask, Artifact Registry's has none
+GET = Message({"options": Message({"requestedPolicyVersion": int})})
+PUT = Message({"policy": POLICY})
+MASKED = Message({"policy": POLICY, "updateMask": str})
+TEST = Message({"permissions": Repeated(str)})
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Owner:
 
 def get(state: State, owner: Owner, asked: Asked) -> Document:
     """The policy as it stands, with conditions only for those who ask for version 3."""
-    options = asked.body.get("options") or {}
+    options = read(GET, asked.body, "request").get("options", {})
     text = str(options.get("requestedPolicyVersion", asked.query.get("options.requestedPolicyVersion", 0)))
     if text not in ("0", "1", "3"):
         raise invalid(f"Invalid policy version {text}.")
@@ -51,13 +56,10 @@ def get(state: State, owner: Owner, asked: Asked) -> Document:
 
 def put(state: State, owner: Owner, asked: Asked) -> Document:
     """Replaces the policy. Raises Refusal, ABORTED if the etag is another's; without an etag it overwrites."""
-    allowed = ("policy", "updateMask") if owner.masks else ("policy",)
-    for name in asked.body:
-        if name not in allowed:
-            raise invalid(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')
-    if not isinstance(asked.body.get("policy"), dict):
+    whole = read(MASKED if owner.masks else PUT, asked.body, "request")
+    if "policy" not in asked.body:
         raise invalid()
-    sent = read(POLICY, asked.body["policy"], "policy")
+    sent = whole.get("policy", {})
     stored = state.policies.get(owner.resource) or Policy(NEVER_SET)
     etag = etag_bytes(sent.get("etag", ""))
     if etag and etag != stored.etag:
@@ -80,8 +82,8 @@ def put(state: State, owner: Owner, asked: Asked) -> Document:
 def test(asked: Asked, denied: Iterable[str]) -> Document:
     """Those of the permissions that the caller has: all but the denied ones. Wildcards are not allowed."""
     asked.only()
-    wanted = asked.body.get("permissions", [])
-    if not isinstance(wanted, list) or any(not isinstance(one, str) or "*" in one for one in wanted):
+    wanted = read(TEST, asked.body, "request").get("permissions", [])
+    if any("*" in permission for permission in wanted):
         raise invalid()
     found = [permission for permission in wanted if permission not in set(denied)]
     return {"permissions": found} if found else {}

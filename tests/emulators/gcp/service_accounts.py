@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .fields import mask_paths, read
+from .fields import Message, mask_paths, read
 from .paging import page
 from .places import account_domain
 from .policies import etag_text
@@ -12,6 +12,9 @@ from .schemas import SERVICE_ACCOUNT
 from .state import Account, State
 from .wire import Asked, Document, Refusal, invalid, not_found
 
+#: https://iam.googleapis.com/$discovery/rest?version=v1: CreateServiceAccountRequest, PatchServiceAccountRequest
+CREATE = Message({"accountId": str, "serviceAccount": SERVICE_ACCOUNT})
+PATCH = Message({"serviceAccount": SERVICE_ACCOUNT, "updateMask": str})
 #: the longest of each, in bytes of UTF-8: https://iam.googleapis.com/$discovery/rest?version=v1
 LONGEST = {"displayName": 100, "description": 256}
 
@@ -19,10 +22,11 @@ LONGEST = {"displayName": 100, "description": 256}
 def create(state: State, asked: Asked) -> Document:
     """The new account. Raises Refusal, ALREADY_EXISTS if its name is taken."""
     asked.only()
-    project, identifier = asked.names["project"], asked.body.get("accountId", "")
-    settings = read(SERVICE_ACCOUNT, asked.body.get("serviceAccount") or {}, "service_account")
+    sent = read(CREATE, asked.body, "request")
+    project, identifier = asked.names["project"], sent.get("accountId", "")
+    settings = sent.get("serviceAccount", {})
     # https://iam.googleapis.com/$discovery/rest?version=v1, CreateServiceAccountRequest.accountId; the second hyphen is not recorded
-    if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])", str(identifier)) or not 6 <= len(identifier) <= 30:
+    if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])", identifier) or not 6 <= len(identifier) <= 30:
         raise invalid(
             f"Service account id {identifier} does not have a valid form: 6 to 30 of [a-z]([-a-z0-9]*[a-z0-9])."
         )
@@ -67,8 +71,8 @@ def patch(state: State, asked: Asked) -> Document:
     """
     asked.only()
     found = existing(state, asked, "update")
-    sent = read(SERVICE_ACCOUNT, asked.body.get("serviceAccount") or {}, "service_account")
-    paths = mask_paths(asked.body.get("updateMask") or "")
+    whole = read(PATCH, asked.body, "request")
+    sent, paths = whole.get("serviceAccount", {}), mask_paths(whole.get("updateMask", ""))
     # https://iam.googleapis.com/$discovery/rest?version=v1, PatchServiceAccountRequest: a mask of these two is needed
     if not paths or not set(paths) <= LONGEST.keys():
         raise invalid()
