@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.review.model import Finding, Review, Risk
 
-from .specs import BASE, lines, replaced, review_text, reviewed, said, verdict
+from .specs import lines, replaced, review_text, reviewed, said, verdict
 
 HEAD = """\
 version: 1
