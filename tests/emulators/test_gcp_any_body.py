@@ -15,6 +15,8 @@ from tests.emulators.gcp.schemas import POLICY, PROJECT_SETTINGS, REPOSITORY, SE
 from tests.emulators.gcp.tokens import REQUEST
 from tests.emulators.gcp.wire import Asked, Refusal, asked
 
+pytestmark = pytest.mark.slow  # thousands of bodies
+
 PROJECT = "/v1/projects/my-project"
 REPOSITORIES = f"{PROJECT}/locations/us/repositories"
 ACCOUNT = f"{PROJECT}/serviceAccounts/images-pull@my-project.iam.gserviceaccount.com"
