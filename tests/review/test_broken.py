@@ -301,6 +301,13 @@ def test_what_a_registry_s_edit_does_is_at_that_edit_beside_another_one(
         assert "since its name can't be changed" in said(found, Risk.DESTROYS)[0]
 
 
+def test_a_prefix_that_changes_beside_a_region_says_who_loses_the_region_and_no_pattern(tmp_path: Path) -> None:
+    head = replaced((REGION, f"{REGION}    prefix: p/\n"), ("    replication_regions: [eu-west-1]\n", ""))
+    text = review_text(reviewed(tmp_path, head))
+    assert "tagged reconciler-owner" not in text
+    assert "can no longer pull from any repository in eu-west-1 as images-pull" in text
+
+
 def test_several_copies_are_said_in_the_plural(tmp_path: Path) -> None:
     base = replaced(("[eu-west-1]", "[eu-west-1, us-east-1]"))
     head = replaced(("  - {name: payments, registry: images, protect: true}\n", ""), base=base)

@@ -328,8 +328,11 @@ def renamed(before: RoleSettings, after: RoleSettings, then: AwsRegistry, now: A
     registry's in both: what carries the tags is the same, whatever the registry's prefix is."""
     if before.tags != after.tags:
         return before
-    called = {names.arn_part(arn, 3): arn for arn in after.repositories if _is_of(now, arn)}
-    found = (called.get(names.arn_part(arn, 3), arn) if _is_of(then, arn) else arn for arn in before.repositories)
+    named = next((arn.partition(":repository/")[2] for arn in after.repositories if _is_of(now, arn)), "")
+    found = (
+        names.repository_arn(now.account_id, names.arn_part(arn, 3), named) if named and _is_of(then, arn) else arn
+        for arn in before.repositories
+    )
     return replace(before, repositories=tuple(sorted(set(found))))
 
 
