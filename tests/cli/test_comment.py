@@ -53,12 +53,13 @@ def test_two_specs_have_a_comment_each(
     assert [item["body"].splitlines()[0] for item in forge.comments] == [MARK, "<!-- reconciler:other:review -->"]
 
 
+@pytest.mark.parametrize("status", [404, 410])
 def test_one_that_was_deleted_meanwhile_is_written_again(
-    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str]
+    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
     comment(capsys, "--review", saved)
     forge.comments[0]["body"] = f"{MARK}\nolder"
-    forge.instead = [(forge.change, 404, {}, {"message": "Not Found"})]
+    forge.instead = [(forge.change, status, {}, {"message": "Not Found"})]
     comment(capsys, "--review", saved)
     assert len(forge.comments) == 2
 
