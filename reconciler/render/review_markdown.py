@@ -18,7 +18,7 @@ __all__ = ["MOST", "markdown_of", "review_markdown", "shortened"]
 #: GitLab draws no larger diagram in a merge request (https://docs.gitlab.com/user/markdown/#diagrams-and-flowcharts), mermaid none of
 #: more edges (https://mermaid.js.org/config/schema-docs/config.html#maxedges)
 MOST_DRAWN, MOST_EDGES = 2_000, 500
-#: characters of a table's cell, and its rows
+#: characters of a table's cell, of a file and of an address, and a table's rows
 MOST_TOLD, MOST_ROWS = 300, 100
 #: findings with a fold of their own: more do not fit into a comment
 MOST_FOLDS = 1_000
@@ -107,7 +107,17 @@ def _row(finding: FindingPart) -> str:
 
 
 def _where(spot: SpotPart) -> str:
-    return code(f"{spot.file}:{spot.line}").replace("|", "\\|")
+    return code(f"{_file(spot)}:{spot.line}").replace("|", "\\|")
+
+
+def _file(spot: SpotPart) -> str:
+    """The file, of a long path its end."""
+    return spot.file if len(spot.file) <= MOST_TOLD else f"…{spot.file[-MOST_TOLD:]}"
+
+
+def _first(text: str) -> str:
+    """The text, of a long one its beginning. What is shortened is escaped after that, so that no escape and no code span is cut."""
+    return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}…"
 
 
 def _told(messages: tuple[str, ...]) -> str:
@@ -117,14 +127,14 @@ def _told(messages: tuple[str, ...]) -> str:
     for message in messages:
         if told and len(message) > left:
             break
-        told.append(message if len(message) <= MOST_TOLD else f"{message[:MOST_TOLD]}…")
+        told.append(_first(message))
         left -= len(message)
     more = f" (and {len(messages) - len(told)} more)" if messages[len(told) :] else ""
     return f"{'<br>'.join(map(in_markdown, told))}{more}"
 
 
 def _at(spot: SpotPart) -> str:
-    return in_html(f"{spot.file}:{spot.line}:{spot.column}")
+    return in_html(f"{_file(spot)}:{spot.line}:{spot.column}")
 
 
 def _fold(finding: FindingPart) -> Iterator[str]:
@@ -135,7 +145,7 @@ def _fold(finding: FindingPart) -> Iterator[str]:
     yield from (f"- {first_in_markdown(sentence)}" for sentence in finding.messages)
     if finding.addresses:
         yield ""
-        yield from (f"  {code(address)}" for address in finding.addresses[:20])
+        yield from (f"  {code(_first(address))}" for address in finding.addresses[:20])
         if finding.addresses[20:]:
             yield f"  and {len(finding.addresses) - 20} more"
     yield ""
