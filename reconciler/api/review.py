@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.platforms.catalog import CATALOG, Spec
-from reconciler.review.document import ErrorPart, ReviewDocument, SpotPart, unreadable
+from reconciler.review.document import OWNER, UNNAMED, ErrorPart, ReviewDocument, SpotPart, unreadable
 from reconciler.review.edits import edits
 from reconciler.review.make import make_review
 from reconciler.review.model import Review
@@ -25,11 +25,8 @@ from reconciler.spec.variables import StandIns
 
 #: what the name of a base's file begins with in an error
 _BASE = "base "
-#: the name of a spec whose own can't be read, and where a text has its own
-UNNAMED, _NAME = (
-    "spec",
-    re.compile(r"""^\{?[ ]{0,2}"?name"?: *["']?([a-z][a-z0-9-]{0,39})["']? *,?(?: #.*)?$""", re.MULTILINE),
-)
+#: where a text has the name of its spec
+_NAME = re.compile(rf"""^\{{?[ ]{{0,2}}"?name"?: *["']?({OWNER})["']? *,?(?: #.*)?$""", re.MULTILINE)
 
 
 def review(

@@ -9,7 +9,7 @@ from reconciler.review.model import RANK, Review, Risk
 
 from .escapes import code, first_in_markdown, in_html, in_markdown
 from .graph import entities
-from .review import UNKNOWN, UNREADABLE, counted_risks, stopping
+from .review import UNKNOWN, UNREADABLE, counted_risks, perhaps, stopping
 from .review_document import document
 from .shortened import MOST, shortened
 
@@ -75,16 +75,20 @@ def _quiet(review: ReviewDocument) -> str:
 
 def _headline(review: ReviewDocument) -> str:
     found = [(finding.risk, finding.title) for finding in review.findings]
-    stops = stopping(guards=bool(review.by_head), base=bool(review.loosened), problems=bool(review.problems))
+    head, base = ([item.message for item in given] for given in (review.by_head, review.loosened))
+    stops = stopping(head, base, problems=bool(review.problems))
     return f"{counted_risks(found, unread=bool(review.unread))}{stops}"
 
 
 def _lines(review: ReviewDocument) -> Iterator[str]:
     yield from (f"### {in_markdown(review.owner)}: {in_markdown(_headline(review))}", "")
     if stops := [*map(_objection, review.by_head), *(f"- {in_markdown(item)}" for item in review.problems)]:
-        yield from ("#### :no_entry: Stops the plan", "", *stops, "")
+        may = perhaps([item.message for item in review.by_head]) and not review.problems
+        yield from (f"#### :no_entry: {'May stop' if may else 'Stops'} the plan", "", *stops, "")
     if loosened := list(map(_objection, review.loosened)):
-        yield from ("#### :no_entry: The base's guards would stop it, and this change loosens them", "", *loosened, "")
+        would = "may" if perhaps([item.message for item in review.loosened]) else "would"
+        heading = f"#### :no_entry: The base's guards {would} stop it, and this change loosens them"
+        yield from (heading, "", *loosened, "")
     findings = sorted(review.findings, key=lambda item: _ORDER.index(item.risk))
     if findings:
         worst = set(sorted(range(len(findings)), key=lambda at: RANK[findings[at].risk])[:MOST_ROWS])

@@ -31,6 +31,7 @@ def unknown(review: Review, variables: Mapping[str, str]) -> Review:
     )
     return replace(
         review,
+        owner=_text(review.owner, variables),
         plan=_plan(review.plan, variables),
         findings=tuple(_same_perhaps([_finding(finding, variables) for finding in review.findings])),
         by_base=_verdicts(review.by_base, variables),
