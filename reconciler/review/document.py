@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from reconciler.engine.guard import Verdict
 from reconciler.model.access import Access
 from reconciler.places import Spot
 from reconciler.spec.fields import Text
 from reconciler.spec.variables import NAME
+from reconciler.words import in_utf8
 
 from .model import RANK, Finding, Review, Risk, titled
 
@@ -25,6 +26,14 @@ UNNAMED = "spec"
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _in_utf8(cls, value: object) -> object:
+        """Texts as they can be written: the names of files, wherever they are said, may have other bytes."""
+        if isinstance(value, tuple):
+            return tuple(in_utf8(item) if isinstance(item, str) else item for item in value)
+        return in_utf8(value) if isinstance(value, str) else value
 
 
 class SpotPart(_Part):
