@@ -89,12 +89,18 @@ def _of_the_same_name(changed: list[_Changed], spec: Path, files: CommitFiles) -
     there = {item.name: item for item in changed if files.digest(item.name) == item.digest}
     digests = sorted({digest for item in there.values() for digest in (item.digest, item.since) if digest})
     texts = dict(zip(digests, files.contents(digests), strict=True))
-    names = {digest: _name(digest, data) for digest, data in texts.items() if b"name" in data.replace(b"\0", b"")}
+    names = {digest: _name(digest, data) for digest, data in texts.items() if _can_have_a_name(data)}
     return [
         item
         for _, item in sorted(there.items())
         if (was := names.get(item.digest)) and _may_be(was, wanted) and names.get(item.since) != was
     ]
+
+
+def _can_have_a_name(data: bytes) -> bool:
+    """Whether a file is worth to be parsed: it has the key, which may be escaped."""
+    plain = data.replace(b"\0", b"")  # which UTF-16 has between letters
+    return b"name" in plain or b"\\" in plain
 
 
 def _may_be(name: str, wanted: set[str]) -> bool:

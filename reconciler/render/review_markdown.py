@@ -59,7 +59,7 @@ def _unreadable(review: ReviewDocument) -> Iterator[str]:
         yield (
             f"- {_where(error.place)}: {in_markdown(error.message)}"
             if error.place
-            else f"- {in_markdown(error.message)}"
+            else f"- {first_in_markdown(error.message)}"
         )
     yield ""
     yield "Nothing was reviewed: who gains or loses access is not known until this is mended."
@@ -82,7 +82,7 @@ def _headline(review: ReviewDocument) -> str:
 
 def _lines(review: ReviewDocument) -> Iterator[str]:
     yield from (f"### {in_markdown(review.owner)}: {in_markdown(_headline(review))}", "")
-    if stops := [*map(_objection, review.by_head), *(f"- {in_markdown(item)}" for item in review.problems)]:
+    if stops := [*map(_objection, review.by_head), *(f"- {first_in_markdown(item)}" for item in review.problems)]:
         may = perhaps([item.message for item in review.by_head]) and not review.problems
         yield from (f"#### :no_entry: {'May stop' if may else 'Stops'} the plan", "", *stops, "")
     if loosened := list(map(_objection, review.loosened)):

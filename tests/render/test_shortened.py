@@ -126,6 +126,15 @@ def test_a_forged_review_that_is_too_long_leaves_no_code_span_open(where: str, a
     closed(text)
 
 
+@pytest.mark.parametrize("text", ["---", "- x", "1. x", "+ x", "==="])
+def test_a_forged_problem_is_no_rule_and_no_list(text: str) -> None:
+    made = {"format": 1, "owner": "demo", "verdict": [], "findings": [], "problems": [text]}
+    wrong = {"format": 1, "owner": "demo", "verdict": [], "findings": [], "errors": [{"message": text, "place": None}]}
+    for document in (made, wrong):
+        marked = markdown_of(ReviewDocument.model_validate_json(json.dumps(document)))
+        assert re.search(r"(?m)^- [0-9]*\\[-+=.]", marked)
+
+
 @pytest.mark.parametrize("size", [1_960, 1_990, 1_999, 2_100])
 @pytest.mark.parametrize(
     "whole",

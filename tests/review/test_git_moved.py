@@ -123,6 +123,26 @@ def test_however_the_name_is_written(clone: Clone, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        BASE.encode("utf-16"),
+        BASE.replace("name: acme", '"na\\x6de": acme', 1).replace("name:", '"na\\x6de":').encode(),
+    ],
+)
+def test_however_the_base_is_written(clone: Clone, capsys: pytest.CaptureFixture[str], data: bytes) -> None:
+    clone.git("checkout", "-q", "main")
+    clone.spec.write_bytes(data)
+    clone.git("commit", "-q", "--allow-empty", "-am", "another text")
+    clone.git("checkout", "-q", "-B", "change")
+    moved(clone)
+    (clone.folder / "decoy.yaml").write_bytes(data)
+    clone.git("add", "-A")
+    assert "has no new.yaml, and registry.yaml (decoy.yaml now, as git has it)" in review(
+        capsys, "new.yaml", "--base", "main", code=1
+    )
+
+
+@pytest.mark.parametrize(
     ("others", "said"),
     [
         (1, "a/0.yaml and registry.yaml"),
