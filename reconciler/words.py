@@ -13,6 +13,9 @@ DISTRIBUTION = "registry-reconciler"
 _PHRASE = re.compile(
     r"(?!.*\((?:none\)|live\b|spec\)|set by somebody else\b))[\w.:/*?$@=+,;()' -]*[\w.:/*?$@=+)]", re.ASCII
 )
+#: what Python makes of bytes of a file's name that are no UTF-8, and what no file and no terminal takes
+#: (https://docs.python.org/3/library/os.html#file-names-command-line-arguments-and-environment-variables)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 #: of many names, so many are shown
 SHOWN_NAMES = 3
 
@@ -68,11 +71,22 @@ def did_you_mean(word: str, known: Collection[str], least: float = 0.6) -> str:
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
+def in_utf8(text: str) -> str:
+    r"""The text with each byte of a name that is no UTF-8 as an escape (`x\xff/registry.yaml`), so that it can be written anywhere.
+    Asked twice, it changes nothing more."""
+    return _SURROGATE.sub(lambda match: _escaped(ord(match.group())), text)
+
+
+def _escaped(point: int) -> str:
+    return rf"\x{point - 0xDC00:02x}" if 0xDC80 <= point <= 0xDCFF else rf"\u{point:04x}"
+
+
 def one_line(text: str) -> str:
     r"""The text with whatever does not print as an escape (`\n`, `\x1b`, `\u202e`), so that no text of a spec or of a cloud makes
     a line, moves a terminal's cursor or turns the reading order. Asked twice, it changes nothing more."""
     if text.isprintable():
         return text
+    text = in_utf8(text)
     return "".join(item if item.isprintable() else item.encode("unicode_escape").decode() for item in text)
 
 

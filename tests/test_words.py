@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from reconciler.words import Named, duration, value
+from reconciler.words import Named, duration, in_utf8, one_line, value
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,19 @@ def test_what_has_words_is_its_value_everywhere_else() -> None:
     assert (named == "1", json.dumps([named]), hash(named)) == (True, '["1"]', hash("1"))
     copied = pickle.loads(pickle.dumps(named))
     assert (copied, copied.words) == ("1", "account 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x\udcff/é", "x\\xff/é"),
+        ("\udc80", "\\x80"),
+        ("\ud800", "\\ud800"),
+        ("\udc7f", "\\udc7f"),
+        ("a\\b", "a\\b"),
+        ("", ""),
+    ],
+)
+def test_a_byte_that_is_no_utf_8_is_shown_as_one(text: str, shown: str) -> None:
+    assert in_utf8(text) == one_line(text) == shown
+    assert in_utf8(shown) == shown

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from reconciler.errors import Problem, ReconcilerError, SpecError
 from reconciler.platforms.catalog import CATALOG, Spec
-from reconciler.review.document import ErrorPart, ReviewDocument, SpotPart, unreadable
+from reconciler.review.document import OWNER, UNNAMED, ErrorPart, ReviewDocument, SpotPart, unreadable
 from reconciler.review.edits import edits
 from reconciler.review.make import make_review
 from reconciler.review.model import Review
+from reconciler.review.unknown import named
 from reconciler.review.unknown import unknown as unknown_in
 from reconciler.spec import loader
 from reconciler.spec.source import bytes_of, files_of, is_stream
@@ -25,11 +26,8 @@ from reconciler.spec.variables import StandIns
 
 #: what the name of a base's file begins with in an error
 _BASE = "base "
-#: the name of a spec whose own can't be read, and where a text has its own
-UNNAMED, _NAME = (
-    "spec",
-    re.compile(r"""^\{?[ ]{0,2}"?name"?: *["']?([a-z][a-z0-9-]{0,39})["']? *,?(?: #.*)?$""", re.MULTILINE),
-)
+#: where a text has the name of its spec
+_NAME = re.compile(rf"""^\{{?[ ]{{0,2}}"?name"?: *["']?({OWNER})["']? *,?(?: #.*)?$""", re.MULTILINE)
 
 
 def review(
@@ -116,10 +114,10 @@ def _load(path: str | Path, unknown: StandIns, folder: str = "", known: Known | 
             wrong = {name for problem in error.problems for name in unknown.uses.get(_place(problem), ())}
             if wrong and unknown.another(wrong):
                 continue
+            said = [replace(item, message=named(item.message, dict(unknown))) for item in error.problems]
             if not folder:
-                raise
-            problems = [replace(item, file=f"{_BASE}{item.file.removeprefix(folder)}") for item in error.problems]
-            raise SpecError(problems) from None
+                raise SpecError(said) from None
+            raise SpecError([replace(item, file=f"{_BASE}{item.file.removeprefix(folder)}") for item in said]) from None
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:

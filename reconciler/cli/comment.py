@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.errors import ReconcilerError
+from reconciler.render.escapes import no_command
+from reconciler.words import one_line
 
 from .exits import Exit
 
@@ -88,17 +90,23 @@ def run(
     try:
         with _host(number) as host:
             needed = f"; a comment needs {host.needs}"
-            try:
-                comment = stick(host, mark, text)
-            except Refused:
-                raise
-            except ReconcilerError as error:
-                raise ReconcilerError(f"no comment: {error}\n  {_elsewhere(text, there=there)}") from None
+            comment = stick(host, mark, text)
     except Refused as error:
-        typer.echo(f"no comment: {error}{needed}\n  {_elsewhere(text, there=there)}", err=True)
+        _say(f"no comment: {error}{needed}", err=True)
+        _say(f"  {_elsewhere(text, there=there)}", err=True)
         return Exit.OK
-    typer.echo(f"commented: {comment.where}" if comment.where else f"commented: note {comment.id}")
+    except ReconcilerError as error:
+        raise ReconcilerError(f"no comment: {error}\n  {_elsewhere(text, there=there)}") from None
+    except Exception:  # whatever nobody foresaw is said below; the text must not go with it
+        _say(f"no comment: {_elsewhere(text, there=there)}", err=True)
+        raise
+    _say(f"commented: {comment.where or f'note {comment.id}'}")
     return Exit.OK
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Prints a line with what a host says in it, which neither ends the line nor is a command to the runner."""
+    typer.echo(no_command(one_line(text)), err=err)
 
 
 def _text(plan: Path | None, review: Path | None) -> tuple[str, str, str]:
@@ -204,5 +212,5 @@ def _elsewhere(text: str, *, there: bool) -> str:
     why = ""
     if there or (os.environ.get(SUMMARY) and not (why := add(text))):
         return "it is in the job's summary instead"
-    typer.echo(text, nl=False)
+    typer.echo("".join(map(no_command, text.splitlines(keepends=True))), nl=False)
     return f"it is printed instead, since {why}" if why else "it is printed instead"

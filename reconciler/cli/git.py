@@ -118,8 +118,20 @@ class Git:
         ran = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         return ran.stdout.decode().strip() if ran.returncode == 0 else ""
 
+    def _other(self, name: str) -> str:
+        """What a ref or an id stands for that is no commit, such as `blob`; "" where that is nothing, or a commit."""
+        match = _EXPRESSION.fullmatch(name)
+        ref = match["ref"] if match is not None else ""
+        found = [start for _, start in self._refs(ref)] if ref else []
+        if _ID.fullmatch(ref):
+            found += self.text("rev-parse", f"--disambiguate={ref}").split()
+        kinds = {self.run("cat-file", "-t", f"{item}^{{}}").stdout.decode().strip() for item in found} - {""}
+        return any_of(sorted(kinds)) if "commit" not in kinds else ""
+
     def missing(self, name: str) -> str:
-        """What to do where no ref has that name, as the end of a sentence."""
+        """What to do where no commit has that name, as the end of a sentence."""
+        if other := self._other(name):
+            return f"is a {other} and no commit; give a branch, a tag of a commit, or a commit's id"
         known = [
             line.split("/", 2)[2]
             for line in self.text("for-each-ref", "--format=%(refname)").splitlines()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from reconciler.words import all_of, any_of, counted
 
 from .git import WHOLE, Git, NoRepository
 from .git_files import SUFFIXES, CommitFiles
+from .git_moved import earlier_name
 
 #: how a path begins that nothing else can be
 _AS_PATH = ("/", "./", "../")
@@ -141,7 +141,7 @@ def _of_commit(git: Git, given: str, base: str, spec: Path, into: Path) -> Base:
     warnings: list[str] = []
     name: str | None = inside
     if not files.has(inside, folder=spec.is_dir()):
-        name = _was(git, commit, inside, files, folder=spec.is_dir())
+        name = earlier_name(git, commit, base, inside, spec, files)
         if name is None:
             near = [one for one in sorted(files.names) if os.path.basename(one) == os.path.basename(inside)]
             elsewhere = f" (it has {near[0]}; give a copy of that as --base to compare with it)" if near else ""
@@ -202,29 +202,3 @@ def _crossed(git: Git, base: str, commit: str, others: list[str], parts: list[st
             f"HEAD and {base} were merged into each other, and parted at {those}, which have different specs: the review compares"
             f" with {commit[:12]} alone"
         )
-
-
-def _was(git: Git, commit: str, inside: str, files: CommitFiles, *, folder: bool) -> str | None:
-    """What the spec is called in the commit, if git finds that it was renamed; None if it does not."""
-    patterns = [f":(top,icase,glob)**/*{suffix}" for suffix in SUFFIXES]
-    if not folder:
-        patterns.append(f":(top,literal){inside}")
-    # the index, not the files: to compare those, git runs whatever filters its configuration names
-    said = git.names("diff-index", "--cached", "-M", "--diff-filter=R", "--name-status", "-z", commit, "--", *patterns)
-    renamed = {now: was for was, now in zip(said[1::3], said[2::3], strict=True)}
-    if not folder:
-        return renamed.get(inside)
-    start = f"{inside}/" if inside else ""
-    mine = {now: was for now, was in renamed.items() if now.startswith(start)}
-    if len(set(mine.values())) == 1:  # a file whose parts have a folder since, or a folder with one file
-        return next(iter(mine.values()))
-    folders = Counter(
-        was.removesuffix(now.removeprefix(start)).rstrip("/")
-        for now, was in mine.items()
-        if f"/{was}".endswith(f"/{now.removeprefix(start)}")
-    )
-    for name, _ in folders.most_common(1):
-        # a folder of which a part stays where it was is no spec that moved
-        if all(part in mine.values() or not os.path.lexists(f"{git.root}/{part}") for part in files.parts(name)):
-            return name
-    return None

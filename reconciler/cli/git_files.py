@@ -42,6 +42,10 @@ class CommitFiles:
     def names(self) -> set[str]:
         return {*self._links, *self._blobs}
 
+    def digest(self, name: str) -> str:
+        """The id of what a file holds; "" if there is no such file, or a link."""
+        return self._blobs.get(name, "")
+
     def has(self, name: str, *, folder: bool = False) -> bool:
         """Whether the commit has a file of that name, or a folder with a spec's files, or a link to one. `folder`: a folder alone."""
         at = self._led_to(name)
@@ -94,7 +98,7 @@ class CommitFiles:
                 waiting += (part for part in self.parts(at) if part.lower().endswith(SUFFIXES) or self.is_folder(part))
                 (self._into / at).mkdir(parents=True, exist_ok=True)
         wanted = sorted(found - self.taken)
-        for name, data in zip(wanted, self._contents(self._blobs[name] for name in wanted), strict=True):
+        for name, data in zip(wanted, self.contents(self._blobs[name] for name in wanted), strict=True):
             path = self._into / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
@@ -136,7 +140,7 @@ class CommitFiles:
         """What a link holds, once it is written; None where that leads out of the repository."""
         path = self._into / link
         if not os.path.lexists(path):
-            (data,) = self._contents([self._links[link]])
+            (data,) = self.contents([self._links[link]])
             target = os.fsdecode(data)
             away = os.path.isabs(target) or "\0" in target or _leaves(os.path.dirname(link), target)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +149,7 @@ class CommitFiles:
         target = os.readlink(path)
         return None if target == _OUTSIDE else target
 
-    def _contents(self, digests: Iterable[str]) -> Iterator[bytes]:
+    def contents(self, digests: Iterable[str]) -> Iterator[bytes]:
         """What the blobs hold. Raises ReconcilerError for one that git does not have: a clone may be partial."""
         asked = list(digests)
         if not asked:

@@ -65,13 +65,14 @@ class GitHub(Host):
 
     def comments(self) -> Iterator[Comment]:
         path: str | None = f"{self._issue}?per_page=100"
+        seen: set[str] = set()
         while path is not None:
             answer = self.call("GET", path)
             if answer is None:
                 return
             yield from (_comment(item) for item in self.read(answer, _ITEMS))
             following = answer.links.get("next", {}).get("url")
-            path = self.at_host(str(following)) if following else None
+            path = self.moving_on(self.at_host(str(following), answer), seen) if following else None
 
     def create(self, body: str) -> Comment:
         return self._written(self.call("POST", self._issue, once=True, json={"body": body}))
@@ -168,7 +169,7 @@ def _event(environ: Mapping[str, str]) -> dict[str, Any]:
     path = environ.get("GITHUB_EVENT_PATH")
     try:
         event = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
 

@@ -42,13 +42,14 @@ class GitLab(Host):
         self._user = ""
 
     def comments(self) -> Iterator[Comment]:
-        page = "1"
+        page, seen = "1", {"1"}
         while page:
             answer = self.call("GET", self._notes, params={"per_page": "100", "page": page, "sort": "asc"})
             if answer is None:
                 return
             yield from (_comment(item) for item in self.read(answer, _ITEMS) if not item.system)
-            page = answer.headers.get("x-next-page", "")
+            following = answer.headers.get("x-next-page", "")
+            page = self.moving_on(following, seen) if following else ""
 
     def create(self, body: str) -> Comment:
         return self._written(self.call("POST", self._notes, once=True, json={"body": body}))

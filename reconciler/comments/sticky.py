@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -17,10 +18,15 @@ from reconciler.errors import ReconcilerError
 from reconciler.words import one_line
 
 from . import waiting
-from .waiting import GATEWAY, Later, asked_to_wait
+from .waiting import GATEWAY, Later, asked_to_wait, words_of
 
 #: seconds to wait for an answer
 TIMEOUT = 30.0
+#: pages of a hundred comments that are read: ten times as many comments as GitLab takes on a request
+#: (https://docs.gitlab.com/administration/instance_limits/#number-of-comments-per-issue-merge-request-or-commit)
+MOST_PAGES = 500
+#: what a host answers where there is no such thing, or no more
+_GONE = (404, 410)
 _LOG = logging.getLogger("reconciler.comments")
 _T = TypeVar("_T")
 
@@ -126,7 +132,7 @@ class Host(ABC):
             raise kind(f"{method} {path}: {type(error).__name__}: {one_line(str(error))}") from None
         if answer.status_code in (401, 403):
             raise Refused(f"{method} {path}: {answer.status_code}: {_said(answer)}", answer.status_code)
-        if answer.status_code == 404 and gone:
+        if answer.status_code in _GONE and gone:
             return None
         if answer.status_code >= 300:
             raise ReconcilerError(_failed(method, path, answer))
@@ -146,15 +152,27 @@ class Host(ABC):
                 f"{call}: {answer.status_code}, but with another answer than this call has: {why}; is {self.address} right?"
             ) from None
 
-    def at_host(self, url: str) -> str:
-        """The address, if it is at the host. Raises ReconcilerError if it is elsewhere, where no token goes."""
+    def at_host(self, url: str, answer: httpx.Response) -> str:
+        """The whole address that an answer names, which may be relative to its own (https://www.rfc-editor.org/rfc/rfc8288#section-3.1),
+        if it is at the host. Raises ReconcilerError if it is elsewhere, where no token goes."""
         try:
-            here, there = self._client.base_url, httpx.URL(url)
-        except httpx.InvalidURL as error:
+            here, there = self._client.base_url, answer.url.join(url)
+        except (httpx.InvalidURL, ValueError) as error:
             raise ReconcilerError(f"the next page of comments is at no address: {one_line(str(error))}") from None
-        if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
+        if (there.scheme, there.raw_host, there.port) != (here.scheme, here.raw_host, here.port):
             raise ReconcilerError(f"the next page of comments is at another host than {self.address} says")
-        return url
+        return str(there)
+
+    def moving_on(self, page: str, seen: set[str]) -> str:
+        """The page that comes next, which is noted in those `seen`. Raises ReconcilerError for one that was read already, and where
+        there are more than any request has: such a host would never come to an end."""
+        why = "one that was read already" if page in seen else ""
+        if len(seen) >= MOST_PAGES:
+            why = f"one more, after {MOST_PAGES} of them"
+        if why:
+            raise ReconcilerError(f"the next page of comments is {why}; is {self.address} right?")
+        seen.add(page)
+        return page
 
     def sleep(self, seconds: float) -> None:
         """Waits, and keeps count of it."""
@@ -213,13 +231,13 @@ def _failed(method: str, path: str, answer: httpx.Response) -> str:
 def _said(answer: httpx.Response) -> str:
     """What the host says, in a line."""
     try:
-        found = answer.json()
+        found = json.loads(words_of(answer))
         text = str(found.get("message") or found.get("error") or found) if isinstance(found, dict) else str(found)
         if isinstance(found, dict) and found.get("errors"):
             text = f"{text} {found['errors']}"
-    except ValueError:
-        text = answer.text
-    return one_line(text[:300]) or answer.reason_phrase
+    except (ValueError, RecursionError):  # no JSON, or nested as deep as no answer is
+        text = words_of(answer)
+    return one_line(text[:300] or answer.reason_phrase)
 
 
 def _request_id(answer: httpx.Response) -> str:

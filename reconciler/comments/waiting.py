@@ -50,9 +50,14 @@ def asked_to_wait(answer: httpx.Response) -> Later | None:
     return Later(LEAST if limited else 1.0, growing=True)
 
 
+def words_of(answer: httpx.Response) -> str:
+    """What an answer says as text, whatever it says that its own encoding is: both hosts write UTF-8."""
+    return answer.content.decode("utf-8", "replace")
+
+
 def _secondary(answer: httpx.Response) -> bool:
     """Whether a 403 is about a secondary limit. Its words are all that distinguishes it from a missing right."""
-    text = answer.text.lower()
+    text = words_of(answer).lower()
     return any(words in text for words in ("secondary rate limit", "secondary-rate-limit", "abuse detection"))
 
 
@@ -63,6 +68,6 @@ def _retry_after(text: str) -> float | None:
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a time zone as far away as none is
         return None
     return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now())

@@ -10,6 +10,7 @@ from reconciler.model.access import Access
 from reconciler.places import Spot
 from reconciler.review.document import risks_of
 from reconciler.review.model import Finding, Review, Risk
+from reconciler.review.unknown import NOT_KNOWN
 from reconciler.words import all_of, counted, one_line
 
 from .escapes import no_command
@@ -77,17 +78,27 @@ def objections(review: Review) -> Iterator[tuple[str, str]]:
 
 def headline(review: Review) -> str:
     """What the change does, in a line: `destroys and widens (3 findings)`."""
-    stops = stopping(guards=bool(review.by_head), base=bool(review.loosened), problems=bool(review.plan.problems))
+    head, base = ([item.message for item in given] for given in (review.by_head, review.loosened))
+    stops = stopping(head, base, problems=bool(review.plan.problems))
     found = [(finding.risk, finding.title) for finding in review.findings]
     return f"{counted_risks(found, unread=bool(review.unread))}{stops}"
 
 
-def stopping(*, guards: bool, base: bool, problems: bool) -> str:
-    """What stops the plan, as the end of a headline; "" if nothing does."""
-    some = [word for word, there in (("guards", guards), ("problems", problems)) if there]
+def stopping(head: Collection[str], base: Collection[str], *, problems: bool) -> str:
+    """What stops the plan, as the end of a headline; "" if nothing does. `head`, `base`: what the guards of each object to."""
+    sure = not perhaps(head)
+    some = [word for word, there in (("guards", head and sure), ("problems", problems)) if there]
     if some:
-        return f"; {all_of(some)} stop the plan"
-    return "; guards of the base would stop the plan" if base else ""
+        return f"; {all_of(some)} stop the plan{'' if sure else ', and guards may'}"
+    would = "may" if perhaps(base) else "would"
+    if head:
+        return f"; guards may stop the plan{', and those of the base would' if base and would == 'would' else ''}"
+    return f"; guards of the base {would} stop the plan" if base else ""
+
+
+def perhaps(messages: Collection[str]) -> bool:
+    """Whether all that guards object to hangs on variables that are not known, and there is something."""
+    return bool(messages) and all(message.endswith(NOT_KNOWN) for message in messages)
 
 
 def counted_risks(findings: Sequence[tuple[Risk, str]], *, unread: bool = False) -> str:
@@ -113,11 +124,13 @@ def _lines(review: Review) -> Iterator[str]:
         yield from (f"  {one_line(sentence)}" for sentence in sentences(finding))
         yield ""
     if review.by_head:
-        yield "Guards that stop the plan"
+        may = "may " if perhaps([item.message for item in review.by_head]) else ""
+        yield f"Guards that {may}stop the plan"
         yield from (f"  {item.guard}: {one_line(item.message)}" for item in review.by_head)
         yield ""
     if review.loosened:
-        yield "Guards of the base that would stop the plan, and that the head loosens"
+        would = "may" if perhaps([item.message for item in review.loosened]) else "would"
+        yield f"Guards of the base that {would} stop the plan, and that the head loosens"
         yield from (f"  {item.guard}: {one_line(item.message)}" for item in review.loosened)
         yield ""
     for name, platform in review.unread.items():

@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.places import Spot
 from reconciler.review.document import ReviewDocument
 from reconciler.review.model import Review, Risk
-from reconciler.words import one_line
+from reconciler.words import in_utf8, one_line
 
 from .review import base_of, objections, sentences
 
@@ -61,7 +61,8 @@ def _report(issues: Iterable[_Issue]) -> str:
     found: list[dict[str, Any]] = []
     for item in issues:
         # the same finding has the same one wherever it moves to; another of the same words is told apart by how many came before
-        key = f"{item.check}\0{item.message}\0{item.spot.file}"
+        file = in_utf8(item.spot.file)
+        key = in_utf8(f"{item.check}\0{item.message}\0{file}")
         again = f"\0{seen[key]}" if seen[key] else ""
         seen[key] += 1
         found.append(
@@ -70,7 +71,7 @@ def _report(issues: Iterable[_Issue]) -> str:
                 "check_name": item.check,
                 "fingerprint": sha256(f"{key}{again}".encode()).hexdigest(),
                 "severity": item.severity,
-                "location": {"path": item.spot.file, "lines": {"begin": item.spot.line}},
+                "location": {"path": file, "lines": {"begin": item.spot.line}},
             }
         )
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"

@@ -9,7 +9,7 @@ from reconciler.review.model import RANK, Review, Risk
 
 from .escapes import code, first_in_markdown, in_html, in_markdown
 from .graph import entities
-from .review import UNKNOWN, UNREADABLE, counted_risks, stopping
+from .review import UNKNOWN, UNREADABLE, counted_risks, perhaps, stopping
 from .review_document import document
 from .shortened import MOST, shortened
 
@@ -18,7 +18,7 @@ __all__ = ["MOST", "markdown_of", "review_markdown", "shortened"]
 #: GitLab draws no larger diagram in a merge request (https://docs.gitlab.com/user/markdown/#diagrams-and-flowcharts), mermaid none of
 #: more edges (https://mermaid.js.org/config/schema-docs/config.html#maxedges)
 MOST_DRAWN, MOST_EDGES = 2_000, 500
-#: characters of a table's cell, and its rows
+#: characters of a table's cell, of a file and of an address, and a table's rows
 MOST_TOLD, MOST_ROWS = 300, 100
 #: findings with a fold of their own: more do not fit into a comment
 MOST_FOLDS = 1_000
@@ -59,7 +59,7 @@ def _unreadable(review: ReviewDocument) -> Iterator[str]:
         yield (
             f"- {_where(error.place)}: {in_markdown(error.message)}"
             if error.place
-            else f"- {in_markdown(error.message)}"
+            else f"- {first_in_markdown(error.message)}"
         )
     yield ""
     yield "Nothing was reviewed: who gains or loses access is not known until this is mended."
@@ -75,16 +75,20 @@ def _quiet(review: ReviewDocument) -> str:
 
 def _headline(review: ReviewDocument) -> str:
     found = [(finding.risk, finding.title) for finding in review.findings]
-    stops = stopping(guards=bool(review.by_head), base=bool(review.loosened), problems=bool(review.problems))
+    head, base = ([item.message for item in given] for given in (review.by_head, review.loosened))
+    stops = stopping(head, base, problems=bool(review.problems))
     return f"{counted_risks(found, unread=bool(review.unread))}{stops}"
 
 
 def _lines(review: ReviewDocument) -> Iterator[str]:
     yield from (f"### {in_markdown(review.owner)}: {in_markdown(_headline(review))}", "")
-    if stops := [*map(_objection, review.by_head), *(f"- {in_markdown(item)}" for item in review.problems)]:
-        yield from ("#### :no_entry: Stops the plan", "", *stops, "")
+    if stops := [*map(_objection, review.by_head), *(f"- {first_in_markdown(item)}" for item in review.problems)]:
+        may = perhaps([item.message for item in review.by_head]) and not review.problems
+        yield from (f"#### :no_entry: {'May stop' if may else 'Stops'} the plan", "", *stops, "")
     if loosened := list(map(_objection, review.loosened)):
-        yield from ("#### :no_entry: The base's guards would stop it, and this change loosens them", "", *loosened, "")
+        would = "may" if perhaps([item.message for item in review.loosened]) else "would"
+        heading = f"#### :no_entry: The base's guards {would} stop it, and this change loosens them"
+        yield from (heading, "", *loosened, "")
     findings = sorted(review.findings, key=lambda item: _ORDER.index(item.risk))
     if findings:
         worst = set(sorted(range(len(findings)), key=lambda at: RANK[findings[at].risk])[:MOST_ROWS])
@@ -107,7 +111,17 @@ def _row(finding: FindingPart) -> str:
 
 
 def _where(spot: SpotPart) -> str:
-    return code(f"{spot.file}:{spot.line}").replace("|", "\\|")
+    return code(f"{_file(spot)}:{spot.line}").replace("|", "\\|")
+
+
+def _file(spot: SpotPart) -> str:
+    """The file, of a long path its end."""
+    return spot.file if len(spot.file) <= MOST_TOLD else f"…{spot.file[-MOST_TOLD:]}"
+
+
+def _first(text: str) -> str:
+    """The text, of a long one its beginning. What is shortened is escaped after that, so that no escape and no code span is cut."""
+    return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}…"
 
 
 def _told(messages: tuple[str, ...]) -> str:
@@ -117,14 +131,14 @@ def _told(messages: tuple[str, ...]) -> str:
     for message in messages:
         if told and len(message) > left:
             break
-        told.append(message if len(message) <= MOST_TOLD else f"{message[:MOST_TOLD]}…")
+        told.append(_first(message))
         left -= len(message)
     more = f" (and {len(messages) - len(told)} more)" if messages[len(told) :] else ""
     return f"{'<br>'.join(map(in_markdown, told))}{more}"
 
 
 def _at(spot: SpotPart) -> str:
-    return in_html(f"{spot.file}:{spot.line}:{spot.column}")
+    return in_html(f"{_file(spot)}:{spot.line}:{spot.column}")
 
 
 def _fold(finding: FindingPart) -> Iterator[str]:
@@ -135,7 +149,7 @@ def _fold(finding: FindingPart) -> Iterator[str]:
     yield from (f"- {first_in_markdown(sentence)}" for sentence in finding.messages)
     if finding.addresses:
         yield ""
-        yield from (f"  {code(address)}" for address in finding.addresses[:20])
+        yield from (f"  {code(_first(address))}" for address in finding.addresses[:20])
         if finding.addresses[20:]:
             yield f"  and {len(finding.addresses) - 20} more"
     yield ""

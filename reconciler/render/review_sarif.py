@@ -18,7 +18,7 @@ from urllib.parse import quote
 from reconciler.places import Spot
 from reconciler.review.document import ReviewDocument
 from reconciler.review.model import Finding, Review, Risk
-from reconciler.words import DISTRIBUTION, one_line
+from reconciler.words import DISTRIBUTION, in_utf8, one_line
 
 from .review import base_of, objections, sentences
 
@@ -116,7 +116,7 @@ def _result(rule: str, level: str, message: str, spot: Spot) -> dict[str, Any]:
             }
         ],
         "partialFingerprints": {
-            _HASH: sha256(f"{rule}{text}{spot.file}".encode()).hexdigest()[:16],
+            _HASH: sha256(f"{rule}{text}{in_utf8(spot.file)}".encode()).hexdigest()[:16],
         },
     }
 
@@ -128,5 +128,5 @@ def _plain(text: str) -> str:
 
 
 def _uri(file: str) -> str:
-    path = PurePath(file)
+    path = PurePath(in_utf8(file))
     return quote(path.as_posix()) if not path.is_absolute() else path.as_uri()

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import takewhile
 
 #: characters that a comment on GitHub may have are 65,536
 #: (https://github.com/runatlantis/atlantis/blob/main/server/events/vcs/github/client.go)
@@ -23,6 +24,11 @@ _NOTE = "\nThis is longer than a comment may be: {} are left out. `reconciler` p
 #: a change in a diff and not its details, which are indented: something is deleted, or replaced
 _GOES = re.compile(r"- |! -/\+ ")
 _DETAIL = re.compile(r"[-+!] {5}")
+#: what is no longer what it was if a part of it is missing: an escape, a code span (as many backticks end it as begin it), an HTML
+#: comment, a tag; backticks that nothing closes, which an escape alone could be, and a tag's beginning reach to the end
+_WHOLE = re.compile(
+    r"\\.|(?P<fence>(?<!`)`+(?!`)).*?(?:(?<!`)(?P=fence)(?!`)|\Z)|<!--.*?(?:-->|\Z)|<.*?(?:>|\Z)", re.DOTALL
+)
 
 
 class _Rank(IntEnum):
@@ -134,7 +140,7 @@ def _fold(lines: list[str]) -> _Block:
         start = lines.index("```diff\n") + 1
         end = len(lines) - 1 - lines[::-1].index("```\n")
         changes: list[str] = []
-        for line in map(_line, lines[start:end]):
+        for line in (_line(line, markup=False) for line in lines[start:end]):
             if changes and _DETAIL.match(line):
                 changes[-1] += line
             else:
@@ -148,13 +154,25 @@ def _fold(lines: list[str]) -> _Block:
     return _Block("", ["".join(lines)], rank=_Rank.CHANGES)
 
 
-def _line(line: str) -> str:
-    """The line, cut at the end of a name where it is longer than a reader would read: never inside of an HTML comment or a tag."""
+def _line(line: str, *, markup: bool = True) -> str:
+    """The line, cut at the end of a name where it is longer than a reader would read: never inside of a code span, an HTML comment, a
+    tag or an escape, which would leave open what they close. As it is where it can be cut nowhere. `markup`: whether it can have
+    these, which it has not in a fence."""
     if len(line) <= _MOST_LINE:
         return line
-    for end in (line.rfind(", ", 0, _MOST_LINE), line.rfind(" ", 0, _MOST_LINE)):
-        start = line[: max(end, 0)]
-        if start and all(start.count(opens) == start.count(closes) for opens, closes in (("<!--", "-->"), ("<", ">"))):
+    spans = (match.span() for match in _WHOLE.finditer(line)) if markup else ()
+    whole = list(takewhile(lambda span: span[0] < _MOST_LINE, spans))
+    for separator in (", ", " "):
+        end = _last(line, separator, whole)
+        if start := line[: max(end, 0)].rstrip():
             left = line.count(", ", end)
             return f"{start} … and {left:,} more\n" if left else f"{start} …\n"
     return line
+
+
+def _last(line: str, separator: str, whole: list[tuple[int, int]]) -> int:
+    """Where the separator stands for the last time within what a line keeps and inside nothing that is `whole`; -1 if nowhere."""
+    end = line.rfind(separator, 0, _MOST_LINE)
+    while end >= 0 and any(first < end < last for first, last in whole):
+        end = line.rfind(separator, 0, end)
+    return end

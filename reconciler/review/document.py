@@ -5,20 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from reconciler.engine.guard import Verdict
 from reconciler.model.access import Access
 from reconciler.places import Spot
-from reconciler.spec.fields import SpecName
+from reconciler.spec.fields import Text
+from reconciler.spec.variables import NAME
+from reconciler.words import in_utf8
 
 from .model import RANK, Finding, Review, Risk, titled
 
 FORMAT = 1
+#: a spec's name, and one that has variables whose values are not known
+OWNER = rf"[a-z][a-z0-9-]{{0,39}}|[a-z0-9-]*(?:\$\{{env:{NAME.pattern}\}}[a-z0-9-]*)+"
+_MOST_OWNER = 200
+#: the name of a spec whose own can't be read
+UNNAMED = "spec"
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _in_utf8(cls, value: object) -> object:
+        """Texts as they can be written: the names of files, wherever they are said, may have other bytes."""
+        if isinstance(value, tuple):
+            return tuple(in_utf8(item) if isinstance(item, str) else item for item in value)
+        return in_utf8(value) if isinstance(value, str) else value
 
 
 class SpotPart(_Part):
@@ -90,7 +105,9 @@ class ReviewDocument(_Part):
     """What a change of a spec means, in reconciler's format."""
 
     format: Literal[1] = Field(description="The format's version.")
-    owner: SpecName = Field(description="The spec's name.")
+    owner: Annotated[str, Text(OWNER, "a spec's name", _MOST_OWNER)] = Field(
+        description="The spec's name. `${env:NAME}` stands in it for the value of a variable that is not known."
+    )
     verdict: tuple[Risk, ...] = Field(description="All that the change does, the worst first.")
     findings: tuple[FindingPart, ...] = Field(description="One for each cause and risk, the worst first.")
     by_head: tuple[GuardPart, ...] = Field((), description="What the head's guards object to: it stops a plan.")
@@ -122,14 +139,19 @@ def risks_of(risks: Iterable[Risk]) -> tuple[Risk, ...]:
 
 def unreadable(owner: str, errors: Iterable[ErrorPart]) -> ReviewDocument:
     """The document of a review that could not be made, since a spec can't be read. `owner`: the spec's name, if it is known."""
-    return ReviewDocument(format=FORMAT, owner=owner, verdict=(), findings=(), errors=tuple(errors))
+    return ReviewDocument(format=FORMAT, owner=_owner(owner), verdict=(), findings=(), errors=tuple(errors))
+
+
+def _owner(name: str) -> str:
+    """The spec's name, if it is no longer than one is shown: a variable may be called anything."""
+    return name if len(name) <= _MOST_OWNER else UNNAMED
 
 
 def document_of(review: Review, messages: Iterable[tuple[str, ...]]) -> ReviewDocument:
     """The review's document. `messages`: what is to be said of each finding."""
     return ReviewDocument(
         format=FORMAT,
-        owner=review.owner,
+        owner=_owner(review.owner),
         verdict=review.verdict,
         findings=tuple(_finding(item, said) for item, said in zip(review.findings, messages, strict=True)),
         by_head=_guards(review.by_head),

@@ -22,6 +22,8 @@ _PART = re.compile(
 )
 #: texts, each with what is said in its place
 Pieces = Sequence[tuple[str, str]]
+#: the end of what hangs on a variable
+NOT_KNOWN = "(what the variable stands for is not known here)"
 #: of a principal that a variable names
 ANYBODY = "whoever that is: it may be anybody"
 
@@ -38,6 +40,7 @@ def unknown(review: Review, variables: Mapping[str, str]) -> Review:
     )
     return replace(
         review,
+        owner=_text(review.owner, pieces),
         plan=_plan(review.plan, pieces),
         findings=tuple(_same_perhaps([_finding(finding, pieces) for finding in review.findings])),
         by_base=_verdicts(review.by_base, pieces),
@@ -134,7 +137,12 @@ def _given(items: Iterable[Access], pieces: Pieces) -> tuple[Access, ...]:
 
 def _unsure(text: str, pieces: Pieces) -> str:
     found = _text(text, pieces)
-    return found if found == text else f"{found} (what the variable stands for is not known here)"
+    return found if found == text else f"{found} {NOT_KNOWN}"
+
+
+def named(text: str, variables: Mapping[str, str]) -> str:
+    """The text with the names of variables in the place of what stands for them. `variables`: to that."""
+    return _text(text, _pieces(variables))
 
 
 def _text(text: str, pieces: Pieces) -> str:

@@ -53,12 +53,26 @@ def test_two_specs_have_a_comment_each(
     assert [item["body"].splitlines()[0] for item in forge.comments] == [MARK, "<!-- reconciler:other:review -->"]
 
 
+def test_a_spec_whose_name_a_variable_gives_has_one_comment(
+    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    base = replaced(("name: acme", 'name: "${env:N}"'))
+    for user in ("carol", "dave"):
+        head = replaced(("[alice, bob]", f"[alice, bob, {user}]"), base=base)
+        Path(saved).write_text(review_json(reviewed(tmp_path, head, base)))
+        comment(capsys, "--review", saved)
+    (ours,) = forge.comments
+    assert ours["body"].startswith("<!-- reconciler:${env:N}:review -->\n### ${env:N}: widens ")
+    assert "user dave can now pull tool" in ours["body"]
+
+
+@pytest.mark.parametrize("status", [404, 410])
 def test_one_that_was_deleted_meanwhile_is_written_again(
-    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str]
+    forge: Forge, saved: str, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
     comment(capsys, "--review", saved)
     forge.comments[0]["body"] = f"{MARK}\nolder"
-    forge.instead = [(forge.change, 404, {}, {"message": "Not Found"})]
+    forge.instead = [(forge.change, status, {}, {"message": "Not Found"})]
     comment(capsys, "--review", saved)
     assert len(forge.comments) == 2
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from reconciler import apply, load_spec, plan, render
-from reconciler.render.review_markdown import review_markdown
+from reconciler.render.review_markdown import markdown_of, review_markdown
 from reconciler.render.shortened import MOST, shortened
+from reconciler.review.document import ReviewDocument
 from tests.review.specs import replaced, reviewed
 
 GONE = re.compile(
@@ -87,6 +89,72 @@ def test_one_line_that_is_too_long_is_cut_at_a_name_and_not_inside_of_a_comment(
     assert len(text) < 3_000
     assert re.search(r", @<!-- -->team-\d+ … and [\d,]+ more\n\n1 unchanged\.\n$", text)
     assert text.count("<!--") == text.count("-->")
+
+
+LIVE = "@octo/team [click](https://evil.example/x) ![i](https://evil.example/i.png) <img src=x> a"
+#: a code span, an HTML comment and an escape (https://spec.commonmark.org/0.31.2/#code-spans)
+CLOSED = re.compile(r"(?<![`\\])(`+)(?!`).*?(?<!`)\1(?!`)|<!--.*?-->|\\.")
+
+
+def live(text: str) -> list[str]:
+    """What would be a mention, a link, an image or a tag, and backticks that nothing closes, outside of code."""
+    left = "\n".join(CLOSED.sub("", line) for line in text.splitlines() if not line.startswith(("<", "```")))
+    return re.findall(r"@\w+|\]\(|https?:|<\w+|`", left)
+
+
+@pytest.mark.parametrize("around", ["{}", "``{}``", "`{}", "{}`", "````{}"])
+@pytest.mark.parametrize("where", ["address", "file", "base", "error"])
+def test_a_forged_review_that_is_too_long_leaves_no_code_span_open(where: str, around: str) -> None:
+    names = around.format(", ".join([LIVE, *["a"] * 1_500]))
+    there = {"file": names, "line": 1, "column": 1}
+    plain = {"file": "a.yaml", "line": 1, "column": 1}
+    finding = {
+        "risk": "destroys",
+        "removed": True,
+        "place": there if where == "file" else plain,
+        "base": there if where == "base" else plain,
+        "messages": ["x"],
+        "addresses": [names, names] if where == "address" else [],
+    }
+    long = {**finding, "place": plain, "base": None, "addresses": [], "messages": ["app is deleted " * 200] * 40}
+    errors = [{"message": "wrong " * 300, "place": there}] * 60 if where == "error" else []
+    made = {"format": 1, "owner": "demo", "verdict": [], "findings": [finding, long, long], "errors": errors}
+    text = markdown_of(ReviewDocument.model_validate_json(json.dumps(made)))
+    assert GONE.search(text)
+    assert "octo" in text or where in ("file", "base", "error"), "of a file the end is shown"
+    assert live(text) == []
+    closed(text)
+
+
+@pytest.mark.parametrize("text", ["---", "- x", "1. x", "+ x", "==="])
+def test_a_forged_problem_is_no_rule_and_no_list(text: str) -> None:
+    made = {"format": 1, "owner": "demo", "verdict": [], "findings": [], "problems": [text]}
+    wrong = {"format": 1, "owner": "demo", "verdict": [], "findings": [], "errors": [{"message": text, "place": None}]}
+    for document in (made, wrong):
+        marked = markdown_of(ReviewDocument.model_validate_json(json.dumps(document)))
+        assert re.search(r"(?m)^- [0-9]*\\[-+=.]", marked)
+
+
+@pytest.mark.parametrize("size", [1_960, 1_990, 1_999, 2_100])
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "`a b, c d, @octo/team e`",
+        "``a ` b, c d, @octo/team e``",
+        "@<!-- -->octo, x",
+        "<br title='a, b c, d e'>x",
+        "\\`a, b c\\`, d",
+    ],
+)
+def test_a_line_is_cut_inside_of_nothing_that_would_stay_open(whole: str, size: int) -> None:
+    start = "- " + "word, " * ((size - len(whole)) // 6)
+    text = shortened(f"### demo: widens\n\n{start}{f'{whole}, ' * 10_000}\n\nThe end.\n")
+    line = text.splitlines()[2]
+    assert len(line) < 2_100
+    assert re.search(r" … and [\d,]+ more$", line)
+    assert live(line.replace(whole, "")) == []
+    assert "<!" not in line.replace("@<!-- -->", "")
+    assert "@octo" not in line.replace(whole, "")
 
 
 @pytest.mark.parametrize("most", [700, 1_500, 4_000, 20_000])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.errors import SpecError
 from reconciler.review.model import Finding, Review, Risk
 
 from .specs import lines, replaced, review_text, reviewed, said, verdict
@@ -242,6 +243,19 @@ def test_a_guard_that_a_variable_names_may_be_weaker(tmp_path: Path, before: str
     base = rows("name: app", grants=f"{GRANT}guards: {{{before}}}\n")
     found = reviewed(tmp_path, rows("name: app", grants=f"{GRANT}guards: {{{after}}}\n"), base)
     assert the(found, Risk.WEAKENS).title == "may weaken"
+
+
+def test_an_error_shows_nothing_that_stands_for_a_variable(tmp_path: Path) -> None:
+    head = replaced(
+        ("- {name: cart, registry: images}", '- {name: "${env:N}", registry: images}'),
+        ("repositories: [cart]", "repositories: [payments]"),
+        ("  - name: team\n    registry: box\n", '  - name: team\n    registry: box\n    repositories: ["${env:N}"]\n'),
+    )
+    with pytest.raises(SpecError) as caught:
+        reviewed(tmp_path, head)
+    text = " ".join(problem.message for problem in caught.value.problems)
+    assert "registry box has no repository named '${env:N}'" in text.replace("https://", "").replace(".example", "")
+    assert "unknown-" not in text
 
 
 def test_a_name_there_that_a_variable_says_may_be_the_same(tmp_path: Path) -> None:

@@ -147,6 +147,11 @@ def test_a_file_with_the_name_of_a_ref_does_not_become_the_base(
         ),
         ("origin/", "--base origin/: there is no such file or folder; a ref has no slash at its end (is GITHUB_BASE_REF set?)"),
         ("", "--base is empty (is GITHUB_BASE_REF set?); give a git ref such as origin/main, or the path of a spec"),
+        ("blob", "--base blob: is a blob and no commit; give a branch, a tag of a commit, or a commit's id\n"),
+        ("signed", "--base signed: is a blob and no commit; give a branch"),
+        ("tree", "--base tree: is a tree and no commit; give a branch"),
+        ("refs/tags/blob", "--base refs/tags/blob: is a blob and no commit"),
+        ("blob~1", "--base blob~1: is a blob and no commit"),
         ("./nowhere.yaml", "--base ./nowhere.yaml: there is no such file or folder\n"),
         ("nowhere.yaml", "--base nowhere.yaml: git knows no such ref here"),
     ],
@@ -156,9 +161,19 @@ def test_a_base_that_is_none_says_what_to_do(
 ) -> None:
     clone.git("remote", "add", "origin", "https://git.example/shop.git")
     clone.git("update-ref", "refs/remotes/origin/main", "main")
+    clone.git("tag", "blob", "main:registry.yaml")
+    clone.git("tag", "-a", "-m", "a tag with a message", "signed", "main:registry.yaml")
+    clone.git("tag", "tree", "main^{tree}")
     said = review(capsys, f"--base={base}", code=1)
     assert message in said
     assert "--unshallow" not in said
+
+
+def test_the_id_of_what_is_no_commit_says_what_it_is(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    for what, kind in (("main:registry.yaml", "blob"), ("main^{tree}", "tree")):
+        for digest in (clone.git("rev-parse", what).strip(), clone.git("rev-parse", what)[:12]):
+            said = review(capsys, "--base", digest, code=1)
+            assert said.startswith(f"Error: --base {digest}: is a {kind} and no commit; ")
 
 
 def test_without_a_remote_nothing_can_be_fetched(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:

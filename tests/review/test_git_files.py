@@ -208,6 +208,12 @@ def test_files_that_left_a_folder_make_no_spec_of_it(clone: Clone, capsys: pytes
     clone.git("checkout", "-q", "-B", "change")
     (clone.folder / "specs").mkdir()
     clone.git("mv", "registry.yaml", "more.yaml", "specs")
+    said = review(capsys, "specs", "--base", "main", code=1)
+    assert (
+        "has no specs, and registry.yaml (specs/registry.yaml now, as git has it), a spec of the same name, is no"
+        in said
+    )
+    clone.write(replaced(("name: acme", "name: another")), "specs/registry.yaml")
     text = review(capsys, "specs", "--base", "main")
     assert "Warning: main has no specs: all of it counts as new\n" in text
 

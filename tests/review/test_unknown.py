@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import SpecError
+from reconciler.api.review import faults, read_review
+from reconciler.errors import ReconcilerError, SpecError
+from reconciler.render.review import stopping
+from reconciler.render.review_document import review_json
+from reconciler.render.review_markdown import review_markdown
 from reconciler.review.model import Risk
+from reconciler.review.unknown import NOT_KNOWN
 
 from .specs import BASE, replaced, review_text, reviewed, said, verdict
 
@@ -154,3 +160,82 @@ def test_values_of_many_forms_can_be_unknown(tmp_path: Path, old: str, new: str)
     if "function_arns" in new:
         head = replaced(("function_arns", "allowed_service_types: [worker], function_arns"), base=head)
     assert reviewed(tmp_path, head).findings
+
+
+@pytest.mark.parametrize("name", ["${env:NAME}", "team-${env:NAME}", "${env:NAME}-${env:CI}"])
+def test_a_name_that_a_variable_gives_is_the_same_in_each_review(tmp_path: Path, name: str) -> None:
+    base = replaced(("name: acme", f"name: '{name}'"))
+    head = replaced(("[alice, bob]", "[alice, bob, carol]"), base=base)
+    found = [reviewed(tmp_path, head, base) for _ in range(2)]
+    assert [item.owner for item in found] == [name, name]
+    assert review_text(found[0]).splitlines()[-2] == f"Review of {name}: widens (1 finding)."
+    assert review_json(found[0]) == review_json(found[1])
+    (tmp_path / "review.json").write_text(review_json(found[0]))
+    assert read_review(tmp_path / "review.json").owner == name
+
+
+def test_a_spec_that_can_t_be_read_has_the_same_name(tmp_path: Path) -> None:
+    head = replaced(("name: acme", 'name: "${env:NAME}"'), ("[cart]", "[cartt]"))
+    with pytest.raises(SpecError) as error:
+        reviewed(tmp_path, head)
+    assert faults(error.value, None, tmp_path / "head.yaml").owner == "${env:NAME}"
+
+
+def test_a_variable_s_name_that_is_too_long_to_show(tmp_path: Path) -> None:
+    long = replaced(("name: acme", f"name: '${{env:{'X' * 300}}}'"))
+    (tmp_path / "review.json").write_text(review_json(reviewed(tmp_path, long, long)))
+    assert read_review(tmp_path / "review.json").owner == "spec"
+
+
+@pytest.mark.parametrize("owner", ["", "Acme", "-acme", "x" * 41, "a -->", "${env:}", "${env:A}\n", "${env:A|json}"])
+def test_what_is_no_name_is_none_of_a_saved_review(tmp_path: Path, owner: str) -> None:
+    document = {"format": 1, "owner": owner, "verdict": [], "findings": []}
+    (tmp_path / "review.json").write_text(json.dumps(document))
+    with pytest.raises(ReconcilerError, match="owner: must be a spec's name, at most 200 characters"):
+        read_review(tmp_path / "review.json")
+
+
+ACCOUNT = ('["222222222222"]}', '["222222222222", "${env:PROD}"]}')
+
+
+def test_guards_that_hang_on_a_variable_may_stop_the_plan(tmp_path: Path) -> None:
+    found = reviewed(tmp_path, replaced(ACCOUNT))
+    text, marked = review_text(found), review_markdown(found)
+    assert "\nGuards that may stop the plan\n" in text
+    assert text.splitlines()[-2] == "Review of acme: may widen (1 finding); guards may stop the plan."
+    assert marked.splitlines()[0] == "### acme: may widen (1 finding); guards may stop the plan"
+    assert "\n#### :no_entry: May stop the plan\n" in marked
+
+
+def test_guards_of_the_base_that_hang_on_a_variable_may_too(tmp_path: Path) -> None:
+    listed = '  allowed_accounts: ["222222222222", "333333333333"]\n'
+    found = reviewed(tmp_path, replaced(ACCOUNT, (listed, "")))
+    text, marked = review_text(found), review_markdown(found)
+    assert "\nGuards of the base that may stop the plan, and that the head loosens\n" in text
+    assert text.splitlines()[-2].endswith("; guards of the base may stop the plan.")
+    assert marked.splitlines()[0].endswith("; guards of the base may stop the plan")
+    assert "\n#### :no_entry: The base's guards may stop it, and this change loosens them\n" in marked
+
+
+MAY = f"x {NOT_KNOWN}"
+
+
+@pytest.mark.parametrize(
+    ("head", "base", "problems", "said"),
+    [
+        ([], [], False, ""),
+        (["x"], [MAY], False, "; guards stop the plan"),
+        (["x", MAY], ["x"], True, "; guards and problems stop the plan"),
+        ([MAY], [], False, "; guards may stop the plan"),
+        ([MAY], [MAY], False, "; guards may stop the plan"),
+        ([MAY], ["x", MAY], False, "; guards may stop the plan, and those of the base would"),
+        ([MAY], ["x"], True, "; problems stop the plan, and guards may"),
+        ([], ["x"], False, "; guards of the base would stop the plan"),
+        ([], ["x"], True, "; problems stop the plan"),
+        ([], [MAY], False, "; guards of the base may stop the plan"),
+    ],
+)
+def test_what_stops_a_plan_is_said_as_surely_as_it_is_known(
+    head: list[str], base: list[str], problems: bool, said: str
+) -> None:
+    assert stopping(head, base, problems=problems) == said
