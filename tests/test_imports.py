@@ -85,6 +85,7 @@ def floor_of(module: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if room(module) in rooms)
 
 
+@pytest.mark.slow  # the graph of all modules is made here
 def test_the_reader_sees_imports_of_every_sort() -> None:
     edges = graph().edges
     assert ("engine.diff", "model.kind") in edges, "at the top"

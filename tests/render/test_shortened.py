@@ -33,6 +33,7 @@ def closed(text: str) -> None:
     assert (depth, fence) == (0, False)
 
 
+@pytest.mark.slow  # hundreds of repositories
 def test_a_guard_with_hundreds_of_repositories_hides_nothing_else(tmp_path: Path) -> None:
     names = "".join(f"  - {{name: service-{number:04}, registry: images}}\n" for number in range(600))
     base = replaced(("repositories:\n", f"repositories:\n{names}"))
@@ -54,6 +55,7 @@ def test_a_guard_with_hundreds_of_repositories_hides_nothing_else(tmp_path: Path
     closed(text)
 
 
+@pytest.mark.slow  # hundreds of repositories
 def test_a_plan_with_many_new_repositories_names_what_it_deletes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
