@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.errors import ReconcilerError
-from reconciler.render.escapes import no_command
 from reconciler.words import one_line
 
 from .exits import Exit
@@ -106,6 +105,8 @@ def run(
 
 def _say(text: str, *, err: bool = False) -> None:
     """Prints a line with what a host says in it, which neither ends the line nor is a command to the runner."""
+    from reconciler.render.escapes import no_command
+
     typer.echo(no_command(one_line(text)), err=err)
 
 
@@ -207,6 +208,8 @@ def _in_summary(text: str) -> bool:
 
 def _elsewhere(text: str, *, there: bool) -> str:
     """Puts the text where it can be read without a comment, and says where. `there`: it is in the job's summary already."""
+    from reconciler.render.escapes import no_command
+
     from .job_summary import SUMMARY, add
 
     why = ""

@@ -10,6 +10,7 @@ from reconciler.model.change import Action
 from reconciler.words import counted, one_line
 
 from .change_item import ChangeItem, Meaning
+from .escapes import no_command
 from .report import Report, Section, Topic
 from .sentences import MOST_NAMES
 
@@ -59,7 +60,7 @@ def drift_lines(report: Report) -> Iterator[Line]:
 
 
 def _printable(line: Line) -> Line:
-    return Line(one_line(line.text), line.style)
+    return Line(no_command(one_line(line.text)), line.style)
 
 
 def _plan(report: Report, full: bool) -> Iterator[Line]:

@@ -77,6 +77,8 @@ class OfTheWhole(Parts):
 
     def of_unknown(self) -> None:
         """What may widen, since it hangs on a variable's value: which repositories a grant covers, or whose a registry is."""
+        if not any(True for _ in self.unknown):
+            return
         unsure = {
             registry.name
             for registry in (*self.before.registries, *self.after.registries)
@@ -109,8 +111,6 @@ class OfTheWhole(Parts):
 
     def of_unknown_names(self) -> None:
         """Repositories whose names are not known: any grant to repositories that are named may cover them."""
-        if not any(True for _ in self.unknown):
-            return
         for item in self.after.repositories:
             if not self.unknown.within(item.name):
                 continue
@@ -132,8 +132,12 @@ class OfTheWhole(Parts):
 
     def of_nothing(self) -> None:
         """Grants that cover no repository yet: nobody gains anything now, and whoever makes a repository must know of it."""
-        covered = {grant.name for grants in self.after.grants_by_repository.values() for grant in grants}
-        for grant in self.after.grants:
+        edited = {edit.item[1] for edit in self.edits if edit.item[0] == "grant"}
+        grants = [grant for grant in self.after.grants if grant.name in edited]
+        covered = (
+            {grant.name for grants in self.after.grants_by_repository.values() for grant in grants} if grants else set()
+        )
+        for grant in grants:
             edits = [edit for edit in self.causes.edits_of(grant.name, gained=True) if edit.how is not How.REMOVED]
             if not edits or grant.name in covered or self.unknown.within(list(grant.repositories or ())):
                 continue

@@ -96,6 +96,7 @@ PIECES = (
         "a@x.org",
         "mailto:a@x.org",
     ),
+    *("##[add-mask]", "::error::", "::add-mask::x"),
     *("@everyone", "'", '"', "\\n", "team", "no drift", "+ images: account 1 can now pull"),
 )
 TEXT = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=6).map("".join))
@@ -167,6 +168,9 @@ def test_no_text_makes_a_line_of_a_plan_or_a_drift_report(text: str) -> None:
         shown, expected = joined(lines(report)), joined(lines(PLAIN))
         assert len(shown.splitlines()) == len(expected.splitlines())
         assert prints(shown)
+        assert not any("##[" in line or line.lstrip().startswith("::") for line in shown.splitlines()), (
+            "GitHub's runner"
+        )
 
 
 def blocks(markdown: str) -> list[tuple[str, str, int]]:
