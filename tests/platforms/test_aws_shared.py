@@ -60,12 +60,20 @@ def test_eighty_roles_with_a_grant_each_fit_and_each_still_says_its_grants(aws: 
     plan = aws.plan(document)
     aws.carry_out(plan)
     there = written(aws)
+    of_principal = {arn(number): {f"team-{number}", *(["also"] if number == 7 else [])} for number in range(80)}
     marks = {principal: shared.grants_of(item["Sid"]) for item in there for principal in item["Principal"]["AWS"]}
     assert sorted(marks) == sorted(arn(number) for number in range(80))
     assert all(f"team-{number}" in marks[arn(number)] for number in range(80) if number != 7)
     of_seven = {name for item in there if arn(7) in item["Principal"]["AWS"] for name in shared.grants_of(item["Sid"])}
     assert {"also", "team-7"} <= of_seven
     assert all(len(item["Sid"]) <= shared.MOST_NAMED for item in there)
+    for item in there:
+        by_principal = [
+            name
+            for who in item["Principal"]["AWS"]
+            for name in sorted(of_principal[who] & {*shared.grants_of(item["Sid"])})
+        ]
+        assert shared.grants_of(item["Sid"]) == tuple(by_principal), "the names stand in the order of the principals"
     assert aws.plan(document).changes == ()
     (change,) = [item for item in plan.changes if item.kind == "access"]
     assert change.desired is not None

@@ -78,7 +78,8 @@ def _shared(alike: Iterable[Sequence[Statement]], *, named: bool) -> tuple[tuple
     shares: list[tuple[str, str, tuple[str, ...]]] = []
     used: set[str] = set()
     for group in alike:
-        for items in _packed(group) if named else [group]:
+        # by principals, so that where each grant has one, the names stand in the order of those
+        for items in _packed(sorted(group, key=lambda item: (item.principals, item.sid))) if named else [group]:
             if len(items) == 1:
                 found += items
                 continue
