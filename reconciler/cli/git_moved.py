@@ -52,8 +52,8 @@ def earlier_name(git: Git, commit: str, base: str, inside: str, spec: Path, file
         paired = f" (git says that it was {found or 'the top folder'})" if found is not None else ""
         raise ReconcilerError(
             f"--base {base}: has no {inside or 'spec in the top folder'}{paired}, and {all_of(said)}, {are} no longer there: what to"
-            f" compare with is not clear. If it was {first}: `git worktree add --detach /tmp/base {commit[:12]}`, then `--base"
-            f" /tmp/base/{first}`"
+            f" compare with is not clear. If it was {first}: `git worktree add --detach ../base {commit[:12]}`, then `--base"
+            f" ../base/{first}`"
         )
     return found
 

@@ -81,7 +81,7 @@ def run(
 ) -> int:
     """Print what a change of the spec means for access and data. Each finding is at the line that causes it. Needs no credentials and
     makes no calls."""
-    # two large specs are kept until the end, and looked through each time that garbage is collected: a quarter of the time
+    # two large specs are kept until the end, and would be looked through each time that garbage is collected
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -79,8 +79,7 @@ class Causes:
 
     def grants_that_give(self, change: Change, access: Access, *, gained: bool) -> list[Grant]:
         """The grants by which somebody has what is gained, or had what is lost."""
-        spec = self.after if gained else self.before
-        known = {grant.name: grant for grant in spec.grants}
+        known = self.grants[gained]
         names: set[str] = set()
         for item in self.giving(change, gained=gained):
             kind = self.seen.kinds[change.registry][item.kind]
@@ -91,6 +90,14 @@ class Causes:
                     if (one.principal.label, one.verb) == (access.principal.label, access.verb)
                 }
         return [known[name] for name in sorted(names) if name in known]
+
+    @cached_property
+    def grants(self) -> Mapping[bool, Mapping[str, Grant]]:
+        """The grants of the head (True) and of the base, by name."""
+        return {
+            gained: {grant.name: grant for grant in spec.grants}
+            for gained, spec in ((True, self.after), (False, self.before))
+        }
 
     def giving(self, change: Change, *, gained: bool) -> Iterator[Desired | Live]:
         """What gives access in a change, as it will be, or as it was."""
@@ -129,12 +136,11 @@ class Causes:
 
     def same_grant(self, grant: Grant, *, gained: bool) -> Grant | None:
         """The grant as the other spec has it."""
-        spec = self.before if gained else self.after
         if gained:
             name = self.were.get(grant.name, grant.name)
         else:
             name = next((now for now, was in self.were.items() if was == grant.name), grant.name)
-        return next((item for item in spec.grants if item.name == name), None)
+        return self.grants[not gained].get(name)
 
     def covers(self, grant: Grant, repository: str, *, gained: bool) -> bool:
         """Whether a grant covers a repository in the head (`gained`) or in the base."""

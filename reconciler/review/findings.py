@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from reconciler.engine.basis import images_may_go
 from reconciler.engine.weaker import weakenings
@@ -80,19 +81,16 @@ class _Findings(OfTheWhole):
         what = deleted(end)
         if change.action is Action.REPLACE:
             fixed = [item.path for item in change.fields if item.path.split(".")[0] in kind.immutable]
-            of_prefix = edit is not None and edit.item[0] == "registry" and edit.path[:1] == ("prefix",)
-            what = replaced("its name" if of_prefix else f"its {all_of(fixed)}" if fixed else "that", end)
+            # where the registry says what its repositories are called, none has a setting for that
+            of_registry = edit is not None and edit.item[0] == "registry" and fixed == ["native_name"]
+            what = replaced("its name" if of_registry else f"its {all_of(fixed)}" if fixed else "that", end)
         part.happen(what, self.label(change.address), change.address.where)
 
     def created(self, change: Change) -> None:
         part = self.part(Risk.CREATES, self.causes.cause_of_making(change))
         part.addresses.add(change.address)
-        below = {
-            at
-            for at, item in self.changes.items()
-            if item.desired is not None and item.desired.parent == change.address
-        }
         # who can use it is said where the access is
+        below = (item.address for item in self.below.get(change.address, ()))
         part.addresses.update(at for at in below if not self.causes.gives(at))
         at, wanted = change.address, change.desired
         if not isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages):
@@ -105,16 +103,22 @@ class _Findings(OfTheWhole):
 
     def adopted(self, change: Change) -> None:
         """What a repository loses by being taken over, if it was there: its settings become the spec's."""
-        below = (item for item in self.changes.values() if item.desired and item.desired.parent == change.address)
-        for item in (change, *below):
+        for item in (change, *self.below.get(change.address, ())):
             kind = self.seen.kinds[item.registry][item.kind]
-            if item.desired is None:
-                continue
             before = kind.settings() if item is change else None
-            for weakening in kind.weakens(before, item.desired.settings):
+            for weakening in kind.weakens(before, item.desired.settings if item.desired is not None else None):
                 part = self.part(Risk.WEAKENS, self.causes.cause_of_making(change), may=True)
                 part.addresses.add(item.address)
                 part.say(f"if it is there already, {self.pushers.said(item, weakening)}", self.label(change.address))
+
+    @cached_property
+    def below(self) -> Mapping[Address, list[Change]]:
+        """The changes of what is wanted below each resource."""
+        found: dict[Address, list[Change]] = {}
+        for change in self.changes.values():
+            if change.desired is not None and change.desired.parent is not None:
+                found.setdefault(change.desired.parent, []).append(change)
+        return found
 
     # -- access ---------------------------------------------------------------------------------------------------
 

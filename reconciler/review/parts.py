@@ -108,11 +108,12 @@ class Parts:
         )
 
     def _covered(self, part: Part) -> Mapping[str, set[str]]:
-        grants = {grant.name: grant for grant in self.after.grants}
         found: dict[str, set[str]] = {}
         for label, by in part.covering.items():
             name = label.rpartition("/")[2]
-            found.setdefault(f"covered by {ways([grants[one] for one in sorted(by)], name)}", set()).add(label)
+            found.setdefault(
+                f"covered by {ways([self.causes.grants[True][one] for one in sorted(by)], name)}", set()
+            ).add(label)
         return found
 
     def label(self, at: Address) -> str:
@@ -127,8 +128,13 @@ class Parts:
     def unsure(self, edit: Edit | None) -> bool:
         """Whether an edit of a registry, or of a repository's setting, does what it does only if a variable stands for something else
         than what was there."""
-        place = edit is not None and (edit.item[0] == "registry" or (edit.item[0] == "repository" and edit.path != ()))
-        return edit is not None and place and self.unknown.within([edit.old, edit.new])
+        if (
+            edit is None
+            or (edit.item[0], edit.path) == ("repository", ())
+            or edit.item[0] not in ("registry", "repository")
+        ):
+            return False
+        return self.unknown.within([edit.old, edit.new])
 
 
 def _several(repositories: Iterable[Repository]) -> frozenset[str]:

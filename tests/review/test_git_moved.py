@@ -30,7 +30,7 @@ def refused(clone: Clone, said: str, left: str = "registry.yaml") -> str:
     commit = clone.git("rev-parse", "main").strip()[:12]
     return (
         f"Error: --base main: has no {said} no longer there: what to compare with is not clear. If it was {left}: `git worktree add"
-        f" --detach /tmp/base {commit}`, then `--base /tmp/base/{left}`\n"
+        f" --detach ../base {commit}`, then `--base ../base/{left}`\n"
     )
 
 
@@ -57,7 +57,7 @@ def test_what_the_error_says_to_do_compares_with_the_old_spec(
     clone.commit("moved")
     said = review(capsys, "new.yaml", "--base", "main", code=1)
     there = str(tmp_path / "there")
-    _, command, _, option, _ = said.replace("/tmp/base", there).split("`")
+    _, command, _, option, _ = said.replace("../base", there).split("`")
     clone.git(*command.split()[1:])
     text = review(capsys, "new.yaml", *option.split(), "--fail-on", "destroys", code=5)
     assert "tool: the repository is deleted" in text

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 
+from .ledgers import NO_REPOSITORY
+
 if TYPE_CHECKING:
     from .session import AwsSession
 
 #: what the credentials need beside a plan's other rights
 PERMISSIONS = ("ecr:StartLifecyclePolicyPreview", "ecr:GetLifecyclePolicyPreview")
-GONE = ("RepositoryNotFoundException",)
 #: somebody's preview of the repository is under way; there can be one at a time
 _BUSY = "LifecyclePolicyPreviewInProgressException"
 #: seconds that a preview may take: as long as boto3's own waiter lifecycle_policy_preview_complete, at a question in 5 seconds
@@ -37,7 +38,9 @@ def expiring(session: AwsSession, policies: Mapping[Address, str]) -> dict[Addre
 
 def _expiring(session: AwsSession, at: Address, policy: str) -> int | None:
     def start() -> object:
-        return session.repository_call("start_lifecycle_policy_preview", at, absent=GONE, lifecyclePolicyText=policy)
+        return session.repository_call(
+            "start_lifecycle_policy_preview", at, absent=NO_REPOSITORY, lifecyclePolicyText=policy
+        )
 
     def busy(error: BaseException) -> bool:
         return isinstance(error, PlatformError) and error.code == _BUSY
@@ -47,7 +50,7 @@ def _expiring(session: AwsSession, at: Address, policy: str) -> int | None:
 
     def look() -> int | None:
         # the count is of all images, whatever the size of the page that names them
-        answer = session.repository_call("get_lifecycle_policy_preview", at, absent=GONE, maxResults=1)
+        answer = session.repository_call("get_lifecycle_policy_preview", at, absent=NO_REPOSITORY, maxResults=1)
         if answer is None or json.loads(answer.get("lifecyclePolicyText") or "{}") != json.loads(policy):
             return None
         if answer.get("status") == "IN_PROGRESS":

@@ -53,7 +53,7 @@ def described(sid: str) -> str:
 def grants_of(sid: str) -> tuple[str, ...]:
     """The grants that the id of a shared statement names, sorted; none if they did not fit, or if it is no shared one."""
     match = _SID.fullmatch(sid)
-    return tuple(map(_unescaped, match.group(3).split("Y")[1:])) if match else ()
+    return tuple(map(decoded, match.group(3).split("Y")[1:])) if match else ()
 
 
 @lru_cache(maxsize=4096)
@@ -130,7 +130,7 @@ def shares_of(statements: Iterable[Statement], wanted: Iterable[Statement], shar
 def _among(sids: tuple[str, ...], shared: str) -> tuple[str, ...]:
     """Those of the statement ids whose grants a shared statement names; all of them where it names none."""
     here = grants_of(shared)
-    return tuple(sid for sid in sids if not here or _unescaped(_name(sid)[1:]) in here)
+    return tuple(sid for sid in sids if not here or decoded(_name(sid)[1:]) in here)
 
 
 def taken_apart(statements: Iterable[Statement], shares: Shares) -> Iterator[Statement]:
@@ -165,7 +165,8 @@ def _name(sid: str) -> str:
     return f"Y{match.group(1)[1:]}" if match else ""
 
 
-def _unescaped(name: str) -> str:
+def decoded(name: str) -> str:
+    """A grant's name, as an ID has it: letters and digits, as IAM wants them."""
     return name.replace("X", "-")
 
 

@@ -33,7 +33,7 @@ def of_service(principal: str) -> str:
 def grant_of(statement_id: str) -> str | None:
     """The grant that a statement id names, or None if it names none."""
     match = _OURS.fullmatch(statement_id)
-    return match.group(1)[1:].replace("X", "-") if match else None
+    return shared.decoded(match.group(1)[1:]) if match else None
 
 
 def is_ours(statement_id: str) -> bool:
