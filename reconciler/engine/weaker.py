@@ -18,7 +18,7 @@ from reconciler.words import SHOWN_NAMES, all_of, counted, plural, some_of
 from .picture import Picture
 
 #: what is said of images that expire, as long as nobody has counted them
-UNCOUNTED = "; plan --count-expiring says how many"
+UNCOUNTED = "; plan --count-expiring asks how many"
 
 
 def weakenings(seen: Picture, change: Change) -> Iterator[Weakening]:

@@ -155,7 +155,7 @@ def test_untagged_images_that_expired_before_are_not_said_to_have_been_kept(tmp_
     )
     assert said(reviewed(tmp_path, head, base), Risk.WEAKENS) == [
         "app: untagged images expire 365 days after their push, those among the newest 10 too, which were kept before; plan"
-        " --count-expiring says how many"
+        " --count-expiring asks how many"
     ]
 
 

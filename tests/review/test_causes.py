@@ -227,7 +227,7 @@ def test_a_replacement_says_the_gap_and_a_shorter_retention_which_images(tmp_pat
     ]
     assert said(found, Risk.WEAKENS) == [
         "cart, tool: images 4 to 100, counted from the newest, expire after the apply (keep_last: 100 → 3)"
-        "; plan --count-expiring says how many"
+        "; plan --count-expiring asks how many"
     ]
 
 
