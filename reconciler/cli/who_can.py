@@ -66,6 +66,7 @@ def run(
     _known(loaded, repository)
     given = who_can(loaded, CATALOG)
     _known_verb(verb, given)
+    _known_principal(principal, given)
     within = None if repository is None else _registries(loaded, repository)
     found = [
         item for item in chosen(given, verb, repository, principal) if within is None or item.access.registry in within
@@ -128,6 +129,18 @@ def _known_verb(verb: str | None, given: Iterable[GivenBy]) -> None:
     if verb is not None and verb not in {*_VERBS, *seen}:
         near = did_you_mean(verb, _VERBS)
         raise ReconcilerError(f"--verb {verb}: there is no such verb{near} (known: {', '.join(_VERBS)})")
+
+
+def _known_principal(principal: str | None, given: list[GivenBy]) -> None:
+    """Raises ReconcilerError for what is written as a platform writes it, and not as it is printed here: "Nobody." would look like an
+    answer. Of a name that nobody has, it is one."""
+    if principal is None or not set(principal) & set(":/"):
+        return
+    if not any(principal.casefold() in item.access.principal.label.casefold() for item in given):
+        raise ReconcilerError(
+            f"--principal {principal}: nobody is called like that here; give a part of a name as it is printed, such as 'role ci of"
+            " account 123456789012', or an account"
+        )
 
 
 def _known(spec: Spec, repository: str | None) -> None:

@@ -133,6 +133,19 @@ def test_a_verb_that_there_is_not_is_no_answer(
     )
 
 
+@pytest.mark.parametrize("asked", ["arn:aws:iam::222222222222:role/ci", "role/ci", "user:alice"])
+def test_a_principal_as_a_platform_writes_it_is_no_answer(
+    spec: str, capsys: pytest.CaptureFixture[str], asked: str
+) -> None:
+    assert run(["who-can", spec, "--principal", asked]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (
+        "",
+        f"Error: --principal {asked}: nobody is called like that here; give a part of a name as it is printed, such as 'role ci of"
+        " account 123456789012', or an account\n",
+    )
+
+
 def test_a_verb_that_nobody_has_is_a_question_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "registry.yaml"
     path.write_text(SPEC.split("grants:")[0].replace("    trusted_principals", "    # trusted_principals"))
