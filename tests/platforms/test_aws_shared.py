@@ -184,7 +184,12 @@ _TARGETS = st.one_of(
     st.fixed_dictionaries({"role_arns": st.lists(_ARNS, min_size=1, max_size=6, unique=True)}),
     st.fixed_dictionaries({"account_ids": st.just([OTHER])}),
     st.fixed_dictionaries({"organization_ids": st.just(["o-a1b2c3d4e5"])}),
-    st.fixed_dictionaries({"services": st.just(["codebuild"]), "source_accounts": st.just([OTHER])}),
+    st.fixed_dictionaries(
+        {
+            "services": st.lists(st.sampled_from(["codebuild", "ecs-tasks", "sagemaker"]), min_size=1, unique=True),
+            "source_accounts": st.just([OTHER]),
+        }
+    ),
     st.fixed_dictionaries({"allowed_service_types": st.just(["worker"]), "account_ids": st.just([OTHER])}),
 )
 _GRANTS = st.lists(
@@ -217,6 +222,7 @@ def test_in_either_form_the_same_principals_can_do_the_same(found: list[Document
     apart = statements.of_grants(grants, REGISTRY)
     assert allowed(settings.statements) == allowed(apart)
     assert statements.ours(statements.merged({}, settings.statements, "aws")) == settings.statements
+    assert AccessKind().altered(settings) is None
     if shared.size_of(apart, "aws") > shared.MOST_APART:
         assert shared.size_of(settings.statements, "aws") < shared.size_of(apart, "aws")
         assert sorted(shared.taken_apart(settings.statements, settings.shares)) == list(apart)
@@ -257,3 +263,24 @@ def test_what_two_shared_statements_of_one_sort_hold_beside_what_grants_give_is_
     there = (pull("ReconcilerGrantsPullYa", "111111111111"), pull("ReconcilerGrantsPullYb", "222222222222"))
     shown = AccessKind().shown(AccessSettings(there))
     assert [len(item["principals"]) for item in shown.values() if isinstance(item, dict)] == [1, 1]
+    alike = tuple(pull("ReconcilerXa", account * 12) for account in "123")
+    shown = AccessKind().shown(AccessSettings(alike))
+    assert list(shown) == ["a", "a (2)", "a (3)"]
+
+
+@pytest.mark.parametrize("count", [10, 31, 32, 40, 60])
+@pytest.mark.parametrize("name", ["g{}", "team-{}", "deployers-of-team-{}"])
+def test_grants_of_two_services_each_are_as_a_plan_says_they_are(name: str, count: int) -> None:
+    from reconciler.platforms.catalog import Spec
+    from reconciler.spec.loader import parse_spec
+
+    to = {"type": "aws", "services": ["codebuild", "ecs-tasks"], "source_accounts": [OTHER]}
+    document = {
+        "version": 1,
+        "name": "tests",
+        "registries": [{"name": "images", "platform": "aws", "account_id": ACCOUNT, "region": "us-east-1"}],
+        "repositories": [{"name": "web", "registry": "images"}],
+        "grants": [{"name": name.format(number), "registry": "images", "to": to} for number in range(count)],
+    }
+    settings = settings_of(parse_spec(json.dumps(document), model=Spec).grants, REGISTRY)
+    assert AccessKind().altered(settings) is None

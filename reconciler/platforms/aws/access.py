@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
@@ -107,7 +108,8 @@ class AccessKind(Kind, GivesAccess):
         shown: dict[str, Any] = {}
         for item in sorted(apart):
             title = statements.title(item.sid)
-            shown[title if title not in shown else item.sid] = _shown(item)
+            further = (f"{title} ({number})" for number in count(2))
+            shown[next(key for key in chain((title,), further) if key not in shown)] = _shown(item)
         among = [
             Named(item.sid, shared.described(item.sid)) for item in settings.statements if shared.is_shared(item.sid)
         ]

@@ -95,17 +95,21 @@ def _shared(alike: Iterable[Sequence[Statement]], *, named: bool) -> tuple[tuple
 
 
 def _packed(group: Iterable[Statement]) -> Iterator[list[Statement]]:
-    """The statements in order, as many together as one id can name the grants of."""
+    """The statements, as many together as one id can name the grants of. Those of one grant stay together: whoever reads the id takes
+    all of what the grant gives to be there."""
+    by_grant: dict[str, list[Statement]] = {}
+    for item in group:
+        by_grant.setdefault(_name(item.sid), []).append(item)
     items: list[Statement] = []
     left = 0
-    for item in group:
-        left -= len(_name(item.sid))
+    for name, own in by_grant.items():
+        left -= len(name)
         if items and left < 0:
             yield items
             items = []
         if not items:
-            left = MOST_NAMED - len(_sid(item.actions)) - len("999") - len(_name(item.sid))
-        items.append(item)
+            left = MOST_NAMED - len(_sid(own[0].actions)) - len("999") - len(name)
+        items += own
     yield items
 
 
