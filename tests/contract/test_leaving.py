@@ -207,10 +207,11 @@ def test_who_names_what_cannot_be_released_changes_nothing_else(sandbox: Sandbox
 def test_a_release_and_a_target_are_both_done(sandbox: Sandbox) -> None:
     sandbox.apply(sandbox.document("web", "api"))
     plan = sandbox.plan(sandbox.document("web", "api", "new"), release=[WEB], targets=["images.repository.new"])
-    assert {change.address: change.action for change in plan.changes} == {
+    assert {change.address: change.action for change in plan.changes if change.kind == "repository"} == {
         WEB: Action.RELEASE,
         "images.repository.new": Action.CREATE,
     }
+    assert {change.address for change in plan.changes if change.kind == "access"} <= {"images.access.web"}
 
 
 def test_a_delete_is_not_done_already_where_the_resource_only_has_other_marks(sandbox: Sandbox) -> None:

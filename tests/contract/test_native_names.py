@@ -41,10 +41,10 @@ def said_once(plan: Plan, values: dict[str, dict[str, str]], *expected: str) -> 
 
 
 def test_a_repository_s_own_name_and_uri_are_said_where_it_is_created_or_adopted(sandbox: Sandbox) -> None:
-    document = sandbox.document("app-a", "team/app-b")
+    names = (sandbox.names[0], sandbox.names[2])
+    document = sandbox.document(*names)
     first = sandbox.plan(document)
-    addresses = ("images.repository.app-a", "images.repository.team/app-b")
-    said_once(first, values_of(document), *addresses)
+    said_once(first, values_of(document), *(f"images.repository.{name}" for name in names))
     sandbox.apply(document)
     sandbox.make_foreign("old")
     document["repositories"][0]["description"] = "the shop"

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from tests.sandbox.base import Document, Sandbox
 
-NAMES = ("app-a", "app-b", "team/c", "d.e")
 KEYS = ("team", "tier", "cost.center")
 
 retentions = st.fixed_dictionaries(
@@ -28,7 +27,7 @@ immutable = st.one_of(
     st.booleans(),
     st.lists(st.sampled_from(["latest", "dev-*", "x"]), min_size=1, unique=True).map(lambda tags: {"except": tags}),
 )
-#: of a repository, on every platform
+#: of a repository, on every platform that has no other values in its sandbox
 repository_fields: dict[str, st.SearchStrategy[Any]] = {
     "description": st.sampled_from(["", "the shop", "the other shop"]),
     "immutable_tags": immutable,
@@ -49,7 +48,7 @@ def documents(draw: Any, sandbox: Sandbox) -> Document:
     rows = [
         {"name": name, "registry": registry, **draw(repositories)}
         for registry in registries
-        for name in draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=3))
+        for name in draw(st.lists(st.sampled_from(sandbox.names), unique=True, max_size=3))
     ]
     grants = []
     for name in draw(st.lists(st.sampled_from(["one", "two", "three-3"]), unique=True)):

@@ -21,7 +21,7 @@ from reconciler.engine.plan import make_plan
 from reconciler.model.platform import Platforms
 from reconciler.platforms.catalog import CATALOG
 
-from .fields import Fields
+from .fields import COMMON, ELSEWHERE, Fields
 
 Document = dict[str, Any]
 Hand = tuple[str, Callable[[], Any]]
@@ -42,6 +42,10 @@ class Sandbox(ABC):
 
     #: a place in which the registry has nothing
     empty_place: ClassVar[str] = "elsewhere"
+    #: names of repositories: two plain ones, and two of the other shapes that the platform takes
+    names: ClassVar[tuple[str, str, str, str]] = ("app-a", "app-b", "team/c", "d.e")
+    #: what a hand may write into any mark, and no code of ours would
+    any_mark: ClassVar[str] = "by hand"
     #: where relative paths of a spec start
     base = "."
     #: where files are kept of what others had put on a resource that is replaced
@@ -70,14 +74,28 @@ class Sandbox(ABC):
 
     #: any target of a grant
     targets: ClassVar[st.SearchStrategy[Document]]
-    #: optional fields of a registry, and of a repository those that not every platform has: any value of each
+    #: optional fields of a registry, and of a repository those that not every platform has or of which it takes other values: any
+    #: value of each
     registry_fields: ClassVar[Strategies] = {}
     repository_fields: ClassVar[Strategies] = {}
     #: the platform's models
     models: ClassVar[tuple[type[BaseModel], ...]]
-    #: the changes of fields that not every platform has, and the fields that no change here is for: each with its reason
+    #: the changes of fields that not every platform has or that are others here than those of COMMON, and the fields that no change
+    #: here is for, be they in COMMON: each with its reason
     fields: ClassVar[Fields]
     elsewhere: ClassVar[Mapping[str, str]]
+
+    @classmethod
+    def changes(cls) -> Fields:
+        """The changes of all fields, as they are expected here."""
+        common = {field: change for field, change in COMMON.items() if field not in cls.elsewhere}
+        return {**common, **cls.fields}
+
+    @classmethod
+    def no_changes(cls) -> Mapping[str, str]:
+        """The fields that no change here is for, with their reasons."""
+        every = {field: reason for field, reason in ELSEWHERE.items() if field not in cls.fields}
+        return {**every, **cls.elsewhere}
 
     def valid(self, document: Document) -> Document:
         """A drawn document without what the platform's rules refuse. Whatever it says is of its registries alone, so that documents

@@ -42,7 +42,7 @@ def top(**fields: Any) -> Change:
     return lambda document: document.update(fields)
 
 
-#: field to the change of the spec that exercises it, on every platform
+#: field to the change of the spec that exercises it, on every platform whose own table has no other
 COMMON: Fields = {
     "Repository.name": (repository(name="renamed"), "state"),
     "Repository.description": (repository(description="something else"), "state"),

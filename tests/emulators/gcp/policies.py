@@ -51,7 +51,16 @@ def get(state: State, owner: Owner, asked: Asked) -> Document:
     text = str(options.get("requestedPolicyVersion", asked.query.get("options.requestedPolicyVersion", 0)))
     if text not in ("0", "1", "3"):
         raise invalid(f"Invalid policy version {text}.")
-    return _shown(state, state.policies.get(owner.resource) or Policy(NEVER_SET), int(text) == 3)
+    return _shown(state, _stored(state, owner.resource), int(text) == 3)
+
+
+def current(state: State, resource: str) -> Document:
+    """The policy of a resource as it stands, with its conditions."""
+    return _shown(state, _stored(state, resource), True)
+
+
+def _stored(state: State, resource: str) -> Policy:
+    return state.policies.get(resource) or Policy(NEVER_SET)
 
 
 def put(state: State, owner: Owner, asked: Asked) -> Document:
@@ -60,7 +69,7 @@ def put(state: State, owner: Owner, asked: Asked) -> Document:
     if "policy" not in asked.body:
         raise invalid()
     sent = whole.get("policy", {})
-    stored = state.policies.get(owner.resource) or Policy(NEVER_SET)
+    stored = _stored(state, owner.resource)
     etag = etag_bytes(sent.get("etag", ""))
     if etag and etag != stored.etag:
         raise conflict(etag, stored.etag)
