@@ -10,7 +10,7 @@ from typing import Any
 from .base import Document, Hand
 from .gcp_state import Estate
 
-READER = "roles/artifactregistry.reader"
+READER, WRITER = "roles/artifactregistry.reader", "roles/artifactregistry.writer"
 TOKEN_CREATOR = "roles/iam.serviceAccountTokenCreator"
 CONDITION = {"title": "this year", "expression": 'request.time < timestamp("2027-01-01T00:00:00Z")'}
 #: a cleanup policy whose id is as ours are, and that no spec asks for
