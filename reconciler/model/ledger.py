@@ -79,8 +79,12 @@ class Ledger(ABC):
 
     def change(self, at: Address, put: Texts, remove: Sequence[str] = ()) -> None:
         """Puts entries on the carrier of an address and removes others, one writer of a carrier at a time. Raises PlatformError."""
-        with self._locks.setdefault(self.carrier(at), Lock()):
+        with self.alone(at):
             self.write(at, put, remove)
+
+    def alone(self, at: Address) -> Lock:
+        """Held by whoever writes to the carrier of an address."""
+        return self._locks.setdefault(self.carrier(at), Lock())
 
     def learn(self, carrier: Address, texts: Texts) -> None:
         """Remembers what a listing has found on a carrier."""

@@ -11,7 +11,7 @@ from reconciler.spec.fields import Fault, Text, each
 from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
-from . import rules
+from . import members, rules
 from .target import GcpTarget, ServiceAccountEmail
 
 __all__ = ["GcpRegistry", "GcpTarget"]
@@ -63,6 +63,39 @@ class GcpRegistry(RegistryBase):
 
     def native_name(self, repository: str) -> str:
         return f"{self.name}-{repository}" if self.layout == "repository" else f"{self.name}/{repository}"
+
+    def repository_id(self, name: str) -> str:
+        """The id of the Artifact Registry repository with this name in addresses (`named`)."""
+        one = self.name if self.layout == "shared" else f"shared/{self.name}"
+        return self.name if name == one else f"{self.name}-{name.removeprefix('apart/')}"
+
+    def named(self, identifier: str) -> str | None:
+        """The name in addresses of an Artifact Registry repository; None if its id is none of the registry's.
+
+        In layout `shared` the one repository has the registry's name. What the other layout has left there has a name too.
+        """
+        if identifier == self.name:
+            return self.name if self.layout == "shared" else f"shared/{self.name}"
+        name = identifier.removeprefix(f"{self.name}-")
+        if name in ("", identifier):
+            return None
+        return f"apart/{name}" if self.layout == "shared" and name == self.name else name
+
+    def uri(self, name: str, where: str = "") -> str:
+        """What the images of the Artifact Registry repository with this name in addresses are pulled from, before an image's name.
+
+        https://cloud.google.com/artifact-registry/docs/docker/names: `example.com:p` is `example.com/p` there.
+        """
+        return f"{where or self.location}-docker.pkg.dev/{self.project.replace(':', '/')}/{self.repository_id(name)}"
+
+    def image_uri(self, repository: str) -> str:
+        """What a repository of the spec is pushed to and pulled from: an image's name must follow Artifact Registry's repository, and
+        is the spec's own."""
+        return f"{self.uri(self.name if self.layout == 'shared' else repository)}/{repository}"
+
+    def email(self, account: str) -> str:
+        """The email of one of its two service accounts: `pull` or `push`."""
+        return f"{self.name}-{account}@{members.domain_of(self.project)}"
 
     def name_fault(self, native: str) -> str | None:
         identifier = native if self.layout == "repository" else native.partition("/")[0]

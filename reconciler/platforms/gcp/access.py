@@ -1,0 +1,377 @@
+"""The IAM policy of an Artifact Registry repository: our grants' members, among whatever others put there.
+
+Which members are ours stands as hashes in the repository's labels. https://cloud.google.com/artifact-registry/docs/access-control
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import plain, text
+from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+from reconciler.spec.models import Grant
+from reconciler.words import Named, counted
+
+from . import iam, labels, members, policy_write, record
+from .iam import Binding, Document
+from .labels import MAX_LABELS
+from .ledgers import RepositoryLedger
+from .repository_settings import setting_labels
+from .spec import GcpRegistry
+from .target import GcpTarget
+
+if TYPE_CHECKING:
+    from .session import GcpSession
+
+KIND = "access"
+READER, WRITER = "roles/artifactregistry.reader", "roles/artifactregistry.writer"
+ROLES = (READER, WRITER)
+#: what Google's roles can do with images: https://cloud.google.com/artifact-registry/docs/access-control#roles
+_VERBS = {
+    READER: ("pull",),
+    WRITER: ("pull", PUSH),
+    "roles/artifactregistry.createOnPushWriter": ("pull", PUSH),
+    "roles/artifactregistry.createOnPushRepoAdmin": ("pull", PUSH, ADMIN),
+    "roles/artifactregistry.repoAdmin": ("pull", PUSH, ADMIN),
+    "roles/artifactregistry.admin": ("pull", PUSH, ADMIN),
+    "roles/owner": ("pull", PUSH, ADMIN),
+    "roles/editor": ("pull", PUSH, ADMIN),
+    "roles/viewer": ("pull",),
+}
+#: seconds in which an account that this run made becomes known as a member
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Our members, sorted. `by`: which grants name each, which no policy says: "" where the registry's own account is meant."""
+
+    bindings: tuple[Binding, ...] = ()
+    by: tuple[tuple[Binding, tuple[str, ...]], ...] = field(default=(), compare=False)
+
+    def as_v1(self) -> dict[str, Any]:
+        """What the mark is a hash of: what stands on the platform."""
+        return {"bindings": plain(self.bindings)} if self.bindings else {}
+
+
+def members_of(target: GcpTarget) -> Iterator[str]:
+    """Whom a grant names, each in its one form."""
+    for email in target.service_account_emails:
+        yield "allUsers" if email == "*" else members.normal(f"serviceAccount:{email}")
+    yield from map(members.normal, target.members)
+    for service in target.allowed_service_types:
+        agent = members.worker if service == "worker" else members.compute
+        yield from map(agent, target.project_numbers)
+
+
+def settings_of(registry: GcpRegistry, grants: Iterable[Grant]) -> AccessSettings:
+    """The members that the registry's own accounts and the grants are."""
+    by: dict[Binding, set[str]] = {
+        Binding(READER, f"serviceAccount:{registry.email('pull')}"): {""},
+        Binding(WRITER, f"serviceAccount:{registry.email('push')}"): {""},
+    }
+    for grant in grants:
+        role = READER if grant.permission == "pull" else WRITER
+        for member in members_of(grant.to) if isinstance(grant.to, GcpTarget) else ():
+            by.setdefault(Binding(role, member), set()).add(grant.name)
+    return AccessSettings(tuple(sorted(by)), tuple((item, tuple(sorted(by[item]))) for item in sorted(by)))
+
+
+def recorded_in(texts: Mapping[str, str]) -> set[str]:
+    """Which members are ours, by the labels of a repository."""
+    return record.unpacked(labels.ACCESS, texts)
+
+
+class AccessKind(Kind, GivesAccess):
+    """The IAM policy of one repository."""
+
+    name = KIND
+    settings = AccessSettings
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS, Trait.REMEMBERED})
+    after = ("repository",)
+    permissions = {
+        Verb.LIST: ("artifactregistry.repositories.getIamPolicy",),
+        Verb.READ: ("artifactregistry.repositories.getIamPolicy", "artifactregistry.repositories.get"),
+        **{
+            verb: (
+                "artifactregistry.repositories.setIamPolicy",
+                "artifactregistry.repositories.getIamPolicy",
+                "artifactregistry.repositories.get",
+                "artifactregistry.repositories.update",
+            )
+            for verb in (Verb.CREATE, Verb.UPDATE, Verb.DELETE)
+        },
+    }
+
+    def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
+        for item in settings.bindings:
+            yield from _accesses(address, item.role, item.member)
+
+    def access_by_grant(self, address: Address, settings: AccessSettings) -> Iterator[tuple[str, Access]]:
+        by = dict(settings.by)
+        for item in settings.bindings:
+            for found in _accesses(address, item.role, item.member):
+                yield from ((grant, found) for grant in by.get(item, ("",)))
+
+    def shown(self, settings: AccessSettings) -> dict[str, Any]:
+        shown: dict[str, list[Named]] = {}
+        for item in settings.bindings:
+            shown.setdefault("can pull" if item.role == READER else "can pull and push", []).append(
+                Named(item.member, members.principal(item.member).label)
+            )
+        return dict(shown)
+
+    def altered(self, settings: AccessSettings) -> str | None:
+        return _altered(settings.bindings)
+
+    def in_order(self, rest: str) -> str:
+        return text(iam.in_order(json.loads(rest))) if rest else ""
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        others = json.loads(live.rest) if live is not None and live.rest else {}
+        fault = iam.too_many(desired.settings.bindings, others)
+        if fault is None:
+            return None
+        grants = sorted({name for _, names in desired.settings.by for name in names if name})
+        return (
+            f"{fault}; it is made from {counted(len(grants), 'grant')} ({', '.join(grants[:5])}): grant groups instead"
+        )
+
+    def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        ledger = session.ledger(RepositoryLedger)
+        there = {repository.address: repository for repository in found["repository"]}
+        asked: dict[Address, Mapping[str, str]] = {}
+        for at, repository in there.items():
+            here = at.sibling(KIND)
+            # foreign access to any repository of ours, or that is to be ours, is reported, whether a grant covers it or not
+            if repository.marks.owner == session.owner or here in wanted or at in wanted:
+                asked[here] = ledger.texts(at)
+        for at, item in wanted.items():
+            if item.kind == KIND and (fault := no_room(item, wanted, there.get(at.sibling("repository")))):
+                session.refused[at] = fault
+        yield from _lives(session, asked)
+
+    def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        texts = session.ledger(RepositoryLedger).read(addresses)
+        yield from _lives(session, dict(zip(addresses, texts, strict=True)))
+
+    def create(self, session: GcpSession, write: Write) -> Live:
+        return self._write(session, write)
+
+    def update(self, session: GcpSession, write: Write, live: Live) -> Live:
+        return self._write(session, write)
+
+    def _write(self, session: GcpSession, write: Write) -> Live:
+        at, ledger = write.desired.address, session.ledger(RepositoryLedger)
+        fresh = any(need.kind == "account" for need in write.fresh)
+        (texts,) = ledger.read([at])
+        recorded = recorded_in(texts)
+        wanted: AccessSettings = write.desired.settings
+        after = {item.hash for item in wanted.bindings}
+        if record.labels_for(len(recorded | after)) > record.labels_for(len(after)):
+            # where both records have no room beside each other, what goes first goes before what comes
+            spare = (
+                MAX_LABELS - len(texts) - record.labels_for(len(recorded | after)) + record.labels_for(len(recorded))
+            )
+            if spare < 0:
+                self._send(
+                    session, at, recorded, [item for item in wanted.bindings if item.hash in recorded], fresh, write
+                )
+                ledger.change(
+                    at,
+                    record.packed(labels.ACCESS, recorded & after),
+                    [
+                        key
+                        for key in record.keys(labels.ACCESS, texts)
+                        if key not in record.packed(labels.ACCESS, recorded & after)
+                    ],
+                )
+                recorded &= after
+        with ledger.noting(write):
+            policy = self._send(session, at, recorded | after, wanted.bindings, fresh, write)
+        return _live(session, at, policy, write.marks, after)
+
+    def _send(
+        self,
+        session: GcpSession,
+        at: Address,
+        recorded: set[str],
+        bindings: Iterable[Binding],
+        fresh: bool,
+        write: Write | None,
+    ) -> Document:
+        """The policy with these members of ours. A member that Google does not find is waited for if it is of this run's making."""
+
+        def put() -> Document:
+            return _put(session, at, recorded, bindings)
+
+        try:
+            return session.patiently(put, lambda error: fresh and _unknown_member(error), PATIENCE)
+        except PlatformError as error:
+            if _unknown_member(error) and write is not None:
+                raise _with_grants(error, write) from None
+            raise
+
+    def take_back(self, session: GcpSession, address: Address) -> None:
+        session.ledger(RepositoryLedger).forget(address)
+
+    def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
+        at, ledger = live.address, session.ledger(RepositoryLedger)
+        (texts,) = ledger.read([at])
+        if session.policy(at) is not None:
+            _put(session, at, recorded_in(texts), ())
+        ledger.forget(at)
+
+
+def _put(session: GcpSession, at: Address, recorded: set[str], bindings: Iterable[Binding]) -> Document:
+    return policy_write.write(
+        session, at, lambda: session.policy(at), lambda document: _set(session, at, document), ROLES, recorded, bindings
+    )
+
+
+def _set(session: GcpSession, at: Address, document: Document) -> Document:
+    path = f"{session.name_of(at)}:setIamPolicy"
+    return dict(session.json("POST", "artifactregistry", "SetIamPolicy", path, at=at, body={"policy": document}))
+
+
+def put_back(session: GcpSession, at: Address, policy: Document) -> None:
+    """Puts into a policy what is missing of one that others had made. Raises PlatformError."""
+    from .others import joined
+
+    def once() -> None:
+        there = session.policy(at) or {}
+        after = joined(there, policy)
+        if not iam.same(there, after):
+            _set(session, at, after)
+
+    session.patiently(
+        once, lambda error: isinstance(error, PlatformError) and error.code == policy_write.RACED, PATIENCE, most=3.0
+    )
+
+
+def no_room(item: Desired, wanted: Mapping[Address, Desired], live: Live | None) -> str | None:
+    """Why the labels of a repository have no room for the record of its members, with the numbers; or None."""
+    home = wanted.get(item.address.sibling("repository"))
+    if home is None:
+        return None
+    own = setting_labels(home.settings)
+    marks = Marks("o", "spec", "h", "r", adopted=live is not None and live.marks.adopted)
+    others = json.loads(live.rest or "{}").get("labels", {}) if live is not None else {}
+    # one for the mark of what was applied to the policy
+    fixed = len(own) + len(marks.texts()) + 1 + len(others)
+    room = MAX_LABELS - fixed
+    count = len(item.settings.bindings)
+    if record.labels_for(count) <= room:
+        return None
+    theirs = f", {counted(len(others), 'label')} of somebody else" if others else ""
+    return (
+        f"{counted(count, 'member')} of its IAM policy need {counted(record.labels_for(count), 'label')} to record that they are this"
+        f" spec's, {record.EACH} in each; Artifact Registry allows {MAX_LABELS}, of which {max(room, 0)} are left beside"
+        f" {counted(len(home.settings.labels), 'label')} of the spec, {fixed - len(others) - len(home.settings.labels)} marks{theirs}:"
+        " grant groups instead of single principals, or remove labels"
+    )
+
+
+@lru_cache(maxsize=4096)
+def _altered(bindings: tuple[Binding, ...]) -> str | None:
+    """Which of the members would be read back otherwise."""
+    for item in bindings:
+        if item.role not in ROLES or members.is_deleted(item.member) or members.normal(item.member) != item.member:
+            return f"the member {item.member} of {item.role}"
+    return None if bindings == tuple(sorted(set(bindings))) else "the order of the members"
+
+
+def _accesses(at: Address, role: str, member: str, may: bool = False, note: str = "") -> Iterator[Access]:
+    who = members.principal(member)
+    known = _VERBS.get(role)
+    for verb in known or (f"do what {role} allows with",):
+        yield Access(who, verb, at.registry, at.name, at.where, may, note)
+
+
+def _unknown_member(error: BaseException) -> bool:
+    # GoogleCloudPlatform/data-migration-tool#58; a bare "invalid argument" is said of other faults: terraform-provider-google#12989
+    if not isinstance(error, PlatformError) or error.code != "INVALID_ARGUMENT":
+        return False
+    return "does not exist" in error.message or "invalid argument" in error.message.lower()
+
+
+def _with_grants(error: PlatformError, write: Write) -> PlatformError:
+    """The error with the members that it can be about, and their grants' places: Google does not always say which."""
+    by: tuple[tuple[Binding, tuple[str, ...]], ...] = write.desired.settings.by
+    said = [(item, names) for item, names in by if item.member.partition(":")[2].lower() in error.message.lower()]
+    suspects = [
+        f"{item.member} (grant {', '.join(name for name in names if name)})" for item, names in said or by if any(names)
+    ]
+    grants = {name for _, names in said or by for name in names}
+    return PlatformError(
+        f"{error.message}; it can be about {'; '.join(suspects)}" if suspects else error.message,
+        address=error.address,
+        operation=error.operation,
+        code=error.code,
+        hint="create the account or group first, or remove it from the grant",
+        places=tuple(item for item in write.desired.source if item.kind == "grant" and item.name in grants),
+    )
+
+
+def _lives(session: GcpSession, asked: Mapping[Address, Mapping[str, str]]) -> Iterator[Live]:
+    ledger = session.ledger(RepositoryLedger)
+    for (at, texts), policy in zip(asked.items(), session.map(session.policy, asked), strict=True):
+        marks = ledger.marks(at, texts)
+        live = _live(session, at, policy or {}, marks, recorded_in(texts))
+        if live.settings.bindings or live.rest or live.notes or marks.applied is not None:
+            yield live
+
+
+def _live(session: GcpSession, at: Address, policy: Document, marks: Marks, recorded: set[str]) -> Live:
+    found = iam.ours(policy, ROLES, recorded)
+    others = {key: value for key, value in iam.without(policy, ROLES, recorded).items() if key != "etag"}
+    own = bool(found) or marks.applied is not None
+    repository = at.sibling("repository")
+    dead = iam.dead(policy, ROLES, recorded)
+    return Live(
+        address=at,
+        kind=KIND,
+        settings=AccessSettings(found),
+        marks=marks if own else Marks(),
+        native=f"{session.name_of(at)} (IAM policy)",
+        needs=(repository,),
+        parent=repository,
+        rest="" if iam.is_empty(others) else text(iam.in_order(others)),
+        etag=str(policy.get("etag", "")),
+        vacant=not found,
+        notes=tuple(
+            f"{members.principal(item.member).label} is still a member; the next write removes it" for item in dead
+        ),
+        foreign=tuple(_removable(session, at, others)),
+    )
+
+
+def _removable(session: GcpSession, at: Address, others: Document) -> Iterator[ForeignAccess]:
+    """Whom others gave access, each with the command that removes it."""
+    where = f"--location {session.location_of(at)} --project {session.registry.project}"
+    identifier = session.registry.repository_id(at.name)
+    for item in foreign(at, others):
+        role, member = item.what.partition(" of ")[0], item.what.partition(" of ")[2]
+        condition = " --all" if item.access and item.access[0].note else ""
+        removal = f"run `gcloud artifacts repositories remove-iam-policy-binding {identifier} {where} --role {role} --member '{member}'{condition}`"
+        yield replace(item, removal=removal)
+
+
+def foreign(at: Address, others: Mapping[str, Any]) -> Iterator[ForeignAccess]:
+    """What the bindings of others give, member by member."""
+    for item in iam.bindings_of(others):
+        role, condition = str(item.get("role")), item.get("condition")
+        note = f"if condition '{condition.get('title', '')}' holds" if isinstance(condition, dict) else ""
+        for member in item.get("members") or ():
+            gone = members.is_deleted(member)
+            given = () if gone else tuple(_accesses(at, role, member, bool(note), note))
+            yield ForeignAccess(at, f"{role} of {member}", given)

@@ -1,0 +1,257 @@
+"""The registry's service accounts: one to pull and one to push, and who may impersonate them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import PUSH, Access, ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import text
+from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+from reconciler.words import Named
+
+from . import description, iam, members, policy_write, record
+from .iam import Binding, Document
+from .ledgers import AccountLedger
+from .session import IAM
+from .spec import GcpRegistry
+
+if TYPE_CHECKING:
+    from .session import GcpSession
+
+KIND = "account"
+ACCOUNTS = ("pull", PUSH)
+#: makes tokens of the account: https://cloud.google.com/iam/docs/service-account-permissions#token-creator-role
+IMPERSONATES = "roles/iam.serviceAccountTokenCreator"
+ROLES = (IMPERSONATES,)
+#: a fresh account is believed after so many good reads in a row: reads flap for a minute
+#: (evidence/gcp/service-account-eventual-409.http.log, hashicorp/terraform-provider-google#22546)
+GOOD_READS = 3
+#: seconds in which that is so
+PATIENCE = 120.0
+NOBODY_MAY = Named("nobody may impersonate it")
+_READ = ("iam.serviceAccounts.get", "iam.serviceAccounts.getIamPolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """Who may impersonate the account, sorted, each in its one form. `disabled`: no spec asks for that."""
+
+    trusted: tuple[str, ...] = ()
+    disabled: bool = False
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The members of its policy that are ours."""
+        return tuple(Binding(IMPERSONATES, member) for member in self.trusted)
+
+
+def settings_of(registry: GcpRegistry) -> AccountSettings:
+    """What the spec asks of both accounts."""
+    return AccountSettings(tuple(sorted({members.normal(item) for item in registry.trusted_principals})))
+
+
+class AccountKind(Kind, GivesAccess):
+    """One of the two service accounts."""
+
+    name = KIND
+    settings = AccountSettings
+    said = frozenset({"trusted"})
+    permissions = {
+        Verb.LIST: _READ,
+        Verb.READ: _READ,
+        Verb.CREATE: ("iam.serviceAccounts.create", "iam.serviceAccounts.setIamPolicy", *_READ),
+        Verb.UPDATE: (
+            *("iam.serviceAccounts.update", "iam.serviceAccounts.setIamPolicy", "iam.serviceAccounts.enable"),
+            *_READ,
+        ),
+        Verb.DELETE: ("iam.serviceAccounts.delete",),
+    }
+
+    def shown(self, settings: AccountSettings) -> dict[str, Any]:
+        trusted = [Named(item, members.principal(item).label) for item in settings.trusted]
+        return {"trusted": trusted or NOBODY_MAY} | ({"disabled": True} if settings.disabled else {})
+
+    def altered(self, settings: AccountSettings) -> str | None:
+        right = tuple(sorted({members.normal(item) for item in settings.trusted}))
+        if settings.disabled:
+            return "disabled"
+        return None if right == settings.trusted and not any(map(members.is_deleted, right)) else "trusted"
+
+    def access(self, address: Address, settings: AccountSettings) -> Iterator[Access]:
+        for member in settings.trusted:
+            yield _access(address, member)
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        others = json.loads(live.rest) if live is not None and live.rest else {}
+        # what a run that is cut off would leave there: the record of what is wanted beside the record of what is
+        hashes = {item.hash for item in desired.settings.bindings}
+        if live is not None:
+            hashes |= {item.hash for item in live.settings.bindings}
+        marks = Marks(desired.address.registry, "runtime", "v1-0123456789abcdef", desired.address.registry)
+        if (fault := iam.too_many(desired.settings.bindings, others.get("policy", {}))) is not None:
+            return fault
+        return _too_long(marks, hashes, others)
+
+    def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        for at, live in self._found(session, [Address.of(session.name, KIND, name) for name in ACCOUNTS]):
+            if live is not None:
+                session.ledger(AccountLedger).learn(at, description.parsed(live[0].get("description", "")).texts)
+                yield _live(session, at, *live)
+
+    def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        ours = [at for at in addresses if at.name in ACCOUNTS and not at.where]
+        for at, live in self._found(session, ours):
+            if live is not None:
+                yield _live(session, at, *live)
+
+    def _found(
+        self, session: GcpSession, addresses: Sequence[Address]
+    ) -> Iterator[tuple[Address, tuple[Document, Document] | None]]:
+        def both(at: Address) -> tuple[Document, Document] | None:
+            account = session.account(at)
+            if account is None:
+                return None
+            policy = session.account_policy(at)
+            return None if policy is None else (account, policy)
+
+        yield from zip(addresses, session.map(both, addresses), strict=True)
+
+    def create(self, session: GcpSession, write: Write) -> Live:
+        at = write.desired.address
+        hashes = {item.hash for item in write.desired.settings.bindings}
+        account = {
+            "displayName": f"reconciler: {at.name} images of registry {session.name}"[:100],
+            "description": description.written(_texts(write.marks, hashes)),
+        }
+        identifier = session.registry.email(at.name).partition("@")[0]
+        body = {"accountId": identifier, "serviceAccount": account}
+        path = f"{session.project}/serviceAccounts"
+        created = session.json("POST", IAM, "CreateServiceAccount", path, at=at, body=body, absent=("ALREADY_EXISTS",))
+        found = _believed(session, at)
+        if created is None and description.parsed(found.get("description", "")).texts != _texts(write.marks, hashes):
+            raise PlatformError(
+                "somebody else created it since the plan was made",
+                address=at,
+                operation=f"{IAM}:CreateServiceAccount",
+                hint="make a new plan",
+            )
+        policy = _trust(session, write, hashes) if hashes else session.account_policy(at)
+        return _live(session, at, found, policy or {})
+
+    def update(self, session: GcpSession, write: Write, live: Live) -> Live:
+        at = live.address
+        name = session.account_name(at)
+        if live.settings.disabled:
+            session.json("POST", IAM, "EnableServiceAccount", f"{name}:enable", at=at, body={})
+        account = session.account(at) or {}
+        said = description.parsed(account.get("description", ""))
+        before = record.parted(said.texts.get(description.MEMBERS, ""))
+        hashes = {item.hash for item in write.desired.settings.bindings}
+        with session.ledger(AccountLedger).alone(at):
+            others = {key: value for key, value in said.texts.items() if key.startswith(description.AT)}
+            # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
+            session.describe(at, description.written({**_texts(write.marks, before | hashes), **others}, said.before))
+            policy = _trust(session, write, before | hashes)
+            account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
+            if before - hashes:
+                session.describe(at, account["description"])
+        account.pop("disabled", None)
+        return _live(session, at, account, policy)
+
+    def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
+        name = session.account_name(live.address)
+        session.json("DELETE", IAM, "DeleteServiceAccount", name, at=live.address, absent=("NOT_FOUND",))
+
+
+def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
+    return {**marks.texts(), **({description.MEMBERS: record.joined(hashes)} if hashes else {})}
+
+
+def _too_long(marks: Marks, hashes: set[str], others: Mapping[str, Any]) -> str | None:
+    fault = description.too_long(description.written({**_texts(marks, hashes)}, str(others.get("description", ""))))
+    return None if fault is None else f"{fault}; trust a group instead of single principals"
+
+
+def _believed(session: GcpSession, at: Address) -> Document:
+    """A fresh account, as soon as it was read a few times in a row. Raises PlatformError if it is not known after some time."""
+    good = 0
+
+    def look() -> Document:
+        nonlocal good
+        found = session.account(at)
+        if found is None:
+            good = 0
+            raise _Late
+        good += 1
+        if good < GOOD_READS:
+            raise _Late
+        return found
+
+    try:
+        return session.patiently(look, lambda error: isinstance(error, _Late), PATIENCE, most=3.0)
+    except _Late:
+        raise PlatformError(
+            f"it was made, and IAM does not know it after {PATIENCE:.0f} seconds",
+            address=at,
+            operation=f"{IAM}:GetServiceAccount",
+            hint="run again in some minutes; changes already made are kept",
+        ) from None
+
+
+class _Late(Exception):
+    """IAM does not know yet what was made."""
+
+
+def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
+    """The policy with the wanted members in the place of those that are recorded as ours."""
+    at = write.desired.address
+    path = f"{session.account_name(at)}:setIamPolicy"
+
+    def send(document: Document) -> Document:
+        return dict(session.json("POST", IAM, "SetIamPolicy", path, at=at, body={"policy": document}))
+
+    wanted = write.desired.settings.bindings
+    return policy_write.write(session, at, lambda: session.account_policy(at), send, ROLES, recorded, wanted)
+
+
+def _access(at: Address, member: str, note: str = "") -> Access:
+    account = f"{at.registry}-{at.name}"
+    verb = f"impersonate {account}, which can {'pull and push' if at.name == PUSH else 'pull'}"
+    return Access(members.principal(member), f"{verb} all images of the registry", at.registry, "", note=note)
+
+
+def _live(session: GcpSession, at: Address, account: Document, policy: Document) -> Live:
+    said = description.parsed(account.get("description", ""))
+    recorded = record.parted(said.texts.get(description.MEMBERS, ""))
+    others = iam.in_order(iam.without(policy, ROLES, recorded))
+    rest = {key: value for key, value in (("description", said.before), ("policy", others)) if value}
+    dead = iam.dead(policy, ROLES, recorded)
+    return Live(
+        address=at,
+        kind=KIND,
+        settings=AccountSettings(
+            tuple(item.member for item in iam.ours(policy, ROLES, recorded)), bool(account.get("disabled", False))
+        ),
+        marks=Marks.of(said.texts),
+        native=session.registry.email(at.name),
+        rest=text(rest) if rest and not (set(rest) == {"policy"} and iam.is_empty(others)) else "",
+        etag=str(policy.get("etag", "")),
+        notes=tuple(f"{members.principal(item.member).label} is still trusted" for item in dead),
+        foreign=tuple(_foreign(at, others)),
+    )
+
+
+def _foreign(at: Address, others: Document) -> Iterator[ForeignAccess]:
+    for item in iam.bindings_of(others):
+        role, condition = str(item.get("role")), item.get("condition")
+        note = f"if condition '{condition.get('title', '')}' holds" if isinstance(condition, dict) else ""
+        whom = [one for one in item.get("members", ()) if not members.is_deleted(one)]
+        given = tuple(_access(at, one, note) for one in whom) if role == IMPERSONATES else ()
+        yield ForeignAccess(at, f"members of {role} that were not made from a spec", given)

@@ -1,0 +1,52 @@
+"""The description of a service account, in which its marks stand, since an account has no labels. Pure.
+
+`reconciler: owner=shop registry=images origin=spec applied=v1-0123456789abcdef at-europe-west1=v1-0123456789abcdef`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.model.marks import PREFIX
+
+#: bytes of UTF-8: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.description
+MAX_DESCRIPTION = 256
+#: what the key of a location's note begins with, and the key of the hashes of members that are ours
+AT, MEMBERS = f"{PREFIX}at-", f"{PREFIX}members"
+_BEGIN = "reconciler: "
+_BETWEEN = " | "
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a description says: our texts, with the keys that marks have, and what stood there before them."""
+
+    texts: Mapping[str, str]
+    before: str = ""
+
+
+def parsed(text: str) -> Said:
+    """What a description says; no texts if it is not ours."""
+    start = 0 if text.startswith(_BEGIN) else text.rfind(_BETWEEN + _BEGIN)
+    if start < 0:
+        return Said({}, text)
+    before = text[:start]
+    pairs = (word.partition("=") for word in text[start:].removeprefix(_BETWEEN).removeprefix(_BEGIN).split())
+    return Said({PREFIX + key: value for key, equals, value in pairs if equals}, before)
+
+
+def written(texts: Mapping[str, str], before: str = "") -> str:
+    """The description with these texts."""
+    words = " ".join(f"{key.removeprefix(PREFIX)}={value}" for key, value in texts.items() if value)
+    return f"{before}{_BETWEEN if before else ''}{_BEGIN}{words}"
+
+
+def too_long(text: str) -> str | None:
+    """Why Google would refuse a description, with the numbers; or None."""
+    size = len(text.encode())
+    if size <= MAX_DESCRIPTION:
+        return None
+    return (
+        f"its description, in which its marks stand, would have {size} bytes; Google allows at most {MAX_DESCRIPTION}"
+    )

@@ -1,0 +1,130 @@
+"""Google's allow policies: what of one is ours by the record of it, and the policy with that changed. Pure.
+
+A policy is kept as the JSON that came, so that nothing in it is lost. https://cloud.google.com/iam/docs/reference/rest/v1/Policy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.words import counted
+
+from . import members, record
+
+Document = dict[str, Any]
+
+#: members of one policy, each as often as it stands there, and how many of these may be groups and domains:
+#: https://cloud.google.com/iam/quotas#limits
+MAX_MEMBERS, MAX_GROUPS = 1_500, 250
+#: the newest version: with an older one conditions would be left out
+VERSION = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Binding:
+    """One member of one role, without a condition."""
+
+    role: str
+    member: str
+
+    @property
+    def hash(self) -> str:
+        """What is recorded of it."""
+        return record.hash_of(self.role, members.normal(self.member))
+
+
+def bindings_of(document: Mapping[str, Any]) -> list[Document]:
+    """The bindings of a policy; what is none is left out."""
+    found = document.get("bindings") or []
+    return [item for item in found if isinstance(item, dict)]
+
+
+def _all(document: Mapping[str, Any], roles: Collection[str]) -> Iterator[Binding]:
+    for item in bindings_of(document):
+        if item.get("role") in roles and not item.get("condition"):
+            yield from (Binding(item["role"], member) for member in item.get("members") or ())
+
+
+def ours(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> tuple[Binding, ...]:
+    """The members that the record says are ours, sorted, each in its one form; without those that were deleted."""
+    found = (item for item in _all(document, roles) if item.hash in recorded)
+    return tuple(
+        sorted(
+            {Binding(item.role, members.normal(item.member)) for item in found if not members.is_deleted(item.member)}
+        )
+    )
+
+
+def dead(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> tuple[Binding, ...]:
+    """Members of ours that were deleted: the next write leaves them out."""
+    found = (item for item in _all(document, roles) if members.is_deleted(item.member))
+    return tuple(sorted(item for item in found if item.hash in recorded))
+
+
+def without(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> Document:
+    """The policy without what the record says is ours: all else as it came."""
+    left = []
+    for item in bindings_of(document):
+        if item.get("role") in roles and not item.get("condition"):
+            kept = [one for one in item.get("members") or () if Binding(item["role"], one).hash not in recorded]
+            if not kept:
+                continue
+            item = {**item, "members": kept}
+        left.append(item)
+    return {**document, "bindings": left} if left else {key: document[key] for key in document if key != "bindings"}
+
+
+def merged(
+    document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str], wanted: Iterable[Binding]
+) -> Document:
+    """The policy with these members in the place of what the record says is ours."""
+    found = without(document, roles, recorded)
+    bindings = [dict(item) for item in bindings_of(found)]
+    for binding in sorted(wanted):
+        there = next((item for item in bindings if item["role"] == binding.role and not item.get("condition")), None)
+        if there is None:
+            there = {"role": binding.role, "members": []}
+            bindings.append(there)
+        if binding.member not in map(members.normal, (one for one in there["members"] if not members.is_deleted(one))):
+            there["members"] = [*there["members"], binding.member]
+    # a policy that has a condition is refused unless its version says so
+    version = {"version": VERSION} if any(item.get("condition") for item in bindings) else {}
+    return {**found, **version, "bindings": bindings}
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two policies give the same, in whatever order."""
+    return in_order(one) == in_order(other)
+
+
+def in_order(document: Mapping[str, Any]) -> Document:
+    """A policy in one order, without its etag and its version."""
+    bindings = [{**item, "members": sorted(set(item.get("members") or ()))} for item in bindings_of(document)]
+    rest = {key: value for key, value in document.items() if key not in ("etag", "version", "bindings")}
+    return {**rest, "bindings": sorted(bindings, key=lambda item: (str(item.get("role")), str(item.get("condition"))))}
+
+
+def is_empty(document: Mapping[str, Any]) -> bool:
+    """Whether nothing stands in it."""
+    return not bindings_of(document) and not document.keys() - {"etag", "version", "bindings"}
+
+
+def too_many(wanted: Collection[Binding], others: Mapping[str, Any]) -> str | None:
+    """Which limit of Google's the policy would exceed, with the numbers; or None."""
+    theirs = [str(member) for item in bindings_of(others) for member in item.get("members") or ()]
+    ours_ = [item.member for item in wanted]
+    for most, what, found, foreign in (
+        (MAX_MEMBERS, "member", ours_, theirs),
+        (MAX_GROUPS, "group and domain", list(filter(_is_group, ours_)), list(filter(_is_group, theirs))),
+    ):
+        if len(found) + len(foreign) > most:
+            count = counted(len(found) + len(foreign), what, "groups and domains" if what != "member" else "")
+            beside = f", of which somebody else put {len(foreign)} there" if foreign else ""
+            return f"its IAM policy would have {count}{beside}; Google allows at most {most:,}"
+    return None
+
+
+def _is_group(member: str) -> bool:
+    return member.startswith(("group:", "domain:"))

@@ -1,0 +1,140 @@
+"""What others put on an Artifact Registry repository, and what of it waits in a rescue file since a replacement was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from reconciler.errors import PlatformError
+from reconciler.model.address import Address
+from reconciler.model.canonical import digest
+from reconciler.spec.messages import first_sentence
+
+from . import access, cleanup, iam, labels, members
+from .iam import Document
+
+if TYPE_CHECKING:
+    from .session import GcpSession
+
+
+@dataclass(frozen=True)
+class Others:
+    """`policy`: the IAM policy without our members, and without an etag; empty if nothing is left. `cleanup`: their cleanup policies."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    labels: dict[str, str] = field(default_factory=dict)
+    policy: Document = field(default_factory=dict)
+    cleanup: Document = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.labels or self.policy or self.cleanup)
+
+    def over(self, before: Others) -> Others:
+        """These, and what only `before` has."""
+        return Others(
+            {**before.labels, **self.labels}, joined(self.policy, before.policy), {**before.cleanup, **self.cleanup}
+        )
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The parts as JSON values."""
+        return {"labels": self.labels, "policy": self.policy, "cleanup": self.cleanup}
+
+
+def joined(policy: Mapping[str, Any], more: Mapping[str, Any]) -> Document:
+    """A policy with what only the other has."""
+    bindings = [dict(item) for item in iam.bindings_of(policy)]
+    for item in iam.bindings_of(more):
+        there = next((one for one in bindings if _same_role(one, item)), None)
+        if there is None:
+            bindings.append(dict(item))
+        else:
+            gone = [one for one in item.get("members") or () if one not in there["members"]]
+            there["members"] = [*there["members"], *gone]
+    found: Document = {**more, **policy}
+    if any(item.get("condition") for item in bindings):
+        found["version"] = iam.VERSION
+    return {**found, "bindings": bindings} if bindings else found
+
+
+def _same_role(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return (one.get("role"), one.get("condition")) == (other.get("role"), other.get("condition"))
+
+
+def others_of(session: GcpSession, at: Address) -> Others:
+    """What others have on a repository, read now. Raises PlatformError."""
+    found = session.repository(at) or {}
+    there = found.get("labels") or {}
+    policy = session.policy(at.sibling("access")) or {}
+    left = iam.without(policy, access.ROLES, access.recorded_in(there))
+    left.pop("etag", None)
+    return Others(
+        labels.foreign(there),
+        {} if iam.is_empty(left) else _without_deleted(left),
+        cleanup.foreign(found.get("cleanupPolicies") or {}),
+    )
+
+
+def _without_deleted(policy: Document) -> Document:
+    """The policy as it can be written on a new repository, where Google does not take whom it has deleted."""
+    bindings = []
+    for item in iam.bindings_of(policy):
+        kept = [one for one in item.get("members") or () if not members.is_deleted(one)]
+        bindings += [{**item, "members": kept}] if kept else []
+    return {**policy, "bindings": bindings} if bindings else {}
+
+
+def put_back(session: GcpSession, at: Address, others: Others) -> None:
+    """Puts on a repository that is there what is missing of it, beside whatever is there by now. Raises PlatformError."""
+    found = session.repository(at) or {}
+    there = found.get("labels") or {}
+    if any(key not in there for key in others.labels):
+        session.patch(at, {"labels": {**others.labels, **there}}, "labels")
+    policies = found.get("cleanupPolicies") or {}
+    if any(key not in policies for key in others.cleanup):
+        session.patch(at, {"cleanupPolicies": {**others.cleanup, **policies}}, "cleanupPolicies")
+    if others.policy:
+        access.put_back(session, at.sibling("access"), others.policy)
+
+
+@cache
+def _adapter() -> TypeAdapter[Others]:
+    return TypeAdapter(Others)
+
+
+def waiting(session: GcpSession, at: Address) -> Others | None:
+    """What waits to be put back on a repository; None if nothing does.
+
+    Raises PlatformError if its file can't be read, or is none that this tool has written.
+    """
+    found = session.rescue.kept(at, session.name_of(at))
+    if found is None:
+        return None
+    try:
+        others = _adapter().validate_python(found)
+        if ours := sorted(key for key in others.labels if labels.is_ours(key)):
+            raise ValueError(f"it holds reserved labels: {', '.join(ours)}")
+        if any(key.startswith(cleanup.OURS) for key in others.cleanup):
+            raise ValueError("it holds cleanup policies of reconciler")
+    except (ValidationError, ValueError) as error:
+        why = first_sentence(error) if isinstance(error, ValidationError) else str(error)
+        raise PlatformError(
+            f"{session.rescue.path(at, session.name_of(at))} was not written by reconciler: {why}",
+            address=at,
+            operation="rescue",
+            hint="delete it, and restore by hand what is right in it",
+        ) from None
+    return others
+
+
+def note(session: GcpSession, at: Address, others: Others) -> str:
+    """What else to know about it."""
+    parts = (("labels", others.labels), ("IAM policy", others.policy), ("cleanup policies", others.cleanup))
+    names = ", ".join(name for name, there in parts if there) or "nothing"
+    path = session.rescue.path(at, session.name_of(at))
+    return f"a replacement was interrupted: what others put on it ({names}) is kept in {path} ({digest(others.plain)})"

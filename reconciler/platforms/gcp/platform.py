@@ -1,0 +1,110 @@
+"""Google Cloud: what a registry on Artifact Registry consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from reconciler.model.address import Address
+from reconciler.model.platform import Estate, Output, Platform, Session
+from reconciler.model.resource import Desired
+from reconciler.platforms.extras import needing
+from reconciler.spec.models import Spec
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.repository import Repository
+
+from . import access, account, repository_settings
+from .access import AccessKind
+from .account import AccountKind
+from .ledgers import carrier_of
+from .location import LocationKind, LocationSettings
+from .repository import RepositoryKind
+from .spec import GcpRegistry
+from .target import GcpTarget
+
+
+class GcpPlatform(Platform):
+    """Service accounts, locations, repositories and their IAM policies."""
+
+    name = "gcp"
+    registry = GcpRegistry
+    kinds = {kind.name: kind for kind in (AccountKind(), LocationKind(), RepositoryKind(), AccessKind())}
+
+    def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
+        here = _gcp(registry)
+        source = spec.source(here.name)
+        made = accounts_of(spec)
+        trusted = tuple(sorted({made[item] for item in here.trusted_principals if item in made}))
+        accounts = []
+        for name in account.ACCOUNTS:
+            at = Address.of(here.name, account.KIND, name)
+            accounts.append(at)
+            needs = tuple(item for item in trusted if item != at and item.registry != here.name)
+            yield Desired(at, account.KIND, account.settings_of(here), needs, source=source)
+        carrier = carrier_of(here)
+        place = Address.of(here.name, LocationKind.name, here.location)
+        yield Desired(place, LocationKind.name, LocationSettings(here.location), (carrier,), carrier, source=source)
+        for name, repositories in _together(here, spec.repositories_by_registry[here.name]).items():
+            home = Address.of(here.name, repository_settings.KIND, name)
+            settings = repository_settings.settings_of(here, repositories)
+            adopt = any(item.adopt for item in repositories)
+            where = tuple(item for one in repositories for item in spec.source(here.name, one.name))
+            yield Desired(
+                home, repository_settings.KIND, settings, (place,), adopt=adopt, source=tuple(dict.fromkeys(where))
+            )
+            grants = spec.grants_by_repository.get((here.name, repositories[0].name), ())
+            members = {item for grant in grants for item in _members(grant.to)}
+            waits = sorted({made[item] for item in members if item in made} | {*accounts})
+            yield Desired(
+                home.sibling(access.KIND),
+                access.KIND,
+                access.settings_of(here, grants),
+                (home, *waits),
+                home,
+                adopt,
+                spec.source(here.name, repositories[0].name, grants),
+            )
+
+    def open(self, estate: Estate, registry: RegistryBase) -> Session:
+        with needing("gcp", registry.name, "Google Cloud"):
+            from .session import GcpSession
+
+        return GcpSession(self, estate, _gcp(registry))
+
+    def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
+        here = _gcp(registry)
+        for name in account.ACCOUNTS:
+            yield Output(Address.of(here.name, account.KIND, name), "email", here.email(name))
+        for wanted in spec.repositories_by_registry[here.name]:
+            at = Address.of(here.name, repository_settings.KIND, wanted.name)
+            yield Output(at, "name", here.native_name(wanted.name))
+            yield Output(at, "uri", here.image_uri(wanted.name))
+
+
+def _gcp(registry: RegistryBase) -> GcpRegistry:
+    if not isinstance(registry, GcpRegistry):
+        raise TypeError(f"registry {registry.name} is not on Google Cloud")
+    return registry
+
+
+def _together(here: GcpRegistry, repositories: Sequence[Repository]) -> Mapping[str, Sequence[Repository]]:
+    """Which repositories of the spec are one on Google Cloud, by the name in addresses of that."""
+    if here.layout == "shared":
+        return {here.name: repositories} if repositories else {}
+    return {item.name: (item,) for item in repositories}
+
+
+def _members(target: object) -> Iterator[str]:
+    return access.members_of(target) if isinstance(target, GcpTarget) else iter(())
+
+
+def accounts_of(spec: Spec) -> Mapping[str, Address]:
+    """The service accounts that the spec makes, as members, to their addresses: a grant to one must wait for it."""
+    return {
+        f"serviceAccount:{item.email(name)}": Address.of(item.name, account.KIND, name)
+        for item in spec.registries
+        if isinstance(item, GcpRegistry)
+        for name in account.ACCOUNTS
+    }
+
+
+PLATFORM = GcpPlatform()

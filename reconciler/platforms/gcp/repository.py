@@ -1,0 +1,374 @@
+"""An Artifact Registry repository: its settings, its labels and its cleanup policies, created in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import Halted, PlatformError
+from reconciler.model import weakening
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.weakening import Weakening
+from reconciler.spec.registry import RegistryBase
+from reconciler.words import Named, counted
+
+from . import access, cleanup, iam, labels, record
+from .ledgers import RepositoryLedger
+from .others import Others, note, others_of, put_back, waiting
+from .repository_settings import (
+    DOCKER,
+    KIND,
+    STANDARD,
+    RepositorySettings,
+    docker_config,
+    foreign_cleanup,
+    live_of,
+    others_on,
+    own_labels,
+    scanning,
+    sent,
+    setting_labels,
+)
+from .spec import GcpRegistry
+
+if TYPE_CHECKING:
+    from .session import GcpSession
+
+_GET = "artifactregistry.repositories.get"
+#: what a PATCH names for each setting
+_MASKS = {
+    "description": ("description",),
+    "tags_immutable": ("dockerConfig",),
+    "scan_on_push": ("vulnerabilityScanningConfig",),
+    "cleanup": ("cleanupPolicies", "cleanupPolicyDryRun"),
+    "dry_run": ("cleanupPolicies", "cleanupPolicyDryRun"),
+}
+
+
+class RepositoryKind(Kind, HoldsImages, Releasable):
+    """The repository itself."""
+
+    name = KIND
+    settings = RepositorySettings
+    immutable = frozenset({"encryption", "format", "mode"})
+    after = ("location",)
+    permissions = {
+        Verb.LIST: ("artifactregistry.repositories.list",),
+        Verb.READ: (_GET,),
+        Verb.CREATE: ("artifactregistry.repositories.create", _GET),
+        Verb.UPDATE: ("artifactregistry.repositories.update", _GET),
+        Verb.COUNT: ("artifactregistry.packages.list", "artifactregistry.dockerimages.list"),
+        Verb.DELETE: ("artifactregistry.repositories.delete",),
+        Verb.RELEASE: ("artifactregistry.repositories.update", _GET),
+        Verb.REPLACE: (
+            *("artifactregistry.repositories.delete", "artifactregistry.repositories.create", _GET),
+            *("artifactregistry.repositories.getIamPolicy", "artifactregistry.repositories.setIamPolicy"),
+        ),
+    }
+
+    def shown(self, settings: RepositorySettings) -> dict[str, Any]:
+        shown = super().shown(settings)
+        shown["immutable_tags"] = shown.pop("tags_immutable", False)
+        shown |= {"encryption": settings.encryption or Named("", "Google's own key"), "labels": dict(settings.labels)}
+        shown["cleanup"] = cleanup.shown(settings.cleanup)
+        for field, usual in (("dry_run", False), ("format", DOCKER), ("mode", STANDARD)):
+            if getattr(settings, field) == usual:
+                shown.pop(field, None)
+        return {
+            "description": settings.description,
+            "scan_on_push": settings.scan_on_push,
+            "protect": settings.protect,
+            "delete_images": settings.delete_images,
+            **shown,
+        }
+
+    def altered(self, settings: RepositorySettings) -> str | None:
+        if settings.cleanup and cleanup.kept(settings.cleanup) is None:
+            return "cleanup"
+        odd = ("dry_run", False), ("format", DOCKER), ("mode", STANDARD)
+        return next((name for name, usual in odd if getattr(settings, name) != usual), None)
+
+    def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
+        if not isinstance(registry, GcpRegistry):
+            raise TypeError(f"registry {registry.name} is not on Google Cloud")
+        return name_of(registry, wanted.address)
+
+    def beside(self, live: Live) -> Mapping[str, Any]:
+        return {f"labels.{key}": value for key, value in others_on(live).items()}
+
+    def weakens(self, before: RepositorySettings | None, after: RepositorySettings | None) -> Iterator[Weakening]:
+        if before is None or after is None:
+            return
+        yield from weakening.of_repository(before, after)
+        if after.cleanup:
+            then, now = cleanup.kept(before.cleanup), cleanup.kept(after.cleanup)
+            if then is not None and now is not None and not before.dry_run:
+                yield from weakening.of_retention(then, now)
+            elif (before.cleanup, before.dry_run) != (after.cleanup, after.dry_run):
+                what = "other images may expire after the apply than before"
+                yield Weakening("retention", what, may=True, expires=True)
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        wanted: RepositorySettings = desired.settings
+        others = others_on(live) if live is not None else {}
+        adopted = live is not None and not live.vacant and (live.marks.adopted or live.marks.owner is None)
+        marks = Marks("o", "spec", "h", "r", adopted=adopted)
+        count = len(setting_labels(wanted)) + len(marks.texts()) + len(others) + 1
+        if count > labels.MAX_LABELS:
+            return (
+                f"the repository would have {count} labels; Artifact Registry allows at most {labels.MAX_LABELS}:"
+                f" {len(others)} set by somebody else, {counted(len(wanted.labels), 'label')} of the spec, and"
+                f" {count - len(others) - len(wanted.labels)} for reconciler's marks"
+            )
+        long = sorted(key for key, _ in wanted.labels if key in others and len(labels.WAS + key) > labels.MAX_KEY)
+        if long:
+            return (
+                f"the label {long[0]} was set by somebody else, and its value can't be kept: with '{labels.WAS}' before it, its key is"
+                f" longer than {labels.MAX_KEY} characters; remove it from the labels, or remove that label first"
+            )
+        policies = len(foreign_cleanup(live) if live is not None else {}) + len(cleanup.written(wanted.cleanup))
+        if wanted.cleanup and policies > cleanup.MAX_POLICIES:
+            return f"it would have {policies} cleanup policies; Artifact Registry allows at most {cleanup.MAX_POLICIES}"
+        return None
+
+    def protected(self, settings: RepositorySettings) -> bool:
+        return settings.protect
+
+    def labels(self, settings: RepositorySettings) -> Collection[str]:
+        return dict(settings.labels).keys()
+
+    def tags_movable(self, settings: RepositorySettings) -> bool:
+        return not settings.tags_immutable
+
+    def images_may_go(self, settings: RepositorySettings) -> bool:
+        return settings.delete_images
+
+    def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        registry, ledger = session.registry, session.ledger(RepositoryLedger)
+        noted = {item.address.name for item in found["location"]}
+        listed = set()
+        for location in sorted({registry.location, *noted}):
+            where = "" if location == registry.location else location
+            place = Address.of(session.name, "location", location)
+            for item in session.repositories(location, at=place):
+                name = registry.named(str(item["name"]).rpartition("/")[2])
+                if name is None:
+                    continue
+                at = Address.of(session.name, KIND, name, where)
+                live = live_of(at, item)
+                ours = (live.marks.owner, live.marks.registry) == (session.owner, session.name)
+                if not ours and at not in wanted and registry.layout == "shared":
+                    continue  # what begins with the registry's name and a dash is no more its than another's
+                ledger.learn(at, item.get("labels") or {})
+                listed.add(at)
+                yield _owing(session, live)
+        yield from _missing(session, (at for at in wanted if at.kind == KIND and at not in listed))
+
+    def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        for at, item in zip(addresses, session.map(session.repository, addresses), strict=True):
+            if item is not None:
+                yield _owing(session, live_of(at, item))
+            else:
+                yield from _missing(session, (at,))
+
+    def create(self, session: GcpSession, write: Write) -> Live:
+        return self._make(session, write, Others())
+
+    def _make(self, session: GcpSession, write: Write, others: Others) -> Live:
+        wanted: RepositorySettings = write.desired.settings
+        at = write.desired.address
+        carried = session.ledger(RepositoryLedger).carried(write.children)
+        all_labels = {**others.labels, **own_labels(wanted, write.marks, others.labels), **carried}
+        made = session.create_repository(at, sent(wanted, all_labels, others.cleanup))
+        if made is None:
+            return self._already(session, write)
+        return live_of(at, made)
+
+    def _already(self, session: GcpSession, write: Write) -> Live:
+        """It exists: an answer to our own call was lost on the way (fine), or somebody else was faster (an error)."""
+        at = write.desired.address
+        live = self.read_one(session, at)
+        if live is None or live.marks != write.marks or live.settings != write.desired.settings:
+            raise PlatformError(
+                "somebody else created it since the plan was made",
+                address=at,
+                operation="artifactregistry:CreateRepository",
+                hint="make a new plan; if this spec should own the repository, adopt it",
+            )
+        return live
+
+    def update(self, session: GcpSession, write: Write, live: Live) -> Live:
+        wanted: RepositorySettings = write.desired.settings
+        at = live.address
+        if live.owed:
+            live = self._rescued(session, write, live)
+        with session.ledger(RepositoryLedger).alone(at):
+            # neither labels nor cleanup policies have an etag, and a PATCH replaces them whole: read right before, and as JSON, so
+            # that nothing of what others put there is lost
+            there = session.raw_repository(at)
+            body: dict[str, Any] = {"labels": _labels_after(write, live, there.get("labels") or {})}
+            mask = ["labels"]
+            for name in sorted(write.changed):
+                mask += [item for item in _MASKS.get(name, ()) if item not in mask]
+            policies = cleanup.foreign(there.get("cleanupPolicies") or {})
+            body |= {
+                "description": wanted.description,
+                "dockerConfig": {**(there.get("dockerConfig") or {}), **docker_config(wanted)},
+                "vulnerabilityScanningConfig": scanning(wanted),
+                "cleanupPolicies": {**policies, **cleanup.written(wanted.cleanup)},
+                # what others keep in a dry run stays in one, where nothing of ours must run
+                "cleanupPolicyDryRun": bool(there.get("cleanupPolicyDryRun")) if not wanted.cleanup else False,
+            }
+            after = session.patch(at, {key: value for key, value in body.items() if key in mask}, ",".join(mask))
+        return live_of(at, after)
+
+    def left(self, settings: RepositorySettings) -> RepositorySettings:
+        """Without what only labels of ours say."""
+        return replace(settings, protect=False, delete_images=False)
+
+    def release(self, session: GcpSession, live: Live) -> Live | None:
+        at, ledger = live.address, session.ledger(RepositoryLedger)
+        if live.owed:
+            put_back(session, at, waiting(session, at) or Others())
+            session.rescue.drop(at, session.name_of(at))
+        (there,) = ledger.read([at])
+        ours = [key for key in there if labels.is_ours(key)]
+        # what others had under the key of a label of ours is given back, before its note goes
+        ledger.change(
+            at, {key.removeprefix(labels.WAS): there[key] for key in ours if key.startswith(labels.WAS)}, ours
+        )
+        return self.read_one(session, at)
+
+    def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
+        self._delete(session, live, force=force)
+        session.rescue.drop(live.address, session.name_of(live.address))
+
+    def _delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
+        # Google deletes images without asking: https://cloud.google.com/artifact-registry/docs/repositories/delete-repo
+        if not force and next(session.packages(live.address, 1), None) is not None:
+            raise PlatformError(
+                "it holds images",
+                address=live.address,
+                operation="artifactregistry:DeleteRepository",
+                hint="images were pushed since the plan was made: make a new plan",
+            )
+        session.delete_repository(live.address)
+
+    def replace(self, session: GcpSession, write: Write, live: Live, *, force: bool) -> Live:
+        at, native = live.address, session.name_of(live.address)
+        others = others_of(session, at).over(waiting(session, at) or Others())
+        kept = session.rescue.keep(at, native, others.plain) if others else None
+        try:
+            self._delete(session, live, force=force)
+        except Halted:  # it was not sent
+            if not live.owed:
+                session.rescue.drop(at, native)
+            raise
+        except PlatformError:
+            with suppress(PlatformError, Halted):  # the first error is the one to report
+                if not live.owed and session.repository(at) is not None:  # all of it still stands on the repository
+                    session.rescue.drop(at, native)
+            raise
+        with _naming(kept):
+            made = self._make(session, write, others)
+            if others.policy:
+                access.put_back(session, at.sibling("access"), others.policy)
+        session.rescue.drop(at, native)
+        return made
+
+    def _rescued(self, session: GcpSession, write: Write, live: Live) -> Live:
+        """The repository with what others had on it before a replacement that was cut off; made, if it wasn't any more."""
+        at, native = live.address, session.name_of(live.address)
+        others = waiting(session, at) or Others()
+        with _naming(session.rescue.path(at, native)):
+            if live.vacant:
+                self._make(session, write, others)
+            put_back(session, at, others)
+        session.rescue.drop(at, native)
+        found = session.repository(at)
+        return live_of(at, found) if found is not None else live
+
+    def count(self, session: GcpSession, live: Live) -> int:
+        path = f"{session.name_of(live.address)}/dockerImages"
+        digests: set[str] = set()
+        token = ""
+        while True:
+            query = {"pageSize": 1000, "pageToken": token}
+            page = session.json("GET", "artifactregistry", "ListDockerImages", path, at=live.address, query=query)
+            digests |= {str(item["name"]).rpartition("@")[2] for item in page.get("dockerImages", ())}
+            token = page.get("nextPageToken", "")
+            if not token:
+                return len(digests) or len(list(session.packages(live.address, 1000)))
+
+    def given_by_others(self, session: GcpSession, live: Live) -> tuple[ForeignAccess, ...]:
+        at = live.address.sibling(access.KIND)
+        policy = session.policy(at) or {}
+        (there,) = session.ledger(RepositoryLedger).read([at])
+        return tuple(access.foreign(at, iam.without(policy, access.ROLES, access.recorded_in(there))))
+
+
+def name_of(registry: GcpRegistry, at: Address) -> NativeName:
+    """What Google calls the repository, and what its images are pulled from: an image's name must follow that.
+
+    https://cloud.google.com/artifact-registry/docs/docker/names
+    """
+    identifier = registry.repository_id(at.name)
+    if registry.layout == "shared":
+        return NativeName(identifier, registry.uri(at.name, at.where), "followed by a slash and the repository's name")
+    return NativeName(identifier, f"{registry.uri(at.name, at.where)}/{at.name}")
+
+
+def _labels_after(write: Write, live: Live, there: Mapping[str, str]) -> dict[str, str]:
+    """All labels of the repository after an update: ours, those of others, and what is noted of the policy."""
+    wanted: RepositorySettings = write.desired.settings
+    others = labels.foreign(there)
+    if (
+        live.marks.applied == write.marks.applied
+    ):  # the same was applied before: what says just that is ours, whatever lists it
+        others = {key: value for key, value in others.items() if (key, value) not in wanted.labels}
+    noted = {key: value for key, value in there.items() if key.startswith("reconciler-applied-")}
+    noted |= {key: there[key] for key in record.keys(labels.ACCESS, there)}
+    return {**others, **own_labels(wanted, write.marks, others), **noted}
+
+
+def _owing(session: GcpSession, live: Live) -> Live:
+    """With what others had on it, if that waits to be put back: if it is this registry's."""
+    ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
+    waits = waiting(session, live.address) if ours else None
+    return live if waits is None else replace(live, owed=True, **_said(session, live.address, waits))
+
+
+def _missing(session: GcpSession, addresses: Iterable[Address]) -> Iterator[Live]:
+    """The repositories that a replacement has deleted and not made again, where something waits to be put back on them."""
+    for at in addresses:
+        waits = waiting(session, at)
+        if waits is not None:
+            said = _said(session, at, waits)
+            yield Live(at, KIND, RepositorySettings(), Marks(), session.name_of(at), vacant=True, owed=True, **said)
+
+
+def _said(session: GcpSession, at: Address, waits: Others) -> dict[str, Any]:
+    given = tuple(
+        ForeignAccess(at, f"{item.what}, which is yet to be restored", item.access)
+        for item in access.foreign(at.sibling(access.KIND), waits.policy)
+    )
+    return {"notes": (note(session, at, waits),), "foreign": given}
+
+
+@contextmanager
+def _naming(kept: Path | None) -> Iterator[None]:
+    """An error inside names the file that keeps what others had put on the repository."""
+    try:
+        yield
+    except PlatformError as error:
+        if kept is not None:
+            found = f"what others put on it is kept in {kept}, and the next apply restores it"
+            error.hint = f"{found}; {error.hint}" if error.hint else found
+        raise

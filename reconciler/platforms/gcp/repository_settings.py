@@ -1,0 +1,171 @@
+"""What an Artifact Registry repository is set to: from the spec, as it is sent, and from what Google answers. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.model.address import Address
+from reconciler.model.canonical import text
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Live
+from reconciler.spec.repository import Repository
+
+from . import cleanup, labels
+from .labels import DELETE_IMAGES, PROTECT, Labels
+from .spec import GcpRegistry
+
+Document = dict[str, Any]
+
+KIND = "repository"
+DOCKER, STANDARD = "DOCKER", "STANDARD_REPOSITORY"
+#: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories#EnablementConfig
+INHERITED, DISABLED = "INHERITED", "DISABLED"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """What an Artifact Registry repository can be set to.
+
+    `encryption`: a key's name, "" for Google's own. `cleanup`: our cleanup policies as canonical JSON, "" if there are none.
+    `dry_run`: whether they remove nothing; no spec asks for that. `format`, `mode`: no spec asks for another.
+    """
+
+    description: str = ""
+    tags_immutable: bool = False
+    scan_on_push: bool = False
+    encryption: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    protect: bool = False
+    delete_images: bool = False
+    cleanup: str = ""
+    dry_run: bool = False
+    format: str = DOCKER
+    mode: str = STANDARD
+
+    @property
+    def movable_tags(self) -> tuple[str, ...]:
+        """None: Artifact Registry has no exceptions from immutable tags."""
+        return ()
+
+
+def settings_of(registry: GcpRegistry, repositories: Sequence[Repository]) -> RepositorySettings:
+    """The settings that the spec asks for, of the repositories that are one on Google Cloud; a rule of the spec sees to it that these
+    are set alike. It is protected if one of them is, and goes with its images only if all may."""
+    first = repositories[0]
+    return RepositorySettings(
+        description=first.description if registry.layout == "repository" else "",
+        tags_immutable=first.tags_immutable,
+        scan_on_push=first.scan_on_push,
+        encryption=first.encryption.kms_key if first.encryption is not None else "",
+        labels=tuple(sorted(first.labels.items())),
+        protect=any(item.protect for item in repositories),
+        delete_images=all(item.delete_images for item in repositories),
+        cleanup=cleanup.of_retention(first.retention) if first.retention is not None else "",
+    )
+
+
+def setting_labels(wanted: RepositorySettings) -> Labels:
+    """The labels that stand for settings: those of the spec, and what Artifact Registry has no setting for."""
+    found = labels.of_spec(dict(wanted.labels))
+    if wanted.protect:
+        found[PROTECT] = "true"
+    if wanted.delete_images:
+        found[DELETE_IMAGES] = "true"
+    return found
+
+
+def own_labels(wanted: RepositorySettings, marks: Marks, others: Mapping[str, str]) -> Labels:
+    """All labels that a write puts on the repository, with those that keep what others have under the keys of ours."""
+    kept = labels.displaced(others, (key for key, _ in wanted.labels))
+    return {**setting_labels(wanted), **kept, **marks.texts()}
+
+
+def sent(wanted: RepositorySettings, all_labels: Labels, others: Mapping[str, Any]) -> Document:
+    """The repository as it is made. `others`: cleanup policies of others that it is made with."""
+    policies = {**others, **cleanup.written(wanted.cleanup)}
+    found: Document = {
+        "format": DOCKER,
+        "mode": STANDARD,
+        "description": wanted.description,
+        "labels": all_labels,
+        "dockerConfig": docker_config(wanted),
+        "vulnerabilityScanningConfig": scanning(wanted),
+    }
+    if wanted.encryption:
+        found["kmsKeyName"] = wanted.encryption
+    return found | ({"cleanupPolicies": policies, "cleanupPolicyDryRun": False} if policies else {})
+
+
+def docker_config(wanted: RepositorySettings) -> Document:
+    """As it is sent."""
+    return {"immutableTags": wanted.tags_immutable}
+
+
+def scanning(wanted: RepositorySettings) -> Document:
+    """As it is sent: a repository can't switch scanning on, only leave it to the project."""
+    return {"enablementConfig": INHERITED if wanted.scan_on_push else DISABLED}
+
+
+def live_of(at: Address, found: Mapping[str, Any]) -> Live:
+    """The repository as Google answers it: of settings alone, so that it is the same from create, patch, get and list."""
+    there: Labels = dict(found.get("labels") or {})
+    policies: Mapping[str, Any] = found.get("cleanupPolicies") or {}
+    own = cleanup.ours(policies)
+    config = found.get("vulnerabilityScanningConfig") or {}
+    scans = config.get("enablementConfig") != DISABLED
+    theirs = {"labels": labels.foreign(there), "cleanup": cleanup.foreign(policies)}
+    rest = {key: value for key, value in theirs.items() if value}
+    project, location, _ = _parts(str(found["name"]))
+    notes = []
+    if scans and config.get("enablementState") == "SCANNING_DISABLED":
+        reason = str(config.get("enablementStateReason", "")).rstrip(".")
+        notes.append(
+            f"images are not scanned: {reason or 'scanning is off in the project'}; to scan them, run"
+            f" `gcloud services enable containerscanning.googleapis.com --project {project}`"
+        )
+    if theirs["cleanup"]:
+        also = ", ".join(cleanup.shown_foreign(theirs["cleanup"]))
+        notes.append(f"has cleanup policies that were not made from a spec: {also}")
+    return Live(
+        address=at,
+        kind=KIND,
+        settings=RepositorySettings(
+            description=str(found.get("description", "")),
+            tags_immutable=bool((found.get("dockerConfig") or {}).get("immutableTags", False)),
+            scan_on_push=scans,
+            encryption=str(found.get("kmsKeyName", "")),
+            labels=tuple(sorted(labels.own_labels(there).items())),
+            protect=there.get(PROTECT) == "true",
+            delete_images=there.get(DELETE_IMAGES) == "true",
+            cleanup=own,
+            dry_run=bool(own) and bool(found.get("cleanupPolicyDryRun", False)),
+            format=str(found.get("format", DOCKER)),
+            mode=str(found.get("mode", STANDARD)),
+        ),
+        marks=Marks.of(there),
+        native=str(found["name"]),
+        needs=(Address.of(at.registry, "location", location),),
+        rest=text(rest) if rest else "",
+        notes=tuple(notes),
+    )
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Project, location and id of a repository's full name."""
+    _, project, _, location, _, identifier = name.split("/")
+    return project, location, identifier
+
+
+def others_on(live: Live) -> Labels:
+    """The labels of others, also those whose place a label of ours has taken."""
+    found: Labels = json.loads(live.rest or "{}").get("labels", {})
+    return found
+
+
+def foreign_cleanup(live: Live) -> Document:
+    """The cleanup policies of others."""
+    found: Document = json.loads(live.rest or "{}").get("cleanup", {})
+    return found
