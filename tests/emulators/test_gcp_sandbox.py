@@ -110,7 +110,7 @@ def test_hands_reach_every_setting_that_is_ours(estate: GcpSandbox) -> None:
         f"forget applied=v1-0123 of {PULL}",
         f"forget trusted=a1b2c3d of {PULL}",
         f"forget location=europe-west1 of {PULL}",
-        f"take {TOKEN_CREATOR} of {PULL} from serviceAccount:{account('ci')}",
+        f"take {TOKEN_CREATOR} of {PULL} from serviceAccount:{account('ci-runner')}",
     }
     assert wanted - names == set()
     whose = {
