@@ -16,7 +16,7 @@ from tests.contract.test_transitions import documents
 from tests.emulators.gcp import Fails
 from tests.sandbox.base import Document, Hand
 from tests.sandbox.gcp import FOREIGN, GcpSandbox, account, google_variables
-from tests.sandbox.gcp_hands import READER, TOKEN_CREATOR, WRITER
+from tests.sandbox.gcp_hands import READER, TOKEN_CREATOR, WRITER, Hands
 
 PARENT = "projects/my-project/locations/europe-west1/repositories"
 ACCOUNTS = "projects/my-project/serviceAccounts"
@@ -100,7 +100,6 @@ def test_hands_reach_every_setting_that_is_ours(estate: GcpSandbox) -> None:
         f"a cleanup policy of {app} as if it were ours",
         f"only try the cleanup of {app}",
         f"empty the policy of {app}",
-        f"{READER} of {app} for a time",
         f"take {READER} of {app} from serviceAccount:{account('deploy')}",
         f"serviceAccount:{PULL} of {READER} of {app} deleted",
         f"delete {PULL}",
@@ -186,7 +185,7 @@ def test_state_tells_a_deleted_member_and_conditions_whatever_the_ids(estate: Gc
     estate.estate.make_account(f"{ACCOUNTS}/{PULL}", {})
     (readers, _) = estate.state()["repositories"][f"{PARENT}/images-app-a"]["access"]
     assert readers["members"][0] == f"deleted:serviceAccount:{PULL}", "bindings follow the unique id, not the email"
-    dict(estate.hands())[f"{WRITER} of europe-west1/images-app-a for a time"]()
+    dict(Hands(estate.estate).for_a_time())[f"{WRITER} of europe-west1/images-app-a for a time"]()
     found = estate.state()["repositories"][f"{PARENT}/images-app-a"]["access"]
     assert [binding["role"] for binding in found if "condition" in binding] == [WRITER]
 

@@ -51,6 +51,17 @@ class Hands:
             hands += self._foreign_access(name, TOKEN_CREATOR, member)
         return hands
 
+    def for_a_time(self) -> list[Hand]:
+        """Ours becomes somebody else's: with a condition it is no member that we give, and stays beside what comes back."""
+        return [
+            (
+                f"{binding['role']} of {_short(name)} for a time",
+                self._bind(name, partial(_for_a_time, role=binding["role"])),
+            )
+            for name in self._estate.repositories()
+            for binding in self._estate.policy(name).get("bindings", [])
+        ]
+
     def _foreign_access(self, name: str, role: str, member: str) -> Iterator[Hand]:
         def give(bindings: list[Document]) -> None:
             members_of(bindings, role).append(member)
@@ -132,7 +143,6 @@ class Hands:
         for binding in sorted(bindings, key=str):
             role = binding["role"]
             yield f"no {role} of {place}", self._bind(name, partial(_without_role, role=role))
-            yield f"{role} of {place} for a time", self._bind(name, partial(_for_a_time, role=role))
             for member in sorted(binding["members"]):
                 gone = _deleted(member)
                 yield f"take {role} of {place} from {member}", self._bind(name, partial(_swap, role, member, None))

@@ -91,6 +91,10 @@ def recorded_in(texts: Mapping[str, str]) -> set[str]:
     return record.unpacked(labels.ACCESS, texts)
 
 
+_READS = "artifactregistry.repositories.getIamPolicy", "artifactregistry.repositories.get"
+_WRITES = "artifactregistry.repositories.setIamPolicy", "artifactregistry.repositories.update", *_READS
+
+
 class AccessKind(Kind, GivesAccess):
     """The IAM policy of one repository."""
 
@@ -100,16 +104,8 @@ class AccessKind(Kind, GivesAccess):
     after = ("repository",)
     permissions = {
         Verb.LIST: ("artifactregistry.repositories.getIamPolicy",),
-        Verb.READ: ("artifactregistry.repositories.getIamPolicy", "artifactregistry.repositories.get"),
-        **{
-            verb: (
-                "artifactregistry.repositories.setIamPolicy",
-                "artifactregistry.repositories.getIamPolicy",
-                "artifactregistry.repositories.get",
-                "artifactregistry.repositories.update",
-            )
-            for verb in (Verb.CREATE, Verb.UPDATE, Verb.DELETE)
-        },
+        Verb.READ: _READS,
+        **dict.fromkeys((Verb.CREATE, Verb.UPDATE, Verb.DELETE), _WRITES),
     }
 
     def access(self, address: Address, settings: AccessSettings) -> Iterator[Access]:
@@ -273,10 +269,11 @@ def no_room(item: Desired, wanted: Mapping[Address, Desired], live: Live | None)
     if record.labels_for(count) <= room:
         return None
     theirs = f", {counted(len(others), 'label')} of somebody else" if others else ""
+    said = len(home.settings.labels)
     return (
-        f"{counted(count, 'member')} of its IAM policy need {counted(record.labels_for(count), 'label')} to record that they are this"
-        f" spec's, {record.EACH} in each; Artifact Registry allows {MAX_LABELS}, of which {max(room, 0)} are left beside"
-        f" {counted(len(home.settings.labels), 'label')} of the spec, {fixed - len(others) - len(home.settings.labels)} marks{theirs}:"
+        f"{counted(count, 'member')} of its IAM policy need {counted(record.labels_for(count), 'label')} to record that they are"
+        f" this spec's, {record.EACH} in each; Artifact Registry allows {MAX_LABELS}: {max(room, 0)} are left"
+        f" beside {counted(said, 'label')} of the spec and {fixed - len(others) - said} marks{theirs}:"
         " grant groups instead of single principals, or remove labels"
     )
 
@@ -362,7 +359,10 @@ def _removable(session: GcpSession, at: Address, others: Document) -> Iterator[F
     for item in foreign(at, others):
         role, member = item.what.partition(" of ")[0], item.what.partition(" of ")[2]
         condition = " --all" if item.access and item.access[0].note else ""
-        removal = f"run `gcloud artifacts repositories remove-iam-policy-binding {identifier} {where} --role {role} --member '{member}'{condition}`"
+        removal = (
+            f"run `gcloud artifacts repositories remove-iam-policy-binding {identifier} {where} --role {role}"
+            f" --member '{member}'{condition}`"
+        )
         yield replace(item, removal=removal)
 
 

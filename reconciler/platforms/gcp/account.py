@@ -11,7 +11,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import PUSH, Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import Named
@@ -35,6 +35,8 @@ ROLES = (IMPERSONATES,)
 GOOD_READS = 3
 #: seconds in which that is so
 PATIENCE = 120.0
+#: bytes: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.display_name
+MAX_NAME = 100
 NOBODY_MAY = Named("nobody may impersonate it")
 _READ = ("iam.serviceAccounts.get", "iam.serviceAccounts.getIamPolicy")
 
@@ -44,6 +46,7 @@ class AccountSettings:
     """Who may impersonate the account, sorted, each in its one form. `disabled`: no spec asks for that."""
 
     trusted: tuple[str, ...] = ()
+    display_name: str = ""
     disabled: bool = False
 
     @property
@@ -52,9 +55,10 @@ class AccountSettings:
         return tuple(Binding(IMPERSONATES, member) for member in self.trusted)
 
 
-def settings_of(registry: GcpRegistry) -> AccountSettings:
-    """What the spec asks of both accounts."""
-    return AccountSettings(tuple(sorted({members.normal(item) for item in registry.trusted_principals})))
+def settings_of(registry: GcpRegistry, name: str) -> AccountSettings:
+    """What the spec asks of one of the two accounts."""
+    trusted = tuple(sorted({members.normal(item) for item in registry.trusted_principals}))
+    return AccountSettings(trusted, f"reconciler: {name} images of registry {registry.name}"[:MAX_NAME])
 
 
 class AccountKind(Kind, GivesAccess):
@@ -76,7 +80,14 @@ class AccountKind(Kind, GivesAccess):
 
     def shown(self, settings: AccountSettings) -> dict[str, Any]:
         trusted = [Named(item, members.principal(item).label) for item in settings.trusted]
-        return {"trusted": trusted or NOBODY_MAY} | ({"disabled": True} if settings.disabled else {})
+        shown = {"trusted": trusted or NOBODY_MAY, "display_name": settings.display_name}
+        return shown | ({"disabled": True} if settings.disabled else {})
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        """The name that the registry's accounts have."""
+        if not isinstance(home.registry, GcpRegistry):
+            return self.blank
+        return {"display_name": settings_of(home.registry, address.name).display_name}
 
     def altered(self, settings: AccountSettings) -> str | None:
         right = tuple(sorted({members.normal(item) for item in settings.trusted}))
@@ -127,7 +138,7 @@ class AccountKind(Kind, GivesAccess):
         at = write.desired.address
         hashes = {item.hash for item in write.desired.settings.bindings}
         account = {
-            "displayName": f"reconciler: {at.name} images of registry {session.name}"[:100],
+            "displayName": write.desired.settings.display_name,
             "description": description.written(_texts(write.marks, hashes)),
         }
         identifier = session.registry.email(at.name).partition("@")[0]
@@ -151,17 +162,21 @@ class AccountKind(Kind, GivesAccess):
         if live.settings.disabled:
             session.json("POST", IAM, "EnableServiceAccount", f"{name}:enable", at=at, body={})
         account = session.account(at) or {}
+        if "display_name" in write.changed:
+            account["displayName"] = write.desired.settings.display_name
+            session.change_account(at, {"displayName": account["displayName"]})
         said = description.parsed(account.get("description", ""))
         before = record.parted(said.texts.get(description.MEMBERS, ""))
         hashes = {item.hash for item in write.desired.settings.bindings}
         with session.ledger(AccountLedger).alone(at):
             others = {key: value for key, value in said.texts.items() if key.startswith(description.AT)}
             # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
-            session.describe(at, description.written({**_texts(write.marks, before | hashes), **others}, said.before))
+            both = description.written({**_texts(write.marks, before | hashes), **others}, said.before)
+            session.change_account(at, {"description": both})
             policy = _trust(session, write, before | hashes)
             account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
             if before - hashes:
-                session.describe(at, account["description"])
+                session.change_account(at, {"description": account["description"]})
         account.pop("disabled", None)
         return _live(session, at, account, policy)
 
@@ -237,7 +252,9 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
         address=at,
         kind=KIND,
         settings=AccountSettings(
-            tuple(item.member for item in iam.ours(policy, ROLES, recorded)), bool(account.get("disabled", False))
+            tuple(item.member for item in iam.ours(policy, ROLES, recorded)),
+            str(account.get("displayName", "")),
+            bool(account.get("disabled", False)),
         ),
         marks=Marks.of(said.texts),
         native=session.registry.email(at.name),

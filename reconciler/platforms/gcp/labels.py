@@ -1,4 +1,4 @@
-"""Our labels on Artifact Registry repositories: marks, which labels a spec asked for, and which members of the policy are ours. Pure."""
+"""Our labels on Artifact Registry repositories: marks, which labels a spec asked for, which members of the policy are ours. Pure."""
 
 from __future__ import annotations
 

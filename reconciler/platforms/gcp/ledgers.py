@@ -1,5 +1,5 @@
-"""Where marks stand on Google Cloud of what can't carry any: a policy's in the labels of its repository, a location's in the description
-of the pull account."""
+"""Where marks stand on Google Cloud of what can't carry any: a policy's in the labels of its repository, a location's in the
+description of the pull account."""
 
 from __future__ import annotations
 
@@ -136,4 +136,4 @@ class AccountLedger(Ledger):
         said = description.parsed(found.get("description", ""))
         texts = {**{key: value for key, value in said.texts.items() if key not in remove}, **put}
         if texts != said.texts:
-            self.session.describe(carrier, description.written(texts, said.before))
+            self.session.change_account(carrier, {"description": description.written(texts, said.before)})

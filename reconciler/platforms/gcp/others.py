@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Others:
-    """`policy`: the IAM policy without our members, and without an etag; empty if nothing is left. `cleanup`: their cleanup policies."""
+    """`policy`: the IAM policy without our members and without an etag; empty if none is left. `cleanup`: their cleanup policies."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

@@ -39,7 +39,7 @@ class GcpPlatform(Platform):
             at = Address.of(here.name, account.KIND, name)
             accounts.append(at)
             needs = tuple(item for item in trusted if item != at and item.registry != here.name)
-            yield Desired(at, account.KIND, account.settings_of(here), needs, source=source)
+            yield Desired(at, account.KIND, account.settings_of(here, name), needs, source=source)
         carrier = carrier_of(here)
         place = Address.of(here.name, LocationKind.name, here.location)
         yield Desired(place, LocationKind.name, LocationSettings(here.location), (carrier,), carrier, source=source)

@@ -1,4 +1,4 @@
-"""Which entries of a shared document are ours, as short hashes in texts that Google lets us keep beside it: labels, a description. Pure."""
+"""Which entries of a shared document are ours, as short hashes in texts that Google keeps beside it: labels, a description. Pure."""
 
 from __future__ import annotations
 

@@ -130,8 +130,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         long = sorted(key for key, _ in wanted.labels if key in others and len(labels.WAS + key) > labels.MAX_KEY)
         if long:
             return (
-                f"the label {long[0]} was set by somebody else, and its value can't be kept: with '{labels.WAS}' before it, its key is"
-                f" longer than {labels.MAX_KEY} characters; remove it from the labels, or remove that label first"
+                f"the label {long[0]} was set by somebody else, and its value can't be kept: with '{labels.WAS}' before it, its key"
+                f" is longer than {labels.MAX_KEY} characters; remove it from the labels, or remove that label first"
             )
         policies = len(foreign_cleanup(live) if live is not None else {}) + len(cleanup.written(wanted.cleanup))
         if wanted.cleanup and policies > cleanup.MAX_POLICIES:

@@ -163,7 +163,7 @@ class GcpSession(HttpSession):
         return dict(found)
 
     def policy(self, at: Address) -> Document | None:
-        """The IAM policy of the repository that an address is about, with conditions; None if it is not there. Raises PlatformError."""
+        """The IAM policy of the repository of an address, with conditions; None if that is not there. Raises PlatformError."""
         query = {"options.requestedPolicyVersion": iam.VERSION}
         path = f"{self.name_of(at)}:getIamPolicy"
         found = self.json("GET", REGISTRY, "GetIamPolicy", path, at=at, query=query, absent=("NOT_FOUND",))
@@ -174,9 +174,9 @@ class GcpSession(HttpSession):
         found = self.json("GET", IAM, "GetServiceAccount", self.account_name(at), at=at, absent=("NOT_FOUND",))
         return dict(found) if found is not None else None
 
-    def describe(self, at: Address, description: str) -> None:
-        """Writes the description of a service account. Raises PlatformError."""
-        body = {"serviceAccount": {"description": description}, "updateMask": "description"}
+    def change_account(self, at: Address, fields: Document) -> None:
+        """Writes these fields of a service account. Raises PlatformError."""
+        body = {"serviceAccount": fields, "updateMask": ",".join(fields)}
         self.json("PATCH", IAM, "PatchServiceAccount", self.account_name(at), at=at, body=body)
 
     def account_policy(self, at: Address) -> Document | None:

@@ -22,7 +22,7 @@ SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 OVERRIDE = "CLOUDSDK_API_ENDPOINT_OVERRIDES_{}"
 _ANONYMOUS = "CLOUDSDK_AUTH_DISABLE_CREDENTIALS"
 #: https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
-_TOKEN = "{}/v1/projects/-/serviceAccounts/{}:generateAccessToken"
+_IMPERSONATING = "{}/v1/projects/-/serviceAccounts/{}:generateAccessToken"
 
 
 def endpoint(service: str) -> str:
@@ -73,5 +73,5 @@ def credentials(registry: GcpRegistry) -> Any:
         target,
         list(SCOPES),
         quota_project_id=quota,
-        iam_endpoint_override=_TOKEN.format(endpoint("iamcredentials"), target),
+        iam_endpoint_override=_IMPERSONATING.format(endpoint("iamcredentials"), target),
     )

@@ -142,8 +142,8 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
             "there are no Google credentials",
             address=address,
             operation=operation,
-            hint="run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the file of a workload identity"
-            " federation",
+            hint="run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the file of a workload"
+            " identity federation",
         )
     if isinstance(error, auth_errors.GoogleAuthError):
         whose = registry.impersonate_service_account
