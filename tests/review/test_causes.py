@@ -244,15 +244,22 @@ def test_a_pull_request_that_loosens_a_guard_and_uses_it_is_told_so(tmp_path: Pa
     assert "Guards of the base that would stop the plan, and that the head loosens" in review_text(found)
 
 
+#: a registry on a platform that is not in this build
+ABSENT = (
+    "{name: eu, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: images,"
+    " location: westeurope, registry_name: acmeimages, sku: Premium}"
+)
+
+
 def test_a_platform_that_is_not_in_this_build_is_named(tmp_path: Path) -> None:
-    gcp = "  - {name: eu, platform: gcp, project: acme-images, location: europe-west1}\nrepositories:\n"
+    absent = f"  - {ABSENT}\nrepositories:\n"
     head = replaced(
-        ("repositories:\n", gcp),
+        ("repositories:\n", absent),
         ("{name: cart, registry: images}", "{name: cart, registry: images, scan_on_push: false}"),
     )
     found = reviewed(tmp_path, head)
-    assert found.unread == {"eu": "gcp"}
-    assert "Not reviewed: registry eu, since platform gcp is not in this build." in review_text(found)
+    assert found.unread == {"eu": "azure"}
+    assert "Not reviewed: registry eu, since platform azure is not in this build." in review_text(found)
     assert "weakens" in verdict(found)
 
 
@@ -305,9 +312,7 @@ def test_null_over_a_default_is_a_change_with_a_place(tmp_path: Path, own: str, 
 
 
 def test_a_registry_that_could_not_be_reviewed_is_never_said_to_have_no_effect(tmp_path: Path) -> None:
-    gcp = "  - {name: eu, platform: gcp, project: acme-images, location: europe-west1}\n"
-    gcp += "repositories:\n  - {name: far, registry: eu}\n"
-    base = replaced(("repositories:\n", gcp))
+    base = replaced(("repositories:\n", f"  - {ABSENT}\nrepositories:\n  - {{name: far, registry: eu}}\n"))
     found = reviewed(tmp_path, replaced(("  - {name: far, registry: eu}\n", ""), base=base), base)
     assert found.findings == ()
     (warning,) = found.warnings

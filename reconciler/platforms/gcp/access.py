@@ -26,6 +26,7 @@ from .iam import Binding, Document
 from .labels import MAX_LABELS
 from .ledgers import RepositoryLedger
 from .repository_settings import setting_labels
+from .rules import REGISTRY
 from .spec import GcpRegistry
 from .target import GcpTarget
 
@@ -236,16 +237,15 @@ def _put(session: GcpSession, at: Address, recorded: set[str], bindings: Iterabl
 
 def _set(session: GcpSession, at: Address, document: Document) -> Document:
     path = f"{session.name_of(at)}:setIamPolicy"
-    return dict(session.json("POST", "artifactregistry", "SetIamPolicy", path, at=at, body={"policy": document}))
+    return dict(session.json("POST", REGISTRY, "SetIamPolicy", path, at=at, body={"policy": document}))
 
 
 def put_back(session: GcpSession, at: Address, policy: Document) -> None:
     """Puts into a policy what is missing of one that others had made. Raises PlatformError."""
-    from .others import joined
 
     def once() -> None:
         there = session.policy(at) or {}
-        after = joined(there, policy)
+        after = iam.joined(there, policy)
         if not iam.same(there, after):
             _set(session, at, after)
 

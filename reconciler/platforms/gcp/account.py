@@ -19,7 +19,7 @@ from reconciler.words import Named
 from . import description, iam, members, policy_write, record
 from .iam import Binding, Document
 from .ledgers import AccountLedger
-from .session import IAM
+from .rules import IAM
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:

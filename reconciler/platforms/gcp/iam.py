@@ -94,6 +94,26 @@ def merged(
     return {**found, **version, "bindings": bindings}
 
 
+def joined(policy: Mapping[str, Any], more: Mapping[str, Any]) -> Document:
+    """A policy with what only the other has."""
+    bindings = [dict(item) for item in bindings_of(policy)]
+    for item in bindings_of(more):
+        there = next((one for one in bindings if _same_role(one, item)), None)
+        if there is None:
+            bindings.append(dict(item))
+        else:
+            gone = [one for one in item.get("members") or () if one not in there["members"]]
+            there["members"] = [*there["members"], *gone]
+    found: Document = {**more, **policy}
+    if any(item.get("condition") for item in bindings):
+        found["version"] = VERSION
+    return {**found, "bindings": bindings} if bindings else found
+
+
+def _same_role(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return (one.get("role"), one.get("condition")) == (other.get("role"), other.get("condition"))
+
+
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two policies give the same, in whatever order."""
     return in_order(one) == in_order(other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -37,33 +36,13 @@ class Others:
     def over(self, before: Others) -> Others:
         """These, and what only `before` has."""
         return Others(
-            {**before.labels, **self.labels}, joined(self.policy, before.policy), {**before.cleanup, **self.cleanup}
+            {**before.labels, **self.labels}, iam.joined(self.policy, before.policy), {**before.cleanup, **self.cleanup}
         )
 
     @property
     def plain(self) -> dict[str, Any]:
         """The parts as JSON values."""
         return {"labels": self.labels, "policy": self.policy, "cleanup": self.cleanup}
-
-
-def joined(policy: Mapping[str, Any], more: Mapping[str, Any]) -> Document:
-    """A policy with what only the other has."""
-    bindings = [dict(item) for item in iam.bindings_of(policy)]
-    for item in iam.bindings_of(more):
-        there = next((one for one in bindings if _same_role(one, item)), None)
-        if there is None:
-            bindings.append(dict(item))
-        else:
-            gone = [one for one in item.get("members") or () if one not in there["members"]]
-            there["members"] = [*there["members"], *gone]
-    found: Document = {**more, **policy}
-    if any(item.get("condition") for item in bindings):
-        found["version"] = iam.VERSION
-    return {**found, "bindings": bindings} if bindings else found
-
-
-def _same_role(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return (one.get("role"), one.get("condition")) == (other.get("role"), other.get("condition"))
 
 
 def others_of(session: GcpSession, at: Address) -> Others:

@@ -36,6 +36,7 @@ from .repository_settings import (
     sent,
     setting_labels,
 )
+from .rules import REGISTRY
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             raise PlatformError(
                 "somebody else created it since the plan was made",
                 address=at,
-                operation="artifactregistry:CreateRepository",
+                operation=f"{REGISTRY}:CreateRepository",
                 hint="make a new plan; if this spec should own the repository, adopt it",
             )
         return live
@@ -256,7 +257,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             raise PlatformError(
                 "it holds images",
                 address=live.address,
-                operation="artifactregistry:DeleteRepository",
+                operation=f"{REGISTRY}:DeleteRepository",
                 hint="images were pushed since the plan was made: make a new plan",
             )
         session.delete_repository(live.address)
@@ -301,7 +302,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         token = ""
         while True:
             query = {"pageSize": 1000, "pageToken": token}
-            page = session.json("GET", "artifactregistry", "ListDockerImages", path, at=live.address, query=query)
+            page = session.json("GET", REGISTRY, "ListDockerImages", path, at=live.address, query=query)
             digests |= {str(item["name"]).rpartition("@")[2] for item in page.get("dockerImages", ())}
             token = page.get("nextPageToken", "")
             if not token:

@@ -24,6 +24,7 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.rescue import Rescue
 
 from . import iam, sign_in
+from .rules import IAM, REGISTRY
 from .spec import GcpRegistry
 from .troubles import FAILURES, NoAnswer, NotGoogle, Refusal, json_of, refusal_of, translated, understood
 
@@ -36,7 +37,6 @@ PATIENCE = 60.0
 OPERATION = 600.0
 #: repositories on one page: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories/list
 PAGE = 1_000
-REGISTRY, IAM = "artifactregistry", "iam"
 
 
 class GcpSession(HttpSession):
