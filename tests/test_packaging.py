@@ -26,6 +26,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 #: libraries that one extra alone may bring
 OF_AWS, OF_LOCAL = {"boto3", "botocore", "tenacity"}, {"aiohttp", "argon2", "itsdangerous", "uvloop"}
+OF_GCP = {"google", "tenacity"}
 LOCAL_SPEC = """\
 version: 1
 name: demo
@@ -36,6 +37,11 @@ AWS_SPEC = """\
 version: 1
 name: demo
 registries: [{name: images, platform: aws, account_id: "123456789012", region: us-east-1}]
+"""
+GCP_SPEC = """\
+version: 1
+name: demo
+registries: [{name: images, platform: gcp, project: acme-images, location: europe-west1}]
 """
 
 
@@ -84,7 +90,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     plain = PROJECT["dependencies"]
     return {
         "": installed(plain, at / "plain"),
-        **{extra: installed([*plain, *EXTRAS[extra]], at / extra) for extra in ("aws", "local", "all")},
+        **{extra: installed([*plain, *EXTRAS[extra]], at / extra) for extra in ("aws", "gcp", "local", "all")},
     }
 
 
@@ -106,9 +112,10 @@ def run(packages: Path, folder: Path, *arguments: str, spec: str = LOCAL_SPEC, c
 
 def test_each_extra_brings_its_own_platforms_libraries_and_no_others(packages: dict[str, Path]) -> None:
     found = {
-        extra: {path.name for path in folder.iterdir()} & (OF_AWS | OF_LOCAL) for extra, folder in packages.items()
+        extra: {path.name for path in folder.iterdir()} & (OF_AWS | OF_GCP | OF_LOCAL)
+        for extra, folder in packages.items()
     }
-    assert found == {"": set(), "aws": OF_AWS, "local": OF_LOCAL, "all": OF_AWS | OF_LOCAL}
+    assert found == {"": set(), "aws": OF_AWS, "gcp": OF_GCP, "local": OF_LOCAL, "all": OF_AWS | OF_GCP | OF_LOCAL}
 
 
 @pytest.mark.slow  # many processes
@@ -128,6 +135,7 @@ def test_without_extras_a_registry_in_a_folder_is_planned_and_applied(
     [
         (("plan",), AWS_SPEC, "images: AWS needs botocore"),
         (("drift",), AWS_SPEC, "images: AWS needs botocore"),
+        (("plan",), GCP_SPEC, "images: Google Cloud needs google"),
         (("serve", "--port", "0"), LOCAL_SPEC, "sandbox: the server needs aiohttp"),
         (("credentials", "sandbox/app-a"), LOCAL_SPEC, "sandbox: issuing credentials needs argon2"),
     ],
@@ -136,7 +144,7 @@ def test_who_lacks_an_extra_is_told_which(
     packages: dict[str, Path], tmp_path: Path, arguments: tuple[str, ...], spec: str, said: str
 ) -> None:
     run(packages[""], tmp_path, "apply", "--yes")
-    extra = "aws" if spec == AWS_SPEC else "local"
+    extra = {AWS_SPEC: "aws", GCP_SPEC: "gcp"}.get(spec, "local")
     assert run(packages[""], tmp_path, *arguments, spec=spec, code=1) == (
         f"Error:\n{said}, which is not installed\n"
         f"  install registry-reconciler[{extra}]: pip install 'registry-reconciler[{extra}]'\n"
@@ -148,6 +156,7 @@ def test_with_its_extra_each_platform_works(packages: dict[str, Path], tmp_path:
     run(packages["local"], tmp_path, "apply", "--yes")
     assert "password:" in run(packages["local"], tmp_path, "credentials", "sandbox/app-a")
     assert "credentials" in run(packages["aws"], tmp_path, "plan", spec=AWS_SPEC, code=1)  # AWS's: there are none here
+    assert "no Google credentials" in run(packages["gcp"], tmp_path, "plan", spec=GCP_SPEC, code=1)
 
 
 def test_development_needs_all_platforms() -> None:

@@ -233,7 +233,14 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
         return dict(session.json("POST", IAM, "SetIamPolicy", path, at=at, body={"policy": document}))
 
     wanted = write.desired.settings.bindings
-    return policy_write.write(session, at, lambda: session.account_policy(at), send, ROLES, recorded, wanted)
+    try:
+        return policy_write.write(session, at, lambda: session.account_policy(at), send, ROLES, recorded, wanted)
+    except PlatformError as error:
+        if error.code == "INVALID_ARGUMENT" and not error.hint:
+            whom = ", ".join(item.member for item in wanted)
+            error.hint = f"trusted_principals are {whom}: create the one that is meant first, or remove it"
+            error.places = tuple(place for place in write.desired.source if place.kind == "registry")
+        raise
 
 
 def _access(at: Address, member: str, note: str = "") -> Access:

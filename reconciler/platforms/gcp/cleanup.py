@@ -134,6 +134,8 @@ def _words(policy: Mapping[str, Any]) -> str:
     ):
         if prefixes := condition.pop(key, ()):
             parts.append(f"{words} {' or '.join(prefixes)}")
+    if verb == "delete" and state == "all images" and not parts:
+        return "delete all images that no other policy keeps"
     return " ".join((verb, state, *parts))
 
 

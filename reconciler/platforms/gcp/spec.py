@@ -10,6 +10,7 @@ from pydantic import Field
 from reconciler.spec.fields import Fault, Text, each
 from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
+from reconciler.words import some_of
 
 from . import members, rules
 from .target import GcpTarget, ServiceAccountEmail
@@ -102,6 +103,19 @@ class GcpRegistry(RegistryBase):
         fault = rules.repository_id_fault(identifier)
         more = "; layout: shared allows longer image paths" if self.layout == "repository" else ""
         return None if fault is None else f"{fault}{more}"
+
+    def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
+        yield "roles given on the project, its folders or its organization reach all its repositories too; no plan sees these"
+        both = [
+            item.name
+            for item in repositories
+            if item.retention is not None and None not in (item.retention.keep_last, item.retention.untagged_days)
+        ]
+        if both:
+            yield (
+                f"with keep_last, untagged_days changes nothing on Google Cloud ({some_of(both)}): untagged images beyond the newest"
+                " are deleted like all others"
+            )
 
     def faults(self) -> Iterator[Fault]:
         yield from each(self._place_faults(), self._account_faults(), self._trust_faults())
