@@ -49,3 +49,10 @@ def test_the_page_on_aws_lists_every_permission_and_no_other() -> None:
     section = (DOCS / "aws.md").read_text().partition("## Permissions")[2]
     listed = {action for block in section.split("```")[1::2] for action in re.findall(r"\b[a-z0-9]+:[A-Z]\w+", block)}
     assert listed == needed
+
+
+def test_the_page_on_google_lists_every_permission_and_no_other() -> None:
+    kinds = CATALOG["gcp"].kinds.values()
+    needed = {permission for kind in kinds for found in kind.permissions.values() for permission in found}
+    section = (DOCS / "gcp.md").read_text().partition("## Permissions")[2].split("```")[1]
+    assert set(section.split()) - {"text"} == needed

@@ -111,10 +111,10 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         if after.cleanup:
             then, now = cleanup.kept(before.cleanup), cleanup.kept(after.cleanup)
             if then is not None and now is not None and not before.dry_run:
-                yield from weakening.of_retention(then, now)
+                # Google has no call that counts what a policy would delete, so that no plan can
+                yield from (replace(item, expires=False) for item in weakening.of_retention(then, now))
             elif (before.cleanup, before.dry_run) != (after.cleanup, after.dry_run):
-                what = "other images may expire after the apply than before"
-                yield Weakening("retention", what, may=True, expires=True)
+                yield Weakening("retention", "other images may expire after the apply than before", may=True)
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         wanted: RepositorySettings = desired.settings
