@@ -75,6 +75,7 @@ class _Differ:
         if wanted.address in self.picture.twice:
             self.two_addresses(wanted.address)
             return
+        wanted = self.kind(wanted).fitted(wanted, live)
         if live is None or live.vacant:
             self.add(wanted, live, Action.CREATE, self.missing_cause(wanted, live))
             return

@@ -134,6 +134,11 @@ class Kind(ABC):
         may be such. Pure."""
         return None
 
+    def fitted(self, desired: Desired, live: Live | None) -> Desired:
+        """What is wanted, in the one of several forms that mean the same in which it is there already, or else fits beside what
+        others keep in the same document. Of what it returns, it returns the same. Pure."""
+        return desired
+
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         """Which limit of the platform the write would exceed, with the numbers; or None."""
         return None
@@ -203,6 +208,8 @@ class GivesAccess:
 
     #: the fields that the sentences on who gains access say, of a new resource; None: all
     said: ClassVar[frozenset[str] | None] = None
+    #: where these are all: but for these fields
+    unsaid: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
