@@ -219,6 +219,10 @@ class GivesAccess:
         """The same, each with the name of the grant that gives it: "" where the registry's own settings do. Pure."""
         return (("", item) for item in self.access(address, settings))
 
+    def native_principals(self, settings: Settings) -> Mapping[str, str]:
+        """What the platform itself calls the principals, such as by an ARN, by their labels, where it does. Pure."""
+        return {}
+
     def may_deny(self, given: Given) -> str:
         """What of a whole document may deny access that is given elsewhere, in words; "" if nothing. Pure."""
         return ""

@@ -286,6 +286,23 @@ def test_beside_statements_of_others_a_shorter_form_is_taken_and_kept(aws: AwsSa
     assert aws.plan(document).changes == ()
 
 
+def test_beside_statements_of_others_a_repository_that_is_replaced_has_the_shorter_form(aws: AwsSandbox) -> None:
+    document = document_of(aws, *(role(number) for number in range(36)))
+    aws.apply(document_of(aws))
+    accounts = [f"arn:aws:iam::{number:012}:root" for number in range(100, 190)]
+    theirs = {"Sid": "theirs", "Effect": "Allow", "Principal": {"AWS": accounts}, "Action": PULLS}
+    put(aws, [theirs])
+    aws.apply(document)
+    document["repositories"][0]["encryption"] = {"kms_key": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k"}
+    plan = aws.plan(document)
+    assert plan.problems == ()
+    saved = loads(dumps(plan), platforms=aws.platforms)
+    assert words(saved) == words(plan)
+    assert {item.status.value for item in aws.carry_out(saved, saved=True, verify=True)} == {"done"}
+    assert sum(shared_ids.is_shared(item["Sid"]) for item in written(aws)) == 2
+    assert aws.plan(document).changes == ()
+
+
 def test_a_plan_that_says_another_grant_than_there_is_a_principal_for_is_damaged(aws: AwsSandbox) -> None:
     plan = json.loads(dumps(aws.plan(document_of(aws, *(role(number) for number in range(60))))))
     for change in plan["changes"]:

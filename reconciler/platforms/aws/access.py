@@ -60,6 +60,15 @@ class AccessKind(Kind, GivesAccess):
             for item in accesses(address, statement):
                 yield own_ids.grant_of(statement.sid) or "", item
 
+    def native_principals(self, settings: AccessSettings) -> Mapping[str, str]:
+        return {
+            one.label: policy.whole(principal, settings.partition)
+            for item in settings.statements
+            for principal in item.principals
+            if names.account_of(principal)
+            for one in policy.who(principal, item.conditions)
+        }
+
     def may_deny(self, given: Given) -> str:
         denies = [effective.name_of(item) for item in _statements(given) if item.effect != "Allow"]
         return any_of(denies)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.model.access import Principal
 from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
 from reconciler.model.resource import Desired
@@ -16,6 +17,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 
 from . import (
+    asked_for,
     creation_template,
     lifecycle,
     names,
@@ -69,6 +71,9 @@ class AwsPlatform(Platform):
             RegistryPolicyKind(),
         )
     }
+
+    def known_as(self, principal: str) -> Callable[[Principal], bool] | None:
+        return asked_for.includes(principal)
 
     def now_found(
         self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
