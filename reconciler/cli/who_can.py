@@ -52,25 +52,26 @@ def run(
         typer.Option(
             "--principal",
             metavar="TEXT",
-            help="Only principals with this in their name or account, and whoever they may be among: everyone, organizations.",
+            help="Only principals with this in their name, account or ARN, and whoever they may be among: everyone, organizations.",
         ),
     ] = None,
     form: Annotated[WhoFormat, typer.Option("--format", help="The output format.")] = WhoFormat.TEXT,
 ) -> int:
     """Print who can pull or push what, and which grant gives it."""
     from reconciler.api.spec import load_spec
-    from reconciler.engine.who_can import chosen, who_can
+    from reconciler.engine.who_can import asked_as, chosen, who_can
     from reconciler.platforms.catalog import CATALOG
 
     loaded = load_spec(spec)
     _known(loaded, repository)
     given = who_can(loaded, CATALOG)
     _known_verb(verb, given)
-    _known_principal(principal, given)
+    asked = asked_as(CATALOG, loaded, principal) if principal is not None else None
+    if asked is None:
+        _known_principal(principal, given)
     within = None if repository is None else _registries(loaded, repository)
-    found = [
-        item for item in chosen(given, verb, repository, principal) if within is None or item.access.registry in within
-    ]
+    allowed = chosen(given, verb, repository, asked or principal)
+    found = [item for item in allowed if within is None or item.access.registry in within]
     if form is WhoFormat.JSON:
         typer.echo(json.dumps([_plain(item) for item in found], indent=2))
     else:
@@ -110,6 +111,7 @@ def _plain(item: GivenBy) -> dict[str, Any]:
     access = item.access
     return {
         "principal": access.principal.label,
+        "native": item.native,
         "account": access.principal.account,
         "organization": access.principal.organization,
         "public": access.principal.public,

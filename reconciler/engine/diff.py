@@ -75,6 +75,7 @@ class _Differ:
         if wanted.address in self.picture.twice:
             self.two_addresses(wanted.address)
             return
+        wanted = self.kind(wanted).fitted(wanted, live)
         if live is None or live.vacant:
             self.add(wanted, live, Action.CREATE, self.missing_cause(wanted, live))
             return
@@ -371,6 +372,8 @@ class _Differ:
                 there = self.picture.live.get(wanted.address)
                 if wanted.address not in self.found.changes and there is not None:
                     self.found.unchanged -= 1
+                # what others keep there is put back before ours is made again
+                wanted = self.kind(wanted).fitted(wanted, there)
                 self.add(wanted, None, Action.CREATE, change.cause)
                 gains, losses = self.replaced(there, wanted)
                 lost.update(losses)

@@ -20,9 +20,13 @@ def changes_to(kind: Kind, live: Live, new: Settings) -> tuple[FieldChange, ...]
 
 def set_by(kind: Kind, wanted: Desired, home: Home) -> tuple[FieldChange, ...]:
     """What a create sets beside what is usual, and which of that the sentences on who gains access say too."""
-    said = kind.said if isinstance(kind, GivesAccess) else frozenset()
+    said, unsaid = (kind.said, kind.unsaid) if isinstance(kind, GivesAccess) else (frozenset(), frozenset())
+
+    def is_said(name: str) -> bool:
+        return name in said if said is not None else name not in unsaid
+
     return tuple(
-        FieldChange(item.path, None, item.new, said=said is None or item.path.partition(".")[0] in said)
+        FieldChange(item.path, None, item.new, said=is_said(item.path.partition(".")[0]))
         for item in differences(kind.usual(wanted.address, home), kind.shown(wanted.settings))
     )
 

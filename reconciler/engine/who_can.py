@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -20,10 +20,12 @@ EVERY = "*"
 
 @dataclass(frozen=True, slots=True, order=True)
 class GivenBy:
-    """One thing that one principal can do, and the grant that gives it ("": the registry's own settings)."""
+    """One thing that one principal can do, and the grant that gives it ("": the registry's own settings). `native`: what the platform
+    itself calls the principal, such as by an ARN, where it does."""
 
     access: Access
     grant: str
+    native: str = ""
 
 
 def who_can(spec: Spec, platforms: Platforms) -> list[GivenBy]:
@@ -33,11 +35,16 @@ def who_can(spec: Spec, platforms: Platforms) -> list[GivenBy]:
     kinds, desired = expand(spec, platforms)
     homes = {registry.name: Home(spec.name, registry) for registry in spec.registries if not registry.retired}
     return sorted(
-        GivenBy(access, grant)
+        GivenBy(access, grant, natives.get(access.principal.label, ""))
         for name, home in homes.items()
         for item in desired[name].values()
+        for natives in (_natives(kinds[name][item.kind], item),)
         for grant, access in _given_by(kinds[name][item.kind], item, home)
     )
+
+
+def _natives(kind: Kind, item: Desired) -> Mapping[str, str]:
+    return kind.native_principals(item.settings) if isinstance(kind, GivesAccess) else {}
 
 
 def _given_by(kind: Kind, item: Desired, home: Home) -> Iterable[tuple[str, Access]]:
@@ -47,8 +54,14 @@ def _given_by(kind: Kind, item: Desired, home: Home) -> Iterable[tuple[str, Acce
     return kind.access_by_grant(item.address, item.settings) if isinstance(kind, GivesAccess) else ()
 
 
-def chosen(given: list[GivenBy], verb: str | None, repository: str | None, principal: str | None) -> Iterator[GivenBy]:
-    """Those that allow a verb, on a repository (a glob), to a principal (part of what it is called, or its account).
+def chosen(
+    given: list[GivenBy],
+    verb: str | None,
+    repository: str | None,
+    principal: str | Callable[[Principal], bool] | None,
+) -> Iterator[GivenBy]:
+    """Those that allow a verb, on a repository (a glob), to a principal (part of what it is called, or its account; or what says
+    whether one is, or includes, the one that is asked for).
 
     None: any. What is given for all of a registry is given for each repository; what is given to everyone, to each principal; and
     whether a principal belongs to an organization is not known here.
@@ -69,7 +82,15 @@ def is_named(asked: str, registry: str, repository: str) -> bool:
     return fnmatchcase(repository, asked) or fnmatchcase(f"{registry}/{repository}", asked)
 
 
-def _may_be(found: Principal, asked: str) -> bool:
+def asked_as(platforms: Platforms, spec: Spec, principal: str) -> Callable[[Principal], bool] | None:
+    """Whether a principal is, or includes, the one that a platform of the spec writes like that; None if none does."""
+    known = {item.platform for item in spec.registries if not item.retired}
+    return next((found for name in sorted(known) if (found := platforms[name].known_as(principal))), None)
+
+
+def _may_be(found: Principal, asked: str | Callable[[Principal], bool]) -> bool:
+    if not isinstance(asked, str):
+        return asked(found)
     return (
         found.public or bool(found.organization) or asked.casefold() in found.label.casefold() or asked == found.account
     )

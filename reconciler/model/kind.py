@@ -134,6 +134,11 @@ class Kind(ABC):
         may be such. Pure."""
         return None
 
+    def fitted(self, desired: Desired, live: Live | None) -> Desired:
+        """What is wanted, in the one of several forms that mean the same in which it is there already, or else fits beside what
+        others keep in the same document. Of what it returns, it returns the same. Pure."""
+        return desired
+
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         """Which limit of the platform the write would exceed, with the numbers; or None."""
         return None
@@ -203,6 +208,8 @@ class GivesAccess:
 
     #: the fields that the sentences on who gains access say, of a new resource; None: all
     said: ClassVar[frozenset[str] | None] = None
+    #: where these are all: but for these fields
+    unsaid: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
@@ -211,6 +218,10 @@ class GivesAccess:
     def access_by_grant(self, address: Address, settings: Settings) -> Iterable[tuple[str, Access]]:
         """The same, each with the name of the grant that gives it: "" where the registry's own settings do. Pure."""
         return (("", item) for item in self.access(address, settings))
+
+    def native_principals(self, settings: Settings) -> Mapping[str, str]:
+        """What the platform itself calls the principals, such as by an ARN, by their labels, where it does. Pure."""
+        return {}
 
     def may_deny(self, given: Given) -> str:
         """What of a whole document may deny access that is given elsewhere, in words; "" if nothing. Pure."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 
+from .access import Principal
 from .address import Address
 from .kind import Kind
 from .ledger import Ledger
@@ -133,6 +134,11 @@ class Platform(ABC):
     @abstractmethod
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         """The registry's desired resources. Pure."""
+
+    def known_as(self, principal: str) -> Callable[[Principal], bool] | None:
+        """Whether a principal as access names it is, or includes, the one that the platform's own text is for, such as an ARN; None
+        of what is no such text. Pure."""
+        return None
 
     def now_found(
         self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]

@@ -95,6 +95,7 @@ def test_json_has_an_entry_for_each_grant(spec: str, capsys: pytest.CaptureFixtu
     assert found == [
         {
             "principal": "user bob",
+            "native": "",
             "account": "",
             "organization": "",
             "public": False,
@@ -133,7 +134,7 @@ def test_a_verb_that_there_is_not_is_no_answer(
     )
 
 
-@pytest.mark.parametrize("asked", ["arn:aws:iam::222222222222:role/ci", "role/ci", "user:alice"])
+@pytest.mark.parametrize("asked", ["arn:aws:s3:::bucket", "role/ci", "user:alice"])
 def test_a_principal_as_a_platform_writes_it_is_no_answer(
     spec: str, capsys: pytest.CaptureFixture[str], asked: str
 ) -> None:
@@ -150,3 +151,63 @@ def test_a_verb_that_nobody_has_is_a_question_all_the_same(tmp_path: Path, capsy
     path = tmp_path / "registry.yaml"
     path.write_text(SPEC.split("grants:")[0].replace("    trusted_principals", "    # trusted_principals"))
     assert said(capsys, str(path), "--verb", "push") == ["Nobody."]
+
+
+ROLE = """\
+version: 1
+name: demo
+registries:
+  - {name: images, platform: aws, account_id: "111111111111", region: us-east-1}
+repositories:
+  - {name: web, registry: images}
+grants:
+  - {name: role, registry: images, to: {type: aws, role_arns: ["arn:aws:iam::222222222222:role/path/ci"]}}
+  - {name: whole, registry: images, to: {type: aws, account_ids: ["333333333333"]}}
+"""
+EVERYBODY = """\
+  - {name: all, registry: images, to: {type: aws, account_ids: ["*"]}}
+  - {name: company, registry: images, to: {type: aws, organization_ids: [o-abcdefghij]}}
+"""
+BY_ROLE = "role path/ci of account 222222222222 can pull web (grant role)"
+BY_ACCOUNT = "account 333333333333 can pull web (grant whole)"
+
+
+@pytest.mark.parametrize(
+    ("arn", "expected"),
+    [
+        ("arn:aws:iam::222222222222:role/path/ci", [BY_ROLE]),
+        ("arn:aws:sts::222222222222:assumed-role/ci/session", [BY_ROLE]),
+        ("arn:aws:iam::222222222222:role/other-ci", []),
+        ("arn:aws:iam::222222222222:role/ci", []),
+        ("arn:aws:iam::222222222222:user/ci", []),
+        ("arn:aws:iam::222222222222:root", []),
+        ("arn:aws:iam::333333333333:role/any", [BY_ACCOUNT]),
+        ("arn:aws:iam::333333333333:root", [BY_ACCOUNT]),
+        ("333333333333", [BY_ACCOUNT]),
+    ],
+)
+def test_a_principal_is_asked_for_by_its_arn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arn: str, expected: list[str]
+) -> None:
+    path = tmp_path / "registry.yaml"
+    path.write_text(ROLE)
+    assert said(capsys, str(path), "--principal", arn) == (paragraph("images", *expected) if expected else ["Nobody."])
+    path.write_text(ROLE + EVERYBODY)
+    everybody = [
+        *expected,
+        "any principal of organization o-abcdefghij can pull web (grant company)",
+        "anyone can pull web (grant all)",
+    ]
+    assert sorted(said(capsys, str(path), "--principal", arn)[1:]) == sorted(f"  {line}" for line in everybody)
+
+
+def test_json_says_what_the_platform_calls_a_principal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "registry.yaml"
+    path.write_text(ROLE + EVERYBODY)
+    found = json.loads("\n".join(said(capsys, str(path), "--format", "json")))
+    assert {item["grant"]: item["native"] for item in found if item["grant"]} == {
+        "role": "arn:aws:iam::222222222222:role/path/ci",
+        "whole": "arn:aws:iam::333333333333:root",
+        "all": "",
+        "company": "",
+    }

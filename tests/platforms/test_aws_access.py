@@ -18,9 +18,11 @@ from reconciler.model.access import ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action
 from reconciler.model.kind import Home
-from reconciler.platforms.aws import policy, statements
-from reconciler.platforms.aws.access import AccessKind, AccessSettings, foreign
+from reconciler.platforms.aws import own_ids, policy
+from reconciler.platforms.aws.access import AccessKind
+from reconciler.platforms.aws.access_settings import AccessSettings
 from reconciler.platforms.aws.condition import Condition
+from reconciler.platforms.aws.policy_access import foreign
 from reconciler.platforms.aws.role import PERMISSIONS_BESIDE, TRUST_BESIDE, RoleKind
 from reconciler.platforms.aws.role_documents import RoleSettings, permissions, permissions_of, settings_of, trust_of
 from reconciler.platforms.aws.spec import AwsRegistry
@@ -588,7 +590,7 @@ def put_policy(aws: AwsSandbox, name: str, *items: Item) -> None:
     """Others' statements, beside ours on the repository."""
     ecr = aws.client("ecr")
     found = aws.state()["repositories"][f"us-east-1/{name}"].get("policy", {"Version": "2012-10-17", "Statement": []})
-    ours = [item for item in found["Statement"] if statements.grant_of(item.get("Sid", "")) is not None]
+    ours = [item for item in found["Statement"] if own_ids.grant_of(item.get("Sid", "")) is not None]
     document = {**found, "Statement": [*items, *ours]}
     ecr.set_repository_policy(repositoryName=name, policyText=json.dumps(document))
 

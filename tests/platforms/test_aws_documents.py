@@ -18,7 +18,7 @@ from reconciler.engine.write import Outcome, Status
 from reconciler.errors import StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
-from reconciler.platforms.aws import lifecycle, names, policy, role_documents, statements
+from reconciler.platforms.aws import lifecycle, names, own_ids, policy, role_documents, statements
 from reconciler.platforms.aws.condition import Condition
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention
@@ -93,27 +93,27 @@ def test_condition_keys_are_compared_without_case_and_values_with_it() -> None:
 GRANT_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}(-[a-z0-9]{1,6}){0,4}", fullmatch=True)
 SERVICES = st.from_regex(r"(worker|[a-z0-9]{1,6})([.-][a-z0-9]{1,6}){0,3}", fullmatch=True).map(names.service)
 PARTS = st.one_of(
-    st.sampled_from(["", statements.WORKER, statements.ORGANIZATION, statements.ORGANIZATION_PATHS]),
-    SERVICES.map(statements.of_service),
+    st.sampled_from(["", own_ids.WORKER, own_ids.ORGANIZATION, own_ids.ORGANIZATION_PATHS]),
+    SERVICES.map(own_ids.of_service),
 )
 
 
 @given(GRANT_NAMES, PARTS)
 def test_a_statement_id_tells_its_grant(name: str, part: str) -> None:
-    identifier = statements.sid(name, part)
+    identifier = own_ids.sid(name, part)
     assert identifier.isalnum()
-    assert statements.grant_of(identifier) == name
+    assert own_ids.grant_of(identifier) == name
 
 
 @given(st.tuples(GRANT_NAMES, PARTS), st.tuples(GRANT_NAMES, PARTS))
 def test_no_two_statements_have_one_id_or_one_title(one: tuple[str, str], other: tuple[str, str]) -> None:
-    assert (statements.sid(*one) == statements.sid(*other)) == (one == other)
-    assert (statements.title(statements.sid(*one)) == statements.title(statements.sid(*other))) == (one == other)
+    assert (own_ids.sid(*one) == own_ids.sid(*other)) == (one == other)
+    assert (statements.title(own_ids.sid(*one)) == statements.title(own_ids.sid(*other))) == (one == other)
 
 
 @given(SERVICES)
 def test_a_statement_id_tells_its_service(principal: str) -> None:
-    said = statements.title(statements.sid("ci", statements.of_service(principal)))
+    said = statements.title(own_ids.sid("ci", own_ids.of_service(principal)))
     assert names.service(said.removeprefix("ci (service ").removesuffix(")")) == principal
 
 
@@ -132,7 +132,7 @@ def test_a_statement_id_tells_its_service(principal: str) -> None:
     ],
 )
 def test_other_peoples_statement_ids_are_not_ours(identifier: str) -> None:
-    assert statements.grant_of(identifier) is None
+    assert own_ids.grant_of(identifier) is None
 
 
 @given(st.lists(st.sampled_from(["a", "b"]), max_size=2), st.integers(1, 3))

@@ -22,8 +22,9 @@ from reconciler.engine.plan_parts import Loading
 from reconciler.errors import PlanRefused, ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain
-from reconciler.platforms.aws import policy, statements
-from reconciler.platforms.aws.access import AccessKind, AccessSettings
+from reconciler.platforms.aws import own_ids, policy, statements
+from reconciler.platforms.aws.access import AccessKind
+from reconciler.platforms.aws.access_settings import AccessSettings
 from reconciler.platforms.aws.condition import Condition
 from reconciler.platforms.aws.policy import Statement
 from reconciler.platforms.aws.role import RoleKind
@@ -295,7 +296,7 @@ def test_statements_are_written_as_they_stand_or_are_damage(found: list[Statemen
     wanted = AccessSettings(tuple(found))
     document = json.loads(json.dumps(statements.merged({}, wanted.statements, wanted.partition)))
     written = tuple(policy.normal(item) for item in document["Statement"])
-    ours = all(statements.grant_of(item.sid) is not None for item in found)
+    ours = all(own_ids.grant_of(item.sid) is not None for item in found)
     assert (AccessKind().altered(wanted) is None) == (written == wanted.statements and ours and found == sorted(found))
 
 

@@ -14,8 +14,10 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
 from reconciler.model.kind import Home
 from reconciler.platforms.aws import policy, statements
-from reconciler.platforms.aws.access import AccessKind, AccessSettings, foreign
+from reconciler.platforms.aws.access import AccessKind
+from reconciler.platforms.aws.access_settings import AccessSettings
 from reconciler.platforms.aws.policy import Statement
+from reconciler.platforms.aws.policy_access import foreign
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.platforms.catalog import Spec
 from reconciler.render.sentences import gained, lost

@@ -209,7 +209,7 @@ def test_a_policy_that_aws_would_refuse_for_its_size_is_a_problem_of_the_plan(aw
     problems = aws.plan(aws.document("app-a", grants=(grant,))).problems
     assert [problem.address for problem in problems] == ["images.access.app-a"]
     assert "ECR allows at most 10,240" in problems[0].message
-    assert "the grants many" in problems[0].message
+    assert "1 grant (many with 200 principals)" in problems[0].message
 
 
 def test_a_create_that_meets_somebody_elses_repository_fails_and_leaves_it(aws: AwsSandbox) -> None:

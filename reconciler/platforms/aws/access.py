@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import chain, count
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, ForeignAccess, Given
+from reconciler.model.access import Access, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import plain, text
+from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
-from reconciler.spec.models import Grant
-from reconciler.words import Named, any_of, counted
+from reconciler.words import any_of
 
-from . import effective, names, policy, shared, statements
+from . import access_settings, effective, names, own_ids, policy, shared, statements
+from .access_settings import AccessSettings
 from .ledgers import RepositoryLedger, repository_arn
 from .policy import Document, Statement
-from .shared import Shares
-from .spec import AwsRegistry
+from .policy_access import accesses, dead_principals, differing, of_others, removable
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -34,36 +31,6 @@ if TYPE_CHECKING:
 GONE = ("RepositoryPolicyNotFoundException", "RepositoryNotFoundException")
 #: seconds that a role made in this run may take to become visible to ECR (hashicorp/terraform-provider-aws#39064)
 PATIENCE = 60.0
-#: what is shown beside the grants, where they share statements; no grant has a name with spaces
-SHARED = "shared by grants"
-
-
-@dataclass(frozen=True, slots=True)
-class AccessSettings:
-    """Our statements, sorted, and the partition that accounts are written in. `shares`: who has access by which grant, where grants
-    share a statement; the platform does not say it, the spec does."""
-
-    statements: tuple[Statement, ...] = ()
-    partition: str = "aws"
-    shares: Shares = ()
-
-    def as_v1(self) -> dict[str, Any]:
-        """What the mark is a hash of: what stands on the platform. By which grant somebody has access changes nothing there."""
-        whose = {} if self.partition == "aws" else {"partition": self.partition}
-        return ({"statements": plain(self.statements, "as_v1")} if self.statements else {}) | whose
-
-
-def settings_of(grants: Iterable[Grant], registry: AwsRegistry) -> AccessSettings:
-    """The statements of grants, in the form in which they are written."""
-    partition = names.partition(registry.region)
-    found, shares = shared.in_one_form(statements.of_grants(grants, registry), partition)
-    return AccessSettings(found, partition, shares)
-
-
-def _grants(settings: AccessSettings) -> set[str]:
-    """The grants that the settings are made from."""
-    apart = shared.taken_apart(settings.statements, settings.shares)
-    return {grant for item in apart if (grant := statements.grant_of(item.sid)) is not None}
 
 
 class AccessKind(Kind, GivesAccess):
@@ -71,6 +38,8 @@ class AccessKind(Kind, GivesAccess):
 
     name = "access"
     settings = AccessSettings
+    #: the form, which no sentence on who gains access says
+    unsaid = frozenset({access_settings.SHARED})
     traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS, Trait.REMEMBERED})
     after = ("repository",)
     permissions = {
@@ -87,9 +56,18 @@ class AccessKind(Kind, GivesAccess):
 
     def access_by_grant(self, address: Address, settings: AccessSettings) -> Iterator[tuple[str, Access]]:
         """Also where grants share a statement."""
-        for statement in shared.taken_apart(settings.statements, settings.shares):
+        for statement in settings.apart():
             for item in accesses(address, statement):
-                yield statements.grant_of(statement.sid) or "", item
+                yield own_ids.grant_of(statement.sid) or "", item
+
+    def native_principals(self, settings: AccessSettings) -> Mapping[str, str]:
+        return {
+            one.label: policy.whole(principal, settings.partition)
+            for item in settings.statements
+            for principal in item.principals
+            if names.account_of(principal)
+            for one in policy.who(principal, item.conditions)
+        }
 
     def may_deny(self, given: Given) -> str:
         denies = [effective.name_of(item) for item in _statements(given) if item.effect != "Allow"]
@@ -101,22 +79,16 @@ class AccessKind(Kind, GivesAccess):
         """By the whole policy, and by who includes whom: an account covers its roles, `function:*` covers a function."""
         then, now = _statements(before), _statements(after)
         gains, losses = effective.gains(then, now, home.account), effective.losses(then, now, home.account)
-        return list(_accesses(address, gains)), list(_accesses(address, losses))
+        return list(differing(address, gains)), list(differing(address, losses))
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
-        apart = shared.taken_apart(settings.statements, settings.shares)
-        shown: dict[str, Any] = {}
-        for item in sorted(apart):
-            title = statements.title(item.sid)
-            further = (f"{title} ({number})" for number in count(2))
-            shown[next(key for key in chain((title,), further) if key not in shown)] = _shown(item)
-        among = [
-            Named(item.sid, shared.described(item.sid)) for item in settings.statements if shared.is_shared(item.sid)
-        ]
-        return shown | {SHARED: sorted(among, key=lambda item: item.words)} if among else shown
+        return access_settings.shown(settings)
 
     def altered(self, settings: AccessSettings) -> str | None:
-        return _altered(settings)
+        return access_settings.altered(settings)
+
+    def fitted(self, desired: Desired, live: Live | None) -> Desired:
+        return access_settings.fitted(desired, live)
 
     def in_order(self, rest: str) -> str:
         document = policy.parsed(rest)
@@ -129,16 +101,7 @@ class AccessKind(Kind, GivesAccess):
             return (
                 f"AWS refuses a policy that names a deleted principal: {'; '.join(dead)}; remove it from that statement"
             )
-        others = policy.statements_of(document)
-        size = shared.size_of(desired.settings.statements, desired.settings.partition, others)
-        if size <= shared.MAX_POLICY:
-            return None
-        grants = sorted(_grants(desired.settings))
-        foreign = f" and {counted(len(others), 'foreign statement')}" if others else ""
-        return (
-            f"the repository policy would have {size:,} characters; ECR allows at most {shared.MAX_POLICY:,};"
-            f" it is made from the grants {', '.join(grants)}{foreign}: grant whole accounts instead of single roles"
-        )
+        return access_settings.too_long(desired.settings, document)
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
@@ -149,11 +112,14 @@ class AccessKind(Kind, GivesAccess):
             # it or not
             if repository.marks.owner == session.owner or at in wanted or repository.address in wanted:
                 asked[at] = ledger.marks(at)
+        grants = (item.settings.grants() for item in wanted.values() if item.kind == self.name)
+        session.grants = frozenset().union(*grants)
         session.granted |= {at: wanted[at].settings for at in asked if at in wanted}
         yield from _lives(session, asked)
 
     def fingerprint(self, live: Live | None) -> str:
-        """What the spec alone says of it does not count: whoever applies a saved plan reads no spec."""
+        """By which grants somebody has access does not count: where ids have codes, only a spec knows the names, and whoever applies
+        a saved plan reads none."""
         if live is not None and live.settings.shares:
             live = replace(live, settings=replace(live.settings, shares=()))
         return super().fingerprint(live)
@@ -194,34 +160,7 @@ class AccessKind(Kind, GivesAccess):
 
 def _statements(given: Given) -> tuple[Statement, ...]:
     """All statements of a policy, ours and others'."""
-    return (given.settings.statements if given.settings is not None else ()) + _of_others(given.rest)
-
-
-@lru_cache(maxsize=4096)
-def _of_others(rest: str) -> tuple[Statement, ...]:
-    return tuple(policy.normal(item) for item in policy.statements_of(policy.parsed(rest)))
-
-
-@lru_cache(maxsize=4096)
-def _altered(settings: AccessSettings) -> str | None:
-    there = statements.ours(statements.merged({}, settings.statements, settings.partition))
-    if there == settings.statements:
-        known = shared.shares_of(there, there, settings.shares) == settings.shares
-        named = all(statements.grant_of(sid) for _, _, sids in settings.shares for sid in sids)
-        return None if known and named else "by which grant somebody has access"
-    lost = next((item for item in settings.statements if item not in there), None)
-    return f"the {policy.named(lost.sid)}" if lost is not None else "the order of the statements"
-
-
-def _accesses(at: Address, found: Iterable[effective.Difference]) -> Iterator[Access]:
-    for item in found:
-        for who in effective.principals_of(item.who):
-            yield Access(who, item.what, at.registry, at.name, at.where, item.may, item.note)
-
-
-def accesses(at: Address, statement: Statement, denies: tuple[Statement, ...] = ()) -> Iterator[Access]:
-    """Who can do what because of a statement on the policy at an address. `denies`: others that may forbid it."""
-    return _accesses(at, effective.gains(denies, (*denies, statement)))
+    return (given.settings.statements if given.settings is not None else ()) + of_others(given.rest)
 
 
 def _set(session: AwsSession, at: Address, document: Document, write: Write | None = None) -> Any:
@@ -252,9 +191,9 @@ def _with_grants(error: PlatformError, document: Document, write: Write | None) 
     suspects: list[str] = []
     grants: set[str] = set()
     ours = write.desired.settings if write is not None else AccessSettings()
-    for statement in shared.taken_apart(ours.statements, ours.shares):
+    for statement in ours.apart():
         arns = [item for item in statement.principals if not item.startswith("service:") and item != "*"]
-        grant = statements.grant_of(statement.sid)
+        grant = own_ids.grant_of(statement.sid)
         if arns and grant is not None:
             suspects.append(f"{', '.join(arns)} (grant {grant})")
             grants.add(grant)
@@ -296,7 +235,8 @@ def _live(session: AwsSession, at: Address, document: Document | None, marks: Ma
     present = document or {}
     ours = statements.ours(present)
     wanted = session.granted.get(at) or AccessSettings()
-    shares = shared.shares_of(ours, wanted.statements, wanted.shares)
+    settings = AccessSettings(ours, names.partition(session.registry.region))
+    settings = replace(settings, shares=shared.shares_of(ours, wanted.apart(), session.grants))
     others = statements.foreign(present)
     # statements of ours are ours by their id; the repository's owner is who made them
     own = bool(ours) or marks.applied is not None
@@ -304,7 +244,7 @@ def _live(session: AwsSession, at: Address, document: Document | None, marks: Ma
     return Live(
         address=at,
         kind=AccessKind.name,
-        settings=AccessSettings(ours, names.partition(session.registry.region), shares),
+        settings=settings,
         marks=marks if own else Marks(),
         native=f"{repository_arn(session, at)} (policy)",
         needs=(repository,),
@@ -313,10 +253,8 @@ def _live(session: AwsSession, at: Address, document: Document | None, marks: Ma
         if others or present.keys() - {"Version", "Statement"}
         else "",
         vacant=gone or not own,
-        notes=("the policy was deleted; only its mark is left",)
-        if gone
-        else tuple(_dead(shared.taken_apart(ours, shares))),
-        foreign=tuple(_removable(session, at, present)),
+        notes=("the policy was deleted; only its mark is left",) if gone else tuple(_dead(settings.apart())),
+        foreign=tuple(removable(session, at, present)),
     )
 
 
@@ -324,62 +262,6 @@ def _dead(apart: Iterable[Statement]) -> Iterator[str]:
     for item in apart:
         for principal in item.principals:
             if policy.is_deleted(principal):
-                kind, grant = policy.deleted_kind(principal), statements.grant_of(item.sid)
-                whose = f"grant {grant}" if grant is not None else f"{policy.named(item.sid)} of several grants"
+                kind, grant = policy.deleted_kind(principal), own_ids.grant_of(item.sid)
+                whose = f"grant {grant}" if grant is not None else "a statement of several grants"
                 yield f"{whose} still names a deleted {kind} ({principal})"
-
-
-def _removable(session: AwsSession, at: Address, document: Document) -> Iterator[ForeignAccess]:
-    """What others put into a policy, each with the commands that remove it.
-
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/set-repository-policy.html
-    """
-    there = f"--region {session.region_of(at)} --repository-name {session.native_of(at)}"
-    alone = len(policy.listed(document.get("Statement"))) == 1
-    for item in foreign(at, document):
-        removal = (
-            f"run `aws ecr delete-repository-policy {there}`"
-            if alone
-            else f"run `aws ecr get-repository-policy {there} --query policyText --output text > policy.json`, delete the"
-            f" statement from policy.json, then run `aws ecr set-repository-policy {there} --policy-text file://policy.json`"
-        )
-        yield replace(item, removal=removal)
-
-
-def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
-    """What the statements of a policy that are not ours give, and what they deny."""
-    found = [policy.normal(item) for item in statements.foreign(document)]
-    denies = tuple(item for item in found if item.effect != "Allow")
-    for statement in found:
-        name = effective.name_of(statement)
-        if statement.effect != "Allow":
-            whom = " and ".join(effective.principal_of(who).label for who in effective.whos_of(statement)) or "nobody"
-            name = f"{name} denies {effective.verbs_denied(statement)} to {whom}"
-            yield ForeignAccess(at, name)
-        else:
-            given = tuple(sorted(accesses(at, statement, denies)))
-            yield ForeignAccess(at, name if given else f"{name} names only principals that were deleted", given)
-
-
-def _shown(statement: Statement) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "principals": policy.principals_shown(statement.principals),
-        "may": policy.may_shown(statement.actions),
-    }
-    if statement.conditions:
-        shown["if"] = policy.conditions_shown(statement.conditions)
-    if statement.effect != "Allow":
-        shown["effect"] = Named(statement.effect)
-    if statement.other:
-        shown["other"] = json.loads(statement.other)
-    return shown
-
-
-def dead_principals(document: Document) -> list[str]:
-    """The deleted principals of foreign statements, in words: AWS refuses to write a policy that names one."""
-    found = []
-    for item in statements.foreign(document):
-        dead = [principal for principal in policy.normal(item).principals if policy.is_deleted(principal)]
-        if dead:
-            found.append(f"{', '.join(dead)} (deleted, in the foreign {policy.named(str(item.get('Sid', '')))})")
-    return found

@@ -26,10 +26,10 @@ from reconciler.spec.repository import Repository, RepositoryDefaults, shown_tag
 from reconciler.words import Named, all_of
 
 from . import lifecycle, names, native, repository_settings
-from .access import foreign
 from .by_prefix import PrefixKind, Raw, permissions
 from .lifecycle import LifecycleKind, LifecycleSettings
 from .lifecycle_rules import policy_faults
+from .policy_access import foreign
 from .spec import AwsRegistry
 from .tags import as_dict, as_list
 from .template_spec import KIND, REPLICATION, CreationTemplate

@@ -18,7 +18,6 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named
 
 from . import policy
-from .access import foreign
 from .ledgers import (
     AT,
     LEDGER,
@@ -35,6 +34,7 @@ from .ledgers import (
     regions_named,
     tags_in,
 )
+from .policy_access import foreign
 from .spec import AwsRegistry
 from .tags import as_list
 

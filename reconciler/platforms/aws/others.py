@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 
-from . import access, lifecycle, policy, statements
+from . import access, lifecycle, policy, policy_access, statements
 from .ledgers import RepositoryLedger
 from .tags import foreign
 from .waiting import Others
@@ -22,7 +22,7 @@ def others_of(session: AwsSession, at: Address) -> Others:
     ledger = session.ledger(RepositoryLedger)
     (tags,) = ledger.read([at])
     document = access.read(session, at.sibling(access.AccessKind.name)) or {}
-    dead = access.dead_principals(document)
+    dead = policy_access.dead_principals(document)
     if dead:
         raise PlatformError(
             f"it can't be replaced without losing a statement that somebody else made, since AWS would refuse to"

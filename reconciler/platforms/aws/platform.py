@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.model.access import Principal
 from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
 from reconciler.model.resource import Desired
@@ -16,7 +17,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 
 from . import (
-    access,
+    asked_for,
     creation_template,
     lifecycle,
     names,
@@ -31,6 +32,7 @@ from . import (
     scanning,
 )
 from .access import AccessKind
+from .access_settings import AccessSettings, settings_of
 from .creation_template import CreationTemplateKind
 from .ledger_repository import LedgerKind, LedgerSettings
 from .ledgers import LEDGER, MARKS, carrier_of
@@ -69,6 +71,9 @@ class AwsPlatform(Platform):
             RegistryPolicyKind(),
         )
     }
+
+    def known_as(self, principal: str) -> Callable[[Principal], bool] | None:
+        return asked_for.includes(principal)
 
     def now_found(
         self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
@@ -248,13 +253,13 @@ class _Given:
 
     def __init__(self, here: AwsRegistry, roles: Mapping[str, Address]) -> None:
         self._here, self._roles = here, roles
-        self._known: dict[tuple[int, ...], tuple[access.AccessSettings, list[Address]]] = {}
+        self._known: dict[tuple[int, ...], tuple[AccessSettings, list[Address]]] = {}
 
-    def by(self, grants: tuple[Grant, ...]) -> tuple[access.AccessSettings, list[Address]]:
+    def by(self, grants: tuple[Grant, ...]) -> tuple[AccessSettings, list[Address]]:
         """The settings of these grants, which live as long as the spec, and the addresses of the roles."""
         key = tuple(map(id, grants))
         if key not in self._known:
-            self._known[key] = access.settings_of(grants, self._here), _waits(grants, self._roles)
+            self._known[key] = settings_of(grants, self._here), _waits(grants, self._roles)
         return self._known[key]
 
 

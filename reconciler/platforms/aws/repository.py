@@ -20,7 +20,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import excepts_all, shown_tags
 from reconciler.words import Named
 
-from . import access, native
+from . import access, native, policy_access
 from .ledgers import RepositoryLedger, lasting_arn
 from .others import others_of, put_back, put_on_new
 from .repository_listing import GONE, copies_of, describe_one, missing, owing
@@ -296,7 +296,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def given_by_others(self, session: AwsSession, live: Live) -> tuple[ForeignAccess, ...]:
         at = live.address.sibling(access.AccessKind.name)
-        return tuple(access.foreign(at, access.read(session, at) or {}))
+        return tuple(policy_access.foreign(at, access.read(session, at) or {}))
 
 
 @contextmanager

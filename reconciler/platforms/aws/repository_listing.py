@@ -11,7 +11,7 @@ from reconciler.model.canonical import applied_hash
 from reconciler.model.marks import OWNER, Marks
 from reconciler.model.resource import Desired, Live
 
-from . import access
+from . import access, policy_access
 from .ledgers import RepositoryLedger, repository_arn
 from .repository_settings import KIND, RepositorySettings, live_of
 from .spec import AwsRegistry
@@ -98,5 +98,5 @@ def missing(session: AwsSession, addresses: Iterable[Address]) -> Iterator[Live]
 
 
 def _said(session: AwsSession, at: Address, waits: Others) -> dict[str, Any]:
-    given = access_of(at, access.foreign(at.sibling(access.AccessKind.name), waits.policy))
+    given = access_of(at, policy_access.foreign(at.sibling(access.AccessKind.name), waits.policy))
     return {"notes": (note(session, at, waits),), "foreign": given}

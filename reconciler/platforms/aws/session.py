@@ -26,6 +26,7 @@ from reconciler.platforms.http import HttpSession, logged
 from reconciler.platforms.rescue import Rescue
 
 from . import clients, names
+from .access_settings import AccessSettings
 from .repository_settings import NOT_SAID, RepositorySettings, native_of
 from .sign_in import log_sign_in
 from .spec import AwsRegistry
@@ -64,8 +65,10 @@ class AwsSession(HttpSession):
         self.rescue = Rescue(estate.rescue, self.owner)
         #: what the listing of repositories has read of their policies, for the listing of those
         self.ahead: dict[Address, Any] = {}
-        #: what the spec asks of repository policies: where grants share a statement, no policy says who has access by which grant
+        #: what the spec asks of repository policies, and the names of its grants: where somebody has changed by hand a statement that
+        #: grants share, or its id has their codes, the policy does not say who has access by which grant
         self.granted: dict[Address, Any] = {}
+        self.grants: frozenset[str] = frozenset()
         #: what a listing has found to carry what is noted of the registry
         self.carriers: tuple[Address, ...] = ()
         #: held by whoever notes something there, or makes a carrier or gives one up
@@ -329,6 +332,8 @@ class AwsSession(HttpSession):
             if isinstance(item.settings, RepositorySettings):
                 self.call_it(item.address, native_of(self.registry, item.address, item.settings))
                 self._known_as[item.address.name, item.address.where] = item.settings.known_as
+            elif isinstance(item.settings, AccessSettings):
+                self.granted.setdefault(item.address, item.settings)
 
     def meant(self, live: Live) -> bool:
         """Whether a repository is the one that its address is about, as far as it says which it is: a plan that somebody wrote may

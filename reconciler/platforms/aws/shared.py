@@ -3,188 +3,216 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from reconciler.words import all_of, counted
 
-from . import policy
+from . import own_ids, policy, shared_ids
 from .policy import Statement
+from .shared_ids import Entry, is_shared
 
 #: https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html (10,240 characters)
 MAX_POLICY = 10_240
-#: characters that the statements of grants may have, one for each; what is left is for those of others
+#: characters that the statements of grants may have, one for each, or with names; what is left is for those of others
 MOST_APART = 8_192
-#: characters of one statement's id. ECR documents no limit; services that do have 64 (EventBridge) or 100 (Lambda) for theirs, and
-#: so many does the id of one grant with a long name have
-MOST_NAMED = 255
-#: the id says what the statement is for, and whose it is: `ReconcilerGrantsPullPush2YprodXlambdasYstaging` is the second one of
-#: grants to pull and push, namely `prod-lambdas` and `staging`. In the id of one grant's statement an X stands behind `Reconciler`.
-_SID = re.compile(r"ReconcilerGrants((?:[A-Z][a-z]+)+?)([0-9]*)((?:Y[a-z0-9]+(?:X[a-z0-9]+)*)*)")
-_WORD = re.compile(r"[A-Z][a-z]+")
-#: what names the grant in the id of its own statement
-_ALONE = re.compile(r"Reconciler((?:X[a-z0-9]+)+)")
 
 #: why each principal stands in each shared statement: the statement's id, the principal, and the ids of the statements that the
 #: grants that name it would have
 Shares = tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-def is_shared(sid: str) -> bool:
-    """Whether a statement id is of one that several grants share."""
-    return _SID.fullmatch(sid) is not None
-
-
-def title(sid: str) -> str:
-    """A shared statement for people: `grants to pull and push`."""
-    match = _SID.fullmatch(sid)
-    words = [word.lower() for word in _WORD.findall(match.group(1))] if match else []
-    return f"grants to {all_of(words)} {match.group(2) if match else ''}".rstrip()
-
-
-def described(sid: str) -> str:
-    """A shared statement for people, by its id: `statement ReconcilerGrantsPull2 of 20 grants`."""
-    of = grants_of(sid)
-    return f"statement {sid.partition('Y')[0]} of {counted(len(of), 'grant')}" if of else f"statement {sid}"
-
-
-def grants_of(sid: str) -> tuple[str, ...]:
-    """The grants that the id of a shared statement names, sorted; none if they did not fit, or if it is no shared one."""
-    match = _SID.fullmatch(sid)
-    return tuple(map(decoded, match.group(3).split("Y")[1:])) if match else ()
-
-
 @lru_cache(maxsize=4096)
-def in_one_form(apart: tuple[Statement, ...], partition: str) -> tuple[tuple[Statement, ...], Shares]:
-    """The statements of grants as they are written, sorted, and who has access by which grant where that can't be seen in them.
+def in_one_form(apart: tuple[Statement, ...], partition: str, others: int = 0) -> tuple[tuple[Statement, ...], Shares]:
+    """The statements of grants as they are written, sorted, and who has access by which grant where they are shared.
 
-    One statement for each grant; where those are longer than MOST_APART together, those that allow the same to the same sort of
-    principals under the same conditions share statements that name their grants; where that is too long as well, one that does not.
+    One statement for each grant; where those are longer than MOST_APART together, or than what others' statements (of so many
+    characters) leave, those that allow the same to the same sort of principals under the same conditions share statements that name
+    their grants; where that is too long as well, that have the grants' codes.
     """
-    if size_of(apart, partition) <= MOST_APART:
+
+    def fits(found: Iterable[Statement]) -> bool:
+        size = size_of(found, partition)
+        return size <= MOST_APART and size + others <= MAX_POLICY
+
+    if fits(apart):
         return apart, ()
+    named = in_form(apart, 0)
+    width = shared_ids.width_for(own_ids.grants_of(item.sid for item in apart))
+    if fits(named[0]) or not width:
+        return named
+    return min(named, in_form(apart, width), key=lambda form: size_of(form[0], partition))
+
+
+def in_form(apart: Iterable[Statement], width: int) -> tuple[tuple[Statement, ...], Shares]:
+    """The statements of grants with what can be shared shared, by codes of so many characters; 0: by names."""
     alike: dict[tuple[object, ...], list[Statement]] = {}
     for item in apart:
         sorts = frozenset(map(_sort, item.principals))
         alike.setdefault((sorts, _same(item)), []).append(item)
-    named = _shared(alike.values(), named=True)
-    return named if size_of(named[0], partition) <= MOST_APART else _shared(alike.values(), named=False)
+    return _shared(alike.values(), width)
 
 
-def _shared(alike: Iterable[Sequence[Statement]], *, named: bool) -> tuple[tuple[Statement, ...], Shares]:
+def _shared(alike: Iterable[Sequence[Statement]], width: int) -> tuple[tuple[Statement, ...], Shares]:
     found: list[Statement] = []
     shares: list[tuple[str, str, tuple[str, ...]]] = []
-    used: set[str] = set()
     for group in alike:
-        # by principals, so that where each grant has one, the names stand in the order of those
-        for items in _packed(sorted(group, key=lambda item: (item.principals, item.sid))) if named else [group]:
-            if len(items) == 1:
-                found += items
-                continue
-            names = "".join(dict.fromkeys(_name(item.sid) for item in items)) if named else ""
-            sid = _free(_sid(items[0].actions), used) + names
-            by: dict[str, set[str]] = {}
-            for item in items:
-                for principal in item.principals:
-                    by.setdefault(principal, set()).add(item.sid)
-            found.append(replace(items[0], sid=sid, principals=tuple(sorted(by))))
-            shares += [(sid, principal, tuple(sorted(sids))) for principal, sids in by.items()]
+        if len(group) == 1:
+            found += group
+            continue
+        by: dict[str, set[str]] = {}
+        for item in group:
+            for principal in item.principals:
+                by.setdefault(principal, set()).add(item.sid)
+        for entries in _packed(by, group[0].actions, width):
+            one = replace(group[0], principals=tuple(entries))
+            one = replace(one, sid=shared_ids.id_of(one, tuple(entries.values()), codes=width > 0))
+            found.append(one)
+            shares += [(one.sid, principal, tuple(sorted(by[principal]))) for principal in entries]
     return tuple(sorted(found)), tuple(sorted(shares))
 
 
-def _packed(group: Iterable[Statement]) -> Iterator[list[Statement]]:
-    """The statements, as many together as one id can name the grants of. Those of one grant stay together: whoever reads the id takes
-    all of what the grant gives to be there."""
-    by_grant: dict[str, list[Statement]] = {}
-    for item in group:
-        by_grant.setdefault(_name(item.sid), []).append(item)
-    items: list[Statement] = []
-    left = 0
-    for name, own in by_grant.items():
-        left -= len(name)
-        if items and left < 0:
-            yield items
-            items = []
-        if not items:
-            left = MOST_NAMED - len(_sid(own[0].actions)) - len("999") - len(name)
-        items += own
-    yield items
+def _packed(by: Mapping[str, Collection[str]], actions: tuple[str, ...], width: int) -> Iterator[dict[str, Entry]]:
+    """The principals with their entries, sorted, as many together as an id has room for. Those with the same grants stay together."""
+    alike: dict[Entry, list[str]] = {}
+    for principal in sorted(by):
+        names = own_ids.grants_of(by[principal])
+        entry = tuple(sorted(shared_ids.code_of(name, width) if width else name for name in names))
+        alike.setdefault(entry, []).append(principal)
+    now: dict[str, Entry] = {}
+    for entry, principals in alike.items():
+        more = dict(sorted((now | dict.fromkeys(principals, entry)).items()))
+        if now and shared_ids.length(actions, more.values()) > shared_ids.MOST:
+            yield now
+            more = dict.fromkeys(principals, entry)
+        now = more
+    yield now
 
 
-def shares_of(statements: Iterable[Statement], wanted: Iterable[Statement], shares: Shares) -> Shares:
-    """Why principals stand in the shared ones of the statements, as far as `wanted`, with its shares, says it in either form."""
-    why: dict[tuple[object, ...], tuple[str, ...]] = {}
-    of = {(sid, principal): sids for sid, principal, sids in shares}
-    for item in wanted:
+def shares_of(statements: Iterable[Statement], apart: Iterable[Statement], grants: Collection[str] = ()) -> Shares:
+    """Why principals stand in the shared ones of a policy's statements of ours.
+
+    Their ids say it. `grants`: the names that codes are translated into, beside those of `apart`, the statements that grants would
+    have. In a statement that was changed by hand, or whose id is from before ids said it, a principal stands for whatever grants of
+    `apart` give it the same and no other statement does.
+    """
+    given: dict[tuple[object, ...], set[str]] = {}
+    for item in apart:
         for principal in item.principals:
-            more = of.get((item.sid, principal), ()) if is_shared(item.sid) else (item.sid,)
-            why[principal, _same(item)] = tuple(sorted({*why.get((principal, _same(item)), ()), *more}))
-    found = (
-        (item.sid, principal, sids)
-        for item in statements
-        if is_shared(item.sid)
-        for principal in item.principals
-        if (sids := _among(why.get((principal, _same(item)), ()), item.sid))
-    )
-    return tuple(sorted(found))
-
-
-def _among(sids: tuple[str, ...], shared: str) -> tuple[str, ...]:
-    """Those of the statement ids whose grants a shared statement names; all of them where it names none."""
-    here = grants_of(shared)
-    return tuple(sid for sid in sids if not here or decoded(_name(sid)[1:]) in here)
-
-
-def taken_apart(statements: Iterable[Statement], shares: Shares) -> Iterator[Statement]:
-    """The statements as if each grant had its own, where it is known why a principal stands in one."""
-    of = {(sid, principal): sids for sid, principal, sids in shares}
+            given.setdefault((principal, _same(item)), set()).add(item.sid)
+    known = _Names({*grants, *own_ids.grants_of(sid for sids in given.values() for sid in sids)})
+    found: dict[tuple[str, str], set[str]] = {}
+    elsewhere: dict[tuple[object, ...], set[str]] = {}
+    unread: list[Statement] = []
     for item in statements:
-        apart: dict[str, list[str]] = {}
+        if not is_shared(item.sid):
+            for principal in item.principals:
+                elsewhere.setdefault((principal, _same(item)), set()).add(item.sid)
+        elif (said := shared_ids.read(item)) is None:
+            unread.append(item)
+        else:
+            for principal, entry in zip(item.principals, said.entries, strict=True):
+                key, part = (principal, _same(item)), own_ids.part_of(principal, item)
+                if said.codes:
+                    sids = {known.sid(code, part, given.get(key, ())) for code in entry}
+                else:
+                    sids = {own_ids.sid(name, part) for name in entry}
+                found[item.sid, principal] = sids
+                elsewhere.setdefault(key, set()).update(sids)
+    for item in unread:
         for principal in item.principals:
-            for sid in of.get((item.sid, principal)) or (item.sid,):
-                apart.setdefault(sid, []).append(principal)
-        yield from (replace(item, sid=sid, principals=tuple(found)) for sid, found in apart.items())
+            key = (principal, _same(_said(item, principal)))
+            if sids := given.get(key, set()) - elsewhere.get(key, set()):
+                found[item.sid, principal] = sids
+    return tuple(sorted((sid, principal, tuple(sorted(sids))) for (sid, principal), sids in found.items()))
+
+
+class _Names:
+    """The names of grants by their codes."""
+
+    def __init__(self, grants: Iterable[str]) -> None:
+        self.grants = sorted(grants)
+        self.by_code: dict[int, dict[str, list[str]]] = {}
+
+    def sid(self, code: str, part: str, given: Collection[str]) -> str:
+        """The id of the own statement of the grant that a code stands for. `given`: those that give its principal the same."""
+        width = len(code)
+        if width not in self.by_code:
+            found = self.by_code.setdefault(width, {})
+            for name in self.grants:
+                found.setdefault(shared_ids.code_of(name, width), []).append(name)
+        sids = [own_ids.sid(name, part) for name in self.by_code[width].get(code, ())]
+        if len(sids) > 1:  # when it was written, only one of them was there
+            sids = [sid for sid in sids if sid in given]
+        return sids[0] if len(sids) == 1 else own_ids.unknown(code, part)
+
+
+def taken_apart(statements: Iterable[Statement], shares: Shares) -> list[Statement]:
+    """The statements as if each grant had its own, sorted, where it is known why a principal stands in one that grants share."""
+    of = {(sid, principal): sids for sid, principal, sids in shares}
+    found: list[Statement] = []
+    apart: dict[Statement, set[str]] = {}
+    for item in statements:
+        if not is_shared(item.sid):
+            found.append(item)
+            continue
+        for principal in item.principals:
+            sids = of.get((item.sid, principal), ())
+            said = _said(item, principal) if sids else item
+            pieces = [replace(said, sid=sid) for sid in sids or (item.sid,)]
+            if more := tuple(one for one in item.actions if one not in said.actions):
+                pieces.append(replace(item, actions=more))
+            for piece in pieces:
+                apart.setdefault(replace(piece, principals=()), set()).add(principal)
+    found += (replace(piece, principals=tuple(sorted(principals))) for piece, principals in apart.items())
+    return sorted(found)
+
+
+def _said(item: Statement, principal: str) -> Statement:
+    """A shared statement without actions beyond those that its id says: somebody added them."""
+    said = shared_ids.actions_of(item.sid, principal)
+    return replace(item, actions=tuple(sorted(said))) if said and said < set(item.actions) else item
+
+
+def exact(statements: Iterable[Statement]) -> bool:
+    """Whether the id of each shared statement says who has access by which grant, and holds."""
+    return all(shared_ids.read(item) is not None for item in statements if is_shared(item.sid))
+
+
+def form(statements: Iterable[Statement]) -> str:
+    """What form the shared ones of the statements have, in words; "" if there are none."""
+    counts = dict.fromkeys(
+        ("that name their grants", "with their grants' codes", "changed by hand", "of an older form"), 0
+    )
+    by_names, by_codes, by_hand, older = counts
+    for item in statements:
+        if is_shared(item.sid):
+            said = shared_ids.read(item)
+            what = (
+                (by_codes if said.codes else by_names)
+                if said
+                else by_hand
+                if shared_ids.is_checked(item.sid)
+                else older
+            )
+            counts[what] += 1
+    return all_of([f"{counted(count, 'statement')} {what}" for what, count in counts.items() if count])
 
 
 def _same(item: Statement) -> tuple[object, ...]:
     return item.effect, item.actions, item.conditions, item.other
 
 
-def size_of(statements: Iterable[Statement], partition: str, others: Iterable[policy.Document] = ()) -> int:
-    """How many characters a policy of these statements has, with others' in it."""
+def size_of(statements: Iterable[Statement], partition: str) -> int:
+    """How many characters a policy of these statements has."""
     ours = [policy.document_of(item, partition) for item in statements]
-    return len(text_of({"Version": "2012-10-17", "Statement": [*others, *ours]}))
+    return len(text_of({"Version": "2012-10-17", "Statement": ours}))
 
 
 def text_of(document: Mapping[str, object]) -> str:
     """A policy as it is written: without spaces, which count."""
     return json.dumps(document, separators=(",", ":"))
-
-
-def _name(sid: str) -> str:
-    """A grant as the id of a shared statement names it, from that of its own statement."""
-    match = _ALONE.match(sid)
-    return f"Y{match.group(1)[1:]}" if match else ""
-
-
-def decoded(name: str) -> str:
-    """A grant's name, as an ID has it: letters and digits, as IAM wants them."""
-    return name.replace("X", "-")
-
-
-def _sid(actions: tuple[str, ...]) -> str:
-    words = [word.capitalize() for word in map(str, policy.may_shown(actions)) if word.isalpha()]
-    return f"ReconcilerGrants{''.join(words) or 'Other'}"
-
-
-def _free(sid: str, used: set[str]) -> str:
-    number = 1
-    while (name := sid if number == 1 else f"{sid}{number}") in used:
-        number += 1
-    used.add(name)
-    return name
 
 
 def _sort(principal: str) -> str:

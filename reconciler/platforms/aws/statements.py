@@ -1,56 +1,29 @@
-"""Grants as statements of an ECR repository policy, and statement ids that name their grant. Pure."""
+"""Grants as statements of an ECR repository policy. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from reconciler.spec.models import Grant
 
-from . import names, policy, shared, sources
+from . import names, own_ids, policy, shared_ids, sources
+from .own_ids import ORGANIZATION, ORGANIZATION_PATHS, WORKER, grant_of, of_service, sid
 from .policy import Document, Statement
 from .spec import AwsRegistry
 from .target import LAMBDA, AwsTarget
 
 _ACTIONS = {"pull": policy.PULL, "push-pull": (*policy.PULL, *policy.PUSH), "admin": policy.EVERYTHING}
-#: what the statement of a grant is for, at the end of its id; none for that of accounts, roles and users
-WORKER, ORGANIZATION, ORGANIZATION_PATHS = "Worker", "Organization", "OrganizationPaths"
-_PARTS = {WORKER: "worker", ORGANIZATION: "organization", ORGANIZATION_PATHS: "organization paths"}
-_OURS = re.compile(rf"Reconciler((?:X[a-z0-9]+)+)({'|'.join(_PARTS)}|Service((?:[XY][a-z0-9]+)+))?")
-
-
-def sid(grant: str, part: str = "") -> str:
-    """The statement id of a grant: `prod-lambdas` is `ReconcilerXprodXlambdas`. Letters and digits, as IAM wants them."""
-    words = "".join(f"X{word}" for word in grant.split("-"))
-    return f"Reconciler{words}{part}"
-
-
-def of_service(principal: str) -> str:
-    """The end of the id of a service's statement: `build.apprunner.amazonaws.com` is `ServiceXbuildYapprunner`."""
-    return f"ServiceX{names.short_service(principal).replace('-', 'X').replace('.', 'Y')}"
-
-
-def grant_of(statement_id: str) -> str | None:
-    """The grant that a statement id names, or None if it names none."""
-    match = _OURS.fullmatch(statement_id)
-    return shared.decoded(match.group(1)[1:]) if match else None
 
 
 def is_ours(statement_id: str) -> bool:
     """Whether a statement is made from grants."""
-    return grant_of(statement_id) is not None or shared.is_shared(statement_id)
+    return grant_of(statement_id) is not None or shared_ids.is_shared(statement_id)
 
 
 def title(statement_id: str) -> str:
-    """The statement for people: its grant, and which of the grant's it is, if there are several; or what it is for, if grants share
-    it."""
-    if shared.is_shared(statement_id):
-        return shared.title(statement_id)
-    match = _OURS.fullmatch(statement_id)
-    if match is None or match.group(2) is None:
-        return str(grant_of(statement_id))
-    service = (match.group(3) or "")[1:].replace("X", "-").replace("Y", ".")
-    return f"{grant_of(statement_id)} ({_PARTS.get(match.group(2)) or f'service {service}'})"
+    """The statement for people: its grant, and which of the grant's it is, if there are several; of one that grants share, that it
+    gives what none of them does."""
+    return shared_ids.title(statement_id) if shared_ids.is_shared(statement_id) else own_ids.title(statement_id)
 
 
 def of_grants(grants: Iterable[Grant], registry: AwsRegistry) -> tuple[Statement, ...]:
