@@ -7,7 +7,8 @@ import json
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -84,6 +85,18 @@ class Rescue:
         """Removes the file: all that it held is back, or has no place any more."""
         with suppress(OSError):
             self.path(at, native).unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(kept: Path | None) -> Iterator[None]:
+    """An error inside names the file that keeps what others had put on what is replaced."""
+    try:
+        yield
+    except PlatformError as error:
+        if kept is not None:
+            found = f"what others put on it is kept in {kept}, and the next apply restores it"
+            error.hint = f"{found}; {error.hint}" if error.hint else found
+        raise
 
 
 def _private(path: Path) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Halted, PlatformError
@@ -16,6 +15,7 @@ from reconciler.model.kind import Found, HoldsImages, Home, Kind, Releasable, Ve
 from reconciler.model.marks import LABELS
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
+from reconciler.platforms.rescue import naming
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import excepts_all, shown_tags
 from reconciler.words import Named
@@ -259,7 +259,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 if not live.owed and describe_one(session, at) is not None:  # all of it still stands on the repository
                     session.rescue.drop(at, lasting)
             raise
-        with _naming(kept):
+        with naming(kept):
             made = self._make(session, write, others.tags)
             put_on_new(session, at, others)
         session.rescue.drop(at, lasting)
@@ -270,7 +270,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         at, lasting = live.address, lasting_arn(session, live.address)
         others = waiting(session, at) or Others()
         if live.vacant:
-            with _naming(session.rescue.path(at, lasting)):
+            with naming(session.rescue.path(at, lasting)):
                 live = self._make(session, write, others.tags)
         try:
             put_back(session, at, others)
@@ -297,18 +297,6 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def given_by_others(self, session: AwsSession, live: Live) -> tuple[ForeignAccess, ...]:
         at = live.address.sibling(access.AccessKind.name)
         return tuple(policy_access.foreign(at, access.read(session, at) or {}))
-
-
-@contextmanager
-def _naming(kept: Path | None) -> Iterator[None]:
-    """An error inside names the file that keeps what others had put on the repository."""
-    try:
-        yield
-    except PlatformError as error:
-        if kept is not None:
-            found = f"what others put on it is kept in {kept}, and the next apply restores it"
-            error.hint = f"{found}; {error.hint}" if error.hint else found
-        raise
 
 
 def _exists(at: Address) -> PlatformError:

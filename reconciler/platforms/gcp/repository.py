@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import Halted, PlatformError
@@ -16,6 +15,7 @@ from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Wr
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
+from reconciler.platforms.rescue import naming
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, counted
 
@@ -277,7 +277,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 if not live.owed and session.repository(at) is not None:  # all of it still stands on the repository
                     session.rescue.drop(at, native)
             raise
-        with _naming(kept):
+        with naming(kept):
             made = self._make(session, write, others)
             if others.policy:
                 access.put_back(session, at.sibling("access"), others.policy)
@@ -288,7 +288,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         """The repository with what others had on it before a replacement that was cut off; made, if it wasn't any more."""
         at, native = live.address, session.name_of(live.address)
         others = waiting(session, at) or Others()
-        with _naming(session.rescue.path(at, native)):
+        with naming(session.rescue.path(at, native)):
             if live.vacant:
                 self._make(session, write, others)
             put_back(session, at, others)
@@ -361,15 +361,3 @@ def _said(session: GcpSession, at: Address, waits: Others) -> dict[str, Any]:
         for item in access.foreign(at.sibling(access.KIND), waits.policy)
     )
     return {"notes": (note(session, at, waits),), "foreign": given}
-
-
-@contextmanager
-def _naming(kept: Path | None) -> Iterator[None]:
-    """An error inside names the file that keeps what others had put on the repository."""
-    try:
-        yield
-    except PlatformError as error:
-        if kept is not None:
-            found = f"what others put on it is kept in {kept}, and the next apply restores it"
-            error.hint = f"{found}; {error.hint}" if error.hint else found
-        raise
