@@ -16,6 +16,7 @@ from bench import estate
 from bench.aws import RECONCILER, aws
 from bench.collect import collecting
 from bench.crowd import crowd
+from bench.gcp import gcp
 from bench.process import run
 from bench.rates import latency, rates
 from bench.registry import registry
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["core", "validate", "review", "aws", "rates", "registry", "gc", "all"],
+        choices=["core", "validate", "review", "aws", "gcp", "rates", "registry", "gc", "all"],
         default="all",
     )
     parser.add_argument("--sizes", default="100,500,1000", help="numbers of repositories")
@@ -49,6 +50,8 @@ def main() -> None:
     if arguments.what in ("rates", "all"):
         rates(200)
         latency(1000, [int(number) for number in arguments.parallelism.split(",")])
+    if arguments.what in ("gcp", "all"):
+        gcp()
     if arguments.what in ("aws", "all"):
         aws(sizes, with_terraform=not arguments.no_terraform)
 
