@@ -12,16 +12,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess
+from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain, text
-from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 from reconciler.words import Named, counted
 
-from . import iam, labels, members, policy_write, record
+from . import iam, inclusion, labels, members, policy_write, record
 from .iam import Binding, Document
 from .labels import MAX_LABELS
 from .ledgers import RepositoryLedger
@@ -118,6 +118,13 @@ class AccessKind(Kind, GivesAccess):
         for item in settings.bindings:
             for found in _accesses(address, item.role, item.member):
                 yield from ((grant, found) for grant in by.get(item, ("",)))
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[list[Access], list[Access]]:
+        """By the whole policy, and by who includes whom: a pool covers its identities."""
+        then, now = list(_entries(address, before)), list(_entries(address, after))
+        return inclusion.beyond(now, then), inclusion.beyond(then, now)
 
     def shown(self, settings: AccessSettings) -> dict[str, Any]:
         shown: dict[str, list[Named]] = {}
@@ -294,6 +301,19 @@ def _accesses(at: Address, role: str, member: str, may: bool = False, note: str 
         yield Access(who, verb, at.registry, at.name, at.where, may, note)
 
 
+def _entries(at: Address, given: Given) -> Iterator[inclusion.Entry]:
+    """Who can do what, by our members and by those of others."""
+    for item in given.settings.bindings if given.settings is not None else ():
+        yield from ((item.member, access) for access in _accesses(at, item.role, item.member))
+    others = json.loads(given.rest) if given.rest else {}
+    for binding in iam.bindings_of(others):
+        note = iam.condition_of(binding)
+        for member in binding.get("members") or ():
+            if not members.is_deleted(member):
+                for access in _accesses(at, str(binding.get("role")), member, bool(note), note):
+                    yield member, access
+
+
 def _unknown_member(error: BaseException) -> bool:
     # GoogleCloudPlatform/data-migration-tool#58; a bare "invalid argument" is said of other faults: terraform-provider-google#12989
     if not isinstance(error, PlatformError) or error.code != "INVALID_ARGUMENT":
@@ -369,8 +389,7 @@ def _removable(session: GcpSession, at: Address, others: Document) -> Iterator[F
 def foreign(at: Address, others: Mapping[str, Any]) -> Iterator[ForeignAccess]:
     """What the bindings of others give, member by member."""
     for item in iam.bindings_of(others):
-        role, condition = str(item.get("role")), item.get("condition")
-        note = f"if condition '{condition.get('title', '')}' holds" if isinstance(condition, dict) else ""
+        role, note = str(item.get("role")), iam.condition_of(item)
         for member in item.get("members") or ():
             gone = members.is_deleted(member)
             given = () if gone else tuple(_accesses(at, role, member, bool(note), note))

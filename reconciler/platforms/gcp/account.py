@@ -274,8 +274,7 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
 
 def _foreign(at: Address, others: Document) -> Iterator[ForeignAccess]:
     for item in iam.bindings_of(others):
-        role, condition = str(item.get("role")), item.get("condition")
-        note = f"if condition '{condition.get('title', '')}' holds" if isinstance(condition, dict) else ""
+        role, note = str(item.get("role")), iam.condition_of(item)
         whom = [one for one in item.get("members", ()) if not members.is_deleted(one)]
         given = tuple(_access(at, one, note) for one in whom) if role == IMPERSONATES else ()
         yield ForeignAccess(at, f"members of {role} that were not made from a spec", given)

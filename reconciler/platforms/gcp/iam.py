@@ -41,6 +41,15 @@ def bindings_of(document: Mapping[str, Any]) -> list[Document]:
     return [item for item in found if isinstance(item, dict)]
 
 
+def condition_of(binding: Mapping[str, Any]) -> str:
+    """The condition of a binding, as the end of a sentence; "" if it has none."""
+    condition = binding.get("condition")
+    if not condition:
+        return ""
+    title = condition.get("title", "") if isinstance(condition, dict) else ""
+    return f"if condition '{title}' holds"
+
+
 def _all(document: Mapping[str, Any], roles: Collection[str]) -> Iterator[Binding]:
     for item in bindings_of(document):
         if item.get("role") in roles and not item.get("condition"):

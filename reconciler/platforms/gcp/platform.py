@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
@@ -63,6 +64,26 @@ class GcpPlatform(Platform):
                 adopt,
                 spec.source(here.name, repositories[0].name, grants),
             )
+
+    def now_found(
+        self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
+    ) -> Desired:
+        """What stands in another location has that in its address; in another layout it has another name there."""
+        then, now = _gcp(earlier), _gcp(registry)
+
+        def found(at: Address) -> Address:
+            if at.kind not in (repository_settings.KIND, access.KIND):
+                return at
+            name = now.named(then.repository_id(at.name))
+            location = at.where or then.location
+            return (
+                at
+                if name is None
+                else Address.of(at.registry, at.kind, name, "" if location == now.location else location)
+            )
+
+        parent = found(item.parent) if item.parent is not None else None
+        return replace(item, address=found(item.address), parent=parent, needs=tuple(map(found, item.needs)))
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         with needing("gcp", registry.name, "Google Cloud"):

@@ -111,6 +111,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         if after.cleanup:
             then, now = cleanup.kept(before.cleanup), cleanup.kept(after.cleanup)
             if then is not None and now is not None and not before.dry_run:
+                if now.keep_last is None:  # untagged images have no tags that could be kept
+                    then = replace(then, keep_tags=())
                 # Google has no call that counts what a policy would delete, so that no plan can
                 yield from (replace(item, expires=False) for item in weakening.of_retention(then, now))
             elif (before.cleanup, before.dry_run) != (after.cleanup, after.dry_run):
