@@ -21,11 +21,10 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 from reconciler.words import Named, counted
 
-from . import iam, inclusion, labels, members, policy_write, record
+from . import iam, inclusion, labels, members, policy_write, record, room
 from .iam import Binding, Document
 from .labels import MAX_LABELS
 from .ledgers import RepositoryLedger
-from .repository_settings import setting_labels
 from .rules import REGISTRY
 from .spec import GcpRegistry
 from .target import GcpTarget
@@ -160,7 +159,7 @@ class AccessKind(Kind, GivesAccess):
             if repository.marks.owner == session.owner or here in wanted or at in wanted:
                 asked[here] = ledger.texts(at)
         for at, item in wanted.items():
-            if item.kind == KIND and (fault := no_room(item, wanted, there.get(at.sibling("repository")))):
+            if item.kind == KIND and (fault := room.missing(item, wanted, there.get(at.sibling("repository")))):
                 session.refused[at] = fault
         yield from _lives(session, asked)
 
@@ -261,30 +260,6 @@ def put_back(session: GcpSession, at: Address, policy: Document) -> None:
     )
 
 
-def no_room(item: Desired, wanted: Mapping[Address, Desired], live: Live | None) -> str | None:
-    """Why the labels of a repository have no room for the record of its members, with the numbers; or None."""
-    home = wanted.get(item.address.sibling("repository"))
-    if home is None:
-        return None
-    own = setting_labels(home.settings)
-    marks = Marks("o", "spec", "h", "r", adopted=live is not None and live.marks.adopted)
-    others = json.loads(live.rest or "{}").get("labels", {}) if live is not None else {}
-    # one for the mark of what was applied to the policy
-    fixed = len(own) + len(marks.texts()) + 1 + len(others)
-    room = MAX_LABELS - fixed
-    count = len(item.settings.bindings)
-    if record.labels_for(count) <= room:
-        return None
-    theirs = f", {counted(len(others), 'label')} of somebody else" if others else ""
-    said = len(home.settings.labels)
-    return (
-        f"{counted(count, 'member')} of its IAM policy need {counted(record.labels_for(count), 'label')} to record that they are"
-        f" this spec's, {record.EACH} in each; Artifact Registry allows {MAX_LABELS}: {max(room, 0)} are left"
-        f" beside {counted(said, 'label')} of the spec and {fixed - len(others) - said} marks{theirs}:"
-        " grant groups instead of single principals, or remove labels"
-    )
-
-
 @lru_cache(maxsize=4096)
 def _altered(bindings: tuple[Binding, ...]) -> str | None:
     """Which of the members would be read back otherwise."""
@@ -360,7 +335,7 @@ def _live(session: GcpSession, at: Address, policy: Document, marks: Marks, reco
         settings=AccessSettings(found),
         marks=marks if own else Marks(),
         native=f"{session.name_of(at)} (IAM policy)",
-        needs=(repository,),
+        needs=(repository, *_accounts(session, found)),
         parent=repository,
         rest="" if iam.is_empty(others) else text(iam.in_order(others)),
         etag=str(policy.get("etag", "")),
@@ -370,6 +345,13 @@ def _live(session: GcpSession, at: Address, policy: Document, marks: Marks, reco
         ),
         foreign=tuple(_removable(session, at, others)),
     )
+
+
+def _accounts(session: GcpSession, found: Iterable[Binding]) -> Iterator[Address]:
+    """The registry's own accounts among the members: they are deleted after the policy that names them."""
+    emails = {f"serviceAccount:{session.registry.email(name)}": name for name in ("pull", PUSH)}
+    names = sorted({emails[item.member] for item in found if item.member in emails})
+    return (Address.of(session.name, "account", name) for name in names)
 
 
 def _removable(session: GcpSession, at: Address, others: Document) -> Iterator[ForeignAccess]:
