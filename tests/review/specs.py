@@ -57,6 +57,13 @@ grants:
 """
 
 
+#: a registry on a platform that is not in this build
+ABSENT = (
+    "{name: eu, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: images,"
+    " location: westeurope, registry_name: acmeimages, sku: Premium}"
+)
+
+
 def reviewed(folder: Path, head: str, base: str = BASE) -> Review:
     """The review of the change from one text to another."""
     (folder / "base.yaml").write_text(base)

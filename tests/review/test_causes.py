@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.review.model import Risk
 
-from .specs import BASE, lines, replaced, review_text, reviewed, said, verdict
+from .specs import ABSENT, BASE, lines, replaced, review_text, reviewed, said, verdict
 
 KMS = 'encryption: {kms_key: "arn:aws:kms:eu-central-1:111111111111:key/mrk-1"}'
 PAYMENTS = "  - {name: payments, registry: images, protect: true}\n"
@@ -242,13 +242,6 @@ def test_a_pull_request_that_loosens_a_guard_and_uses_it_is_told_so(tmp_path: Pa
     (verdict_of_base,) = found.loosened
     assert (verdict_of_base.guard, "444444444444" in verdict_of_base.message) == ("allowed_accounts", True)
     assert "Guards of the base that would stop the plan, and that the head loosens" in review_text(found)
-
-
-#: a registry on a platform that is not in this build
-ABSENT = (
-    "{name: eu, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: images,"
-    " location: westeurope, registry_name: acmeimages, sku: Premium}"
-)
 
 
 def test_a_platform_that_is_not_in_this_build_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from reconciler.cli.app import run
 from reconciler.render.review_markdown import markdown_of
 from reconciler.schemas import schema_text
 
-from .specs import BASE, replaced
+from .specs import ABSENT, BASE, replaced
 from .test_git_base import WIDER, Clone, clone, review
 
 __all__ = ["clone"]
@@ -32,14 +32,7 @@ def test_the_exit_code_says_the_risks_that_are_asked_for(clone: Clone, capsys: p
     said = review(capsys, "--base", "main", "--fail-on", "widen,fly", code=1)
     assert "--fail-on widen: is no risk (did you mean 'widens'?) (known: destroys, widens," in said
     assert "--fail-on fly: is no risk (known:" in said
-    clone.write(
-        replaced(
-            (
-                "repositories:\n",
-                "  - {name: eu, platform: gcp, project: acme-images, location: europe-west1}\nrepositories:\n",
-            )
-        )
-    )
+    clone.write(replaced(("repositories:\n", f"  - {ABSENT}\nrepositories:\n")))
     review(capsys, "--base", "main")
     assert "not reviewed: eu" in review(capsys, "--base", "main", "--strict", code=1)
 
