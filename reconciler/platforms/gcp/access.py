@@ -25,7 +25,7 @@ from . import iam, inclusion, labels, members, policy_write, record, room
 from .iam import Binding, Document
 from .labels import MAX_LABELS
 from .ledgers import RepositoryLedger
-from .rules import REGISTRY
+from .rules import RACED, REGISTRY
 from .spec import GcpRegistry
 from .target import GcpTarget
 
@@ -255,9 +255,7 @@ def put_back(session: GcpSession, at: Address, policy: Document) -> None:
         if not iam.same(there, after):
             _set(session, at, after)
 
-    session.patiently(
-        once, lambda error: isinstance(error, PlatformError) and error.code == policy_write.RACED, PATIENCE, most=3.0
-    )
+    session.patiently(once, lambda error: isinstance(error, PlatformError) and error.code == RACED, PATIENCE, most=3.0)
 
 
 @lru_cache(maxsize=4096)

@@ -10,14 +10,13 @@ from reconciler.model.address import Address
 
 from . import iam
 from .iam import Binding, Document
+from .rules import RACED
 
 if TYPE_CHECKING:
     from .session import GcpSession
 
 #: seconds in which other writers let one through: Google asks for the whole again with exponential backoff
 PATIENCE = 60.0
-#: the status of a write whose etag is no longer the policy's (hashicorp/terraform-provider-google#25305)
-RACED = "ABORTED"
 
 
 def write(

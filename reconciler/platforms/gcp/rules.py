@@ -8,6 +8,8 @@ from reconciler.model.marks import PREFIX
 
 #: the services that are called, by their names before .googleapis.com
 REGISTRY, IAM = "artifactregistry", "iam"
+#: the status of a write whose etag is no longer the policy's (hashicorp/terraform-provider-google#25305)
+RACED = "ABORTED"
 #: gcloud 528 (lib/googlecloudsdk/command_lib/artifacts/util.py), and for the 63:
 #: https://cloud.google.com/artifact-registry/docs/repositories/create-repos
 _REPOSITORY_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")

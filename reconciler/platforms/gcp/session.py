@@ -24,7 +24,7 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.rescue import Rescue
 
 from . import iam, sign_in
-from .rules import IAM, REGISTRY
+from .rules import IAM, RACED, REGISTRY
 from .spec import GcpRegistry
 from .troubles import FAILURES, NoAnswer, NotGoogle, Refusal, json_of, refusal_of, translated, understood
 
@@ -255,7 +255,7 @@ class GcpSession(HttpSession):
         action = f"{service}:{operation}"
         try:
             with working_on(at or current_address()):
-                return self.patiently(lambda: self._once(action, make), _passes, PATIENCE)
+                return self.patiently(lambda: self._once(action, make), partial(_passes, operation), PATIENCE)
         except Refusal as error:
             if error.status in absent:
                 return None
@@ -357,8 +357,11 @@ def _sent(action: str, make: Callable[[], T]) -> T:
         return answer
 
 
-def _passes(error: BaseException) -> bool:
-    return isinstance(error, NoAnswer) or (isinstance(error, Refusal) and error.passes)
+def _passes(operation: str, error: BaseException) -> bool:
+    """Whether the same call may succeed soon. A policy that somebody else wrote meanwhile is read and merged again first."""
+    if isinstance(error, Refusal):
+        return error.passes or (error.status == RACED and operation != "SetIamPolicy")
+    return isinstance(error, NoAnswer)
 
 
 def as_json(message: Any) -> Document:
