@@ -41,7 +41,7 @@ class _Differ:
     def run(self) -> Difference:
         live = self.picture.live
         for address, wanted in self.picture.desired.items():
-            self.wanted(wanted, live.get(address))
+            self.wanted(self.kind(wanted).fitted(wanted, live.get(address)), live.get(address))
         self.unwanted()
         self.made_again()
         # a note of what is gone is one too: it is deleted, and counts among the deletes
@@ -75,7 +75,6 @@ class _Differ:
         if wanted.address in self.picture.twice:
             self.two_addresses(wanted.address)
             return
-        wanted = self.kind(wanted).fitted(wanted, live)
         if live is None or live.vacant:
             self.add(wanted, live, Action.CREATE, self.missing_cause(wanted, live))
             return
@@ -353,7 +352,7 @@ class _Differ:
                 yield from self.below(item.address, vacant=vacant)
 
     def made_again(self) -> None:
-        """What stood below a replaced resource goes with it, and what is wanted there is created again."""
+        """What stood below a replaced resource goes with it, and what is wanted there is created again, beside what others had."""
         replaced = [change for change in self.found.changes.values() if change.action is Action.REPLACE]
         if not replaced:
             return
@@ -372,9 +371,7 @@ class _Differ:
                 there = self.picture.live.get(wanted.address)
                 if wanted.address not in self.found.changes and there is not None:
                     self.found.unchanged -= 1
-                # what others keep there is put back before ours is made again
-                wanted = self.kind(wanted).fitted(wanted, there)
-                self.add(wanted, None, Action.CREATE, change.cause)
+                self.add(self.kind(wanted).fitted(wanted, there), None, Action.CREATE, change.cause)
                 gains, losses = self.replaced(there, wanted)
                 lost.update(losses)
                 is_there = there is not None and not there.vacant
