@@ -1,0 +1,103 @@
+"""As whom calls to Google are made, and what is said when there are no credentials, or none that give a token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import google.auth
+import google.auth.exceptions
+import google.oauth2.credentials
+import pytest
+
+from reconciler.errors import ReadFailed
+from tests.emulators.gcp import Server
+from tests.sandbox.gcp import GcpSandbox
+
+DEPLOYER = "deployer@my-project.iam.gserviceaccount.com"
+SECRET = "ya29.SECRETSECRETSECRET"
+
+
+@pytest.fixture
+def signed_in(gcp: GcpSandbox, stand_in: Server, monkeypatch: pytest.MonkeyPatch) -> GcpSandbox:
+    """With a person's credentials, and the stand-in as the one that makes tokens of service accounts."""
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", f"{stand_in.url}/")
+
+    def default(**asked: Any) -> tuple[Any, str]:
+        person: Any = google.oauth2.credentials.Credentials
+        return person(SECRET, quota_project_id=asked["quota_project_id"]), "my-project"
+
+    monkeypatch.setattr(google.auth, "default", default)
+    return gcp
+
+
+def tokens(stand_in: Server) -> set[str]:
+    return {call.headers.get("authorization", "") for call in stand_in.calls if call.service != "iamcredentials"}
+
+
+def test_calls_carry_the_credentials_and_the_quota_project(signed_in: GcpSandbox, stand_in: Server) -> None:
+    document = signed_in.document("app-a", registry={"quota_project": "billing-project"})
+    stand_in.calls.clear()
+    signed_in.plan(document)
+    assert tokens(stand_in) == {f"Bearer {SECRET}"}
+    assert {call.headers.get("x-goog-user-project") for call in stand_in.calls} == {"billing-project"}
+
+
+def test_calls_are_made_as_the_account_that_the_registry_names(signed_in: GcpSandbox, stand_in: Server) -> None:
+    made = {"accountId": "deployer", "serviceAccount": {}}
+    signed_in.estate.call("POST", "projects/my-project/serviceAccounts", made)
+    stand_in.calls.clear()
+    signed_in.apply(signed_in.document("app-a", registry={"impersonate_service_account": DEPLOYER}))
+    (asked,) = {call.headers["authorization"] for call in stand_in.calls if call.service == "iamcredentials"}
+    assert asked == f"Bearer {SECRET}"
+    # a session to plan with, and one to apply with
+    assert len(tokens(stand_in)) == 2
+    assert all(token.startswith(f"Bearer ya29.stand-in.{DEPLOYER}.") for token in tokens(stand_in))
+
+
+def test_an_account_that_may_not_be_impersonated_is_named_and_no_token_is(
+    signed_in: GcpSandbox, stand_in: Server
+) -> None:
+    stand_in.cloud.state.knobs.denied = [("iam.serviceAccounts.getAccessToken", ".*")]
+    signed_in.estate.call(
+        "POST", "projects/my-project/serviceAccounts", {"accountId": "deployer", "serviceAccount": {}}
+    )
+    with pytest.raises(ReadFailed) as failed:
+        signed_in.plan(signed_in.document("app-a", registry={"impersonate_service_account": DEPLOYER}))
+    said = str(failed.value)
+    assert "the credentials gave no token" in said
+    assert f"roles/iam.serviceAccountTokenCreator on {DEPLOYER}" in said
+    assert "SECRET" not in said
+
+
+def test_what_a_token_server_answers_is_not_repeated(signed_in: GcpSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(google.oauth2.credentials.Credentials):
+        def refresh(self, request: Any) -> None:
+            failure: Any = google.auth.exceptions.RefreshError
+            raise failure("invalid_grant: Bad Request", {"refresh_token": SECRET})
+
+    broken: Any = Broken
+    monkeypatch.setattr(google.auth, "default", lambda **_: (broken(None), "my-project"))
+    with pytest.raises(ReadFailed) as failed:
+        signed_in.plan(signed_in.document("app-a"))
+    assert "invalid_grant: Bad Request" in str(failed.value)
+    assert "gcloud auth application-default login" in str(failed.value)
+    assert "SECRET" not in str(failed.value)
+
+
+def test_without_credentials_it_says_how_to_get_some(
+    gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with pytest.raises(ReadFailed, match="there are no Google credentials") as failed:
+        gcp.plan(gcp.document("app-a"))
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in str(failed.value)
+    broken = tmp_path / "credentials.json"
+    broken.write_text(json.dumps({"type": "nonsense", "private_key": SECRET}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(broken))
+    with pytest.raises(ReadFailed) as failed:
+        gcp.plan(gcp.document("app-a"))
+    assert "SECRET" not in str(failed.value)
