@@ -204,6 +204,21 @@ def test_labels_and_members_beyond_what_google_takes_are_errors_of_the_plan_with
     assert any("12 set by somebody else" in item.message for item in problems)
 
 
+def test_whom_an_account_trusts_has_room_in_its_description_or_is_an_error(gcp: GcpSandbox) -> None:
+    def document(count: int) -> Document:
+        trusted = [f"serviceAccount:robot-{number}@strangers.iam.gserviceaccount.com" for number in range(count)]
+        return gcp.document(registry={"trusted_principals": trusted}, name="a" * 40)
+
+    most = max(count for count in range(1, 30) if not gcp.plan(document(count)).problems)
+    gcp.apply(document(most))
+    assert gcp.plan(document(most)).changes == ()
+    longest = max(len(gcp.estate.account(name)["description"].encode()) for name in gcp.estate.accounts())
+    assert 256 - 7 < longest <= 256
+    (problem,) = gcp.plan(document(most + 1)).problems
+    assert "Google allows at most 256" in problem.message
+    assert "trust a group instead of single principals" in problem.message
+
+
 def test_most_members_are_changed_for_others_where_both_records_have_no_room(gcp: GcpSandbox) -> None:
     def document(first: int) -> Document:
         emails = [f"robot-{number}@strangers.iam.gserviceaccount.com" for number in range(first, first + 400)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import PUSH, Access, ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.canonical import text
+from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
@@ -18,7 +18,7 @@ from reconciler.words import Named
 
 from . import description, iam, members, policy_write, record
 from .iam import Binding, Document
-from .ledgers import AccountLedger
+from .ledgers import AccountLedger, carrier_of
 from .rules import IAM
 from .spec import GcpRegistry
 
@@ -101,20 +101,18 @@ class AccountKind(Kind, GivesAccess):
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = json.loads(live.rest) if live is not None and live.rest else {}
-        # what a run that is cut off would leave there: the record of what is wanted beside the record of what is
-        hashes = {item.hash for item in desired.settings.bindings}
-        if live is not None:
-            hashes |= {item.hash for item in live.settings.bindings}
-        marks = Marks(desired.address.registry, "runtime", "v1-0123456789abcdef", desired.address.registry)
-        if (fault := iam.too_many(desired.settings.bindings, others.get("policy", {}))) is not None:
-            return fault
-        return _too_long(marks, hashes, others)
+        return iam.too_many(desired.settings.bindings, others.get("policy", {}))
 
     def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        lives: dict[Address, Live] = {}
         for at, live in self._found(session, [Address.of(session.name, KIND, name) for name in ACCOUNTS]):
             if live is not None:
                 session.ledger(AccountLedger).learn(at, description.parsed(live[0].get("description", "")).texts)
-                yield _live(session, at, *live)
+                lives[at] = _live(session, at, *live)
+        for at, item in wanted.items():
+            if item.kind == KIND and (fault := _too_long(session, item, lives.get(at), wanted)):
+                session.refused[at] = fault
+        yield from lives.values()
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
         ours = [at for at in addresses if at.name in ACCOUNTS and not at.where]
@@ -189,8 +187,19 @@ def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
     return {**marks.texts(), **({description.MEMBERS: record.joined(hashes)} if hashes else {})}
 
 
-def _too_long(marks: Marks, hashes: set[str], others: Mapping[str, Any]) -> str | None:
-    fault = description.too_long(description.written({**_texts(marks, hashes)}, str(others.get("description", ""))))
+def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Mapping[Address, Desired]) -> str | None:
+    """Why the account's description has no room for its marks, with the numbers; or None. Counted is what stands there at most while
+    a run is under way: the record of whom the spec wants beside that of who is there, and the locations of then and of now."""
+    at = item.address
+    hashes = {one.hash for one in (*item.settings.bindings, *(live.settings.bindings if live is not None else ()))}
+    applied = applied_hash(item.settings)
+    texts = _texts(Marks(session.owner, "spec", applied, session.name, live is not None and live.marks.adopted), hashes)
+    if at == carrier_of(session.registry):
+        ledger = session.ledger(AccountLedger)
+        noted = {one.name for one in wanted if one.kind == "location"} | set(ledger.locations(ledger.texts(at)))
+        texts |= {f"{description.AT}{location}": applied for location in noted}
+    before = str(json.loads(live.rest).get("description", "")) if live is not None and live.rest else ""
+    fault = description.too_long(description.written(texts, before))
     return None if fault is None else f"{fault}; trust a group instead of single principals"
 
 

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from .session import GcpSession
 
 _GET = "artifactregistry.repositories.get"
-#: what a PATCH names for each setting
+#: what a PATCH names for each setting: no more of a message than what is written
 _MASKS = {
     "description": ("description",),
-    "tags_immutable": ("dockerConfig",),
-    "scan_on_push": ("vulnerabilityScanningConfig",),
+    "tags_immutable": ("dockerConfig.immutableTags",),
+    "scan_on_push": ("vulnerabilityScanningConfig.enablementConfig",),
     "cleanup": ("cleanupPolicies", "cleanupPolicyDryRun"),
     "dry_run": ("cleanupPolicies", "cleanupPolicyDryRun"),
 }
@@ -223,13 +223,14 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             policies = cleanup.foreign(there.get("cleanupPolicies") or {})
             body |= {
                 "description": wanted.description,
-                "dockerConfig": {**(there.get("dockerConfig") or {}), **docker_config(wanted)},
+                "dockerConfig": docker_config(wanted),
                 "vulnerabilityScanningConfig": scanning(wanted),
                 "cleanupPolicies": {**policies, **cleanup.written(wanted.cleanup)},
                 # what others keep in a dry run stays in one, where nothing of ours must run
                 "cleanupPolicyDryRun": bool(there.get("cleanupPolicyDryRun")) if not wanted.cleanup else False,
             }
-            after = session.patch(at, {key: value for key, value in body.items() if key in mask}, ",".join(mask))
+            named = {path.partition(".")[0] for path in mask}
+            after = session.patch(at, {key: value for key, value in body.items() if key in named}, ",".join(mask))
         return live_of(at, after)
 
     def left(self, settings: RepositorySettings) -> RepositorySettings:
