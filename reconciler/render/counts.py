@@ -65,6 +65,14 @@ def changes(count: int) -> str:
     return counted(count, "change")
 
 
+def unseen(by_registry: Mapping[str, str]) -> str:
+    """What access no plan reads, a sentence; "" if there is none."""
+    whose: dict[str, list[str]] = {}
+    for name, what in by_registry.items():
+        whose.setdefault(what, []).append(name)
+    return " ".join(f"Not seen ({', '.join(names)}): {what}." for what, names in whose.items())
+
+
 def left_out(count: int) -> str:
     """What the targets leave undone; "" if nothing is left out."""
     if not count:

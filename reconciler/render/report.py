@@ -200,7 +200,15 @@ def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Repor
             Topic.STRANGERS,
             (*(Statement(item.guard, item.message, item.addresses) for item in plan.strangers), *_removals(plan)),
         ),
-        left_alone=counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear, plan.nobodys),
+        left_alone=" ".join(
+            filter(
+                None,
+                (
+                    counts.left_alone(plan.unowned, len(plan.runtime), plan.unclear, plan.nobodys),
+                    counts.unseen({item.name: item.unseen for item in plan.registries if item.unseen}),
+                ),
+            )
+        ),
         left_out=counts.left_out(plan.left_out),
         drift_totals=_drift_totals(plan),
         warnings=plan.warnings,

@@ -59,6 +59,11 @@ class RegistryBase(Model):
         return ()
 
     @property
+    def unseen(self) -> str:
+        """Access to the registry's repositories that no plan reads, in words; "" if there is none."""
+        return ""
+
+    @property
     def own_account(self) -> str:
         """The account (project, tenant) that holds the registry, "" where there is none. It is no stranger to itself."""
         return ""

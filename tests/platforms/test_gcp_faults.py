@@ -322,6 +322,14 @@ def test_a_plan_makes_one_call_for_each_repository_and_six_more(gcp: GcpSandbox,
     assert len(stand_in.calls) <= 100 + 100 // 1000 + 6
 
 
+def test_a_plan_says_that_it_does_not_see_roles_on_the_project(gcp: GcpSandbox) -> None:
+    document = document_of(gcp)
+    unseen = "Not seen (images): roles on project my-project, its folders and its organization, which reach the repositories too."
+    assert unseen in words(gcp.plan(document))
+    gcp.apply(document)
+    assert unseen in words(gcp.plan(document))
+
+
 def test_an_endpoint_in_clear_is_for_this_machine_alone(gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY", "http://registry.example.com/")
     with pytest.raises((ReadFailed, PlatformError), match="http is for this machine alone"):

@@ -56,6 +56,10 @@ class GcpRegistry(RegistryBase):
         return where if account is None else (*where, f"as {account}")
 
     @property
+    def unseen(self) -> str:
+        return f"roles on project {self.project}, its folders and its organization, which reach the repositories too"
+
+    @property
     def own_account(self) -> str:
         return self.project
 
@@ -105,7 +109,6 @@ class GcpRegistry(RegistryBase):
         return None if fault is None else f"{fault}{more}"
 
     def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
-        yield "roles given on the project, its folders or its organization reach all its repositories too; no plan sees these"
         both = [
             item.name
             for item in repositories
