@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
@@ -169,11 +169,13 @@ class AccountKind(Kind, GivesAccess):
         with session.ledger(AccountLedger).alone(at):
             others = {key: value for key, value in said.texts.items() if key.startswith(description.AT)}
             # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
-            both = description.written({**_texts(write.marks, before | hashes), **others}, said.before)
+            # as if nothing were applied yet: what is left of the record of a run that was cut off would never be looked at again
+            marks = said.texts or replace(write.marks, applied=None).texts()
+            both = description.written({**marks, description.MEMBERS: record.joined(before | hashes)}, said.before)
             session.change_account(at, {"description": both})
             policy = _trust(session, write, before | hashes)
             account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
-            if before - hashes:
+            if account["description"] != both:
                 session.change_account(at, {"description": account["description"]})
         account.pop("disabled", None)
         return _live(session, at, account, policy)

@@ -1,0 +1,56 @@
+"""Killed at a call, before or after Google carried it out, the next apply converges, and nothing of ours is a stranger's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.emulators.aws import KillAfter
+from tests.emulators.gcp import Server
+from tests.platforms.test_aws_troubles import run_apply
+from tests.sandbox.base import Document
+from tests.sandbox.gcp import GcpSandbox, account
+
+
+def document_of(gcp: GcpSandbox, *names: str, **repository: Any) -> Document:
+    to = {"type": "gcp", "service_account_emails": [account(name) for name in names]}
+    return gcp.document(
+        {"name": "app-a", "labels": {"team": "shop"}, "retention": {"keep_last": 3}, **repository},
+        grants=({"name": "robots", "to": to},),
+        registry={"trusted_principals": [f"serviceAccount:{account(names[0])}"]},
+        guards={"max_deletes": "100%"},
+    )
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_killed_at_any_writing_call_the_next_apply_converges(
+    gcp: GcpSandbox, stand_in: Server, tmp_path: Path, carried_out: bool
+) -> None:
+    first = document_of(gcp, "deploy", "batch-1")
+    second = document_of(gcp, "batch-1", "nightly", description="the shop", labels={"tier": "1"})
+    for before, after in ((None, first), (first, second)):
+        gcp.reset()
+        if before is not None:
+            gcp.apply(before)
+        stand_in.calls.clear()
+        assert run_apply(tmp_path, after) == 0, (tmp_path / "said").read_text()
+        good = gcp.state()
+        writes = [
+            number for number, call in enumerate(stand_in.calls, 1) if not call.operation.startswith(("Get", "List"))
+        ]
+        assert len(writes) >= 5
+        for number in writes:
+            gcp.reset()
+            if before is not None:
+                gcp.apply(before)
+            killer = KillAfter(number, carried_out)
+            stand_in.behaviours.append(killer)
+            assert run_apply(tmp_path, after, lambda pid, killer=killer: setattr(killer, "pid", pid)) != 0
+            assert killer.killed
+            stand_in.behaviours.clear()
+            assert gcp.plan(after).foreign == (), number
+            gcp.apply(after)
+            assert gcp.state() == good, number
+            assert gcp.plan(after).changes == (), number
