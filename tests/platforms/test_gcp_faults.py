@@ -234,6 +234,19 @@ def test_a_fresh_account_is_believed_after_three_good_reads(gcp: GcpSandbox, sta
     assert gcp.plan(document).changes == ()
 
 
+def test_an_account_that_flaps_while_it_is_changed_keeps_what_is_noted_in_its_description(
+    gcp: GcpSandbox, stand_in: Server
+) -> None:
+    gcp.apply(document_of(gcp, trusted_principals=["group:admins@example.com"]))
+    after = document_of(gcp, trusted_principals=["group:others@example.com"])
+    plan = gcp.plan(after)
+    stand_in.cloud.state.accounts["images-pull@my-project.iam.gserviceaccount.com"].flaps = [200, 404]
+    gcp.carry_out(plan)
+    gcp.apply(after)
+    plan = gcp.plan(after)
+    assert (plan.changes, plan.foreign) == ((), ())
+
+
 def test_an_unknown_member_is_named_with_its_grant_at_once(gcp: GcpSandbox, stand_in: Server) -> None:
     gcp.apply(document_of(gcp))
     stand_in.cloud.state.knobs.unknown_members = {MEMBERS[7]}

@@ -159,14 +159,15 @@ class AccountKind(Kind, GivesAccess):
         name = session.account_name(at)
         if live.settings.disabled:
             session.json("POST", IAM, "EnableServiceAccount", f"{name}:enable", at=at, body={})
-        account = session.account(at) or {}
-        if "display_name" in write.changed:
-            account["displayName"] = write.desired.settings.display_name
-            session.change_account(at, {"displayName": account["displayName"]})
-        said = description.parsed(account.get("description", ""))
-        before = record.parted(said.texts.get(description.MEMBERS, ""))
-        hashes = {item.hash for item in write.desired.settings.bindings}
         with session.ledger(AccountLedger).alone(at):
+            # a fresh account flaps: written from an answer that it is not there, what is noted in its description would be lost
+            account = session.account(at) or _believed(session, at)
+            if "display_name" in write.changed:
+                account["displayName"] = write.desired.settings.display_name
+                session.change_account(at, {"displayName": account["displayName"]})
+            said = description.parsed(account.get("description", ""))
+            before = record.parted(said.texts.get(description.MEMBERS, ""))
+            hashes = {item.hash for item in write.desired.settings.bindings}
             others = {key: value for key, value in said.texts.items() if key.startswith(description.AT)}
             # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
             # as if nothing were applied yet: what is left of the record of a run that was cut off would never be looked at again
