@@ -1,0 +1,71 @@
+"""A place that a registry extends to, such as a region, as a note that something else carries: without it, a place that is no longer
+in the spec would be forgotten together with the repositories that were made there."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from reconciler.model.address import Address
+from reconciler.model.kind import Found, Home, Kind, Trait, Write
+from reconciler.model.ledger import Ledger
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+
+
+class NotedPlaceKind(Kind):
+    """A place in which the registry has repositories. Made before the first of them, deleted after the last. Its settings are the
+    place itself, and nothing else."""
+
+    traits = frozenset({Trait.INHERITS})
+    #: where the notes stand
+    notes: ClassVar[type[Ledger]]
+
+    @abstractmethod
+    def noted(self, session: Any) -> Iterable[str]:
+        """The places that the listing has found notes of."""
+
+    @abstractmethod
+    def carriers(self, session: Any) -> tuple[Address, ...]:
+        """What may carry the notes of the registry."""
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        """Which place it is, the address says already."""
+        return self.shown(self.settings(address.name))
+
+    def list(self, session: Any, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        for place in self.noted(session):
+            at = Address.of(session.name, self.name, place)
+            yield self._live(session, at, session.ledger(self.notes).marks(at))
+
+    def read(self, session: Any, addresses: Sequence[Address]) -> Iterator[Live]:
+        ledger = session.ledger(self.notes)
+        addresses = [at for at in addresses if not at.where]
+        for at, texts in zip(addresses, ledger.read(addresses), strict=True):
+            marks = ledger.marks(at, texts)
+            if marks.applied is not None:
+                yield self._live(session, at, marks)
+
+    def create(self, session: Any, write: Write) -> Live:
+        ledger, at = session.ledger(self.notes), write.desired.address
+        ledger.change(at, {ledger.key(at): write.marks.applied or ""})
+        return self._live(session, at, write.marks)
+
+    def update(self, session: Any, write: Write, live: Live) -> Live:
+        return self.create(session, write)
+
+    def delete(self, session: Any, live: Live, *, force: bool) -> None:
+        session.ledger(self.notes).forget(live.address)
+
+    def _live(self, session: Any, at: Address, marks: Marks) -> Live:
+        carriers = self.carriers(session)
+        return Live(
+            address=at,
+            kind=self.name,
+            settings=self.settings(at.name),
+            marks=marks,
+            native=f"{self.name} {at.name} of registry {at.registry}",
+            needs=carriers,
+            parent=session.ledger(self.notes).carrier(at),
+        )
