@@ -6,7 +6,7 @@ Which members are ours stands as hashes in the repository's labels. https://clou
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -47,8 +47,6 @@ _VERBS = {
     "roles/editor": ("pull", PUSH, ADMIN),
     "roles/viewer": ("pull",),
 }
-#: seconds in which an account that this run made becomes known as a member
-PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +82,6 @@ def settings_of(registry: GcpRegistry, grants: Iterable[Grant]) -> AccessSetting
         for member in members_of(grant.to) if isinstance(grant.to, GcpTarget) else ():
             by.setdefault(Binding(role, member), set()).add(grant.name)
     return AccessSettings(tuple(sorted(by)), tuple((item, tuple(sorted(by[item]))) for item in sorted(by)))
-
-
-def recorded_in(texts: Mapping[str, str]) -> set[str]:
-    """Which members are ours, by the labels of a repository."""
-    return record.unpacked(labels.ACCESS, texts)
 
 
 _READS = "artifactregistry.repositories.getIamPolicy", "artifactregistry.repositories.get"
@@ -174,55 +167,31 @@ class AccessKind(Kind, GivesAccess):
         return self._write(session, write)
 
     def _write(self, session: GcpSession, write: Write) -> Live:
-        at, ledger = write.desired.address, session.ledger(RepositoryLedger)
-        fresh = any(need.kind == "account" for need in write.fresh)
-        (texts,) = ledger.read([at])
-        recorded = recorded_in(texts)
-        wanted: AccessSettings = write.desired.settings
-        after = {item.hash for item in wanted.bindings}
-        if record.labels_for(len(recorded | after)) > record.labels_for(len(after)):
-            # where both records have no room beside each other, what goes first goes before what comes
-            spare = (
-                MAX_LABELS - len(texts) - record.labels_for(len(recorded | after)) + record.labels_for(len(recorded))
-            )
-            if spare < 0:
-                self._send(
-                    session, at, recorded, [item for item in wanted.bindings if item.hash in recorded], fresh, write
-                )
-                ledger.change(
-                    at,
-                    record.packed(labels.ACCESS, recorded & after),
-                    [
-                        key
-                        for key in record.keys(labels.ACCESS, texts)
-                        if key not in record.packed(labels.ACCESS, recorded & after)
-                    ],
-                )
-                recorded &= after
-        with ledger.noting(write):
-            policy = self._send(session, at, recorded | after, wanted.bindings, fresh, write)
+        at, wanted = write.desired.address, write.desired.settings.bindings
+        # what is made with its record has no other
+        (texts,) = session.ledger(RepositoryLedger).read([at]) if not write.carried else ({},)
+        after = {item.hash for item in wanted}
+        recorded = self._made_room(session, write, texts, after) | after
+        with session.ledger(RepositoryLedger).noting(write):
+            policy = _send(session, write, recorded, wanted)
         return _live(session, at, policy, write.marks, after)
 
-    def _send(
-        self,
-        session: GcpSession,
-        at: Address,
-        recorded: set[str],
-        bindings: Iterable[Binding],
-        fresh: bool,
-        write: Write | None,
-    ) -> Document:
-        """The policy with these members of ours. A member that Google does not find is waited for if it is of this run's making."""
-
-        def put() -> Document:
-            return _put(session, at, recorded, bindings)
-
-        try:
-            return session.patiently(put, lambda error: fresh and _unknown_member(error), PATIENCE)
-        except PlatformError as error:
-            if _unknown_member(error) and write is not None:
-                raise _with_grants(error, write) from None
-            raise
+    def _made_room(
+        self, session: GcpSession, write: Write, texts: Mapping[str, str], after: Collection[str]
+    ) -> set[str]:
+        """What is recorded as ours when there is room for the record of what is to be ours beside it: where there is none, what goes
+        first goes before what comes."""
+        at = write.desired.address
+        recorded = labels.recorded(texts)
+        others = len(texts) - record.labels_for(len(recorded))
+        if others + record.labels_for(len(recorded.union(after))) <= MAX_LABELS:
+            return recorded
+        stays = recorded.intersection(after)
+        _send(session, write, recorded, [item for item in write.desired.settings.bindings if item.hash in stays])
+        kept = record.packed(labels.ACCESS, stays)
+        gone = [key for key in record.keys(labels.ACCESS, texts) if key not in kept]
+        session.ledger(RepositoryLedger).change(at, kept, gone)
+        return stays
 
     def take_back(self, session: GcpSession, address: Address) -> None:
         session.ledger(RepositoryLedger).forget(address)
@@ -231,14 +200,28 @@ class AccessKind(Kind, GivesAccess):
         at, ledger = live.address, session.ledger(RepositoryLedger)
         (texts,) = ledger.read([at])
         if session.policy(at) is not None:
-            _put(session, at, recorded_in(texts), ())
+            _put(session, at, labels.recorded(texts), ())
         ledger.forget(at)
 
 
-def _put(session: GcpSession, at: Address, recorded: set[str], bindings: Iterable[Binding]) -> Document:
-    return policy_write.write(
-        session, at, lambda: session.policy(at), lambda document: _set(session, at, document), ROLES, recorded, bindings
-    )
+def _send(session: GcpSession, write: Write, recorded: Collection[str], bindings: Iterable[Binding]) -> Document:
+    """The policy with these members of ours, the grants of which an error names."""
+    at = write.desired.address
+    try:
+        return _put(session, at, recorded, bindings, policy_write.names_fresh(write))
+    except PlatformError as error:
+        if policy_write.unknown_member(error):
+            raise _with_grants(error, write) from None
+        raise
+
+
+def _put(
+    session: GcpSession, at: Address, recorded: Collection[str], bindings: Iterable[Binding], fresh: bool = False
+) -> Document:
+    def send(document: Document) -> Document:
+        return _set(session, at, document)
+
+    return policy_write.write(session, at, lambda: session.policy(at), send, ROLES, recorded, bindings, fresh)
 
 
 def _set(session: GcpSession, at: Address, document: Document) -> Document:
@@ -255,7 +238,9 @@ def put_back(session: GcpSession, at: Address, policy: Document) -> None:
         if not iam.same(there, after):
             _set(session, at, after)
 
-    session.patiently(once, lambda error: isinstance(error, PlatformError) and error.code == RACED, PATIENCE, most=3.0)
+    session.patiently(
+        once, lambda error: isinstance(error, PlatformError) and error.code == RACED, policy_write.PATIENCE, most=3.0
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -287,13 +272,6 @@ def _entries(at: Address, given: Given) -> Iterator[inclusion.Entry]:
                     yield member, access
 
 
-def _unknown_member(error: BaseException) -> bool:
-    # GoogleCloudPlatform/data-migration-tool#58; a bare "invalid argument" is said of other faults: terraform-provider-google#12989
-    if not isinstance(error, PlatformError) or error.code != "INVALID_ARGUMENT":
-        return False
-    return "does not exist" in error.message or "invalid argument" in error.message.lower()
-
-
 def _with_grants(error: PlatformError, write: Write) -> PlatformError:
     """The error with the members that it can be about, and their grants' places: Google does not always say which."""
     by: tuple[tuple[Binding, tuple[str, ...]], ...] = write.desired.settings.by
@@ -316,7 +294,7 @@ def _lives(session: GcpSession, asked: Mapping[Address, Mapping[str, str]]) -> I
     ledger = session.ledger(RepositoryLedger)
     for (at, texts), policy in zip(asked.items(), session.map(session.policy, asked), strict=True):
         marks = ledger.marks(at, texts)
-        live = _live(session, at, policy or {}, marks, recorded_in(texts))
+        live = _live(session, at, policy or {}, marks, labels.recorded(texts))
         if live.settings.bindings or live.rest or live.notes or marks.applied is not None:
             yield live
 
@@ -324,9 +302,10 @@ def _lives(session: GcpSession, asked: Mapping[Address, Mapping[str, str]]) -> I
 def _live(session: GcpSession, at: Address, policy: Document, marks: Marks, recorded: set[str]) -> Live:
     found = iam.ours(policy, ROLES, recorded)
     others = {key: value for key, value in iam.without(policy, ROLES, recorded).items() if key != "etag"}
+    dead = iam.dead(policy, ROLES, recorded)
+    marks = iam.noted_again(marks, AccessSettings(found), recorded, (*found, *dead))
     own = bool(found) or marks.applied is not None
     repository = at.sibling("repository")
-    dead = iam.dead(policy, ROLES, recorded)
     return Live(
         address=at,
         kind=KIND,

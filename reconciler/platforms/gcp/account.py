@@ -246,9 +246,10 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
 
     wanted = write.desired.settings.bindings
     try:
-        return policy_write.write(session, at, lambda: session.account_policy(at), send, ROLES, recorded, wanted)
+        fresh = policy_write.names_fresh(write)
+        return policy_write.write(session, at, lambda: session.account_policy(at), send, ROLES, recorded, wanted, fresh)
     except PlatformError as error:
-        if error.code == "INVALID_ARGUMENT" and not error.hint:
+        if policy_write.unknown_member(error):
             whom = ", ".join(item.member for item in wanted)
             error.hint = f"trusted_principals are {whom}: create the one that is meant first, or remove it"
             error.places = tuple(place for place in write.desired.source if place.kind == "registry")
@@ -258,7 +259,9 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
 def _access(at: Address, member: str, note: str = "") -> Access:
     account = f"{at.registry}-{at.name}"
     verb = f"impersonate {account}, which can {'pull and push' if at.name == PUSH else 'pull'}"
-    return Access(members.principal(member), f"{verb} all images of the registry", at.registry, "", note=note)
+    return Access(
+        members.principal(member), f"{verb} all images of the registry", at.registry, "", may=bool(note), note=note
+    )
 
 
 def _live(session: GcpSession, at: Address, account: Document, policy: Document) -> Live:
@@ -266,27 +269,34 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
     recorded = record.parted(said.texts.get(description.MEMBERS, ""))
     others = iam.in_order(iam.without(policy, ROLES, recorded))
     rest = {key: value for key, value in (("description", said.before), ("policy", others)) if value}
-    dead = iam.dead(policy, ROLES, recorded)
+    found, dead = iam.ours(policy, ROLES, recorded), iam.dead(policy, ROLES, recorded)
+    settings = AccountSettings(
+        tuple(item.member for item in found), str(account.get("displayName", "")), bool(account.get("disabled", False))
+    )
     return Live(
         address=at,
         kind=KIND,
-        settings=AccountSettings(
-            tuple(item.member for item in iam.ours(policy, ROLES, recorded)),
-            str(account.get("displayName", "")),
-            bool(account.get("disabled", False)),
-        ),
-        marks=Marks.of(said.texts),
+        settings=settings,
+        marks=iam.noted_again(Marks.of(said.texts), settings, recorded, (*found, *dead)),
         native=session.registry.email(at.name),
         rest=text(rest) if rest and not (set(rest) == {"policy"} and iam.is_empty(others)) else "",
         etag=str(policy.get("etag", "")),
         notes=tuple(f"{members.principal(item.member).label} is still trusted" for item in dead),
-        foreign=tuple(_foreign(at, others)),
+        foreign=tuple(_foreign(session, at, others)),
     )
 
 
-def _foreign(at: Address, others: Document) -> Iterator[ForeignAccess]:
+def _foreign(session: GcpSession, at: Address, others: Document) -> Iterator[ForeignAccess]:
+    """Whom others gave a role on the account, each with the command that removes it.
+
+    https://cloud.google.com/sdk/gcloud/reference/iam/service-accounts/remove-iam-policy-binding
+    """
     for item in iam.bindings_of(others):
         role, note = str(item.get("role")), iam.condition_of(item)
-        whom = [one for one in item.get("members", ()) if not members.is_deleted(one)]
-        given = tuple(_access(at, one, note) for one in whom) if role == IMPERSONATES else ()
-        yield ForeignAccess(at, f"members of {role} that were not made from a spec", given)
+        for member in item.get("members") or ():
+            acts = role == IMPERSONATES and not members.is_deleted(member)
+            removal = (
+                f"run `gcloud iam service-accounts remove-iam-policy-binding {session.registry.email(at.name)}"
+                f" --project {session.registry.project} --role {role} --member '{member}'{' --all' if note else ''}`"
+            )
+            yield ForeignAccess(at, f"{role} of {member}", (_access(at, member, note),) if acts else (), removal)

@@ -6,9 +6,12 @@ A policy is kept as the JSON that came, so that nothing in it is lost. https://c
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.model.canonical import records
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Settings
 from reconciler.words import counted
 
 from . import members, record
@@ -35,6 +38,15 @@ class Binding:
         return record.hash_of(self.role, members.normal(self.member))
 
 
+def noted_again(marks: Marks, settings: Settings, recorded: Collection[str], there: Iterable[Binding]) -> Marks:
+    """The marks; without what was applied where the record names members that are not there, though all is as it was applied: a run
+    that was cut off has left that, and whoever is added later by hand would count as ours."""
+    left = set(recorded) - {item.hash for item in there}
+    if left and marks.applied is not None and records(marks.applied, settings):
+        return replace(marks, applied=None)
+    return marks
+
+
 def bindings_of(document: Mapping[str, Any]) -> list[Document]:
     """The bindings of a policy; what is none is left out."""
     found = document.get("bindings") or []
@@ -50,9 +62,16 @@ def condition_of(binding: Mapping[str, Any]) -> str:
     return f"if condition '{title}' holds"
 
 
+def is_plain(binding: Mapping[str, Any], roles: Collection[str]) -> bool:
+    """Whether a binding gives one of the roles and says nothing else: with a condition, or with what is not known here, it is
+    somebody else's."""
+    more = (value for key, value in binding.items() if key not in ("role", "members"))
+    return binding.get("role") in roles and not any(more)
+
+
 def _all(document: Mapping[str, Any], roles: Collection[str]) -> Iterator[Binding]:
     for item in bindings_of(document):
-        if item.get("role") in roles and not item.get("condition"):
+        if is_plain(item, roles):
             yield from (Binding(item["role"], member) for member in item.get("members") or ())
 
 
@@ -76,7 +95,7 @@ def without(document: Mapping[str, Any], roles: Collection[str], recorded: Colle
     """The policy without what the record says is ours: all else as it came."""
     left = []
     for item in bindings_of(document):
-        if item.get("role") in roles and not item.get("condition"):
+        if is_plain(item, roles):
             kept = [one for one in item.get("members") or () if Binding(item["role"], one).hash not in recorded]
             if not kept:
                 continue
@@ -92,7 +111,7 @@ def merged(
     found = without(document, roles, recorded)
     bindings = [dict(item) for item in bindings_of(found)]
     for binding in sorted(wanted):
-        there = next((item for item in bindings if item["role"] == binding.role and not item.get("condition")), None)
+        there = next((item for item in bindings if is_plain(item, (binding.role,))), None)
         if there is None:
             there = {"role": binding.role, "members": []}
             bindings.append(there)
@@ -120,7 +139,10 @@ def joined(policy: Mapping[str, Any], more: Mapping[str, Any]) -> Document:
 
 
 def _same_role(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return (one.get("role"), one.get("condition")) == (other.get("role"), other.get("condition"))
+    def rest(binding: Mapping[str, Any]) -> Document:
+        return {key: value for key, value in binding.items() if key != "members"}
+
+    return rest(one) == rest(other)
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

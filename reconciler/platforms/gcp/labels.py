@@ -51,6 +51,11 @@ def foreign(labels: Mapping[str, str]) -> Labels:
     return {**others, **{key: labels[WAS + key] for key in own if WAS + key in labels}}
 
 
+def recorded(labels: Mapping[str, str]) -> set[str]:
+    """Which members of the IAM policy are ours, by their hashes."""
+    return record.unpacked(ACCESS, labels)
+
+
 def displaced(others: Mapping[str, str], keys: Iterable[str]) -> Labels:
     """The labels that keep what others have under the keys of ours."""
     return {WAS + key: others[key] for key in keys if key in others}

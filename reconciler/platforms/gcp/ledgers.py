@@ -42,10 +42,6 @@ class RepositoryLedger(Ledger):
         hashes = {item.hash for item in desired.settings.bindings}
         return {self.key(desired.address): applied, **record.packed(labels.ACCESS, hashes)}
 
-    def recorded(self, texts: Mapping[str, str]) -> set[str]:
-        """Which members of the policy are ours, by their hashes."""
-        return record.unpacked(labels.ACCESS, texts)
-
     def own(self, at: Address, texts: Mapping[str, str]) -> dict[str, str]:
         """What is noted of a policy among the labels of its repository."""
         keys = {self.key(at), *record.keys(labels.ACCESS, texts)}
@@ -84,7 +80,7 @@ class RepositoryLedger(Ledger):
         else:
             (texts,) = self.read([at])
             before = self.own(at, texts)
-            both = record.packed(labels.ACCESS, self.recorded(before) | self.recorded(after))
+            both = record.packed(labels.ACCESS, labels.recorded(before) | labels.recorded(after))
             there = {**before, **both}
             if there != before:
                 self.change(at, both)

@@ -15,6 +15,7 @@ from reconciler.spec.messages import first_sentence
 
 from . import access, cleanup, iam, labels, members
 from .iam import Document
+from .ledgers import RepositoryLedger
 
 if TYPE_CHECKING:
     from .session import GcpSession
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Others:
-    """`policy`: the IAM policy without our members and without an etag; empty if none is left. `cleanup`: their cleanup policies."""
+    """`policy`: the IAM policy without our members and without an etag; empty if none is left. `cleanup`: their cleanup policies.
+    `dry_run`: whether these delete nothing."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     labels: dict[str, str] = field(default_factory=dict)
     policy: Document = field(default_factory=dict)
     cleanup: Document = field(default_factory=dict)
+    dry_run: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.labels or self.policy or self.cleanup)
@@ -36,26 +39,30 @@ class Others:
     def over(self, before: Others) -> Others:
         """These, and what only `before` has."""
         return Others(
-            {**before.labels, **self.labels}, iam.joined(self.policy, before.policy), {**before.cleanup, **self.cleanup}
+            {**before.labels, **self.labels},
+            iam.joined(self.policy, before.policy),
+            {**before.cleanup, **self.cleanup},
+            self.dry_run or before.dry_run,
         )
 
     @property
     def plain(self) -> dict[str, Any]:
         """The parts as JSON values."""
-        return {"labels": self.labels, "policy": self.policy, "cleanup": self.cleanup}
+        return {"labels": self.labels, "policy": self.policy, "cleanup": self.cleanup, "dry_run": self.dry_run}
 
 
 def others_of(session: GcpSession, at: Address) -> Others:
     """What others have on a repository, read now. Raises PlatformError."""
-    found = session.repository(at) or {}
+    found = session.raw_repository(at) or {}
     there = found.get("labels") or {}
-    policy = session.policy(at.sibling("access")) or {}
-    left = iam.without(policy, access.ROLES, access.recorded_in(there))
+    policy = session.policy(at.sibling(access.KIND)) or {}
+    left = iam.without(policy, access.ROLES, labels.recorded(there))
     left.pop("etag", None)
     return Others(
         labels.foreign(there),
         {} if iam.is_empty(left) else _without_deleted(left),
         cleanup.foreign(found.get("cleanupPolicies") or {}),
+        bool(found.get("cleanupPolicyDryRun", False)),
     )
 
 
@@ -69,16 +76,23 @@ def _without_deleted(policy: Document) -> Document:
 
 
 def put_back(session: GcpSession, at: Address, others: Others) -> None:
-    """Puts on a repository that is there what is missing of it, beside whatever is there by now. Raises PlatformError."""
-    found = session.repository(at) or {}
-    there = found.get("labels") or {}
-    if any(key not in there for key in others.labels):
-        session.patch(at, {"labels": {**others.labels, **there}}, "labels")
-    policies = found.get("cleanupPolicies") or {}
-    if any(key not in policies for key in others.cleanup):
-        session.patch(at, {"cleanupPolicies": {**others.cleanup, **policies}}, "cleanupPolicies")
+    """Puts on a repository that is there what is missing of it, beside whatever is there by now. As JSON, so that nothing of it is
+    lost that the library does not know. Raises PlatformError."""
+    with session.ledger(RepositoryLedger).alone(at):
+        found = session.raw_repository(at) or {}
+        there, policies = found.get("labels") or {}, found.get("cleanupPolicies") or {}
+        body: Document = {}
+        if others.labels.keys() - there.keys():
+            body["labels"] = {**others.labels, **there}
+        if others.cleanup.keys() - policies.keys():
+            body["cleanupPolicies"] = {**others.cleanup, **policies}
+            # where none of ours must run, theirs stay in the dry run in which they were
+            if others.dry_run and not cleanup.ours(policies):
+                body["cleanupPolicyDryRun"] = True
+        if body:
+            session.patch(at, body, ",".join(body))
     if others.policy:
-        access.put_back(session, at.sibling("access"), others.policy)
+        access.put_back(session, at.sibling(access.KIND), others.policy)
 
 
 @cache

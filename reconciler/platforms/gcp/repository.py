@@ -20,6 +20,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, counted
 
 from . import access, cleanup, iam, labels, record
+from .labels import Labels
 from .ledgers import RepositoryLedger
 from .others import Others, note, others_of, put_back, waiting
 from .repository_settings import (
@@ -29,14 +30,14 @@ from .repository_settings import (
     RepositorySettings,
     docker_config,
     foreign_cleanup,
+    labels_taken,
     live_of,
     others_on,
     own_labels,
     scanning,
     sent,
-    setting_labels,
 )
-from .rules import REGISTRY
+from .rules import OPERATION, REGISTRY
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ _MASKS = {
     "description": ("description",),
     "tags_immutable": ("dockerConfig.immutableTags",),
     "scan_on_push": ("vulnerabilityScanningConfig.enablementConfig",),
+    "scanning": ("vulnerabilityScanningConfig.enablementConfig",),
     "cleanup": ("cleanupPolicies", "cleanupPolicyDryRun"),
     "dry_run": ("cleanupPolicies", "cleanupPolicyDryRun"),
 }
@@ -79,7 +81,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         shown["immutable_tags"] = shown.pop("tags_immutable", False)
         shown |= {"encryption": settings.encryption or Named("", "Google's own key"), "labels": dict(settings.labels)}
         shown["cleanup"] = cleanup.shown(settings.cleanup)
-        for field, usual in (("dry_run", False), ("format", DOCKER), ("mode", STANDARD)):
+        for field, usual in (("dry_run", False), ("scanning", ""), ("format", DOCKER), ("mode", STANDARD)):
             if getattr(settings, field) == usual:
                 shown.pop(field, None)
         return {
@@ -93,7 +95,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def altered(self, settings: RepositorySettings) -> str | None:
         if settings.cleanup and cleanup.kept(settings.cleanup) is None:
             return "cleanup"
-        odd = ("dry_run", False), ("format", DOCKER), ("mode", STANDARD)
+        odd = ("dry_run", False), ("scanning", ""), ("format", DOCKER), ("mode", STANDARD)
         return next((name for name, usual in odd if getattr(settings, name) != usual), None)
 
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
@@ -122,8 +124,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         wanted: RepositorySettings = desired.settings
         others = others_on(live) if live is not None else {}
         adopted = live is not None and not live.vacant and (live.marks.adopted or live.marks.owner is None)
-        marks = Marks("o", "spec", "h", "r", adopted=adopted)
-        count = len(setting_labels(wanted)) + len(marks.texts()) + len(others) + 1
+        count = labels_taken(wanted, adopted) + len(others)
         if count > labels.MAX_LABELS:
             return (
                 f"the repository would have {count} labels; Artifact Registry allows at most {labels.MAX_LABELS}:"
@@ -182,14 +183,14 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 yield from _missing(session, (at,))
 
     def create(self, session: GcpSession, write: Write) -> Live:
-        return self._make(session, write, Others())
+        return self._make(session, write, {})
 
-    def _make(self, session: GcpSession, write: Write, others: Others) -> Live:
+    def _make(self, session: GcpSession, write: Write, others: Labels) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = write.desired.address
         carried = session.ledger(RepositoryLedger).carried(write.children)
-        all_labels = {**others.labels, **own_labels(wanted, write.marks, others.labels), **carried}
-        made = session.create_repository(at, sent(wanted, all_labels, others.cleanup))
+        all_labels = {**others, **own_labels(wanted, write.marks, others), **carried}
+        made = session.create_repository(at, sent(wanted, all_labels))
         if made is None:
             return self._already(session, write)
         return live_of(at, made)
@@ -197,7 +198,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def _already(self, session: GcpSession, write: Write) -> Live:
         """It exists: an answer to our own call was lost on the way (fine), or somebody else was faster (an error)."""
         at = write.desired.address
-        live = self.read_one(session, at)
+        live = self._at_last(session, at)
         if live is None or live.marks != write.marks or live.settings != write.desired.settings:
             raise PlatformError(
                 "somebody else created it since the plan was made",
@@ -207,6 +208,20 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             )
         return live
 
+    def _at_last(self, session: GcpSession, at: Address) -> Live | None:
+        """The repository as soon as it is there: the operation of a create whose answer was lost may still be under way."""
+
+        def look() -> Live:
+            live = self.read_one(session, at)
+            if live is None or live.vacant:
+                raise _Late
+            return live
+
+        try:
+            return session.patiently(look, lambda error: isinstance(error, _Late), OPERATION)
+        except _Late:
+            return None
+
     def update(self, session: GcpSession, write: Write, live: Live) -> Live:
         wanted: RepositorySettings = write.desired.settings
         at = live.address
@@ -215,7 +230,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         with session.ledger(RepositoryLedger).alone(at):
             # neither labels nor cleanup policies have an etag, and a PATCH replaces them whole: read right before, and as JSON, so
             # that nothing of what others put there is lost
-            there = session.raw_repository(at)
+            there = session.raw_repository(at) or {}
             body: dict[str, Any] = {"labels": _labels_after(write, live, there.get("labels") or {})}
             mask = ["labels"]
             for name in sorted(write.changed):
@@ -281,9 +296,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                     session.rescue.drop(at, native)
             raise
         with naming(kept):
-            made = self._make(session, write, others)
-            if others.policy:
-                access.put_back(session, at.sibling("access"), others.policy)
+            made = self._make(session, write, others.labels)
+            put_back(session, at, others)
         session.rescue.drop(at, native)
         return made
 
@@ -293,7 +307,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         others = waiting(session, at) or Others()
         with naming(session.rescue.path(at, native)):
             if live.vacant:
-                self._make(session, write, others)
+                self._make(session, write, others.labels)
             put_back(session, at, others)
         session.rescue.drop(at, native)
         found = session.repository(at)
@@ -315,7 +329,11 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         at = live.address.sibling(access.KIND)
         policy = session.policy(at) or {}
         (there,) = session.ledger(RepositoryLedger).read([at])
-        return tuple(access.foreign(at, iam.without(policy, access.ROLES, access.recorded_in(there))))
+        return tuple(access.foreign(at, iam.without(policy, access.ROLES, labels.recorded(there))))
+
+
+class _Late(Exception):
+    """What was made is not there yet."""
 
 
 def name_of(registry: GcpRegistry, at: Address) -> NativeName:

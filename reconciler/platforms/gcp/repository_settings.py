@@ -22,20 +22,22 @@ Document = dict[str, Any]
 KIND = "repository"
 DOCKER, STANDARD = "DOCKER", "STANDARD_REPOSITORY"
 #: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories#EnablementConfig
-INHERITED, DISABLED = "INHERITED", "DISABLED"
+INHERITED, DISABLED, UNSAID = "INHERITED", "DISABLED", "ENABLEMENT_CONFIG_UNSPECIFIED"
 
 
 @dataclass(frozen=True, slots=True)
 class RepositorySettings:
     """What an Artifact Registry repository can be set to.
 
-    `encryption`: a key's name, "" for Google's own. `cleanup`: our cleanup policies as canonical JSON, "" if there are none.
+    `scanning`: Google's word where `scan_on_push` can't say what it is; no spec asks for that. `encryption`: a key's name, "" for
+    Google's own. `cleanup`: our cleanup policies as canonical JSON, "" if there are none.
     `dry_run`: whether they remove nothing; no spec asks for that. `format`, `mode`: no spec asks for another.
     """
 
     description: str = ""
     tags_immutable: bool = False
     scan_on_push: bool = False
+    scanning: str = ""
     encryption: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     protect: bool = False
@@ -77,15 +79,20 @@ def setting_labels(wanted: RepositorySettings) -> Labels:
     return found
 
 
+def labels_taken(wanted: RepositorySettings, adopted: bool) -> int:
+    """How many labels are ours beside the record of the policy's members: those of settings, marks, and the mark of the policy."""
+    return len(setting_labels(wanted)) + len(Marks("o", "spec", "h", "r", adopted=adopted).texts()) + 1
+
+
 def own_labels(wanted: RepositorySettings, marks: Marks, others: Mapping[str, str]) -> Labels:
     """All labels that a write puts on the repository, with those that keep what others have under the keys of ours."""
     kept = labels.displaced(others, (key for key, _ in wanted.labels))
     return {**setting_labels(wanted), **kept, **marks.texts()}
 
 
-def sent(wanted: RepositorySettings, all_labels: Labels, others: Mapping[str, Any]) -> Document:
-    """The repository as it is made. `others`: cleanup policies of others that it is made with."""
-    policies = {**others, **cleanup.written(wanted.cleanup)}
+def sent(wanted: RepositorySettings, all_labels: Labels) -> Document:
+    """The repository as it is made."""
+    policies = cleanup.written(wanted.cleanup)
     found: Document = {
         "format": DOCKER,
         "mode": STANDARD,
@@ -114,8 +121,10 @@ def live_of(at: Address, found: Mapping[str, Any]) -> Live:
     there: Labels = dict(found.get("labels") or {})
     policies: Mapping[str, Any] = found.get("cleanupPolicies") or {}
     own = cleanup.ours(policies)
+    dry_run = bool(found.get("cleanupPolicyDryRun", False))
     config = found.get("vulnerabilityScanningConfig") or {}
-    scans = config.get("enablementConfig") != DISABLED
+    said = str(config.get("enablementConfig") or INHERITED)
+    scans = said != DISABLED
     theirs = {"labels": labels.foreign(there), "cleanup": cleanup.foreign(policies)}
     rest = {key: value for key, value in theirs.items() if value}
     project, location, _ = _parts(str(found["name"]))
@@ -128,7 +137,8 @@ def live_of(at: Address, found: Mapping[str, Any]) -> Live:
         )
     if theirs["cleanup"]:
         also = ", ".join(cleanup.shown_foreign(theirs["cleanup"]))
-        notes.append(f"has cleanup policies that were not made from a spec: {also}")
+        dry = "; they delete nothing in their dry run, which a retention of the spec ends" if dry_run else ""
+        notes.append(f"has cleanup policies that were not made from a spec: {also}{dry}")
     return Live(
         address=at,
         kind=KIND,
@@ -136,12 +146,13 @@ def live_of(at: Address, found: Mapping[str, Any]) -> Live:
             description=str(found.get("description", "")),
             tags_immutable=bool((found.get("dockerConfig") or {}).get("immutableTags", False)),
             scan_on_push=scans,
+            scanning="" if said in (INHERITED, DISABLED, UNSAID) else said,
             encryption=str(found.get("kmsKeyName", "")),
             labels=tuple(sorted(labels.own_labels(there).items())),
             protect=there.get(PROTECT) == "true",
             delete_images=there.get(DELETE_IMAGES) == "true",
             cleanup=own,
-            dry_run=bool(own) and bool(found.get("cleanupPolicyDryRun", False)),
+            dry_run=bool(own) and dry_run,
             format=str(found.get("format", DOCKER)),
             mode=str(found.get("mode", STANDARD)),
         ),

@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 
 from reconciler.model.address import Address
-from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import counted
 
 from . import record
 from .labels import MAX_LABELS
-from .repository_settings import setting_labels
+from .repository_settings import labels_taken
 
 
 def missing(item: Desired, wanted: Mapping[Address, Desired], live: Live | None) -> str | None:
@@ -20,11 +19,8 @@ def missing(item: Desired, wanted: Mapping[Address, Desired], live: Live | None)
     home = wanted.get(item.address.sibling("repository"))
     if home is None:
         return None
-    own = setting_labels(home.settings)
-    marks = Marks("o", "spec", "h", "r", adopted=live is not None and live.marks.adopted)
     others = json.loads(live.rest or "{}").get("labels", {}) if live is not None else {}
-    # one for the mark of what was applied to the policy
-    fixed = len(own) + len(marks.texts()) + 1 + len(others)
+    fixed = labels_taken(home.settings, live is not None and live.marks.adopted) + len(others)
     room = MAX_LABELS - fixed
     count = len(item.settings.bindings)
     if record.labels_for(count) <= room:

@@ -8,6 +8,8 @@ from reconciler.model.marks import PREFIX
 
 #: the services that are called, by their names before .googleapis.com
 REGISTRY, IAM = "artifactregistry", "iam"
+#: seconds in which a create or a delete must be carried out: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.operations
+OPERATION = 600.0
 #: the status of a write whose etag is no longer the policy's (hashicorp/terraform-provider-google#25305)
 RACED = "ABORTED"
 #: gcloud 528 (lib/googlecloudsdk/command_lib/artifacts/util.py), and for the 63:

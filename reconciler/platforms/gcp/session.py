@@ -24,7 +24,7 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.rescue import Rescue
 
 from . import iam, sign_in
-from .rules import IAM, RACED, REGISTRY
+from .rules import IAM, OPERATION, RACED, REGISTRY
 from .spec import GcpRegistry
 from .troubles import FAILURES, NoAnswer, NotGoogle, Refusal, json_of, refusal_of, translated, understood
 
@@ -33,8 +33,6 @@ Document = dict[str, Any]
 
 #: seconds in which a call that found no answer, or a service that is not there for a moment, is made again
 PATIENCE = 60.0
-#: seconds in which a create or a delete must be carried out: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.operations
-OPERATION = 600.0
 #: repositories on one page: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories/list
 PAGE = 1_000
 
@@ -55,8 +53,7 @@ class GcpSession(HttpSession):
     def check(self) -> None:
         """Fails unless there are credentials that give a token; makes no other call. Which project they may see, Google says only of
         each call."""
-        client, http = self._connected
-        del client
+        _, http = self._connected
         found = getattr(http, "credentials", None)
         if found is None or sign_in.is_anonymous() or found.valid:
             return
@@ -110,9 +107,10 @@ class GcpSession(HttpSession):
         found = self._call(REGISTRY, "GetRepository", make, at=at, absent=("NOT_FOUND",))
         return as_json(found) if found is not None else None
 
-    def raw_repository(self, at: Address) -> Document:
-        """The repository whole, also what the library does not know. Raises PlatformError."""
-        return dict(self.json("GET", REGISTRY, "GetRepository", self.name_of(at), at=at))
+    def raw_repository(self, at: Address) -> Document | None:
+        """The repository whole, also what the library does not know; None if it is not there. Raises PlatformError."""
+        found = self.json("GET", REGISTRY, "GetRepository", self.name_of(at), at=at, absent=("NOT_FOUND",))
+        return dict(found) if found is not None else None
 
     def create_repository(self, at: Address, settings: Document) -> Document | None:
         """Makes a repository and waits until it is there; None if there is one of its name. Raises PlatformError."""
