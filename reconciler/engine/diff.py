@@ -128,7 +128,7 @@ class _Differ:
             self.problem(
                 wanted.address,
                 f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ{'' if fixed[1:] else 's'} from the spec"
-                " and can't be changed; put its own values into the spec",
+                " and can't be changed; put its own values into the spec where it has fields for them, else use another name",
                 conflict=True,
             )
         else:

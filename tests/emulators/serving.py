@@ -39,6 +39,7 @@ class Answer:
     error: str = ""
     drop: bool = False
     text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Behaviour(Protocol):

@@ -12,9 +12,10 @@ import google.oauth2.credentials
 import pytest
 
 from reconciler.errors import ReadFailed
-from tests.emulators.gcp import Server
+from tests.emulators.gcp import Sends, Server
 from tests.sandbox.gcp import GcpSandbox
 
+PROVIDER = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/providers/github"
 DEPLOYER = "deployer@my-project.iam.gserviceaccount.com"
 SECRET = "ya29.SECRETSECRETSECRET"
 
@@ -101,3 +102,72 @@ def test_without_credentials_it_says_how_to_get_some(
     with pytest.raises(ReadFailed) as failed:
         gcp.plan(gcp.document("app-a"))
     assert "SECRET" not in str(failed.value)
+
+
+def federated(stand_in: Server, folder: Path, **fields: Any) -> Path:
+    """The file of a workload identity federation, as `gcloud iam workload-identity-pools create-cred-config` writes it."""
+    subject = folder / "subject.jwt"
+    subject.write_text("SUBJECT")
+    config = folder / "federation.json"
+    config.write_text(
+        json.dumps(
+            {
+                "type": "external_account",
+                "audience": PROVIDER,
+                "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+                "token_url": f"{stand_in.url}/v1/token",
+                "credential_source": {"file": str(subject)},
+                **fields,
+            }
+        )
+    )
+    return config
+
+
+@pytest.mark.parametrize("as_account", [False, True])
+def test_a_workload_identity_federation_signs_in(
+    gcp: GcpSandbox, stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, as_account: bool
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    fields = {}
+    if as_account:
+        made = {"accountId": "deployer", "serviceAccount": {}}
+        gcp.estate.call("POST", "projects/my-project/serviceAccounts", made)
+        path = f"v1/projects/-/serviceAccounts/{DEPLOYER}:generateAccessToken"
+        fields["service_account_impersonation_url"] = f"{stand_in.url}/{path}"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(federated(stand_in, tmp_path, **fields)))
+    document = gcp.document("app-a")
+    stand_in.calls.clear()
+    gcp.apply(document)
+    asked = {call.operation for call in stand_in.calls if call.service in ("sts", "iamcredentials")}
+    assert asked == ({"Token", "GenerateAccessToken"} if as_account else {"Token"})
+    given = {call.headers["authorization"] for call in stand_in.calls if call.service in ("artifactregistry", "iam")}
+    start = f"Bearer ya29.stand-in.{DEPLOYER}." if as_account else "Bearer ya29.federated.SUBJECT."
+    assert given
+    assert all(token.startswith(start) for token in given)
+    assert gcp.repository_names() == {"app-a"}
+
+
+def test_a_federation_that_is_refused_is_said_without_the_subject_s_token(
+    gcp: GcpSandbox, stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    config = federated(stand_in, tmp_path, audience="//iam.googleapis.com/nothing")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(config))
+    with pytest.raises(ReadFailed) as failed:
+        gcp.plan(gcp.document("app-a"))
+    assert "the credentials gave no token" in str(failed.value)
+    assert "SUBJECT" not in str(failed.value)
+
+
+@pytest.mark.parametrize("operation", ["ListRepositories", "GetIamPolicy", "GetServiceAccount"])
+def test_an_answer_that_sends_elsewhere_is_not_followed(gcp: GcpSandbox, stand_in: Server, operation: str) -> None:
+    """Whoever sends calls elsewhere would be believed, and could be given tokens."""
+    document = gcp.document("app-a")
+    gcp.apply(document)
+    stand_in.behaviours.append(Sends(operation, f"{stand_in.url}/elsewhere"))
+    stand_in.calls.clear()
+    with pytest.raises(ReadFailed) as failed:
+        gcp.plan(document)
+    assert "the answer did not come from Google" in str(failed.value)
+    assert "such as a proxy with a login page" in str(failed.value)

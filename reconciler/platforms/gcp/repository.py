@@ -81,9 +81,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         shown["immutable_tags"] = shown.pop("tags_immutable", False)
         shown |= {"encryption": settings.encryption or Named("", "Google's own key"), "labels": dict(settings.labels)}
         shown["cleanup"] = cleanup.shown(settings.cleanup)
-        for field, usual in (("dry_run", False), ("scanning", ""), ("format", DOCKER), ("mode", STANDARD)):
-            if getattr(settings, field) == usual:
-                shown.pop(field, None)
+        if not settings.scanning:
+            shown.pop("scanning")
         return {
             "description": settings.description,
             "scan_on_push": settings.scan_on_push,

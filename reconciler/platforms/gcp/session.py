@@ -78,6 +78,8 @@ class GcpSession(HttpSession):
                     raise translated(error, "", "credentials", self.registry) from None
                 # the library keeps 10 connections, and has no public way to more
                 http: requests.Session = vars(client.transport)["_session"]
+                # whoever sends calls elsewhere is none of Google's
+                http.max_redirects = 0
                 adapter = HTTPAdapter(pool_connections=4, pool_maxsize=self.estate.parallelism)
                 for scheme in ("https://", "http://"):
                     http.mount(scheme, adapter)
@@ -206,6 +208,8 @@ class GcpSession(HttpSession):
                 verb, url, json=body, params=query, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False
             )
             found = json_of(answer)
+            if answer.is_redirect:
+                raise NotGoogle
             if answer.status_code >= 300:
                 raise refusal_of(answer.status_code, found)
             if not isinstance(found, dict):

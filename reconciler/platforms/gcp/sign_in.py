@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from ipaddress import ip_address
 from typing import Any
@@ -23,6 +24,8 @@ OVERRIDE = "CLOUDSDK_API_ENDPOINT_OVERRIDES_{}"
 _ANONYMOUS = "CLOUDSDK_AUTH_DISABLE_CREDENTIALS"
 #: https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
 _IMPERSONATING = "{}/v1/projects/-/serviceAccounts/{}:generateAccessToken"
+#: it warns of credentials that are of no project, which the spec says
+logging.getLogger("google.auth._default").setLevel(logging.ERROR)
 
 
 def endpoint(service: str) -> str:
@@ -63,7 +66,10 @@ def credentials(registry: GcpRegistry) -> Any:
         nobody: Any = google.auth.credentials.AnonymousCredentials
         return nobody()
     quota = registry.quota_project
-    source, _ = google.auth.default(scopes=SCOPES, quota_project_id=quota)
+    # given scopes, it asks Resource Manager which project a federation is of: the spec says the project, and that API may be off, or
+    # out of reach
+    found, _ = google.auth.default(quota_project_id=quota)
+    source = google.auth.credentials.with_scopes_if_required(found, SCOPES)
     if registry.impersonate_service_account is None:
         return source
     target = registry.impersonate_service_account

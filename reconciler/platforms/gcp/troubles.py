@@ -39,6 +39,10 @@ _COUNT = re.compile(r"Maximum number of|maximum number of")
 #: https://cloud.google.com/resource-manager/docs/organization-policy/restricting-domains
 _NOT_PERMITTED = "do not belong to a permitted customer"
 CONSTRAINT = "constraints/iam.allowedPolicyMemberDomains"
+#: what to do about an answer that Google does not write
+_BETWEEN = (
+    "check the endpoint override if one is set, and anything between here and Google, such as a proxy with a login page"
+)
 
 
 class NotGoogle(Exception):
@@ -106,7 +110,7 @@ def understood(error: Exception) -> Exception:
     if isinstance(error, api_errors.GoogleAPICallError):
         response = getattr(error, "response", None)
         return refusal_of(int(error.code or 0), json_of(response) if response is not None else None)
-    if isinstance(error, ParseError | requests.JSONDecodeError):
+    if isinstance(error, ParseError | requests.JSONDecodeError | requests.TooManyRedirects):
         return NotGoogle()
     if isinstance(error, auth_errors.TransportError):
         return NoAnswer(str(error))
@@ -160,10 +164,11 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
             code="auth",
             hint=hint,
         )
-    if isinstance(error, NotGoogle):
-        hint = "check the endpoint override if one is set, and anything between here and Google, such as a proxy with a login page"
-    else:
-        hint = "check the network, and the endpoint override if one is set; then run again"
+    hint = (
+        _BETWEEN
+        if isinstance(error, NotGoogle)
+        else "check the network, and the endpoint override if one is set; then run again"
+    )
     return PlatformError(str(error), address=address, operation=operation, code=type(error).__name__, hint=hint)
 
 
@@ -186,6 +191,8 @@ def api_off(error: Refusal, address: str, operation: str, registry: GcpRegistry)
 
 
 def _hint(error: Refusal, operation: str, registry: GcpRegistry) -> str:
+    if error.status.isdigit():
+        return _BETWEEN
     trouble = _TROUBLES.get(error.status)
     if trouble is None:
         return ""

@@ -10,7 +10,7 @@ and, where nothing was recorded, by a table of rules with their sources (test_gc
 
 from __future__ import annotations
 
-from .faults import Fails, FailsOften, Quota, fault
+from .faults import Fails, FailsOften, Quota, Sends, fault
 from .images import push
 from .server import Server, serving
 from .state import RECORDED_FLAPS, Knobs, project_number
@@ -21,6 +21,7 @@ __all__ = [
     "FailsOften",
     "Knobs",
     "Quota",
+    "Sends",
     "Server",
     "fault",
     "project_number",

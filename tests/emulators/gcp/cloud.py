@@ -25,7 +25,7 @@ OF_PROJECT = r"/v1/projects/(?P<project>(?:[^/:]+:)?[^/:]+)"
 S = rf"{P}/services/(?P<service>[^/:]+)"
 
 REGISTRY, IAM, MANAGER, KMS, USAGE = "artifactregistry", "iam", "cloudresourcemanager", "cloudkms", "serviceusage"
-CREDENTIALS = "iamcredentials"
+CREDENTIALS, TOKENS = "iamcredentials", "sts"
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,7 @@ ROUTES = (
         f"{_ACCOUNT}.getAccessToken",
         tokens.generate,
     ),
+    Route("POST", r"/v1/token", TOKENS, "Token", "", tokens.exchange),
     Route("GET", r"/v1/roles", IAM, "ListRoles", "", projects.roles),
     Route("GET", OF_PROJECT, MANAGER, "GetProject", "", projects.get_project),
     Route("GET", OF_PROJECT.replace("v1", "v3"), MANAGER, "GetProject", "", projects.get_project_v3),

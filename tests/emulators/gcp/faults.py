@@ -64,6 +64,22 @@ class Fails:
 
 
 @dataclass
+class Sends:
+    """Calls of an operation are sent to another address, as a proxy with a login page does."""
+
+    operation: str
+    to: str
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != self.operation:
+            return None
+        return Answer(status=302, text="<html>Moved</html>", headers={"Location": self.to})
+
+    def after(self, call: Call) -> Answer | None:
+        return None
+
+
+@dataclass
 class Quota:
     """`calls` calls of an operation (`*`: of any) are let through until `refill`; those after them are over the quota."""
 

@@ -85,7 +85,9 @@ def _instead(request: web.BaseRequest, one: Asked, answer: Answer) -> web.Stream
     if answer.drop:
         raise dropped(request)
     if answer.text:
-        return web.Response(status=answer.status, text=answer.text, content_type="text/html")
+        return web.Response(
+            status=answer.status, text=answer.text, content_type="text/html", headers=dict(answer.headers)
+        )
     if answer.error:
         refusal = Refusal(answer.error, str(answer.body.get("message", "")))
         return _written(HTTP_CODES[answer.error], refused(refusal, one.errors_too))

@@ -1,7 +1,9 @@
-"""Access tokens of service accounts: IAM Service Account Credentials v1, as far as impersonation asks."""
+"""Access tokens: of service accounts (IAM Service Account Credentials v1, as far as impersonation asks), and in exchange for those of
+a workload identity provider (Security Token Service v1)."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -33,3 +35,32 @@ def generate(state: State, asked: Asked) -> Document:
     over = datetime.now(UTC) + timedelta(seconds=float(seconds))
     token = f"ya29.stand-in.{found.email}.{state.next_number()}"
     return {"accessToken": token, "expireTime": over.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+#: https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+PROVIDER = re.compile(
+    r"//iam\.googleapis\.com/projects/\d+/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+"
+)
+
+
+def exchange(state: State, asked: Asked) -> Document:
+    """A federated token, which names the token that was given for it.
+
+    https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token: fields, required ones, and the answer's. Errors here are
+    OAuth's own (RFC 6749, 5.2), which the stand-in does not write: what it refuses has Google's usual form.
+    """
+    asked.only()
+    sent = asked.body
+    needed = ("audience", "grantType", "requestedTokenType", "subjectToken", "subjectTokenType")
+    if any(not sent.get(name) for name in needed) or sent["grantType"] != EXCHANGE or not sent.get("scope"):
+        raise invalid("Invalid request.")
+    if sent["requestedTokenType"] != ACCESS_TOKEN or not PROVIDER.fullmatch(sent["audience"]):
+        raise invalid('Invalid value for "audience".')
+    return {
+        "access_token": f"ya29.federated.{sent['subjectToken']}.{state.next_number()}",
+        "issued_token_type": ACCESS_TOKEN,
+        "token_type": "Bearer",
+        "expires_in": LONGEST,
+    }

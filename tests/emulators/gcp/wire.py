@@ -121,7 +121,11 @@ def asked(method: str, target: str, headers: Mapping[str, str], data: bytes) -> 
     parts = urlsplit(target)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     body: Any = {}
-    if data.strip():
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        body = {
+            camel(name): value for name, value in parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True)
+        }
+    elif data.strip():
         try:
             body = json.loads(data)
         except ValueError:
