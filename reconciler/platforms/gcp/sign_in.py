@@ -69,7 +69,8 @@ def credentials(registry: GcpRegistry) -> Any:
     # given scopes, it asks Resource Manager which project a federation is of: the spec says the project, and that API may be off, or
     # out of reach
     found, _ = google.auth.default(quota_project_id=quota)
-    source = google.auth.credentials.with_scopes_if_required(found, SCOPES)
+    scoped: Any = google.auth.credentials.with_scopes_if_required
+    source = scoped(found, SCOPES)
     if registry.impersonate_service_account is None:
         return source
     target = registry.impersonate_service_account
