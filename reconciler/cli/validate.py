@@ -49,6 +49,7 @@ def about_all(spec: Spec) -> Iterator[str]:
 
     if not spec.registries:
         yield NO_REGISTRY
+    yield from spec.left_out
     for registry in spec.registries:
         grants = sum(1 for grant in spec.grants if grant.registry == registry.name)
         repositories = len(spec.repositories_by_registry[registry.name])

@@ -220,6 +220,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         ),
         variables=spec.variables,
         warnings=(
+            *spec.left_out,
             *idle(spec, seen, destroy=wishes.destroy),
             *renamed(spec, seen, seen.desired),
             *widened(wishes.release, changes),

@@ -56,10 +56,14 @@ class Model(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a rule that looks at more than one field found: the path below the checked model, and a sentence."""
+    """What a rule that looks at more than one field found: the path below the checked model, and a sentence.
+
+    `unable`: whether the platform has no such thing, so that it is left out where it comes from the defaults alone.
+    """
 
     loc: tuple[str | int, ...]
     message: str
+    unable: bool = False
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ class Spec(Model):
     _places: Mapping[tuple[str, str], Place] = PrivateAttr({})
     _variables: Mapping[str, str] = PrivateAttr({})
     _text: SpecText | None = PrivateAttr(None)
+    _left_out: tuple[str, ...] = PrivateAttr(())
 
     def take_text(self) -> SpecText:
         """What was written, value by value, which is as large as the spec and is not kept any longer by it. Raises ValueError for a
@@ -137,7 +138,7 @@ class Spec(Model):
         found = type(self).model_construct(
             **({name: getattr(self, name) for name in type(self).model_fields} | dict(fields))
         )
-        for name in ("_base", "_places", "_variables", "_text"):
+        for name in ("_base", "_places", "_variables", "_text", "_left_out"):
             setattr(found, name, getattr(self, name))
         return cast(Self, found)
 
@@ -155,6 +156,11 @@ class Spec(Model):
     def variables(self) -> Mapping[str, str]:
         """The environment variables that `${env:NAME}` took values from, with their values."""
         return self._variables
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the defaults ask for and a registry's platform does not have, a sentence for each registry."""
+        return self._left_out
 
     def source(
         self, registry: str, repository: str | None = None, grants: Iterable[GrantBase] = ()

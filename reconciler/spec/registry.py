@@ -48,6 +48,8 @@ class RegistryBase(Model):
     placing: ClassVar[tuple[str, ...]] = ()
     #: the keys that say as whom calls are made
     identity: ClassVar[tuple[str, ...]] = ()
+    #: whether there is anything that its platform can't honour and that is left out where it comes from the defaults (`Fault.unable`)
+    leaves_out: ClassVar[bool] = False
     #: whether whoever can push can delete images too
     pushers_delete: ClassVar[bool] = False
 
@@ -121,6 +123,10 @@ class RegistryBase(Model):
         """
         yield from ()
 
+    def named_faults(self, target: GrantTarget, name: str) -> Iterator[Fault]:
+        """What is wrong with a grant's name, where the platform gives it to something; paths are below the grant."""
+        yield from ()
+
     def waits_for(self, other: RegistryBase) -> bool:
         """Whether something of this registry can only be made once something of the other is there."""
         return False
@@ -134,9 +140,9 @@ class RegistryBase(Model):
 
 
 def refused(repository: Repository, field: str, why: str) -> Iterator[Fault]:
-    """A fault where the repository has this setting, which the platform can't honour."""
-    if getattr(repository, field) is not None:
-        yield Fault((field,), why)
+    """A fault where the repository has this setting, which the platform does not have."""
+    if getattr(repository, field) not in (None, False):
+        yield Fault((field,), why, unable=True)
 
 
 Permission = Literal["pull", "push-pull", "admin"]

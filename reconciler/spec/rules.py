@@ -235,6 +235,7 @@ def _not_honoured(
                     (*at, key), f"'{item}' can't be granted on {registry.platform}; registry {registry.name} {they}"
                 )
     chosen = list(covered(grant.repositories, parts.ordered.get(grant.registry, []), names))
+    yield from _below(at, registry.named_faults(grant.to, grant.name))
     yield from _below(at, registry.grant_faults(grant.to, chosen, grant.repositories is not None))
 
 

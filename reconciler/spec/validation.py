@@ -17,6 +17,7 @@ from reconciler.words import did_you_mean
 
 from . import rules
 from .fields import Fault, RegistryName
+from .left_out import LeftOut
 from .messages import IS_REQUIRED, problems_of, untagged
 from .models import Defaults, Guards, Spec
 from .partial import in_text, meant_model, partial
@@ -118,6 +119,8 @@ class Validation(Generic[S]):
         #: where the items of lists of which only some are valid stand in the text, and what their models find wrong
         self.indexes: dict[Loc, list[int]] = {}
         self.own_faults: list[Fault] = []
+        #: what the defaults ask for and a platform does not have, in words
+        self.left_out: tuple[str, ...] = ()
         self.taken = {(problem.file, problem.line, problem.column) for problem in problems}
 
     def note(self, problem: Problem) -> None:
@@ -174,6 +177,7 @@ class Validation(Generic[S]):
         )
         spec._places = self.places(parts)
         spec._base = self.base
+        spec._left_out = self.left_out
         return cast(S, spec)
 
     def item(self, model: type[BaseModel], value: Any, at: Loc) -> Any:
@@ -231,13 +235,21 @@ class Validation(Generic[S]):
             )
             for index, row in repository_rows
         ]
+        registries = self.valid("registries", registry_rows)
+        found = self.valid("repositories", repositories, ("defaults", "repository"))
+        left_out = LeftOut(under, _adapter(self.model, "repositories")[1])
+        homes = {item.name: item for item in registries.values() if "name" in item.__dict__}
+        for index, row in repository_rows:
+            if index in found and isinstance(row, dict) and (home := homes.get(str(row.get("registry")))) is not None:
+                found[index] = left_out.of(home, row, found[index])
+        self.left_out = tuple(left_out.notes())
         names: dict[str, set[str]] = {}
         for _, row in repositories:
             if isinstance(row, dict) and isinstance(row.get("registry"), str) and isinstance(row.get("name"), str):
                 names.setdefault(row["registry"], set()).add(row["name"])
         return rules.Parts(
-            registries=self.valid("registries", registry_rows),
-            repositories=self.valid("repositories", repositories, ("defaults", "repository")),
+            registries=registries,
+            repositories=found,
             grants=self.valid("grants", grant_rows),
             registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
             repository_names={registry: frozenset(found) for registry, found in names.items()},

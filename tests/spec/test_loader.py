@@ -117,7 +117,7 @@ grants:
         ),
         (repository("name: a, registry: sandbox, encryption: {kms_key: x}"), "the local platform does not encrypt"),
         (repository("name: a, registry: images, lifecycle_policy: {rules: []}"), "needs a list of rules"),
-        (repository("name: a, registry: az, retention: {keep_last: 1}"), "retention needs sku: Premium, not Basic"),
+        (repository("name: a, registry: az, retention: {untagged_days: 1}"), "retention needs sku: Premium, not Basic"),
         (
             repository("name: a, registry: onprem, retention: {keep_last: 1}"),
             "this is up to the external registry's operator",

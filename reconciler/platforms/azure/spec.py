@@ -1,18 +1,22 @@
-"""Azure in the spec: one Azure Container Registry, and who on Azure a grant can be for."""
+"""Azure in the spec: one Azure Container Registry. Facts of Azure have their sources in `rules.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.spec.fields import Fault, Text, each, repeated
+from reconciler.spec.fields import Fault, Flag, Text, each, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase, refused
-from reconciler.spec.repository import Repository
+from reconciler.spec.repository import LabelKey, LabelValue, Repository
+from reconciler.words import some_of
 
-_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-Uuid = Annotated[str, Text(_UUID, "a UUID")]
+from . import rules
+from .target import AzureTarget, AzureTokenTarget, Uuid
+
+__all__ = ["AzureRegistry", "AzureTarget", "AzureTokenTarget"]
+
 Location = Annotated[str, Text(r"[a-z0-9]+", "an Azure location, such as westeurope")]
 ResourceGroup = Annotated[str, Text(r"[\w().-]{0,89}[\w()-]", "a resource group's name", 90)]
 AcrName = Annotated[str, Text(r"[A-Za-z0-9]{5,50}", "5 to 50 letters and digits")]
@@ -22,23 +26,91 @@ class AzureRegistry(RegistryBase):
     """One Azure Container Registry."""
 
     grant_types = ("azure", "azure-token")
+    placing = ("registry_name", "resource_group", "subscription_id", "location")
+    identity = ("tenant_id",)
+    leaves_out = True
 
     platform: Literal["azure"] = Field(description="Azure Container Registry.")
     subscription_id: Uuid = Field(description="The subscription that holds the registry.")
-    resource_group: ResourceGroup = Field(description="The resource group that holds the registry.")
-    location: Location = Field(description="The home location.")
+    resource_group: ResourceGroup = Field(description="The resource group that holds the registry. It must exist.")
+    location: Location = Field(
+        description="The home location. It can't change: another one is a replace, which loses the images."
+    )
     registry_name: AcrName = Field(description="The global name: 5 to 50 letters and digits.")
     sku: Literal["Basic", "Standard", "Premium"] = Field("Basic", description="The pricing tier.")
     replication_regions: tuple[Location, ...] = Field((), description="Locations of geo-replications; Premium only.")
+    role_assignment_mode: Literal["abac", "legacy"] | None = Field(
+        None,
+        description="Whether role assignments can be for single repositories (`abac`) or are for the whole registry (`legacy`)."
+        " Default: abac for a registry that is created; an adopted one keeps what it has. A change ends all credentials that were"
+        " issued.",
+    )
+    public_network_access: Flag = Field(
+        True, description="Whether the registry can be reached from the internet; false is Premium only."
+    )
+    labels: dict[LabelKey, LabelValue] = Field({}, description="The registry's tags.")
+    adopt: Flag = Field(False, description="Adopt a registry that already exists and has no owner.")
+    tenant_id: Uuid | None = Field(None, description="The tenant to log in to. Default: that of the credentials.")
+    cloud: Literal["public", "china", "government"] = Field("public", description="Which of Azure's clouds it is in.")
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         return (self.registry_name, self.location)
 
+    @property
+    def own_account(self) -> str:
+        return self.subscription_id.lower()
+
+    def found_by(self, later: RegistryBase) -> bool:
+        return super().found_by(later) and isinstance(later, AzureRegistry) and self.resource == later.resource
+
+    @property
+    def resource(self) -> str:
+        """The id of the registry, in the casing of the spec."""
+        return f"{self.group}/providers/Microsoft.ContainerRegistry/registries/{self.registry_name}"
+
+    @property
+    def group(self) -> str:
+        """The id of its resource group."""
+        return f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+
+    @property
+    def made_with(self) -> str:
+        """The role assignment mode that the registry is made with."""
+        return self.role_assignment_mode or "abac"
+
+    def identity_name(self, job: str) -> str:
+        """The name of one of its two managed identities: `pull` or `push`."""
+        return f"{self.name}-{job}"
+
     def native_name(self, repository: str) -> str:
         return repository
 
+    def name_fault(self, native: str) -> str | None:
+        if len(native) <= rules.MAX_REPOSITORY:
+            return None
+        return (
+            f"Azure takes repository names of at most {rules.MAX_REPOSITORY} characters; '{native}' has {len(native)}"
+        )
+
+    def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
+        described = [item.name for item in repositories if item.description]
+        if described:
+            yield (f"Azure has no description of a repository: that of {some_of(described)} stays in the spec alone")
+        if any(item.retention is not None for item in repositories):
+            yield (
+                "Azure removes untagged manifests only if they were untagged after retention was switched on, and none of OCI's media"
+                " types"
+            )
+
     def faults(self) -> Iterator[Fault]:
-        yield from each(repeated(self, "replication_regions"), self._tier(), self._home())
+        yield from each(
+            repeated(self, "replication_regions"),
+            self._tier(),
+            self._home(),
+            self._network(),
+            self._labels(),
+            self._names(),
+        )
 
     def _tier(self) -> Iterator[Fault]:
         if self.replication_regions and self.sku != "Premium":
@@ -49,17 +121,70 @@ class AzureRegistry(RegistryBase):
             at = self.replication_regions.index(self.location)
             yield Fault(("replication_regions", at), f"{self.location} is the registry's own location")
 
+    def _network(self) -> Iterator[Fault]:
+        if not self.public_network_access and self.sku != "Premium":
+            yield Fault(("public_network_access",), f"public_network_access: false needs sku: Premium, not {self.sku}")
+
+    def _labels(self) -> Iterator[Fault]:
+        for path, fault in rules.label_faults(self.labels):
+            yield Fault(("labels", *path), fault)
+
+    def _names(self) -> Iterator[Fault]:
+        if fault := rules.identity_fault(self.identity_name("push")):
+            yield Fault(("name",), fault)
+
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
         yield from each(
             self._retention(repository),
+            refused(repository, "immutable_tags", rules.NO_IMMUTABLE_TAGS),
+            refused(repository, "scan_on_push", rules.NO_SCANS),
+            refused(repository, "encryption", rules.NO_KEYS),
             refused(repository, "lifecycle_policy", "is for AWS; use retention on Azure"),
             refused(repository, "native_name", "is for AWS; on Azure, name is the repository's own name"),
-            refused(repository, "encryption", "Azure encrypts whole registries, not single repositories"),
+            self._repository_labels(repository),
         )
 
+    def _repository_labels(self, repository: Repository) -> Iterator[Fault]:
+        if repository.labels:
+            yield Fault(("labels",), rules.NO_LABELS, unable=True)
+
     def _retention(self, repository: Repository) -> Iterator[Fault]:
-        if repository.retention is not None and self.sku != "Premium":
-            yield Fault(("retention",), f"retention needs sku: Premium, not {self.sku}")
+        retention = repository.retention
+        if retention is None:
+            return
+        if retention.keep_last is not None:
+            yield Fault(("retention", "keep_last"), rules.ONLY_UNTAGGED.format(field="keep_last"), unable=True)
+        if retention.keep_tags:
+            yield Fault(("retention", "keep_tags"), rules.ONLY_UNTAGGED.format(field="keep_tags"), unable=True)
+        if retention.untagged_days is None:
+            return
+        at = ("retention", "untagged_days")
+        if self.sku != "Premium":
+            yield Fault(at, f"retention needs sku: Premium, not {self.sku}", unable=True)
+        elif retention.untagged_days > rules.MAX_UNTAGGED_DAYS:
+            yield Fault(at, f"Azure takes at most {rules.MAX_UNTAGGED_DAYS} days")
+
+    def together_faults(self, repositories: Sequence[Repository]) -> Iterator[tuple[Repository, Fault]]:
+        days = [untagged_days(item) for item in repositories]
+        for item, here in zip(repositories[1:], days[1:], strict=True):
+            if here != days[0]:
+                at = ("retention", "untagged_days") if here is not None else ()
+                yield (
+                    item,
+                    Fault(
+                        at,
+                        f"Azure has one retention for a whole registry: untagged_days is {_said(here)}, and {_said(days[0])} for"
+                        f" {repositories[0].name}; make them the same (in defaults, say)",
+                    ),
+                )
+
+    def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
+        if isinstance(target, AzureTarget) and narrowed and self.role_assignment_mode == "legacy":
+            yield Fault(("repositories",), legacy_fault(self.name))
+
+    def named_faults(self, target: GrantTarget, name: str) -> Iterator[Fault]:
+        if isinstance(target, AzureTokenTarget) and (fault := rules.token_fault(name)):
+            yield Fault(("name",), fault)
 
     def clashes(self, other: RegistryBase, base: str) -> str | None:
         if isinstance(other, AzureRegistry) and other.registry_name.lower() == self.registry_name.lower():
@@ -67,17 +192,18 @@ class AzureRegistry(RegistryBase):
         return None
 
 
-class AzureTarget(GrantTarget):
-    """Principals of the registry's own tenant, by role assignment."""
-
-    type: Literal["azure"] = Field(description="Principals of the tenant, by role assignment.")
-    principal_ids: tuple[Uuid, ...] = Field(min_length=1, description="Object ids of users, groups or identities.")
-
-    def faults(self) -> Iterator[Fault]:
-        yield from repeated(self, "principal_ids")
+def untagged_days(repository: Repository) -> int | None:
+    """After how many days the repository's untagged images go; None: they stay."""
+    return repository.retention.untagged_days if repository.retention is not None else None
 
 
-class AzureTokenTarget(GrantTarget):
-    """Whoever holds the repository-scoped token that the grant becomes."""
+def legacy_fault(name: str) -> str:
+    """That a grant can't be for some of the repositories."""
+    return (
+        f"registry {name} has role_assignment_mode: legacy, where Azure can only grant access to all of its repositories; use"
+        " role_assignment_mode: abac, or remove repositories, or grant to azure-token"
+    )
 
-    type: Literal["azure-token"] = Field(description="A repository-scoped token: works across tenants.")
+
+def _said(days: int | None) -> str:
+    return "not set" if days is None else str(days)

@@ -32,6 +32,7 @@ class GcpRegistry(RegistryBase):
 
     grant_types = ("gcp",)
     identity = ("impersonate_service_account",)
+    leaves_out = True
 
     platform: Literal["gcp"] = Field(description="Google Artifact Registry.")
     project: Project = Field(description="The project id that holds the registry.")
@@ -162,6 +163,7 @@ class GcpRegistry(RegistryBase):
             yield Fault(
                 ("immutable_tags", "except"),
                 "Artifact Registry has no exceptions from immutable tags: write true or false",
+                unable=True,
             )
 
     def _retention_faults(self, repository: Repository) -> Iterator[Fault]:
