@@ -5,41 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from reconciler.model.marks import PREFIX
+from reconciler.platforms.described import Said, parsed, written
+
+__all__ = ["AT", "MAX_DESCRIPTION", "MEMBERS", "Said", "parsed", "too_long", "written"]
 
 #: bytes of UTF-8: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.description
 MAX_DESCRIPTION = 256
 #: what the key of a location's note begins with, and the key of the hashes of members that are ours
 AT, MEMBERS = f"{PREFIX}at-", f"{PREFIX}members"
-_BEGIN = "reconciler: "
-_BETWEEN = " | "
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a description says: our texts, with the keys that marks have, and what stood there before them."""
-
-    texts: Mapping[str, str]
-    before: str = ""
-
-
-def parsed(text: str) -> Said:
-    """What a description says; no texts if it is not ours."""
-    start = 0 if text.startswith(_BEGIN) else text.rfind(_BETWEEN + _BEGIN)
-    if start < 0:
-        return Said({}, text)
-    before = text[:start]
-    pairs = (word.partition("=") for word in text[start:].removeprefix(_BETWEEN).removeprefix(_BEGIN).split())
-    return Said({PREFIX + key: value for key, equals, value in pairs if equals}, before)
-
-
-def written(texts: Mapping[str, str], before: str = "") -> str:
-    """The description with these texts."""
-    words = " ".join(f"{key.removeprefix(PREFIX)}={value}" for key, value in texts.items() if value)
-    return f"{before}{_BETWEEN if before else ''}{_BEGIN}{words}"
 
 
 def too_long(text: str) -> str | None:
