@@ -9,6 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from threading import Lock
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 #: an operation that is refused is called at this part of the rate that the platform was seen to take
 AFTER = 0.85
@@ -95,11 +98,17 @@ class Rates:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Rate] = {}
+        self._made: dict[Hashable, Any] = {}
 
     def of(self, *key: Hashable) -> Rate:
         """The rate of that key, made when it is first asked for."""
         found = self._known.get(key)
         return found if found is not None else self._known.setdefault(key, Rate())
+
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What a platform knows beforehand of how often it may be called, made when it is first asked for."""
+        found = self._made.get(key)
+        return cast(T, found if found is not None else self._made.setdefault(key, make()))
 
     def __reduce__(self) -> tuple[object, ...]:
         return Rates, ()

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, PREFIX, REGISTRY
+from reconciler.platforms.spec_labels import WAS, SpecLabels, displaced
+
+__all__ = ["WAS", "displaced"]
 
 DESCRIPTION, PROTECT, DELETE_IMAGES = f"{PREFIX}description", f"{PREFIX}protect", f"{PREFIX}delete-images"
 #: the repository's name in the spec, where it does not follow from the ECR repository's
 REPOSITORY = f"{PREFIX}repository"
-
-#: what the key of another's tag is kept under while a label of ours with its key stands in its place
-WAS = f"{PREFIX}was-"
 
 Tags = dict[str, str]
 
@@ -36,12 +36,6 @@ def as_dict(tags: Iterable[Mapping[str, str]]) -> Tags:
     return {tag["Key"]: tag["Value"] for tag in tags}
 
 
-def own_labels(tags: Mapping[str, str]) -> Tags:
-    """The labels that a spec asked for: those that are listed, and those that took another's place, should the list be gone."""
-    displacing = (key.removeprefix(WAS) for key in tags if key.startswith(WAS))
-    return {key: tags[key] for key in dict.fromkeys([*tags.get(LABELS, "").split(), *displacing]) if key in tags}
-
-
 _OURS = frozenset({OWNER, REGISTRY, ORIGIN, ADOPTED, APPLIED, LABELS, DESCRIPTION, PROTECT, DELETE_IMAGES, REPOSITORY})
 _OURS_BEGIN = (f"{APPLIED}-", WAS)
 
@@ -51,16 +45,8 @@ def is_ours(key: str) -> bool:
     return key in _OURS or key.startswith(_OURS_BEGIN)
 
 
-def foreign(tags: Mapping[str, str]) -> Tags:
-    """The tags that no spec asked for, those among them whose place a label of ours has taken."""
-    own = own_labels(tags)
-    others = {key: value for key, value in tags.items() if key not in own and not is_ours(key)}
-    return {**others, **{key: tags[WAS + key] for key in own if WAS + key in tags}}
-
-
-def displaced(others: Mapping[str, str], labels: Iterable[str]) -> Tags:
-    """The tags that keep what others have under the keys of our labels."""
-    return {WAS + key: others[key] for key in labels if key in others}
+_LABELS = SpecLabels(is_ours, lambda tags: tags.get(LABELS, "").split())
+own_labels, foreign = _LABELS.own, _LABELS.foreign
 
 
 def encoded(description: str) -> str:

@@ -1,7 +1,7 @@
 """The roles by which Azure lets principals pull and push, in each of a registry's two modes. Pure.
 
-https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions (which mode honours which role,
-and which data actions each has), https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/containers (the ids)
+https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions (which mode honours which
+role, and which data actions each has), https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/containers (ids)
 """
 
 from __future__ import annotations

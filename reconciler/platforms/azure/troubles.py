@@ -1,0 +1,133 @@
+"""What goes wrong with a call to Azure, in words: its errors, operations that fail, answers that aren't Azure's, and credentials."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
+
+from reconciler.errors import PlatformError
+from reconciler.model.call_log import current_address
+from reconciler.platforms.http import Trouble
+
+from .spec import AzureRegistry
+
+#: what to do about an answer that Azure does not write
+_BETWEEN = (
+    "check the endpoint override if one is set, and anything between here and Azure, such as a proxy with a login page"
+)
+#: codes of Azure Resource Manager: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors,
+#: and of role assignments: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
+_HINTS = {
+    "AuthorizationFailed": "give these credentials a role with that action there, such as Contributor together with Role Based Access"
+    " Control Administrator",
+    "LinkedAuthorizationFailed": "give these credentials a role with that action there",
+    "SubscriptionNotFound": "check subscription_id, and the tenant of the credentials (tenant_id)",
+    "ResourceGroupNotFound": "create the resource group first: az group create --name {group} --location {location}",
+    "MissingSubscriptionRegistration": "register the provider: az provider register --namespace Microsoft.ContainerRegistry"
+    " --subscription {subscription}",
+    "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
+    "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
+    "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
+    "PrincipalNotFound": "check the principal's object id, and principal_type",
+    "PrincipalTypeNotSupported": "check principal_type",
+}
+#: whose message is enough
+_IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
+#: signatures in the URLs of operations, which some messages repeat
+_SIGNED = re.compile(r"https://\S+\?\S+")
+
+
+class NotAzure(Exception):
+    """The answer is none of Azure's: a proxy's page, say. It must not count as "there is nothing"."""
+
+
+def code_of(error: Exception) -> str:
+    """Azure's word for an error; "" if it said none."""
+    found = getattr(getattr(error, "error", None), "code", None)
+    if found:
+        return str(found)
+    response = getattr(error, "response", None)
+    said = said_in(response).get("code") if response is not None else None
+    return str(said) if said else ""
+
+
+def said_in(response: Any) -> dict[str, Any]:
+    """The `error` of an answer's JSON; empty if there is none."""
+    try:
+        found = json.loads(response.text())
+    except Exception:  # whatever is wrong with it, it says nothing
+        return {}
+    error = found.get("error") if isinstance(found, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def is_absent(error: HttpResponseError) -> bool:
+    """Whether what was asked for is not there: Azure says so itself. A 404 without its JSON is a proxy's, or another service's."""
+    return error.status_code == 404 and code_of(error) not in ("", "SubscriptionNotFound", "InvalidResourceType")
+
+
+def translated(error: Exception, address: str, operation: str, registry: AzureRegistry) -> PlatformError:
+    """The error for people: what Azure said, and what to do about it."""
+    address = address or current_address()
+    if isinstance(error, NotAzure | DecodeError):
+        said = "the answer did not come from Azure"
+        return PlatformError(said, address=address, operation=operation, code="NotAzure", hint=_BETWEEN)
+    if isinstance(error, HttpResponseError) and error.response is not None:
+        return _refusal(error, address, operation, registry)
+    if isinstance(error, ClientAuthenticationError):
+        return PlatformError(
+            f"the credentials gave no token: {_first_line(error)}",
+            address=address,
+            operation=operation,
+            code="auth",
+            hint="log in with `az login`, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and a secret or a federated token",
+        )
+    return PlatformError(
+        _first_line(error),
+        address=address,
+        operation=operation,
+        code=type(error).__name__,
+        hint="check the network, and the endpoint override if one is set; then run again",
+    )
+
+
+def _refusal(error: HttpResponseError, address: str, operation: str, registry: AzureRegistry) -> PlatformError:
+    response: Any = error.response
+    code = code_of(error)
+    said = str(getattr(error.error, "message", "") or said_in(response).get("message") or "")
+    status = int(error.status_code or 0)
+    if code in _HINTS:
+        hint = _HINTS[code].format(
+            group=registry.resource_group, location=registry.location, subscription=registry.subscription_id
+        )
+    elif status == 401:
+        hint = "log in again: `az login`"
+    elif status == 403:
+        hint = Trouble.DENIED.hint(operation=operation, account=f"subscription {registry.subscription_id}")
+    elif status >= 500:
+        hint = Trouble.SERVER.hint(cloud="Azure")
+    elif not code:
+        hint = _BETWEEN
+    else:
+        hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
+    message = f"{code}: {said}" if code else f"HTTP {status}, without Azure's reason for it"
+    return PlatformError(
+        _SIGNED.sub("(a signed URL)", message),
+        address=address,
+        operation=operation,
+        request_id=str(response.headers.get("x-ms-request-id", "")),
+        code=code or str(status),
+        hint=hint,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says at first: azure-identity goes on with what each kind of credentials said, which may hold anything."""
+    return _SIGNED.sub("(a signed URL)", str(error).strip().partition("\n")[0]) or type(error).__name__
+
+
+#: what the library, the connection and the credentials raise
+FAILURES = (AzureError, NotAzure, OSError)
