@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from threading import Event, Thread
 from typing import Any, Protocol, TypeVar
 
@@ -53,7 +54,13 @@ class Behaviour(Protocol):
 
 
 class Serving(ABC):
-    """A server in a thread of its own: its `url`, the `calls` so far, and its `behaviours`, which tests put in and take out."""
+    """A server in a thread of its own: its `url`, the `calls` so far, and its `behaviours`, which tests put in and take out.
+
+    `tls`: with which it serves, None in clear. `host`: what its url names it.
+    """
+
+    tls: SSLContext | None = None
+    host = "127.0.0.1"
 
     def __init__(self, port: int = 0) -> None:
         self.url = ""
@@ -119,8 +126,8 @@ class Serving(ABC):
             runner = web.ServerRunner(web.Server(handle))
             await runner.setup()
             try:
-                await web.TCPSite(runner, "127.0.0.1", self._port).start()
-                self.url = "http://{}:{}".format(*runner.addresses[0][:2])
+                await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self.tls).start()
+                self.url = f"{'http' if self.tls is None else 'https'}://{self.host}:{runner.addresses[0][1]}"
                 self._ready.set()
                 await self._stop.wait()
             finally:
