@@ -71,7 +71,7 @@ def _known(state: State, asked: Asked) -> Operation:
     operation = state.operations.get(asked.names["operation"])
     if operation is None:
         raise Refusal(404, "OperationNotFound", f"The operation {asked.names['operation']} could not be found.")
-    if asked.query.get("s") != operation.signature:
+    if asked.query.get("s") not in operation.signatures:
         raise Refusal(401, "InvalidSignature", "The signature of the operation's URL is not valid.")
     return operation
 
@@ -92,9 +92,10 @@ def _again(state: State, asked: Asked, operation: Operation) -> str:
 
 
 def _url(state: State, asked: Asked, path: str, operation: Operation) -> str:
-    operation.signature = f"{state.next_number():064x}"
+    signature = f"{state.next_number():064x}"
+    operation.signatures.add(signature)
     version = asked.query.get("api-version", "")
-    return f"https://{state.here}{path}?api-version={version}&t=638800000000000000&c=MIIH&s={operation.signature}&h=x"
+    return f"https://{state.here}{path}?api-version={version}&t=638800000000000000&c=MIIH&s={signature}&h=x"
 
 
 def _wait(state: State) -> dict[str, str]:

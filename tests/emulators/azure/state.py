@@ -111,7 +111,8 @@ class Assignment:
 @dataclass
 class Operation:
     """A long-running operation. `left`: looks that find it under way; `finish`: what it does at its end; `word`: its status until then;
-    `signature`: what must come back with the next look, unchanged."""
+    `signatures`: of
+    which one must come back with each look, unchanged; azure-core goes on with the first."""
 
     name: str
     word: str
@@ -119,7 +120,7 @@ class Operation:
     finish: Callable[[], object]
     error: tuple[str, str] | None = None
     done: bool = False
-    signature: str = ""
+    signatures: set[str] = field(default_factory=set)
 
 
 class State:
