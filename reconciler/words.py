@@ -30,6 +30,11 @@ def plural(count: int, word: str, several: str = "") -> str:
     return word if count == 1 else several or f"{word}s"
 
 
+def images_counted(count: int) -> str:
+    """`1 image`, `2 images`; below 0: that they could not be counted."""
+    return counted(count, "image") if count >= 0 else "images that can't be counted"
+
+
 def counted(count: int, word: str, several: str = "") -> str:
     """The count and its word: `1 image`, `2 repositories`."""
     return f"{count} {plural(count, word, several)}"

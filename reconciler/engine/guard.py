@@ -11,7 +11,7 @@ from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Releasable
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
-from reconciler.words import all_of, and_along, counted, plural
+from reconciler.words import all_of, and_along, counted, images_counted, plural
 
 #: octoDNS's safety: a share by default, and only where there is enough for a share to mean something
 DEFAULT_SHARE = 30
@@ -167,7 +167,7 @@ def images(changes: Iterable[Change]) -> Iterator[Verdict]:
         yield Verdict(
             "images",
             False,
-            f"{change.address} holds {counted(change.images, 'image')} and would be {verb} without"
+            f"{change.address} holds {images_counted(change.images)} and would be {verb} without"
             f" permission: add --allow-delete {change.address}, or apply delete_images: true first",
             (change.address,),
         )

@@ -9,11 +9,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from reconciler.errors import Uncounted
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
-from reconciler.model.kind import GivesAccess, HoldsImages, Home
+from reconciler.model.kind import UNCOUNTED, GivesAccess, HoldsImages, Home
 from reconciler.model.platform import Estate, Platforms
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Guards, Spec
@@ -182,9 +183,13 @@ def count_images(difference: Difference, seen: Picture, sessions: Sessions, wish
         kind = seen.kinds[change.registry][change.kind]
         if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
             continue
-        count = kind.count(sessions[change.registry], change.live)
+        notes = change.notes
+        try:
+            count = kind.count(sessions[change.registry], change.live)
+        except Uncounted as error:
+            count, notes = UNCOUNTED, (*notes, f"its images can't be counted: {error}")
         allowed = images_may_go(change, kind, wishes.allow_delete)
-        difference.changes[address] = replace(change, images=count, force=allowed)
+        difference.changes[address] = replace(change, images=count, force=allowed, notes=notes)
 
 
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *, spec_hash: str | None = None) -> Plan:

@@ -120,7 +120,9 @@ class ChangePart(_Part):
     live: LivePart | None = Field(None, description="The live resource; null if it did not exist.")
     needs: tuple[str, ...] = Field((), description="Addresses that it depends on.")
     along: tuple[str, ...] = Field((), description="Resources that are deleted with it.")
-    images: Count | None = Field(None, description="How many images it holds, if they were counted.")
+    images: Annotated[int, Field(ge=-1)] | None = Field(
+        None, description="How many images it holds, if they were asked for; -1 if they can't be counted."
+    )
     expiring: Count | None = Field(None, description="How many images expire by it, if they were counted.")
     force: bool = Field(False, description="Whether its images, and what others gave, may be deleted.")
     gains: tuple[AccessPart, ...] = Field((), description="Who is given access.")

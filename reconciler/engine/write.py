@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp, os_sentence
+from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp, Uncounted, os_sentence
 from reconciler.model.address import Address
 from reconciler.model.call_log import changing, working_on
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages, Kind, Releasable, Trait, Write
+from reconciler.model.kind import UNCOUNTED, HoldsImages, Kind, Releasable, Trait, Write
 from reconciler.model.marks import ADOPTED, APPLIED, REGISTRY, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
@@ -182,8 +182,11 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
             return "what others keep in the same document changed"
         return "its owner's marks changed"
     if change.removes and change.images is not None and now is not None and isinstance(kind, HoldsImages):
-        count = kind.count(session, now)
-        if count > change.images:
+        try:
+            count = kind.count(session, now)
+        except Uncounted as error:
+            return "" if change.images == UNCOUNTED else f"its images can't be counted now: {error}"
+        if change.images != UNCOUNTED and count > change.images:
             return f"it holds {counted(count, 'image')} now; it held {change.images} when the plan was made"
         # a replacement keeps what others gave
         given = kind.given_by_others(session, now) if change.desired is None else ()

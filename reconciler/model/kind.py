@@ -49,6 +49,8 @@ class Verb(StrEnum):
     RELEASE = "release"
 
 
+#: in the place of a count of images that the platform does not say
+UNCOUNTED = -1
 #: what has been listed already: the resources of each kind that has
 Found = Mapping[str, Sequence[Live]]
 
@@ -311,7 +313,7 @@ class HoldsImages:
 
     @abstractmethod
     def count(self, session: Any, live: Live) -> int:
-        """How many images it holds now."""
+        """How many images it holds now. Raises Uncounted if the platform does not say it to these credentials."""
 
     @abstractmethod
     def given_by_others(self, session: Any, live: Live) -> tuple[ForeignAccess, ...]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
-from reconciler.words import and_along, counted, plural, some_of
+from reconciler.words import and_along, counted, images_counted, plural, some_of
 
 NOTHING: Mapping[Address, str] = MappingProxyType({})
 NO_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -115,4 +115,4 @@ def images_going(images: int | None, allowed: bool) -> str:
     if images == 0:
         return "holds no images"
     fate = "will be deleted" if allowed else "can't be deleted without permission"
-    return f"holds {counted(images, 'image')}, which {fate}"
+    return f"holds {images_counted(images)}, which {fate}" if images > 0 else f"may hold images, which {fate}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -21,11 +21,15 @@ from azure.mgmt.core.polling.arm_polling import ARMPolling
 from requests.adapters import HTTPAdapter
 
 from reconciler.errors import PlatformError
+from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
-from . import endpoints, roles
+from . import endpoints, roles, rules
+from .data import DataPlane
+from .documents import plain, properties
+from .notes import Notes
 from .pipeline import Calls, policies
 from .spec import AzureRegistry
 from .troubles import FAILURES, NotAzure, is_absent, translated
@@ -51,7 +55,14 @@ class AzureSession(HttpSession):
         self._lock = Lock()
         self._known: tuple[ContainerRegistryManagementClient, endpoints.InTenant, Arm] | None = None
         self._http: requests.Session | None = None
+        self._login_server = ""
+        self._principals: dict[str, str] = {}
+        self._seen: dict[str, _Once] = {}
+        #: held by whoever writes the registry's tags, which are one map
+        self.tagging = Lock()
         self.calls = Calls(self)
+        self.notes = Notes(self)
+        self.data = DataPlane(self)
 
     def check(self) -> None:
         """Fails unless there are credentials that give a token; makes no other call."""
@@ -69,7 +80,7 @@ class AzureSession(HttpSession):
                 adapter = HTTPAdapter(pool_connections=4, pool_maxsize=self.estate.parallelism)
                 self._http = requests.Session()
                 self._http.mount("https://", adapter)
-                transport: Any = RequestsTransport(
+                self.transport: Any = RequestsTransport(
                     session=self._http,
                     session_owner=False,
                     connection_timeout=CONNECT_TIMEOUT,
@@ -81,10 +92,10 @@ class AzureSession(HttpSession):
                     self.registry.subscription_id,
                     where.manager,
                     credential_scopes=[where.scope],
-                    transport=transport,
+                    transport=self.transport,
                     policies=through,
                 )
-                arm: Arm = ARMPipelineClient(where.manager, transport=transport, policies=through)
+                arm: Arm = ARMPipelineClient(where.manager, transport=self.transport, policies=through)
                 self._known = client, credentials, arm
             return self._known
 
@@ -92,6 +103,11 @@ class AzureSession(HttpSession):
     def client(self) -> ContainerRegistryManagementClient:
         """The library's client. Its errors are put into words by `asking`."""
         return self._connected[0]
+
+    @property
+    def credentials(self) -> endpoints.InTenant:
+        """As whom calls are made."""
+        return self._connected[1]
 
     @property
     def _arm(self) -> Arm:
@@ -120,12 +136,86 @@ class AzureSession(HttpSession):
     # -- Azure Container Registry -------------------------------------------------------------------------------
 
     @property
-    def _group(self) -> tuple[str, str]:
+    def group(self) -> tuple[str, str]:
+        """What the library's calls begin with: the resource group and the registry."""
         return self.registry.resource_group, self.registry.registry_name
 
+    def own_address(self) -> Address:
+        """The address of the registry's own resource."""
+        return Address.of(self.name, "registry", self.registry.registry_name.lower())
+
+    def mode_address(self) -> Address:
+        """The address of its role assignment mode."""
+        return Address.of(self.name, "mode", self.registry.registry_name.lower())
+
     def acr(self, at: str) -> Document | None:
-        """The registry as JSON; None if it is not there. Raises PlatformError."""
-        found = self.found(at, "registries:get", partial(self.client.registries.get, *self._group))
+        """The registry as JSON, read now; None if it is not there. Raises PlatformError."""
+        found = self.found_plain(at, "registries:get", partial(self.client.registries.get, *self.group))
+        with self._lock:
+            self._login_server = str(properties(found or {}).get("loginServer", ""))
+        return found
+
+    def fresh(self, at: str) -> Document:
+        """The registry, read now, which must be there. Raises PlatformError."""
+        found = self.acr(at)
+        if found is None:
+            raise PlatformError("the registry is gone", address=at, operation="registries:get", hint="make a new plan")
+        return found
+
+    @property
+    def login_server(self) -> str:
+        """What the registry's images are pulled from, as Azure says it; "" if it is not known. Raises PlatformError."""
+        if not self._login_server:
+            self.acr(self.own_address())
+        return self._login_server
+
+    def patch_registry(self, at: str, body: Document) -> Document:
+        """The registry after a PATCH. Raises PlatformError."""
+        begin = partial(self.client.registries.begin_update, *self.group, body)
+        found = self.done(at, "registries:update", begin)
+        return found or self.fresh(at)
+
+    def name_is_free(self, at: str) -> None:
+        """Raises PlatformError if somebody else has the registry's name, which is one in all of Azure."""
+        name = self.registry.registry_name
+        body = {"name": name, "type": "Microsoft.ContainerRegistry/registries"}
+        with self.asking(at, "registries:checkName"):
+            found = plain(self.client.registries.check_name_availability(body))
+        if not found.get("nameAvailable", True):
+            raise PlatformError(
+                f"the name {name} can't be had: {found.get('message') or found.get('reason')}",
+                address=at,
+                operation="registries:checkName",
+                code=str(found.get("reason", "")),
+                hint="registry names are one in all of Azure: choose another registry_name, or, if it is yours, the subscription and"
+                " resource group that it is in",
+            )
+
+    def scope_maps(self, at: str) -> list[Document]:
+        """All scope maps of the registry, read now; none if it is not there. Raises PlatformError."""
+        return self.listed(at, "scopeMaps:list", partial(self.client.scope_maps.list, *self.group))
+
+    def tokens(self, at: str) -> list[Document]:
+        """All tokens of the registry, read now. Raises PlatformError."""
+        return self.listed(at, "tokens:list", partial(self.client.tokens.list, *self.group))
+
+    def once(self, name: str, read: Callable[[], T]) -> T:
+        """What several kinds list from, read once in a listing. The session's first listing of a registry forgets it."""
+        with self._lock:
+            task = self._seen.get(name)
+            if task is None:
+                task = self._seen[name] = _Once(read)
+        found: T = task.value()
+        return found
+
+    def begin_listing(self) -> None:
+        """A listing begins: nothing of an earlier one is remembered."""
+        with self._lock:
+            self._seen.clear()
+
+    def found_plain(self, at: str, operation: str, ask: Callable[[], Any]) -> Document | None:
+        """The resource that a call answers, as JSON; None if it is not there. Raises PlatformError."""
+        found = self.found(at, operation, ask)
         return plain(found) if found is not None else None
 
     def done(self, at: str, operation: str, begin: Callable[..., Any]) -> Document | None:
@@ -191,6 +281,18 @@ class AzureSession(HttpSession):
         query = f"&$filter={quote('atScope()')}"
         return list(self.pages("roleAssignments:list", path, at=at, version=ASSIGNMENTS, query=query))
 
+    def write_assignment(self, verb: str, at: str, path: str, body: Document | None) -> Document:
+        """A role assignment after a PUT or a DELETE; empty if it is gone. Raises PlatformError."""
+        action = f"roleAssignments:{verb.lower()}"
+        return self.json(verb, action, path, at=at, version=ASSIGNMENTS, body=body) or {}
+
+    def mode(self) -> str:
+        """The role assignment mode that the registry has now, as the session knows it: `abac` if it is not there. Raises
+        PlatformError."""
+        found = self.once("registry", lambda: self.acr(self.own_address()))
+        said = properties(found or {}).get("roleAssignmentMode", rules.LEGACY) if found else rules.ABAC
+        return "abac" if said == rules.ABAC else "legacy"
+
     def identities(self, at: str) -> list[Document]:
         """All managed identities of the resource group. Raises PlatformError."""
         path = f"{self.registry.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -201,12 +303,45 @@ class AzureSession(HttpSession):
         name = self.registry.identity_name(job)
         return f"{self.registry.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
 
+    def identity(self, at: Address) -> Document | None:
+        """A managed identity, read now; None if it is not there. Raises PlatformError."""
+        path = self.identity_path(at.name)
+        return self.json("GET", "userAssignedIdentities:get", path, at=at, version=IDENTITIES)
+
+    def write_identity(self, verb: str, at: Address, body: Document) -> Document:
+        """A managed identity after a PUT or a PATCH. Raises PlatformError."""
+        path, action = self.identity_path(at.name), f"userAssignedIdentities:{verb.lower()}"
+        found = self.json(verb, action, path, at=at, version=IDENTITIES, body=body)
+        if found is None:
+            raise PlatformError(
+                "its resource group or it is gone", address=at, operation=action, hint="make a new plan"
+            )
+        return found
+
+    def delete_identity(self, at: Address) -> None:
+        """Deletes a managed identity; none is no error. Raises PlatformError."""
+        path = self.identity_path(at.name)
+        self.json("DELETE", "userAssignedIdentities:delete", path, at=at, version=IDENTITIES)
+
+    def learn_principal(self, job: str, principal: str) -> None:
+        """Remembers the object id of one of the registry's identities; "" if it is not there."""
+        with self._lock:
+            self._principals[job] = principal
+
+    def principal(self, job: str) -> str:
+        """The object id of one of the registry's identities; "" if it is not there. Raises PlatformError."""
+        if job not in self._principals:
+            found = self.identity(Address.of(self.name, "identity", job))
+            self.learn_principal(job, str(properties(found or {}).get("principalId", "")).lower())
+        return self._principals[job]
+
     def role_definition(self, role: roles.Role) -> str:
         """The id of a role's definition."""
         return roles.definition(self.registry.subscription_id, role)
 
     def close(self) -> None:
         super().close()
+        self.data.close()
         if self._known is not None:
             client, credentials, _ = self._known
             client.close()
@@ -234,12 +369,17 @@ class Polling(ARMPolling):
         super()._sleep(delay)
 
 
-def plain(found: Any) -> Document:
-    """A model of the library as the JSON that came, with what the library does not know."""
-    document: Document = found.as_dict() if hasattr(found, "as_dict") else dict(found)
-    return document
+class _Once:
+    """What is read when it is first asked for, whichever thread asks."""
 
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self._read = read
+        self._lock = Lock()
+        self._found: list[Any] = []
 
-def properties(document: Mapping[str, Any]) -> Document:
-    """The `properties` of a resource; empty if it has none."""
-    return dict(document.get("properties") or {})
+    def value(self) -> Any:
+        """What was read. Raises what the read does, and reads again then."""
+        with self._lock:
+            if not self._found:
+                self._found.append(self._read())
+            return self._found[0]

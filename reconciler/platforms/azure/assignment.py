@@ -1,0 +1,240 @@
+"""Role assignments: one for each principal and permission, since Azure takes one for each principal, role and scope.
+
+https://learn.microsoft.com/azure/role-based-access-control/conditions-faq
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import Access, Given
+from reconciler.model.address import Address
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+from reconciler.platforms import described
+from reconciler.spec.registry import RegistryBase
+from reconciler.words import some_of
+
+from . import assignment_settings, condition, roles
+from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
+from .roles import Role
+from .spec import AzureRegistry, legacy_fault
+
+if TYPE_CHECKING:
+    from .session import AzureSession
+
+Document = dict[str, Any]
+KIND = assignment_settings.KIND
+_TYPE = "Microsoft.Authorization/roleAssignments"
+#: the key, in a description, of the names of the grants that an assignment is for
+GRANTS = "reconciler-grants"
+
+
+class AssignmentKind(Kind, GivesAccess):
+    """A role on the registry, for somebody."""
+
+    name = KIND
+    settings = AssignmentSettings
+    immutable = frozenset({"principal", "mode"})
+    after = ("registry", "identity")
+    permissions = {
+        Verb.LIST: (f"{_TYPE}/read",),
+        Verb.READ: (f"{_TYPE}/read",),
+        Verb.CREATE: (f"{_TYPE}/write",),
+        Verb.UPDATE: (f"{_TYPE}/write",),
+        Verb.DELETE: (f"{_TYPE}/delete",),
+    }
+
+    def shown(self, settings: AssignmentSettings) -> dict[str, Any]:
+        return dict(assignment_settings.shown(settings))
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        return {"principal_type": "ServicePrincipal", "grants": []}
+
+    def altered(self, settings: AssignmentSettings) -> str | None:
+        if settings.other:
+            return "other"
+        return None if settings.whole != bool(settings.names or settings.prefixes) else "names"
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        settings: AssignmentSettings = wanted.settings
+        named = assignment_settings.address_of(wanted.address.registry, settings.principal, settings.job)
+        return None if named == wanted.address else "principal"
+
+    def fitted(self, desired: Desired, live: Live | None) -> Desired:
+        """In the mode that the registry has, where the spec leaves that open."""
+        mode = live.settings.mode if live is not None else "abac"
+        return replace(desired, settings=desired.settings.in_mode(mode))
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        settings: AssignmentSettings = desired.settings
+        if settings.mode == "legacy" and not settings.whole:
+            return legacy_fault(desired.address.registry)
+        if settings.mode and not settings.whole:
+            size = condition.size(assignment_settings.condition_of(settings))
+            if size > condition.MAX:
+                return (
+                    f"its condition would have {size} characters for {len(settings.names)} repositories; Azure allows at most"
+                    f" {condition.MAX} (grants {some_of(settings.grants)}): grant fewer repositories to one principal, grant to"
+                    " several groups, or use azure-token"
+                )
+        size = len(_description(Marks("o" * 40, "spec", "v1-0123456789abcdef", "r" * 40), settings))
+        if size > MAX_DESCRIPTION:
+            return (
+                f"its description would have {size} characters, with the names of {len(settings.grants)} grants; Azure allows at most"
+                f" {MAX_DESCRIPTION}: use fewer grants for one principal"
+            )
+        return None
+
+    def access(self, address: Address, settings: AssignmentSettings) -> Iterable[Access]:
+        return assignment_settings.access(address, settings)
+
+    def access_by_grant(self, address: Address, settings: AssignmentSettings) -> Iterable[tuple[str, Access]]:
+        names = settings.grants or ("",)
+        return [(name, item) for item in self.access(address, settings) for name in names]
+
+    def native_principals(self, settings: AssignmentSettings) -> Mapping[str, str]:
+        if settings.own:
+            return {}
+        return {assignment_settings.principal_of(settings, "").label: settings.principal}
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """What all repositories are covers each of them."""
+        then = set(assignment_settings.access(address, before.settings)) if before.settings is not None else set()
+        now = set(assignment_settings.access(address, after.settings)) if after.settings is not None else set()
+        return _beyond(now, then), _beyond(then, now)
+
+    # -- verbs --------------------------------------------------------------------------------------------------
+
+    def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        listed: set[Address] = set()
+        if found["registry"]:
+            for live in self._lives(
+                session, session.once("assignments", lambda: session.assignments(session.own_address()))
+            ):
+                # whatever others give stands with the registry, unless it takes a place of ours
+                if live.marks.owner is not None or live.address in wanted:
+                    listed.add(live.address)
+                    yield live
+            mode = session.mode()
+            for at, item in wanted.items():
+                if item.kind == KIND and at not in listed and not item.settings.mode:
+                    yield _vacant(at, item.settings, mode)
+
+    def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        asked = set(addresses)
+        for live in self._lives(session, session.assignments(session.own_address())):
+            if live.address in asked:
+                yield live
+
+    def _lives(self, session: AzureSession, items: Iterable[Document]) -> Iterator[Live]:
+        mode = session.mode()
+        for item in items:
+            said = item.get("properties") or {}
+            if str(said.get("scope", "")).lower() != session.registry.resource.lower():
+                continue
+            role = roles.of_guid(str(said.get("roleDefinitionId", "")).rpartition("/")[2])
+            if role is not None:
+                yield _live(session, item, role, mode)
+
+    def create(self, session: AzureSession, write: Write) -> Live:
+        settings: AssignmentSettings = write.desired.settings.in_mode(session.mode())
+        role = assignment_settings.role_of(settings)
+        principal = session.principal(settings.principal) if settings.own else settings.principal
+        if not principal:
+            raise PlatformError("its managed identity is gone", address=write.desired.address, hint="make a new plan")
+        name = assignment_settings.native_name(session.registry.resource, principal, role)
+        path = f"{session.registry.resource}/providers/{_TYPE}/{name}"
+        return self._put(session, write, settings, role, principal, path)
+
+    def update(self, session: AzureSession, write: Write, live: Live) -> Live:
+        """Condition and description change in place; an assignment of somebody else's that is adopted keeps its name."""
+        settings: AssignmentSettings = write.desired.settings.in_mode(live.settings.mode)
+        role = assignment_settings.role_of(settings)
+        principal = session.principal(settings.principal) if settings.own else settings.principal
+        return self._put(session, write, settings, role, principal, live.native)
+
+    def _put(
+        self, session: AzureSession, write: Write, settings: AssignmentSettings, role: Role, principal: str, path: str
+    ) -> Live:
+        text = assignment_settings.condition_of(settings)
+        body = {
+            "properties": {
+                "roleDefinitionId": session.role_definition(role),
+                "principalId": principal,
+                # without it, a principal that was just made is not found:
+                # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---assigning-a-role-to-a-new-principal-sometimes-fails
+                "principalType": settings.principal_type,
+                "description": _description(write.marks, settings),
+                **({"condition": text, "conditionVersion": "2.0"} if text else {}),
+            }
+        }
+        found = session.write_assignment("PUT", write.desired.address, path, body)
+        return _live(session, found, role, settings.mode)
+
+    def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        session.write_assignment("DELETE", live.address, live.native, None)
+
+
+def _beyond(these: set[Access], those: set[Access]) -> Iterator[Access]:
+    """These without those, and without what is covered by one of those that is for all repositories."""
+    whole = {
+        (item.principal, item.verb.partition(f" {assignment_settings.WHOLE}")[0]) for item in those if _is_whole(item)
+    }
+    for item in sorted(these - those):
+        verb = item.verb.partition(" all repositories")[0]
+        covered = (item.principal, verb) in whole or (verb == "pull" and (item.principal, "pull and push") in whole)
+        if not covered or item.may:
+            yield item
+
+
+def _is_whole(item: Access) -> bool:
+    return item.verb.endswith(assignment_settings.WHOLE) and not item.may
+
+
+def _description(marks: Marks, settings: AssignmentSettings) -> str:
+    texts = {**marks.texts(), **({GRANTS: ",".join(settings.grants)} if settings.grants else {})}
+    return described.written(texts)
+
+
+def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
+    said: Document = item.get("properties") or {}
+    texts = described.parsed(str(said.get("description") or "")).texts
+    principal = str(said.get("principalId", "")).lower()
+    who = next((job for job in ("pull", "push") if session.principal(job) == principal), principal)
+    suffix = "" if role.mode == mode else f"-{role.mode}"
+    grants = texts.get(GRANTS, "")
+    settings = AssignmentSettings(
+        who,
+        str(said.get("principalType") or "ServicePrincipal"),
+        role.job,
+        role.mode,
+        grants=tuple(grants.split(",")) if grants else (),
+        **assignment_settings.read_condition(str(said.get("condition") or ""), role),
+    )
+    at = Address.of(session.name, KIND, f"{who}-{role.job}{suffix}")
+    needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]
+    return Live(
+        address=at,
+        kind=KIND,
+        settings=settings,
+        marks=Marks.of(texts),
+        native=str(item.get("id", "")),
+        needs=tuple(needs),
+    )
+
+
+def _vacant(at: Address, settings: AssignmentSettings, mode: str) -> Live:
+    """That nothing is there, in a registry of that mode."""
+    return Live(at, KIND, AssignmentSettings(settings.principal, mode=mode), Marks(), vacant=True)
+
+
+def named_by(registry: AzureRegistry) -> str:
+    """The scope of all assignments of a registry."""
+    return registry.resource

@@ -1,0 +1,194 @@
+"""What a role assignment gives: to whom, which job, for which repositories. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID, uuid5
+
+from reconciler.model.access import PUSH, Access, Principal
+from reconciler.model.address import Address
+from reconciler.spec.models import Grant
+from reconciler.words import Named
+
+from . import condition, roles
+from .condition import Names
+from .roles import Role
+from .spec import AzureRegistry
+from .target import AzureTarget
+
+KIND = "assignment"
+#: of names: https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list (any GUID)
+_NAMES = UUID("3d1c9c5e-58a6-4f0d-8d2b-0a6c6e5a7b11")
+#: characters: azure-docs, conditions FAQ (2021): description 2 KB
+MAX_DESCRIPTION = 2048
+WHOLE = "all repositories of the registry"
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentSettings:
+    """Who has which job.
+
+    `principal`: an object id, or `pull` or `push` for one of the registry's own identities. `job`: pull, push, or catalog. `mode`:
+    whose role it is, "" where the registry's mode decides. `names`: the repositories, sorted; `prefixes`: beginnings of names, each
+    with its slash; `whole`: all repositories, without a condition. `unnarrowed`: that no grant names repositories, where the mode is
+    not known. `grants`: whose names stand in its description. `other`: a condition that is none of ours, as it stands there.
+    """
+
+    principal: str
+    principal_type: str = "ServicePrincipal"
+    job: str = roles.PULL
+    mode: str = "abac"
+    names: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    whole: bool = False
+    unnarrowed: bool = False
+    grants: tuple[str, ...] = ()
+    other: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is for one of the registry's own identities."""
+        return self.principal in ("pull", PUSH)
+
+    @property
+    def repositories(self) -> Names:
+        """Which repositories it is for, where it is not for all."""
+        return Names(frozenset(self.names), frozenset(self.prefixes))
+
+    def in_mode(self, mode: str) -> AssignmentSettings:
+        """The same in a mode that is known: in mode legacy there is no condition."""
+        if self.mode:
+            return self
+        if mode == "legacy" and self.unnarrowed:
+            return replace(self, mode=mode, names=(), prefixes=(), whole=True, unnarrowed=False)
+        return replace(self, mode=mode, unnarrowed=False)
+
+
+@dataclass
+class _Wanted:
+    """What the grants ask for one principal and job together."""
+
+    principal: str
+    principal_type: str
+    job: str
+    names: set[str] = field(default_factory=set)
+    grants: list[Grant] = field(default_factory=list)
+    narrowed: bool = False
+
+
+def address_of(registry: str, principal: str, job: str) -> Address:
+    """The address of the assignment of a job to a principal."""
+    return Address.of(registry, KIND, f"{principal}-{job}")
+
+
+def of_identities(registry: AzureRegistry) -> Iterator[AssignmentSettings]:
+    """What the registry's own identities can do: everything that their names say, everywhere in the registry."""
+    mode = registry.role_assignment_mode or ""
+    for job in ("pull", PUSH):
+        for item in roles.jobs(job):
+            if roles.of_job(mode or "abac", item) is not None:
+                yield AssignmentSettings(job, job=item, mode=mode, whole=True)
+
+
+def of_grants(
+    registry: AzureRegistry, grants: Iterable[tuple[Grant, Sequence[str]]]
+) -> Iterator[tuple[AssignmentSettings, tuple[Grant, ...]]]:
+    """One assignment for each principal and job that grants are for, with these. `grants`: each with the names that it covers."""
+    found: dict[tuple[str, str], _Wanted] = {}
+    for grant, names in grants:
+        target = grant.to
+        if not isinstance(target, AzureTarget):
+            continue
+        job = PUSH if grant.permission == "push-pull" else roles.PULL
+        for principal in target.principal_ids:
+            key = principal.lower(), job
+            wanted = found.setdefault(key, _Wanted(*key[:1], target.principal_type, job))
+            wanted.names.update(names)
+            wanted.grants.append(grant)
+            wanted.narrowed = wanted.narrowed or grant.repositories is not None
+    mode = registry.role_assignment_mode or ""
+    for _, item in sorted(found.items()):
+        settings = AssignmentSettings(
+            item.principal,
+            item.principal_type,
+            item.job,
+            mode,
+            names=tuple(sorted(item.names)) if mode != "legacy" else (),
+            whole=mode == "legacy",
+            unnarrowed=not mode and not item.narrowed,
+            grants=tuple(sorted(grant.name for grant in item.grants)),
+        )
+        yield settings, tuple(item.grants)
+
+
+def role_of(settings: AssignmentSettings) -> Role:
+    """The role that it assigns. Raises ValueError for a job that its mode has no role for."""
+    found = roles.of_job(settings.mode or "abac", settings.job)
+    if found is None:
+        raise ValueError(f"mode {settings.mode} has no role for {settings.job}")
+    return found
+
+
+def native_name(scope: str, principal: str, role: Role) -> str:
+    """The GUID that the assignment of a role to a principal at a scope is called by us."""
+    return str(uuid5(_NAMES, f"{scope.lower()} {principal.lower()} {role.guid}"))
+
+
+def condition_of(settings: AssignmentSettings) -> str:
+    """The condition that it is written with; "" for none."""
+    return "" if settings.whole else condition.written(settings.repositories, role_of(settings).actions)
+
+
+def read_condition(text: str, role: Role) -> dict[str, Any]:
+    """What a condition says, as fields of the settings."""
+    if not text:
+        return {"whole": True}
+    meant = condition.meaning(text, role.actions)
+    found = set(meant.values()) if meant is not None else set()
+    only = next(iter(found)) if len(found) == 1 else None
+    if only is None:
+        return {"whole": bool(found) and found == {None}, "other": "" if found == {None} else text}
+    return {"names": tuple(sorted(only.exact)), "prefixes": tuple(sorted(only.prefixes))}
+
+
+def principal_of(settings: AssignmentSettings, registry: str) -> Principal:
+    """Who it is for, as access names it."""
+    if settings.own:
+        return Principal(f"managed identity {registry}-{settings.principal}")
+    words = {"Group": "group", "User": "user"}
+    return Principal(f"{words.get(settings.principal_type, 'service principal')} {settings.principal}")
+
+
+def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:
+    """Who can do what because of it; the catalog's names are none of that."""
+    if settings.job == roles.LIST:
+        return
+    who = principal_of(settings, at.registry)
+    verb = "pull and push" if settings.job == PUSH else "pull"
+    if settings.other:
+        note = f"where the condition allows it that somebody wrote: {settings.other}"
+        yield Access(who, f"{verb} {WHOLE}", at.registry, "", may=True, note=note)
+    elif settings.whole:
+        yield Access(who, f"{verb} {WHOLE}", at.registry, "")
+    for name in settings.names:
+        yield Access(who, verb, at.registry, name)
+    for prefix in settings.prefixes:
+        yield Access(who, f"{verb} all repositories under {prefix}", at.registry, "")
+
+
+def shown(settings: AssignmentSettings) -> Mapping[str, Any]:
+    """The settings for people."""
+    where: Any = list(settings.names) + [f"{prefix}*" for prefix in settings.prefixes]
+    if settings.whole:
+        where = Named("*", WHOLE)
+    if settings.other:
+        where = Named(settings.other, f"a condition that is not ours: {settings.other}")
+    role = roles.of_job(settings.mode or "abac", settings.job)
+    return {
+        "role": role.name if role is not None else settings.job,
+        "repositories": where,
+        "grants": list(settings.grants),
+        "principal_type": settings.principal_type,
+    }

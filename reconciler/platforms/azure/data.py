@@ -1,0 +1,91 @@
+"""The registry's own endpoint, asked only before something is deleted: how many images there are, and their delete.
+
+Whoever may manage a registry need not reach its images: in mode abac not even its owner does
+(https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from azure.containerregistry import ContainerRegistryClient
+from azure.core.exceptions import HttpResponseError
+
+from reconciler.errors import PlatformError, Uncounted
+
+from . import endpoints
+from .troubles import FAILURES, translated
+
+if TYPE_CHECKING:
+    from .session import AzureSession
+
+T = TypeVar("T")
+#: what a registry answers whoever has no right there
+_REFUSED = (401, 403)
+
+
+class DataPlane:
+    """A registry's images."""
+
+    def __init__(self, session: AzureSession) -> None:
+        self._session = session
+        self._known: ContainerRegistryClient | None = None
+
+    @property
+    def _client(self) -> ContainerRegistryClient:
+        if self._known is None:
+            session = self._session
+            server = session.login_server
+            if not server:
+                raise PlatformError("its login server is not known yet", operation="registries:get", hint="run again")
+            self._known = ContainerRegistryClient(
+                f"https://{server}",
+                session.credentials,
+                audience=endpoints.cloud(session.registry).audience,
+                transport=session.transport,
+                retry_policy=session.calls,
+            )
+        return self._known
+
+    def count(self, name: str, at: str) -> int:
+        """How many images a repository holds; 0 if it is not there. Raises Uncounted if it may not be asked, and PlatformError."""
+        ask = partial(self._client.get_repository_properties, name)
+        found = self._asked(at, "repositories:get", ask)
+        return int(found.manifest_count or 0) if found is not None else 0
+
+    def count_beside(self, names: Collection[str]) -> int:
+        """How many images are in repositories that are none of these. Raises Uncounted if it may not be asked; PlatformError."""
+        at = self._session.own_address()
+        listed = self._asked(at, "catalog:list", lambda: list(self._client.list_repository_names())) or []
+        return sum(self.count(name, at) for name in sorted(listed) if name not in names)
+
+    def delete(self, name: str, at: str) -> None:
+        """Deletes a repository with its images; one that is not there is no error. Raises PlatformError."""
+        try:
+            self._asked(at, "repositories:delete", partial(self._client.delete_repository, name))
+        except Uncounted as error:
+            raise PlatformError(
+                f"these credentials may not delete its images: {error}",
+                address=at,
+                operation="repositories:delete",
+                hint="give them Container Registry Repository Contributor on the registry (AcrDelete in mode legacy), or delete the"
+                f" repository with `az acr repository delete --name {self._session.registry.registry_name} --repository {name}`",
+            ) from None
+
+    def _asked(self, at: str, operation: str, ask: Callable[[], T]) -> T | None:
+        try:
+            return ask()
+        except HttpResponseError as error:
+            if error.status_code == 404:
+                return None
+            if error.status_code in _REFUSED:
+                raise Uncounted(f"{self._session.login_server} refuses these credentials") from None
+            raise translated(error, at, operation, self._session.registry) from None
+        except FAILURES as error:
+            raise translated(error, at, operation, self._session.registry) from None
+
+    def close(self) -> None:
+        """Lets go of what it holds; its connections are the session's."""
+        self._known = None

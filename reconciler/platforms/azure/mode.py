@@ -1,0 +1,116 @@
+"""The role assignment mode of a registry, as a resource of its own: it changes only after the role assignments that it honours are
+there, and the old ones go only after it.
+
+A change ends every credential that was issued before: https://learn.microsoft.com/azure/container-registry/
+container-registry-rbac-abac-repository-permissions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model.address import Address
+from reconciler.model.canonical import applied_hash
+from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.marks import Marks, applied_key
+from reconciler.model.resource import Desired, Live
+
+from . import rules, tags
+
+if TYPE_CHECKING:
+    from .session import AzureSession
+
+KIND = "mode"
+#: the registry's tag that says which mode was applied
+APPLIED_MODE = applied_key(KIND)
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSettings:
+    """`abac` or `legacy`; "" where the spec leaves it to what is there."""
+
+    mode: str = "abac"
+
+
+def applied(mode: str) -> str:
+    """What is noted of the mode that was applied."""
+    return applied_hash(ModeSettings(mode))
+
+
+def of_document(found: Mapping[str, Any]) -> str:
+    """The mode of a registry as Azure answers it; one that says nothing is legacy."""
+    said = (found.get("properties") or {}).get("roleAssignmentMode", rules.LEGACY)
+    return "abac" if said == rules.ABAC else "legacy"
+
+
+class ModeKind(Kind):
+    """Which role assignments the registry honours."""
+
+    name = KIND
+    settings = ModeSettings
+    traits = frozenset({Trait.INHERITS})
+    after = ("registry",)
+    permissions = {
+        Verb.LIST: ("Microsoft.ContainerRegistry/registries/read",),
+        Verb.READ: ("Microsoft.ContainerRegistry/registries/read",),
+        Verb.UPDATE: ("Microsoft.ContainerRegistry/registries/write",),
+    }
+
+    def altered(self, settings: ModeSettings) -> str | None:
+        return None if settings.mode in rules.MODES else "mode"
+
+    def fitted(self, desired: Desired, live: Live | None) -> Desired:
+        """What the spec leaves open stays as it is in a registry that was there before; one that we made is `abac`."""
+        if desired.settings.mode:
+            return desired
+        kept = live is not None and (live.marks.adopted or live.marks.owner is None)
+        return replace(desired, settings=live.settings if live is not None and kept else ModeSettings())
+
+    def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        home = session.own_address()
+        if (there := session.once("registry", lambda: session.acr(home))) is not None:
+            yield _live(session, there)
+
+    def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        own = session.mode_address()
+        if own in addresses and (there := session.acr(session.own_address())) is not None:
+            yield _live(session, there)
+
+    def create(self, session: AzureSession, write: Write) -> Live:
+        """The registry was made with it."""
+        return self._set(session, write)
+
+    def update(self, session: AzureSession, write: Write, live: Live) -> Live:
+        return self._set(session, write)
+
+    def _set(self, session: AzureSession, write: Write) -> Live:
+        wanted, home = write.desired.settings.mode, session.own_address()
+        with session.tagging:
+            there = session.fresh(home)
+            body: dict[str, Any] = {}
+            if of_document(there) != wanted:
+                body["properties"] = {"roleAssignmentMode": rules.MODES[wanted]}
+            noted = tags.read(there.get("tags"))
+            if noted.get(APPLIED_MODE) != write.marks.applied:
+                body["tags"] = {**noted, APPLIED_MODE: write.marks.applied or ""}
+            after = session.patch_registry(home, body) if body else there
+        return _live(session, after)
+
+    def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        """It goes with the registry; alone, only what is noted of it."""
+
+
+def _live(session: AzureSession, there: Mapping[str, Any]) -> Live:
+    noted = tags.read(there.get("tags"))
+    marks = Marks.of(noted, APPLIED_MODE)
+    return Live(
+        address=session.mode_address(),
+        kind=KIND,
+        settings=ModeSettings(of_document(there)),
+        marks=marks,
+        native=f"the role assignment mode of {there.get('id', '')}",
+        needs=(session.own_address(),),
+        parent=session.own_address(),
+    )

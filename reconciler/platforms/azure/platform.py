@@ -1,0 +1,130 @@
+"""Azure: what a registry on Azure Container Registry consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.model.address import Address
+from reconciler.model.platform import Estate, Output, Platform, Session
+from reconciler.model.resource import Desired
+from reconciler.platforms.extras import needing
+from reconciler.spec.models import Grant, Spec
+from reconciler.spec.registry import RegistryBase
+
+from . import assignment_settings, registry, replication, repository, token
+from .assignment import AssignmentKind
+from .identity import IDENTITIES, IdentityKind, IdentitySettings
+from .mode import ModeKind, ModeSettings
+from .registry import RegistryKind
+from .replication import ReplicationKind, ReplicationSettings
+from .repository import RepositoryKind
+from .spec import AzureRegistry
+from .target import AzureTokenTarget
+from .token import ScopeMapKind, ScopeMapSettings, TokenKind, TokenSettings
+
+
+class AzurePlatform(Platform):
+    """A registry, its mode, replications, identities, repositories, role assignments, scope maps and tokens."""
+
+    name = "azure"
+    registry = AzureRegistry
+    kinds = {
+        kind.name: kind
+        for kind in (
+            RegistryKind(),
+            IdentityKind(),
+            ReplicationKind(),
+            RepositoryKind(),
+            AssignmentKind(),
+            ModeKind(),
+            ScopeMapKind(),
+            TokenKind(),
+        )
+    }
+
+    def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
+        here = _azure(registry)
+        source = spec.source(here.name)
+        repositories = spec.repositories_by_registry[here.name]
+        home = _home(here)
+        settings = _settings(here, repositories)
+        yield Desired(home, "registry", settings, adopt=here.adopt, source=source)
+        identities = {}
+        for job in IDENTITIES:
+            at = identities[job] = Address.of(here.name, "identity", job)
+            yield Desired(at, "identity", IdentitySettings(here.location), source=source)
+        for location in here.replication_regions:
+            at = Address.of(here.name, replication.KIND, location)
+            yield Desired(at, replication.KIND, ReplicationSettings(location), (home,), source=source)
+        for item in repositories:
+            at = Address.of(here.name, repository.KIND, item.name)
+            where = spec.source(here.name, item.name)
+            yield Desired(at, repository.KIND, repository.settings_of(item), (home,), adopt=item.adopt, source=where)
+        yield from self._access(spec, here, home, identities)
+
+    def _access(
+        self, spec: Spec, here: AzureRegistry, home: Address, identities: dict[str, Address]
+    ) -> Iterator[Desired]:
+        grants = list(_grants(spec, here))
+        assigned = []
+        for settings in assignment_settings.of_identities(here):
+            at = assignment_settings.address_of(here.name, settings.principal, settings.job)
+            assigned.append(at)
+            needs = (home, identities[settings.principal])
+            yield Desired(at, "assignment", settings, needs, adopt=here.adopt, source=spec.source(here.name))
+        for settings, by in assignment_settings.of_grants(here, grants):
+            at = assignment_settings.address_of(here.name, settings.principal, settings.job)
+            assigned.append(at)
+            source = spec.source(here.name, None, by)
+            yield Desired(at, "assignment", settings, (home,), source=source)
+        mode = Address.of(here.name, "mode", home.name)
+        wanted = ModeSettings(here.role_assignment_mode or "")
+        old = tuple(Address(f"{at}-{word}") for at in assigned for word in ("abac", "legacy"))
+        source = spec.source(here.name)
+        yield Desired(mode, "mode", wanted, (home, *assigned), home, here.adopt, source, instead_of=old)
+        for grant, names in grants:
+            if isinstance(grant.to, AzureTokenTarget):
+                at = Address.of(here.name, token.MAP_KIND, grant.name)
+                actions = ScopeMapSettings(token.actions_of(grant, names))
+                source = spec.source(here.name, None, (grant,))
+                yield Desired(at, token.MAP_KIND, actions, (home,), source=source)
+                own = Address.of(here.name, token.KIND, grant.name)
+                yield Desired(own, token.KIND, TokenSettings(grant.name), (at,), at, source=source)
+
+    def open(self, estate: Estate, registry: RegistryBase) -> Session:
+        with needing("azure", registry.name, "Azure"):
+            from .session import AzureSession
+
+        return AzureSession(self, estate, _azure(registry))
+
+    def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
+        here = _azure(registry)
+        note = "known after the apply: a login server may carry a hash"
+        server = f"{here.registry_name.lower()}.azurecr.io"
+        yield Output(_home(here), "login_server", server, note)
+        for wanted in spec.repositories_by_registry[here.name]:
+            at = Address.of(here.name, repository.KIND, wanted.name)
+            yield Output(at, "name", wanted.name)
+            yield Output(at, "uri", f"{server}/{wanted.name}", note)
+
+
+def _azure(registry: RegistryBase) -> AzureRegistry:
+    if not isinstance(registry, AzureRegistry):
+        raise TypeError(f"registry {registry.name} is not on Azure")
+    return registry
+
+
+def _grants(spec: Spec, here: AzureRegistry) -> Iterator[tuple[Grant, Sequence[str]]]:
+    """The registry's grants in the order of their names, each with the names of the repositories that it covers."""
+    covered: dict[str, list[str]] = {}
+    for item in spec.repositories_by_registry[here.name]:
+        for grant in spec.grants_by_repository.get((here.name, item.name), ()):
+            covered.setdefault(grant.name, []).append(item.name)
+    for grant in sorted(spec.grants, key=lambda item: item.name):
+        if grant.registry == here.name and grant.name in covered:
+            yield grant, covered[grant.name]
+
+
+_home, _settings = registry.address_of, registry.settings_of
+
+PLATFORM = AzurePlatform()

@@ -1,0 +1,272 @@
+"""The Azure Container Registry itself: its tier, its tags, and who reaches it from where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import text
+from reconciler.model.kind import Found, HoldsImages, Home, Kind, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.weakening import Weakening
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.repository import Repository
+from reconciler.words import Named
+
+from . import mode, notes, rules, tags
+from .spec import AzureRegistry, untagged_days
+
+if TYPE_CHECKING:
+    from .session import AzureSession
+
+Document = dict[str, Any]
+KIND = "registry"
+_READ = ("Microsoft.ContainerRegistry/registries/read",)
+_WRITE = ("Microsoft.ContainerRegistry/registries/write", *_READ)
+#: tiers from the smallest
+_ORDER = {name: number for number, name in enumerate(rules.TIERS)}
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """What a registry can be set to. `untagged_days`: None: untagged images stay. `admin_user`, `anonymous_pull`: no spec asks for
+    them."""
+
+    location: str = ""
+    sku: str = "Basic"
+    labels: tuple[tuple[str, str], ...] = ()
+    admin_user: bool = False
+    anonymous_pull: bool = False
+    public_network_access: bool = True
+    untagged_days: int | None = None
+
+
+def address_of(registry: AzureRegistry) -> Address:
+    """The address of the registry's own resource."""
+    return Address.of(registry.name, KIND, registry.registry_name.lower())
+
+
+def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> RegistrySettings:
+    """What the spec asks for; a rule of the spec sees to it that all repositories have one retention."""
+    return RegistrySettings(
+        location=registry.location,
+        sku=registry.sku,
+        labels=tuple(sorted(registry.labels.items())),
+        public_network_access=registry.public_network_access,
+        untagged_days=untagged_days(repositories[0]) if repositories else None,
+    )
+
+
+class RegistryKind(Kind, HoldsImages):
+    """The registry. Its repositories are notes of ours (`repository.py`); what else it holds, nobody noted."""
+
+    name = KIND
+    settings = RegistrySettings
+    immutable = frozenset({"location"})
+    permissions = {
+        Verb.LIST: _READ,
+        Verb.READ: _READ,
+        Verb.CREATE: _WRITE,
+        Verb.UPDATE: _WRITE,
+        Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read",),
+        Verb.DELETE: ("Microsoft.ContainerRegistry/registries/delete",),
+    }
+
+    def shown(self, settings: RegistrySettings) -> dict[str, Any]:
+        kept = settings.untagged_days
+        return {
+            **super().shown(settings),
+            "labels": dict(settings.labels),
+            "untagged_days": Named("", "never deleted") if kept is None else kept,
+        }
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        location = home.registry.location if isinstance(home.registry, AzureRegistry) else ""
+        return self.shown(RegistrySettings(location))
+
+    def altered(self, settings: RegistrySettings) -> str | None:
+        if settings.sku not in rules.TIERS:
+            return "sku"
+        return next((name for name in ("admin_user", "anonymous_pull") if getattr(settings, name)), None)
+
+    def weakens(self, before: RegistrySettings | None, after: RegistrySettings | None) -> Iterator[Weakening]:
+        if before is None or after is None:
+            return
+        if after.public_network_access and not before.public_network_access:
+            yield Weakening("public_network_access", "the registry can be reached from the internet")
+        if after.untagged_days is not None and (
+            before.untagged_days is None or after.untagged_days < before.untagged_days
+        ):
+            yield Weakening("retention", f"untagged images are deleted after {after.untagged_days} days")
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        others = _others(live)
+        count = len(tags.of_spec(dict(desired.settings.labels))) + len(others) + _MARKS
+        if count > rules.MAX_TAGS:
+            return (
+                f"the registry would have {count} tags; Azure allows at most {rules.MAX_TAGS}: {len(others)} set by somebody else,"
+                f" {len(desired.settings.labels)} of the spec, and the rest for reconciler's marks"
+            )
+        return None
+
+    def beside(self, live: Live) -> Mapping[str, Any]:
+        return {f"labels.{key}": value for key, value in _others(live).items()}
+
+    def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
+        here = _azure(registry)
+        note = "as far as it is not known yet: a login server may carry a hash, which `reconciler output` says after the apply"
+        return NativeName(here.registry_name, f"{here.registry_name.lower()}.azurecr.io", note)
+
+    def protected(self, settings: RegistrySettings) -> bool:
+        return False
+
+    def labels(self, settings: RegistrySettings) -> Collection[str]:
+        return dict(settings.labels).keys()
+
+    def tags_movable(self, settings: RegistrySettings) -> bool:
+        return True
+
+    def images_may_go(self, settings: RegistrySettings) -> bool:
+        """Not those that no repository of the spec is for: these are counted here, the others with their repositories."""
+        return False
+
+    def count(self, session: AzureSession, live: Live) -> int:
+        names = {note.name for note in notes.read(session.scope_maps(live.address)) if note.owner == session.owner}
+        return session.data.count_beside(names)
+
+    def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
+        return ()
+
+    # -- verbs --------------------------------------------------------------------------------------------------
+
+    def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        session.begin_listing()
+        own = address_of(session.registry)
+        if (there := session.once("registry", lambda: session.acr(own))) is not None:
+            yield live_of(own, there)
+
+    def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        own = address_of(session.registry)
+        if own in addresses and (there := session.acr(own)) is not None:
+            yield live_of(own, there)
+
+    def create(self, session: AzureSession, write: Write) -> Live:
+        at, here = write.desired.address, session.registry
+        session.name_is_free(at)
+        wanted: RegistrySettings = write.desired.settings
+        made_with = rules.MODES[here.made_with]
+        carried = {mode.APPLIED_MODE: mode.applied(here.made_with)}
+        body = {
+            "location": wanted.location,
+            "sku": {"name": wanted.sku},
+            "tags": {**tags.of_spec(dict(wanted.labels)), **write.marks.texts(), **carried},
+            "properties": {**_properties(wanted), "roleAssignmentMode": made_with},
+        }
+        session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
+        return live_of(at, session.fresh(at))
+
+    def update(self, session: AzureSession, write: Write, live: Live) -> Live:
+        """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""
+        at, wanted = live.address, write.desired.settings
+        with session.tagging:
+            there = session.fresh(at)
+            own = {**tags.of_spec(dict(wanted.labels)), **write.marks.texts()}
+            all_tags = tags.after(tags.read(there.get("tags")), own, kept=_noted(there))
+            properties = _changed(_properties(wanted), there)
+            sku = str((there.get("sku") or {}).get("name", ""))
+            up = _ORDER.get(wanted.sku, 0) > _ORDER.get(sku, 0)
+            if up:
+                session.patch_registry(at, {"sku": {"name": wanted.sku}})
+            body: Document = {"tags": all_tags, **({"properties": properties} if properties else {})}
+            after = session.patch_registry(at, body)
+            if sku != wanted.sku and not up:
+                after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
+        return live_of(at, after)
+
+    def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        at = live.address
+        # Azure deletes a registry with all of its images, without asking
+        if not force and (count := session.data.count_beside(())):
+            raise PlatformError(
+                f"it holds {count} images",
+                address=at,
+                operation="registries:delete",
+                hint="images were pushed since the plan was made: make a new plan",
+            )
+        session.done(at, "registries:delete", partial(session.client.registries.begin_delete, *session.group))
+
+
+#: tags that marks take: owner, origin, applied, registry, adopted, and what is noted of the mode
+_MARKS = 6
+
+
+def _azure(registry: RegistryBase) -> AzureRegistry:
+    if not isinstance(registry, AzureRegistry):
+        raise TypeError(f"registry {registry.name} is not on Azure")
+    return registry
+
+
+def _noted(there: Document) -> list[str]:
+    """The keys of tags that say what was applied of what has no tags of its own."""
+    return [key for key in tags.read(there.get("tags")) if key.startswith("reconciler-applied-")]
+
+
+def _others(live: Live | None) -> dict[str, str]:
+    found: dict[str, str] = json.loads(live.rest or "{}").get("tags", {}) if live is not None else {}
+    return found
+
+
+def _properties(wanted: RegistrySettings) -> Document:
+    """As they are sent. The retention is said only where it is one: a tier without it refuses the word."""
+    days = wanted.untagged_days
+    retention = {"policies": {"retentionPolicy": {"days": days, "status": "enabled"}}} if days is not None else {}
+    return {
+        "adminUserEnabled": wanted.admin_user,
+        "anonymousPullEnabled": wanted.anonymous_pull,
+        "publicNetworkAccess": "Enabled" if wanted.public_network_access else "Disabled",
+        **retention,
+    }
+
+
+def _changed(wanted: Document, there: Document) -> Document:
+    """What differs from what is there, and the end of a retention that is no longer wanted."""
+    found = there.get("properties") or {}
+    changed = {key: value for key, value in wanted.items() if key != "policies" and found.get(key) != value}
+    before = (found.get("policies") or {}).get("retentionPolicy") or {}
+    after = (wanted.get("policies") or {}).get("retentionPolicy")
+    if after is None and before.get("status") == "enabled":
+        changed["policies"] = {"retentionPolicy": {"status": "disabled"}}
+    elif after is not None and (before.get("status"), before.get("days")) != (after["status"], after["days"]):
+        changed["policies"] = {"retentionPolicy": after}
+    return changed
+
+
+def live_of(at: Address, found: Document) -> Live:
+    """The registry as Azure answers it: casing, times and what no spec sets count for nothing."""
+    said: Document = found.get("properties") or {}
+    there = tags.read(found.get("tags"))
+    retention = (said.get("policies") or {}).get("retentionPolicy") or {}
+    others = tags.foreign(there)
+    return Live(
+        address=at,
+        kind=KIND,
+        settings=RegistrySettings(
+            location=str(found.get("location", "")).lower().replace(" ", ""),
+            sku=str((found.get("sku") or {}).get("name", "")),
+            labels=tuple(sorted(tags.own_labels(there).items())),
+            admin_user=bool(said.get("adminUserEnabled", False)),
+            anonymous_pull=bool(said.get("anonymousPullEnabled", False)),
+            public_network_access=said.get("publicNetworkAccess", "Enabled") != "Disabled",
+            untagged_days=int(retention["days"]) if retention.get("status") == "enabled" else None,
+        ),
+        marks=Marks.of(there),
+        native=str(found.get("id", "")),
+        rest=text({"tags": others}) if others else "",
+    )

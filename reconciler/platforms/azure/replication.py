@@ -1,0 +1,118 @@
+"""A geo-replication of the registry: https://learn.microsoft.com/azure/container-registry/container-registry-geo-replication"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model.address import Address
+from reconciler.model.canonical import text
+from reconciler.model.kind import Found, Home, Kind, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+
+from . import tags
+
+if TYPE_CHECKING:
+    from .session import AzureSession
+
+KIND = "replication"
+_TYPE = "Microsoft.ContainerRegistry/registries/replications"
+#: seconds in which one that was just deleted can't be made again: https://github.com/Azure/azure-rest-api-specs/issues/18934
+SETTLING = 600.0
+#: codes of what can't be made yet, since one of its name was just deleted
+_REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationSettings:
+    """Where it is. `endpoint`: whether images are served there; no spec asks for anything else."""
+
+    location: str
+    endpoint: bool = True
+
+
+class ReplicationKind(Kind):
+    """A copy of the registry in another location."""
+
+    name = KIND
+    settings = ReplicationSettings
+    immutable = frozenset({"location"})
+    after = ("registry",)
+    permissions = {
+        Verb.LIST: (f"{_TYPE}/read",),
+        Verb.READ: (f"{_TYPE}/read",),
+        Verb.CREATE: (f"{_TYPE}/write",),
+        Verb.UPDATE: (f"{_TYPE}/write",),
+        Verb.DELETE: (f"{_TYPE}/delete",),
+    }
+
+    def shown(self, settings: ReplicationSettings) -> dict[str, Any]:
+        shown = super().shown(settings)
+        return {"location": shown["location"], "served_there": shown["endpoint"]}
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        return self.shown(ReplicationSettings(address.name))
+
+    def altered(self, settings: ReplicationSettings) -> str | None:
+        return None if settings.endpoint else "endpoint"
+
+    def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        if not found["registry"]:
+            return
+        ask = partial(session.client.replications.list, *session.group)
+        for item in session.listed(session.own_address(), "replications:list", ask):
+            live = _live(session, item)
+            # the home location is in the list too (terraform-provider-azurerm, container_registry_resource.go)
+            if live.settings.location != session.registry.location:
+                yield live
+
+    def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        for at in addresses:
+            if at.where or at.name == session.registry.location:
+                continue
+            ask = partial(session.client.replications.get, *session.group, at.name)
+            found = session.found_plain(at, "replications:get", ask)
+            if found is not None:
+                yield _live(session, found)
+
+    def create(self, session: AzureSession, write: Write) -> Live:
+        at = write.desired.address
+        body = {"location": write.desired.settings.location, "tags": write.marks.texts()}
+        begin = partial(session.client.replications.begin_create, *session.group, at.name, body)
+        make = partial(session.done, at, "replications:create", begin)
+        found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
+        return _live(session, found or {})
+
+    def update(self, session: AzureSession, write: Write, live: Live) -> Live:
+        at = live.address
+        there = session.found_plain(
+            at, "replications:get", partial(session.client.replications.get, *session.group, at.name)
+        )
+        all_tags = tags.after(tags.read((there or {}).get("tags")), write.marks.texts())
+        body = {"tags": all_tags, "properties": {"regionEndpointEnabled": write.desired.settings.endpoint}}
+        begin = partial(session.client.replications.begin_update, *session.group, at.name, body)
+        return _live(session, session.done(at, "replications:update", begin) or {})
+
+    def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        begin = partial(session.client.replications.begin_delete, *session.group, live.address.name)
+        session.done(live.address, "replications:delete", begin)
+
+
+def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
+    there = tags.read(found.get("tags"))
+    others = tags.foreign(there)
+    location = str(found.get("location", "")).lower().replace(" ", "")
+    return Live(
+        address=Address.of(session.name, KIND, str(found.get("name", location)).lower()),
+        kind=KIND,
+        settings=ReplicationSettings(
+            location, bool((found.get("properties") or {}).get("regionEndpointEnabled", True))
+        ),
+        marks=Marks.of(there),
+        native=str(found.get("id", "")),
+        needs=(session.own_address(),),
+        rest=text({"tags": others}) if others else "",
+    )

@@ -1,0 +1,154 @@
+"""A repository: on Azure it appears with its first push, so that all that is made of it is a note (`notes.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import ForeignAccess
+from reconciler.model.address import Address
+from reconciler.model.canonical import applied_hash
+from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.weakening import Weakening
+from reconciler.spec.registry import RegistryBase
+from reconciler.spec.repository import Repository
+from reconciler.words import counted
+
+from . import notes
+from .notes import Note
+from .spec import AzureRegistry
+
+if TYPE_CHECKING:
+    from .session import AzureSession
+
+KIND = "repository"
+_MAPS = "Microsoft.ContainerRegistry/registries/scopeMaps"
+_DATA = "Microsoft.ContainerRegistry/registries/repositories"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """What is noted of it: Azure has no setting of a repository."""
+
+    protect: bool = False
+    delete_images: bool = False
+
+
+def settings_of(repository: Repository) -> RepositorySettings:
+    """What the spec asks for."""
+    return RepositorySettings(repository.protect, repository.delete_images)
+
+
+class RepositoryKind(Kind, HoldsImages, Releasable):
+    """A repository of the registry."""
+
+    name = KIND
+    settings = RepositorySettings
+    after = ("registry",)
+    permissions = {
+        Verb.LIST: (f"{_MAPS}/read",),
+        Verb.READ: (f"{_MAPS}/read",),
+        Verb.CREATE: (f"{_MAPS}/write", f"{_MAPS}/read"),
+        Verb.UPDATE: (f"{_MAPS}/write", f"{_MAPS}/read"),
+        Verb.COUNT: (f"{_DATA}/metadata/read",),
+        Verb.DELETE: (f"{_MAPS}/write", f"{_MAPS}/delete", f"{_DATA}/content/delete", f"{_DATA}/metadata/delete"),
+        Verb.RELEASE: (f"{_MAPS}/write", f"{_MAPS}/delete"),
+    }
+
+    def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
+        if not isinstance(registry, AzureRegistry):
+            raise TypeError(f"registry {registry.name} is not on Azure")
+        name = wanted.address.name
+        note = "once its first image is pushed; a login server may carry a hash (`reconciler output` says it)"
+        return NativeName(name, f"{registry.registry_name.lower()}.azurecr.io/{name}", note)
+
+    def protected(self, settings: RepositorySettings) -> bool:
+        return settings.protect
+
+    def labels(self, settings: RepositorySettings) -> Collection[str]:
+        return ()
+
+    def tags_movable(self, settings: RepositorySettings) -> bool:
+        return True
+
+    def images_may_go(self, settings: RepositorySettings) -> bool:
+        return settings.delete_images
+
+    def weakens(self, before: RepositorySettings | None, after: RepositorySettings | None) -> Iterator[Weakening]:
+        if before is not None and after is not None:
+            if before.protect and not after.protect:
+                yield Weakening("protect", "plans may delete the repository")
+            if after.delete_images and not before.delete_images:
+                yield Weakening("delete_images", "plans may delete the repository with its images")
+
+    def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        if found["registry"]:
+            maps = session.once("scope maps", lambda: session.scope_maps(session.own_address()))
+            yield from (_live(session, note) for note in notes.read(maps))
+
+    def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        names = {at.name: at for at in addresses if not at.where}
+        if not names:
+            return
+        for note in notes.read(session.scope_maps(session.own_address())):
+            if note.name in names:
+                yield _live(session, note)
+
+    def create(self, session: AzureSession, write: Write) -> Live:
+        return self._noted(session, write)
+
+    def update(self, session: AzureSession, write: Write, live: Live) -> Live:
+        return self._noted(session, write)
+
+    def _noted(self, session: AzureSession, write: Write) -> Live:
+        wanted: RepositorySettings = write.desired.settings
+        origin = write.marks.origin or "spec"
+        note = Note(
+            write.desired.address.name, origin, wanted.protect, wanted.delete_images, session.owner, session.name
+        )
+        session.notes.put(note, write.desired.address)
+        return _live(session, note)
+
+    def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        at = live.address
+        count = self.count(session, live)
+        if count and not force:
+            raise PlatformError(
+                f"it holds {counted(count, 'image')}",
+                address=at,
+                operation="repositories:delete",
+                hint="images were pushed since the plan was made: make a new plan",
+            )
+        if count:
+            session.data.delete(at.name, at)
+        session.notes.remove(at.name, at)
+
+    def left(self, settings: RepositorySettings) -> RepositorySettings:
+        return RepositorySettings()
+
+    def release(self, session: AzureSession, live: Live) -> Live | None:
+        session.notes.remove(live.address.name, live.address)
+        return None
+
+    def count(self, session: AzureSession, live: Live) -> int:
+        return session.data.count(live.address.name, live.address)
+
+    def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
+        return ()
+
+
+def _live(session: AzureSession, note: Note) -> Live:
+    settings = RepositorySettings(note.protect, note.delete_images)
+    return Live(
+        address=Address.of(session.name, KIND, note.name),
+        kind=KIND,
+        settings=settings,
+        # what is noted is what was applied
+        marks=Marks(note.owner or None, note.origin, applied_hash(settings), note.registry or None),
+        native=f"repository {note.name} of {session.registry.registry_name}",
+        needs=(session.own_address(),),
+    )

@@ -1,0 +1,274 @@
+"""Repository-scoped tokens: one scope map and one token for each grant. They work across tenants, and are made without passwords.
+
+https://learn.microsoft.com/azure/container-registry/container-registry-token-based-authentication
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import Access, Principal
+from reconciler.model.address import Address
+from reconciler.model.canonical import applied_hash
+from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+from reconciler.platforms import described
+from reconciler.spec.models import Grant
+
+from . import rules
+from .documents import properties
+
+if TYPE_CHECKING:
+    from .session import AzureSession
+
+MAP_KIND, KIND = "scope-map", "token"
+_TYPES = "Microsoft.ContainerRegistry/registries"
+#: what the permissions are as actions of a scope map (same page)
+PULL = ("content/read", "metadata/read")
+ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "pull": PULL,
+    "push-pull": ("content/read", "content/write", "metadata/read", "metadata/write"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeMapSettings:
+    """What whoever has the grant's token can do, as the actions of a scope map, sorted."""
+
+    actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """The scope map that the token has, by its name, and whether it is good."""
+
+    scope_map: str
+    enabled: bool = True
+
+
+def actions_of(grant: Grant, names: Sequence[str]) -> tuple[str, ...]:
+    """What a grant gives, as actions."""
+    return tuple(sorted(f"repositories/{name}/{verb}" for name in names for verb in ACTIONS[grant.permission]))
+
+
+class ScopeMapKind(Kind, GivesAccess):
+    """What a grant's token can do."""
+
+    name = MAP_KIND
+    settings = ScopeMapSettings
+    after = ("registry",)
+    permissions = {
+        Verb.LIST: (f"{_TYPES}/scopeMaps/read",),
+        Verb.READ: (f"{_TYPES}/scopeMaps/read",),
+        Verb.CREATE: (f"{_TYPES}/scopeMaps/write",),
+        Verb.UPDATE: (f"{_TYPES}/scopeMaps/write",),
+        Verb.DELETE: (f"{_TYPES}/scopeMaps/delete", f"{_TYPES}/tokens/delete"),
+    }
+
+    def shown(self, settings: ScopeMapSettings) -> dict[str, Any]:
+        return {"actions": list(settings.actions)}
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        count = len(desired.settings.actions)
+        if count <= rules.MAX_ACTIONS:
+            return None
+        return (
+            f"the scope map of grant {desired.address.name} would have {count} actions; Azure allows at most {rules.MAX_ACTIONS}:"
+            " use several grants"
+        )
+
+    def access(self, address: Address, settings: ScopeMapSettings) -> Iterable[Access]:
+        who = Principal(f"whoever holds token {address.name}")
+        found: dict[str, set[str]] = {}
+        for action in settings.actions:
+            name, _, verb = action.removeprefix("repositories/").partition("/content/")
+            if verb:
+                found.setdefault(name, set()).add(verb)
+        for name, verbs in sorted(found.items()):
+            words = [
+                word
+                for verb, word in (("read", "pull"), ("write", "push"), ("delete", "delete images"))
+                if verb in verbs
+            ]
+            yield Access(who, " and ".join(words), address.registry, name)
+
+    def access_by_grant(self, address: Address, settings: ScopeMapSettings) -> Iterable[tuple[str, Access]]:
+        return ((address.name, item) for item in self.access(address, settings))
+
+    def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        if not found["registry"]:
+            return
+        for live in self._lives(session, session.once("scope maps", lambda: session.scope_maps(session.own_address()))):
+            if live.marks.owner is not None or live.address in wanted:
+                yield live
+        count = sum(1 for item in wanted.values() if item.kind == MAP_KIND)
+        most = rules.TOKENS[session.registry.sku]
+        if count > most:
+            for at, item in wanted.items():
+                if item.kind == MAP_KIND:
+                    session.refused[at] = (
+                        f"the registry would have {count} scope maps and tokens; sku {session.registry.sku} allows {most}"
+                    )
+                    break
+
+    def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        for at in addresses:
+            if at.where or at.name.startswith(rules.NOTES):
+                continue
+            ask = partial(session.client.scope_maps.get, *session.group, at.name)
+            found = session.found_plain(at, "scopeMaps:get", ask)
+            if found is not None:
+                yield _map_live(session, found)
+
+    def _lives(self, session: AzureSession, items: Iterable[Mapping[str, Any]]) -> Iterator[Live]:
+        for item in items:
+            if not str(item.get("name", "")).startswith(("_", rules.NOTES)):
+                yield _map_live(session, item)
+
+    def create(self, session: AzureSession, write: Write) -> Live:
+        at = write.desired.address
+        begin = partial(session.client.scope_maps.begin_create, *session.group, at.name, self._body(write))
+        session.done(at, "scopeMaps:create", begin)
+        return self._there(session, at)
+
+    def update(self, session: AzureSession, write: Write, live: Live) -> Live:
+        at = live.address
+        begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, self._body(write))
+        session.done(at, "scopeMaps:update", begin)
+        return self._there(session, at)
+
+    def _body(self, write: Write) -> dict[str, Any]:
+        texts = described.written(write.marks.texts())
+        return {"properties": {"actions": list(write.desired.settings.actions), "description": texts}}
+
+    def _there(self, session: AzureSession, at: Address) -> Live:
+        found = self.read_one(session, at)
+        if found is None:
+            raise PlatformError(
+                "it was made and is not there", address=at, hint="run again; changes already made are kept"
+            )
+        return found
+
+    def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        """With its token: Azure keeps a scope map that a token has."""
+        at = live.address
+        session.done(at, "tokens:delete", partial(session.client.tokens.begin_delete, *session.group, at.name))
+        session.done(at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, at.name))
+
+
+class TokenKind(Kind):
+    """The token of a grant. It has no place for a mark: whose its scope map is, it is."""
+
+    name = KIND
+    settings = TokenSettings
+    traits = frozenset({Trait.INHERITS})
+    after = ("registry", MAP_KIND)
+    permissions = {
+        Verb.LIST: (f"{_TYPES}/tokens/read",),
+        Verb.READ: (f"{_TYPES}/tokens/read",),
+        Verb.CREATE: (f"{_TYPES}/tokens/write",),
+        Verb.UPDATE: (f"{_TYPES}/tokens/write",),
+        Verb.DELETE: (f"{_TYPES}/tokens/delete",),
+    }
+
+    def altered(self, settings: TokenSettings) -> str | None:
+        return None if settings.enabled else "enabled"
+
+    def unasked(self, wanted: Desired, registry: Any) -> str | None:
+        return None if wanted.settings.scope_map == wanted.address.name else "scope_map"
+
+    def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        maps = {live.address.name: live for live in found[MAP_KIND]}
+        if not found["registry"]:
+            return
+        for item in session.tokens(session.own_address()):
+            live = _token_live(session, item, maps)
+            if live.marks.owner is not None or live.address in wanted:
+                yield live
+
+    def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        for at in addresses:
+            if at.where:
+                continue
+            found = session.found_plain(at, "tokens:get", partial(session.client.tokens.get, *session.group, at.name))
+            if found is None:
+                continue
+            home = Address.of(at.registry, MAP_KIND, at.name)
+            above = ScopeMapKind().read_one(session, home)
+            yield _token_live(session, found, {at.name: above} if above is not None else {})
+
+    def create(self, session: AzureSession, write: Write) -> Live:
+        """A PUT, without passwords: they come from `reconciler credentials` alone."""
+        at = write.desired.address
+        body = {"properties": {"scopeMapId": self._map(session, write), "status": "enabled"}}
+        session.done(at, "tokens:create", partial(session.client.tokens.begin_create, *session.group, at.name, body))
+        return self._there(session, at)
+
+    def update(self, session: AzureSession, write: Write, live: Live) -> Live:
+        """A PATCH: a PUT would take its passwords away (https://github.com/Azure/acr/issues/667)."""
+        at = live.address
+        body = {"properties": {"scopeMapId": self._map(session, write), "status": "enabled"}}
+        session.done(at, "tokens:update", partial(session.client.tokens.begin_update, *session.group, at.name, body))
+        return self._there(session, at)
+
+    def _map(self, session: AzureSession, write: Write) -> str:
+        return f"{session.registry.resource}/scopeMaps/{write.desired.settings.scope_map}"
+
+    def _there(self, session: AzureSession, at: Address) -> Live:
+        found = self.read_one(session, at)
+        if found is None:
+            raise PlatformError(
+                "it was made and is not there", address=at, hint="run again; changes already made are kept"
+            )
+        return found
+
+    def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        begin = partial(session.client.tokens.begin_delete, *session.group, live.address.name)
+        session.done(live.address, "tokens:delete", begin)
+
+
+def _map_live(session: AzureSession, found: Mapping[str, Any]) -> Live:
+    said = properties(found)
+    texts = described.parsed(str(said.get("description") or "")).texts
+    return Live(
+        address=Address.of(session.name, MAP_KIND, str(found.get("name", "")).lower()),
+        kind=MAP_KIND,
+        settings=ScopeMapSettings(tuple(sorted(said.get("actions") or ()))),
+        marks=Marks.of(texts),
+        native=str(found.get("id", "")),
+        needs=(session.own_address(),),
+    )
+
+
+def _token_live(session: AzureSession, found: Mapping[str, Any], maps: Mapping[str, Live]) -> Live:
+    said, name = properties(found), str(found.get("name", "")).lower()
+    scope_map = str(said.get("scopeMapId", "")).rpartition("/")[2].lower()
+    above = maps.get(name)
+    settings = TokenSettings(scope_map, said.get("status", "enabled") != "disabled")
+    ours = above is not None and above.marks.owner is not None
+    marks = Marks(
+        above.marks.owner if above is not None and ours else None,
+        above.marks.origin if above is not None and ours else None,
+        _applied(settings) if ours else None,
+        above.marks.registry if above is not None and ours else None,
+    )
+    home = Address.of(session.name, MAP_KIND, name)
+    return Live(
+        address=Address.of(session.name, KIND, name),
+        kind=KIND,
+        settings=settings,
+        marks=marks,
+        native=str(found.get("id", "")),
+        needs=(home,),
+        parent=home,
+    )
+
+
+def _applied(settings: TokenSettings) -> str:
+    """What was applied: a token that is switched off was not."""
+    return applied_hash(TokenSettings(settings.scope_map))
