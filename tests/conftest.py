@@ -12,7 +12,7 @@ from tests.sandbox import PLATFORMS, sandbox_class
 from tests.sandbox.base import Sandbox
 
 #: each has a fixture of its name; that of Google is here before its platform is
-pytest_plugins = [f"tests.sandbox.{platform}" for platform in dict.fromkeys((*PLATFORMS, "gcp"))]
+pytest_plugins = [f"tests.sandbox.{platform}" for platform in (*PLATFORMS, "azure")]
 
 # examples are the same in every run, so that a red build is red for everybody; --hypothesis-profile=explore looks further
 settings.register_profile(

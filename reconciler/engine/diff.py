@@ -12,6 +12,7 @@ from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProb
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Releasable, Trait
 from reconciler.model.resource import Desired, Live, NativeName
 
+from .beside import Beside
 from .cause import cause, mark_of, marks_written
 from .conflict import in_another_registry, otherwise_made, owned
 from .difference import PLANNED, Difference
@@ -34,6 +35,7 @@ class _Differ:
         self.owner = owner
         self.adopt = adopt
         self.pushers = Pushers(picture)
+        self.beside = Beside(picture)
         self.found = Difference(pushers=self.pushers.asked)
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
@@ -245,11 +247,7 @@ class _Differ:
         self, item: Desired | Live, before: Given, after: Given
     ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
         """Who gains and who loses by what a resource's whole document gives, others' parts included."""
-        kind = self.kind(item)
-        if not isinstance(kind, GivesAccess) or before == after:
-            return (), ()
-        gains, losses = kind.gains_and_losses(item.address, before, after, self.home(item))
-        return tuple(sorted(set(gains))), tuple(sorted(set(losses)))
+        return self.beside.changed(self.kind(item), item.address, before, after, self.home(item))
 
     def waiting(self, live: Live | None) -> set[Access]:
         """What others will have again once what waits is put back; they have it now if the replacement did not come to the delete."""

@@ -34,6 +34,7 @@ class Trait(StrEnum):
     REMEMBERED = (
         "remembered"  # another resource says that it was applied: what that doesn't say is new, not removed by hand
     )
+    OVERLAPS = "overlaps"  # several resources of a registry can give the same access: one that goes takes no more than it alone gave
 
 
 class Verb(StrEnum):
@@ -240,6 +241,10 @@ class GivesAccess:
         """
         then, now = self._whole(address, before), self._whole(address, after)
         return _beyond(now, then), _beyond(then, now)
+
+    def beyond(self, these: set[Access], those: set[Access]) -> Iterable[Access]:
+        """What these give and those do not. Pure."""
+        return _beyond(these, those)
 
     def _whole(self, address: Address, given: Given) -> set[Access]:
         found = {access for item in given.foreign for access in item.access}

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, Given
 from reconciler.model.address import Address
-from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
+from reconciler.model.canonical import applied_hash
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms import described
@@ -22,7 +23,7 @@ from reconciler.words import some_of
 from . import assignment_settings, condition, roles
 from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
 from .roles import Role
-from .spec import AzureRegistry, legacy_fault
+from .spec import legacy_fault
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -39,6 +40,7 @@ class AssignmentKind(Kind, GivesAccess):
 
     name = KIND
     settings = AssignmentSettings
+    traits = frozenset({Trait.OVERLAPS})
     immutable = frozenset({"principal", "mode"})
     after = ("registry", "identity")
     permissions = {
@@ -108,7 +110,10 @@ class AssignmentKind(Kind, GivesAccess):
         """What all repositories are covers each of them."""
         then = set(assignment_settings.access(address, before.settings)) if before.settings is not None else set()
         now = set(assignment_settings.access(address, after.settings)) if after.settings is not None else set()
-        return _beyond(now, then), _beyond(then, now)
+        return self.beyond(now, then), self.beyond(then, now)
+
+    def beyond(self, these: set[Access], those: set[Access]) -> Iterator[Access]:
+        return assignment_settings.beyond(these, those)
 
     # -- verbs --------------------------------------------------------------------------------------------------
 
@@ -122,16 +127,15 @@ class AssignmentKind(Kind, GivesAccess):
                 if live.marks.owner is not None or live.address in wanted:
                     listed.add(live.address)
                     yield live
-            mode = session.mode()
-            for at, item in wanted.items():
-                if item.kind == KIND and at not in listed and not item.settings.mode:
-                    yield _vacant(at, item.settings, mode)
+        yield from _vacant(session, (at for at, item in wanted.items() if item.kind == KIND and at not in listed))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        asked = set(addresses)
+        missing = set(addresses)
         for live in self._lives(session, session.assignments(session.own_address())):
-            if live.address in asked:
+            if live.address in missing:
+                missing.remove(live.address)
                 yield live
+        yield from _vacant(session, (at for at in addresses if at in missing))
 
     def _lives(self, session: AzureSession, items: Iterable[Document]) -> Iterator[Live]:
         mode = session.mode()
@@ -155,6 +159,8 @@ class AssignmentKind(Kind, GivesAccess):
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """Condition and description change in place; an assignment of somebody else's that is adopted keeps its name."""
+        if live.vacant:
+            return self.create(session, write)
         settings: AssignmentSettings = write.desired.settings.in_mode(live.settings.mode)
         role = assignment_settings.role_of(settings)
         principal = session.principal(settings.principal) if settings.own else settings.principal
@@ -179,23 +185,8 @@ class AssignmentKind(Kind, GivesAccess):
         return _live(session, found, role, settings.mode)
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
-        session.write_assignment("DELETE", live.address, live.native, None)
-
-
-def _beyond(these: set[Access], those: set[Access]) -> Iterator[Access]:
-    """These without those, and without what is covered by one of those that is for all repositories."""
-    whole = {
-        (item.principal, item.verb.partition(f" {assignment_settings.WHOLE}")[0]) for item in those if _is_whole(item)
-    }
-    for item in sorted(these - those):
-        verb = item.verb.partition(" all repositories")[0]
-        covered = (item.principal, verb) in whole or (verb == "pull" and (item.principal, "pull and push") in whole)
-        if not covered or item.may:
-            yield item
-
-
-def _is_whole(item: Access) -> bool:
-    return item.verb.endswith(assignment_settings.WHOLE) and not item.may
+        if live.native:
+            session.write_assignment("DELETE", live.address, live.native, None)
 
 
 def _description(marks: Marks, settings: AssignmentSettings) -> str:
@@ -230,11 +221,19 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     )
 
 
-def _vacant(at: Address, settings: AssignmentSettings, mode: str) -> Live:
-    """That nothing is there, in a registry of that mode."""
-    return Live(at, KIND, AssignmentSettings(settings.principal, mode=mode), Marks(), vacant=True)
+def _vacant(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Live]:
+    """That nothing is there, in a registry of which mode, where the spec leaves that open."""
+    if session.registry.role_assignment_mode is not None:
+        return
+    mode = session.mode()
+    for at in addresses:
+        if mode == "legacy" and at == assignment_settings.address_of(session.name, "pull", roles.LIST):
+            yield _included(session, at)
+        else:
+            yield Live(at, KIND, AssignmentSettings("", mode=mode), Marks(), vacant=True)
 
 
-def named_by(registry: AzureRegistry) -> str:
-    """The scope of all assignments of a registry."""
-    return registry.resource
+def _included(session: AzureSession, at: Address) -> Live:
+    """That nothing is missing: in mode legacy, the role to pull reads the catalog too."""
+    settings = AssignmentSettings("pull", job=roles.LIST, mode="legacy", whole=True)
+    return Live(at, KIND, settings, Marks(session.owner, "spec", applied_hash(settings), session.name))

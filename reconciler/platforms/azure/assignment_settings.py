@@ -166,16 +166,26 @@ def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:
     if settings.job == roles.LIST:
         return
     who = principal_of(settings, at.registry)
-    verb = "pull and push" if settings.job == PUSH else "pull"
-    if settings.other:
-        note = f"where the condition allows it that somebody wrote: {settings.other}"
-        yield Access(who, f"{verb} {WHOLE}", at.registry, "", may=True, note=note)
-    elif settings.whole:
-        yield Access(who, f"{verb} {WHOLE}", at.registry, "")
-    for name in settings.names:
-        yield Access(who, verb, at.registry, name)
-    for prefix in settings.prefixes:
-        yield Access(who, f"{verb} all repositories under {prefix}", at.registry, "")
+    for verb in (roles.PULL, PUSH) if settings.job == PUSH else (roles.PULL,):
+        if settings.other:
+            note = f"where the condition allows it that somebody wrote: {settings.other}"
+            yield Access(who, f"{verb} {WHOLE}", at.registry, "", may=True, note=note)
+        elif settings.whole:
+            yield Access(who, f"{verb} {WHOLE}", at.registry, "")
+        for name in settings.names:
+            yield Access(who, verb, at.registry, name)
+        for prefix in settings.prefixes:
+            yield Access(who, f"{verb} all repositories under {prefix}", at.registry, "")
+
+
+def beyond(these: set[Access], those: set[Access]) -> Iterator[Access]:
+    """These without those, and without what one of those covers that is for all repositories of the registry."""
+    whole = {
+        (item.principal, item.verb.partition(" ")[0]) for item in those if item.verb.endswith(WHOLE) and not item.may
+    }
+    for item in sorted(these - those):
+        if item.may or (item.principal, item.verb.partition(" ")[0]) not in whole:
+            yield item
 
 
 def shown(settings: AssignmentSettings) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from azure.core.exceptions import HttpResponseError
 from reconciler.errors import PlatformError, Uncounted
 
 from . import endpoints
+from .pipeline import Calls
 from .troubles import FAILURES, translated
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class DataPlane:
                 session.credentials,
                 audience=endpoints.cloud(session.registry).audience,
                 transport=session.transport,
-                retry_policy=session.calls,
+                # one of its own: a policy belongs to one pipeline
+                retry_policy=Calls(session),
             )
         return self._known
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, Uncounted
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, HoldsImages, Home, Kind, Verb, Write
+from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
-from reconciler.words import Named
+from reconciler.words import Named, images_counted
 
 from . import mode, notes, rules, tags
 from .spec import AzureRegistry, untagged_days
@@ -121,7 +121,7 @@ class RegistryKind(Kind, HoldsImages):
 
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
-        note = "as far as it is not known yet: a login server may carry a hash, which `reconciler output` says after the apply"
+        note = "unless Azure adds a hash to the login server"
         return NativeName(here.registry_name, f"{here.registry_name.lower()}.azurecr.io", note)
 
     def protected(self, settings: RegistrySettings) -> bool:
@@ -193,9 +193,9 @@ class RegistryKind(Kind, HoldsImages):
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
         # Azure deletes a registry with all of its images, without asking
-        if not force and (count := session.data.count_beside(())):
+        if not force and (count := _left(session)):
             raise PlatformError(
-                f"it holds {count} images",
+                f"it holds {images_counted(count)}",
                 address=at,
                 operation="registries:delete",
                 hint="images were pushed since the plan was made: make a new plan",
@@ -205,6 +205,14 @@ class RegistryKind(Kind, HoldsImages):
 
 #: tags that marks take: owner, origin, applied, registry, adopted, and what is noted of the mode
 _MARKS = 6
+
+
+def _left(session: AzureSession) -> int:
+    """How many images it still holds, once its repositories were deleted."""
+    try:
+        return session.data.count_beside(())
+    except Uncounted:
+        return UNCOUNTED
 
 
 def _azure(registry: RegistryBase) -> AzureRegistry:

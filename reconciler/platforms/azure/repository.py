@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, Uncounted
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
-from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Write
+from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Kind, Releasable, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
-from reconciler.words import counted
+from reconciler.words import images_counted
 
 from . import notes
 from .notes import Note
@@ -63,7 +63,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         if not isinstance(registry, AzureRegistry):
             raise TypeError(f"registry {registry.name} is not on Azure")
         name = wanted.address.name
-        note = "once its first image is pushed; a login server may carry a hash (`reconciler output` says it)"
+        note = "from its first push on, unless Azure adds a hash to the login server"
         return NativeName(name, f"{registry.registry_name.lower()}.azurecr.io/{name}", note)
 
     def protected(self, settings: RepositorySettings) -> bool:
@@ -115,10 +115,13 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
-        count = self.count(session, live)
+        try:
+            count = self.count(session, live)
+        except Uncounted:
+            count = UNCOUNTED
         if count and not force:
             raise PlatformError(
-                f"it holds {counted(count, 'image')}",
+                f"it holds {images_counted(count)}",
                 address=at,
                 operation="repositories:delete",
                 hint="images were pushed since the plan was made: make a new plan",

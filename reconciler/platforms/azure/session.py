@@ -60,7 +60,6 @@ class AzureSession(HttpSession):
         self._seen: dict[str, _Once] = {}
         #: held by whoever writes the registry's tags, which are one map
         self.tagging = Lock()
-        self.calls = Calls(self)
         self.notes = Notes(self)
         self.data = DataPlane(self)
 
@@ -86,16 +85,17 @@ class AzureSession(HttpSession):
                     connection_timeout=CONNECT_TIMEOUT,
                     read_timeout=READ_TIMEOUT,
                 )
-                through = policies(credentials, where.scope, self.calls)
                 client = ContainerRegistryManagementClient(
                     credentials,
                     self.registry.subscription_id,
                     where.manager,
                     credential_scopes=[where.scope],
                     transport=self.transport,
-                    policies=through,
+                    policies=policies(credentials, where.scope, Calls(self)),
                 )
-                arm: Arm = ARMPipelineClient(where.manager, transport=self.transport, policies=through)
+                arm: Arm = ARMPipelineClient(
+                    where.manager, transport=self.transport, policies=policies(credentials, where.scope, Calls(self))
+                )
                 self._known = client, credentials, arm
             return self._known
 

@@ -81,9 +81,7 @@ def _advanced(operation: Operation) -> bool:
     if operation.left > 0:
         operation.left -= 1
         return False
-    if not operation.done:
-        operation.done = True
-        operation.finish()
+    operation.end()
     return True
 
 

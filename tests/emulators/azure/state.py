@@ -122,6 +122,13 @@ class Operation:
     done: bool = False
     signatures: set[str] = field(default_factory=set)
 
+    def end(self) -> None:
+        """Carries it out, once."""
+        if not self.done:
+            self.done = True
+            self.left = 0
+            self.finish()
+
 
 class State:
     """All that the stand-in holds. Ids are never given twice, over resets either. `here`: host and port of the server."""
