@@ -45,7 +45,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a server or git's processes is slow; all else is quick."""
     slow_platforms = {platform for platform in PLATFORMS if sandbox_class(platform).slow}
-    slow = {*slow_platforms, "forge", "gcp_server", "stand_in", "http", "clone"}
+    slow = {*slow_platforms, "azure", "azure_server", "forge", "gcp_server", "stand_in", "http", "clone"}
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         used = {*getattr(item, "fixturenames", ()), parameters.get("sandbox")}

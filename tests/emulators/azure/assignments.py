@@ -28,6 +28,10 @@ ROLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "b24988ac-6180-42a0-ab88-20f7382dd24c": ("Contributor", (), ("*",)),
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": ("Reader", (), ("*/read",)),
 }
+#: as recorded
+_DESCRIPTIONS = {
+    "acdd72a7-3385-48ef-bd42-f606fba81ae7": "View all resources, but does not allow you to make any changes.",
+}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 MAX_CONDITION, MAX_DESCRIPTION = 4096, 2048
 
@@ -99,9 +103,10 @@ def _check(state: State, principal: str, given: Document) -> None:
         fresh and not given.get("principalType")
     ):
         raise invalid(
-            f"Principal {principal.replace('-', '')} does not exist in the directory {TENANT}. Check that you have the correct principal"
-            " ID. If you are creating this principal and then immediately assigning a role, this error might be related to a replication"
-            " delay. In this case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or Group."
+            f"Principal {principal.replace('-', '')} does not exist in the directory {TENANT}. Check that you have the correct"
+            " principal ID. If you are creating this principal and then immediately assigning a role, this error might be"
+            " related to a replication delay. In this case, set the role assignment principalType property to a value, such as"
+            " ServicePrincipal, User, or Group."
             "  See https://aka.ms/docs-principaltype",
             "PrincipalNotFound",
         )
@@ -189,7 +194,7 @@ def definition(asked: Asked, guid: str) -> Document:
         "properties": {
             "roleName": name,
             "type": "BuiltInRole",
-            "description": name,
+            "description": _DESCRIPTIONS.get(guid, name),
             "assignableScopes": ["/"],
             "permissions": permissions,
             "createdOn": "2015-02-02T21:55:09.8806423Z",

@@ -9,7 +9,7 @@ from typing import Any
 from . import operations
 from .registries import TYPE, cased, existing, system_data
 from .state import Child, Registry, State, now
-from .wire import Asked, Document, Refusal, Reply, invalid, not_found
+from .wire import NULL, Asked, Document, Refusal, Reply, invalid, not_found
 
 #: of each, tokens and scope maps: docs.azure.cn container-registry-skus (../../shared/azure/facts.md)
 AT_MOST = {"Basic": 100, "Standard": 500, "Premium": 50_000}
@@ -136,7 +136,7 @@ def delete_token(state: State, asked: Asked) -> Reply:
     headers = operations.start_delete(
         state, asked, "tokens", home.location, lambda: home.tokens.pop(name.lower(), None)
     )
-    return Reply(202, None, headers)
+    return Reply(202, NULL, headers)
 
 
 def _token(state: State, asked: Asked) -> Child:

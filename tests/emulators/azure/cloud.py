@@ -222,4 +222,4 @@ def _data_refusal(refusal: Refusal) -> Reply:
     more: dict[str, Any] = dict(refusal.more)
     challenge = more.pop("challenge", None)
     body = more or {"errors": [{"code": refusal.code, "message": refusal.message}]}
-    return Reply(refusal.status, body, {"WWW-Authenticate": challenge} if challenge else {})
+    return Reply(refusal.http, body, {"WWW-Authenticate": challenge} if challenge else {})

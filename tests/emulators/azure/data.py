@@ -1,5 +1,5 @@
-"""The registry's own endpoint: logging in, the catalog, images. Which registry is asked is said by the host, as on Azure; where all are on
-this server's, it is the last one made there.
+"""The registry's own endpoint: logging in, the catalog, images. Which registry is asked is said by the host, as on Azure; where
+several have this server's own, it is the last one made.
 
 evidence/azure/recorded/dataplane-catalog.json; https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md
 """
@@ -51,7 +51,7 @@ def exchange(state: State, asked: Asked) -> Reply:
 
 
 def token(state: State, asked: Asked) -> Reply:
-    """An access token for a scope, with what whoever asks can do of it: by a refresh token, or by the name and password of a token."""
+    """An access token for a scope, with what whoever asks can do of it: by a refresh token, or a token's name and password."""
     registry = of_host(state, asked)
     form: Document = asked.object() if asked.method == "POST" else dict(asked.query)
     who = _who(state, registry, asked, form)

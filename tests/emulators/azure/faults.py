@@ -14,8 +14,8 @@ _CODES = {"500": "InternalServerError", "503": "ServiceUnavailable", "409": "Con
 
 
 def fault(kind: str, retry_after: int = 0) -> Answer:
-    """An answer by its kind: an HTTP status, `throttled`, `drop` (the connection is closed), `page` (a proxy's), or a code of ARM, which
-    is 400."""
+    """An answer by its kind: an HTTP status, `throttled`, `drop` (the connection is closed), `page` (a proxy's), or a code of ARM,
+    which is 400."""
     if kind == "drop":
         return Answer(drop=True)
     if kind == "page":

@@ -29,10 +29,15 @@ def azure_stand_in(azure_server: Server) -> Server:
 
 
 @pytest.fixture
-def arm(azure_stand_in: Server) -> Iterator[httpx.Client]:
-    """A client whose paths are those of Azure Resource Manager, with a token and an api-version."""
+def bare(azure_stand_in: Server) -> Iterator[httpx.Client]:
+    """A client whose paths are those of Azure Resource Manager, with a token; it sends addresses as they are."""
     trusted = ssl.create_default_context(cafile=str(azure_stand_in.ca))
-    headers = {"Authorization": "Bearer x"}
-    params = {"api-version": "2025-11-01"}
-    with httpx.Client(base_url=azure_stand_in.url, verify=trusted, headers=headers, params=params) as client:
+    with httpx.Client(base_url=azure_stand_in.url, verify=trusted, headers={"Authorization": "Bearer x"}) as client:
         yield client
+
+
+@pytest.fixture
+def arm(bare: httpx.Client) -> httpx.Client:
+    """The same, with an api-version in each address."""
+    bare.params = httpx.QueryParams({"api-version": "2025-11-01"})
+    return bare

@@ -1,5 +1,5 @@
-"""Long-running operations as recorded: `azure-asyncoperation` for what is made, `Location` under the provider's operationResults for what is
-deleted, each with a signature that changes with every look and must come back unchanged.
+"""Long-running operations as recorded: `azure-asyncoperation` for what is made, `Location` under the provider's operationResults for
+what is deleted, each with a signature that changes with every look and must come back unchanged.
 
 evidence/azure/recorded/registry-create-201.json, registry-200-replication-delete.json, scopemap-token-create.json
 """

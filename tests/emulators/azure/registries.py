@@ -7,7 +7,7 @@ from typing import Any
 
 from . import operations
 from .state import Child, Registry, Resource, State, now, zulu
-from .wire import Asked, Document, Refusal, Reply, invalid, not_found
+from .wire import NULL, Asked, Document, Refusal, Reply, invalid, not_found
 
 TYPE = "Microsoft.ContainerRegistry/registries"
 SKUS = ("Basic", "Standard", "Premium")
@@ -59,8 +59,8 @@ def existing(state: State, asked: Asked) -> Registry:
         raise Refusal(
             404,
             "ResourceNotFound",
-            f"The Resource '{TYPE}/{asked.names['registry']}' under resource group '{path[0].rpartition('/')[2]}' was not found. For more"
-            " details please go to https://aka.ms/ARMResourceNotFoundFix",
+            f"The Resource '{TYPE}/{asked.names['registry']}' under resource group '{path[0].rpartition('/')[2]}' was not found. For"
+            " more details please go to https://aka.ms/ARMResourceNotFoundFix",
         )
     return found
 
@@ -116,6 +116,9 @@ def put(state: State, asked: Asked) -> Reply:
     def finish() -> None:
         made.state = "Succeeded"
 
+    if state.knobs.synchronous:
+        finish()
+        return Reply(200, shown(state, made))
     headers = operations.start(
         state, asked, "registries", made.id, "Creating", finish, lambda: state.registries.pop(name.lower(), None)
     )
@@ -161,7 +164,9 @@ def delete(state: State, asked: Asked) -> Reply:
         for name in [key for key, item in state.assignments.items() if item.scope.lower().startswith(found.id.lower())]:
             del state.assignments[name]
 
-    return Reply(202, None, operations.start_delete(state, asked, "registries", found.location, finish))
+    headers = operations.start_delete(state, asked, "registries", found.location, finish)
+    found.state = "Deleting"
+    return Reply(202, shown(state, found), headers)
 
 
 def usages(state: State, asked: Asked) -> Reply:
@@ -302,7 +307,7 @@ def delete_replication(state: State, asked: Asked) -> Reply:
         home.replications.pop(name.lower(), None)
         home.deleted[name.lower()] = state.knobs.settling
 
-    return Reply(202, None, operations.start_delete(state, asked, "replications", found.location, finish))
+    return Reply(202, NULL, operations.start_delete(state, asked, "replications", found.location, finish))
 
 
 def shown_replication(state: State, item: Resource) -> Document:

@@ -62,8 +62,8 @@ def _identity(state: State, asked: Asked) -> Resource:
         raise Refusal(
             404,
             "ResourceNotFound",
-            f"The Resource '{IDENTITY}/{name}' under resource group '{asked.names['group']}' was not found. For more details please go to"
-            " https://aka.ms/ARMResourceNotFoundFix",
+            f"The Resource '{IDENTITY}/{name}' under resource group '{asked.names['group']}' was not found. For more details"
+            " please go to https://aka.ms/ARMResourceNotFoundFix",
         )
     return found
 

@@ -35,6 +35,7 @@ class Knobs:
     missing_groups: resource groups that don't exist, in lower case
     denied: beginnings of actions, such as `roleAssignments:PUT`, that the caller may not do
     blind: whether the data plane refuses the caller
+    synchronous: whether a registry is made at once: 200, as recorded in 2023
     """
 
     polls: int = 0
@@ -51,6 +52,7 @@ class Knobs:
     missing_groups: set[str] = field(default_factory=set)
     denied: list[str] = field(default_factory=list)
     blind: bool = False
+    synchronous: bool = False
 
 
 @dataclass
@@ -110,9 +112,8 @@ class Assignment:
 
 @dataclass
 class Operation:
-    """A long-running operation. `left`: looks that find it under way; `finish`: what it does at its end; `word`: its status until then;
-    `signatures`: of
-    which one must come back with each look, unchanged; azure-core goes on with the first."""
+    """A long-running operation. `left`: looks that find it under way; `finish`: what it does at its end; `word`: its status until
+    then; `signatures`: of which one must come back with each look, unchanged; azure-core goes on with the first."""
 
     name: str
     word: str

@@ -15,9 +15,9 @@ Document = dict[str, Any]
 class Refusal(Exception):
     """A call that is refused. `more`: what stands beside `error` in its body."""
 
-    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+    def __init__(self, http: int, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.more = status, code, message, more
+        self.http, self.code, self.message, self.more = http, code, message, more
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def asked(method: str, target: str, headers: Mapping[str, str], data: bytes) -> 
 
 def refused(refusal: Refusal) -> Reply:
     """How a refusal is written."""
-    return Reply(refusal.status, {"error": {"code": refusal.code, "message": refusal.message}, **refusal.more})
+    return Reply(refusal.http, {"error": {"code": refusal.code, "message": refusal.message}, **refusal.more})
 
 
 def usual_headers(method: str, url: str) -> dict[str, str]:
