@@ -47,7 +47,7 @@ class DataPlane:
                 audience=endpoints.cloud(session.registry).audience,
                 transport=session.transport,
                 # one of its own: a policy belongs to one pipeline
-                retry_policy=Calls(session),
+                retry_policy=Calls(session, session.registry),
             )
         return self._known
 
@@ -87,7 +87,3 @@ class DataPlane:
             raise translated(error, at, operation, self._session.registry) from None
         except FAILURES as error:
             raise translated(error, at, operation, self._session.registry) from None
-
-    def close(self) -> None:
-        """Lets go of what it holds; its connections are the session's."""
-        self._known = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.policies import (
@@ -24,13 +24,11 @@ from azure.core.pipeline.policies import (
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
 from reconciler.model.call_log import wrote
-from reconciler.platforms.http import logged
+from reconciler.platforms.http import HttpSession, logged
 
 from . import buckets
 from .buckets import Bucket
-
-if TYPE_CHECKING:
-    from .session import AzureSession
+from .spec import AzureRegistry
 
 #: seconds in which a call that found no answer, or a service that is not there for a moment, is made again
 PATIENCE = 60.0
@@ -55,9 +53,9 @@ class _Passing(Exception):
 class Calls(HTTPPolicy[Any, Any]):
     """What a session's calls go through."""
 
-    def __init__(self, session: AzureSession) -> None:
+    def __init__(self, session: HttpSession, registry: AzureRegistry) -> None:
         super().__init__()
-        self._session = session
+        self._session, self._registry = session, registry
 
     def send(self, request: Any) -> Any:
         """The answer of one request, made again while its failure may pass. Raises azure-core's errors, Halted and TimeIsUp."""
@@ -95,7 +93,7 @@ class Calls(HTTPPolicy[Any, Any]):
             return response
 
     def _bucket(self, changes: bool) -> Bucket:
-        registry = self._session.registry
+        registry = self._registry
         size = buckets.WRITES if changes else buckets.READS
         return self._session.estate.rates.shared(
             ("azure", registry.subscription_id.lower(), registry.location, changes), partial(Bucket, *size)

@@ -21,6 +21,7 @@ from reconciler.spec.repository import Repository
 from reconciler.words import Named, images_counted
 
 from . import mode, notes, rules, tags
+from .repository import data_plane
 from .spec import AzureRegistry, untagged_days
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class RegistryKind(Kind, HoldsImages):
 
     def count(self, session: AzureSession, live: Live) -> int:
         names = {note.name for note in notes.read(session.scope_maps(live.address)) if note.owner == session.owner}
-        return session.data.count_beside(names)
+        return session.part(data_plane).count_beside(names)
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         return ()
@@ -210,7 +211,7 @@ _MARKS = 6
 def _left(session: AzureSession) -> int:
     """How many images it still holds, once its repositories were deleted."""
     try:
-        return session.data.count_beside(())
+        return session.part(data_plane).count_beside(())
     except Uncounted:
         return UNCOUNTED
 

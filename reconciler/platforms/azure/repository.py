@@ -19,10 +19,11 @@ from reconciler.spec.repository import Repository
 from reconciler.words import images_counted
 
 from . import notes
-from .notes import Note
+from .notes import Note, Notes
 from .spec import AzureRegistry
 
 if TYPE_CHECKING:
+    from .data import DataPlane
     from .session import AzureSession
 
 KIND = "repository"
@@ -110,7 +111,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         note = Note(
             write.desired.address.name, origin, wanted.protect, wanted.delete_images, session.owner, session.name
         )
-        session.notes.put(note, write.desired.address)
+        session.part(Notes).put(note, write.desired.address)
         return _live(session, note)
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
@@ -127,18 +128,18 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 hint="images were pushed since the plan was made: make a new plan",
             )
         if count:
-            session.data.delete(at.name, at)
-        session.notes.remove(at.name, at)
+            session.part(data_plane).delete(at.name, at)
+        session.part(Notes).remove(at.name, at)
 
     def left(self, settings: RepositorySettings) -> RepositorySettings:
         return RepositorySettings()
 
     def release(self, session: AzureSession, live: Live) -> Live | None:
-        session.notes.remove(live.address.name, live.address)
+        session.part(Notes).remove(live.address.name, live.address)
         return None
 
     def count(self, session: AzureSession, live: Live) -> int:
-        return session.data.count(live.address.name, live.address)
+        return session.part(data_plane).count(live.address.name, live.address)
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         return ()
@@ -155,3 +156,10 @@ def _live(session: AzureSession, note: Note) -> Live:
         native=f"repository {note.name} of {session.registry.registry_name}",
         needs=(session.own_address(),),
     )
+
+
+def data_plane(session: AzureSession) -> DataPlane:
+    """The registry's own endpoint. Imported here: its library is for runs that delete something."""
+    from .data import DataPlane
+
+    return DataPlane(session)

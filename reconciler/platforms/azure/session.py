@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import requests
@@ -27,9 +27,7 @@ from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
 from . import endpoints, roles, rules
-from .data import DataPlane
 from .documents import plain, properties
-from .notes import Notes
 from .pipeline import Calls, policies
 from .spec import AzureRegistry
 from .troubles import FAILURES, NotAzure, is_absent, translated
@@ -60,8 +58,7 @@ class AzureSession(HttpSession):
         self._seen: dict[str, _Once] = {}
         #: held by whoever writes the registry's tags, which are one map
         self.tagging = Lock()
-        self.notes = Notes(self)
-        self.data = DataPlane(self)
+        self._parts: dict[Any, Any] = {}
 
     def check(self) -> None:
         """Fails unless there are credentials that give a token; makes no other call."""
@@ -91,10 +88,12 @@ class AzureSession(HttpSession):
                     where.manager,
                     credential_scopes=[where.scope],
                     transport=self.transport,
-                    policies=policies(credentials, where.scope, Calls(self)),
+                    policies=policies(credentials, where.scope, Calls(self, self.registry)),
                 )
                 arm: Arm = ARMPipelineClient(
-                    where.manager, transport=self.transport, policies=policies(credentials, where.scope, Calls(self))
+                    where.manager,
+                    transport=self.transport,
+                    policies=policies(credentials, where.scope, Calls(self, self.registry)),
                 )
                 self._known = client, credentials, arm
             return self._known
@@ -207,6 +206,12 @@ class AzureSession(HttpSession):
                 task = self._seen[name] = _Once(read)
         found: T = task.value()
         return found
+
+    def part(self, make: Callable[[AzureSession], T]) -> T:
+        """What stands on the session and has a file of its own, made when it is first asked for."""
+        with self._lock:
+            found = self._parts.get(make)
+            return cast(T, found if found is not None else self._parts.setdefault(make, make(self)))
 
     def begin_listing(self) -> None:
         """A listing begins: nothing of an earlier one is remembered."""
@@ -341,7 +346,6 @@ class AzureSession(HttpSession):
 
     def close(self) -> None:
         super().close()
-        self.data.close()
         if self._known is not None:
             client, credentials, _ = self._known
             client.close()
