@@ -138,7 +138,7 @@ class AssignmentKind(Kind, GivesAccess):
         yield from _vacant(session, (at for at in addresses if at in missing))
 
     def _lives(self, session: AzureSession, items: Iterable[Document]) -> Iterator[Live]:
-        mode = session.mode()
+        mode = session.wanted_mode()
         for item in items:
             said = item.get("properties") or {}
             if str(said.get("scope", "")).lower() != session.registry.resource.lower():
@@ -148,7 +148,7 @@ class AssignmentKind(Kind, GivesAccess):
                 yield _live(session, item, role, mode)
 
     def create(self, session: AzureSession, write: Write) -> Live:
-        settings: AssignmentSettings = write.desired.settings.in_mode(session.mode())
+        settings: AssignmentSettings = write.desired.settings.in_mode(session.wanted_mode())
         role = assignment_settings.role_of(settings)
         principal = session.principal(settings.principal) if settings.own else settings.principal
         if not principal:
@@ -225,7 +225,7 @@ def _vacant(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Liv
     """That nothing is there, in a registry of which mode, where the spec leaves that open."""
     if session.registry.role_assignment_mode is not None:
         return
-    mode = session.mode()
+    mode = session.wanted_mode()
     for at in addresses:
         if mode == "legacy" and at == assignment_settings.address_of(session.name, "pull", roles.LIST):
             yield _included(session, at)

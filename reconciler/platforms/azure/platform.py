@@ -11,7 +11,7 @@ from reconciler.platforms.extras import needing
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 
-from . import assignment_settings, registry, replication, repository, token
+from . import assignment_settings, registry, replication, repository, roles, token
 from .assignment import AssignmentKind
 from .identity import IDENTITIES, IdentityKind, IdentitySettings
 from .mode import ModeKind, ModeSettings
@@ -79,7 +79,9 @@ class AzurePlatform(Platform):
             yield Desired(at, "assignment", settings, (home,), source=source)
         mode = Address.of(here.name, "mode", home.name)
         wanted = ModeSettings(here.role_assignment_mode or "")
-        old = tuple(Address(f"{at}-{word}") for at in assigned for word in ("abac", "legacy"))
+        # what one mode needs and the other does not, too
+        catalog = assignment_settings.address_of(here.name, "pull", roles.LIST)
+        old = tuple(Address(f"{at}-{word}") for at in {*assigned, catalog} for word in ("abac", "legacy"))
         source = spec.source(here.name)
         yield Desired(mode, "mode", wanted, (home, *assigned), home, here.adopt, source, instead_of=old)
         for grant, names in grants:

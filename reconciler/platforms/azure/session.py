@@ -23,10 +23,11 @@ from requests.adapters import HTTPAdapter
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
+from reconciler.model.marks import Marks
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
-from . import endpoints, roles, rules
+from . import endpoints, roles, rules, tags
 from .documents import plain, properties
 from .pipeline import Calls, policies
 from .spec import AzureRegistry
@@ -291,12 +292,16 @@ class AzureSession(HttpSession):
         action = f"roleAssignments:{verb.lower()}"
         return self.json(verb, action, path, at=at, version=ASSIGNMENTS, body=body) or {}
 
-    def mode(self) -> str:
-        """The role assignment mode that the registry has now, as the session knows it: `abac` if it is not there. Raises
-        PlatformError."""
+    def wanted_mode(self) -> str:
+        """The role assignment mode that the registry is to have: what the spec says, else what is there in one that was there before,
+        and `abac` in one that we made. Raises PlatformError."""
+        if self.registry.role_assignment_mode is not None:
+            return self.registry.role_assignment_mode
         found = self.once("registry", lambda: self.acr(self.own_address()))
-        said = properties(found or {}).get("roleAssignmentMode", rules.LEGACY) if found else rules.ABAC
-        return "abac" if said == rules.ABAC else "legacy"
+        marks = Marks.of(tags.read(found.get("tags"))) if found else None
+        if found is None or marks is None or not (marks.adopted or marks.owner is None):
+            return "abac"
+        return "abac" if properties(found).get("roleAssignmentMode", rules.LEGACY) == rules.ABAC else "legacy"
 
     def identities(self, at: str) -> list[Document]:
         """All managed identities of the resource group. Raises PlatformError."""

@@ -72,7 +72,7 @@ def is_absent(error: HttpResponseError) -> bool:
 def translated(error: Exception, address: str, operation: str, registry: AzureRegistry) -> PlatformError:
     """The error for people: what Azure said, and what to do about it."""
     address = address or current_address()
-    if isinstance(error, NotAzure | DecodeError):
+    if isinstance(error, NotAzure | DecodeError | json.JSONDecodeError):
         said = "the answer did not come from Azure"
         return PlatformError(said, address=address, operation=operation, code="NotAzure", hint=_BETWEEN)
     if isinstance(error, HttpResponseError) and error.response is not None:
@@ -130,4 +130,4 @@ def _first_line(error: Exception) -> str:
 
 
 #: what the library, the connection and the credentials raise
-FAILURES = (AzureError, NotAzure, OSError)
+FAILURES = (AzureError, NotAzure, OSError, json.JSONDecodeError)

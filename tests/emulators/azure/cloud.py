@@ -189,6 +189,7 @@ class Cloud:
         with self.lock:
             try:
                 self._check(found)
+                self.state.tick()
                 return found.route.handler(self.state, found.asked)
             except Refusal as refusal:
                 return _data_refusal(refusal) if found.route.data else refused(refusal)

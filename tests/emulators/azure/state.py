@@ -13,6 +13,8 @@ from uuid import UUID, uuid4, uuid5
 
 from .wire import Document
 
+#: calls of any kind, beyond those that find an operation under way, after which it is over
+UNSEEN = 3
 TENANT = "11111111-1111-1111-1111-111111111111"
 _IDS = UUID("6f1c2b1e-7f34-4b0a-9d0e-3b7d0d5f6a10")
 
@@ -122,6 +124,7 @@ class Operation:
     error: tuple[str, str] | None = None
     done: bool = False
     signatures: set[str] = field(default_factory=set)
+    calls: int = 0
 
     def end(self) -> None:
         """Carries it out, once."""
@@ -151,6 +154,13 @@ class State:
     def next_number(self) -> int:
         """A number that was not given before."""
         return next(State._numbers)
+
+    def tick(self) -> None:
+        """A call has been made: what nobody looks at is carried out too, somewhat later."""
+        for operation in self.operations.values():
+            operation.calls += 1
+            if operation.calls > self.knobs.polls + UNSEEN:
+                operation.end()
 
     def shuffled(self, items: list[Any]) -> list[Any]:
         """The items in the arbitrary order of a list: it is the same for the same items."""
