@@ -14,7 +14,7 @@ from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Fails, FailsOften, Server, may, token_may
 from tests.emulators.serving import Answer, Call
-from tests.sandbox.azure import NAME, RESOURCE, AzureSandbox, principal
+from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox, principal
 from tests.sandbox.base import Document
 
 
@@ -58,6 +58,7 @@ def test_a_third_of_all_calls_failing_still_converges(
     assert (plan.changes, plan.foreign) == ((), ())
 
 
+READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 WRITES = [
     "registries:PUT",
     "registries:PATCH",
@@ -266,3 +267,40 @@ def test_killed_between_scope_map_and_token_the_next_apply_makes_the_token(
     azure.apply(document)
     assert azure.plan(document).changes == ()
     assert "partner" in azure.acr.tokens
+
+
+def test_what_others_gave_is_reported_with_its_removal_and_what_voids_ours_says_so(azure: AzureSandbox) -> None:
+    document = azure.document(
+        "app-a", "app-b", grants=({"name": "one", "repositories": ["app-a"], "to": azure.target("1")},)
+    )
+    azure.apply(document)
+    given = azure.assign(STRANGER, READER)
+    wide = azure.assign(principal(1), READER, "/subscriptions/00000000-0000-0000-0000-000000000000")
+    plan = azure.plan(document)
+    assert plan.changes == ()
+    found = {item.what: item for item in plan.foreign}
+    assert set(found) == {
+        f"Container Registry Repository Reader of service principal {STRANGER} on the registry",
+        f"Container Registry Repository Reader of service principal {principal(1)} on"
+        " /subscriptions/00000000-0000-0000-0000-000000000000, which reaches every repository whatever its grants say",
+    }
+    assert {item.removal for item in plan.foreign} == {
+        f"run `az role assignment delete --ids {one}`" for one in (given, wide)
+    }
+    assert {item.verb for one in plan.foreign for item in one.access} == {"pull all repositories of the registry"}
+    assert STRANGER in words(plan)
+
+
+def test_somebody_s_assignment_of_the_same_triple_is_a_conflict_and_can_be_adopted(azure: AzureSandbox) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    theirs = azure.assign(principal(1), READER)
+    document["grants"] = [{"name": "one", "registry": "images", "to": azure.target("1")}]
+    address = f"images.assignment.{principal(1)}-pull"
+    (problem,) = azure.plan(document).problems
+    assert (problem.address, "has no owner" in problem.message) == (address, True)
+    azure.apply(document, adopt=[address])
+    (found,) = [item for item in azure.cloud.assignments.values() if item.principal == principal(1)]
+    assert found.id == theirs, "by its own name"
+    assert "app-a" in found.properties["condition"]
+    assert azure.plan(document).changes == ()

@@ -7,6 +7,7 @@ Whoever may manage a registry need not reach its images: in mode abac not even i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,9 +15,10 @@ from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import HttpResponseError
 
 from reconciler.errors import PlatformError, Uncounted
+from reconciler.model.call_log import working_on
 
 from . import endpoints
-from .pipeline import Calls
+from .pipeline import Patient
 from .troubles import FAILURES, translated
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class DataPlane:
     def __init__(self, session: AzureSession) -> None:
         self._session = session
         self._known: ContainerRegistryClient | None = None
+        self._open = ExitStack()
 
     @property
     def _client(self) -> ContainerRegistryClient:
@@ -45,10 +48,10 @@ class DataPlane:
                 f"https://{server}",
                 session.credentials,
                 audience=endpoints.cloud(session.registry).audience,
-                transport=session.transport,
-                # one of its own: a policy belongs to one pipeline
-                retry_policy=Calls(session, session.registry),
+                transport=Patient(session.transport, session.sending),
+                retry_total=0,
             )
+            self._open.enter_context(self._known)
         return self._known
 
     def count(self, name: str, at: str) -> int:
@@ -78,7 +81,8 @@ class DataPlane:
 
     def _asked(self, at: str, operation: str, ask: Callable[[], T]) -> T | None:
         try:
-            return ask()
+            with working_on(at):
+                return ask()
         except HttpResponseError as error:
             if error.status_code == 404:
                 return None
@@ -87,3 +91,7 @@ class DataPlane:
             raise translated(error, at, operation, self._session.registry) from None
         except FAILURES as error:
             raise translated(error, at, operation, self._session.registry) from None
+
+    def close(self) -> None:
+        """Lets go of what it holds; its connections are the session's."""
+        self._open.close()

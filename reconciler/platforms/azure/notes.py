@@ -112,6 +112,9 @@ class Notes:
         """Takes the note of a repository away; none is no error. Raises PlatformError."""
         self._change(name, None, at)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _change(self, name: str, note: Note | None, at: str) -> None:
         with self._turn:
             self._failed.pop(name, None)

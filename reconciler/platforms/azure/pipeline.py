@@ -21,6 +21,7 @@ from azure.core.pipeline.policies import (
     RequestIdPolicy,
     UserAgentPolicy,
 )
+from azure.core.pipeline.transport import HttpTransport
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
 from reconciler.model.call_log import wrote
@@ -50,25 +51,23 @@ class _Passing(Exception):
         self.response = response
 
 
-class Calls(HTTPPolicy[Any, Any]):
-    """What a session's calls go through."""
+class Sending:
+    """How a session sends one request."""
 
     def __init__(self, session: HttpSession, registry: AzureRegistry) -> None:
-        super().__init__()
         self._session, self._registry = session, registry
 
-    def send(self, request: Any) -> Any:
-        """The answer of one request, made again while its failure may pass. Raises azure-core's errors, Halted and TimeIsUp."""
-        http = request.http_request
-        changes = http.method not in ("GET", "HEAD")
-        action = action_of(http.method, http.url)
-        make = partial(self._once, action, changes, lambda: self.next.send(request))
+    def sent(self, request: Any, send: Callable[[], Any], answer: Callable[[Any], Any]) -> Any:
+        """What `send` gives for a request, made again while its failure may pass. `answer`: the HTTP answer in that. Raises
+        azure-core's errors, Halted and TimeIsUp."""
+        changes = request.method not in ("GET", "HEAD")
+        make = partial(self._once, action_of(request.method, request.url), changes, send, answer)
         try:
             return self._session.patiently(make, _passes, PATIENCE)
         except _Passing as passing:
             return passing.response
 
-    def _once(self, action: str, changes: bool, send: Callable[[], Any]) -> Any:
+    def _once(self, action: str, changes: bool, send: Callable[[], Any], answer: Callable[[Any], Any]) -> Any:
         session = self._session
         bucket = self._bucket(changes)
         pause = partial(session.pause, operation=action, cloud="Azure")
@@ -81,14 +80,14 @@ class Calls(HTTPPolicy[Any, Any]):
                     if changes:  # no answer came: it may be done
                         wrote()
                     raise
-                answer = response.http_response
-                log.answered(str(answer.status_code), str(answer.headers.get("x-ms-request-id", "")))
-            if answer.status_code == 429:
-                bucket.refused(_seconds(answer.headers.get("Retry-After")))
+                found = answer(response)
+                log.answered(str(found.status_code), str(found.headers.get("x-ms-request-id", "")))
+            if found.status_code == 429:
+                bucket.refused(_seconds(found.headers.get("Retry-After")))
                 continue
-            if answer.status_code in PASSING:
+            if found.status_code in PASSING:
                 raise _Passing(response)
-            if changes and answer.status_code < 300:
+            if changes and found.status_code < 300:
                 wrote()
             return response
 
@@ -98,6 +97,43 @@ class Calls(HTTPPolicy[Any, Any]):
         return self._session.estate.rates.shared(
             ("azure", registry.subscription_id.lower(), registry.location, changes), partial(Bucket, *size)
         )
+
+
+class Calls(HTTPPolicy[Any, Any]):
+    """What the calls of one pipeline go through."""
+
+    def __init__(self, sending: Sending) -> None:
+        super().__init__()
+        self._sending = sending
+
+    def send(self, request: Any) -> Any:
+        """The answer of one request."""
+        return self._sending.sent(
+            request.http_request, lambda: self.next.send(request), lambda found: found.http_response
+        )
+
+
+class Patient(HttpTransport[Any, Any]):
+    """Connections whose requests are sent so: for a client that makes pipelines of its own, since a policy belongs to one."""
+
+    def __init__(self, transport: Any, sending: Sending) -> None:
+        self._transport, self._sending = transport, sending
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """The answer of one request."""
+        return self._sending.sent(request, lambda: self._transport.send(request, **options), lambda found: found)
+
+    def open(self) -> None:
+        """They are the session's."""
+
+    def close(self) -> None:
+        """They are the session's."""
+
+    def __enter__(self) -> Patient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """They are the session's."""
 
 
 def policies(credentials: Any, scope: str, calls: Calls) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, images_counted
 
-from . import mode, notes, rules, tags
+from . import mode, notes, others, rules, tags
 from .repository import data_plane
 from .spec import AzureRegistry, untagged_days
 
@@ -108,11 +108,11 @@ class RegistryKind(Kind, HoldsImages):
             yield Weakening("retention", f"untagged images are deleted after {after.untagged_days} days")
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
-        others = _others(live)
-        count = len(tags.of_spec(dict(desired.settings.labels))) + len(others) + _MARKS
+        theirs = _others(live)
+        count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
             return (
-                f"the registry would have {count} tags; Azure allows at most {rules.MAX_TAGS}: {len(others)} set by somebody else,"
+                f"the registry would have {count} tags; Azure allows at most {rules.MAX_TAGS}: {len(theirs)} set by somebody else,"
                 f" {len(desired.settings.labels)} of the spec, and the rest for reconciler's marks"
             )
         return None
@@ -151,12 +151,12 @@ class RegistryKind(Kind, HoldsImages):
         session.begin_listing()
         own = address_of(session.registry)
         if (there := session.once("registry", lambda: session.acr(own))) is not None:
-            yield live_of(own, there)
+            yield _with_others(session, own, there, session.once("assignments", lambda: session.assignments(own)))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
         if own in addresses and (there := session.acr(own)) is not None:
-            yield live_of(own, there)
+            yield _with_others(session, own, there, session.assignments(own))
 
     def create(self, session: AzureSession, write: Write) -> Live:
         at, here = write.desired.address, session.registry
@@ -188,8 +188,17 @@ class RegistryKind(Kind, HoldsImages):
             body: Document = {"tags": all_tags, **({"properties": properties} if properties else {})}
             after = session.patch_registry(at, body)
             if sku != wanted.sku and not up:
+                self._without_replications(session, at)
                 after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
         return live_of(at, after)
+
+    def _without_replications(self, session: AzureSession, at: Address) -> None:
+        """Deletes those of ours, which a smaller tier does not have: it is refused while they are there."""
+        ask = partial(session.client.replications.list, *session.group)
+        for item in session.listed(at, "replications:list", ask):
+            if Marks.of(tags.read(item.get("tags"))).owner == session.owner:
+                begin = partial(session.client.replications.begin_delete, *session.group, str(item["name"]))
+                session.done(at, "replications:delete", begin)
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
@@ -202,6 +211,12 @@ class RegistryKind(Kind, HoldsImages):
                 hint="images were pushed since the plan was made: make a new plan",
             )
         session.done(at, "registries:delete", partial(session.client.registries.begin_delete, *session.group))
+
+
+def _with_others(session: AzureSession, at: Address, there: Document, assignments: Iterable[Document]) -> Live:
+    """The registry, with the role assignments that others gave on it."""
+    given = others.foreign(at, assignments, session.registry.resource, session.owner, mode.of_document(there))
+    return replace(live_of(at, there), foreign=tuple(given))
 
 
 #: tags that marks take: owner, origin, applied, registry, adopted, and what is noted of the mode
@@ -262,7 +277,7 @@ def live_of(at: Address, found: Document) -> Live:
     said: Document = found.get("properties") or {}
     there = tags.read(found.get("tags"))
     retention = (said.get("policies") or {}).get("retentionPolicy") or {}
-    others = tags.foreign(there)
+    theirs = tags.foreign(there)
     return Live(
         address=at,
         kind=KIND,
@@ -277,5 +292,5 @@ def live_of(at: Address, found: Document) -> Live:
         ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),
-        rest=text({"tags": others}) if others else "",
+        rest=text({"tags": theirs}) if theirs else "",
     )

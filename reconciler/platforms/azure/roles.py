@@ -6,7 +6,7 @@ role, and which data actions each has), https://learn.microsoft.com/azure/role-b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _REPOSITORIES = "Microsoft.ContainerRegistry/registries/repositories"
@@ -35,15 +35,6 @@ ROLES = (
     Role("AcrPull", "7f951dda-4ed3-4680-a7ca-43fe172d538d", PULL, "legacy"),
     Role("AcrPush", "8311e382-0749-4cb8-b61a-304f252e45ec", PUSH, "legacy"),
 )
-#: what else gives access to images, and nothing here assigns. The first two are of mode abac, the last of mode legacy; an owner and
-#: those after it can give themselves and others any role, or read keys and passwords
-OTHERS: Mapping[str, tuple[str, str]] = {
-    "2efddaa5-3f1f-4df3-97df-af3f13818f4c": ("Container Registry Repository Contributor", "change or delete"),
-    "c2f4ef07-c644-48eb-af81-4b1b4947fb11": ("AcrDelete", "change or delete"),
-    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": ("Owner", "change or delete"),
-    "b24988ac-6180-42a0-ab88-20f7382dd24c": ("Contributor", "change or delete"),
-    "acdd72a7-3385-48ef-bd42-f606fba81ae7": ("Reader", "pull"),
-}
 _BY_GUID = {role.guid: role for role in ROLES}
 _BY_JOB = {(role.mode, role.job): role for role in ROLES}
 

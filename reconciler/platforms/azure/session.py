@@ -29,7 +29,7 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
 from . import endpoints, roles, rules, tags
 from .documents import plain, properties
-from .pipeline import Calls, policies
+from .pipeline import Calls, Sending, policies
 from .spec import AzureRegistry
 from .troubles import FAILURES, NotAzure, is_absent, translated
 
@@ -60,6 +60,7 @@ class AzureSession(HttpSession):
         #: held by whoever writes the registry's tags, which are one map
         self.tagging = Lock()
         self._parts: dict[Any, Any] = {}
+        self.sending = Sending(self, self.registry)
 
     def check(self) -> None:
         """Fails unless there are credentials that give a token; makes no other call."""
@@ -89,12 +90,12 @@ class AzureSession(HttpSession):
                     where.manager,
                     credential_scopes=[where.scope],
                     transport=self.transport,
-                    policies=policies(credentials, where.scope, Calls(self, self.registry)),
+                    policies=policies(credentials, where.scope, Calls(self.sending)),
                 )
                 arm: Arm = ARMPipelineClient(
                     where.manager,
                     transport=self.transport,
-                    policies=policies(credentials, where.scope, Calls(self, self.registry)),
+                    policies=policies(credentials, where.scope, Calls(self.sending)),
                 )
                 self._known = client, credentials, arm
             return self._known
@@ -351,6 +352,8 @@ class AzureSession(HttpSession):
 
     def close(self) -> None:
         super().close()
+        for part in self._parts.values():
+            part.close()
         if self._known is not None:
             client, credentials, _ = self._known
             client.close()
