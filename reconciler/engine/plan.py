@@ -50,7 +50,8 @@ class Plan:
     first few. `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of
     the owner's that are left alone because their origin is neither spec nor runtime, each with its origin. `left_out`: how
     many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
-    the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing.
+    the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing, and what there
+    is to know of resources that do not change.
     """
 
     owner: str
@@ -230,6 +231,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
             *renamed(spec, seen, seen.desired),
             *widened(wishes.release, changes),
             *unmatched(spec, seen, wishes, changes),
+            *difference.remarked(),
         ),
     )
     return judged(plan, changes, seen.kinds)

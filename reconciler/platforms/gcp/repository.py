@@ -19,7 +19,7 @@ from reconciler.platforms.rescue import naming
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, counted
 
-from . import access, cleanup, iam, labels, record
+from . import access, cleanup, iam, labels, record, remarks
 from .labels import Labels
 from .ledgers import RepositoryLedger
 from .others import Others, note, others_of, put_back, waiting
@@ -118,6 +118,14 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 yield from (replace(item, expires=False) for item in weakening.of_retention(then, now))
             elif (before.cleanup, before.dry_run) != (after.cleanup, after.dry_run):
                 yield Weakening("retention", "other images may expire after the apply than before", may=True)
+
+    def weakens_there(self, live: Live, wanted: Desired) -> Iterator[Weakening]:
+        for item in self.weakens(live.settings, wanted.settings):
+            yield remarks.unscanned_before(live, item)
+        yield from remarks.weaker(live, wanted.settings)
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        return remarks.said(live, wanted.settings, changed=changed) if live.notes or live.rest else ()
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         wanted: RepositorySettings = desired.settings
