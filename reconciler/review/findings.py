@@ -19,7 +19,7 @@ from .causes import registry_of
 from .compared import Compared
 from .edits import Edit, How, Item
 from .model import RANK, Finding, Risk
-from .said import ADOPTED, NEW, deleted, quietly, replaced
+from .said import ADOPTED, NEW, deleted, deleted_where_it_was, quietly, replaced
 from .whole import OfTheWhole
 
 
@@ -78,7 +78,11 @@ class _Findings(OfTheWhole):
             end = " (it may have been there before the spec adopted it: then apply refuses, unless --allow-delete names it)"
         else:
             end = " (while it holds an image, apply refuses, unless --allow-delete names it)"
-        what = deleted(end)
+        at = change.address
+        where_it_was = at.where and any(
+            at.registry == item.name and at.where in item.place("") for item in self.before.registries
+        )
+        what = deleted_where_it_was(at.where, end) if where_it_was else deleted(end)
         if change.action is Action.REPLACE:
             fixed = [item.path for item in change.fields if item.path.split(".")[0] in kind.immutable]
             # where the registry says what its repositories are called, none has a setting for that

@@ -44,6 +44,12 @@ def deleted(end: str) -> Happens:
     return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
 
 
+def deleted_where_it_was(where: str, end: str) -> Happens:
+    """A repository leaves the place in which its registry had it: no copy, but all that there is. `end`: as for `deleted`."""
+    what = f"the repository in {where} is deleted, with whatever images it holds{end}"
+    return Happens(what, what, "; so {} {} in {}")
+
+
 def replaced(fields: str, end: str) -> Happens:
     """A repository is deleted and made again. `fields`: what can't be changed. `end`: as for `deleted`."""
     what = (

@@ -83,3 +83,11 @@ def test_untagged_images_have_no_tags_that_could_be_kept(tmp_path: Path) -> None
         "checkout, payments-api: untagged images expire 3 days after their push, those among the newest 100 too, which were kept"
         " before"
     )
+
+
+def test_another_location_deletes_all_that_there_is_and_no_copy(tmp_path: Path) -> None:
+    head = replaced(("location: europe-west1", "location: europe-west4"), base=EXAMPLE)
+    (destroyed,) = said(reviewed(tmp_path, head, EXAMPLE), Risk.DESTROYS)
+    assert destroyed.startswith(
+        "checkout, payments-api: the repository in europe-west1 is deleted, with whatever images it holds"
+    )

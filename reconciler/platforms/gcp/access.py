@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given
+from reconciler.model.access import ADMIN, DELETE_IMAGES, PUSH, Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
@@ -35,16 +35,17 @@ if TYPE_CHECKING:
 KIND = "access"
 READER, WRITER = "roles/artifactregistry.reader", "roles/artifactregistry.writer"
 ROLES = (READER, WRITER)
-#: what Google's roles can do with images: https://cloud.google.com/artifact-registry/docs/access-control#roles
+#: what Google's roles can do with images: https://cloud.google.com/artifact-registry/docs/access-control#roles; who has access, only
+#: .admin and owners change
 _VERBS = {
     READER: ("pull",),
     WRITER: ("pull", PUSH),
     "roles/artifactregistry.createOnPushWriter": ("pull", PUSH),
-    "roles/artifactregistry.createOnPushRepoAdmin": ("pull", PUSH, ADMIN),
-    "roles/artifactregistry.repoAdmin": ("pull", PUSH, ADMIN),
+    "roles/artifactregistry.createOnPushRepoAdmin": ("pull", PUSH, DELETE_IMAGES),
+    "roles/artifactregistry.repoAdmin": ("pull", PUSH, DELETE_IMAGES),
     "roles/artifactregistry.admin": ("pull", PUSH, ADMIN),
     "roles/owner": ("pull", PUSH, ADMIN),
-    "roles/editor": ("pull", PUSH, ADMIN),
+    "roles/editor": ("pull", PUSH, DELETE_IMAGES),
     "roles/viewer": ("pull",),
 }
 

@@ -16,6 +16,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
 
+from .rules import PERMISSIONS
 from .spec import GcpRegistry
 
 #: the status of an error, and what it means: https://cloud.google.com/apis/design/errors#handling_errors
@@ -198,4 +199,6 @@ def _hint(error: Refusal, operation: str, registry: GcpRegistry) -> str:
         return ""
     if trouble is Trouble.LOGIN:
         return "log in again: `gcloud auth application-default login`"
+    if trouble is Trouble.DENIED:
+        operation = PERMISSIONS.get(operation, operation)
     return trouble.hint(operation=operation, cloud="Google", account=f"project {registry.project}")
