@@ -302,3 +302,18 @@ def test_as_whom_calls_are_made_is_pointed_out(tmp_path: Path) -> None:
     found = reviewed(tmp_path, replaced((REGION, REGION + role)))
     assert verdict(found) == ["cosmetic"]
     assert "registry images: plans and applies act as somebody else from now on" in said(found, Risk.COSMETIC)
+
+
+def test_a_grant_of_a_repository_that_is_new_or_goes_is_not_said_to_do_nothing(tmp_path: Path) -> None:
+    """Who gains and who loses is said at the repository's own line; the grant's must not say the contrary."""
+    rows = "  - {name: news, registry: box}\n  - {name: tool, registry: box}\n"
+    world = 'grants:\n  - {name: world, registry: box, repositories: [news], to: {type: local, users: ["*"]}}\n'
+    both = replaced(("  - {name: tool, registry: box}\n", rows), ("grants:\n", world))
+    came, went = reviewed(tmp_path, both), reviewed(tmp_path, BASE, both)
+    assert said(came, Risk.WIDENS)[0].startswith("anyone can now pull news")
+    assert said(came, Risk.COSMETIC) == [
+        "grant world is added; 1 resource is written again: who gains access by it is said of news, which is new"
+    ]
+    assert said(went, Risk.COSMETIC) == [
+        "grant world is removed: who loses access by it is said of news, which is removed"
+    ]
