@@ -27,7 +27,7 @@ from .basis import Basis, beside, images_may_go
 from .diff import diff
 from .difference import Difference
 from .expand import Kinds, estate_of, expand
-from .expiring import count_expiring
+from .expiring import count_expiring, uncounted
 from .guard import Verdict
 from .observe import OnRead, observe
 from .order import edges_of, ordered
@@ -171,6 +171,8 @@ def make_plan(
         if wishes.count_expiring:
             count_expiring(difference, seen, opened)
     plan = settle(spec, seen, difference, wishes)
+    if wishes.count_expiring:
+        plan = replace(plan, warnings=(*plan.warnings, *uncounted(difference, seen)))
     if not wishes.destroy:
         return plan
     # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's

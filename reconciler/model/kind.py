@@ -287,6 +287,13 @@ class Releasable:
         gone. Raises PlatformError."""
 
 
+class ExpiresUncounted:
+    """What a kind offers whose settings say which images expire, on a platform that counts none of them."""
+
+    #: why none are counted, as a sentence without its end
+    uncounted: ClassVar[str]
+
+
 class ExpiresImages:
     """What a kind offers whose settings say which images expire."""
 

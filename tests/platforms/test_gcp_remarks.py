@@ -152,3 +152,16 @@ def test_a_dry_run_that_ends_is_shown_as_what_it_is_then(gcp: GcpSandbox) -> Non
     put(gcp, dry_run=True)
     text = joined(plan_lines(report_of(gcp.plan(gcp.document(app(retention=WHOLE))))))
     assert "dry_run: true → false" in text
+
+
+@pytest.mark.parametrize("retention", [{"untagged_days": 3}, None])
+def test_whoever_has_expiring_images_counted_hears_that_google_counts_none(
+    gcp: GcpSandbox, retention: Document | None
+) -> None:
+    gcp.apply(gcp.document(app(retention={"untagged_days": 7})))
+    document = gcp.document(app(**({"retention": retention} if retention else {})))
+    said = (
+        "--count-expiring counts nothing in images: Google has no call that counts what cleanup policies would delete"
+    )
+    assert gcp.plan(document, count_expiring=True).warnings == ((said,) if retention else ())
+    assert gcp.plan(document).warnings == ()

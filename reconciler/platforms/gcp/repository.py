@@ -11,7 +11,7 @@ from reconciler.errors import Halted, PlatformError
 from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Write
+from reconciler.model.kind import ExpiresUncounted, Found, HoldsImages, Kind, Releasable, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
@@ -55,13 +55,14 @@ _MASKS = {
 }
 
 
-class RepositoryKind(Kind, HoldsImages, Releasable):
+class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
     """The repository itself."""
 
     name = KIND
     settings = RepositorySettings
     immutable = frozenset({"encryption", "format", "mode"})
     after = ("location",)
+    uncounted = "Google has no call that counts what cleanup policies would delete"
     permissions = {
         Verb.LIST: ("artifactregistry.repositories.list",),
         Verb.READ: (_GET,),
