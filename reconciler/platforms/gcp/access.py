@@ -130,6 +130,20 @@ class AccessKind(Kind, GivesAccess):
     def altered(self, settings: AccessSettings) -> str | None:
         return _altered(settings.bindings)
 
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
+        if not changed:
+            return
+        yield from live.notes
+        ours = {*wanted.settings.bindings} - {*live.settings.bindings}
+        for role, member in iam.plain_members(json.loads(live.rest or "{}"), ROLES):
+            if Binding(role, members.normal(member)) not in ours:
+                continue
+            who = members.principal(member).label
+            if members.is_deleted(member):
+                yield f"{who}, whom somebody else gave {role}, goes: the spec gives it to who has that name now"
+            else:
+                yield f"somebody else gave {role} to {who}: it is the spec's from the apply on, and goes with the grant"
+
     def in_order(self, rest: str) -> str:
         return text(iam.in_order(json.loads(rest))) if rest else ""
 
@@ -286,9 +300,31 @@ def _with_grants(error: PlatformError, write: Write) -> PlatformError:
         address=error.address,
         operation=error.operation,
         code=error.code,
-        hint="create the account or group first, or remove it from the grant",
+        hint=_how_to_make([item.member for item, names in said or by if any(names)]),
         places=tuple(item for item in write.desired.source if item.kind == "grant" and item.name in grants),
     )
+
+
+#: with which API on, a project has an account that no one creates: https://cloud.google.com/iam/docs/service-agents,
+#: https://cloud.google.com/compute/docs/access/service-accounts#default_service_account
+_COME_WITH = (
+    (members.worker, "Cloud Run's agent", "run.googleapis.com"),
+    (members.compute, "the nodes' default account", "compute.googleapis.com"),
+)
+
+
+def _how_to_make(named: Collection[str]) -> str:
+    """What to do about members of which Google does not find one."""
+    principals = {item: members.principal(item) for item in named}
+    apis = [
+        f"{what} of project {who.account} is there once `gcloud services enable {api} --project {who.account}` was run"
+        for item, who in principals.items()
+        for make, what, api in _COME_WITH
+        if make(who.account) == item
+    ]
+    others = len(apis) < len(principals) or not apis
+    create = "create the account or group first, or remove it from the grant"
+    return "; ".join((*apis, *([create] if others else ["or remove it from the grant"])))
 
 
 def _lives(session: GcpSession, asked: Mapping[Address, Mapping[str, str]]) -> Iterator[Live]:

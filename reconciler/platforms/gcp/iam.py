@@ -75,6 +75,11 @@ def _all(document: Mapping[str, Any], roles: Collection[str]) -> Iterator[Bindin
             yield from (Binding(item["role"], member) for member in item.get("members") or ())
 
 
+def plain_members(document: Mapping[str, Any], roles: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The members that a policy gives one of the roles without a condition, as they stand there, each with the role."""
+    return ((item.role, item.member) for item in _all(document, roles))
+
+
 def ours(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> tuple[Binding, ...]:
     """The members that the record says are ours, sorted, each in its one form; without those that were deleted."""
     found = (item for item in _all(document, roles) if item.hash in recorded)

@@ -46,6 +46,7 @@ PERMISSIONS = {
 OPERATION = 600.0
 #: the status of a write whose etag is no longer the policy's (hashicorp/terraform-provider-google#25305)
 RACED = "ABORTED"
+DENIED = "PERMISSION_DENIED"
 #: gcloud 528 (lib/googlecloudsdk/command_lib/artifacts/util.py), and for the 63:
 #: https://cloud.google.com/artifact-registry/docs/repositories/create-repos
 _REPOSITORY_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")

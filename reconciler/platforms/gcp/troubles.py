@@ -18,7 +18,7 @@ from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
 from reconciler.words import one_line
 
-from .rules import PERMISSIONS
+from .rules import DENIED, PERMISSIONS, REGISTRY
 from .spec import GcpRegistry
 
 #: the status of an error, and what it means: https://cloud.google.com/apis/design/errors#handling_errors
@@ -154,7 +154,7 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
         if _NOT_PERMITTED in error.message:
             hint = f"the organization policy {CONSTRAINT} does not permit them: remove them from the grants, or have it permit them"
         else:
-            hint = _hint(error, operation, registry)
+            hint = _of_key(error, registry) or _hint(error, operation, registry)
         return PlatformError(
             f"{error.status}: {error.message}", address=address, operation=operation, code=error.status, hint=hint
         )
@@ -232,10 +232,22 @@ def api_off(error: Refusal, address: str, operation: str, registry: GcpRegistry)
     )
 
 
+def _of_key(error: Refusal, registry: GcpRegistry) -> str:
+    """What to do where it is Artifact Registry that is denied a key, not the caller: https://cloud.google.com/artifact-registry/docs/cmek"""
+    if error.status != DENIED or "Cloud KMS" not in error.message:
+        return ""
+    return (
+        "give roles/cloudkms.cryptoKeyEncrypterDecrypter on the key to Artifact Registry's own account in project"
+        f" {registry.project}, service-NUMBER@gcp-sa-artifactregistry.iam.gserviceaccount.com, where NUMBER is the project's"
+    )
+
+
 def _hint(error: Refusal, operation: str, registry: GcpRegistry) -> str:
     if error.status.isdigit():
         return _BETWEEN
     trouble = _TROUBLES.get(error.status)
+    if error.status == "INVALID_ARGUMENT" and operation == f"{REGISTRY}:ListRepositories":
+        return f"if Artifact Registry has no location {registry.location}, give another: `gcloud artifacts locations list` names them"
     if trouble is None:
         return ""
     if trouble is Trouble.LOGIN:
