@@ -21,9 +21,9 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
         {risk: ["location: europe-west4"] for risk in (Risk.DESTROYS, Risk.WIDENS, Risk.NARROWS, Risk.CREATES)},
     ),
     "somebody else may impersonate": (
-        [("ci@acme-images", "cd@acme-images")],
+        [("ci-runner@acme-images", "cd-runner@acme-images")],
         ["widens", "narrows"],
-        {Risk.WIDENS: ['trusted_principals: ["serviceAccount:cd@acme-images.iam.gserviceaccount.com"]']},
+        {Risk.WIDENS: ['trusted_principals: ["serviceAccount:cd-runner@acme-images.iam.gserviceaccount.com"]']},
     ),
     "all of a pool": (
         [(SHOP, "*")],
