@@ -165,3 +165,18 @@ def test_whoever_has_expiring_images_counted_hears_that_google_counts_none(
     )
     assert gcp.plan(document, count_expiring=True).warnings == ((said,) if retention else ())
     assert gcp.plan(document).warnings == ()
+
+
+def test_what_is_kept_by_its_tags_is_not_said_to_expire(gcp: GcpSandbox) -> None:
+    gcp.apply(gcp.document("app-a"))
+    said = "all images but the newest 50, and those with tags like release-*, expire after the apply (keep_last: none → 50)"
+    assert notes(gcp.plan(gcp.document(app(retention=WHOLE)))) == [said]
+
+
+def test_what_stands_in_an_account_is_said_to_have_gone_with_it(gcp: GcpSandbox) -> None:
+    gcp.apply(gcp.document("app-a"))
+    gcp.estate.remove(f"projects/{PROJECT}/serviceAccounts/images-pull@{PROJECT}.iam.gserviceaccount.com")
+    text = joined(drift_lines(report_of(gcp.plan(gcp.document("app-a")))))
+    gone = "new in the spec, or deleted by hand"
+    assert f"images.account.pull does not exist: {gone}\n" in text
+    assert f"images.location.europe-west1 does not exist: {gone}, by itself or with images.account.pull\n" in text

@@ -13,12 +13,19 @@ import pytest
 import requests
 
 from reconciler.errors import ReadFailed
-from reconciler.platforms.gcp.troubles import understood
+from reconciler.model.platform import Estate
+from reconciler.platforms.gcp.platform import PLATFORM
+from reconciler.platforms.gcp.session import GcpSession
+from reconciler.platforms.gcp.spec import GcpRegistry
+from reconciler.platforms.gcp.troubles import translated, understood
 from tests.emulators.gcp import Sends, Server
 from tests.sandbox.gcp import GcpSandbox
 
 PROVIDER = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/providers/github"
 DEPLOYER = "deployer@my-project.iam.gserviceaccount.com"
+REGISTRY = GcpRegistry(
+    name="images", platform="gcp", project="my-project", location="europe-west1", impersonate_service_account=DEPLOYER
+)
 SECRET = "ya29.SECRETSECRETSECRET"
 
 
@@ -73,6 +80,44 @@ def test_an_account_that_may_not_be_impersonated_is_named_and_no_token_is(
     assert "the credentials gave no token" in said
     assert f"roles/iam.serviceAccountTokenCreator on {DEPLOYER}" in said
     assert "SECRET" not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "hint"),
+    [
+        (
+            "PERMISSION_DENIED",
+            "Caller does not have required permission to use project other. Grant the caller the role",
+            "these credentials need roles/serviceusage.serviceUsageConsumer on that project, or set another quota_project",
+        ),
+        (
+            "PERMISSION_DENIED",
+            "IAM Service Account Credentials API has not been used in project 12 before or it is disabled.",
+            "turn that API on in the project that it names, then run again some minutes later",
+        ),
+        ("NOT_FOUND", "Not found; Gaia id not found for email", f"check that there is a service account {DEPLOYER}"),
+        (
+            "PERMISSION_DENIED",
+            "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).",
+            f"these credentials need roles/iam.serviceAccountTokenCreator on {DEPLOYER}",
+        ),
+    ],
+)
+def test_why_an_account_can_t_be_impersonated_is_said_as_google_says_it(status: str, text: str, hint: str) -> None:
+    answer = json.dumps({"error": {"code": 403, "message": text, "status": status}})
+    error: Any = google.auth.exceptions.RefreshError
+    found = translated(error("Unable to acquire impersonated credentials", answer), "", "credentials", REGISTRY)
+    assert (
+        found.message == f"the credentials gave no token: Unable to acquire impersonated credentials: {status}: {text}"
+    )
+    assert hint in found.hint
+
+
+@pytest.mark.parametrize("answer", [SECRET, json.dumps({"token": SECRET}), json.dumps({"error": SECRET}), ""])
+def test_an_answer_that_is_no_error_of_google_s_is_not_repeated(answer: str) -> None:
+    error: Any = google.auth.exceptions.RefreshError
+    found = translated(error("Unable to acquire impersonated credentials", answer), "", "credentials", REGISTRY)
+    assert "SECRET" not in f"{found.message} {found.hint}"
 
 
 def test_what_a_token_server_answers_is_not_repeated(signed_in: GcpSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,3 +296,11 @@ def test_an_answer_that_sends_elsewhere_is_not_followed(gcp: GcpSandbox, stand_i
         gcp.plan(document)
     assert "the answer did not come from Google" in str(failed.value)
     assert "such as a proxy with a login page" in str(failed.value)
+
+
+def test_a_time_limit_holds_for_calls_that_find_no_answer(gcp: GcpSandbox) -> None:
+    spec = gcp.spec(gcp.document("app-a"))
+    for timeout, patience in ((10.0, 10.0), (1800.0, 60.0)):
+        assert (
+            GcpSession(PLATFORM, Estate("tests", ".", spec.registries, timeout=timeout), REGISTRY).patience == patience
+        )

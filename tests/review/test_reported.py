@@ -45,13 +45,17 @@ def test_an_adopted_repository_is_taken_over_with_its_images(tmp_path: Path) -> 
     ]
     assert the(found, Risk.WEAKENS).title == "may weaken"
     assert said(found, Risk.WEAKENS)[0].startswith(
-        "old: if it is there already, all images but the newest one expire after the apply (keep_last: none → 1)"
+        "old: if it is there already, all images but the newest one, and those with tags like v*, expire after the apply"
+        " (keep_last: none → 1)"
     )
 
 
 def test_an_adopted_local_repository_says_what_expires_too(tmp_path: Path) -> None:
     found = reviewed(tmp_path, with_repository("{name: old, registry: box, adopt: true, retention: {keep_last: 1}}"))
-    assert any("all images but the newest one expire" in text for text in said(found, Risk.WEAKENS))
+    assert any(
+        "all images but the newest one, and those with tags like v*, expire" in text
+        for text in said(found, Risk.WEAKENS)
+    )
 
 
 def test_a_repository_that_was_adopted_says_how_it_can_be_deleted(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ _TROUBLES = {
     "DEADLINE_EXCEEDED": Trouble.SERVER,
     "UNKNOWN": Trouble.SERVER,
 }
+_KNOWN = (*_TROUBLES, "NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION")
 #: statuses that pass by themselves
 _PASSING = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN")
 #: how Google says that an API is off: evidence/gcp/errors-403.http.log, https://cloud.google.com/apis/docs/troubleshooting
@@ -165,14 +166,9 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
         hint = "set what it names right, or unset it"
         return PlatformError(_said(error), address=address, operation=operation, hint=hint)
     if isinstance(error, auth_errors.GoogleAuthError):
-        whose = registry.impersonate_service_account
-        hint = (
-            f"these credentials need roles/iam.serviceAccountTokenCreator on {whose}, or {_again()}"
-            if whose is not None
-            else _again()
-        )
+        said, hint = _no_token(error, registry)
         return PlatformError(
-            f"the credentials gave no token: {_said(error)}",
+            f"the credentials gave no token: {said}",
             address=address,
             operation=operation,
             code="auth",
@@ -184,6 +180,37 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
         else "check the network, and the endpoint override if one is set; then run again"
     )
     return PlatformError(str(error), address=address, operation=operation, code=type(error).__name__, hint=hint)
+
+
+def _no_token(error: auth_errors.GoogleAuthError, registry: GcpRegistry) -> tuple[str, str]:
+    """What is said of credentials that give no token, and what to do. Why IAM gives none for another account, it says in its own form
+    of an error; what any other server says is not repeated."""
+    whose, said = registry.impersonate_service_account, _said(error)
+    if whose is None:
+        return said, _again()
+    why = _refusal_in(error.args[1]) if len(error.args) > 1 else None
+    usual = f"these credentials need roles/iam.serviceAccountTokenCreator on {whose}, or {_again()}"
+    if why is None:
+        return said, usual
+    said = f"{said}: {why.status}: {one_line(why.message)}"
+    if _OFF.search(f"{why.message} {why.details}"):
+        return said, "turn that API on in the project that it names, then run again some minutes later"
+    if "permission to use project" in why.message:
+        return (
+            said,
+            "these credentials need roles/serviceusage.serviceUsageConsumer on that project, or set another quota_project",
+        )
+    return said, f"check that there is a service account {whose}" if why.status == "NOT_FOUND" else usual
+
+
+def _refusal_in(answer: object) -> Refusal | None:
+    """The error that an answer's text is, if it has the form of Google's: https://cloud.google.com/apis/design/errors#http_mapping"""
+    try:
+        body = json.loads(str(answer))
+    except ValueError:
+        return None
+    found = refusal_of(0, body)
+    return found if found.status in _KNOWN and found.message else None
 
 
 def _again() -> str:
