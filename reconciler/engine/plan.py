@@ -171,6 +171,9 @@ def make_plan(
         if wishes.count_expiring:
             count_expiring(difference, seen, opened)
     plan = settle(spec, seen, difference, wishes)
+    # two registries may have found the same
+    notices = dict.fromkeys(chain.from_iterable(found.notices for found in listed.values()))
+    plan = replace(plan, warnings=(*plan.warnings, *notices))
     if wishes.count_expiring:
         plan = replace(plan, warnings=(*plan.warnings, *uncounted(difference, seen)))
     if not wishes.destroy:

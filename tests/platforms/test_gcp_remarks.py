@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -180,3 +181,18 @@ def test_what_stands_in_an_account_is_said_to_have_gone_with_it(gcp: GcpSandbox)
     gone = "new in the spec, or deleted by hand"
     assert f"images.account.pull does not exist: {gone}\n" in text
     assert f"images.location.europe-west1 does not exist: {gone}, by itself or with images.account.pull\n" in text
+
+
+def test_what_a_registry_that_the_spec_no_longer_has_left_there_is_named(gcp: GcpSandbox) -> None:
+    gcp.apply(gcp.document("app-a", "app-b"))
+    renamed = json.loads(json.dumps(gcp.document("app-a", "app-b")).replace('"images"', '"imgs"'))
+    (warning,) = gcp.plan(renamed).warnings
+    assert warning.startswith(
+        "2 repositories (images-app-a, images-app-b) of this spec belong to a registry 'images', which it does not have: with all"
+        " access to them, and with the accounts images-pull and images-push, they stay"
+    )
+    renamed["registries"].append(gcp.registry("images", retired=True))
+    assert gcp.plan(renamed).warnings == ()
+    somebody = json.loads(json.dumps(renamed).replace('"tests"', '"others"'))
+    somebody["registries"] = somebody["registries"][:1]
+    assert gcp.plan(somebody).warnings == ()

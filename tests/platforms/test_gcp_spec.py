@@ -234,8 +234,8 @@ def test_what_is_wrong_with_whom_a_grant_is_for(to: Document, message: str) -> N
 def test_what_is_one_on_google_cloud_can_t_differ(field: str, one: object, other: object) -> None:
     (message,) = messages(document({field: one}, {field: one}, {field: other}, layout="shared"))
     assert message.startswith(
-        f"repositories[2].{field}: registry images has layout: shared, so that all of its repositories are one on Google Cloud, with"
-        f" one {field}; it differs from that of app-0"
+        f"repositories[2].{field}: registry images has layout: shared: its repositories are one on Google Cloud, and {field} must be"
+        " the same for all of them; that of app-0 is another"
     )
     spec(document({field: one}, {field: one}, layout="shared"))
     spec(document({field: one}, {field: other}))

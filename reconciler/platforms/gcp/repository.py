@@ -22,6 +22,7 @@ from reconciler.words import Named, counted
 from . import access, cleanup, iam, labels, record, remarks
 from .labels import Labels
 from .ledgers import RepositoryLedger
+from .orphans import Orphans
 from .others import Others, note, others_of, put_back, waiting
 from .repository_settings import (
     DOCKER,
@@ -166,10 +167,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
         registry, ledger = session.registry, session.ledger(RepositoryLedger)
         noted = {item.address.name for item in found["location"]}
         listed = set()
+        orphans = Orphans(session.owner, {item.name for item in session.estate.registries})
         for location in sorted({registry.location, *noted}):
             where = "" if location == registry.location else location
             place = Address.of(session.name, "location", location)
             for item in session.repositories(location, at=place):
+                orphans.see(item)
                 name = registry.named(str(item["name"]).rpartition("/")[2])
                 if name is None:
                     continue
@@ -181,6 +184,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
                 ledger.learn(at, item.get("labels") or {})
                 listed.add(at)
                 yield _owing(session, live)
+        session.notices[:] = orphans.said()
         yield from _missing(session, (at for at in wanted if at.kind == KIND and at not in listed))
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
