@@ -33,5 +33,6 @@ class Orphans:
             yield (
                 f"{counted(len(names), 'repository', 'repositories')} ({some_of(sorted(names))}) of this spec"
                 f" {plural(len(names), 'belongs', 'belong')} to a registry '{registry}', which it does not have: with all access to"
-                f" them, and with the accounts {registry}-pull and {registry}-push, they stay, and nothing else of them is looked at; {HOW}"
+                f" them, and with the accounts {registry}-pull and {registry}-push, they stay, and nothing else of them is looked at;"
+                f" {HOW}"
             )

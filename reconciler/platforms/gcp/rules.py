@@ -174,6 +174,6 @@ def key_fault(key: str, location: str) -> str | None:
 def differs(field: str, registry: str, other: str) -> str:
     """That two repositories of layout `shared` differ where they can't."""
     return (
-        f"registry {registry} has layout: shared: its repositories are one on Google Cloud, and {field} must be the same for all of them;"
-        f" that of {other} is another: use layout: repository, or make them the same (in defaults, say)"
+        f"registry {registry} has layout: shared: its repositories are one on Google Cloud, and {field} must be the same for all of"
+        f" them; that of {other} is another: use layout: repository, or make them the same (in defaults, say)"
     )
