@@ -15,6 +15,7 @@ from reconciler.render.text import joined, plan_lines
 from tests.emulators.gcp import Fails, Server
 from tests.sandbox.base import Document
 from tests.sandbox.gcp import LOCATION, PROJECT, GcpSandbox, account, key
+from tests.sandbox.gcp_hands import TOKEN_CREATOR
 
 REPOSITORY = f"projects/{PROJECT}/locations/{LOCATION}/repositories/images-app-a"
 PUSH = f"projects/{PROJECT}/serviceAccounts/images-push@{PROJECT}.iam.gserviceaccount.com"
@@ -105,6 +106,17 @@ def test_a_deleted_member_of_others_whose_name_a_grant_has_is_said_to_go(gcp: Gc
         " name now"
     ]
     assert notes(gcp.plan(granting(gcp, service_account_emails=[account("new")]))) == []
+
+
+def test_somebody_whom_others_trust_already_gains_nothing_and_is_said_to_become_the_spec_s(gcp: GcpSandbox) -> None:
+    gcp.apply(gcp.document("app-a"))
+    by_hand = {"role": TOKEN_CREATOR, "members": ["group:Ops@example.com"]}
+    for name in ("pull", "push"):
+        gcp.estate.change_policy(PUSH.replace("push", name), lambda found: found.append(by_hand))
+    plan = gcp.plan(gcp.document("app-a", registry={"trusted_principals": ["group:ops@example.com"]}))
+    assert [access for change in plan.changes for access in change.gains] == []
+    said = f"somebody else gave {TOKEN_CREATOR} to group Ops@example.com: it is the spec's from the apply on, and goes with"
+    assert notes(plan) == [f"{said} trusted_principals"] * 2
 
 
 @pytest.mark.parametrize(

@@ -134,15 +134,8 @@ class AccessKind(Kind, GivesAccess):
         if not changed:
             return
         yield from live.notes
-        ours = {*wanted.settings.bindings} - {*live.settings.bindings}
-        for role, member in iam.plain_members(json.loads(live.rest or "{}"), ROLES):
-            if Binding(role, members.normal(member)) not in ours:
-                continue
-            who = members.principal(member).label
-            if members.is_deleted(member):
-                yield f"{who}, whom somebody else gave {role}, goes: the spec gives it to who has that name now"
-            else:
-                yield f"somebody else gave {role} to {who}: it is the spec's from the apply on, and goes with the grant"
+        new = {*wanted.settings.bindings} - {*live.settings.bindings}
+        yield from iam.taken_over(json.loads(live.rest or "{}"), ROLES, new, "the grant")
 
     def in_order(self, rest: str) -> str:
         return text(iam.in_order(json.loads(rest))) if rest else ""

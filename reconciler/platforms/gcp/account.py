@@ -124,6 +124,13 @@ class AccountKind(Kind, GivesAccess):
             gains = (*gains, Access(itself, f"{_uses(address)} all images of the registry", address.registry, ""))
         return gains, losses
 
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
+        if changed:
+            yield from live.notes
+            new = {*wanted.settings.bindings} - {*live.settings.bindings}
+            policy = json.loads(live.rest or "{}").get("policy", {})
+            yield from iam.taken_over(policy, ROLES, new, "trusted_principals")
+
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = json.loads(live.rest) if live is not None and live.rest else {}
         return iam.too_many(desired.settings.bindings, others.get("policy", {}))
@@ -300,7 +307,12 @@ def _access(at: Address, member: str, note: str = "") -> Access:
     account = f"{at.registry}-{at.name}"
     verb = f"impersonate {account}, which can {_uses(at)}"
     return Access(
-        members.principal(member), f"{verb} all images of the registry", at.registry, "", may=bool(note), note=note
+        members.principal(members.normal(member)),
+        f"{verb} all images of the registry",
+        at.registry,
+        "",
+        may=bool(note),
+        note=note,
     )
 
 
