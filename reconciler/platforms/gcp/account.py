@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import PUSH, Access, ForeignAccess
+from reconciler.model.access import PUSH, Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
@@ -19,7 +19,7 @@ from reconciler.words import Named
 from . import description, iam, members, policy_write, record
 from .iam import Binding, Document
 from .ledgers import AccountLedger, carrier_of
-from .rules import IAM
+from .rules import DENIED, IAM
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -30,6 +30,17 @@ ACCOUNTS = ("pull", PUSH)
 #: makes tokens of the account: https://cloud.google.com/iam/docs/service-account-permissions#token-creator-role
 IMPERSONATES = "roles/iam.serviceAccountTokenCreator"
 ROLES = (IMPERSONATES,)
+#: with which somebody becomes the account as well: by its tokens, by keys that are made of it, or by a role that is given to oneself
+#: https://cloud.google.com/iam/docs/service-account-permissions
+_ACTING = frozenset(
+    {
+        IMPERSONATES,
+        "roles/iam.workloadIdentityUser",
+        "roles/iam.serviceAccountKeyAdmin",
+        "roles/iam.serviceAccountAdmin",
+        "roles/owner",
+    }
+)
 #: a fresh account is believed after so many good reads in a row: reads flap for a minute
 #: (evidence/gcp/service-account-eventual-409.http.log, hashicorp/terraform-provider-google#22546)
 GOOD_READS = 3
@@ -80,14 +91,17 @@ class AccountKind(Kind, GivesAccess):
 
     def shown(self, settings: AccountSettings) -> dict[str, Any]:
         trusted = [Named(item, members.principal(item).label) for item in settings.trusted]
-        shown = {"trusted": trusted or NOBODY_MAY, "display_name": settings.display_name}
-        return shown | ({"disabled": True} if settings.disabled else {})
+        return {
+            "trusted": trusted or NOBODY_MAY,
+            "display_name": settings.display_name,
+            "disabled": settings.disabled,
+        }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         """The name that the registry's accounts have."""
         if not isinstance(home.registry, GcpRegistry):
             return self.blank
-        return {"display_name": settings_of(home.registry, address.name).display_name}
+        return {"display_name": settings_of(home.registry, address.name).display_name, "disabled": False}
 
     def altered(self, settings: AccountSettings) -> str | None:
         right = tuple(sorted({members.normal(item) for item in settings.trusted}))
@@ -98,6 +112,24 @@ class AccountKind(Kind, GivesAccess):
     def access(self, address: Address, settings: AccountSettings) -> Iterator[Access]:
         for member in settings.trusted:
             yield _access(address, member)
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """With a disabled account nobody can do anything, who is trusted no more than itself."""
+        then, now = (Given() if _is_disabled(given) else given for given in (before, after))
+        gains, losses = super().gains_and_losses(address, then, now, home)
+        if _is_disabled(before) and after.settings is not None and isinstance(home.registry, GcpRegistry):
+            itself = members.principal(f"serviceAccount:{home.registry.email(address.name)}")
+            gains = (*gains, Access(itself, f"{_uses(address)} all images of the registry", address.registry, ""))
+        return gains, losses
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
+        if changed:
+            yield from live.notes
+            new = {*wanted.settings.bindings} - {*live.settings.bindings}
+            policy = json.loads(live.rest or "{}").get("policy", {})
+            yield from iam.taken_over(policy, ROLES, new, "trusted_principals")
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = json.loads(live.rest) if live is not None and live.rest else {}
@@ -151,7 +183,7 @@ class AccountKind(Kind, GivesAccess):
                 operation=f"{IAM}:CreateServiceAccount",
                 hint="make a new plan",
             )
-        policy = _trust(session, write, hashes) if hashes else session.account_policy(at)
+        policy = _of_fresh(session, lambda: _trust(session, write, hashes) if hashes else session.account_policy(at))
         return _live(session, at, found, policy or {})
 
     def update(self, session: GcpSession, write: Write, live: Live) -> Live:
@@ -212,7 +244,12 @@ def _believed(session: GcpSession, at: Address) -> Document:
 
     def look() -> Document:
         nonlocal good
-        found = session.account(at)
+        try:
+            found = session.account(at)
+        except PlatformError as error:
+            if error.code != DENIED:
+                raise
+            found = None
         if found is None:
             good = 0
             raise _Late
@@ -230,6 +267,16 @@ def _believed(session: GcpSession, at: Address) -> Document:
             operation=f"{IAM}:GetServiceAccount",
             hint="run again in some minutes; changes already made are kept",
         ) from None
+
+
+def _of_fresh(session: GcpSession, make: Callable[[], Document | None]) -> Document | None:
+    """The policy of an account that this run made: for a while IAM denies even who may, or has no such account
+    (hashicorp/terraform-provider-google#15042, GoogleCloudPlatform/magic-modules#8815). Raises PlatformError."""
+
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, PlatformError) and error.code in (DENIED, "NOT_FOUND")
+
+    return session.patiently(make, passes, policy_write.PATIENCE, most=3.0)
 
 
 class _Late(Exception):
@@ -258,10 +305,23 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
 
 def _access(at: Address, member: str, note: str = "") -> Access:
     account = f"{at.registry}-{at.name}"
-    verb = f"impersonate {account}, which can {'pull and push' if at.name == PUSH else 'pull'}"
+    verb = f"impersonate {account}, which can {_uses(at)}"
     return Access(
-        members.principal(member), f"{verb} all images of the registry", at.registry, "", may=bool(note), note=note
+        members.principal(members.normal(member)),
+        f"{verb} all images of the registry",
+        at.registry,
+        "",
+        may=bool(note),
+        note=note,
     )
+
+
+def _uses(at: Address) -> str:
+    return "pull and push" if at.name == PUSH else "pull"
+
+
+def _is_disabled(given: Given) -> bool:
+    return given.settings is not None and given.settings.disabled
 
 
 def _live(session: GcpSession, at: Address, account: Document, policy: Document) -> Live:
@@ -294,7 +354,7 @@ def _foreign(session: GcpSession, at: Address, others: Document) -> Iterator[For
     for item in iam.bindings_of(others):
         role, note = str(item.get("role")), iam.condition_of(item)
         for member in item.get("members") or ():
-            acts = role == IMPERSONATES and not members.is_deleted(member)
+            acts = role in _ACTING and not members.is_deleted(member)
             removal = (
                 f"run `gcloud iam service-accounts remove-iam-policy-binding {session.registry.email(at.name)}"
                 f" --project {session.registry.project} --role {role} --member '{member}'{' --all' if note else ''}`"

@@ -75,6 +75,21 @@ def _all(document: Mapping[str, Any], roles: Collection[str]) -> Iterator[Bindin
             yield from (Binding(item["role"], member) for member in item.get("members") or ())
 
 
+def taken_over(
+    others: Mapping[str, Any], roles: Collection[str], new: Collection[Binding], asked_by: str
+) -> Iterator[str]:
+    """What becomes of members of others that the spec names from now on, in sentences. `others`: the policy without what is ours.
+    `asked_by`: what in the spec names them."""
+    for item in _all(others, roles):
+        who = members.principal(item.member).label
+        if Binding(item.role, members.normal(item.member)) not in new:
+            continue
+        if members.is_deleted(item.member):
+            yield f"{who}, whom somebody else gave {item.role}, goes: the spec gives it to who has that name now"
+        else:
+            yield f"somebody else gave {item.role} to {who}: it is the spec's from the apply on, and goes with {asked_by}"
+
+
 def ours(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> tuple[Binding, ...]:
     """The members that the record says are ours, sorted, each in its one form; without those that were deleted."""
     found = (item for item in _all(document, roles) if item.hash in recorded)
