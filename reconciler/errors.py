@@ -74,10 +74,6 @@ class PlatformError(ReconcilerError):
         return (_platform_error, (self.message, {k: v for k, v in self.__dict__.items() if k != "message"}))
 
 
-class Uncounted(Exception):
-    """Images can't be counted by whoever asks; why, in words."""
-
-
 class TimeIsUp(PlatformError):
     """A platform throttled a call until the run's time limit ran out."""
 

@@ -50,6 +50,10 @@ class Verb(StrEnum):
     RELEASE = "release"
 
 
+class Uncounted(Exception):
+    """Images can't be counted by whoever asks; why, in words."""
+
+
 #: in the place of a count of images that the platform does not say
 UNCOUNTED = -1
 #: what has been listed already: the resources of each kind that has
