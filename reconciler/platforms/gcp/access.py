@@ -171,7 +171,7 @@ class AccessKind(Kind, GivesAccess):
         # what is made with its record has no other
         (texts,) = session.ledger(RepositoryLedger).read([at]) if not write.carried else ({},)
         after = {item.hash for item in wanted}
-        recorded = self._made_room(session, write, texts, after) | after
+        recorded = self._made_room(session, write, texts, after)
         with session.ledger(RepositoryLedger).noting(write):
             policy = _send(session, write, recorded, wanted)
         return _live(session, at, policy, write.marks, after)
@@ -253,7 +253,7 @@ def _altered(bindings: tuple[Binding, ...]) -> str | None:
 
 
 def _accesses(at: Address, role: str, member: str, may: bool = False, note: str = "") -> Iterator[Access]:
-    who = members.principal(member)
+    who = members.principal(members.normal(member))
     known = _VERBS.get(role)
     for verb in known or (f"do what {role} allows with",):
         yield Access(who, verb, at.registry, at.name, at.where, may, note)
@@ -269,7 +269,7 @@ def _entries(at: Address, given: Given) -> Iterator[inclusion.Entry]:
         for member in binding.get("members") or ():
             if not members.is_deleted(member):
                 for access in _accesses(at, str(binding.get("role")), member, bool(note), note):
-                    yield member, access
+                    yield members.normal(member), access
 
 
 def _with_grants(error: PlatformError, write: Write) -> PlatformError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ GOOD_READS = 3
 PATIENCE = 120.0
 #: bytes: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.display_name
 MAX_NAME = 100
+#: no spec asks for that
+DISABLED = "it was disabled by hand, perhaps since its tokens leaked"
 NOBODY_MAY = Named("nobody may impersonate it")
 _READ = ("iam.serviceAccounts.get", "iam.serviceAccounts.getIamPolicy")
 
@@ -99,6 +101,21 @@ class AccountKind(Kind, GivesAccess):
         for member in settings.trusted:
             yield _access(address, member)
 
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """One that is disabled can do nothing, and nobody can act as it: enabled, it has all of that again."""
+        gains, losses = super().gains_and_losses(address, before, after, home)
+        there = before.settings is not None and after.settings is not None
+        if there and before.settings.disabled != after.settings.disabled:
+            itself = _itself(address, home)
+            return ([*gains, itself], losses) if before.settings.disabled else (gains, [*losses, itself])
+        return gains, losses
+
+    def _whole(self, address: Address, given: Given) -> set[Access]:
+        disabled = given.settings is not None and given.settings.disabled
+        return set() if disabled else super()._whole(address, given)
+
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = json.loads(live.rest) if live is not None and live.rest else {}
         return iam.too_many(desired.settings.bindings, others.get("policy", {}))
@@ -151,7 +168,7 @@ class AccountKind(Kind, GivesAccess):
                 operation=f"{IAM}:CreateServiceAccount",
                 hint="make a new plan",
             )
-        policy = _trust(session, write, hashes) if hashes else session.account_policy(at)
+        policy = _trust(session, write, set()) if hashes else session.account_policy(at)
         return _live(session, at, found, policy or {})
 
     def update(self, session: GcpSession, write: Write, live: Live) -> Live:
@@ -174,7 +191,7 @@ class AccountKind(Kind, GivesAccess):
             marks = said.texts or replace(write.marks, applied=None).texts()
             both = description.written({**marks, description.MEMBERS: record.joined(before | hashes)}, said.before)
             session.change_account(at, {"description": both})
-            policy = _trust(session, write, before | hashes)
+            policy = _trust(session, write, before)
             account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
             if account["description"] != both:
                 session.change_account(at, {"description": account["description"]})
@@ -257,11 +274,18 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
 
 
 def _access(at: Address, member: str, note: str = "") -> Access:
-    account = f"{at.registry}-{at.name}"
-    verb = f"impersonate {account}, which can {'pull and push' if at.name == PUSH else 'pull'}"
-    return Access(
-        members.principal(member), f"{verb} all images of the registry", at.registry, "", may=bool(note), note=note
-    )
+    verb = f"impersonate {at.registry}-{at.name}, which can {_does(at)}"
+    return Access(members.principal(members.normal(member)), verb, at.registry, "", may=bool(note), note=note)
+
+
+def _itself(at: Address, home: Home) -> Access:
+    """What the account can do unless it is disabled."""
+    email = home.registry.email(at.name) if isinstance(home.registry, GcpRegistry) else f"{at.registry}-{at.name}"
+    return Access(members.principal(f"serviceAccount:{email}"), _does(at), at.registry, "")
+
+
+def _does(at: Address) -> str:
+    return f"{'pull and push' if at.name == PUSH else 'pull'} all images of the registry"
 
 
 def _live(session: GcpSession, at: Address, account: Document, policy: Document) -> Live:
@@ -273,6 +297,9 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
     settings = AccountSettings(
         tuple(item.member for item in found), str(account.get("displayName", "")), bool(account.get("disabled", False))
     )
+    notes = [f"{members.principal(item.member).label} is still trusted" for item in dead]
+    if settings.disabled:
+        notes.append(DISABLED)
     return Live(
         address=at,
         kind=KIND,
@@ -281,7 +308,7 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
         native=session.registry.email(at.name),
         rest=text(rest) if rest and not (set(rest) == {"policy"} and iam.is_empty(others)) else "",
         etag=str(policy.get("etag", "")),
-        notes=tuple(f"{members.principal(item.member).label} is still trusted" for item in dead),
+        notes=tuple(notes),
         foreign=tuple(_foreign(session, at, others)),
     )
 
