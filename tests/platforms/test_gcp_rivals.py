@@ -5,17 +5,43 @@ from __future__ import annotations
 import pytest
 
 from reconciler import Plan
+from reconciler.platforms.gcp.access import READER
 from reconciler.render.change_item import change_item
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from tests.sandbox.base import Document
 from tests.sandbox.gcp import LOCATION, PROJECT, GcpSandbox
+from tests.sandbox.gcp_hands import TOKEN_CREATOR
 
+OLD = "serviceAccount:old@other-project.iam.gserviceaccount.com"
+GONE = "deleted:serviceAccount:gone@other-project.iam.gserviceaccount.com?uid=123"
 REPOSITORY = f"projects/{PROJECT}/locations/{LOCATION}/repositories/images-app-a"
 PUSH = f"images-push@{PROJECT}.iam.gserviceaccount.com"
 
 
 def words(plan: Plan) -> str:
     return joined(plan_lines(report_of(plan)))
+
+
+def granted(gcp: GcpSandbox, *members: str) -> Document:
+    return gcp.document("app-a", grants=({"name": "old", "to": {"type": "gcp", "members": list(members)}},))
+
+
+def give(gcp: GcpSandbox, *members: str, name: str = REPOSITORY, role: str = READER) -> None:
+    """By hand: into the binding of the role if there is one."""
+
+    def add(bindings: list[Document]) -> None:
+        there = next((item for item in bindings if item["role"] == role), None)
+        if there is None:
+            there = {"role": role, "members": []}
+            bindings.append(there)
+        there["members"] += members
+
+    gcp.estate.change_policy(name, add)
+
+
+def members_of(gcp: GcpSandbox, name: str = REPOSITORY, role: str = READER) -> list[str]:
+    return [one for item in gcp.estate.policy(name)["bindings"] if item["role"] == role for one in item["members"]]
 
 
 def verbs(found: object) -> set[tuple[str, str]]:
@@ -61,3 +87,77 @@ def test_a_disabled_account_that_is_deleted_gives_and_takes_nothing(gcp: GcpSand
     gcp.estate.call("POST", f"projects/{PROJECT}/serviceAccounts/{PUSH}:disable")
     (change,) = [item for item in gcp.plan(document, destroy=True).changes if item.address == "images.account.push"]
     assert (change.gains, change.losses) == ((), ())
+
+
+def test_a_dead_member_of_others_stays_whoever_of_its_name_is_granted_and_no_longer(gcp: GcpSandbox) -> None:
+    """hashicorp/terraform-provider-google#7278: an undelete gives it back what it had."""
+    gcp.apply(gcp.document("app-a"))
+    give(gcp, GONE)
+    successor = "serviceAccount:gone@other-project.iam.gserviceaccount.com"
+    gcp.apply(granted(gcp, successor))
+    assert {GONE, successor} <= set(members_of(gcp))
+    plan = gcp.plan(granted(gcp, successor))
+    assert plan.changes == ()
+    assert [item.what for item in plan.kept] == [f"{READER} of {GONE}"]
+    for document in (granted(gcp, successor, OLD), gcp.document("app-a")):
+        gcp.apply(document)
+        assert GONE in members_of(gcp)
+    assert successor not in members_of(gcp)
+
+
+def test_a_dead_member_of_ours_goes_with_the_next_write(gcp: GcpSandbox) -> None:
+    successor = "serviceAccount:gone@other-project.iam.gserviceaccount.com"
+    gcp.apply(granted(gcp, successor))
+
+    def die(bindings: list[Document]) -> None:
+        for item in bindings:
+            item["members"] = [GONE if member == successor else member for member in item["members"]]
+
+    gcp.estate.change_policy(REPOSITORY, die)
+    (change,) = gcp.plan(granted(gcp, successor)).changes
+    assert any("is still a member; the next write removes it" in note for note in change.notes)
+    gcp.apply(granted(gcp, successor))
+    assert GONE not in members_of(gcp)
+
+
+def test_whom_others_gave_access_is_said_to_become_the_spec_s(gcp: GcpSandbox) -> None:
+    """hashicorp/terraform-provider-google#9510: what others gave goes when the grant does."""
+    gcp.apply(gcp.document("app-a"))
+    give(gcp, OLD)
+    plan = gcp.plan(granted(gcp, OLD))
+    (change,) = plan.changes
+    assert change.notes == (
+        f"service account old@other-project.iam.gserviceaccount.com was given {READER} by somebody else; from now on it is the"
+        " spec's, and goes when the spec no longer names it",
+    )
+    assert (change.gains, plan.kept) == ((), ())
+    gcp.apply(granted(gcp, OLD))
+    (change,) = gcp.plan(gcp.document("app-a")).changes
+    assert verbs(change.losses) == {("service account old@other-project.iam.gserviceaccount.com", "pull")}
+
+
+def test_whom_others_let_impersonate_an_account_becomes_the_spec_s_too(gcp: GcpSandbox) -> None:
+    gcp.apply(gcp.document("app-a"))
+    give(gcp, OLD, name=f"projects/{PROJECT}/serviceAccounts/{PUSH}", role=TOKEN_CREATOR)
+    plan = gcp.plan(gcp.document("app-a", registry={"trusted_principals": [OLD]}))
+    (push,) = [item for item in plan.changes if item.address == "images.account.push"]
+    assert any(f"was given {TOKEN_CREATOR} by somebody else; from now on" in note for note in push.notes)
+    assert (push.gains, plan.kept) == ((), ())
+
+
+def test_the_case_of_an_email_makes_nobody_somebody_else(gcp: GcpSandbox) -> None:
+    """GoogleCloudPlatform/magic-modules#1957."""
+    gcp.apply(gcp.document("app-a"))
+    other = OLD.replace("old@other", "Old@Other")
+    give(gcp, other, "group:Devs@Example.com")
+    plan = gcp.plan(granted(gcp, OLD, "group:devs@example.com"))
+    (change,) = plan.changes
+    assert (change.gains, change.losses, plan.kept) == ((), (), ())
+    gcp.apply(granted(gcp, OLD, "group:devs@example.com"))
+    assert {other, "group:Devs@Example.com"} <= set(members_of(gcp))
+    assert OLD not in members_of(gcp)
+    gcp.apply(granted(gcp, OLD, "group:devs@example.com", "group:ops@example.com"))
+    assert {other, "group:Devs@Example.com", "group:ops@example.com"} <= set(members_of(gcp)), "kept as it is written"
+    assert gcp.plan(granted(gcp, OLD, "group:devs@example.com", "group:ops@example.com")).changes == ()
+    gcp.apply(gcp.document("app-a"))
+    assert not {other, "group:Devs@Example.com", "group:ops@example.com"} & set(members_of(gcp))

@@ -21,7 +21,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 from reconciler.words import Named, counted
 
-from . import iam, inclusion, labels, members, policy_write, record, room
+from . import iam, inclusion, labels, members, policy_write, record, room, taken
 from .iam import Binding, Document
 from .labels import MAX_LABELS
 from .ledgers import RepositoryLedger
@@ -154,7 +154,8 @@ class AccessKind(Kind, GivesAccess):
         for at, item in wanted.items():
             if item.kind == KIND and (fault := room.missing(item, wanted, there.get(at.sibling("repository")))):
                 session.refused[at] = fault
-        yield from _lives(session, asked)
+        for live in _lives(session, asked):
+            yield taken.over(live, wanted.get(live.address), json.loads(live.rest or "{}"), ROLES)
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
         texts = session.ledger(RepositoryLedger).read(addresses)
@@ -352,4 +353,4 @@ def foreign(at: Address, others: Mapping[str, Any]) -> Iterator[ForeignAccess]:
         for member in item.get("members") or ():
             gone = members.is_deleted(member)
             given = () if gone else tuple(_accesses(at, role, member, bool(note), note))
-            yield ForeignAccess(at, f"{role} of {member}", given)
+            yield ForeignAccess(at, taken.named(role, member), given)

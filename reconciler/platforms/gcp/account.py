@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import PUSH, Access, ForeignAccess
+from reconciler.model.access import PUSH, Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
@@ -16,7 +16,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import Named
 
-from . import description, iam, members, policy_write, record
+from . import description, iam, members, policy_write, record, taken
 from .iam import Binding, Document
 from .ledgers import AccountLedger, carrier_of
 from .rules import IAM
@@ -113,8 +113,11 @@ class AccountKind(Kind, GivesAccess):
         return gains, losses
 
     def _whole(self, address: Address, given: Given) -> set[Access]:
-        disabled = given.settings is not None and given.settings.disabled
-        return set() if disabled else super()._whole(address, given)
+        if given.settings is not None and given.settings.disabled:
+            return set()
+        others = json.loads(given.rest or "{}").get("policy", {})
+        theirs = {access for item in _foreign(address, others) for access in item.access}
+        return theirs if given.settings is None else theirs.union(self.access(address, given.settings))
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = json.loads(live.rest) if live is not None and live.rest else {}
@@ -125,7 +128,9 @@ class AccountKind(Kind, GivesAccess):
         for at, live in self._found(session, [Address.of(session.name, KIND, name) for name in ACCOUNTS]):
             if live is not None:
                 session.ledger(AccountLedger).learn(at, description.parsed(live[0].get("description", "")).texts)
-                lives[at] = _live(session, at, *live)
+                there = _live(session, at, *live)
+                others = json.loads(there.rest or "{}").get("policy", {})
+                lives[at] = taken.over(there, wanted.get(at), others, ROLES)
         for at, item in wanted.items():
             if item.kind == KIND and (fault := _too_long(session, item, lives.get(at), wanted)):
                 session.refused[at] = fault
@@ -309,12 +314,12 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
         rest=text(rest) if rest and not (set(rest) == {"policy"} and iam.is_empty(others)) else "",
         etag=str(policy.get("etag", "")),
         notes=tuple(notes),
-        foreign=tuple(_foreign(session, at, others)),
+        foreign=tuple(_foreign(at, others, f"{session.registry.email(at.name)} --project {session.registry.project}")),
     )
 
 
-def _foreign(session: GcpSession, at: Address, others: Document) -> Iterator[ForeignAccess]:
-    """Whom others gave a role on the account, each with the command that removes it.
+def _foreign(at: Address, others: Document, account: str = "") -> Iterator[ForeignAccess]:
+    """Whom others gave a role on the account; with gcloud's options that name the account, each with the command that removes it.
 
     https://cloud.google.com/sdk/gcloud/reference/iam/service-accounts/remove-iam-policy-binding
     """
@@ -323,7 +328,8 @@ def _foreign(session: GcpSession, at: Address, others: Document) -> Iterator[For
         for member in item.get("members") or ():
             acts = role == IMPERSONATES and not members.is_deleted(member)
             removal = (
-                f"run `gcloud iam service-accounts remove-iam-policy-binding {session.registry.email(at.name)}"
-                f" --project {session.registry.project} --role {role} --member '{member}'{' --all' if note else ''}`"
+                f"run `gcloud iam service-accounts remove-iam-policy-binding {account} --role {role} --member '{member}'"
+                f"{' --all' if note else ''}`"
             )
-            yield ForeignAccess(at, f"{role} of {member}", (_access(at, member, note),) if acts else (), removal)
+            given = (_access(at, member, note),) if acts else ()
+            yield ForeignAccess(at, taken.named(role, member), given, removal if account else "")
