@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pytest
 
 from reconciler import Plan
@@ -9,6 +11,8 @@ from reconciler.platforms.gcp.access import READER
 from reconciler.render.change_item import change_item
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from tests.emulators.gcp import Server
+from tests.emulators.proxy import Answer, Call
 from tests.sandbox.base import Document
 from tests.sandbox.gcp import LOCATION, PROJECT, GcpSandbox
 from tests.sandbox.gcp_hands import TOKEN_CREATOR
@@ -42,6 +46,34 @@ def give(gcp: GcpSandbox, *members: str, name: str = REPOSITORY, role: str = REA
 
 def members_of(gcp: GcpSandbox, name: str = REPOSITORY, role: str = READER) -> list[str]:
     return [one for item in gcp.estate.policy(name)["bindings"] if item["role"] == role for one in item["members"]]
+
+
+@dataclass
+class Unknown:
+    """The first `times` calls of an operation on an account, once it was made, find it not, as IAM says that of fresh accounts."""
+
+    operation: str
+    status: str
+    times: int = 2
+    everything: bool = False
+    made: set[str] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+
+    def before(self, call: Call) -> Answer | None:
+        email = str(call.body["path"]).rpartition("/")[2].partition(":")[0]
+        known = not self.everything and email not in self.made
+        if call.service != "iam" or call.operation != self.operation or known or len(self.refused) >= self.times:
+            return None
+        self.refused.append(email)
+        # hashicorp/terraform-provider-google#15042
+        denied = "Permission 'iam.serviceAccounts.get' denied on resource (or it may not exist)."
+        words = denied if self.status == "PERMISSION_DENIED" else "Unknown service account"
+        return Answer(error=self.status, body={"message": words})
+
+    def after(self, call: Call) -> Answer | None:
+        if call.operation == "CreateServiceAccount":
+            self.made.add(f"{call.body['json']['accountId']}@{PROJECT}.iam.gserviceaccount.com")
+        return None
 
 
 def verbs(found: object) -> set[tuple[str, str]]:
@@ -161,3 +193,36 @@ def test_the_case_of_an_email_makes_nobody_somebody_else(gcp: GcpSandbox) -> Non
     assert gcp.plan(granted(gcp, OLD, "group:devs@example.com", "group:ops@example.com")).changes == ()
     gcp.apply(gcp.document("app-a"))
     assert not {other, "group:Devs@Example.com", "group:ops@example.com"} & set(members_of(gcp))
+
+
+@pytest.mark.parametrize("status", ["PERMISSION_DENIED", "NOT_FOUND"])
+@pytest.mark.parametrize("trusted", [[], ["group:admins@example.com"]])
+@pytest.mark.parametrize("operation", ["GetServiceAccount", "GetIamPolicy", "SetIamPolicy", "PatchServiceAccount"])
+def test_an_account_of_this_run_that_iam_does_not_know_yet_is_waited_for(
+    gcp: GcpSandbox, stand_in: Server, operation: str, trusted: list[str], status: str
+) -> None:
+    """GoogleCloudPlatform/magic-modules#8815: 403 as well as 404."""
+    document = gcp.document("app-a", registry={"trusted_principals": trusted})
+    unknown = Unknown(operation, status)
+    plan = gcp.plan(document)
+    stand_in.behaviours.append(unknown)
+    assert [item.message for item in gcp.carry_out(plan) if item.message] == []
+    assert bool(unknown.refused) == (operation != "SetIamPolicy" or bool(trusted))
+    assert gcp.plan(document).changes == ()
+
+
+@pytest.mark.parametrize("status", ["PERMISSION_DENIED", "NOT_FOUND"])
+def test_an_account_that_was_there_before_is_not_waited_for(gcp: GcpSandbox, stand_in: Server, status: str) -> None:
+    gcp.apply(gcp.document("app-a"))
+    plan = gcp.plan(gcp.document("app-a", registry={"trusted_principals": ["group:admins@example.com"]}))
+    unknown = Unknown("SetIamPolicy", status, times=99, everything=True)
+    stand_in.behaviours.append(unknown)
+    assert len([item for item in gcp.carry_out(plan) if item.message]) == 2
+    assert len(unknown.refused) == 2, "each account once"
+
+
+def test_a_fresh_account_that_flaps_with_403_is_believed_in_the_end(gcp: GcpSandbox, stand_in: Server) -> None:
+    stand_in.cloud.state.knobs.flaps = (200, 403, 200, 404, 403, 403)
+    document = gcp.document("app-a")
+    gcp.apply(document)
+    assert gcp.plan(document).changes == ()

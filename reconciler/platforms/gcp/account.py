@@ -21,6 +21,7 @@ from .iam import Binding, Document
 from .ledgers import AccountLedger, carrier_of
 from .rules import IAM
 from .spec import GcpRegistry
+from .troubles import is_unknown
 
 if TYPE_CHECKING:
     from .session import GcpSession
@@ -165,7 +166,7 @@ class AccountKind(Kind, GivesAccess):
         body = {"accountId": identifier, "serviceAccount": account}
         path = f"{session.project}/serviceAccounts"
         created = session.json("POST", IAM, "CreateServiceAccount", path, at=at, body=body, absent=("ALREADY_EXISTS",))
-        found = _believed(session, at)
+        found = _believed(session, at, made=created is not None)
         if created is None and description.parsed(found.get("description", "")).texts != _texts(write.marks, hashes):
             raise PlatformError(
                 "somebody else created it since the plan was made",
@@ -173,6 +174,7 @@ class AccountKind(Kind, GivesAccess):
                 operation=f"{IAM}:CreateServiceAccount",
                 hint="make a new plan",
             )
+        session.made.add(at)
         policy = _trust(session, write, set()) if hashes else session.account_policy(at)
         return _live(session, at, found, policy or {})
 
@@ -228,13 +230,20 @@ def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Map
     return None if fault is None else f"{fault}; trust a group instead of single principals"
 
 
-def _believed(session: GcpSession, at: Address) -> Document:
-    """A fresh account, as soon as it was read a few times in a row. Raises PlatformError if it is not known after some time."""
+def _believed(session: GcpSession, at: Address, *, made: bool = False) -> Document:
+    """A fresh account, as soon as it was read a few times in a row. `made`: whether this run made it, so that "forbidden, or it may
+    not exist" means that IAM does not know it yet. Raises PlatformError if it is not known after some time."""
     good = 0
+    said = ""
 
     def look() -> Document:
-        nonlocal good
-        found = session.account(at)
+        nonlocal good, said
+        try:
+            found = session.account(at)
+        except PlatformError as error:
+            if not (made and is_unknown(error)):
+                raise
+            found, said = None, f"; it says {error.message}"
         if found is None:
             good = 0
             raise _Late
@@ -247,7 +256,7 @@ def _believed(session: GcpSession, at: Address) -> Document:
         return session.patiently(look, lambda error: isinstance(error, _Late), PATIENCE, most=3.0)
     except _Late:
         raise PlatformError(
-            f"it was made, and IAM does not know it after {PATIENCE:.0f} seconds",
+            f"it was made, and IAM does not know it after {PATIENCE:.0f} seconds{said}",
             address=at,
             operation=f"{IAM}:GetServiceAccount",
             hint="run again in some minutes; changes already made are kept",

@@ -74,6 +74,15 @@ class Refusal(Exception):
         return self.status in _PASSING or self.http in (502, 503, 504)
 
 
+def is_unknown(error: BaseException) -> bool:
+    """Whether IAM does not know what was asked about, or may not: of an account that was made a moment ago it says "not there" or
+    "forbidden", now and then (GoogleCloudPlatform/magic-modules#8815, hashicorp/terraform-provider-google#19624)."""
+    if isinstance(error, Refusal | PlatformError):
+        status = error.status if isinstance(error, Refusal) else error.code
+        return status == "NOT_FOUND" or (status == "PERMISSION_DENIED" and "may not exist" in str(error))
+    return False
+
+
 def refusal_of(http: int, body: Any) -> Refusal:
     """The refusal that an answer is. `body`: its JSON, or None if it has none."""
     error = body.get("error") if isinstance(body, Mapping) else None
