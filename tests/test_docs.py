@@ -35,6 +35,12 @@ def test_every_registry_and_target_of_the_spec_has_a_table() -> None:
     assert len(own) == 11
 
 
+def test_the_page_on_the_spec_names_every_platform_of_this_build_and_no_other() -> None:
+    sentence = re.search(r"In this build (.*?) can be planned and applied", (DOCS / "spec.md").read_text())
+    assert sentence is not None
+    assert re.findall(r"`(\w+)`", sentence[1]) == sorted(CATALOG)
+
+
 def test_every_sign_of_a_plan_is_explained() -> None:
     rows = [line for line in (DOCS / "commands.md").read_text().splitlines() if line.startswith("| `")]
     assert {f"| `{sign}` |" for sign in SIGNS.values()} <= {row[: row.index("|", 1) + 1] for row in rows}

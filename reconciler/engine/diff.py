@@ -164,7 +164,7 @@ class _Differ:
         mark = live.marks.applied
         if live.settings == wanted.settings:
             if self.well_marked(wanted, live):
-                self.found.unchanged += 1
+                self.found.leave(wanted.address, self.kind(wanted).remarks(live, wanted, changed=False))
             else:
                 self.add(
                     wanted, live, Action.UPDATE, Cause.CHANGED if mark_of(wanted, live) is not False else Cause.BOTH
@@ -216,7 +216,7 @@ class _Differ:
             needs=(*wanted.needs, *self.picture.taken_over_by(wanted)),
             gains=gains,
             losses=losses,
-            notes=live.notes if live is not None else (),
+            notes=tuple(kind.remarks(live, wanted, changed=True)) if live is not None else (),
             native_name=None if action is Action.UPDATE else self.native_name(wanted),
         )
         weaker = tuple(self.pushers.said(change, item) for item in weakenings(self.picture, change))

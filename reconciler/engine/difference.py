@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.model.address import Address
 from reconciler.model.change import Change, PlanProblem
+from reconciler.words import some_of
 
 #: origins of what a plan may change: one that was removed by hand is put right
 PLANNED = ("spec", None)
@@ -14,7 +16,7 @@ PLANNED = ("spec", None)
 @dataclass
 class Difference:
     """The changes by address, the problems, and what was left alone. `unclear`: to the origin that it says it has. `pushers`: who can
-    push to what changes so that tags can be overwritten."""
+    push to what changes so that tags can be overwritten. `remarks`: what there is to say of what is unchanged, in sentences."""
 
     changes: dict[Address, Change] = field(default_factory=dict)
     problems: list[PlanProblem] = field(default_factory=list)
@@ -24,3 +26,18 @@ class Difference:
     owned: int = 0
     left_out: int = 0
     pushers: dict[Address, tuple[str, ...]] = field(default_factory=dict)
+    remarks: dict[Address, tuple[str, ...]] = field(default_factory=dict)
+
+    def leave(self, address: Address, remarks: Iterable[str]) -> None:
+        """Nothing is to be changed there."""
+        self.unchanged += 1
+        if found := tuple(remarks):
+            self.remarks[address] = found
+
+    def remarked(self) -> Iterator[str]:
+        """The remarks, each once, with whom it is about."""
+        about: dict[str, list[str]] = {}
+        for address, sentences in self.remarks.items():
+            for sentence in sentences if address not in self.changes else ():
+                about.setdefault(sentence, []).append(address)
+        yield from (f"{some_of(addresses)}: {sentence}" for sentence, addresses in about.items())

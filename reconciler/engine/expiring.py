@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from reconciler.model.change import Change
-from reconciler.model.kind import ExpiresImages
+from reconciler.model.kind import ExpiresImages, ExpiresUncounted
+from reconciler.words import all_of
 
 from .difference import Difference
 from .picture import Picture
@@ -31,3 +34,16 @@ def count_expiring(difference: Difference, seen: Picture, sessions: Sessions) ->
         for change in changes:
             if change.address in found:
                 difference.changes[change.address] = with_expiring(change, found[change.address])
+
+
+def uncounted(difference: Difference, seen: Picture) -> Iterator[str]:
+    """Where nothing is counted though images may expire by a change, since the platform has no such call. Pure."""
+    registries: dict[str, set[str]] = {}
+    for change in difference.changes.values():
+        kind = seen.kinds[change.registry][change.kind]
+        if isinstance(kind, ExpiresUncounted) and any(
+            item.setting.partition(".")[0] == "retention" for item in weakenings(seen, change)
+        ):
+            registries.setdefault(kind.uncounted, set()).add(change.registry)
+    for why, names in registries.items():
+        yield f"--count-expiring counts nothing in {all_of(sorted(names))}: {why}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.model.access import ADMIN, Access
+from reconciler.model.access import ADMIN, DELETE_IMAGES, Access
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Releasable
@@ -18,6 +18,8 @@ DEFAULT_SHARE = 30
 DEFAULT_ABOVE = 10
 
 
+#: what those can do who can administer, by the verb of it
+_ADMINISTERS = {ADMIN: "delete images and change who has access", DELETE_IMAGES: "delete images"}
 #: what each guard is about, for people
 ABOUT = {
     "adopted": "what existed before it was adopted",
@@ -199,12 +201,12 @@ def accounts(
     organizations: dict[str, set[Address]] = {}
     public: set[Address] = set()
     anybody: set[str] = set()
-    admins: dict[str, set[Address]] = {}
+    admins: dict[tuple[str, str], set[Address]] = {}
     allowed = guards.allowed_accounts
     for address, access in given:
         principal = access.principal
-        if access.verb == ADMIN and not guards.allow_admin:
-            admins.setdefault(principal.label, set()).add(address)
+        if access.verb in _ADMINISTERS and not guards.allow_admin:
+            admins.setdefault((principal.label, access.verb), set()).add(address)
         if principal.public and not guards.allow_public:
             public.add(address)
             anybody.add(principal.label)
@@ -224,12 +226,10 @@ def accounts(
         have = have if who in ("anyone", *anybody) else have.replace("has", "have")
         why = "and guards.allow_public is not true" if foreign else "guards.allow_public: true would allow it"
         found.append(("allow_public", f"{who} {have} ({_few(public)}){', ' if foreign else '; '}{why}", public))
-    for admin, places in sorted(admins.items()):
+    for (admin, verb), places in sorted(admins.items()):
         can = "can" if foreign else "could"
         why = "and guards.allow_admin is not true" if foreign else "guards.allow_admin: true would allow it"
-        message = (
-            f"{admin} {can} delete images and change who has access ({_few(places)}){', ' if foreign else '; '}{why}"
-        )
+        message = f"{admin} {can} {_ADMINISTERS[verb]} ({_few(places)}){', ' if foreign else '; '}{why}"
         found.append(("allow_admin", message, places))
     for name, message, places in found:
         yield Verdict(name, False, message, tuple(sorted(places)))

@@ -21,9 +21,11 @@ from .sessions import Sessions
 
 
 class Listed(dict[Address, Live]):
-    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words."""
+    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `notices`:
+    what else there is to know, in sentences."""
 
     refused: Mapping[Address, str] = {}
+    notices: Sequence[str] = ()
 
 
 #: takes a registry's name, how many of its reads are done, and of how many more it is known now that they are to be done;
@@ -79,6 +81,7 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
                 raise Halted(f"registry {session.name}: stopped reading")
             found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
             found.refused = dict(session.refused)
+            found.notices = tuple(session.notices)
             return found
         except OSError as error:
             raise PlatformError(os_sentence(error), operation="read") from error

@@ -27,7 +27,7 @@ from .basis import Basis, beside, images_may_go
 from .diff import diff
 from .difference import Difference
 from .expand import Kinds, estate_of, expand
-from .expiring import count_expiring
+from .expiring import count_expiring, uncounted
 from .guard import Verdict
 from .observe import OnRead, observe
 from .order import edges_of, ordered
@@ -50,7 +50,8 @@ class Plan:
     first few. `runtime`: addresses that were created at run time and are left alone. `unclear`: addresses of
     the owner's that are left alone because their origin is neither spec nor runtime, each with its origin. `left_out`: how
     many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
-    the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing.
+    the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing, and what there
+    is to know of resources that do not change.
     """
 
     owner: str
@@ -170,6 +171,11 @@ def make_plan(
         if wishes.count_expiring:
             count_expiring(difference, seen, opened)
     plan = settle(spec, seen, difference, wishes)
+    # two registries may have found the same
+    notices = dict.fromkeys(chain.from_iterable(found.notices for found in listed.values()))
+    plan = replace(plan, warnings=(*plan.warnings, *notices))
+    if wishes.count_expiring:
+        plan = replace(plan, warnings=(*plan.warnings, *uncounted(difference, seen)))
     if not wishes.destroy:
         return plan
     # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's
@@ -230,6 +236,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
             *renamed(spec, seen, seen.desired),
             *widened(wishes.release, changes),
             *unmatched(spec, seen, wishes, changes),
+            *difference.remarked(),
         ),
     )
     return judged(plan, changes, seen.kinds)

@@ -233,7 +233,9 @@ class PlanDocument(_Part, Generic[R]):
         0, description="How many changes and problems were left out because no --target matches them."
     )
     warnings: tuple[str, ...] = Field(
-        (), description="Warnings, such as names in guards or on the command line that match nothing."
+        (),
+        description="Warnings, such as names in guards or on the command line that match nothing, and what there is to know of"
+        " resources that do not change.",
     )
     unclear: dict[str, str] = Field(
         {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.model.access import ADMIN, PUSH, Access
+from reconciler.model.access import ADMIN, DELETE_IMAGES, PUSH, Access
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import all_of
 
@@ -13,7 +13,8 @@ def of_push(gains: Iterable[Access], registries: Iterable[RegistryBase]) -> str:
     """Whether those who gain push can delete images by it, as a sentence without its end; "" where nobody gains it, or only those who
     gain more."""
     found = list(gains)
-    more = {(item.registry, item.principal, item.repository, item.where) for item in found if item.verb == ADMIN}
+    deleting = (item for item in found if item.verb in (ADMIN, DELETE_IMAGES))
+    more = {(item.registry, item.principal, item.repository, item.where) for item in deleting}
     pushed = {
         item.registry
         for item in found

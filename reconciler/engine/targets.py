@@ -53,6 +53,7 @@ def select(difference: Difference, targets: Collection[str], desired: Mapping[Ad
     difference.problems = [
         item for item in difference.problems if item.address in needed or matches_any(item.address, targets)
     ]
+    difference.remarks = {at: found for at, found in difference.remarks.items() if matches_any(at, targets)}
     difference.left_out = everything - len(difference.changes) - len(difference.problems)
 
 

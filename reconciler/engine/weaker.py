@@ -30,8 +30,11 @@ def weakenings(seen: Picture, change: Change) -> Iterator[Weakening]:
         return
     if desired is None or _is_emptied(seen, change) or not (there or _below_what_is_there(seen, change)):
         return
-    before = live.settings if live is not None and there else None
-    yield from seen.kinds[change.registry][change.kind].weakens(before, desired.settings)
+    kind = seen.kinds[change.registry][change.kind]
+    if live is not None and there:
+        yield from kind.weakens_there(live, desired)
+    else:
+        yield from kind.weakens(None, desired.settings)
 
 
 def _is_emptied(seen: Picture, change: Change) -> bool:

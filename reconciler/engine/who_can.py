@@ -51,7 +51,13 @@ def _given_by(kind: Kind, item: Desired, home: Home) -> Iterable[tuple[str, Acce
     if isinstance(kind, ReachesMarked):  # who gets to the repositories in the end, and by what
         found = kind.reaches(item.address, Given(item.settings), home)
         return (("", replace(access, repository=EVERY)) for access in found)
-    return kind.access_by_grant(item.address, item.settings) if isinstance(kind, GivesAccess) else ()
+    if not isinstance(kind, GivesAccess):
+        return ()
+    given = kind.access_by_grant(item.address, item.settings)
+    if home.registry is None or not home.registry.is_one:
+        return given
+    # what they are together on the platform has a name of its own, which the spec need not know
+    return ((grant, replace(access, repository=access.repository and EVERY)) for grant, access in given)
 
 
 def chosen(

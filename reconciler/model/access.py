@@ -9,6 +9,8 @@ from .address import Address
 
 #: the verb of what an administrator alone should do: change who has access, delete images or the repository
 ADMIN = "change or delete"
+#: the verb of whoever can delete images, and not change who has access
+DELETE_IMAGES = "delete images in"
 #: the verb that uploads images and sets tags
 PUSH = "push"
 

@@ -131,6 +131,15 @@ class Kind(ABC):
         stands is there. Pure."""
         return ()
 
+    def weakens_there(self, live: Live, wanted: Desired) -> Iterable[Weakening]:
+        """The same of what is there, of which more may be known than its settings: what others keep beside them, say. Pure."""
+        return self.weakens(live.settings, wanted.settings)
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        """What else a reader of the plan must know of what is there, in sentences without its name. `changed`: whether the plan
+        changes it; what is said where it does not is said in each plan. Pure."""
+        return live.notes if changed else ()
+
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
         """Which part of what is wanted no spec with this registry asks for, in words; or None. What somebody wrote into a plan file
         may be such. Pure."""
@@ -276,6 +285,13 @@ class Releasable:
     def release(self, session: Any, live: Live) -> Live | None:
         """Takes our marks away, and those of what stands below it; all else stays as it is. Returns it as it is then, None if it is
         gone. Raises PlatformError."""
+
+
+class ExpiresUncounted:
+    """What a kind offers whose settings say which images expire, on a platform that counts none of them."""
+
+    #: why none are counted, as a sentence without its end
+    uncounted: ClassVar[str]
 
 
 class ExpiresImages:

@@ -77,6 +77,8 @@ class Session(ABC):
         self.on_step: Callable[[int, int], None] = _nobody
         #: what a listing found of the wanted that the platform would not take, in words: limits that only it knows
         self.refused: dict[Address, str] = {}
+        #: what else a listing found that a reader of the plan must know, in sentences
+        self.notices: list[str] = []
         self._ledgers: dict[type[Ledger], Ledger] = {}
         self.begin()
 

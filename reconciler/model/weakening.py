@@ -72,7 +72,7 @@ def of_retention(before: Kept, after: Kept, *, shields: bool = False) -> Iterato
     if after.keep_last is not None and (before.keep_last is None or after.keep_last < before.keep_last):
         newest = "the newest one" if after.keep_last == 1 else f"the newest {after.keep_last}"
         which = (
-            f"all images but {newest}"
+            f"all images but {newest}{_and_tagged(after)}"
             if before.keep_last is None
             else f"images {_between(after, before.keep_last)}, counted from the newest,"
         )
@@ -99,6 +99,11 @@ def of_retention(before: Kept, after: Kept, *, shields: bool = False) -> Iterato
     gone = [item for item in before.keep_tags if not _within(item, after.keep_tags)]
     if gone and (after.keep_last is not None or after.untagged_days is not None):
         yield Weakening("retention.keep_tags", f"images with tags like {all_of(gone)} may expire too", expires=True)
+
+
+def _and_tagged(after: Kept) -> str:
+    """Those that are kept by their tags beside the newest ones."""
+    return f", and those with tags like {all_of(after.keep_tags)}," if after.keep_tags else ""
 
 
 def _within(pattern: str, others: Sequence[str]) -> bool:

@@ -248,5 +248,7 @@ def _state(change: Change) -> str:
     if change.action is Action.CREATE and change.cause is Cause.DRIFT:
         return "was deleted by hand, or the apply that was creating it was interrupted"
     if change.action is Action.CREATE and change.cause is Cause.CHANGED:
-        return "does not exist: new in the spec, or deleted by hand"
+        above = change.desired.parent if change.desired is not None else None
+        alone = f", by itself or with {above}" if above is not None else ""
+        return f"does not exist: new in the spec, or deleted by hand{alone}"
     return _STATES[change.action]

@@ -38,7 +38,7 @@ class Causes:
         return isinstance(self.seen.kinds[at.registry][at.kind], GivesAccess)
 
     def causes_of(self, change: Change, access: Access, *, gained: bool) -> list[tuple[Edit | None, list[str]]]:
-        """The edits by which somebody gains or loses one thing, each with the grants that cover what is new by it."""
+        """The edits by which somebody gains or loses one thing, each with the grants that cover what is new, or gone, by it."""
         home = self.home_of(change)
         grants = self.grants_that_give(change, access, gained=gained)
         if home is not None:
@@ -46,7 +46,7 @@ class Causes:
             if gained and made is not None and made.action is Action.CREATE:
                 return [(self.cause_of_making(made), [grant.name for grant in grants])]
             if not gained and (home not in self.seen.desired or home in self.seen.released):
-                return [(self.cause_of_going(change, home), [])]
+                return [(self.cause_of_going(change, home), [grant.name for grant in grants])]
         found = [edit for grant in grants if (edit := self.edit_of_grant(grant, access, gained=gained)) is not None]
         return [(edit, []) for edit in found] or [(self.edit_of_registry(change, access), [])]
 

@@ -13,13 +13,13 @@ from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages
 from reconciler.places import Spot
 from reconciler.spec.selection import matches_any
-from reconciler.words import all_of
+from reconciler.words import all_of, natural, plural
 
 from .causes import registry_of
 from .compared import Compared
 from .edits import Edit, How, Item
 from .model import RANK, Finding, Risk
-from .said import ADOPTED, NEW, deleted, quietly, replaced
+from .said import ADOPTED, NEW, deleted, deleted_where_it_was, named, quietly, replaced
 from .whole import OfTheWhole
 
 
@@ -78,7 +78,11 @@ class _Findings(OfTheWhole):
             end = " (it may have been there before the spec adopted it: then apply refuses, unless --allow-delete names it)"
         else:
             end = " (while it holds an image, apply refuses, unless --allow-delete names it)"
-        what = deleted(end)
+        at = change.address
+        where_it_was = at.where and any(
+            at.registry == item.name and at.where in item.place("") for item in self.before.registries
+        )
+        what = deleted_where_it_was(at.where, end) if where_it_was else deleted(end)
         if change.action is Action.REPLACE:
             fixed = [item.path for item in change.fields if item.path.split(".")[0] in kind.immutable]
             # where the registry says what its repositories are called, none has a setting for that
@@ -131,8 +135,12 @@ class _Findings(OfTheWhole):
                 part.gains.add(gained)
                 if grants:
                     part.covering.setdefault(self.label(change.address), set()).update(grants)
+                for grant in grants:
+                    self.gaining.setdefault(grant, set()).add(self.label(change.address))
         for access in change.losses:
-            for edit, _ in self.causes.causes_of(change, access, gained=False):
+            for edit, grants in self.causes.causes_of(change, access, gained=False):
+                for grant in grants:
+                    self.losing.setdefault(grant, set()).add(self.label(change.address))
                 lost = replace(access, may=access.may or self.unsure(edit))
                 part = self.part(Risk.NARROWS, edit, may=lost.may)
                 below = [at for at in change.along if self.causes.gives(at)]
@@ -172,6 +180,17 @@ class _Findings(OfTheWhole):
             found = found.get(key) if isinstance(found, dict) else None
         return found
 
+    def _elsewhere(self, edit: Edit) -> str:
+        """Where it is said who gains or loses access by an edit of a grant: at what is new or gone; "" if nobody does."""
+        grant = edit.item[1] if edit.item[0] == "grant" else ""
+        new, gone = (found.get(grant, ()) for found in (self.gaining, self.losing))
+        said = [
+            f"who {who} access by it is said of {named(sorted(names, key=natural))}, which {plural(len(names), 'is', 'are')} {how}"
+            for names, who, how, not_by in ((new, "gains", "new", How.REMOVED), (gone, "loses", "removed", How.ADDED))
+            if names and edit.how not in (not_by, How.RENAMED)
+        ]
+        return "; ".join(said)
+
     def cosmetic(self) -> None:
         """What else differs in the text: nobody gains or loses anything by it."""
         known = {registry.name for registry in (*self.before.registries, *self.after.registries)}
@@ -198,6 +217,7 @@ class _Findings(OfTheWhole):
             part.addresses |= touched.get(edit.item, set())
             if edit.how is How.ADDED and not edit.path and part.messages:
                 continue  # so is it of what is not new
-            part.messages.append(quietly(edit, len(touched.get(edit.item, ())), self._default(edit)))
+            elsewhere = self._elsewhere(edit)
+            part.messages.append(quietly(edit, len(touched.get(edit.item, ())), self._default(edit), elsewhere))
             if self._identifies(edit):
                 part.messages.append(f"registry {edit.item[1]}: plans and applies act as somebody else from now on")

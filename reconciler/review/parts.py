@@ -63,6 +63,9 @@ class Parts:
         self.adopting = {(item.registry, item.name) for item in self.base.repositories if item.adopt}
         self.several = _several((*self.base.repositories, *self.head.repositories))
         self.parts: dict[tuple[Risk, Spot | None, Spot | None], Part] = {}
+        #: to whom, by grant, access comes with a repository that is new, or goes with one that goes: by the repositories' names
+        self.gaining: dict[str, set[str]] = {}
+        self.losing: dict[str, set[str]] = {}
         #: edits that something was found of
         self.used: set[int] = set()
         #: which edits are at each place

@@ -44,6 +44,12 @@ def deleted(end: str) -> Happens:
     return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
 
 
+def deleted_where_it_was(where: str, end: str) -> Happens:
+    """A repository leaves the place in which its registry had it: no copy, but all that there is. `end`: as for `deleted`."""
+    what = f"the repository in {where} is deleted, with whatever images it holds{end}"
+    return Happens(what, what, "; so {} {} in {}")
+
+
 def replaced(fields: str, end: str) -> Happens:
     """A repository is deleted and made again. `fields`: what can't be changed. `end`: as for `deleted`."""
     what = (
@@ -84,9 +90,9 @@ def shown(item: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
-def quietly(edit: Edit, touched: int, default: Any = None) -> str:
+def quietly(edit: Edit, touched: int, default: Any = None, elsewhere: str = "") -> str:
     """What an edit changes in the text, where nobody gains or loses anything by it. `touched`: how many resources are written again.
-    `default`: what holds where the text has no value of its own."""
+    `default`: what holds where the text has no value of its own. `elsewhere`: where it is said who does, if somebody does."""
     kind, name = edit.item
     what = f"{kind} {name}".strip()
     key = ".".join(str(part) for part in edit.path if isinstance(part, str))
@@ -107,4 +113,4 @@ def quietly(edit: Edit, touched: int, default: Any = None) -> str:
         new = of_default or _NONE if edit.how is How.REMOVED else shown(edit.new)
         said = f"{key} of {what}: {old} → {new}"
     rewritten = f"; {counted(touched, 'resource')} {plural(touched, 'is', 'are')} written again" if touched else ""
-    return f"{said}{rewritten}: nobody gains or loses access by it"
+    return f"{said}{rewritten}: {elsewhere or 'nobody gains or loses access by it'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -68,11 +68,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Text:
-    """Metadata of a string field that must match `pattern` whole; a mismatch is reported with the sentence `says`."""
+    """Metadata of a string field that must match `pattern` whole; a mismatch is reported with the sentence `says`, or with what `why`
+    knows of the value."""
 
     pattern: str
     says: str
     most: int | None = None
+    why: Callable[[str], str | None] = lambda value: None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         matches = re.compile(self.pattern).fullmatch
@@ -80,7 +82,7 @@ class Text:
 
         def check(value: str) -> str:
             if (self.most is not None and len(value) > self.most) or matches(value) is None:
-                raise PydanticCustomError("text", "{says}", {"says": f"must be {self.says}{limit}"})
+                raise PydanticCustomError("text", "{says}", {"says": self.why(value) or f"must be {self.says}{limit}"})
             return value
 
         return core_schema.no_info_after_validator_function(check, handler(source))

@@ -46,6 +46,8 @@ class RegistryBase(Model):
     beside: ClassVar[tuple[str, ...]] = ()
     #: the keys that say where its repositories stand, and what they are called there
     placing: ClassVar[tuple[str, ...]] = ()
+    #: the key by which a repository's name on the platform can be another
+    naming: ClassVar[str] = "native_name"
     #: the keys that say as whom calls are made
     identity: ClassVar[tuple[str, ...]] = ()
     #: whether there is anything that its platform can't honour and that is left out where it comes from the defaults (`Fault.unable`)
@@ -64,6 +66,11 @@ class RegistryBase(Model):
     def unseen(self) -> str:
         """Access to the registry's repositories that no plan reads, in words; "" if there is none."""
         return ""
+
+    @property
+    def is_one(self) -> bool:
+        """Whether all its repositories are one on the platform, so that access to one of them is access to all."""
+        return False
 
     @property
     def own_account(self) -> str:

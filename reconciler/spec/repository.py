@@ -69,7 +69,11 @@ class Retention(Model):
 class Encryption(Model):
     """Encryption at rest. It can't change: another key is a replace, which loses the images."""
 
-    kms_key: str = Field(min_length=1, description="The key, as the platform names it (on AWS a key's ARN).")
+    kms_key: str = Field(
+        min_length=1,
+        description="The key, as the platform names it: on AWS a key's ARN, on Google Cloud"
+        " projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY.",
+    )
 
 
 class RepositoryDefaults(Model):

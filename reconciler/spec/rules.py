@@ -102,17 +102,17 @@ def _same_names(parts: Parts) -> Iterator[Fault]:
     """Repositories that would be one on the platform, each with the other's place in the spec."""
     named = _native_names(parts)
     for name, registry in parts.known.items():
-        yield from _twice_in_one(named[name], parts)
+        yield from _twice_in_one(registry, named[name], parts)
         others = (other for other in parts.known.values() if other.name != name)
         yield from each(*(_in_both(registry, other, named[name], named[other.name], parts) for other in others))
 
 
-def _twice_in_one(named: Mapping[int, str], parts: Parts) -> Iterator[Fault]:
+def _twice_in_one(registry: RegistryBase, named: Mapping[int, str], parts: Parts) -> Iterator[Fault]:
     first: dict[str, int] = {}
     for index, native in named.items():
         other = parts.repositories[first.setdefault(native, index)]
         if other.name != parts.repositories[index].name:  # else it is the same repository, defined twice
-            yield _same(index, native, f"repository {other.name} of this registry", parts)
+            yield _same(index, native, f"repository {other.name} of this registry", registry, parts)
 
 
 def _in_both(
@@ -123,7 +123,7 @@ def _in_both(
     for index, native in named.items() if where else ():
         if native in there:
             name = parts.repositories[there[native]].name
-            yield _same(index, native, f"repository {name} of registry {other.name}, {where}", parts)
+            yield _same(index, native, f"repository {name} of registry {other.name}, {where}", registry, parts)
         elif reason := other.name_clash(registry, native):
             yield Fault(("repositories", index, _naming(parts.repositories[index])), reason)
 
@@ -139,9 +139,9 @@ def _native_names(parts: Parts) -> Mapping[str, Mapping[int, str]]:
     return found
 
 
-def _same(index: int, native: str, other: str, parts: Parts) -> Fault:
+def _same(index: int, native: str, other: str, registry: RegistryBase, parts: Parts) -> Fault:
     at = ("repositories", index, _naming(parts.repositories[index]))
-    return Fault(at, f"on the platform it is '{native}', as is {other}: give one of them another native_name")
+    return Fault(at, f"on the platform it is '{native}', as is {other}: give one of them another {registry.naming}")
 
 
 def _target_faults(at: tuple[str | int, ...], grant: Grant) -> Iterator[Fault]:

@@ -211,3 +211,24 @@ def test_json_says_what_the_platform_calls_a_principal(tmp_path: Path, capsys: p
         "all": "",
         "company": "",
     }
+
+
+@pytest.mark.parametrize("name", ["app", "images"])
+def test_whoever_can_pull_one_of_what_is_one_on_the_platform_can_pull_it_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """With `layout: shared` all repositories are one on Google Cloud, which is called as the registry is."""
+    path = tmp_path / "registry.yaml"
+    path.write_text(
+        f"""\
+version: 1
+name: demo
+registries: [{{name: images, platform: gcp, project: my-project, location: europe-west1, layout: shared}}]
+repositories: [{{name: {name}, registry: images}}, {{name: other, registry: images}}]
+grants: [{{name: ci, registry: images, permission: push-pull, to: {{type: gcp, members: ["group:ci@example.com"]}}}}]
+"""
+    )
+    everything = said(capsys, str(path))
+    assert "  group ci@example.com can pull and push every repository (grant ci)" in everything
+    for one in (name, "other", f"images/{name}"):
+        assert said(capsys, str(path), "--repository", one) == everything

@@ -51,3 +51,23 @@ def test_gcloud_reads_what_we_make_and_removes_a_member_by_the_command_that_we_p
     plan = gcp.plan(document)
     assert (plan.changes, plan.foreign) == ((), ())
     assert gcloud("artifacts", "repositories", "describe", "images-app-a", *PLACE)["labels"]["cost"] == "42"
+
+
+@pytest.mark.skipif(
+    shutil.which("gcloud") is None, reason="gcloud is not installed: Google's client did not check what we print"
+)
+def test_gcloud_removes_a_cleanup_policy_of_others_by_the_command_that_we_print(
+    gcp: GcpSandbox, stand_in: Server, tmp_path: Path
+) -> None:
+    gcloud = Gcloud(stand_in.url, tmp_path / "gcloud")
+    document = gcp.document({"name": "app-a", "retention": {"keep_last": 3}})
+    gcp.apply(document)
+    policy = {"action": "DELETE", "condition": {"tagState": "ANY", "olderThan": "86400s"}}
+    repository = "projects/my-project/locations/europe-west1/repositories/images-app-a"
+    gcp.estate.change(repository, "cleanupPolicies", lambda found: {**found, "one of theirs": policy})
+    (warning,) = gcp.plan(document).warnings
+    command = re.search(r"run `gcloud (.*)`", warning)
+    assert command is not None
+    gcloud(*shlex.split(command[1]))
+    plan = gcp.plan(document)
+    assert (plan.changes, plan.warnings) == ((), ())

@@ -3,10 +3,16 @@ of a domain."""
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import pytest
 
 from reconciler.engine.plan import Plan
+from reconciler.errors import ReadFailed
 from reconciler.model.change import Action
+from reconciler.platforms.gcp.platform import PLATFORM
+from reconciler.platforms.gcp.rules import PERMISSIONS
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.gcp import Fails, Server
@@ -103,3 +109,46 @@ def test_a_project_of_a_domain_from_the_first_run_to_the_last(gcp: GcpSandbox, s
     assert (plan.changes, plan.foreign) == ((), ())
     gcp.apply(document, destroy=True)
     assert (gcp.estate.repositories(), gcp.estate.accounts()) == ([], [])
+
+
+def _append(new: Document, found: list[Document]) -> None:
+    found.append(new)
+
+
+def test_a_role_that_manages_images_lets_nobody_in(gcp: GcpSandbox) -> None:
+    """Of Artifact Registry's roles only .admin has setIamPolicy: https://cloud.google.com/artifact-registry/docs/access-control"""
+    gcp.apply(gcp.document("app-a"))
+    for role in ("repoAdmin", "admin"):
+        binding = {"role": f"roles/artifactregistry.{role}", "members": [f"group:{role.lower()}@example.com"]}
+        gcp.estate.change_policy(REPOSITORY, partial(_append, binding))
+    said = words(gcp.plan(gcp.document("app-a")))
+    assert (
+        "group repoadmin@example.com can pull, push, and delete images in app-a (roles/artifactregistry.repoAdmin of"
+        in said
+    )
+    assert (
+        "group repoadmin@example.com can delete images (images.access.app-a), and guards.allow_admin is not true"
+        in said
+    )
+    danger = "(danger: that allows deleting images, and letting others in)"
+    assert f"group admin@example.com can pull, push, and change or delete app-a {danger}" in said
+    assert (
+        "group admin@example.com can delete images and change who has access (images.access.app-a), and guards" in said
+    )
+
+
+def test_whoever_is_denied_hears_of_the_permission_as_google_calls_it(gcp: GcpSandbox, stand_in: Server) -> None:
+    gcp.apply(gcp.document("app-a"))
+    for operation in ("GetServiceAccount", "ListRepositories", "GetIamPolicy"):
+        stand_in.behaviours[:] = [Fails(operation, "PERMISSION_DENIED")]
+        with pytest.raises(ReadFailed) as failed:
+            gcp.plan(gcp.document("app-a"))
+        (permission,) = re.findall(r"allow (\S+) to these credentials in project my-project", str(failed.value))
+        assert permission in {
+            item for kind in PLATFORM.kinds.values() for some in kind.permissions.values() for item in some
+        }
+
+
+def test_every_permission_that_a_kind_needs_is_that_of_a_call() -> None:
+    needed = {item for kind in PLATFORM.kinds.values() for some in kind.permissions.values() for item in some}
+    assert needed == set(PERMISSIONS.values())

@@ -54,9 +54,9 @@ def test_a_dry_run_of_others_that_a_retention_would_end_is_said(gcp: GcpSandbox)
     gcp.apply(gcp.document("app-a"))
     gcp.estate.change(REPOSITORY, "cleanupPolicies", lambda _: {"theirs": THEIRS})
     gcp.estate.change(REPOSITORY, "cleanupPolicyDryRun", lambda _: True)
-    (change,) = gcp.plan(gcp.document({"name": "app-a", "retention": {"keep_last": 3}})).changes
-    said = "they delete nothing in their dry run, which a retention of the spec ends"
-    assert any(f"'theirs' (delete untagged images older than 1 day); {said}" in note for note in change.notes)
+    (change,) = gcp.plan(gcp.document({"name": "app-a", "retention": {"untagged_days": 3}})).changes
+    said = "after the apply, the cleanup policy 'theirs', which is not from a spec, deletes untagged images older than 1 day"
+    assert any(f"{said}: the retention of the spec ends their dry run; to remove it" in note for note in change.notes)
 
 
 @pytest.mark.parametrize("calls", [0, 3, 8])

@@ -159,8 +159,8 @@ def test_whom_others_gave_access_is_said_to_become_the_spec_s(gcp: GcpSandbox) -
     plan = gcp.plan(granted(gcp, OLD))
     (change,) = plan.changes
     assert change.notes == (
-        f"service account old@other-project.iam.gserviceaccount.com was given {READER} by somebody else; from now on it is the"
-        " spec's, and goes when the spec no longer names it",
+        f"somebody else gave {READER} to service account old@other-project.iam.gserviceaccount.com: it is the spec's from the apply"
+        " on, and goes with the grant",
     )
     assert (change.gains, plan.kept) == ((), ())
     gcp.apply(granted(gcp, OLD))
@@ -173,7 +173,7 @@ def test_whom_others_let_impersonate_an_account_becomes_the_spec_s_too(gcp: GcpS
     give(gcp, OLD, name=f"projects/{PROJECT}/serviceAccounts/{PUSH}", role=TOKEN_CREATOR)
     plan = gcp.plan(gcp.document("app-a", registry={"trusted_principals": [OLD]}))
     (push,) = [item for item in plan.changes if item.address == "images.account.push"]
-    assert any(f"was given {TOKEN_CREATOR} by somebody else; from now on" in note for note in push.notes)
+    assert any(f"somebody else gave {TOKEN_CREATOR} to service account old@" in note for note in push.notes)
     assert (push.gains, plan.kept) == ((), ())
 
 

@@ -10,13 +10,22 @@ import google.auth
 import google.auth.exceptions
 import google.oauth2.credentials
 import pytest
+import requests
 
 from reconciler.errors import ReadFailed
+from reconciler.model.platform import Estate
+from reconciler.platforms.gcp.platform import PLATFORM
+from reconciler.platforms.gcp.session import GcpSession
+from reconciler.platforms.gcp.spec import GcpRegistry
+from reconciler.platforms.gcp.troubles import translated, understood
 from tests.emulators.gcp import Sends, Server
 from tests.sandbox.gcp import GcpSandbox
 
 PROVIDER = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/providers/github"
 DEPLOYER = "deployer@my-project.iam.gserviceaccount.com"
+REGISTRY = GcpRegistry(
+    name="images", platform="gcp", project="my-project", location="europe-west1", impersonate_service_account=DEPLOYER
+)
 SECRET = "ya29.SECRETSECRETSECRET"
 
 
@@ -73,6 +82,44 @@ def test_an_account_that_may_not_be_impersonated_is_named_and_no_token_is(
     assert "SECRET" not in said
 
 
+@pytest.mark.parametrize(
+    ("status", "text", "hint"),
+    [
+        (
+            "PERMISSION_DENIED",
+            "Caller does not have required permission to use project other. Grant the caller the role",
+            "these credentials need roles/serviceusage.serviceUsageConsumer on that project, or set another quota_project",
+        ),
+        (
+            "PERMISSION_DENIED",
+            "IAM Service Account Credentials API has not been used in project 12 before or it is disabled.",
+            "turn that API on in the project that it names, then run again some minutes later",
+        ),
+        ("NOT_FOUND", "Not found; Gaia id not found for email", f"check that there is a service account {DEPLOYER}"),
+        (
+            "PERMISSION_DENIED",
+            "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).",
+            f"these credentials need roles/iam.serviceAccountTokenCreator on {DEPLOYER}",
+        ),
+    ],
+)
+def test_why_an_account_can_t_be_impersonated_is_said_as_google_says_it(status: str, text: str, hint: str) -> None:
+    answer = json.dumps({"error": {"code": 403, "message": text, "status": status}})
+    error: Any = google.auth.exceptions.RefreshError
+    found = translated(error("Unable to acquire impersonated credentials", answer), "", "credentials", REGISTRY)
+    assert (
+        found.message == f"the credentials gave no token: Unable to acquire impersonated credentials: {status}: {text}"
+    )
+    assert hint in found.hint
+
+
+@pytest.mark.parametrize("answer", [SECRET, json.dumps({"token": SECRET}), json.dumps({"error": SECRET}), ""])
+def test_an_answer_that_is_no_error_of_google_s_is_not_repeated(answer: str) -> None:
+    error: Any = google.auth.exceptions.RefreshError
+    found = translated(error("Unable to acquire impersonated credentials", answer), "", "credentials", REGISTRY)
+    assert "SECRET" not in f"{found.message} {found.hint}"
+
+
 def test_what_a_token_server_answers_is_not_repeated(signed_in: GcpSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(google.oauth2.credentials.Credentials):
         def refresh(self, request: Any) -> None:
@@ -96,12 +143,90 @@ def test_without_credentials_it_says_how_to_get_some(
     with pytest.raises(ReadFailed, match="there are no Google credentials") as failed:
         gcp.plan(gcp.document("app-a"))
     assert "GOOGLE_APPLICATION_CREDENTIALS" in str(failed.value)
-    broken = tmp_path / "credentials.json"
-    broken.write_text(json.dumps({"type": "nonsense", "private_key": SECRET}))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(broken))
+
+
+HIDDEN = "SECRET-SECRET"
+FEDERATION = {
+    "type": "external_account",
+    "audience": "a",
+    "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+    "token_url": "https://sts.googleapis.com/v1/token",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "File {} was not found"),
+        ("", "File {} is not a valid json file"),
+        (f'{{"{HIDDEN}', "File {} is not a valid json file"),
+        (f'["{HIDDEN}"]', "The file holds no credentials of Google's"),
+        (f'"{HIDDEN}"', "The file holds no credentials of Google's"),
+        ({"type": HIDDEN, "private_key": HIDDEN}, "The file {} does not have a valid type"),
+        (
+            {"type": "service_account", "private_key": HIDDEN, "client_email": "a@b", "token_uri": "https://x"},
+            "Failed to load service account credentials from {}",
+        ),
+        (
+            {"type": "authorized_user", "client_secret": HIDDEN},
+            "Failed to load authorized user credentials from {} (missing fields",
+        ),
+        (FEDERATION | {"credential_source": {}}, "Failed to load external account credentials from {}"),
+    ],
+)
+def test_credentials_that_can_t_be_used_are_named_with_the_reason_and_nothing_of_what_they_hold(
+    gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: Any, reason: str
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    path = tmp_path / "credentials.json"
+    if text is not None:
+        path.write_text(text if isinstance(text, str) else json.dumps(text))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     with pytest.raises(ReadFailed) as failed:
         gcp.plan(gcp.document("app-a"))
-    assert "SECRET" not in str(failed.value)
+    said = str(failed.value)
+    assert f"the Google credentials can't be used: {reason.format(path)}" in said
+    assert f"GOOGLE_APPLICATION_CREDENTIALS is set to {path}: put that file right" in said
+    assert HIDDEN not in said
+
+
+def test_a_folder_is_no_file_of_credentials(gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))
+    with pytest.raises(ReadFailed, match=f"can't be used: File {tmp_path}: Is a directory"):
+        gcp.plan(gcp.document("app-a"))
+
+
+def test_a_command_that_makes_tokens_must_be_allowed(
+    gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    monkeypatch.delenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", raising=False)
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps(FEDERATION | {"credential_source": {"executable": {"command": HIDDEN}}}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    with pytest.raises(ReadFailed, match="set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 if you trust") as failed:
+        gcp.plan(gcp.document("app-a"))
+    assert HIDDEN not in str(failed.value)
+
+
+def test_a_federation_without_its_token_names_both_files(
+    gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps(FEDERATION | {"credential_source": {"file": str(tmp_path / "token")}}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    with pytest.raises(ReadFailed, match=f"gave no token: File '{tmp_path / 'token'}' was not found") as failed:
+        gcp.plan(gcp.document("app-a"))
+    assert f"check the file that GOOGLE_APPLICATION_CREDENTIALS names, {path}, and the files that it" in str(
+        failed.value
+    )
+
+
+def test_a_proxy_that_does_not_answer_is_named_as_one() -> None:
+    error = understood(requests.exceptions.ProxyError("HTTPSConnectionPool ... [Errno 111] Connection refused"))
+    assert str(error) == "the proxy of HTTPS_PROXY or HTTP_PROXY gave no connection (Connection refused)"
 
 
 def federated(stand_in: Server, folder: Path, **fields: Any) -> Path:
@@ -171,3 +296,11 @@ def test_an_answer_that_sends_elsewhere_is_not_followed(gcp: GcpSandbox, stand_i
         gcp.plan(document)
     assert "the answer did not come from Google" in str(failed.value)
     assert "such as a proxy with a login page" in str(failed.value)
+
+
+def test_a_time_limit_holds_for_calls_that_find_no_answer(gcp: GcpSandbox) -> None:
+    spec = gcp.spec(gcp.document("app-a"))
+    for timeout, patience in ((10.0, 10.0), (1800.0, 60.0)):
+        assert (
+            GcpSession(PLATFORM, Estate("tests", ".", spec.registries, timeout=timeout), REGISTRY).patience == patience
+        )

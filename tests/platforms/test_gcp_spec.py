@@ -13,6 +13,7 @@ from reconciler.platforms.gcp.spec import GcpRegistry, GcpTarget
 from reconciler.spec.loader import parse_spec
 
 Document = dict[str, Any]
+POOL = "principalSet://iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/p"
 ACCOUNT = "ci@my-project.iam.gserviceaccount.com"
 KEY = "projects/my-project/locations/europe-west1/keyRings/images/cryptoKeys/one"
 
@@ -64,6 +65,9 @@ def test_what_google_can_do_is_valid() -> None:
                     "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/attribute.repository/o/r",
                     "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/group/g",
                     "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*",
+                    "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/attribute.level2/x",
+                    "principal://iam.googleapis.com/locations/global/workforcePools/staff/subject/ann",
+                    "serviceAccount:acme.example.com@appspot.gserviceaccount.com",
                 ],
             },
             impersonate_service_account=ACCOUNT,
@@ -88,6 +92,11 @@ def test_what_google_can_do_is_valid() -> None:
             {"retention": {"keep_last": 1, "keep_tags": ["v1"]}},
             "repositories[0].retention.keep_tags[0]: Google keeps images by the beginning of a tag: 'v1' alone can't be kept; write"
             " 'v1*'",
+        ),
+        (
+            {"retention": {"keep_last": 1, "keep_tags": ["*-rc"]}},
+            "repositories[0].retention.keep_tags[0]: Google keeps images by the beginning of a tag: '*-rc' has a wildcard before its"
+            " end",
         ),
         (
             {"retention": {"keep_last": 1, "keep_tags": ["*-rc", "v*.*"]}},
@@ -128,6 +137,11 @@ def test_what_google_can_t_do_is_an_error_that_says_so(repository: Document, mes
     [
         ({"location": "eu"}, "registries[0].location: Google has no location 'eu': the multi-region is 'europe'"),
         (
+            {"trusted_principals": ["user:eve@example.com"]},
+            "registries[0].trusted_principals[0]: 'user:eve@example.com' is a person, whom no spec names: put them into a group, and"
+            " write group:EMAIL",
+        ),
+        (
             {"trusted_principals": ["allUsers"]},
             "registries[0].trusted_principals[0]: 'allUsers' is anyone",
         ),
@@ -154,8 +168,34 @@ def test_a_registry_whose_service_accounts_google_would_refuse() -> None:
     [
         ({"members": []}, "grants[0].to: names nobody: give service_account_emails, members, or project_numbers"),
         (
-            {"members": ["user:ann@example.com"]},
+            {"members": ["ann@example.com"]},
             "must be a principal as Google writes it: serviceAccount:EMAIL, group:EMAIL",
+        ),
+        (
+            {"members": ["user:ann@example.com"]},
+            "grants[0].to.members[0]: 'user:ann@example.com' is a person, whom no spec names: put them into a group, and write"
+            " group:EMAIL",
+        ),
+        (
+            {"members": ["domain:example.com"]},
+            "'domain:example.com' is everyone of a domain: make a group of those who need it, and write group:EMAIL",
+        ),
+        (
+            {"members": [f"{POOL.format('acme-ci')}/attribute.repository/acme/shop"]},
+            "Google names a pool by its project's number, and 'acme-ci' is an id; to see the number, run `gcloud projects describe"
+            " acme-ci --format='value(projectNumber)'`",
+        ),
+        (
+            {"members": ["principalSet://iam.googleapis.com/locations/global/workloadIdentityPools/x/*"]},
+            "a workload identity pool is one of a project: principalSet://iam.googleapis.com/projects/NUMBER/locations/global/...",
+        ),
+        (
+            {"members": [f"{POOL.format('1')}/attribute.repository/acme/*"]},
+            "Google compares values whole: '*' can only be all of a pool (principalSet://.../*), no part of a value",
+        ),
+        (
+            {"members": ["principal://iam.googleapis.com/bogus/subject/x"]},
+            "must be a principal as Google writes it",
         ),
         ({"members": ["allUsers"]}, "'allUsers' is anyone; for anyone, write service_account_emails: ['*']"),
         ({"members": ["allAuthenticatedUsers"]}, "'allAuthenticatedUsers' is anyone with a Google account"),
@@ -194,8 +234,8 @@ def test_what_is_wrong_with_whom_a_grant_is_for(to: Document, message: str) -> N
 def test_what_is_one_on_google_cloud_can_t_differ(field: str, one: object, other: object) -> None:
     (message,) = messages(document({field: one}, {field: one}, {field: other}, layout="shared"))
     assert message.startswith(
-        f"repositories[2].{field}: registry images has layout: shared, so that all of its repositories are one on Google Cloud, with"
-        f" one {field}; it differs from that of app-0"
+        f"repositories[2].{field}: registry images has layout: shared: its repositories are one on Google Cloud, and {field} must be"
+        " the same for all of them; that of app-0 is another"
     )
     spec(document({field: one}, {field: one}, layout="shared"))
     spec(document({field: one}, {field: other}))
@@ -203,3 +243,30 @@ def test_what_is_one_on_google_cloud_can_t_differ(field: str, one: object, other
 
 def test_a_description_may_differ_in_layout_shared() -> None:
     spec(document({"description": "one"}, {"description": "other", "protect": True}, layout="shared"))
+
+
+def two(first: Document, second: Document, *rows: tuple[str, str]) -> Document:
+    """Two registries and repositories, each as (registry, name), without grants."""
+    both = [registry(**first), registry(**second)]
+    repositories = [{"name": name, "registry": where} for where, name in rows]
+    return {"version": 1, "name": "t", "registries": both, "repositories": repositories}
+
+
+def test_what_would_be_one_repository_on_google_cloud_is_an_error_at_both() -> None:
+    where = "in the same project and location (my-project europe-west1): give one of them another name"
+    rows = (("imm", "a-b"), ("imm-a", "b"), ("imm", "other"))
+    assert messages(two({"name": "imm"}, {"name": "imm-a"}, *rows)) == [
+        f"repositories[0].name: on the platform it is 'imm-a-b', as is repository b of registry imm-a, {where}",
+        f"repositories[1].name: on the platform it is 'imm-a-b', as is repository a-b of registry imm, {where}",
+    ]
+    for elsewhere in ({"location": "us-central1"}, {"project": "next-project"}):
+        spec(two({"name": "imm"}, {"name": "imm-a", **elsewhere}, *rows))
+
+
+def test_a_repository_is_not_called_as_all_of_another_registry_are() -> None:
+    rows = (("ixx", "a-b"), ("ixx-a-b", "c"), ("ixx", "other"))
+    assert messages(two({"name": "ixx"}, {"name": "ixx-a-b", "layout": "shared"}, *rows)) == [
+        "repositories[0].name: on the platform it is 'ixx-a-b', as is registry ixx-a-b, which has layout: shared, in the same project"
+        " and location (my-project europe-west1): give one of them another name"
+    ]
+    spec(two({"name": "ixx"}, {"name": "ixx-a-b"}, *rows))

@@ -21,9 +21,9 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
         {risk: ["location: europe-west4"] for risk in (Risk.DESTROYS, Risk.WIDENS, Risk.NARROWS, Risk.CREATES)},
     ),
     "somebody else may impersonate": (
-        [("ci@acme-images", "cd@acme-images")],
+        [("ci-runner@acme-images", "cd-runner@acme-images")],
         ["widens", "narrows"],
-        {Risk.WIDENS: ['trusted_principals: ["serviceAccount:cd@acme-images.iam.gserviceaccount.com"]']},
+        {Risk.WIDENS: ['trusted_principals: ["serviceAccount:cd-runner@acme-images.iam.gserviceaccount.com"]']},
     ),
     "all of a pool": (
         [(SHOP, "*")],
@@ -82,4 +82,12 @@ def test_untagged_images_have_no_tags_that_could_be_kept(tmp_path: Path) -> None
     assert weakened == (
         "checkout, payments-api: untagged images expire 3 days after their push, those among the newest 100 too, which were kept"
         " before"
+    )
+
+
+def test_another_location_deletes_all_that_there_is_and_no_copy(tmp_path: Path) -> None:
+    head = replaced(("location: europe-west1", "location: europe-west4"), base=EXAMPLE)
+    (destroyed,) = said(reviewed(tmp_path, head, EXAMPLE), Risk.DESTROYS)
+    assert destroyed.startswith(
+        "checkout, payments-api: the repository in europe-west1 is deleted, with whatever images it holds"
     )

@@ -45,13 +45,17 @@ def test_an_adopted_repository_is_taken_over_with_its_images(tmp_path: Path) -> 
     ]
     assert the(found, Risk.WEAKENS).title == "may weaken"
     assert said(found, Risk.WEAKENS)[0].startswith(
-        "old: if it is there already, all images but the newest one expire after the apply (keep_last: none → 1)"
+        "old: if it is there already, all images but the newest one, and those with tags like v*, expire after the apply"
+        " (keep_last: none → 1)"
     )
 
 
 def test_an_adopted_local_repository_says_what_expires_too(tmp_path: Path) -> None:
     found = reviewed(tmp_path, with_repository("{name: old, registry: box, adopt: true, retention: {keep_last: 1}}"))
-    assert any("all images but the newest one expire" in text for text in said(found, Risk.WEAKENS))
+    assert any(
+        "all images but the newest one, and those with tags like v*, expire" in text
+        for text in said(found, Risk.WEAKENS)
+    )
 
 
 def test_a_repository_that_was_adopted_says_how_it_can_be_deleted(tmp_path: Path) -> None:
@@ -302,3 +306,18 @@ def test_as_whom_calls_are_made_is_pointed_out(tmp_path: Path) -> None:
     found = reviewed(tmp_path, replaced((REGION, REGION + role)))
     assert verdict(found) == ["cosmetic"]
     assert "registry images: plans and applies act as somebody else from now on" in said(found, Risk.COSMETIC)
+
+
+def test_a_grant_of_a_repository_that_is_new_or_goes_is_not_said_to_do_nothing(tmp_path: Path) -> None:
+    """Who gains and who loses is said at the repository's own line; the grant's must not say the contrary."""
+    rows = "  - {name: news, registry: box}\n  - {name: tool, registry: box}\n"
+    world = 'grants:\n  - {name: world, registry: box, repositories: [news], to: {type: local, users: ["*"]}}\n'
+    both = replaced(("  - {name: tool, registry: box}\n", rows), ("grants:\n", world))
+    came, went = reviewed(tmp_path, both), reviewed(tmp_path, BASE, both)
+    assert said(came, Risk.WIDENS)[0].startswith("anyone can now pull news")
+    assert said(came, Risk.COSMETIC) == [
+        "grant world is added; 1 resource is written again: who gains access by it is said of news, which is new"
+    ]
+    assert said(went, Risk.COSMETIC) == [
+        "grant world is removed: who loses access by it is said of news, which is removed"
+    ]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given
+from reconciler.model.access import ADMIN, DELETE_IMAGES, PUSH, Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import plain, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
@@ -35,16 +35,17 @@ if TYPE_CHECKING:
 KIND = "access"
 READER, WRITER = "roles/artifactregistry.reader", "roles/artifactregistry.writer"
 ROLES = (READER, WRITER)
-#: what Google's roles can do with images: https://cloud.google.com/artifact-registry/docs/access-control#roles
+#: what Google's roles can do with images: https://cloud.google.com/artifact-registry/docs/access-control#roles; who has access, only
+#: .admin and owners change
 _VERBS = {
     READER: ("pull",),
     WRITER: ("pull", PUSH),
     "roles/artifactregistry.createOnPushWriter": ("pull", PUSH),
-    "roles/artifactregistry.createOnPushRepoAdmin": ("pull", PUSH, ADMIN),
-    "roles/artifactregistry.repoAdmin": ("pull", PUSH, ADMIN),
+    "roles/artifactregistry.createOnPushRepoAdmin": ("pull", PUSH, DELETE_IMAGES),
+    "roles/artifactregistry.repoAdmin": ("pull", PUSH, DELETE_IMAGES),
     "roles/artifactregistry.admin": ("pull", PUSH, ADMIN),
     "roles/owner": ("pull", PUSH, ADMIN),
-    "roles/editor": ("pull", PUSH, ADMIN),
+    "roles/editor": ("pull", PUSH, DELETE_IMAGES),
     "roles/viewer": ("pull",),
 }
 
@@ -128,6 +129,13 @@ class AccessKind(Kind, GivesAccess):
 
     def altered(self, settings: AccessSettings) -> str | None:
         return _altered(settings.bindings)
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
+        if not changed:
+            return
+        yield from live.notes
+        new = {*wanted.settings.bindings} - {*live.settings.bindings}
+        yield from taken.said(json.loads(live.rest or "{}"), ROLES, new, "the grant")
 
     def in_order(self, rest: str) -> str:
         return text(iam.in_order(json.loads(rest))) if rest else ""
@@ -286,9 +294,31 @@ def _with_grants(error: PlatformError, write: Write) -> PlatformError:
         address=error.address,
         operation=error.operation,
         code=error.code,
-        hint="create the account or group first, or remove it from the grant",
+        hint=_how_to_make([item.member for item, names in said or by if any(names)]),
         places=tuple(item for item in write.desired.source if item.kind == "grant" and item.name in grants),
     )
+
+
+#: with which API on, a project has an account that no one creates: https://cloud.google.com/iam/docs/service-agents,
+#: https://cloud.google.com/compute/docs/access/service-accounts#default_service_account
+_COME_WITH = (
+    (members.worker, "Cloud Run's agent", "run.googleapis.com"),
+    (members.compute, "the nodes' default account", "compute.googleapis.com"),
+)
+
+
+def _how_to_make(named: Collection[str]) -> str:
+    """What to do about members of which Google does not find one."""
+    principals = {item: members.principal(item) for item in named}
+    apis = [
+        f"{what} of project {who.account} is there once `gcloud services enable {api} --project {who.account}` was run"
+        for item, who in principals.items()
+        for make, what, api in _COME_WITH
+        if make(who.account) == item
+    ]
+    others = len(apis) < len(principals) or not apis
+    create = "create the account or group first, or remove it from the grant"
+    return "; ".join((*apis, *([create] if others else ["or remove it from the grant"])))
 
 
 def _lives(session: GcpSession, asked: Mapping[Address, Mapping[str, str]]) -> Iterator[Live]:

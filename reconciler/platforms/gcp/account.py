@@ -31,6 +31,17 @@ ACCOUNTS = ("pull", PUSH)
 #: makes tokens of the account: https://cloud.google.com/iam/docs/service-account-permissions#token-creator-role
 IMPERSONATES = "roles/iam.serviceAccountTokenCreator"
 ROLES = (IMPERSONATES,)
+#: with which somebody becomes the account as well: by its tokens, by keys that are made of it, or by a role that is given to oneself
+#: https://cloud.google.com/iam/docs/service-account-permissions
+_ACTING = frozenset(
+    {
+        IMPERSONATES,
+        "roles/iam.workloadIdentityUser",
+        "roles/iam.serviceAccountKeyAdmin",
+        "roles/iam.serviceAccountAdmin",
+        "roles/owner",
+    }
+)
 #: a fresh account is believed after so many good reads in a row: reads flap for a minute
 #: (evidence/gcp/service-account-eventual-409.http.log, hashicorp/terraform-provider-google#22546)
 GOOD_READS = 3
@@ -83,14 +94,17 @@ class AccountKind(Kind, GivesAccess):
 
     def shown(self, settings: AccountSettings) -> dict[str, Any]:
         trusted = [Named(item, members.principal(item).label) for item in settings.trusted]
-        shown = {"trusted": trusted or NOBODY_MAY, "display_name": settings.display_name}
-        return shown | ({"disabled": True} if settings.disabled else {})
+        return {
+            "trusted": trusted or NOBODY_MAY,
+            "display_name": settings.display_name,
+            "disabled": settings.disabled,
+        }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         """The name that the registry's accounts have."""
         if not isinstance(home.registry, GcpRegistry):
             return self.blank
-        return {"display_name": settings_of(home.registry, address.name).display_name}
+        return {"display_name": settings_of(home.registry, address.name).display_name, "disabled": False}
 
     def altered(self, settings: AccountSettings) -> str | None:
         right = tuple(sorted({members.normal(item) for item in settings.trusted}))
@@ -107,18 +121,25 @@ class AccountKind(Kind, GivesAccess):
     ) -> tuple[Iterable[Access], Iterable[Access]]:
         """One that is disabled can do nothing, and nobody can act as it: enabled, it has all of that again."""
         gains, losses = super().gains_and_losses(address, before, after, home)
-        there = before.settings is not None and after.settings is not None
-        if there and before.settings.disabled != after.settings.disabled:
+        if before.settings is not None and after.settings is not None and _is_disabled(before) != _is_disabled(after):
             itself = _itself(address, home)
-            return ([*gains, itself], losses) if before.settings.disabled else (gains, [*losses, itself])
+            return ([*gains, itself], losses) if _is_disabled(before) else (gains, [*losses, itself])
         return gains, losses
 
     def _whole(self, address: Address, given: Given) -> set[Access]:
-        if given.settings is not None and given.settings.disabled:
+        """By the policy: of what others gave there, what becomes the spec's is no longer foreign."""
+        if _is_disabled(given):
             return set()
         others = json.loads(given.rest or "{}").get("policy", {})
         theirs = {access for item in _foreign(address, others) for access in item.access}
         return theirs if given.settings is None else theirs.union(self.access(address, given.settings))
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
+        if changed:
+            yield from live.notes
+            new = {*wanted.settings.bindings} - {*live.settings.bindings}
+            policy = json.loads(live.rest or "{}").get("policy", {})
+            yield from taken.said(policy, ROLES, new, "trusted_principals")
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = json.loads(live.rest) if live is not None and live.rest else {}
@@ -288,18 +309,22 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
 
 
 def _access(at: Address, member: str, note: str = "") -> Access:
-    verb = f"impersonate {at.registry}-{at.name}, which can {_does(at)}"
+    verb = f"impersonate {at.registry}-{at.name}, which can {_uses(at)}"
     return Access(members.principal(members.normal(member)), verb, at.registry, "", may=bool(note), note=note)
 
 
 def _itself(at: Address, home: Home) -> Access:
     """What the account can do unless it is disabled."""
     email = home.registry.email(at.name) if isinstance(home.registry, GcpRegistry) else f"{at.registry}-{at.name}"
-    return Access(members.principal(f"serviceAccount:{email}"), _does(at), at.registry, "")
+    return Access(members.principal(f"serviceAccount:{email}"), _uses(at), at.registry, "")
 
 
-def _does(at: Address) -> str:
+def _uses(at: Address) -> str:
     return f"{'pull and push' if at.name == PUSH else 'pull'} all images of the registry"
+
+
+def _is_disabled(given: Given) -> bool:
+    return given.settings is not None and given.settings.disabled
 
 
 def _live(session: GcpSession, at: Address, account: Document, policy: Document) -> Live:
@@ -335,7 +360,7 @@ def _foreign(at: Address, others: Document, account: str = "") -> Iterator[Forei
     for item in iam.bindings_of(others):
         role, note = str(item.get("role")), iam.condition_of(item)
         for member in item.get("members") or ():
-            acts = role == IMPERSONATES and not members.is_deleted(member)
+            acts = role in _ACTING and not members.is_deleted(member)
             removal = (
                 f"run `gcloud iam service-accounts remove-iam-policy-binding {account} --role {role} --member '{member}'"
                 f"{' --all' if note else ''}`"

@@ -111,10 +111,10 @@ def kept(policies: str) -> Kept | None:
 def shown(policies: str) -> dict[str, Any]:
     """Each policy by its name, in words."""
     found: Document = json.loads(policies or "{}")
-    return {key.removeprefix(OURS): _words(value) for key, value in sorted(found.items())}
+    return {key.removeprefix(OURS): words(value) for key, value in sorted(found.items())}
 
 
-def _words(policy: Mapping[str, Any]) -> str:
+def words(policy: Mapping[str, Any]) -> str:
     """`delete untagged images older than 7 days`, `keep the 5 newest images of each name`."""
     verb = str(policy.get("action", "")).lower()
     if newest := policy.get("mostRecentVersions"):
@@ -144,6 +144,23 @@ def _days(seconds: int) -> str:
     return f"{days:g} {'day' if days == 1 else 'days'}"
 
 
+def deleting(policies: Mapping[str, Any]) -> Document:
+    """Those that delete images, each in its one form, sorted."""
+    found = {key: normal(value) for key, value in sorted(policies.items())}
+    return {key: value for key, value in found.items() if value.get("action") == "DELETE"}
+
+
+def kept_in_words(policies: str) -> list[str]:
+    """What our policies keep, whatever any other deletes."""
+    found = [words(value) for _, value in sorted(json.loads(policies or "{}").items())]
+    return [item.removeprefix("keep ") for item in found if item.startswith("keep ")]
+
+
+def keeping(ours: str, theirs: Mapping[str, Any]) -> bool:
+    """Whether any policy keeps images, ours or another's."""
+    return bool(kept_in_words(ours)) or any(normal(item).get("action") == "KEEP" for item in theirs.values())
+
+
 def shown_foreign(policies: Mapping[str, Any]) -> list[str]:
     """The policies of others in words, each with its name, sorted."""
-    return sorted(f"'{key}' ({_words(normal(value))})" for key, value in policies.items())
+    return sorted(f"'{key}' ({words(normal(value))})" for key, value in policies.items())

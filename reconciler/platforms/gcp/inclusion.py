@@ -39,7 +39,7 @@ def covering(member: str) -> Iterator[str]:
 
 def beyond(these: Iterable[Entry], those: Iterable[Entry]) -> list[Access]:
     """What these can do and those could not. What can be done without a condition can be done with one."""
-    known = {(member, replace(access, principal=NOBODY)) for member, access in those}
+    known = {(members.normal(member), replace(access, principal=NOBODY)) for member, access in those}
     found = []
     for member, access in these:
         what = replace(access, principal=NOBODY)

@@ -39,7 +39,7 @@ def write(
     def once() -> Document:
         there = read()
         if there is None:
-            raise PlatformError("it is gone", address=at, hint="make a new plan")
+            raise PlatformError("it is gone", address=at, code="NOT_FOUND", hint="make a new plan")
         after = iam.merged(there, roles, recorded, members)
         return there if iam.same(there, after) else send(after)
 

@@ -11,7 +11,7 @@ from reconciler.errors import Halted, PlatformError
 from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.kind import Found, HoldsImages, Kind, Releasable, Verb, Write
+from reconciler.model.kind import ExpiresUncounted, Found, HoldsImages, Kind, Releasable, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
@@ -19,9 +19,10 @@ from reconciler.platforms.rescue import naming
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, counted
 
-from . import access, cleanup, iam, labels, record
+from . import access, cleanup, iam, labels, record, remarks
 from .labels import Labels
 from .ledgers import RepositoryLedger
+from .orphans import Orphans
 from .others import Others, note, others_of, put_back, waiting
 from .repository_settings import (
     DOCKER,
@@ -55,13 +56,14 @@ _MASKS = {
 }
 
 
-class RepositoryKind(Kind, HoldsImages, Releasable):
+class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
     """The repository itself."""
 
     name = KIND
     settings = RepositorySettings
     immutable = frozenset({"encryption", "format", "mode"})
     after = ("location",)
+    uncounted = "Google has no call that counts what cleanup policies would delete"
     permissions = {
         Verb.LIST: ("artifactregistry.repositories.list",),
         Verb.READ: (_GET,),
@@ -119,6 +121,14 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             elif (before.cleanup, before.dry_run) != (after.cleanup, after.dry_run):
                 yield Weakening("retention", "other images may expire after the apply than before", may=True)
 
+    def weakens_there(self, live: Live, wanted: Desired) -> Iterator[Weakening]:
+        for item in self.weakens(live.settings, wanted.settings):
+            yield remarks.unscanned_before(live, item)
+        yield from remarks.weaker(live, wanted.settings)
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        return remarks.said(live, wanted.settings, changed=changed) if live.notes or live.rest else ()
+
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         wanted: RepositorySettings = desired.settings
         others = others_on(live) if live is not None else {}
@@ -157,10 +167,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         registry, ledger = session.registry, session.ledger(RepositoryLedger)
         noted = {item.address.name for item in found["location"]}
         listed = set()
+        orphans = Orphans(session.owner, {item.name for item in session.estate.registries})
         for location in sorted({registry.location, *noted}):
             where = "" if location == registry.location else location
             place = Address.of(session.name, "location", location)
             for item in session.repositories(location, at=place):
+                orphans.see(item)
                 name = registry.named(str(item["name"]).rpartition("/")[2])
                 if name is None:
                     continue
@@ -172,6 +184,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 ledger.learn(at, item.get("labels") or {})
                 listed.add(at)
                 yield _owing(session, live)
+        session.notices[:] = orphans.said()
         yield from _missing(session, (at for at in wanted if at.kind == KIND and at not in listed))
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:

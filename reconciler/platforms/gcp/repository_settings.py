@@ -21,6 +21,8 @@ Document = dict[str, Any]
 
 KIND = "repository"
 DOCKER, STANDARD = "DOCKER", "STANDARD_REPOSITORY"
+#: what the note begins with that nothing is scanned, since the project's API is off
+UNSCANNED = "images are not scanned: "
 #: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories#EnablementConfig
 INHERITED, DISABLED, UNSAID = "INHERITED", "DISABLED", "ENABLEMENT_CONFIG_UNSPECIFIED"
 
@@ -125,20 +127,18 @@ def live_of(at: Address, found: Mapping[str, Any]) -> Live:
     config = found.get("vulnerabilityScanningConfig") or {}
     said = str(config.get("enablementConfig") or INHERITED)
     scans = said != DISABLED
-    theirs = {"labels": labels.foreign(there), "cleanup": cleanup.foreign(policies)}
+    others = cleanup.foreign(policies)
+    # a dry run of policies of ours alone is a setting
+    theirs = {"labels": labels.foreign(there), "cleanup": others, "dry_run": bool(others) and dry_run}
     rest = {key: value for key, value in theirs.items() if value}
-    project, location, _ = _parts(str(found["name"]))
+    project, location, _ = parts_of(str(found["name"]))
     notes = []
     if scans and config.get("enablementState") == "SCANNING_DISABLED":
         reason = str(config.get("enablementStateReason", "")).rstrip(".")
         notes.append(
-            f"images are not scanned: {reason or 'scanning is off in the project'}; to scan them, run"
+            f"{UNSCANNED}{reason or 'scanning is off in the project'}; to scan them, run"
             f" `gcloud services enable containerscanning.googleapis.com --project {project}`"
         )
-    if theirs["cleanup"]:
-        also = ", ".join(cleanup.shown_foreign(theirs["cleanup"]))
-        dry = "; they delete nothing in their dry run, which a retention of the spec ends" if dry_run else ""
-        notes.append(f"has cleanup policies that were not made from a spec: {also}{dry}")
     return Live(
         address=at,
         kind=KIND,
@@ -164,7 +164,7 @@ def live_of(at: Address, found: Mapping[str, Any]) -> Live:
     )
 
 
-def _parts(name: str) -> tuple[str, str, str]:
+def parts_of(name: str) -> tuple[str, str, str]:
     """Project, location and id of a repository's full name."""
     _, project, _, location, _, identifier = name.split("/")
     return project, location, identifier
@@ -180,3 +180,8 @@ def foreign_cleanup(live: Live) -> Document:
     """The cleanup policies of others."""
     found: Document = json.loads(live.rest or "{}").get("cleanup", {})
     return found
+
+
+def in_dry_run(live: Live) -> bool:
+    """Whether the cleanup policies of others delete nothing now."""
+    return bool(json.loads(live.rest or "{}").get("dry_run", False))

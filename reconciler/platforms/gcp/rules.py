@@ -8,10 +8,45 @@ from reconciler.model.marks import PREFIX
 
 #: the services that are called, by their names before .googleapis.com
 REGISTRY, IAM = "artifactregistry", "iam"
+#: which permission each call needs: https://cloud.google.com/artifact-registry/docs/access-control#permissions,
+#: https://cloud.google.com/iam/docs/permissions-reference
+PERMISSIONS = {
+    f"{service}:{operation}": f"{service}.{permission}"
+    for service, operations in (
+        (
+            REGISTRY,
+            {
+                "ListRepositories": "repositories.list",
+                "GetRepository": "repositories.get",
+                "CreateRepository": "repositories.create",
+                "UpdateRepository": "repositories.update",
+                "DeleteRepository": "repositories.delete",
+                "GetIamPolicy": "repositories.getIamPolicy",
+                "SetIamPolicy": "repositories.setIamPolicy",
+                "ListPackages": "packages.list",
+                "ListDockerImages": "dockerimages.list",
+            },
+        ),
+        (
+            IAM,
+            {
+                "GetServiceAccount": "serviceAccounts.get",
+                "CreateServiceAccount": "serviceAccounts.create",
+                "PatchServiceAccount": "serviceAccounts.update",
+                "EnableServiceAccount": "serviceAccounts.enable",
+                "DeleteServiceAccount": "serviceAccounts.delete",
+                "GetIamPolicy": "serviceAccounts.getIamPolicy",
+                "SetIamPolicy": "serviceAccounts.setIamPolicy",
+            },
+        ),
+    )
+    for operation, permission in operations.items()
+}
 #: seconds in which a create or a delete must be carried out: https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.operations
 OPERATION = 600.0
 #: the status of a write whose etag is no longer the policy's (hashicorp/terraform-provider-google#25305)
 RACED = "ABORTED"
+DENIED = "PERMISSION_DENIED"
 #: gcloud 528 (lib/googlecloudsdk/command_lib/artifacts/util.py), and for the 63:
 #: https://cloud.google.com/artifact-registry/docs/repositories/create-repos
 _REPOSITORY_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -26,18 +61,44 @@ MAX_LABELS = 56
 _KEY = re.compile(r"projects/[^/\s]+/locations/([a-z0-9-]+)/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}")
 #: https://cloud.google.com/artifact-registry/docs/repositories/repo-locations
 _MULTI_REGIONS = {"eu": "europe"}
-#: https://cloud.google.com/iam/docs/principal-identifiers; a user belongs to a person and is granted through a group
+#: https://cloud.google.com/iam/docs/principal-identifiers; a user belongs to a person and is granted through a group. A value is
+#: compared whole: in none of them `*` stands for a part of it
+_POOL = r"//iam\.googleapis\.com/(projects/[0-9]+/locations/global/workloadIdentityPools|locations/global/workforcePools)/[^/\s]+"
 MEMBER = (
-    r"serviceAccount:[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com"
+    r"serviceAccount:[a-z0-9.-]+@[a-z0-9.-]+\.gserviceaccount\.com"
     r"|serviceAccount:[a-z0-9.:-]+\.svc\.id\.goog\[[a-z0-9-]+/[a-z0-9-]+\]"
     r"|group:[^\s@:]+@[a-z0-9.-]+"
-    r"|principal://iam\.googleapis\.com/[^\s]+/subject/[^\s]+"
-    r"|principalSet://iam\.googleapis\.com/[^\s]+/(group/[^\s]+|attribute\.[a-z_]+/[^\s]+|\*)"
+    rf"|principal:{_POOL}/subject/[^\s*]+"
+    rf"|principalSet:{_POOL}/(group/[^\s*]+|attribute\.[a-z0-9_]+/[^\s*]+|\*)"
     r"|allUsers|allAuthenticatedUsers"
 )
 MEMBER_SAYS = (
     "a principal as Google writes it: serviceAccount:EMAIL, group:EMAIL, principal://... or principalSet://..."
 )
+
+
+def member_fault(member: str) -> str | None:
+    """What is wrong with a member that a spec can't name, where more is known than that; None elsewhere."""
+    kind, _, who = member.partition(":")
+    if kind == "user":
+        return f"'{member}' is a person, whom no spec names: put them into a group, and write group:EMAIL"
+    if kind == "domain":
+        return f"'{member}' is everyone of a domain: make a group of those who need it, and write group:EMAIL"
+    if kind not in ("principal", "principalSet"):
+        return None
+    if "*" in re.sub(r"Pools/[^/]+/\*$", "", who):
+        return "Google compares values whole: '*' can only be all of a pool (principalSet://.../*), no part of a value"
+    pool = re.match(r"//iam\.googleapis\.com/projects/([^/]+)/", who)
+    if pool and not pool[1].isdecimal():
+        return (
+            f"Google names a pool by its project's number, and '{pool[1]}' is an id; to see the number, run `gcloud projects describe"
+            f" {pool[1]} --format='value(projectNumber)'`"
+        )
+    if not pool and "/workloadIdentityPools/" in who:
+        return f"a workload identity pool is one of a project: {kind}://iam.googleapis.com/projects/NUMBER/locations/global/..."
+    return None
+
+
 #: what the one Artifact Registry repository of layout `shared` has once, for all images in it
 SHARED = ("immutable_tags", "scan_on_push", "retention", "encryption", "labels")
 
@@ -90,10 +151,10 @@ def prefix_fault(pattern: str) -> str | None:
     https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy (tagPrefixes)
     """
     prefix = pattern.rstrip("*")
-    if pattern == prefix:
-        return f"Google keeps images by the beginning of a tag: '{pattern}' alone can't be kept; write '{pattern}*'"
     if "*" in prefix:
         return f"Google keeps images by the beginning of a tag: '{pattern}' has a wildcard before its end"
+    if pattern == prefix:
+        return f"Google keeps images by the beginning of a tag: '{pattern}' alone can't be kept; write '{pattern}*'"
     return None
 
 
@@ -113,6 +174,6 @@ def key_fault(key: str, location: str) -> str | None:
 def differs(field: str, registry: str, other: str) -> str:
     """That two repositories of layout `shared` differ where they can't."""
     return (
-        f"registry {registry} has layout: shared, so that all of its repositories are one on Google Cloud, with one {field}; it"
-        f" differs from that of {other}: use layout: repository, or make them the same (in defaults, say)"
+        f"registry {registry} has layout: shared: its repositories are one on Google Cloud, and {field} must be the same for all of"
+        f" them; that of {other} is another: use layout: repository, or make them the same (in defaults, say)"
     )

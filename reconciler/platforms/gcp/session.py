@@ -61,7 +61,7 @@ class GcpSession(HttpSession):
             return
         request = google.auth.transport.requests.Request()
         try:
-            self.patiently(lambda: _refreshed(found, request), lambda error: isinstance(error, NoAnswer), PATIENCE)
+            self.patiently(lambda: _refreshed(found, request), lambda error: isinstance(error, NoAnswer), self.patience)
         except (NoAnswer, *FAILURES) as error:
             raise translated(error, "", "credentials", self.registry) from None
 
@@ -87,6 +87,11 @@ class GcpSession(HttpSession):
                     http.mount(scheme, adapter)
                 self._known = client, http
             return self._known
+
+    @property
+    def patience(self) -> float:
+        """Seconds in which a call that found no answer is made again."""
+        return min(PATIENCE, self.estate.timeout)
 
     # -- calls --------------------------------------------------------------------------------------------------
 
@@ -263,7 +268,7 @@ class GcpSession(HttpSession):
 
         try:
             with working_on(at or current_address()):
-                return self.patiently(lambda: self._once(action, make), passes, PATIENCE)
+                return self.patiently(lambda: self._once(action, make), passes, self.patience)
         except Refusal as error:
             if error.status in absent:
                 return None

@@ -14,7 +14,7 @@ import google.auth.exceptions
 import google.auth.impersonated_credentials
 import google.auth.transport.requests
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, os_sentence
 
 from .spec import GcpRegistry
 
@@ -66,11 +66,7 @@ def credentials(registry: GcpRegistry) -> Any:
         nobody: Any = google.auth.credentials.AnonymousCredentials
         return nobody()
     quota = registry.quota_project
-    # given scopes, it asks Resource Manager which project a federation is of: the spec says the project, and that API may be off, or
-    # out of reach
-    found, _ = google.auth.default(quota_project_id=quota)
-    scoped: Any = google.auth.credentials.with_scopes_if_required
-    source = scoped(found, SCOPES)
+    source = _of_this_machine(quota)
     if registry.impersonate_service_account is None:
         return source
     target = registry.impersonate_service_account
@@ -82,3 +78,26 @@ def credentials(registry: GcpRegistry) -> Any:
         quota_project_id=quota,
         iam_endpoint_override=_IMPERSONATING.format(endpoint("iamcredentials"), target),
     )
+
+
+def _of_this_machine(quota: str | None) -> Any:
+    """The credentials that Google's libraries find. Raises google.auth's errors."""
+    scoped: Any = google.auth.credentials.with_scopes_if_required
+    try:
+        # given scopes, it asks Resource Manager which project a federation is of: the spec says the project, and that API may be off,
+        # or out of reach
+        found, _ = google.auth.default(quota_project_id=quota)
+        return scoped(found, SCOPES)
+    except google.auth.exceptions.GoogleAuthError:
+        raise
+    except OSError as error:
+        raise unusable(f"File {os_sentence(error)}") from None
+    except Exception:  # JSON that is no credentials: the library takes it for some
+        raise unusable("The file holds no credentials of Google's") from None
+
+
+def unusable(why: str) -> Exception:
+    """The library's own error for credentials that can't be used."""
+    error: Any = google.auth.exceptions.DefaultCredentialsError
+    found: Exception = error(why)
+    return found

@@ -31,6 +31,7 @@ class GcpRegistry(RegistryBase):
     """Google Artifact Registry in one project and location."""
 
     grant_types = ("gcp",)
+    naming = "name"
     identity = ("impersonate_service_account",)
     leaves_out = True
 
@@ -47,8 +48,8 @@ class GcpRegistry(RegistryBase):
     quota_project: Project | None = Field(
         None, description="The project whose quota the calls count towards. Default: that of the credentials."
     )
-    trusted_principals: tuple[Annotated[str, Text(rules.MEMBER, rules.MEMBER_SAYS)], ...] = Field(
-        (), description="Who may impersonate the pull and push service accounts. Default: nobody."
+    trusted_principals: tuple[Annotated[str, Text(rules.MEMBER, rules.MEMBER_SAYS, why=rules.member_fault)], ...] = (
+        Field((), description="Who may impersonate the pull and push service accounts. Default: nobody.")
     )
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
@@ -61,6 +62,10 @@ class GcpRegistry(RegistryBase):
         return f"roles on project {self.project}, its folders and its organization, which reach the repositories too"
 
     @property
+    def is_one(self) -> bool:
+        return self.layout == "shared"
+
+    @property
     def own_account(self) -> str:
         return self.project
 
@@ -69,6 +74,18 @@ class GcpRegistry(RegistryBase):
 
     def native_name(self, repository: str) -> str:
         return f"{self.name}-{repository}" if self.layout == "repository" else f"{self.name}/{repository}"
+
+    def names_shared_with(self, other: RegistryBase) -> str:
+        there = isinstance(other, GcpRegistry) and (other.project, other.location) == (self.project, self.location)
+        return f"in the same project and location ({self.project} {self.location})" if there else ""
+
+    def name_clash(self, other: RegistryBase, native: str) -> str | None:
+        if self.layout != "shared" or native != self.name or not self.names_shared_with(other):
+            return None
+        return (
+            f"on the platform it is '{native}', as is registry {self.name}, which has layout: shared, in the same project and"
+            f" location ({self.project} {self.location}): give one of them another name"
+        )
 
     def repository_id(self, name: str) -> str:
         """The id of the Artifact Registry repository with this name in addresses (`named`)."""

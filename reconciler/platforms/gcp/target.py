@@ -13,12 +13,14 @@ from reconciler.spec.registry import GrantTarget
 from . import rules
 
 ProjectNumber = Annotated[str, Text(r"[0-9]{4,20}", "a project number, quoted")]
-ServiceAccountEmail = Annotated[str, Text(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com", "a service account's email")]
+ServiceAccountEmail = Annotated[
+    str, Text(r"[a-z0-9.-]+@[a-z0-9.-]+\.gserviceaccount\.com", "a service account's email")
+]
 ServiceAccount = Annotated[
     str,
-    Text(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com|\*", "a service account's email, or '*' for anyone"),
+    Text(r"[a-z0-9.-]+@[a-z0-9.-]+\.gserviceaccount\.com|\*", "a service account's email, or '*' for anyone"),
 ]
-Member = Annotated[str, Text(rules.MEMBER, rules.MEMBER_SAYS)]
+Member = Annotated[str, Text(rules.MEMBER, rules.MEMBER_SAYS, why=rules.member_fault)]
 #: services that act for a project, by its number
 Service = Literal["worker", "compute"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,9 @@ from google.protobuf.json_format import ParseError
 from reconciler.errors import PlatformError
 from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
+from reconciler.words import one_line
 
+from .rules import DENIED, PERMISSIONS, REGISTRY
 from .spec import GcpRegistry
 
 #: the status of an error, and what it means: https://cloud.google.com/apis/design/errors#handling_errors
@@ -28,17 +31,29 @@ _TROUBLES = {
     "DEADLINE_EXCEEDED": Trouble.SERVER,
     "UNKNOWN": Trouble.SERVER,
 }
+_KNOWN = (*_TROUBLES, "NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION")
 #: statuses that pass by themselves
 _PASSING = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN")
 #: how Google says that an API is off: evidence/gcp/errors-403.http.log, https://cloud.google.com/apis/docs/troubleshooting
 _OFF = re.compile(r"has not been used in project \S+ before or it is disabled|SERVICE_DISABLED")
 _API = re.compile(r"\b([a-z]+\.googleapis\.com)\b")
+#: what IAM says where an account is not there, as well as where who asks may not see it; the second of `-` as the project:
+#: hashicorp/terraform-provider-google#15042, https://github.com/sethvargo/vault-on-gke/issues/33
+_OR_NOT_THERE = re.compile(r"may not exist|is required to perform this operation on service account")
 #: a count that is used up, not a rate: no waiting changes it (https://github.com/kubeflow/pipelines/issues/1052)
 _COUNT = re.compile(r"Maximum number of|maximum number of")
 #: what is said of a policy that names somebody whom the organization does not permit:
 #: https://cloud.google.com/resource-manager/docs/organization-policy/restricting-domains
 _NOT_PERMITTED = "do not belong to a permitted customer"
 CONSTRAINT = "constraints/iam.allowedPolicyMemberDomains"
+#: where Google's libraries look for credentials first: https://cloud.google.com/docs/authentication/application-default-credentials
+_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
+#: as much of what Google's library says of a file of credentials as holds nothing of what stands in it
+_REASON = re.compile(
+    r"File .* (was not found|is not a valid json file)|File [^\n]*|Failed to load [^\n]* credentials from [^\n]*"
+    r"|The file [^\n]* does not have a valid type|The file holds no credentials of Google's"
+    r"|Executables need to be explicitly allowed [^\n]*"
+)
 #: what to do about an answer that Google does not write
 _BETWEEN = (
     "check the endpoint override if one is set, and anything between here and Google, such as a proxy with a login page"
@@ -79,7 +94,7 @@ def is_unknown(error: BaseException) -> bool:
     "forbidden", now and then (GoogleCloudPlatform/magic-modules#8815, hashicorp/terraform-provider-google#19624)."""
     if isinstance(error, Refusal | PlatformError):
         status = error.status if isinstance(error, Refusal) else error.code
-        return status == "NOT_FOUND" or (status == "PERMISSION_DENIED" and "may not exist" in str(error))
+        return status == "NOT_FOUND" or (status == "PERMISSION_DENIED" and bool(_OR_NOT_THERE.search(str(error))))
     return False
 
 
@@ -123,6 +138,8 @@ def understood(error: Exception) -> Exception:
         return NotGoogle()
     if isinstance(error, auth_errors.TransportError):
         return NoAnswer(str(error))
+    if isinstance(error, requests.exceptions.ProxyError):
+        return NoAnswer(f"the proxy of HTTPS_PROXY or HTTP_PROXY gave no connection ({_short(error) or 'it refused'})")
     if isinstance(error, requests.RequestException | OSError):
         return NoAnswer(_plain(error))
     return error
@@ -130,11 +147,15 @@ def understood(error: Exception) -> Exception:
 
 def _plain(error: Exception) -> str:
     """Why there was no answer, without the objects that requests prints."""
-    text = str(error)
+    return _short(error) or f"{type(error).__name__}: {error}"
+
+
+def _short(error: Exception) -> str:
+    """The few words in an error that say what happened; "" if it has none of those that are known."""
     found = re.search(
-        r"(Connection refused|Connection reset by peer|Read timed out|timed out|Name or service not known)", text
+        r"(Connection refused|Connection reset by peer|Read timed out|timed out|Name or service not known)", str(error)
     )
-    return found[1] if found else f"{type(error).__name__}: {text}"
+    return found[1] if found else ""
 
 
 def translated(error: Exception, address: str, operation: str, registry: GcpRegistry) -> PlatformError:
@@ -146,28 +167,20 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
         if _NOT_PERMITTED in error.message:
             hint = f"the organization policy {CONSTRAINT} does not permit them: remove them from the grants, or have it permit them"
         else:
-            hint = _hint(error, operation, registry)
+            hint = _of_key(error, registry) or _hint(error, operation, registry)
         return PlatformError(
             f"{error.status}: {error.message}", address=address, operation=operation, code=error.status, hint=hint
         )
     if isinstance(error, auth_errors.DefaultCredentialsError):
-        return PlatformError(
-            "there are no Google credentials",
-            address=address,
-            operation=operation,
-            hint="run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the file of a workload"
-            " identity federation",
-        )
+        message, hint = _unusable(error)
+        return PlatformError(message, address=address, operation=operation, hint=hint)
+    if isinstance(error, auth_errors.MutualTLSChannelError):
+        hint = "set what it names right, or unset it"
+        return PlatformError(_said(error), address=address, operation=operation, hint=hint)
     if isinstance(error, auth_errors.GoogleAuthError):
-        whose = registry.impersonate_service_account
-        hint = (
-            f"these credentials need roles/iam.serviceAccountTokenCreator on {whose}, or log in again with `gcloud auth"
-            " application-default login`"
-            if whose is not None
-            else "log in again: `gcloud auth application-default login`"
-        )
+        said, hint = _no_token(error, registry)
         return PlatformError(
-            f"the credentials gave no token: {_said(error)}",
+            f"the credentials gave no token: {said}",
             address=address,
             operation=operation,
             code="auth",
@@ -179,6 +192,65 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
         else "check the network, and the endpoint override if one is set; then run again"
     )
     return PlatformError(str(error), address=address, operation=operation, code=type(error).__name__, hint=hint)
+
+
+def _no_token(error: auth_errors.GoogleAuthError, registry: GcpRegistry) -> tuple[str, str]:
+    """What is said of credentials that give no token, and what to do. Why IAM gives none for another account, it says in its own form
+    of an error; what any other server says is not repeated."""
+    whose, said = registry.impersonate_service_account, _said(error)
+    if whose is None:
+        return said, _again()
+    why = _refusal_in(error.args[1]) if len(error.args) > 1 else None
+    usual = f"these credentials need roles/iam.serviceAccountTokenCreator on {whose}, or {_again()}"
+    if why is None:
+        return said, usual
+    said = f"{said}: {why.status}: {one_line(why.message)}"
+    if _OFF.search(f"{why.message} {why.details}"):
+        return said, "turn that API on in the project that it names, then run again some minutes later"
+    if "permission to use project" in why.message:
+        return (
+            said,
+            "these credentials need roles/serviceusage.serviceUsageConsumer on that project, or set another quota_project",
+        )
+    return said, f"check that there is a service account {whose}" if why.status == "NOT_FOUND" else usual
+
+
+def _refusal_in(answer: object) -> Refusal | None:
+    """The error that an answer's text is, if it has the form of Google's: https://cloud.google.com/apis/design/errors#http_mapping"""
+    try:
+        body = json.loads(str(answer))
+    except ValueError:
+        return None
+    found = refusal_of(0, body)
+    return found if found.status in _KNOWN and found.message else None
+
+
+def _again() -> str:
+    """How to get credentials that give a token."""
+    path = os.environ.get(_FILE)
+    if path:
+        return f"check the file that {_FILE} names, {one_line(path)}, and the files that it names"
+    return "log in again: `gcloud auth application-default login`"
+
+
+def _unusable(error: auth_errors.DefaultCredentialsError) -> tuple[str, str]:
+    """What is said of credentials that can't be used, and what to do. What stands in their file is not repeated."""
+    path = os.environ.get(_FILE)
+    texts = [str(item) for item in error.args]
+    found = _REASON.match(texts[0]) if texts else None
+    if not path and (found is None or not texts[0].startswith(("File ", "The file ", "Failed "))):
+        return (
+            "there are no Google credentials",
+            f"run `gcloud auth application-default login`, or set {_FILE} to the file of a workload identity federation",
+        )
+    reason = one_line(found[0]) if found else f"Google's library can't read them ({type(error).__name__})"
+    missing = next((item for text in texts[1:] for item in re.findall(r"missing fields [\w, ]+", text)), "")
+    message = f"the Google credentials can't be used: {reason}{f' ({missing})' if missing else ''}"
+    if "ALLOW_EXECUTABLES" in reason:
+        return message, "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 if you trust the command in the file"
+    if not path:
+        return message, "log in again: `gcloud auth application-default login`"
+    return message, f"{_FILE} is set to {one_line(path)}: put that file right, set it to another, or unset it"
 
 
 def _said(error: auth_errors.GoogleAuthError) -> str:
@@ -199,12 +271,26 @@ def api_off(error: Refusal, address: str, operation: str, registry: GcpRegistry)
     )
 
 
+def _of_key(error: Refusal, registry: GcpRegistry) -> str:
+    """What to do where it is Artifact Registry that is denied a key, not the caller: https://cloud.google.com/artifact-registry/docs/cmek"""
+    if error.status != DENIED or "Cloud KMS" not in error.message:
+        return ""
+    return (
+        "give roles/cloudkms.cryptoKeyEncrypterDecrypter on the key to Artifact Registry's own account in project"
+        f" {registry.project}, service-NUMBER@gcp-sa-artifactregistry.iam.gserviceaccount.com, where NUMBER is the project's"
+    )
+
+
 def _hint(error: Refusal, operation: str, registry: GcpRegistry) -> str:
     if error.status.isdigit():
         return _BETWEEN
     trouble = _TROUBLES.get(error.status)
+    if error.status == "INVALID_ARGUMENT" and operation == f"{REGISTRY}:ListRepositories":
+        return f"if Artifact Registry has no location {registry.location}, give another: `gcloud artifacts locations list` names them"
     if trouble is None:
         return ""
     if trouble is Trouble.LOGIN:
-        return "log in again: `gcloud auth application-default login`"
+        return _again()
+    if trouble is Trouble.DENIED:
+        operation = PERMISSIONS.get(operation, operation)
     return trouble.hint(operation=operation, cloud="Google", account=f"project {registry.project}")
