@@ -17,6 +17,8 @@ from tests.sandbox.base import Document
 from tests.sandbox.gcp import LOCATION, PROJECT, GcpSandbox
 from tests.sandbox.gcp_hands import TOKEN_CREATOR
 
+CI = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci"
+GKE = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/p1.svc.id.goog"
 OLD = "serviceAccount:old@other-project.iam.gserviceaccount.com"
 GONE = "deleted:serviceAccount:gone@other-project.iam.gserviceaccount.com?uid=123"
 REPOSITORY = f"projects/{PROJECT}/locations/{LOCATION}/repositories/images-app-a"
@@ -226,3 +228,24 @@ def test_a_fresh_account_that_flaps_with_403_is_believed_in_the_end(gcp: GcpSand
     document = gcp.document("app-a")
     gcp.apply(document)
     assert gcp.plan(document).changes == ()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        f"principalSet://{GKE}/namespace/shop",
+        f"principalSet://{GKE}/kubernetes.cluster/https://container.googleapis.com/v1/projects/p1/locations/l/clusters/c",
+        f"principal://{GKE}/kubernetes.serviceaccount.uid/7d3e-11",
+        f"principal://{GKE}/subject/ns/shop/sa/cart",
+        f"principalSet://{CI}/attribute.level2/x",
+        "principalSet://cloudresourcemanager.googleapis.com/projects/42/type/ServiceAccount",
+        "serviceAccount:acme.example.com@appspot.gserviceaccount.com",
+    ],
+)
+def test_members_of_google_s_own_pages_are_taken(gcp: GcpSandbox, member: str) -> None:
+    """https://cloud.google.com/iam/docs/principal-identifiers"""
+    document = granted(gcp, member)
+    gcp.apply(document)
+    assert member in members_of(gcp)
+    plan = gcp.plan(document)
+    assert (plan.changes, plan.kept) == ((), ())
