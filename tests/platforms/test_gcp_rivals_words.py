@@ -112,6 +112,11 @@ def test_a_key_that_artifact_registry_may_not_use_is_not_the_caller_s_fault(gcp:
     stand_in.cloud.state.knobs.denied_keys = {key("one")["kms_key"]}
     message, *_ = failures(gcp, gcp.document({"name": "app-a", "encryption": key("one")}))
     assert "give roles/cloudkms.cryptoKeyEncrypterDecrypter on the key to Artifact Registry's own account" in message
+    assert (
+        "run `gcloud kms keys add-iam-policy-binding KEY --role roles/cloudkms.cryptoKeyEncrypterDecrypter --member"
+        in message
+    )
+    assert "serviceAccount:service-NUMBER@gcp-sa-artifactregistry.iam.gserviceaccount.com`" in message
     assert "allow artifactregistry" not in message
 
 
