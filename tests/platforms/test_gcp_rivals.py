@@ -78,6 +78,23 @@ class Unknown:
         return None
 
 
+@dataclass
+class CutOff:
+    """From the first call of an operation on nothing that changes anything gets through, as if the run had been killed."""
+
+    operation: str
+    over: bool = False
+
+    def before(self, call: Call) -> Answer | None:
+        self.over = self.over or call.operation == self.operation
+        if not self.over or call.operation.startswith(("Get", "List")):
+            return None
+        return Answer(status=400, body={"error": {"status": "CUT_OFF", "message": "killed"}})
+
+    def after(self, call: Call) -> Answer | None:
+        return None
+
+
 def verbs(found: object) -> set[tuple[str, str]]:
     assert isinstance(found, tuple)
     return {(item.principal.label, item.verb) for item in found}
@@ -137,6 +154,26 @@ def test_a_dead_member_of_others_stays_whoever_of_its_name_is_granted_and_no_lon
         gcp.apply(document)
         assert GONE in members_of(gcp)
     assert successor not in members_of(gcp)
+
+
+@pytest.mark.parametrize("operation", ["SetIamPolicy", "UpdateRepository"])
+def test_a_dead_member_of_others_stays_when_the_run_that_names_its_successor_is_cut_off(
+    gcp: GcpSandbox, stand_in: Server, operation: str
+) -> None:
+    successor = "serviceAccount:gone@other-project.iam.gserviceaccount.com"
+    gcp.apply(gcp.document("app-a"))
+    give(gcp, GONE)
+    plan = gcp.plan(granted(gcp, successor))
+    cut = CutOff(operation)
+    stand_in.behaviours.append(cut)
+    gcp.carry_out(plan)
+    stand_in.behaviours.clear()
+    assert cut.over
+    plan = gcp.plan(granted(gcp, successor))
+    assert [item.what for item in plan.kept] == [f"{READER} of {GONE}"]
+    gcp.apply(granted(gcp, successor))
+    assert {GONE, successor} <= set(members_of(gcp))
+    assert gcp.plan(granted(gcp, successor)).changes == ()
 
 
 def test_a_dead_member_of_ours_goes_with_the_next_write(gcp: GcpSandbox) -> None:

@@ -173,15 +173,16 @@ class AccessKind(Kind, GivesAccess):
         return self._write(session, write)
 
     def update(self, session: GcpSession, write: Write, live: Live) -> Live:
-        return self._write(session, write)
+        theirs = iam.theirs(json.loads(live.rest or "{}"), ROLES, write.desired.settings.bindings)
+        return self._write(session, write, theirs)
 
-    def _write(self, session: GcpSession, write: Write) -> Live:
+    def _write(self, session: GcpSession, write: Write, theirs: Collection[str] = ()) -> Live:
         at, wanted = write.desired.address, write.desired.settings.bindings
         # what is made with its record has no other
         (texts,) = session.ledger(RepositoryLedger).read([at]) if not write.carried else ({},)
         after = {item.hash for item in wanted}
         recorded = self._made_room(session, write, texts, after)
-        with session.ledger(RepositoryLedger).noting(write):
+        with session.ledger(RepositoryLedger).noting(write, theirs):
             policy = _send(session, write, recorded, wanted)
         return _live(session, at, policy, write.marks, after)
 

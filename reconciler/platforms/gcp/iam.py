@@ -88,10 +88,24 @@ def _owned(document: Mapping[str, Any], roles: Collection[str], recorded: Collec
     alive = {Binding(item.role, members.normal(item.member)) for item in _all(document, roles) if _is_alive(item)}
 
     def owned(item: Binding) -> bool:
-        succeeded = not _is_alive(item) and Binding(item.role, members.normal(item.member)) in alive
-        return item.hash in recorded and not succeeded
+        if item.hash not in recorded or _is_alive(item):
+            return item.hash in recorded
+        succeeded = Binding(item.role, members.normal(item.member)) in alive
+        return not succeeded and _as_theirs(item) not in recorded
 
     return owned
+
+
+def _as_theirs(item: Binding) -> str:
+    """What is recorded of a deleted member of others while its successor is made one of ours."""
+    return record.hash_of(item.role, item.member)
+
+
+def theirs(others: Mapping[str, Any], roles: Collection[str], wanted: Collection[Binding]) -> set[str]:
+    """What must be recorded beside the wanted members: that the deleted members of others that have their names are not ours. A run
+    that is cut off before the successor is there would leave that open."""
+    dead = (item for item in _all(others, roles) if not _is_alive(item))
+    return {_as_theirs(item) for item in dead if Binding(item.role, members.normal(item.member)) in wanted}
 
 
 def _is_alive(item: Binding) -> bool:
