@@ -176,6 +176,27 @@ def test_a_dead_member_of_others_stays_when_the_run_that_names_its_successor_is_
     assert gcp.plan(granted(gcp, successor)).changes == ()
 
 
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_dead_principal_whom_others_trusted_stays_when_its_successor_is_trusted(
+    gcp: GcpSandbox, stand_in: Server, cut_off: bool
+) -> None:
+    successor = "serviceAccount:gone@other-project.iam.gserviceaccount.com"
+    gcp.apply(gcp.document("app-a"))
+    push = f"projects/{PROJECT}/serviceAccounts/{PUSH}"
+    give(gcp, GONE, name=push, role=TOKEN_CREATOR)
+    document = gcp.document("app-a", registry={"trusted_principals": [successor]})
+    if cut_off:
+        plan = gcp.plan(document)
+        stand_in.behaviours.append(CutOff("SetIamPolicy"))
+        gcp.carry_out(plan)
+        stand_in.behaviours.clear()
+    gcp.apply(document)
+    assert {GONE, successor} <= set(members_of(gcp, push, TOKEN_CREATOR))
+    plan = gcp.plan(document)
+    assert plan.changes == ()
+    assert [item.what for item in plan.kept] == [f"{TOKEN_CREATOR} of {GONE}"]
+
+
 def test_a_dead_member_of_ours_goes_with_the_next_write(gcp: GcpSandbox) -> None:
     successor = "serviceAccount:gone@other-project.iam.gserviceaccount.com"
     gcp.apply(granted(gcp, successor))

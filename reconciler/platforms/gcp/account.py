@@ -217,18 +217,26 @@ class AccountKind(Kind, GivesAccess):
             # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
             # as if nothing were applied yet: what is left of the record of a run that was cut off would never be looked at again
             marks = said.texts or replace(write.marks, applied=None).texts()
-            both = description.written({**marks, description.MEMBERS: record.joined(before | hashes)}, said.before)
+            policy = json.loads(live.rest or "{}").get("policy", {})
+            theirs = iam.theirs(policy, ROLES, write.desired.settings.bindings)
+            both = _noted(marks, before | hashes | theirs, said.before)
+            if description.too_long(both) is not None:
+                both = _noted(marks, before | hashes, said.before)
             session.change_account(at, {"description": both})
-            policy = _trust(session, write, before)
+            after = _trust(session, write, before)
             account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
             if account["description"] != both:
                 session.change_account(at, {"description": account["description"]})
         account.pop("disabled", None)
-        return _live(session, at, account, policy)
+        return _live(session, at, account, after)
 
     def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
         name = session.account_name(live.address)
         session.json("DELETE", IAM, "DeleteServiceAccount", name, at=live.address, absent=("NOT_FOUND",))
+
+
+def _noted(marks: Mapping[str, str], hashes: set[str], before: str) -> str:
+    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, before)
 
 
 def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
