@@ -19,6 +19,8 @@ from reconciler.spec.repository import Retention
 
 AT = Address("images.access.web")
 POOL = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/github"
+#: https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#principal-id-examples
+GKE = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/p1.svc.id.goog"
 SHOP = f"principalSet://{POOL}/attribute.repository/acme/shop"
 #: a deleted one of a name that is ours counts as ours: its hash has no unique id
 DEAD = "deleted:serviceAccount:old@other-project.iam.gserviceaccount.com?uid=123"
@@ -37,6 +39,18 @@ SA = "serviceAccount:ci@other-project.iam.gserviceaccount.com"
         (SHOP, "identities with repository acme/shop of pool github of project 123456789012", "123456789012", False),
         (f"principal://{POOL}/subject/me", "identity me of pool github of project 123456789012", "123456789012", False),
         (f"principalSet://{POOL}/*", "every identity of pool github of project 123456789012", "123456789012", False),
+        (
+            "principalSet://cloudresourcemanager.googleapis.com/projects/42/type/ServiceAccount",
+            "every service account of project 42",
+            "42",
+            False,
+        ),
+        (
+            f"principalSet://{GKE}/namespace/shop",
+            "identities with namespace shop of pool p1.svc.id.goog of project 123456789012",
+            "123456789012",
+            False,
+        ),
         ("allUsers", "anyone", "", True),
         ("allAuthenticatedUsers", "anyone with a Google account", "", True),
     ],
@@ -73,6 +87,16 @@ def test_who_could_do_it_as_one_of_many_gains_nothing() -> None:
     assert {
         verb for _, verb, _ in gains(given_by({"role": READER, "members": ["allAuthenticatedUsers"]}), account)
     } == {"push"}
+
+
+@pytest.mark.parametrize("member", [f"principalSet://{GKE}/namespace/shop", f"principalSet://{GKE}/*"])
+def test_an_account_of_kubernetes_is_one_of_its_namespace_and_of_its_pool(member: str) -> None:
+    one = given_by(ours=(Binding(READER, f"principal://{GKE}/subject/ns/shop/sa/cart"),))
+    assert gains(given_by({"role": READER, "members": [member]}), one) == set()
+    other = given_by(ours=(Binding(READER, f"principal://{GKE}/subject/ns/other/sa/cart"),))
+    assert bool(gains(given_by({"role": READER, "members": [member]}), other)) == (not member.endswith("*"))
+    uid = given_by(ours=(Binding(READER, f"principal://{GKE}/kubernetes.serviceaccount.uid/7d3e"),))
+    assert bool(gains(given_by({"role": READER, "members": [member]}), uid)) == (not member.endswith("*"))
 
 
 def test_a_condition_may_hold_or_not() -> None:

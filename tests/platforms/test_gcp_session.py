@@ -93,13 +93,18 @@ def test_an_account_that_may_not_be_impersonated_is_named_and_no_token_is(
         (
             "PERMISSION_DENIED",
             "IAM Service Account Credentials API has not been used in project 12 before or it is disabled.",
-            "turn that API on in the project that it names, then run again some minutes later",
+            "turn it on, then run again some minutes later: gcloud services enable iamcredentials.googleapis.com --project 12",
         ),
         ("NOT_FOUND", "Not found; Gaia id not found for email", f"check that there is a service account {DEPLOYER}"),
         (
             "PERMISSION_DENIED",
             "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).",
             f"these credentials need roles/iam.serviceAccountTokenCreator on {DEPLOYER}",
+        ),
+        (
+            "RESOURCE_EXHAUSTED",
+            "Quota exceeded",
+            f"these credentials need roles/iam.serviceAccountTokenCreator on {DEPLOYER}, or log in again: `gcloud auth",
         ),
     ],
 )
@@ -110,7 +115,30 @@ def test_why_an_account_can_t_be_impersonated_is_said_as_google_says_it(status: 
     assert (
         found.message == f"the credentials gave no token: Unable to acquire impersonated credentials: {status}: {text}"
     )
-    assert hint in found.hint
+    assert found.hint.startswith(hint)
+    # what that says is all: a login would change nothing
+    assert ("log in" in found.hint) == (status == "RESOURCE_EXHAUSTED")
+
+
+@pytest.mark.parametrize("why", ["denied", "refused by the pool"])
+def test_a_federation_that_may_not_act_as_its_account_is_said_with_the_role_and_the_account(
+    gcp: GcpSandbox, stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, why: str
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    url = f"{stand_in.url}/v1/projects/-/serviceAccounts/{DEPLOYER}:generateAccessToken"
+    fields = {"audience": "//iam.googleapis.com/nothing"} if why != "denied" else {}
+    config = federated(stand_in, tmp_path, service_account_impersonation_url=url, **fields)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(config))
+    with pytest.raises(ReadFailed) as failed:
+        gcp.plan(gcp.document("app-a"))
+    said = str(failed.value)
+    denied = (
+        "PERMISSION_DENIED: Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
+    )
+    assert (denied in said) == (why == "denied")
+    assert (f"these credentials need roles/iam.workloadIdentityUser on {DEPLOYER}" in said) == (why == "denied")
+    assert (f"check the file that GOOGLE_APPLICATION_CREDENTIALS names, {config}" in said) == (why != "denied")
+    assert "SUBJECT" not in said
 
 
 @pytest.mark.parametrize("answer", [SECRET, json.dumps({"token": SECRET}), json.dumps({"error": SECRET}), ""])

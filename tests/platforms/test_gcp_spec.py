@@ -95,13 +95,18 @@ def test_what_google_can_do_is_valid() -> None:
         ),
         (
             {"retention": {"keep_last": 1, "keep_tags": ["*-rc"]}},
-            "repositories[0].retention.keep_tags[0]: Google keeps images by the beginning of a tag: '*-rc' has a wildcard before its"
-            " end",
+            "repositories[0].retention.keep_tags[0]: Google keeps images by the beginning of a tag, not by its end or its middle as"
+            " in '*-rc': give the tags to keep one beginning, and write 'BEGINNING*'",
         ),
         (
             {"retention": {"keep_last": 1, "keep_tags": ["*-rc", "v*.*"]}},
             "repositories[0].retention.keep_tags[1]: Google keeps images by the beginning of a tag: 'v*.*' has a wildcard before its"
-            " end",
+            " end; 'v*' keeps these, and all others that begin with 'v'",
+        ),
+        (
+            {"retention": {"keep_last": 1, "keep_tags": ["v*.1"]}},
+            "repositories[0].retention.keep_tags[0]: Google keeps images by the beginning of a tag: 'v*.1' has a wildcard before its"
+            " end; 'v*' keeps these, and all others that begin with 'v'",
         ),
         (
             {"encryption": {"kms_key": "arn:aws:kms:eu-west-1:123456789012:key/x"}},
@@ -182,7 +187,7 @@ def test_a_registry_whose_service_accounts_google_would_refuse() -> None:
         ),
         (
             {"members": [f"{POOL.format('acme-ci')}/attribute.repository/acme/shop"]},
-            "Google names a pool by its project's number, and 'acme-ci' is an id; to see the number, run `gcloud projects describe"
+            "Google names a project here by its number, and 'acme-ci' is an id; to see the number, run `gcloud projects describe"
             " acme-ci --format='value(projectNumber)'`",
         ),
         (
@@ -196,6 +201,15 @@ def test_a_registry_whose_service_accounts_google_would_refuse() -> None:
         (
             {"members": ["principal://iam.googleapis.com/bogus/subject/x"]},
             "must be a principal as Google writes it",
+        ),
+        (
+            {"members": ["principalSet://cloudresourcemanager.googleapis.com/projects/acme-ci/type/ServiceAccount"]},
+            "Google names a project here by its number, and 'acme-ci' is an id",
+        ),
+        (
+            {"members": ["principalSet://cloudresourcemanager.googleapis.com/folders/12/type/ServiceAccount"]},
+            "is of a folder or an organization, whose projects only Google knows: name each project"
+            " (principalSet://cloudresourcemanager.googleapis.com/projects/NUMBER/type/ServiceAccount), or a group",
         ),
         ({"members": ["allUsers"]}, "'allUsers' is anyone; for anyone, write service_account_emails: ['*']"),
         ({"members": ["allAuthenticatedUsers"]}, "'allAuthenticatedUsers' is anyone with a Google account"),

@@ -21,7 +21,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 from reconciler.words import Named, counted
 
-from . import iam, inclusion, labels, members, policy_write, record, room
+from . import iam, inclusion, labels, members, policy_write, record, room, taken
 from .iam import Binding, Document
 from .labels import MAX_LABELS
 from .ledgers import RepositoryLedger
@@ -135,7 +135,7 @@ class AccessKind(Kind, GivesAccess):
             return
         yield from live.notes
         new = {*wanted.settings.bindings} - {*live.settings.bindings}
-        yield from iam.taken_over(json.loads(live.rest or "{}"), ROLES, new, "the grant")
+        yield from taken.said(json.loads(live.rest or "{}"), ROLES, new, "the grant")
 
     def in_order(self, rest: str) -> str:
         return text(iam.in_order(json.loads(rest))) if rest else ""
@@ -162,7 +162,8 @@ class AccessKind(Kind, GivesAccess):
         for at, item in wanted.items():
             if item.kind == KIND and (fault := room.missing(item, wanted, there.get(at.sibling("repository")))):
                 session.refused[at] = fault
-        yield from _lives(session, asked)
+        for live in _lives(session, asked):
+            yield taken.over(live, wanted.get(live.address), json.loads(live.rest or "{}"), ROLES)
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
         texts = session.ledger(RepositoryLedger).read(addresses)
@@ -172,15 +173,16 @@ class AccessKind(Kind, GivesAccess):
         return self._write(session, write)
 
     def update(self, session: GcpSession, write: Write, live: Live) -> Live:
-        return self._write(session, write)
+        theirs = iam.theirs(json.loads(live.rest or "{}"), ROLES, write.desired.settings.bindings)
+        return self._write(session, write, theirs)
 
-    def _write(self, session: GcpSession, write: Write) -> Live:
+    def _write(self, session: GcpSession, write: Write, theirs: Collection[str] = ()) -> Live:
         at, wanted = write.desired.address, write.desired.settings.bindings
         # what is made with its record has no other
         (texts,) = session.ledger(RepositoryLedger).read([at]) if not write.carried else ({},)
         after = {item.hash for item in wanted}
-        recorded = self._made_room(session, write, texts, after) | after
-        with session.ledger(RepositoryLedger).noting(write):
+        recorded = self._made_room(session, write, texts, after)
+        with session.ledger(RepositoryLedger).noting(write, theirs):
             policy = _send(session, write, recorded, wanted)
         return _live(session, at, policy, write.marks, after)
 
@@ -261,7 +263,7 @@ def _altered(bindings: tuple[Binding, ...]) -> str | None:
 
 
 def _accesses(at: Address, role: str, member: str, may: bool = False, note: str = "") -> Iterator[Access]:
-    who = members.principal(member)
+    who = members.principal(members.normal(member))
     known = _VERBS.get(role)
     for verb in known or (f"do what {role} allows with",):
         yield Access(who, verb, at.registry, at.name, at.where, may, note)
@@ -277,7 +279,7 @@ def _entries(at: Address, given: Given) -> Iterator[inclusion.Entry]:
         for member in binding.get("members") or ():
             if not members.is_deleted(member):
                 for access in _accesses(at, str(binding.get("role")), member, bool(note), note):
-                    yield member, access
+                    yield members.normal(member), access
 
 
 def _with_grants(error: PlatformError, write: Write) -> PlatformError:
@@ -382,4 +384,4 @@ def foreign(at: Address, others: Mapping[str, Any]) -> Iterator[ForeignAccess]:
         for member in item.get("members") or ():
             gone = members.is_deleted(member)
             given = () if gone else tuple(_accesses(at, role, member, bool(note), note))
-            yield ForeignAccess(at, f"{role} of {member}", given)
+            yield ForeignAccess(at, taken.named(role, member), given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,12 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import Named
 
-from . import description, iam, members, policy_write, record
+from . import description, iam, members, policy_write, record, taken
 from .iam import Binding, Document
 from .ledgers import AccountLedger, carrier_of
-from .rules import DENIED, IAM
+from .rules import IAM
 from .spec import GcpRegistry
+from .troubles import is_unknown
 
 if TYPE_CHECKING:
     from .session import GcpSession
@@ -48,6 +49,8 @@ GOOD_READS = 3
 PATIENCE = 120.0
 #: bytes: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.display_name
 MAX_NAME = 100
+#: no spec asks for that
+DISABLED = "it was disabled by hand, perhaps since its tokens leaked"
 NOBODY_MAY = Named("nobody may impersonate it")
 _READ = ("iam.serviceAccounts.get", "iam.serviceAccounts.getIamPolicy")
 
@@ -116,20 +119,27 @@ class AccountKind(Kind, GivesAccess):
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[Iterable[Access], Iterable[Access]]:
-        """With a disabled account nobody can do anything, who is trusted no more than itself."""
-        then, now = (Given() if _is_disabled(given) else given for given in (before, after))
-        gains, losses = super().gains_and_losses(address, then, now, home)
-        if _is_disabled(before) and after.settings is not None and isinstance(home.registry, GcpRegistry):
-            itself = members.principal(f"serviceAccount:{home.registry.email(address.name)}")
-            gains = (*gains, Access(itself, f"{_uses(address)} all images of the registry", address.registry, ""))
+        """One that is disabled can do nothing, and nobody can act as it: enabled, it has all of that again."""
+        gains, losses = super().gains_and_losses(address, before, after, home)
+        if before.settings is not None and after.settings is not None and _is_disabled(before) != _is_disabled(after):
+            itself = _itself(address, home)
+            return ([*gains, itself], losses) if _is_disabled(before) else (gains, [*losses, itself])
         return gains, losses
+
+    def _whole(self, address: Address, given: Given) -> set[Access]:
+        """By the policy: of what others gave there, what becomes the spec's is no longer foreign."""
+        if _is_disabled(given):
+            return set()
+        others = json.loads(given.rest or "{}").get("policy", {})
+        theirs = {access for item in _foreign(address, others) for access in item.access}
+        return theirs if given.settings is None else theirs.union(self.access(address, given.settings))
 
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
         if changed:
             yield from live.notes
             new = {*wanted.settings.bindings} - {*live.settings.bindings}
             policy = json.loads(live.rest or "{}").get("policy", {})
-            yield from iam.taken_over(policy, ROLES, new, "trusted_principals")
+            yield from taken.said(policy, ROLES, new, "trusted_principals")
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         others = json.loads(live.rest) if live is not None and live.rest else {}
@@ -140,7 +150,9 @@ class AccountKind(Kind, GivesAccess):
         for at, live in self._found(session, [Address.of(session.name, KIND, name) for name in ACCOUNTS]):
             if live is not None:
                 session.ledger(AccountLedger).learn(at, description.parsed(live[0].get("description", "")).texts)
-                lives[at] = _live(session, at, *live)
+                there = _live(session, at, *live)
+                others = json.loads(there.rest or "{}").get("policy", {})
+                lives[at] = taken.over(there, wanted.get(at), others, ROLES)
         for at, item in wanted.items():
             if item.kind == KIND and (fault := _too_long(session, item, lives.get(at), wanted)):
                 session.refused[at] = fault
@@ -175,7 +187,7 @@ class AccountKind(Kind, GivesAccess):
         body = {"accountId": identifier, "serviceAccount": account}
         path = f"{session.project}/serviceAccounts"
         created = session.json("POST", IAM, "CreateServiceAccount", path, at=at, body=body, absent=("ALREADY_EXISTS",))
-        found = _believed(session, at)
+        found = _believed(session, at, made=created is not None)
         if created is None and description.parsed(found.get("description", "")).texts != _texts(write.marks, hashes):
             raise PlatformError(
                 "somebody else created it since the plan was made",
@@ -183,7 +195,8 @@ class AccountKind(Kind, GivesAccess):
                 operation=f"{IAM}:CreateServiceAccount",
                 hint="make a new plan",
             )
-        policy = _of_fresh(session, lambda: _trust(session, write, hashes) if hashes else session.account_policy(at))
+        session.made.add(at)
+        policy = _trust(session, write, set()) if hashes else session.account_policy(at)
         return _live(session, at, found, policy or {})
 
     def update(self, session: GcpSession, write: Write, live: Live) -> Live:
@@ -204,18 +217,26 @@ class AccountKind(Kind, GivesAccess):
             # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
             # as if nothing were applied yet: what is left of the record of a run that was cut off would never be looked at again
             marks = said.texts or replace(write.marks, applied=None).texts()
-            both = description.written({**marks, description.MEMBERS: record.joined(before | hashes)}, said.before)
+            policy = json.loads(live.rest or "{}").get("policy", {})
+            theirs = iam.theirs(policy, ROLES, write.desired.settings.bindings)
+            both = _noted(marks, before | hashes | theirs, said.before)
+            if description.too_long(both) is not None:
+                both = _noted(marks, before | hashes, said.before)
             session.change_account(at, {"description": both})
-            policy = _trust(session, write, before | hashes)
+            after = _trust(session, write, before)
             account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
             if account["description"] != both:
                 session.change_account(at, {"description": account["description"]})
         account.pop("disabled", None)
-        return _live(session, at, account, policy)
+        return _live(session, at, account, after)
 
     def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
         name = session.account_name(live.address)
         session.json("DELETE", IAM, "DeleteServiceAccount", name, at=live.address, absent=("NOT_FOUND",))
+
+
+def _noted(marks: Mapping[str, str], hashes: set[str], before: str) -> str:
+    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, before)
 
 
 def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
@@ -238,18 +259,20 @@ def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Map
     return None if fault is None else f"{fault}; trust a group instead of single principals"
 
 
-def _believed(session: GcpSession, at: Address) -> Document:
-    """A fresh account, as soon as it was read a few times in a row. Raises PlatformError if it is not known after some time."""
+def _believed(session: GcpSession, at: Address, *, made: bool = False) -> Document:
+    """A fresh account, as soon as it was read a few times in a row. `made`: whether this run made it, so that "forbidden, or it may
+    not exist" means that IAM does not know it yet. Raises PlatformError if it is not known after some time."""
     good = 0
+    said = ""
 
     def look() -> Document:
-        nonlocal good
+        nonlocal good, said
         try:
             found = session.account(at)
         except PlatformError as error:
-            if error.code != DENIED:
+            if not (made and is_unknown(error)):
                 raise
-            found = None
+            found, said = None, f"; it says {error.message}"
         if found is None:
             good = 0
             raise _Late
@@ -262,21 +285,11 @@ def _believed(session: GcpSession, at: Address) -> Document:
         return session.patiently(look, lambda error: isinstance(error, _Late), PATIENCE, most=3.0)
     except _Late:
         raise PlatformError(
-            f"it was made, and IAM does not know it after {PATIENCE:.0f} seconds",
+            f"it was made, and IAM does not know it after {PATIENCE:.0f} seconds{said}",
             address=at,
             operation=f"{IAM}:GetServiceAccount",
             hint="run again in some minutes; changes already made are kept",
         ) from None
-
-
-def _of_fresh(session: GcpSession, make: Callable[[], Document | None]) -> Document | None:
-    """The policy of an account that this run made: for a while IAM denies even who may, or has no such account
-    (hashicorp/terraform-provider-google#15042, GoogleCloudPlatform/magic-modules#8815). Raises PlatformError."""
-
-    def passes(error: BaseException) -> bool:
-        return isinstance(error, PlatformError) and error.code in (DENIED, "NOT_FOUND")
-
-    return session.patiently(make, passes, policy_write.PATIENCE, most=3.0)
 
 
 class _Late(Exception):
@@ -304,20 +317,18 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
 
 
 def _access(at: Address, member: str, note: str = "") -> Access:
-    account = f"{at.registry}-{at.name}"
-    verb = f"impersonate {account}, which can {_uses(at)}"
-    return Access(
-        members.principal(members.normal(member)),
-        f"{verb} all images of the registry",
-        at.registry,
-        "",
-        may=bool(note),
-        note=note,
-    )
+    verb = f"impersonate {at.registry}-{at.name}, which can {_uses(at)}"
+    return Access(members.principal(members.normal(member)), verb, at.registry, "", may=bool(note), note=note)
+
+
+def _itself(at: Address, home: Home) -> Access:
+    """What the account can do unless it is disabled."""
+    email = home.registry.email(at.name) if isinstance(home.registry, GcpRegistry) else f"{at.registry}-{at.name}"
+    return Access(members.principal(f"serviceAccount:{email}"), _uses(at), at.registry, "")
 
 
 def _uses(at: Address) -> str:
-    return "pull and push" if at.name == PUSH else "pull"
+    return f"{'pull and push' if at.name == PUSH else 'pull'} all images of the registry"
 
 
 def _is_disabled(given: Given) -> bool:
@@ -333,6 +344,9 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
     settings = AccountSettings(
         tuple(item.member for item in found), str(account.get("displayName", "")), bool(account.get("disabled", False))
     )
+    notes = [f"{members.principal(item.member).label} is still trusted" for item in dead]
+    if settings.disabled:
+        notes.append(DISABLED)
     return Live(
         address=at,
         kind=KIND,
@@ -341,13 +355,13 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
         native=session.registry.email(at.name),
         rest=text(rest) if rest and not (set(rest) == {"policy"} and iam.is_empty(others)) else "",
         etag=str(policy.get("etag", "")),
-        notes=tuple(f"{members.principal(item.member).label} is still trusted" for item in dead),
-        foreign=tuple(_foreign(session, at, others)),
+        notes=tuple(notes),
+        foreign=tuple(_foreign(at, others, f"{session.registry.email(at.name)} --project {session.registry.project}")),
     )
 
 
-def _foreign(session: GcpSession, at: Address, others: Document) -> Iterator[ForeignAccess]:
-    """Whom others gave a role on the account, each with the command that removes it.
+def _foreign(at: Address, others: Document, account: str = "") -> Iterator[ForeignAccess]:
+    """Whom others gave a role on the account; with gcloud's options that name the account, each with the command that removes it.
 
     https://cloud.google.com/sdk/gcloud/reference/iam/service-accounts/remove-iam-policy-binding
     """
@@ -356,7 +370,8 @@ def _foreign(session: GcpSession, at: Address, others: Document) -> Iterator[For
         for member in item.get("members") or ():
             acts = role in _ACTING and not members.is_deleted(member)
             removal = (
-                f"run `gcloud iam service-accounts remove-iam-policy-binding {session.registry.email(at.name)}"
-                f" --project {session.registry.project} --role {role} --member '{member}'{' --all' if note else ''}`"
+                f"run `gcloud iam service-accounts remove-iam-policy-binding {account} --role {role} --member '{member}'"
+                f"{' --all' if note else ''}`"
             )
-            yield ForeignAccess(at, f"{role} of {member}", (_access(at, member, note),) if acts else (), removal)
+            given = (_access(at, member, note),) if acts else ()
+            yield ForeignAccess(at, taken.named(role, member), given, removal if account else "")

@@ -5,7 +5,7 @@ A policy is kept as the JSON that came, so that nothing in it is lost. https://c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,10 @@ class Binding:
     def hash(self) -> str:
         """What is recorded of it."""
         return record.hash_of(self.role, members.normal(self.member))
+
+    def alive_in(self, those: Collection[Binding]) -> bool:
+        """Whether those, each in its one form, name this member, which was not deleted."""
+        return not members.is_deleted(self.member) and Binding(self.role, members.normal(self.member)) in those
 
 
 def noted_again(marks: Marks, settings: Settings, recorded: Collection[str], there: Iterable[Binding]) -> Marks:
@@ -75,43 +79,61 @@ def _all(document: Mapping[str, Any], roles: Collection[str]) -> Iterator[Bindin
             yield from (Binding(item["role"], member) for member in item.get("members") or ())
 
 
-def taken_over(
-    others: Mapping[str, Any], roles: Collection[str], new: Collection[Binding], asked_by: str
-) -> Iterator[str]:
-    """What becomes of members of others that the spec names from now on, in sentences. `others`: the policy without what is ours.
-    `asked_by`: what in the spec names them."""
-    for item in _all(others, roles):
-        who = members.principal(item.member).label
-        if Binding(item.role, members.normal(item.member)) not in new:
-            continue
-        if members.is_deleted(item.member):
-            yield f"{who}, whom somebody else gave {item.role}, goes: the spec gives it to who has that name now"
-        else:
-            yield f"somebody else gave {item.role} to {who}: it is the spec's from the apply on, and goes with {asked_by}"
+def _owned(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> Callable[[Binding], bool]:
+    """Whether a member of a plain binding is ours.
+
+    The record does not say the unique id of whom it names. Whoever was deleted while somebody of the name is a member is not ours:
+    a write of ours takes our own one away when it puts its successor there.
+    """
+    alive = {Binding(item.role, members.normal(item.member)) for item in _all(document, roles) if _is_alive(item)}
+
+    def owned(item: Binding) -> bool:
+        if item.hash not in recorded or _is_alive(item):
+            return item.hash in recorded
+        succeeded = Binding(item.role, members.normal(item.member)) in alive
+        return not succeeded and _as_theirs(item) not in recorded
+
+    return owned
+
+
+def _as_theirs(item: Binding) -> str:
+    """What is recorded of a deleted member of others while its successor is made one of ours."""
+    return record.hash_of(item.role, item.member)
+
+
+def theirs(others: Mapping[str, Any], roles: Collection[str], wanted: Collection[Binding]) -> set[str]:
+    """What must be recorded beside the wanted members: that the deleted members of others that have their names are not ours. A run
+    that is cut off before the successor is there would leave that open."""
+    dead = (item for item in _all(others, roles) if not _is_alive(item))
+    return {_as_theirs(item) for item in dead if Binding(item.role, members.normal(item.member)) in wanted}
+
+
+def _is_alive(item: Binding) -> bool:
+    return not members.is_deleted(item.member)
 
 
 def ours(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> tuple[Binding, ...]:
     """The members that the record says are ours, sorted, each in its one form; without those that were deleted."""
-    found = (item for item in _all(document, roles) if item.hash in recorded)
-    return tuple(
-        sorted(
-            {Binding(item.role, members.normal(item.member)) for item in found if not members.is_deleted(item.member)}
-        )
-    )
+    found = filter(_owned(document, roles, recorded), _all(document, roles))
+    return tuple(sorted({Binding(item.role, members.normal(item.member)) for item in found if _is_alive(item)}))
 
 
 def dead(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> tuple[Binding, ...]:
     """Members of ours that were deleted: the next write leaves them out."""
-    found = (item for item in _all(document, roles) if members.is_deleted(item.member))
-    return tuple(sorted(item for item in found if item.hash in recorded))
+    found = filter(_owned(document, roles, recorded), _all(document, roles))
+    return tuple(sorted(item for item in found if not _is_alive(item)))
 
 
-def without(document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str]) -> Document:
-    """The policy without what the record says is ours: all else as it came."""
+def without(
+    document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str], but: Collection[Binding] = ()
+) -> Document:
+    """The policy without what the record says is ours, but for these: all else as it came."""
+    owned = _owned(document, roles, recorded)
     left = []
     for item in bindings_of(document):
         if is_plain(item, roles):
-            kept = [one for one in item.get("members") or () if Binding(item["role"], one).hash not in recorded]
+            found = (Binding(item["role"], one) for one in item.get("members") or ())
+            kept = [one.member for one in found if not owned(one) or one.alive_in(but)]
             if not kept:
                 continue
             item = {**item, "members": kept}
@@ -122,19 +144,27 @@ def without(document: Mapping[str, Any], roles: Collection[str], recorded: Colle
 def merged(
     document: Mapping[str, Any], roles: Collection[str], recorded: Collection[str], wanted: Iterable[Binding]
 ) -> Document:
-    """The policy with these members in the place of what the record says is ours."""
-    found = without(document, roles, recorded)
+    """The policy with these members in the place of what the record says is ours; who is there already stays as they are written."""
+    wanted = sorted(wanted)
+    found = without(document, roles, recorded, wanted)
+    there = {Binding(item.role, members.normal(item.member)) for item in _all(found, roles) if _is_alive(item)}
     bindings = [dict(item) for item in bindings_of(found)]
-    for binding in sorted(wanted):
-        there = next((item for item in bindings if is_plain(item, (binding.role,))), None)
-        if there is None:
-            there = {"role": binding.role, "members": []}
-            bindings.append(there)
-        if binding.member not in map(members.normal, (one for one in there["members"] if not members.is_deleted(one))):
-            there["members"] = [*there["members"], binding.member]
+    for binding in wanted:
+        if binding in there:
+            continue
+        beside = next((item for item in bindings if is_plain(item, (binding.role,))), None)
+        if beside is None:
+            beside = {"role": binding.role, "members": []}
+            bindings.append(beside)
+        beside["members"] = [*(beside.get("members") or ()), binding.member]
     # a policy that has a condition is refused unless its version says so
     version = {"version": VERSION} if any(item.get("condition") for item in bindings) else {}
     return {**found, **version, "bindings": bindings}
+
+
+def taken_over(others: Mapping[str, Any], roles: Collection[str], wanted: Collection[Binding]) -> tuple[Binding, ...]:
+    """Which members that others have put there are to be ours, as they are written there."""
+    return tuple(sorted({item for item in _all(others, roles) if item.alive_in(wanted)}))
 
 
 def joined(policy: Mapping[str, Any], more: Mapping[str, Any]) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ Entry = tuple[str, Access]
 _EVERYONE = "allUsers"
 _SIGNED_IN = "allAuthenticatedUsers"
 _POOL = "principalSet://"
+#: an account of Kubernetes: https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#principal-id-examples
+_KUBERNETES = re.compile(r".+\.svc\.id\.goog/subject/ns/(?P<namespace>[^/]+)/sa/[^/]+")
 
 
 def covering(member: str) -> Iterator[str]:
@@ -27,9 +30,11 @@ def covering(member: str) -> Iterator[str]:
     yield member
     kind, _, who = member.partition("://")
     if kind in ("principal", "principalSet"):
-        for part in ("/subject/", "/group/", "/attribute."):
-            pool, found, _ = who.partition(part)
+        for part in ("/subject/", "/group/", "/attribute.", "/namespace/", "/kubernetes."):
+            pool, found, rest = who.partition(part)
             if found:
+                if named := _KUBERNETES.fullmatch(f"{pool}{part}{rest}"):
+                    yield f"{_POOL}{pool}/namespace/{named['namespace']}"
                 yield f"{_POOL}{pool}/*"
                 break
     elif member != _EVERYONE:

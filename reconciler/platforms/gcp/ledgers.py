@@ -67,11 +67,12 @@ class RepositoryLedger(Ledger):
         self.change(at, {}, list(self.own(at, texts)))
 
     @contextmanager
-    def noting(self, write: Write) -> Iterator[None]:
+    def noting(self, write: Write, theirs: Collection[str] = ()) -> Iterator[None]:
         """The hashes of what is to be ours are recorded before the block writes the policy, beside those of what is ours; those of
         what is ours no longer go after it. So what a write that was cut off has left is never taken for somebody else's.
 
-        If Google refuses the block's write, the record is again what it was; where no answer came, it stays.
+        `theirs`: what is recorded beside them meanwhile, where there is room. If Google refuses the block's write, the record is
+        again what it was; where no answer came, it stays.
         """
         at = write.desired.address
         after = dict(self.entries(write.desired, self.note_of(write.marks)))
@@ -80,7 +81,10 @@ class RepositoryLedger(Ledger):
         else:
             (texts,) = self.read([at])
             before = self.own(at, texts)
-            both = record.packed(labels.ACCESS, labels.recorded(before) | labels.recorded(after))
+            ours = labels.recorded(before) | labels.recorded(after)
+            both = record.packed(labels.ACCESS, ours.union(theirs))
+            if len({**texts, **both}) > labels.MAX_LABELS:
+                both = record.packed(labels.ACCESS, ours)
             there = {**before, **both}
             if there != before:
                 self.change(at, both)

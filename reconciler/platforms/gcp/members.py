@@ -22,6 +22,7 @@ _POOL = re.compile(
     r"//iam\.googleapis\.com/(?:projects/(?P<number>[^/]+)/)?locations/[^/]+/(?:workloadIdentityPools|workforcePools)/(?P<pool>[^/]+)/"
     r"(?P<rest>.+)"
 )
+_ALL_ACCOUNTS = re.compile(r"//cloudresourcemanager\.googleapis\.com/projects/(?P<number>[0-9]+)/type/ServiceAccount")
 #: kinds whose names are addresses of mail, which Google compares without their case
 _MAIL = ("user", "serviceAccount", "group", "domain")
 
@@ -91,6 +92,8 @@ def _service_account(email: str) -> Principal:
 
 
 def _federated(kind: str, who: str) -> Principal:
+    if found := _ALL_ACCOUNTS.fullmatch(who):
+        return Principal(f"every service account of project {found['number']}", found["number"])
     found = _POOL.fullmatch(who)
     if found is None:
         return Principal(f"{kind}:{who}")

@@ -64,11 +64,16 @@ _MULTI_REGIONS = {"eu": "europe"}
 #: https://cloud.google.com/iam/docs/principal-identifiers; a user belongs to a person and is granted through a group. A value is
 #: compared whole: in none of them `*` stands for a part of it
 _POOL = r"//iam\.googleapis\.com/(projects/[0-9]+/locations/global/workloadIdentityPools|locations/global/workforcePools)/[^/\s]+"
+#: the pool of GKE, which each project with clusters has
+_GKE = r"//iam\.googleapis\.com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9.:-]+\.svc\.id\.goog"
 MEMBER = (
     r"serviceAccount:[a-z0-9.-]+@[a-z0-9.-]+\.gserviceaccount\.com"
     r"|serviceAccount:[a-z0-9.:-]+\.svc\.id\.goog\[[a-z0-9-]+/[a-z0-9-]+\]"
     r"|group:[^\s@:]+@[a-z0-9.-]+"
     rf"|principal:{_POOL}/subject/[^\s*]+"
+    rf"|principal:{_GKE}/kubernetes\.serviceaccount\.uid/[^\s*/]+"
+    rf"|principalSet:{_GKE}/(namespace/[a-z0-9-]+|kubernetes\.cluster/https://container\.googleapis\.com/v1/projects/[^\s*]+)"
+    r"|principalSet://cloudresourcemanager\.googleapis\.com/projects/[0-9]+/type/ServiceAccount"
     rf"|principalSet:{_POOL}/(group/[^\s*]+|attribute\.[a-z0-9_]+/[^\s*]+|\*)"
     r"|allUsers|allAuthenticatedUsers"
 )
@@ -86,12 +91,19 @@ def member_fault(member: str) -> str | None:
         return f"'{member}' is everyone of a domain: make a group of those who need it, and write group:EMAIL"
     if kind not in ("principal", "principalSet"):
         return None
+    if who.startswith(
+        ("//cloudresourcemanager.googleapis.com/folders/", "//cloudresourcemanager.googleapis.com/organ")
+    ):
+        return (
+            f"'{member}' is of a folder or an organization, whose projects only Google knows: name each project"
+            " (principalSet://cloudresourcemanager.googleapis.com/projects/NUMBER/type/ServiceAccount), or a group"
+        )
     if "*" in re.sub(r"Pools/[^/]+/\*$", "", who):
         return "Google compares values whole: '*' can only be all of a pool (principalSet://.../*), no part of a value"
-    pool = re.match(r"//iam\.googleapis\.com/projects/([^/]+)/", who)
+    pool = re.match(r"//(?:iam|cloudresourcemanager)\.googleapis\.com/projects/([^/]+)/", who)
     if pool and not pool[1].isdecimal():
         return (
-            f"Google names a pool by its project's number, and '{pool[1]}' is an id; to see the number, run `gcloud projects describe"
+            f"Google names a project here by its number, and '{pool[1]}' is an id; to see the number, run `gcloud projects describe"
             f" {pool[1]} --format='value(projectNumber)'`"
         )
     if not pool and "/workloadIdentityPools/" in who:
@@ -151,10 +163,14 @@ def prefix_fault(pattern: str) -> str | None:
     https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy (tagPrefixes)
     """
     prefix = pattern.rstrip("*")
+    start = prefix.partition("*")[0]
+    rule = "Google keeps images by the beginning of a tag"
+    if "*" in prefix and not start:
+        return f"{rule}, not by its end or its middle as in '{pattern}': give the tags to keep one beginning, and write 'BEGINNING*'"
     if "*" in prefix:
-        return f"Google keeps images by the beginning of a tag: '{pattern}' has a wildcard before its end"
+        return f"{rule}: '{pattern}' has a wildcard before its end; '{start}*' keeps these, and all others that begin with '{start}'"
     if pattern == prefix:
-        return f"Google keeps images by the beginning of a tag: '{pattern}' alone can't be kept; write '{pattern}*'"
+        return f"{rule}: '{pattern}' alone can't be kept; write '{pattern}*'"
     return None
 
 

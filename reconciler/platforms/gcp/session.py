@@ -26,7 +26,7 @@ from reconciler.platforms.rescue import Rescue
 from . import iam, sign_in
 from .rules import IAM, OPERATION, RACED, REGISTRY
 from .spec import GcpRegistry
-from .troubles import FAILURES, NoAnswer, NotGoogle, Refusal, json_of, refusal_of, translated, understood
+from .troubles import FAILURES, NoAnswer, NotGoogle, Refusal, is_unknown, json_of, refusal_of, translated, understood
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -47,6 +47,8 @@ class GcpSession(HttpSession):
         self._lock = Lock()
         self._known: tuple[artifactregistry_v1.ArtifactRegistryClient, requests.Session] | None = None
         self._bases: dict[str, str] = {}
+        #: the service accounts that this run made and has seen: IAM may not know them everywhere yet
+        self.made: set[Address] = set()
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -260,9 +262,13 @@ class GcpSession(HttpSession):
     ) -> T | None:
         """What one call answers, made again while its failure may pass; None for an error whose status is in `absent`."""
         action = f"{service}:{operation}"
+
+        def passes(error: BaseException) -> bool:
+            return _passes(operation, error) or (service == IAM and at in self.made and is_unknown(error))
+
         try:
             with working_on(at or current_address()):
-                return self.patiently(lambda: self._once(action, make), partial(_passes, operation), self.patience)
+                return self.patiently(lambda: self._once(action, make), passes, self.patience)
         except Refusal as error:
             if error.status in absent:
                 return None

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import google.api_core.exceptions as api_errors
@@ -36,7 +37,15 @@ _KNOWN = (*_TROUBLES, "NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION")
 _PASSING = ("UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "UNKNOWN")
 #: how Google says that an API is off: evidence/gcp/errors-403.http.log, https://cloud.google.com/apis/docs/troubleshooting
 _OFF = re.compile(r"has not been used in project \S+ before or it is disabled|SERVICE_DISABLED")
+_OF_PROJECT = re.compile(r"has not been used in project (\S+) before")
+#: how google-auth begins what it says of an account that it may not act as
+_NOT_ACTING = "Unable to acquire impersonated credentials"
+#: https://google.aip.dev/auth/4117 (service_account_impersonation_url)
+_IMPERSONATES = re.compile(r"/serviceAccounts/([a-z0-9.-]+@[a-z0-9.-]+):generateAccessToken$")
 _API = re.compile(r"\b([a-z]+\.googleapis\.com)\b")
+#: what IAM says where an account is not there, as well as where who asks may not see it; the second of `-` as the project:
+#: hashicorp/terraform-provider-google#15042, https://github.com/sethvargo/vault-on-gke/issues/33
+_OR_NOT_THERE = re.compile(r"may not exist|is required to perform this operation on service account")
 #: a count that is used up, not a rate: no waiting changes it (https://github.com/kubeflow/pipelines/issues/1052)
 _COUNT = re.compile(r"Maximum number of|maximum number of")
 #: what is said of a policy that names somebody whom the organization does not permit:
@@ -84,6 +93,15 @@ class Refusal(Exception):
     def passes(self) -> bool:
         """Whether the same call may succeed soon."""
         return self.status in _PASSING or self.http in (502, 503, 504)
+
+
+def is_unknown(error: BaseException) -> bool:
+    """Whether IAM does not know what was asked about, or may not: of an account that was made a moment ago it says "not there" or
+    "forbidden", now and then (GoogleCloudPlatform/magic-modules#8815, hashicorp/terraform-provider-google#19624)."""
+    if isinstance(error, Refusal | PlatformError):
+        status = error.status if isinstance(error, Refusal) else error.code
+        return status == "NOT_FOUND" or (status == "PERMISSION_DENIED" and bool(_OR_NOT_THERE.search(str(error))))
+    return False
 
 
 def refusal_of(http: int, body: Any) -> Refusal:
@@ -185,22 +203,42 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
 def _no_token(error: auth_errors.GoogleAuthError, registry: GcpRegistry) -> tuple[str, str]:
     """What is said of credentials that give no token, and what to do. Why IAM gives none for another account, it says in its own form
     of an error; what any other server says is not repeated."""
-    whose, said = registry.impersonate_service_account, _said(error)
-    if whose is None:
+    said, given = _said(error), registry.impersonate_service_account
+    whose = given or _impersonated_by_file()
+    if not whose or _NOT_ACTING not in said:
         return said, _again()
+    # https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines#access
+    role = "roles/iam.serviceAccountTokenCreator" if given else "roles/iam.workloadIdentityUser"
+    needed = f"these credentials need {role} on {whose}"
     why = _refusal_in(error.args[1]) if len(error.args) > 1 else None
-    usual = f"these credentials need roles/iam.serviceAccountTokenCreator on {whose}, or {_again()}"
     if why is None:
-        return said, usual
+        return said, f"{needed}, or {_again()}"
     said = f"{said}: {why.status}: {one_line(why.message)}"
     if _OFF.search(f"{why.message} {why.details}"):
-        return said, "turn that API on in the project that it names, then run again some minutes later"
+        project = _OF_PROJECT.search(why.message)
+        where = project[1] if project else registry.project
+        return (
+            said,
+            f"turn it on, then run again some minutes later: {_turn_on('iamcredentials.googleapis.com', where)}",
+        )
     if "permission to use project" in why.message:
         return (
             said,
             "these credentials need roles/serviceusage.serviceUsageConsumer on that project, or set another quota_project",
         )
-    return said, f"check that there is a service account {whose}" if why.status == "NOT_FOUND" else usual
+    if why.status == "NOT_FOUND":
+        return said, f"check that there is a service account {whose}"
+    return said, needed if why.status == DENIED else f"{needed}, or {_again()}"
+
+
+def _impersonated_by_file() -> str:
+    """The account whose tokens the file of a workload identity federation asks for; "" if there is none."""
+    try:
+        found = json.loads(Path(os.environ[_FILE]).read_text(encoding="utf-8"))
+        match = _IMPERSONATES.search(found["service_account_impersonation_url"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    return match[1] if match else ""
 
 
 def _refusal_in(answer: object) -> Refusal | None:
@@ -255,8 +293,12 @@ def api_off(error: Refusal, address: str, operation: str, registry: GcpRegistry)
         address=address,
         operation=operation,
         code=error.status,
-        hint=f"turn it on, then run again some minutes later: gcloud services enable {api} --project {registry.project}",
+        hint=f"turn it on, then run again some minutes later: {_turn_on(api, registry.project)}",
     )
+
+
+def _turn_on(api: str, project: str) -> str:
+    return f"gcloud services enable {api} --project {project}"
 
 
 def _of_key(error: Refusal, registry: GcpRegistry) -> str:
@@ -265,7 +307,10 @@ def _of_key(error: Refusal, registry: GcpRegistry) -> str:
         return ""
     return (
         "give roles/cloudkms.cryptoKeyEncrypterDecrypter on the key to Artifact Registry's own account in project"
-        f" {registry.project}, service-NUMBER@gcp-sa-artifactregistry.iam.gserviceaccount.com, where NUMBER is the project's"
+        f" {registry.project}, service-NUMBER@gcp-sa-artifactregistry.iam.gserviceaccount.com, where NUMBER is the project's (`gcloud"
+        f" projects describe {registry.project} --format='value(projectNumber)'`): run `gcloud kms keys add-iam-policy-binding KEY"
+        " --role roles/cloudkms.cryptoKeyEncrypterDecrypter --member"
+        " serviceAccount:service-NUMBER@gcp-sa-artifactregistry.iam.gserviceaccount.com`"
     )
 
 

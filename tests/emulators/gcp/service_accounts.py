@@ -50,9 +50,22 @@ def get(state: State, asked: Asked) -> Document:
     """The account, unless a fresh one is not known at this moment."""
     asked.only()
     found = existing(state, asked)
-    if found.flaps and found.flaps.pop(0) == 404:
-        raise _unknown(asked, found, "get")
+    flap(asked, found, "get")
     return shown(found)
+
+
+def flap(asked: Asked, found: Account, verb: str) -> None:
+    """Raises Refusal if a fresh account is not known at this moment: as 404, or as 403.
+
+    https://github.com/GoogleCloudPlatform/magic-modules/pull/8815 (both of a fresh account), and for the words of the 403
+    https://github.com/hashicorp/terraform-provider-google/issues/15042.
+    """
+    answer = found.flaps.pop(0) if found.flaps else 200
+    if answer == 404:
+        raise _unknown(asked, found, verb)
+    if answer == 403:
+        text = f"Permission 'iam.serviceAccounts.{verb}' denied on resource (or it may not exist)."
+        raise Refusal("PERMISSION_DENIED", text)
 
 
 def list_all(state: State, asked: Asked) -> Document:

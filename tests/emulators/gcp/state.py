@@ -23,7 +23,7 @@ RECORDED_FLAPS = (200, 404, 200, 404, 404, 404)
 class Knobs:
     """How the stand-in differs from one that works at once and lets everybody do everything.
 
-    flaps: what the first reads of a fresh service account answer
+    flaps: what the first reads of a fresh service account answer: 200, 404 or 403
     operation_calls: how many calls of any kind after a create or a delete it is carried out
     operation_error: the status with which operations end instead
     member_refusals: how many policies that name a fresh account are refused
