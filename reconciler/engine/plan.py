@@ -9,12 +9,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from reconciler.errors import Uncounted
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
-from reconciler.model.kind import UNCOUNTED, GivesAccess, HoldsImages, Home
+from reconciler.model.kind import UNCOUNTED, GivesAccess, HoldsImages, Home, Uncounted
 from reconciler.model.platform import Estate, Platforms
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Guards, Spec

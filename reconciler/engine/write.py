@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp, Uncounted, os_sentence
+from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp, os_sentence
 from reconciler.model.address import Address
 from reconciler.model.call_log import changing, working_on
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import UNCOUNTED, HoldsImages, Kind, Releasable, Trait, Write
+from reconciler.model.kind import UNCOUNTED, HoldsImages, Kind, Releasable, Trait, Uncounted, Write
 from reconciler.model.marks import ADOPTED, APPLIED, REGISTRY, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live

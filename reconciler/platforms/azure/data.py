@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import HttpResponseError
 
-from reconciler.errors import PlatformError, Uncounted
+from reconciler.errors import PlatformError
 from reconciler.model.call_log import working_on
+from reconciler.model.kind import Uncounted
 
 from . import endpoints
 from .pipeline import Patient

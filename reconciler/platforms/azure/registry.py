@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import PlatformError, Uncounted
+from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Home, Kind, Verb, Write
+from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Home, Kind, Uncounted, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.errors import PlatformError, Uncounted
+from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
-from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Kind, Releasable, Verb, Write
+from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Kind, Releasable, Uncounted, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
