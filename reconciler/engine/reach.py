@@ -48,7 +48,7 @@ def with_reach(
         if live.parent is not None and isinstance(kind, GivesAccess) and (why := kind.may_deny(live.given)):
             denied[live.parent] = why
         own = changes.get(live.address)
-        if own is not None and own.desired is not None:
+        if own is not None and own.desired is not None and isinstance(kind, ReachesMarked):
             first.setdefault(here, set()).add(live.address)
         reach.setdefault(here, set()).update(_lasting(live, own, kinds, homes.get(here) or Home(owner)))
     found = dict(changes)

@@ -16,12 +16,11 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import Named
 
-from . import description, iam, members, policy_write, record, taken
+from . import description, iam, members, policy_write, record, rules, taken
 from .iam import Binding, Document
 from .ledgers import AccountLedger, carrier_of
 from .rules import IAM
 from .spec import GcpRegistry
-from .troubles import is_unknown
 
 if TYPE_CHECKING:
     from .session import GcpSession
@@ -270,7 +269,7 @@ def _believed(session: GcpSession, at: Address, *, made: bool = False) -> Docume
         try:
             found = session.account(at)
         except PlatformError as error:
-            if not (made and is_unknown(error)):
+            if not (made and rules.is_unknown(error.code, str(error))):
                 raise
             found, said = None, f"; it says {error.message}"
         if found is None:

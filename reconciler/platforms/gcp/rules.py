@@ -81,6 +81,10 @@ MEMBER_SAYS = (
     "a principal as Google writes it: serviceAccount:EMAIL, group:EMAIL, principal://... or principalSet://..."
 )
 
+#: what IAM says where an account is not there, as well as where who asks may not see it; the second of `-` as the project:
+#: hashicorp/terraform-provider-google#15042, https://github.com/sethvargo/vault-on-gke/issues/33
+_OR_NOT_THERE = re.compile(r"may not exist|is required to perform this operation on service account")
+
 
 def member_fault(member: str) -> str | None:
     """What is wrong with a member that a spec can't name, where more is known than that; None elsewhere."""
@@ -193,3 +197,9 @@ def differs(field: str, registry: str, other: str) -> str:
         f"registry {registry} has layout: shared: its repositories are one on Google Cloud, and {field} must be the same for all of"
         f" them; that of {other} is another: use layout: repository, or make them the same (in defaults, say)"
     )
+
+
+def is_unknown(status: str, message: str) -> bool:
+    """Whether IAM does not know what was asked about, or may not: of an account that was made a moment ago it says "not there" or
+    "forbidden", now and then (GoogleCloudPlatform/magic-modules#8815, hashicorp/terraform-provider-google#19624)."""
+    return status == "NOT_FOUND" or (status == "PERMISSION_DENIED" and bool(_OR_NOT_THERE.search(message)))

@@ -19,6 +19,7 @@ from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
 from reconciler.words import one_line
 
+from . import rules
 from .rules import DENIED, PERMISSIONS, REGISTRY
 from .spec import GcpRegistry
 
@@ -43,9 +44,6 @@ _NOT_ACTING = "Unable to acquire impersonated credentials"
 #: https://google.aip.dev/auth/4117 (service_account_impersonation_url)
 _IMPERSONATES = re.compile(r"/serviceAccounts/([a-z0-9.-]+@[a-z0-9.-]+):generateAccessToken$")
 _API = re.compile(r"\b([a-z]+\.googleapis\.com)\b")
-#: what IAM says where an account is not there, as well as where who asks may not see it; the second of `-` as the project:
-#: hashicorp/terraform-provider-google#15042, https://github.com/sethvargo/vault-on-gke/issues/33
-_OR_NOT_THERE = re.compile(r"may not exist|is required to perform this operation on service account")
 #: a count that is used up, not a rate: no waiting changes it (https://github.com/kubeflow/pipelines/issues/1052)
 _COUNT = re.compile(r"Maximum number of|maximum number of")
 #: what is said of a policy that names somebody whom the organization does not permit:
@@ -96,12 +94,8 @@ class Refusal(Exception):
 
 
 def is_unknown(error: BaseException) -> bool:
-    """Whether IAM does not know what was asked about, or may not: of an account that was made a moment ago it says "not there" or
-    "forbidden", now and then (GoogleCloudPlatform/magic-modules#8815, hashicorp/terraform-provider-google#19624)."""
-    if isinstance(error, Refusal | PlatformError):
-        status = error.status if isinstance(error, Refusal) else error.code
-        return status == "NOT_FOUND" or (status == "PERMISSION_DENIED" and bool(_OR_NOT_THERE.search(str(error))))
-    return False
+    """Whether IAM does not know what was asked about, or may not (`rules.is_unknown`)."""
+    return isinstance(error, Refusal) and rules.is_unknown(error.status, error.message)
 
 
 def refusal_of(http: int, body: Any) -> Refusal:
