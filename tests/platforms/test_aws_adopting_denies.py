@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from reconciler.model.address import Address
 from reconciler.model.change import Action
 from tests.sandbox.aws import AwsSandbox
 
@@ -18,6 +19,6 @@ def test_a_repository_whose_policy_denies_something_is_adopted_with_a_grant_in_o
     )
     plan = aws.plan(document)
     actions = {change.address: change.action for change in plan.changes if change.address.name == "app-a"}
-    assert actions["images.repository.app-a"] is Action.ADOPT
+    assert actions[Address("images.repository.app-a")] is Action.ADOPT
     aws.apply(document)
     assert aws.plan(document).changes == ()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +212,7 @@ class AzureSandbox(Sandbox):
 
 
 @pytest.fixture
-def azure(azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AzureSandbox:
+def azure(azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AzureSandbox]:
     """Azure with nothing in it."""
     for name in ("AZURE_RESOURCE_MANAGER_ENDPOINT", "AZURE_AUTHORITY_HOST"):
         monkeypatch.setenv(name, azure_stand_in.url)
@@ -226,4 +229,8 @@ def azure(azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     folder.mkdir()
     sandbox = AzureSandbox(azure_stand_in, folder)
     sandbox.reset()
-    return sandbox
+    yield sandbox
+    # urllib3 leaves the sockets of connections that the other side dropped to the garbage collector, which warns of each
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
