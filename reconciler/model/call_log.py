@@ -13,6 +13,7 @@ LOGGER = logging.getLogger("reconciler.calls")
 _address: ContextVar[str] = ContextVar("address", default="")
 #: an object of its own, so that threads which a change is made by share it
 _written: ContextVar[Event | None] = ContextVar("written", default=None)
+_watched: ContextVar[tuple[Event, ...]] = ContextVar("watched", default=())
 
 
 @contextmanager
@@ -35,11 +36,24 @@ def changing() -> Iterator[None]:
         _written.reset(token)
 
 
+@contextmanager
+def watching() -> Iterator[Event]:
+    """Set once something that is called inside is written, or may be: no answer came, or one that does not say."""
+    watch = Event()
+    token = _watched.set((*_watched.get(), watch))
+    try:
+        yield watch
+    finally:
+        _watched.reset(token)
+
+
 def wrote() -> None:
-    """Something of the change that is being made is written."""
+    """Something of the change that is being made is written, or may be."""
     written = _written.get()
     if written is not None:
         written.set()
+    for watch in _watched.get():
+        watch.set()
 
 
 def half_written() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -158,3 +159,57 @@ def test_a_word_for_scanning_that_is_not_known_here_is_shown_and_no_inherited(gc
     said = {"enablementConfig": "ENABLEMENT_CONFIG_UNSPECIFIED"}
     known = live_of(Address("images.repository.app-a"), found | {"vulnerabilityScanningConfig": said})
     assert known.settings.scanning == ""
+
+
+@dataclass
+class LostThen:
+    """The next SetIamPolicy is carried out and its answer lost; what follows of these operations is refused, once each."""
+
+    refused: dict[str, str]
+    lost: bool = False
+
+    def before(self, call: Call) -> Answer | None:
+        if not self.lost or call.operation not in self.refused:
+            return None
+        return Answer(error=self.refused.pop(call.operation), body={"message": "no"})
+
+    def after(self, call: Call) -> Answer | None:
+        if self.lost or call.operation != "SetIamPolicy":
+            return None
+        self.lost = True
+        return Answer(error="UNAVAILABLE", body={"message": "The service is currently unavailable."})
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"SetIamPolicy": "PERMISSION_DENIED"},
+        {"SetIamPolicy": "INVALID_ARGUMENT"},
+        {"SetIamPolicy": "NOT_FOUND"},
+        {"GetIamPolicy": "PERMISSION_DENIED"},
+    ],
+)
+def test_a_refusal_after_a_lost_answer_makes_no_member_of_ours_a_stranger(
+    gcp: GcpSandbox, stand_in: Server, refused: dict[str, str]
+) -> None:
+    gcp.apply(robots(gcp, "nightly", "release"))
+    behaviour = LostThen(dict(refused))
+    plan = gcp.plan(robots(gcp, "nightly", "deploy"))
+    stand_in.behaviours.append(behaviour)
+    assert any("no" in item.message for item in gcp.carry_out(plan))
+    assert (behaviour.lost, behaviour.refused) == (True, {})
+    stand_in.behaviours.clear()
+    assert f"serviceAccount:{account('deploy')}" in str(gcp.estate.policy(REPOSITORY)), "it was carried out"
+    document = robots(gcp, "nightly")
+    assert gcp.plan(document).foreign == ()
+    gcp.apply(document)
+    assert account("deploy") not in str(gcp.estate.policy(REPOSITORY))
+    assert gcp.plan(document).changes == ()
+
+
+def test_a_refusal_alone_leaves_the_record_as_it_was(gcp: GcpSandbox, stand_in: Server) -> None:
+    gcp.apply(robots(gcp, "nightly"))
+    before = gcp.estate.settings(REPOSITORY)["labels"]
+    stand_in.behaviours.append(Fails("SetIamPolicy", "PERMISSION_DENIED", times=-1))
+    assert failures(gcp, robots(gcp, "deploy"))
+    assert gcp.estate.settings(REPOSITORY)["labels"] == before

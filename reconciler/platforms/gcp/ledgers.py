@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
+from reconciler.model.call_log import watching
 from reconciler.model.kind import Write
 from reconciler.model.ledger import Ledger, Texts
 from reconciler.model.resource import Desired
@@ -89,9 +90,11 @@ class RepositoryLedger(Ledger):
             if there != before:
                 self.change(at, both)
         try:
-            yield
+            with watching() as written:
+                yield
         except PlatformError as error:
-            if error.code in REFUSED:
+            # one attempt may have been carried out and its answer lost, before another was refused
+            if error.code in REFUSED and not written.is_set():
                 with suppress(PlatformError):  # the first error is the one to report
                     self.change(at, before, [key for key in there if key not in before])
             raise

@@ -295,6 +295,8 @@ class GcpSession(HttpSession):
                         rate.refused(sent)
                         continue
                     rate.taken()
+                    if changes and error.passes:  # it does not say whether it is done
+                        wrote()
                     raise
                 except Exception:  # no answer came: it may be done
                     if changes:
