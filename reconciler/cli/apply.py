@@ -17,6 +17,7 @@ from .options import (
     DEFAULT_SPEC,
     DEFAULT_TIMEOUT,
     Adopt,
+    Allow,
     AllowDelete,
     LogFile,
     Parallelism,
@@ -48,6 +49,7 @@ def run(
     target: Targets = None,
     adopt: Adopt = None,
     allow_delete: AllowDelete = None,
+    allow: Allow = None,
     skip_stale: Annotated[
         bool,
         typer.Option("--skip-stale", help="Skip the stale changes of a saved plan and apply the rest; exits with 4."),
@@ -88,9 +90,9 @@ def run(
     folder = folder_of_rescue(rescue)
     given = spec_or_plan(source)
     saved = isinstance(given, Plan)
-    if saved and (target or adopt or allow_delete):
+    if saved and (target or adopt or allow_delete or allow):
         raise ReconcilerError(
-            "a saved plan is applied as it is: give --target, --adopt and --allow-delete to plan instead"
+            "a saved plan is applied as it is: give --target, --adopt, --allow-delete and --allow to plan instead"
         )
     if skip_stale and not saved:
         raise ReconcilerError("--skip-stale needs a saved plan")
@@ -115,7 +117,13 @@ def run(
     if isinstance(given, Plan):
         return apply_saved(given, options, yes, question)
     wishes = Wishes(
-        adopt or (), allow_delete or (), target or (), parallelism=parallelism, timeout=timeout, rescue=folder
+        adopt or (),
+        allow_delete or (),
+        target or (),
+        parallelism=parallelism,
+        timeout=timeout,
+        rescue=folder,
+        allow=allow or (),
     )
     return plan_and_carry_out(given, wishes, options, yes, question)
 

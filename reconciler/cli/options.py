@@ -47,6 +47,15 @@ Adopt = Annotated[
         help="Take over an existing resource that nobody owns. Repeatable.",
     ),
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="ADDRESS",
+        autocompletion=addresses,
+        help="Allow a change of this resource that the plan calls dangerous. Repeatable.",
+    ),
+]
 AllowDelete = Annotated[
     list[str] | None,
     typer.Option(

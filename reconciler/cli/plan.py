@@ -13,6 +13,7 @@ from .options import (
     DEFAULT_SPEC,
     DEFAULT_TIMEOUT,
     Adopt,
+    Allow,
     AllowDelete,
     Full,
     Parallelism,
@@ -66,6 +67,7 @@ def run(
     target: Targets = None,
     adopt: Adopt = None,
     allow_delete: AllowDelete = None,
+    allow: Allow = None,
     count_expiring: Annotated[
         bool,
         typer.Option("--count-expiring", help="Count the images that expire by a changed retention; it takes a while."),
@@ -97,6 +99,7 @@ def run(
         timeout=timeout,
         rescue=folder,
         count_expiring=count_expiring,
+        allow=allow or (),
     )
     loaded = load_spec(spec)
     with reading(registry.name for registry in loaded.registries) as on_read:

@@ -20,8 +20,8 @@ from .picture import Picture
 class Basis:
     """What a plan was made from beside its changes.
 
-    `rules`: the guards'. `owned`: how many resources the owner owns. `destroy`, `allow_delete`: as in Wishes. `granted`: access
-    that a guard objects to and that no change gives. `required`: what guards say of the spec itself, changes or none.
+    `rules`: the guards'. `owned`: how many resources the owner owns. `destroy`, `allow_delete`, `allow`: as in Wishes. `granted`:
+    access that a guard objects to and that no change gives. `required`: what guards say of the spec itself, changes or none.
     `beside`: the live resources that changes take along or stand below. `reaching`: those that give access to all that is marked,
     where a change marks something or takes its marks away. `pushers`: who can overwrite tags of what changes so that they can be
     overwritten.
@@ -31,6 +31,7 @@ class Basis:
     owned: int = 0
     destroy: bool = False
     allow_delete: tuple[Address, ...] = ()
+    allow: tuple[Address, ...] = ()
     granted: tuple[tuple[Address, Access], ...] = ()
     required: tuple[Verdict, ...] = ()
     beside: tuple[Live, ...] = ()

@@ -27,6 +27,7 @@ ABOUT = {
     "allow_public": "access for anyone",
     "allowed_accounts": "access for other accounts",
     "allowed_organizations": "access for other organizations",
+    "dangerous": "changes that need permission",
     "foreign": "what somebody else put there",
     "images": "repositories that hold images",
     "max_deletes": "the number of deletes",
@@ -173,6 +174,23 @@ def images(changes: Iterable[Change]) -> Iterator[Verdict]:
             f" permission: add --allow-delete {change.address}, or apply delete_images: true first",
             (change.address,),
         )
+
+
+def danger_of(change: Change, kind: Kind) -> str:
+    """What a change of something that is there endangers, in words; "" if nothing."""
+    if change.live is None or change.desired is None or change.live.vacant:
+        return ""
+    return kind.danger(change.live.settings, change.desired.settings)
+
+
+def dangerous(
+    changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]], allow: Collection[str]
+) -> Iterator[Verdict]:
+    """Changes that endanger more than what they say, without permission."""
+    for change in changes:
+        if change.address not in allow and (why := danger_of(change, kinds[change.registry][change.kind])):
+            said = f"{change.address} would be changed: {why}; to allow that, add --allow {change.address}"
+            yield Verdict("dangerous", False, said, (change.address,))
 
 
 def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) -> Iterator[Verdict]:

@@ -39,8 +39,8 @@ class Picture:
     pushers: Mapping[Address, tuple[str, ...]] | None = None
 
     def taken_over_by(self, wanted: Desired) -> Iterator[Address]:
-        """What is there of the resources whose place it takes."""
-        for at in self.live if wanted.instead_of else ():
+        """What is there of the resources whose place it takes, in one order whoever lists it."""
+        for at in sorted(self.live) if wanted.instead_of else ():
             if at != wanted.address and at.partition("@")[0] in wanted.instead_of:
                 yield at
 

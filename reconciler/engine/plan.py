@@ -161,7 +161,8 @@ def make_plan(
         difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_releases(wishes.release, spec.name, seen)
-        check_permissions(wishes.allow_delete, seen)
+        check_permissions("--allow-delete", wishes.allow_delete, seen)
+        check_permissions("--allow", wishes.allow, seen)
         targets = [*wishes.targets, *(named(wishes.release, difference) if wishes.release else ())]
         check_targets(targets, [*chain.from_iterable(desired.values()), *known])
         check_along(targets, difference.changes)
@@ -222,6 +223,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
             owned=difference.owned,
             destroy=wishes.destroy,
             allow_delete=tuple(sorted(map(Address, set(wishes.allow_delete)))),
+            allow=tuple(sorted(map(Address, set(wishes.allow)))),
             granted=objected(spec.guards, registries, seen, changes),
             required=() if letting_go else tuple(required(spec, seen)),
             beside=beside(seen, changes),
@@ -262,6 +264,7 @@ def verdicts(
         *guard.protect(basis.rules, changes, kinds, destroy=basis.destroy, retired=retired),
         *guard.adopted(changes, kinds, basis.allow_delete),
         *guard.images(changes),
+        *guard.dangerous(changes, kinds, basis.allow),
         *guard.foreign(changes, kinds),
         *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),
     ]

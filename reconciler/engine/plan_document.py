@@ -76,6 +76,9 @@ class DesiredPart(_Part):
     settings: dict[str, JsonValue] = Field(description="Its settings; those left out have their default values.")
     needs: tuple[str, ...] = Field((), description="Addresses that must exist first.")
     parent: str | None = Field(None, description="The resource whose deletion deletes this one.")
+    instead_of: tuple[str, ...] = Field(
+        (), description="Resources that are there and whose place it takes: they are deleted only after it is made."
+    )
     source: tuple[PlacePart, ...] = Field((), description="Where in the spec it comes from.")
 
 
@@ -173,6 +176,9 @@ class BasisPart(_Part):
         False, description="Whether the plan deletes all that the owner owns; max_deletes does not apply then."
     )
     allow_delete: tuple[str, ...] = Field((), description="Repositories that --allow-delete named.")
+    allow: tuple[str, ...] = Field(
+        (), description="Resources that --allow named: a dangerous change of them is allowed."
+    )
     granted: tuple[GrantedPart, ...] = Field((), description="Access that a guard objects to and that no change gives.")
     required: tuple[VerdictPart, ...] = Field((), description="What guards say of the spec itself, whatever changes.")
     beside: tuple[BesidePart, ...] = Field(

@@ -84,6 +84,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             "owned": basis.owned,
             "destroy": basis.destroy,
             "allow_delete": list(basis.allow_delete),
+            **({"allow": list(basis.allow)} if basis.allow else {}),
             "granted": [{"address": address, "access": plain(access)} for address, access in basis.granted],
             "required": plain(basis.required),
             "beside": list(map(_addressed, basis.beside)),
@@ -120,6 +121,10 @@ def _change(change: Change) -> dict[str, Any]:
             "parent": wanted.parent,
             "source": plain(wanted.source),
         }
+        # of what it takes the place of, what is there: the order hangs on it
+        there = sorted({at.partition("@")[0] for at in change.needs} & {*wanted.instead_of} - {*wanted.needs})
+        if there:
+            document["desired"]["instead_of"] = there
     if change.live is not None:
         document["live"] = _live(change.live)
     for name in ("needs", "along", "images", "force", "gains", "losses", "foreign", "notes", "native_name", "expiring"):

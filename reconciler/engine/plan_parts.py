@@ -122,6 +122,7 @@ class Loading:
             owned=part.owned,
             destroy=part.destroy,
             allow_delete=tuple(map(Address, part.allow_delete)),
+            allow=tuple(map(Address, part.allow)),
             granted=tuple((self.known(item.address), _access(item.access)) for item in part.granted),
             required=_verdicts(part.required),
             beside=tuple(self.live(self.known(item.address, item.kind), item) for item in part.beside),
@@ -164,6 +165,7 @@ class Loading:
             _addresses(part.needs),
             self.parent(address, part.parent),
             source=tuple(Place(**item.model_dump()) for item in part.source),
+            instead_of=_addresses(part.instead_of),
         )
 
     def live(self, address: Address, part: LivePart) -> Live:

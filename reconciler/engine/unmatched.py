@@ -12,6 +12,7 @@ from reconciler.spec.models import Spec
 from reconciler.spec.selection import matches_any
 from reconciler.words import did_you_mean
 
+from .guard import danger_of
 from .meant import meant
 from .picture import Picture
 from .wishes import Wishes
@@ -29,19 +30,22 @@ def unmatched(spec: Spec, seen: Picture, wishes: Wishes, changes: Mapping[Addres
         for address in sorted(set(wishes.allow_delete)):
             if why := _permits_nothing(address, holders, changes):
                 yield f"--allow-delete {address}: {why}, so it has no effect"
+    for address in sorted(set(wishes.allow)):
+        change = changes.get(Address(address))
+        kind = seen.kinds[change.registry][change.kind] if change is not None else None
+        if change is None or kind is None or not danger_of(change, kind):
+            yield f"--allow {address}: the plan makes no dangerous change of it, so it has no effect"
     for address in sorted(set(wishes.adopt) & seen.desired.keys()):
         if why := _adopts_nothing(Address(address), seen, spec.name, changes):
             yield f"--adopt {address}: {why}, so nothing is adopted"
 
 
-def check_permissions(addresses: Iterable[str], seen: Picture) -> None:
-    """Raises ReconcilerError for permissions to delete at addresses that no resource has: what they were meant for would stay."""
+def check_permissions(option: str, addresses: Iterable[str], seen: Picture) -> None:
+    """Raises ReconcilerError for permissions at addresses that no resource has: what they were meant for would stay as it is."""
     known = seen.desired.keys() | seen.live.keys()
     if wrong := sorted({*addresses} - known):
-        holders = _holders(seen)
-        errors = (
-            f"--allow-delete {address}: no resource has this address{meant(address, holders)}" for address in wrong
-        )
+        holders = _holders(seen) if option == "--allow-delete" else known
+        errors = (f"{option} {address}: no resource has this address{meant(address, holders)}" for address in wrong)
         raise ReconcilerError("\n".join(errors))
 
 

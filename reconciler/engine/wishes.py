@@ -12,7 +12,8 @@ from reconciler.model.platform import PARALLELISM, TIMEOUT
 class Wishes:
     """What the command line adds to a spec: the options of a plan.
 
-    `adopt`, `allow_delete`: addresses. `targets`: globs over addresses (empty: everything).
+    `adopt`, `allow_delete`, `allow`: addresses; what `allow` names may be changed although that is dangerous. `targets`: globs over
+    addresses (empty: everything).
     `release`: addresses of repositories to let go of. Each of these is a list or another collection; raises TypeError for a string,
     whose letters would be taken one by one.
     `destroy`: plan to delete all that the owner owns; `max_deletes` then does not apply.
@@ -29,9 +30,10 @@ class Wishes:
     timeout: float = TIMEOUT
     rescue: str = "."
     count_expiring: bool = False
+    allow: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("adopt", "allow_delete", "targets", "release"):
+        for name in ("adopt", "allow_delete", "allow", "targets", "release"):
             given: object = getattr(self, name)
             if isinstance(given, str | bytes):
                 raise TypeError(f"Wishes.{name} takes a list of strings, not a string: {name}=[{given!r}]")

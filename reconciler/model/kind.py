@@ -145,6 +145,11 @@ class Kind(ABC):
         changes it; what is said where it does not is said in each plan. Pure."""
         return live.notes if changed else ()
 
+    def danger(self, before: Settings, after: Settings) -> str:
+        """What a change of the settings endangers beyond what it says, as a sentence without its end, so that it needs permission; ""
+        if nothing. Pure."""
+        return ""
+
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
         """Which part of what is wanted no spec with this registry asks for, in words; or None. What somebody wrote into a plan file
         may be such. Pure."""

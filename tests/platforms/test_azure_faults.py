@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import loads
 from reconciler.engine.plan import Plan
-from reconciler.errors import ReadFailed
+from reconciler.engine.plan_file import dumps
+from reconciler.errors import GuardViolation, ReadFailed
 from reconciler.model.change import Action
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
@@ -238,7 +240,16 @@ def test_a_mode_changes_after_its_assignments_are_there_and_the_old_ones_go_afte
 
     azure.apply(document(before))
     assert may(azure.cloud, principal(1), azure.acr, "app-a", "pull")
-    plan = azure.plan(document(after))
+    mode = f"images.mode.{NAME}"
+    refused = azure.plan(document(after))
+    (verdict,) = refused.violations
+    assert (verdict.guard, verdict.addresses) == ("dangerous", (mode,))
+    assert "all credentials that were issued end" in verdict.message
+    assert f"add --allow {mode}" in verdict.message
+    with pytest.raises(GuardViolation):
+        azure.carry_out(refused)
+    plan = azure.plan(document(after), allow=[mode])
+    assert loads(dumps(plan)).violations == ()
     azure_stand_in.calls.clear()
     assert all(item.message == "" for item in azure.carry_out(plan))
     writes = [

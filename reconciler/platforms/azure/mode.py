@@ -68,6 +68,14 @@ class ModeKind(Kind):
         kept = live is not None and (live.marks.adopted or live.marks.owner is None)
         return replace(desired, settings=live.settings if live is not None and kept else ModeSettings())
 
+    def danger(self, before: ModeSettings, after: ModeSettings) -> str:
+        if before.mode == after.mode:
+            return ""
+        return (
+            "all credentials that were issued end, so that nodes and pipelines can't pull or push until they log in again, which"
+            f" takes minutes to hours; role assignments of mode {before.mode} count no longer"
+        )
+
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         home = session.own_address()
         if (there := session.once("registry", lambda: session.acr(home))) is not None:
