@@ -17,7 +17,7 @@ from reconciler.model.kind import Found, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
-from . import rules, tags
+from . import others, rules, tags
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -79,7 +79,12 @@ class ModeKind(Kind):
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         home = session.own_address()
         if (there := session.once("registry", lambda: session.acr(home))) is not None:
-            yield _live(session, there)
+            live = _live(session, there)
+            after = session.wanted_mode()
+            if after != live.settings.mode:
+                assigned = session.once("assignments", lambda: session.assignments(home))
+                live = replace(live, notes=tuple(others.ignored(assigned, after)))
+            yield live
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = session.mode_address()

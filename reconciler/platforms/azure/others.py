@@ -50,6 +50,19 @@ def foreign(at: Address, items: Iterable[Document], resource: str, owner: str, m
             yield ForeignAccess(at, f"{what}{more}", given, removal)
 
 
+def ignored(items: Iterable[Document], after: str) -> Iterator[str]:
+    """A sentence for each role assignment at the registry and above it that counts now and counts no longer in another mode."""
+    before = roles.other_mode(after)
+    for item in sorted(items, key=lambda item: str(item.get("id", "")).lower()):
+        role = roles.of_guid(_guid(item))
+        known = _OTHERS.get(_guid(item), ("", {}))[1]
+        reached = {verb for verb in known.get(before, ()) if verb not in known.get(after, ())}
+        if (role is not None and role.mode == before) or reached:
+            scope = str(properties(item).get("scope", "")) or "/"
+            lets = "lets nobody pull or push" if role is not None or reached - {ADMIN} else "lets nobody delete images"
+            yield f"{_role(item)} of {_who(item)} on {scope} {lets} any longer"
+
+
 def _is_ours(item: Document, owner: str) -> bool:
     return described.parsed(str(properties(item).get("description") or "")).texts.get(OWNER) == owner
 
