@@ -161,8 +161,8 @@ class Platform(ABC):
     @abstractmethod
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         """Values for other programs: of each repository its name on the platform (`name`), what its images are pulled from (`uri`),
-        and what else the platform has. From the spec, and of a registry on this machine from its files. Makes no call. Raises
-        PlatformError."""
+        and what else the platform has. From the spec, of a registry on this machine from its files, and what only the platform
+        knows from there. Raises PlatformError, where something is not known yet too."""
 
 
 #: the platforms that there are, by name; whoever plans or applies hands them in

@@ -11,8 +11,9 @@ from reconciler import loads
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
-from reconciler.errors import GuardViolation
+from reconciler.errors import GuardViolation, PlatformError
 from reconciler.model.change import Action, Cause
+from reconciler.platforms.azure.platform import PLATFORM
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import may, token_may
@@ -270,3 +271,17 @@ def test_others_assignments_scope_maps_and_tokens_are_untouched(azure: AzureSand
     assert after["assignments"] == before["assignments"] != []
     assert after["registries"][NAME]["maps"] == before["registries"][NAME]["maps"]
     assert "theirs" in azure.acr.tokens
+
+
+def test_a_login_server_is_read_and_never_derived(azure: AzureSandbox) -> None:
+    document = azure.document("app-a", "team/b")
+    spec = azure.spec(document)
+    with pytest.raises(PlatformError, match="its login server is not known yet"):
+        list(PLATFORM.outputs(spec, spec.registries[0]))
+    azure.cloud.knobs.login_server = "{name}-{hash}.azurecr.io"
+    azure.apply(document)
+    found = {(item.address, item.name): item.value for item in PLATFORM.outputs(spec, spec.registries[0])}
+    server = azure.acr.properties["loginServer"]
+    assert server.startswith("acmeimages-")
+    assert found[f"images.registry.{NAME}", "login_server"] == server  # type: ignore[index]
+    assert found["images.repository.team/b", "uri"] == f"{server}/team/b"  # type: ignore[index]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
 
+from reconciler.errors import PlatformError
 from reconciler.model.address import Address
-from reconciler.model.platform import Estate, Output, Platform, Session
+from reconciler.model.platform import Estate, Output, Platform
 from reconciler.model.resource import Desired
 from reconciler.platforms.extras import needing
 from reconciler.spec.models import Grant, Spec
@@ -21,6 +24,9 @@ from .repository import RepositoryKind
 from .spec import AzureRegistry
 from .target import AzureTokenTarget
 from .token import ScopeMapKind, ScopeMapSettings, TokenKind, TokenSettings
+
+if TYPE_CHECKING:
+    from .session import AzureSession
 
 
 class AzurePlatform(Platform):
@@ -93,21 +99,28 @@ class AzurePlatform(Platform):
                 own = Address.of(here.name, token.KIND, grant.name)
                 yield Desired(own, token.KIND, TokenSettings(grant.name), (at,), at, source=source)
 
-    def open(self, estate: Estate, registry: RegistryBase) -> Session:
+    def open(self, estate: Estate, registry: RegistryBase) -> AzureSession:
         with needing("azure", registry.name, "Azure"):
             from .session import AzureSession
 
         return AzureSession(self, estate, _azure(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
+        """Reads the registry: its login server may carry a hash, and follows from nothing in the spec."""
         here = _azure(registry)
-        note = "known after the apply: a login server may carry a hash"
-        server = f"{here.registry_name.lower()}.azurecr.io"
-        yield Output(_home(here), "login_server", server, note)
+        with closing(self.open(Estate(spec.name, spec.base, spec.registries), here)) as session:
+            server = session.login_server
+        if not server:
+            raise PlatformError(
+                "its login server is not known yet",
+                address=_home(here),
+                hint="Azure says it once the registry is made: apply first",
+            )
+        yield Output(_home(here), "login_server", server)
         for wanted in spec.repositories_by_registry[here.name]:
             at = Address.of(here.name, repository.KIND, wanted.name)
             yield Output(at, "name", wanted.name)
-            yield Output(at, "uri", f"{server}/{wanted.name}", note)
+            yield Output(at, "uri", f"{server}/{wanted.name}")
 
 
 def _azure(registry: RegistryBase) -> AzureRegistry:
