@@ -34,6 +34,7 @@ from tests.azure_conditions import NAME, READ, READER, is_, names, one, under
         f"{NAME} StringLikeIgnoreCase 'a\\*'",
         f"{NAME} ForAnyOfAnyValues:StringLikeIgnoreCase {{'t/*', 'a*'}}",
         is_("a*"),
+        is_("t/*"),
         under("t/*"),
         # cross products that aren't documented, or say something else of a name that isn't there
         f"{NAME} ForAnyOfAnyValues:StringStartsWithIgnoreCase {{'t/'}}",

@@ -142,8 +142,8 @@ def meaning(condition: str, actions: Sequence[str]) -> Mapping[str, Names | None
     None as a value: for all, as for an action that the condition does not name. No names and no prefixes: for none.
     None as a whole: it says what is not understood here, so nothing may be concluded. That is another operator, attribute or
     function than those of `written`, ActionMatches with wildcards, `ForAnyOfAnyValues` and a StringLikeIgnoreCase that ends
-    with `/*` or has no wildcard; a prefix without its slash; all repositories but some; AND beside OR without parentheses,
-    which Azure leaves open; an ActionMatches that fits an action only without case; a text that is no condition, or none.
+    with `/*` or has no wildcard; a prefix without its slash; all repositories but some; AND beside OR without the
+    parentheses that Azure asks for; an ActionMatches that fits an action only without case; a text that is no condition, or none.
     The operators that mind the case (StringEquals, StringStartsWith, StringLike) are not understood either: they let less
     through than those without case, so they must never be called equal to them.
     """
