@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from reconciler.errors import Halted, PlatformError
 from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
+from reconciler.model.call_log import watching
 from reconciler.model.kind import ExpiresUncounted, Found, HoldsImages, Kind, Releasable, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
@@ -297,15 +297,16 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
         others = others_of(session, at).over(waiting(session, at) or Others())
         kept = session.rescue.keep(at, native, others.plain) if others else None
         try:
-            self._delete(session, live, force=force)
+            with watching() as sent:
+                self._delete(session, live, force=force)
         except Halted:  # it was not sent
             if not live.owed:
                 session.rescue.drop(at, native)
             raise
         except PlatformError:
-            with suppress(PlatformError, Halted):  # the first error is the one to report
-                if not live.owed and session.repository(at) is not None:  # all of it still stands on the repository
-                    session.rescue.drop(at, native)
+            # a delete that was sent goes on by itself: what is still there now may be gone in a moment
+            if not (sent.is_set() or live.owed):
+                session.rescue.drop(at, native)
             raise
         with naming(kept):
             made = self._make(session, write, others.labels)
