@@ -49,10 +49,11 @@ class AccessSettings:
         return own_ids.grants_of(chain((item.sid for item in self.statements), *(sids for _, _, sids in self.shares)))
 
 
-def settings_of(grants: Iterable[Grant], registry: AwsRegistry) -> AccessSettings:
-    """The statements of grants, in the form in which they are written where others have none."""
+def settings_of(grants: Iterable[Grant], registry: AwsRegistry, width: int = 0) -> AccessSettings:
+    """The statements of grants, in the form in which they are written where others have none. `width`: how many characters
+    the codes need to tell the registry's grants apart."""
     partition = names.partition(registry.region)
-    found, shares = shared.in_one_form(statements.of_grants(grants, registry), partition)
+    found, shares = shared.in_one_form(statements.of_grants(grants, registry), partition, least=width)
     return AccessSettings(found, partition, shares)
 
 
@@ -66,7 +67,7 @@ def fitted(desired: Desired, live: Live | None) -> Desired:
     if there.statements and shared.exact(there.statements) and there.apart() == apart:
         return replace(desired, settings=there)
     room = len(shared.text_of(statements.merged(policy.parsed(live.rest), (), wanted.partition))) if live.rest else 0
-    found, shares = shared.in_one_form(apart, wanted.partition, room)
+    found, shares = shared.in_one_form(apart, wanted.partition, room, shared.width_of(wanted.statements))
     return (
         desired
         if found == wanted.statements
@@ -78,7 +79,7 @@ def shown(settings: AccessSettings) -> dict[str, Any]:
     """The settings by grant, and the form of statements that grants share."""
     found: dict[str, Any] = {}
     for item in settings.apart():
-        title = statements.title(item.sid)
+        title = statements.title(item)
         further = (f"{title} ({number})" for number in count(2))
         found[next(key for key in chain((title,), further) if key not in found)] = _statement_shown(item)
     form = shared.form(settings.statements)
