@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +145,11 @@ def test_a_shared_statement_is_called_by_what_it_gives_and_not_by_its_id() -> No
     ):
         for sid in ("ReconcilerGrantsPull", "ReconcilerGrantsAdmin"):
             assert statements.title(Statement(sid, (OTHER,), tuple(sorted(actions)))) == said
+
+
+def test_the_page_on_aws_says_how_a_name_becomes_a_code() -> None:
+    page = Path("docs/aws.md").read_text(encoding="utf-8")
+    program = page.split('```python title="code.py"\n')[1].split("```")[0]
+    for name in (FIRST, SECOND, "a", "prod-lambdas"):
+        said = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=True)
+        assert said.stdout == f"{shared_ids.code_of(name, 4)}\n"

@@ -14,7 +14,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 from reconciler.words import Named, counted, some_of
 
-from . import names, own_ids, policy, shared, shared_ids, statements
+from . import names, own_ids, policy, shared, shared_ids, shorter, statements
 from .policy import Document, Statement
 from .shared import Shares
 from .spec import AwsRegistry
@@ -128,21 +128,9 @@ def too_long(settings: AccessSettings, document: Document) -> str | None:
         of_grants.setdefault(own_ids.grant_of(item.sid) or item.sid, set()).update(item.principals)
     largest = sorted(of_grants, key=lambda grant: (-len(of_grants[grant]), grant))
     said = some_of([f"{grant} with {counted(len(of_grants[grant]), 'principal')}" for grant in largest])
-    foreign = f" and {counted(len(others), 'foreign statement')}" if others else ""
+    theirs = len(shared.text_of(statements.merged(document, (), settings.partition)))
+    foreign = f" and {counted(len(others), 'foreign statement')} of {theirs:,} characters" if others else ""
     return (
         f"the repository policy would have {size:,} characters; ECR allows at most {shared.MAX_POLICY:,}; it is made from"
-        f" {counted(len(of_grants), 'grant')} ({said}){foreign}: {_shorter(of_grants.values())}"
+        f" {counted(len(of_grants), 'grant')} ({said}){foreign}: {shorter.advice(settings.apart(), settings.partition, document)}"
     )
-
-
-def _shorter(principals: Iterable[Iterable[str]]) -> str:
-    """What makes it shorter, as an imperative."""
-    by_account: dict[str, set[str]] = {}
-    for item in chain.from_iterable(principals):
-        if (account := names.account_of(item)) not in ("", item):
-            by_account.setdefault(account, set()).add(item)
-    if not by_account:
-        return "give fewer principals access, or remove foreign statements"
-    account = max(sorted(by_account), key=lambda item: len(by_account[item]))
-    count_of = counted(len(by_account[account]), "role and user", "roles and users")
-    return f"grant account {account} as a whole (account_ids) instead of its {count_of}"
