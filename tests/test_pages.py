@@ -32,12 +32,12 @@ LANGUAGES = {
     "yaml": "parsed here, and written where it has a title",
     "json": "parsed here",
     "pycon": "test_api.py",
-    "python": "test_registry_commands.py and test_new_kind.py",
+    "python": "test_registry_commands.py, test_new_kind.py and test_aws_shared_words.py",
     "text": "no commands",
     "nginx": "test_local_proxy.py has the same",
 }
 #: the pages whose Python other tests run
-PYTHON = {"pycon": {"api.md"}, "python": {"local.md", "architecture.md"}}
+PYTHON = {"pycon": {"api.md"}, "python": {"local.md", "architecture.md", "aws.md"}}
 #: what other files run, by page; test_packaging.py has a test for all of its blocks
 RUN_BY = Counter([("README.md", "tests/test_packaging.py")] * 2 + [("README.md", ".ci/run")])
 README = next(page for page in PAGES if page.name == "README.md")

@@ -142,7 +142,7 @@ class _Differ:
         return [name for name in names if getattr(live.settings, name) != getattr(wanted.settings, name)]
 
     def how_to_adopt(self, wanted: Desired) -> str:
-        everywhere = self.copies[_but_where(wanted.address)]
+        everywhere = self.copies[wanted.address.anywhere]
         ours = [at for at in everywhere if at == wanted.address or self.adoptable(at)]
         where = " everywhere" if len(ours) > 1 else ""
         return f"to adopt it{where}, add {' '.join(f'--adopt {at}' for at in ours)}" + (
@@ -150,11 +150,11 @@ class _Differ:
         )
 
     @cached_property
-    def copies(self) -> Mapping[tuple[str, str, str], list[Address]]:
+    def copies(self) -> Mapping[str, list[Address]]:
         """The addresses of the spec that differ in their region alone."""
-        found: dict[tuple[str, str, str], list[Address]] = {}
+        found: dict[str, list[Address]] = {}
         for address in self.picture.desired:
-            found.setdefault(_but_where(address), []).append(address)
+            found.setdefault(address.anywhere, []).append(address)
         return found
 
     def adoptable(self, address: Address) -> bool:
@@ -282,6 +282,8 @@ class _Differ:
         tops = {live.address: live for live in doomed if live.parent not in going}
         foreign = self.foreign_below(tops)
         for live in tops.values():
+            if refusal := self.kind(live).refusal(live):
+                self.problem(live.address, refusal)
             self.found.changes[live.address] = self.removal(live, tuple(foreign.get(live.address, ())))
 
     def foreign_below(self, tops: Mapping[Address, Live]) -> Mapping[Address, list[ForeignAccess]]:
@@ -392,7 +394,3 @@ class _Differ:
 def given(live: Live | None) -> Given:
     """All that a live resource gives access by."""
     return live.given if live is not None else Given()
-
-
-def _but_where(address: Address) -> tuple[str, str, str]:
-    return address.registry, address.kind, address.name

@@ -43,6 +43,11 @@ class Address(str):
         """The region, or "" for the registry's own."""
         return self.partition("@")[2]
 
+    @property
+    def anywhere(self) -> str:
+        """The address without its region: the same of all copies in other regions."""
+        return self.partition("@")[0]
+
     def sibling(self, kind: str) -> Self:
         """The address of that kind with the same registry, name and region."""
         registry, _, rest = self.split(".", 2)

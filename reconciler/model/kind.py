@@ -164,6 +164,10 @@ class Kind(ABC):
         """Which limit of the platform the write would exceed, with the numbers; or None."""
         return None
 
+    def refusal(self, live: Live) -> str | None:
+        """Why the platform would refuse to take ours out of a document that stays, with what to do; or None. Pure."""
+        return None
+
     def beside(self, live: Live) -> Mapping[str, Any]:
         """What others hold where the settings can stand, by the path under which it is shown: ours takes its place, and when
         ours goes it is given back."""

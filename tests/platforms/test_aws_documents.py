@@ -18,7 +18,7 @@ from reconciler.engine.write import Outcome, Status
 from reconciler.errors import StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause
-from reconciler.platforms.aws import lifecycle, names, own_ids, policy, role_documents, statements
+from reconciler.platforms.aws import lifecycle, names, own_ids, policy, role_documents
 from reconciler.platforms.aws.condition import Condition
 from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.spec.repository import Retention
@@ -108,12 +108,12 @@ def test_a_statement_id_tells_its_grant(name: str, part: str) -> None:
 @given(st.tuples(GRANT_NAMES, PARTS), st.tuples(GRANT_NAMES, PARTS))
 def test_no_two_statements_have_one_id_or_one_title(one: tuple[str, str], other: tuple[str, str]) -> None:
     assert (own_ids.sid(*one) == own_ids.sid(*other)) == (one == other)
-    assert (statements.title(own_ids.sid(*one)) == statements.title(own_ids.sid(*other))) == (one == other)
+    assert (own_ids.title(own_ids.sid(*one)) == own_ids.title(own_ids.sid(*other))) == (one == other)
 
 
 @given(SERVICES)
 def test_a_statement_id_tells_its_service(principal: str) -> None:
-    said = statements.title(own_ids.sid("ci", own_ids.of_service(principal)))
+    said = own_ids.title(own_ids.sid("ci", own_ids.of_service(principal)))
     assert names.service(said.removeprefix("ci (service ").removesuffix(")")) == principal
 
 

@@ -97,7 +97,7 @@ def test_each_service_has_a_statement_of_its_own_with_the_conditions_that_aws_do
     assert [policy.document_of(item, "aws")["Condition"] for item in found] == [
         {"ArnLike": {"aws:SourceArn": [PROJECT]}, "StringEquals": {"aws:SourceAccount": [A]}}
     ] * 2
-    assert [statements.title(item.sid) for item in found] == ["ci (service codebuild)", "ci (service ecs-tasks)"]
+    assert [statements.title(item) for item in found] == ["ci (service codebuild)", "ci (service ecs-tasks)"]
     (pushing,) = statements_of({"services": ["codebuild"]}, permission="push-pull")
     assert pushing.actions == tuple(sorted((*policy.PULL, *policy.PUSH)))
 
@@ -338,7 +338,7 @@ def test_organizations_and_their_paths_are_statements_of_their_own() -> None:
             ("OrganizationPaths", {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": sorted([BELOW, UNIT])}}),
         )
     ]
-    assert [statements.title(item.sid) for item in found] == ["ci", "ci (organization)", "ci (organization paths)"]
+    assert [statements.title(item) for item in found] == ["ci", "ci (organization)", "ci (organization paths)"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
 from reconciler.errors import SpecError
 from reconciler.model.address import Address
+from reconciler.platforms.aws.access import AccessKind
 from reconciler.render.report import report_of
 from reconciler.render.text import drift_lines, joined
 from tests.emulators.aws import AnyOrder, PrincipalsMustBeThere, Quiet
@@ -150,6 +151,48 @@ def test_a_dead_principal_of_others_is_a_problem_before_anything_is_written(aws:
         "AWS refuses a policy that names a deleted principal: AROAEXAMPLEEXAMPLEEX1 (deleted, in the foreign"
         f" statement '{MANY['Sid']}'); remove it from that statement"
     )
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the grant", "the repository, which is released"])
+def test_what_is_taken_out_beside_a_dead_principal_is_a_problem_too(aws: AwsSandbox, whole: bool) -> None:
+    """What stays is written as well, so AWS refuses that too; a policy that goes with its repository is not written."""
+    aws.apply(aws.document("app-a", grants=(GRANT,)))
+    dead = {**MANY, "Principal": {"AWS": ["AROAEXAMPLEEXAMPLEEX1", "arn:aws:iam::111122223333:root"]}}
+    give(aws, dead, *aws._policy("app-a")["Statement"])
+    after = aws.document("app-a")
+    if whole:
+        after["repositories"][0]["release"] = True
+    (problem,) = aws.plan(after).problems
+    assert (problem.address, problem.message) == (
+        "images.access.app-a",
+        "AWS refuses a policy that names a deleted principal: AROAEXAMPLEEXAMPLEEX1 (deleted, in the foreign"
+        f" statement '{MANY['Sid']}'); remove it from that statement",
+    )
+    assert aws.plan(aws.document()).problems == ()
+
+
+class RefusesTheDead(Quiet):
+    """ECR finds no principal that was deleted (hashicorp/terraform-provider-aws#38178)."""
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "SetRepositoryPolicy" or "AROA" not in call.body["policyText"]:
+            return None
+        return Answer(400, {"message": "Principal not found"}, "InvalidParameterException")
+
+
+@pytest.mark.parametrize("left", [(), ({**GRANT, "permission": "push-pull"},)], ids=["nothing", "a grant"])
+def test_a_dead_principal_of_others_that_no_plan_saw_has_a_hint_of_its_own(
+    aws: AwsSandbox, monkeypatch: pytest.MonkeyPatch, left: tuple[Document, ...]
+) -> None:
+    aws.apply(aws.document("app-a", grants=(GRANT,)))
+    give(aws, {**MANY, "Principal": {"AWS": "AROAEXAMPLEEXAMPLEEX1"}}, *aws._policy("app-a")["Statement"])
+    monkeypatch.setattr(AccessKind, "refusal", lambda *_: None)
+    aws.proxy.behaviours.append(RefusesTheDead())
+    (outcome,) = aws.carry_out(aws.plan(aws.document("app-a", grants=left)))
+    hint = "remove a deleted principal from the foreign statement that names it, then run again"
+    assert outcome.status is Status.FAILED
+    assert hint in outcome.message
+    assert ("create the role or account first, or remove it from the grant; " in outcome.message) == bool(left)
 
 
 def rule(*places: tuple[str, str], prefix: str = "theirs-") -> Document:

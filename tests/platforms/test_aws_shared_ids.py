@@ -255,9 +255,6 @@ def test_no_grant_s_statement_is_taken_for_a_shared_one() -> None:
         assert own_ids.grant_of(old) is None
         assert statements.is_ours(old)
         assert shared_ids.is_checked(old) == (old == GOOD)
-    assert statements.title("ReconcilerGrantsPullPush2Ya") == "access to pull and push that no grant names"
-    assert statements.title("ReconcilerGrantsAdmin") == "admin access that no grant names"
-    assert statements.title("ReconcilerGrantsOther") == "access that no grant names"
 
 
 def test_an_entry_longer_than_any_id_should_be_stands_alone() -> None:
@@ -315,7 +312,28 @@ def test_a_code_that_two_grants_have_is_of_the_one_that_gives_its_principal_the_
     assert shared.shares_of(found, apart, ["g-2"]) == shares
     assert shared.shares_of(found, apart[1:], ["g-0", "g-2"]) != shares
     said = {sid for _, _, sids in shared.shares_of(found, apart[1:], ["g-0", "g-2"]) for sid in sids}
-    assert said == {own_ids.sid("g-1"), own_ids.unknown(code_of("g-0", 4))}
+    either = own_ids.unknown(code_of("g-0", 4), "", [own_ids.sid("g-2"), own_ids.sid("g-0")])
+    assert said == {own_ids.sid("g-1"), either}
+    assert own_ids.title(either) == f"g-0 or g-2 (code {code_of('g-0', 4)})"
+    worker = own_ids.unknown("k3f9", own_ids.WORKER, [own_ids.sid("a-b"), own_ids.sid("c")])
+    assert own_ids.title(worker) == "a-b or c (code k3f9) (worker)"
+    assert own_ids.grant_of(worker) is None
+
+
+def test_of_two_statements_with_one_id_the_grants_own_is_the_one_of_which_it_holds() -> None:
+    grants = [{"to": {"type": "aws", "role_arns": [arn(number)]}, "permission": "pull"} for number in range(60)]
+    settings = settings_of(parsed(grants, "g-{}"), REGISTRY)
+    found = there(settings)
+    for actions in (["ecr:DeleteRepository", "ecr:PutImage"], [*policy.PULL, "ecr:PutImage"], ["ecr:*"]):
+        copy = {**found[0], "Action": actions}
+        for both in ([copy, *found], [*found, copy]):
+            back = read_back(both, settings.apart())
+            assert back.shares == settings.shares
+            extra = [item for item in back.apart() if own_ids.grant_of(item.sid) is None]
+            assert [(item.actions, len(item.principals)) for item in extra] == [
+                (tuple(sorted(actions)), len(found[0]["Principal"]["AWS"]))
+            ]
+            assert [item for item in back.apart() if item not in extra] == list(settings.apart())
 
 
 code_of = shared_ids.code_of

@@ -96,12 +96,15 @@ class AccessKind(Kind, GivesAccess):
         return text({**document, "Statement": found}) if document else ""
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
-        document = policy.parsed(live.rest) if live is not None else {}
-        if dead := dead_principals(document):
-            return (
-                f"AWS refuses a policy that names a deleted principal: {'; '.join(dead)}; remove it from that statement"
-            )
-        return access_settings.too_long(desired.settings, document)
+        refusal = self.refusal(live) if live is not None else None
+        return refusal or access_settings.too_long(
+            desired.settings, policy.parsed(live.rest) if live is not None else {}
+        )
+
+    def refusal(self, live: Live) -> str | None:
+        dead = dead_principals(policy.parsed(live.rest))
+        said = f"AWS refuses a policy that names a deleted principal: {'; '.join(dead)}; remove it from that statement"
+        return said if dead else None
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
@@ -197,7 +200,10 @@ def _with_grants(error: PlatformError, document: Document, write: Write | None) 
         if arns and grant is not None:
             suspects.append(f"{', '.join(arns)} (grant {grant})")
             grants.add(grant)
-    suspects += dead_principals(document)
+    dead = dead_principals(document)
+    hints = ["create the role or account first, or remove it from the grant"] if suspects else []
+    hints += ["remove a deleted principal from the foreign statement that names it, then run again"] if dead else []
+    suspects += dead
     if not suspects:
         return error
     return PlatformError(
@@ -206,7 +212,7 @@ def _with_grants(error: PlatformError, document: Document, write: Write | None) 
         operation=error.operation,
         request_id=error.request_id,
         code=error.code,
-        hint="create the role or account first, or remove it from the grant",
+        hint="; ".join(hints),
         places=tuple(
             place
             for place in (write.desired.source if write is not None else ())

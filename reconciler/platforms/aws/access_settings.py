@@ -14,7 +14,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.spec.models import Grant
 from reconciler.words import Named, counted, some_of
 
-from . import names, own_ids, policy, shared, shared_ids, statements
+from . import names, own_ids, policy, shared, shared_ids, shorter, statements
 from .policy import Document, Statement
 from .shared import Shares
 from .spec import AwsRegistry
@@ -49,10 +49,11 @@ class AccessSettings:
         return own_ids.grants_of(chain((item.sid for item in self.statements), *(sids for _, _, sids in self.shares)))
 
 
-def settings_of(grants: Iterable[Grant], registry: AwsRegistry) -> AccessSettings:
-    """The statements of grants, in the form in which they are written where others have none."""
+def settings_of(grants: Iterable[Grant], registry: AwsRegistry, width: int = 0) -> AccessSettings:
+    """The statements of grants, in the form in which they are written where others have none. `width`: how many characters
+    the codes need to tell the registry's grants apart."""
     partition = names.partition(registry.region)
-    found, shares = shared.in_one_form(statements.of_grants(grants, registry), partition)
+    found, shares = shared.in_one_form(statements.of_grants(grants, registry), partition, least=width)
     return AccessSettings(found, partition, shares)
 
 
@@ -66,7 +67,7 @@ def fitted(desired: Desired, live: Live | None) -> Desired:
     if there.statements and shared.exact(there.statements) and there.apart() == apart:
         return replace(desired, settings=there)
     room = len(shared.text_of(statements.merged(policy.parsed(live.rest), (), wanted.partition))) if live.rest else 0
-    found, shares = shared.in_one_form(apart, wanted.partition, room)
+    found, shares = shared.in_one_form(apart, wanted.partition, room, shared.width_of(wanted.statements))
     return (
         desired
         if found == wanted.statements
@@ -78,7 +79,7 @@ def shown(settings: AccessSettings) -> dict[str, Any]:
     """The settings by grant, and the form of statements that grants share."""
     found: dict[str, Any] = {}
     for item in settings.apart():
-        title = statements.title(item.sid)
+        title = statements.title(item)
         further = (f"{title} ({number})" for number in count(2))
         found[next(key for key in chain((title,), further) if key not in found)] = _statement_shown(item)
     form = shared.form(settings.statements)
@@ -127,21 +128,9 @@ def too_long(settings: AccessSettings, document: Document) -> str | None:
         of_grants.setdefault(own_ids.grant_of(item.sid) or item.sid, set()).update(item.principals)
     largest = sorted(of_grants, key=lambda grant: (-len(of_grants[grant]), grant))
     said = some_of([f"{grant} with {counted(len(of_grants[grant]), 'principal')}" for grant in largest])
-    foreign = f" and {counted(len(others), 'foreign statement')}" if others else ""
+    theirs = len(shared.text_of(statements.merged(document, (), settings.partition)))
+    foreign = f" and {counted(len(others), 'foreign statement')} of {theirs:,} characters" if others else ""
     return (
         f"the repository policy would have {size:,} characters; ECR allows at most {shared.MAX_POLICY:,}; it is made from"
-        f" {counted(len(of_grants), 'grant')} ({said}){foreign}: {_shorter(of_grants.values())}"
+        f" {counted(len(of_grants), 'grant')} ({said}){foreign}: {shorter.advice(settings.apart(), settings.partition, document)}"
     )
-
-
-def _shorter(principals: Iterable[Iterable[str]]) -> str:
-    """What makes it shorter, as an imperative."""
-    by_account: dict[str, set[str]] = {}
-    for item in chain.from_iterable(principals):
-        if (account := names.account_of(item)) not in ("", item):
-            by_account.setdefault(account, set()).add(item)
-    if not by_account:
-        return "give fewer principals access, or remove foreign statements"
-    account = max(sorted(by_account), key=lambda item: len(by_account[item]))
-    count_of = counted(len(by_account[account]), "role and user", "roles and users")
-    return f"grant account {account} as a whole (account_ids) instead of its {count_of}"

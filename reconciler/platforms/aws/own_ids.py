@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from reconciler.words import any_of
+
 from . import names, sources
 from .policy import Statement
 from .target import LAMBDA
@@ -15,7 +17,7 @@ _PARTS = {WORKER: "worker", ORGANIZATION: "organization", ORGANIZATION_PATHS: "o
 _PART = rf"({'|'.join(_PARTS)}|Service((?:[XY][a-z0-9]+)+))?"
 _OURS = re.compile(rf"Reconciler((?:X[a-z0-9]+)+){_PART}")
 #: in the place of a grant of which only its code is known: never written
-_UNKNOWN = re.compile(rf"ReconcilerC([a-z0-9]+){_PART}")
+_UNKNOWN = re.compile(rf"ReconcilerC([a-z0-9]+){_PART}((?:Z[a-z0-9X]+)*)")
 
 
 def sid(grant: str, part: str = "") -> str:
@@ -23,9 +25,10 @@ def sid(grant: str, part: str = "") -> str:
     return f"ReconcilerX{encoded(grant)}{part}"
 
 
-def unknown(code: str, part: str = "") -> str:
-    """What stands for the statement of a grant of which only the code is known. No statement has it for its id."""
-    return f"ReconcilerC{code}{part}"
+def unknown(code: str, part: str = "", either: Iterable[str] = ()) -> str:
+    """What stands for the statement of a grant of which only the code is known. No statement has it for its id. `either`: the ids of
+    the statements of the grants that have this code, where there are several."""
+    return f"ReconcilerC{code}{part}{''.join(f'Z{encoded(name)}' for name in sorted(grants_of(either)))}"
 
 
 def encoded(grant: str) -> str:
@@ -70,7 +73,8 @@ def title(statement_id: str) -> str:
     match = _OURS.fullmatch(statement_id)
     said = str(grant_of(statement_id))
     if match is None and (match := _UNKNOWN.fullmatch(statement_id)) is not None:
-        said = f"a grant that the registry no longer has (code {match.group(1)})"
+        either = any_of([decoded(name) for name in match.group(4).split("Z")[1:]])
+        said = f"{either or 'a grant that the registry no longer has'} (code {match.group(1)})"
     if match is None or match.group(2) is None:
         return said
     service = (match.group(3) or "")[1:].replace("X", "-").replace("Y", ".")

@@ -30,6 +30,7 @@ from . import (
     role_access,
     role_documents,
     scanning,
+    shared_ids,
 )
 from .access import AccessKind
 from .access_settings import AccessSettings, settings_of
@@ -122,7 +123,9 @@ class AwsPlatform(Platform):
             role = Address.of(here.name, RoleKind.name, "pull")
             yield Desired(ledger, LEDGER, LedgerSettings(here.region), source=source, instead_of=(role, ledger))
         copies: list[Address] = [carrier]
-        given = _Given(here, roles)
+        given = _Given(
+            here, roles, shared_ids.width_for(item.name for item in spec.grants if item.registry == here.name)
+        )
         for region in here.regions:
             marker = Address.of(here.name, RegionKind.name, region)
             yield Desired(marker, RegionKind.name, RegionSettings(region), (carrier,), carrier, source=source)
@@ -251,15 +254,15 @@ def _in_region(
 class _Given:
     """What grants give in a registry, and which roles of the spec they wait for; most repositories share a few sets of grants."""
 
-    def __init__(self, here: AwsRegistry, roles: Mapping[str, Address]) -> None:
-        self._here, self._roles = here, roles
+    def __init__(self, here: AwsRegistry, roles: Mapping[str, Address], width: int) -> None:
+        self._here, self._roles, self._width = here, roles, width
         self._known: dict[tuple[int, ...], tuple[AccessSettings, list[Address]]] = {}
 
     def by(self, grants: tuple[Grant, ...]) -> tuple[AccessSettings, list[Address]]:
         """The settings of these grants, which live as long as the spec, and the addresses of the roles."""
         key = tuple(map(id, grants))
         if key not in self._known:
-            self._known[key] = settings_of(grants, self._here), _waits(grants, self._roles)
+            self._known[key] = settings_of(grants, self._here, self._width), _waits(grants, self._roles)
         return self._known[key]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from reconciler.words import all_of, counted
+from reconciler.words import all_of, counted, plural
 
 from . import own_ids, policy, shared_ids
 from .policy import Statement
@@ -18,18 +19,30 @@ MAX_POLICY = 10_240
 #: characters that the statements of grants may have, one for each, or with names; what is left is for those of others
 MOST_APART = 8_192
 
+#: what form a shared statement has, of one and of several
+_FORMS = _BY_NAMES, _BY_CODES, _DEAD, _BY_HAND, _OLDER = (
+    ("that names its grants", "that name their grants"),
+    ("with its grants' codes", "with their grants' codes"),
+    ("that names a deleted principal", "that name deleted principals"),
+    ("changed by hand", "changed by hand"),
+    ("of an older form", "of an older form"),
+)
+
 #: why each principal stands in each shared statement: the statement's id, the principal, and the ids of the statements that the
 #: grants that name it would have
 Shares = tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
 @lru_cache(maxsize=4096)
-def in_one_form(apart: tuple[Statement, ...], partition: str, others: int = 0) -> tuple[tuple[Statement, ...], Shares]:
+def in_one_form(
+    apart: tuple[Statement, ...], partition: str, others: int = 0, least: int = 0
+) -> tuple[tuple[Statement, ...], Shares]:
     """The statements of grants as they are written, sorted, and who has access by which grant where they are shared.
 
     One statement for each grant; where those are longer than MOST_APART together, or than what others' statements (of so many
     characters) leave, those that allow the same to the same sort of principals under the same conditions share statements that name
-    their grants; where that is too long as well, that have the grants' codes.
+    their grants; where that is too long as well, that have the grants' codes, of `least` characters at least: so many as tell the
+    registry's grants apart, since a code has to be read when the policy's own grants are others.
     """
 
     def fits(found: Iterable[Statement]) -> bool:
@@ -39,7 +52,7 @@ def in_one_form(apart: tuple[Statement, ...], partition: str, others: int = 0) -
     if fits(apart):
         return apart, ()
     named = in_form(apart, 0)
-    width = shared_ids.width_for(own_ids.grants_of(item.sid for item in apart))
+    width = max(least, shared_ids.width_for(own_ids.grants_of(item.sid for item in apart)))
     if fits(named[0]) or not width:
         return named
     return min(named, in_form(apart, width), key=lambda form: size_of(form[0], partition))
@@ -101,6 +114,8 @@ def shares_of(statements: Iterable[Statement], apart: Iterable[Statement], grant
     for item in apart:
         for principal in item.principals:
             given.setdefault((principal, _same(item)), set()).add(item.sid)
+    statements = list(statements)
+    meant = _by_id(statements)
     known = _Names({*grants, *own_ids.grants_of(sid for sids in given.values() for sid in sids)})
     found: dict[tuple[str, str], set[str]] = {}
     elsewhere: dict[tuple[object, ...], set[str]] = {}
@@ -110,7 +125,8 @@ def shares_of(statements: Iterable[Statement], apart: Iterable[Statement], grant
             for principal in item.principals:
                 elsewhere.setdefault((principal, _same(item)), set()).add(item.sid)
         elif (said := shared_ids.read(item)) is None:
-            unread.append(item)
+            if meant[item.sid] == item:
+                unread.append(item)
         else:
             for principal, entry in zip(item.principals, said.entries, strict=True):
                 key, part = (principal, _same(item)), own_ids.part_of(principal, item)
@@ -144,8 +160,21 @@ class _Names:
                 found.setdefault(shared_ids.code_of(name, width), []).append(name)
         sids = [own_ids.sid(name, part) for name in self.by_code[width].get(code, ())]
         if len(sids) > 1:  # when it was written, only one of them was there
-            sids = [sid for sid in sids if sid in given]
-        return sids[0] if len(sids) == 1 else own_ids.unknown(code, part)
+            sids = [sid for sid in sids if sid in given] or sids
+        return sids[0] if len(sids) == 1 else own_ids.unknown(code, part, sids)
+
+
+def _by_id(statements: Iterable[Statement]) -> dict[str, Statement]:
+    """Which of the statements with one shared id the shares of that id are of: the one of which it holds, else the first. A copy that
+    somebody made is of no grant."""
+    found: dict[str, list[Statement]] = {}
+    for item in statements:
+        if is_shared(item.sid):
+            found.setdefault(item.sid, []).append(item)
+    for items in found.values():
+        if len(items) > 1:
+            items.sort(key=lambda item: shared_ids.read(item) is None)
+    return {sid: items[0] for sid, items in found.items()}
 
 
 def taken_apart(statements: Iterable[Statement], shares: Shares) -> list[Statement]:
@@ -153,12 +182,14 @@ def taken_apart(statements: Iterable[Statement], shares: Shares) -> list[Stateme
     of = {(sid, principal): sids for sid, principal, sids in shares}
     found: list[Statement] = []
     apart: dict[Statement, set[str]] = {}
+    statements = list(statements)
+    meant = _by_id(statements)
     for item in statements:
-        if not is_shared(item.sid):
+        if not is_shared(item.sid) or not item.principals:  # NotPrincipal names nobody whom a grant gives it to
             found.append(item)
             continue
         for principal in item.principals:
-            sids = of.get((item.sid, principal), ())
+            sids = of.get((item.sid, principal), ()) if meant[item.sid] == item else ()
             said = _said(item, principal) if sids else item
             pieces = [replace(said, sid=sid) for sid in sids or (item.sid,)]
             if more := tuple(one for one in item.actions if one not in said.actions):
@@ -180,24 +211,32 @@ def exact(statements: Iterable[Statement]) -> bool:
     return all(shared_ids.read(item) is not None for item in statements if is_shared(item.sid))
 
 
+def width_of(statements: Iterable[Statement]) -> int:
+    """Of how many characters the codes in the statements' ids are; 0 if there are none."""
+    said = filter(None, (shared_ids.read(item) for item in statements if is_shared(item.sid)))
+    return max((len(code) for item in said if item.codes for entry in item.entries for code in entry), default=0)
+
+
 def form(statements: Iterable[Statement]) -> str:
     """What form the shared ones of the statements have, in words; "" if there are none."""
-    counts = dict.fromkeys(
-        ("that name their grants", "with their grants' codes", "changed by hand", "of an older form"), 0
+    counts = Counter(_form(item) for item in statements if is_shared(item.sid))
+    return all_of(
+        [
+            f"{counted(counts[what], 'statement')} {plural(counts[what], what[0], what[1])}"
+            for what in _FORMS
+            if what in counts
+        ]
     )
-    by_names, by_codes, by_hand, older = counts
-    for item in statements:
-        if is_shared(item.sid):
-            said = shared_ids.read(item)
-            what = (
-                (by_codes if said.codes else by_names)
-                if said
-                else by_hand
-                if shared_ids.is_checked(item.sid)
-                else older
-            )
-            counts[what] += 1
-    return all_of([f"{counted(count, 'statement')} {what}" for what, count in counts.items() if count])
+
+
+def _form(item: Statement) -> tuple[str, str]:
+    said = shared_ids.read(item)
+    if said is not None:
+        return _BY_CODES if said.codes else _BY_NAMES
+    if not shared_ids.is_checked(item.sid):
+        return _OLDER
+    # where one was deleted, AWS itself has changed the statement
+    return _DEAD if any(map(policy.is_deleted, item.principals)) else _BY_HAND
 
 
 def _same(item: Statement) -> tuple[object, ...]:

@@ -72,13 +72,18 @@ def short(sid: str) -> str:
     return sid.partition("Y")[0]
 
 
-def title(sid: str) -> str:
-    """What a shared statement gives beside what its grants do, for people."""
-    match = _ID.fullmatch(sid)
-    words = [word.lower() for word in _WORD.findall(match["verbs"])] if match else []
+def title(actions: tuple[str, ...]) -> str:
+    """What a shared statement with these actions gives beside what its grants do, for people."""
+    words = _words(actions)
     if "admin" in words:
         return "admin access that no grant names"
-    return f"access{'' if 'other' in words or not words else f' to {all_of(words)}'} that no grant names"
+    return f"access{f' to {all_of(words)}' if words else ''} that no grant names"
+
+
+def _words(actions: tuple[str, ...]) -> list[str]:
+    """The actions as words, if these say all that they allow: `pull`, `push`, `read` or `admin`."""
+    words = [str(item) for item in policy.may_shown(actions)]
+    return words if all(word.capitalize() in _VERBS for word in words) else []
 
 
 def actions_of(sid: str, principal: str) -> frozenset[str]:
@@ -92,8 +97,7 @@ def actions_of(sid: str, principal: str) -> frozenset[str]:
 
 def head(actions: tuple[str, ...]) -> str:
     """How the id of a statement with these actions begins."""
-    words = [word.capitalize() for word in map(str, policy.may_shown(actions)) if word.isalpha()]
-    return f"ReconcilerGrants{''.join(words) or 'Other'}"
+    return f"ReconcilerGrants{''.join(map(str.capitalize, _words(actions))) or 'Other'}"
 
 
 def written(entries: Iterable[Entry]) -> str:

@@ -20,10 +20,12 @@ def is_ours(statement_id: str) -> bool:
     return grant_of(statement_id) is not None or shared_ids.is_shared(statement_id)
 
 
-def title(statement_id: str) -> str:
+def title(statement: Statement) -> str:
     """The statement for people: its grant, and which of the grant's it is, if there are several; of one that grants share, that it
     gives what none of them does."""
-    return shared_ids.title(statement_id) if shared_ids.is_shared(statement_id) else own_ids.title(statement_id)
+    if shared_ids.is_shared(statement.sid):
+        return shared_ids.title(statement.actions)
+    return own_ids.title(statement.sid)
 
 
 def of_grants(grants: Iterable[Grant], registry: AwsRegistry) -> tuple[Statement, ...]:
