@@ -22,7 +22,7 @@ from reconciler.platforms.aws.session import AwsSession
 from reconciler.render.outcome import outcome_record
 from tests.emulators.aws import PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
-from tests.sandbox.aws import FOREIGN_STATEMENT, AwsSandbox
+from tests.sandbox.aws import AwsSandbox
 from tests.sandbox.base import Document
 
 
@@ -270,21 +270,6 @@ def test_tags_that_a_create_left_out_are_found_by_verify(aws: AwsSandbox) -> Non
     aws.proxy.behaviours.append(Untagged())
     outcomes: dict[str, Outcome] = {outcome.address: outcome for outcome in aws.carry_out(plan, verify=True)}
     assert "its owner is nobody" in outcomes["images.repository.app-a"].message
-
-
-def test_a_dead_principal_of_somebody_elses_is_named_when_our_last_statement_goes(aws: AwsSandbox) -> None:
-    document = small(aws)
-    aws.apply(document)
-    ecr = aws.client("ecr")
-    policy = json.loads(ecr.get_repository_policy(repositoryName="images-app-a")["policyText"])
-    policy["Statement"].append({**FOREIGN_STATEMENT, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}})
-    ecr.set_repository_policy(repositoryName="images-app-a", policyText=json.dumps(policy))
-    document["grants"] = []
-    plan = aws.plan(document)
-    aws.proxy.behaviours.append(PrincipalNotFound("AROAEXAMPLEEXAMPLE123", times=-1))
-    (outcome,) = aws.carry_out(plan)
-    assert outcome.status is Status.FAILED
-    assert "AROAEXAMPLEEXAMPLE123 (deleted, in the foreign statement 'legacy access, by hand')" in outcome.message
 
 
 def test_the_log_has_the_lines_of_the_spec_that_an_error_is_about(aws: AwsSandbox) -> None:
