@@ -14,11 +14,11 @@ from reconciler.words import some_of
 
 from .completing import local_repositories
 from .exits import Exit
-from .options import DEFAULT_SPEC, SpecOption, local_session, seconds
+from .options import DEFAULT_SPEC, SpecOption, Verbose, log_calls, seconds
 
 EXAMPLES = (
     "Examples: reconciler credentials sandbox/app-a --push; reconciler credentials 'sandbox/team/*' --ttl 15m;"
-    " reconciler credentials sandbox/app-a --as alice --format json"
+    " reconciler credentials sandbox/app-a --as alice --format json; reconciler credentials 'images/*' --as partner --ttl 7d"
 )
 
 
@@ -51,11 +51,18 @@ def run(
     ] = 3600.0,
     user: Annotated[
         str | None,
-        typer.Option("--as", metavar="USER", help="Issue them to this user, with the access that grants give."),
+        typer.Option(
+            "--as",
+            metavar="USER",
+            help="Issue them to this user, with the access that grants give. On Azure: to the holder of this grant's token.",
+        ),
     ] = None,
     form: Annotated[CredentialsFormat, typer.Option("--format", help="The output format.")] = CredentialsFormat.TEXT,
+    verbose: Verbose = 0,
 ) -> int:
     """Issue credentials for a repository. The password is printed and not stored."""
+    from reconciler.api.plan import session
+    from reconciler.api.spec import load_spec
     from reconciler.model.service import issuing, not_served
 
     registry, slash, repositories = where.partition("/")
@@ -63,11 +70,14 @@ def run(
         raise ReconcilerError(f"{where!r} is not REGISTRY/REPOSITORY, such as sandbox/app-a")
     if ttl <= 0:
         raise ReconcilerError("--ttl must be more than 0 seconds")
-    with local_session(spec, registry, "credentials can only be issued for local registries") as session:
+    log_calls(verbose)
+    with session(load_spec(spec), registry) as opened:
         try:
-            issued = issuing(session).credentials(repositories, push=push, ttl=ttl, user=user)
+            issued = issuing(opened).credentials(repositories, push=push, ttl=ttl, user=user)
         except PlatformError as error:
             raise _not_yet_applied(error, spec, registry, repositories) from None
+    for note in issued.notes:
+        typer.echo(f"note: {note}", err=True)
     if not issued.served:
         typer.echo(f"note: {not_served(registry, issued.registry)}", err=True)
     fields = {

@@ -27,7 +27,7 @@ class Credentials:
     """What logs in to a registry: `docker login REGISTRY -u USERNAME -p PASSWORD`. `expires_at` has a time zone.
 
     `repr` leaves the password out. `served`: whether the registry is being served now; if not, `registry`
-    is its default address.
+    is its default address. `notes`: what whoever uses them must know, as sentences.
     """
 
     registry: str
@@ -35,6 +35,7 @@ class Credentials:
     password: str = field(repr=False)
     expires_at: datetime
     served: bool = True
+    notes: tuple[str, ...] = ()
 
 
 class Server(ABC):
@@ -116,7 +117,7 @@ class IssuesCredentials(Protocol):
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
         """Credentials that are good for `ttl` seconds and for the repositories that a name or glob selects.
 
-        With `user`, they can do no more than the spec's grants let that user do. Raises PlatformError.
+        With `user`, a user or a grant as the platform has it, they can do no more than the spec's grants allow. Raises PlatformError.
         """
 
 
@@ -149,7 +150,9 @@ def issuing(session: Session) -> IssuesCredentials:
     if isinstance(session, IssuesCredentials):
         return session
     raise PlatformError(
-        f"this build can't issue credentials for platform {session.platform.name}", operation="credentials"
+        f"this build can't issue credentials for platform {session.platform.name}",
+        operation="credentials",
+        hint="log in with the platform's own command",
     )
 
 

@@ -254,7 +254,10 @@ def test_a_registry_of_a_cloud_is_not_served_from_here(tmp_path: Path) -> None:
         assert here("serve", *name, code=1) == "Error: only local registries can be served; images is on aws\n"
         assert "images can only be removed from local registries; images is on aws" in here("gc", *name, code=1)
     told = here("credentials", "images/app", code=1)
-    assert told == "Error: credentials can only be issued for local registries; images is on aws\n"
+    assert told == (
+        "Error:\ncredentials: this build can't issue credentials for platform aws\n"
+        "  log in with the platform's own command\n"
+    )
     with package.session(package.load_spec(tmp_path / "registry.yaml")) as images:
         for interface in (issuing, served_by, collecting):
             with pytest.raises(PlatformError, match="platform aws"):

@@ -47,7 +47,7 @@ class DataPlane:
                 raise PlatformError("its login server is not known yet", operation="registries:get", hint="run again")
             self._known = ContainerRegistryClient(
                 f"https://{server}",
-                session.credentials,
+                session.signed_in,
                 audience=endpoints.cloud(session.registry).audience,
                 transport=Patient(session.transport, session.sending),
                 retry_total=0,

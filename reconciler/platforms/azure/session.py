@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,6 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.core.rest import HttpRequest
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 from azure.mgmt.core import ARMPipelineClient
-from azure.mgmt.core.polling.arm_polling import ARMPolling
 from requests.adapters import HTTPAdapter
 
 from reconciler.errors import PlatformError
@@ -25,10 +23,12 @@ from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.marks import Marks
 from reconciler.model.platform import Estate, Platform
+from reconciler.model.service import Credentials
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
-from . import endpoints, roles, rules, tags
+from . import endpoints, passwords, roles, rules, tags
 from .documents import plain, properties
+from .operations import Polling
 from .pipeline import Calls, Sending, policies
 from .spec import AzureRegistry
 from .troubles import FAILURES, NotAzure, is_absent, translated
@@ -39,8 +39,6 @@ Arm = ARMPipelineClient[Any, Any]
 
 #: seconds between two looks at an operation, where Azure asks for no other: azure-core's own are 30
 POLLING = 2
-#: seconds in which an operation must be carried out: geo-replications take minutes (terraform-provider-azurerm waits 30)
-OPERATION = 1800.0
 #: https://learn.microsoft.com/rest/api/authorization/role-assignments, https://learn.microsoft.com/rest/api/managedidentity
 ASSIGNMENTS, IDENTITIES = "2022-04-01", "2024-11-30"
 
@@ -106,7 +104,7 @@ class AzureSession(HttpSession):
         return self._connected[0]
 
     @property
-    def credentials(self) -> endpoints.InTenant:
+    def signed_in(self) -> endpoints.InTenant:
         """As whom calls are made."""
         return self._connected[1]
 
@@ -350,6 +348,9 @@ class AzureSession(HttpSession):
         """The id of a role's definition."""
         return roles.definition(self.registry.subscription_id, role)
 
+    def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
+        return passwords.issue(self, repositories, push=push, ttl=ttl, user=user)
+
     def close(self) -> None:
         super().close()
         for part in self._parts.values():
@@ -360,25 +361,6 @@ class AzureSession(HttpSession):
             credentials.close()
         if self._http is not None:
             self._http.close()
-
-
-class Polling(ARMPolling):
-    """Looks at an operation until it is done, for so long as an operation may take. Raises PlatformError after that."""
-
-    def __init__(self, timeout: float, at: str, operation: str) -> None:
-        super().__init__(timeout)
-        self._at, self._action = at, operation
-        self._until = time.monotonic() + OPERATION
-
-    def _sleep(self, delay: float) -> None:
-        if time.monotonic() + delay > self._until:
-            raise PlatformError(
-                f"it is not done after {OPERATION:.0f} seconds",
-                address=self._at,
-                operation=self._action,
-                hint="Azure may still carry it out: run again in some minutes",
-            )
-        super()._sleep(delay)
 
 
 class _Once:

@@ -103,7 +103,7 @@ class ScopeMapKind(Kind, GivesAccess):
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         if not found["registry"]:
             return
-        for live in self._lives(session, session.once("scope maps", lambda: session.scope_maps(session.own_address()))):
+        for live in self.lives(session, session.once("scope maps", lambda: session.scope_maps(session.own_address()))):
             if live.marks.owner is not None or live.address in wanted:
                 yield live
         count = sum(1 for item in wanted.values() if item.kind == MAP_KIND)
@@ -125,7 +125,8 @@ class ScopeMapKind(Kind, GivesAccess):
             if found is not None:
                 yield _map_live(session, found)
 
-    def _lives(self, session: AzureSession, items: Iterable[Mapping[str, Any]]) -> Iterator[Live]:
+    def lives(self, session: AzureSession, items: Iterable[Mapping[str, Any]]) -> Iterator[Live]:
+        """The scope maps of grants among all that the registry has: neither Azure's own nor our notes."""
         for item in items:
             if not str(item.get("name", "")).startswith(("_", rules.NOTES)):
                 yield _map_live(session, item)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 
 from . import jwt
 from .access import may, may_list, token_may
@@ -69,7 +70,8 @@ def _who(state: State, registry: Registry, asked: Asked, form: Document) -> Docu
         name, _, password = base64.b64decode(basic[6:]).decode().partition(":")
     if name and name != USER:
         found = registry.tokens.get(name.lower())
-        if found is None or password not in {item["value"] for item in found.passwords.values()}:
+        good = {item["value"] for item in found.passwords.values() if not _ended(item)} if found is not None else set()
+        if found is None or found.properties["status"] != "enabled" or password not in good:
             raise _unauthorized("UNAUTHORIZED", "the token's name or password is wrong")
         return {"token": found.name}
     said = jwt.claims(str(form.get("refresh_token") or password))
@@ -80,6 +82,10 @@ def _who(state: State, registry: Registry, asked: Asked, form: Document) -> Docu
             "UNAUTHORIZED", "the refresh token was issued before the registry's role assignment mode changed"
         )
     return {"oid": said["oid"]}
+
+
+def _ended(password: Document) -> bool:
+    return "expiry" in password and datetime.fromisoformat(password["expiry"]) <= datetime.now(UTC)
 
 
 def _granted(state: State, registry: Registry, who: Document, scope: str) -> Document | None:
