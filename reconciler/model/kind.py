@@ -235,6 +235,8 @@ class GivesAccess:
     said: ClassVar[frozenset[str] | None] = None
     #: where these are all: but for these fields
     unsaid: ClassVar[frozenset[str]] = frozenset()
+    #: whether such a resource is nothing but access, so that who gains by a new one says all of it
+    nothing_else: ClassVar[bool] = False
 
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
@@ -323,6 +325,9 @@ class ExpiresImages:
 
 class HoldsImages:
     """What a kind offers whose resources hold images: they are pulled from it, and deleted with it."""
+
+    #: what people call one
+    noun: ClassVar[str] = "repository"
 
     @abstractmethod
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:

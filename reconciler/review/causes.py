@@ -39,7 +39,7 @@ class Causes:
 
     def causes_of(self, change: Change, access: Access, *, gained: bool) -> list[tuple[Edit | None, list[str]]]:
         """The edits by which somebody gains or loses one thing, each with the grants that cover what is new, or gone, by it."""
-        home = self.home_of(change)
+        home = self.home_of(change, access)
         grants = self.grants_that_give(change, access, gained=gained)
         if home is not None:
             made = self.changes.get(home)
@@ -50,12 +50,23 @@ class Causes:
         found = [edit for grant in grants if (edit := self.edit_of_grant(grant, access, gained=gained)) is not None]
         return [(edit, []) for edit in found] or [(self.edit_of_registry(change, access), [])]
 
-    def home_of(self, change: Change) -> Address | None:
-        """The repository that a change is of, or that it stands below."""
+    def home_of(self, change: Change, access: Access) -> Address | None:
+        """The repository that a change is of, or that it stands below; of what is for several, the one that the access names."""
         if isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages):
             return change.address
         item = change.desired or change.live
-        return item.parent if item is not None else None
+        parent = item.parent if item is not None else None
+        return parent or self.repositories.get((access.registry, access.repository, access.where))
+
+    @cached_property
+    def repositories(self) -> Mapping[tuple[str, str, str], Address]:
+        """The addresses of repositories, before and after, by registry, name and place."""
+        return {
+            (at.registry, at.name, at.where): at
+            for items in (self.seen.live, self.seen.desired)
+            for at, item in items.items()
+            if isinstance(self.seen.kinds[at.registry][item.kind], HoldsImages)
+        }
 
     def cause_of_going(self, change: Change, home: Address) -> Edit | None:
         """Why a repository is no longer the spec's: of one that was removed, the list of a grant that it left, which is a line that

@@ -10,7 +10,7 @@ from reconciler.engine.basis import images_may_go
 from reconciler.engine.weaker import weakenings
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages
+from reconciler.model.kind import GivesAccess, HoldsImages
 from reconciler.places import Spot
 from reconciler.spec.selection import matches_any
 from reconciler.words import all_of, natural, plural
@@ -19,7 +19,7 @@ from .causes import registry_of
 from .compared import Compared
 from .edits import Edit, How, Item
 from .model import RANK, Finding, Risk
-from .said import ADOPTED, NEW, deleted, deleted_where_it_was, named, quietly, replaced
+from .said import adopted, deleted, deleted_where_it_was, named, new, quietly, replaced
 from .whole import OfTheWhole
 
 
@@ -52,7 +52,7 @@ class _Findings(OfTheWhole):
             part.say("it stays as it is, with its images, and is no longer the spec's", self.label(change.address))
         elif change.removes and holds:
             self.destroyed(change)
-        elif change.action is Action.CREATE and (holds or change.desired is None or change.desired.parent is None):
+        elif change.action is Action.CREATE and (holds or self.stands_alone(change)):
             self.created(change)
         for weakening in weakenings(self.seen, change):
             part = self.part(Risk.WEAKENS, self.causes.setting(change, weakening.setting), may=weakening.may)
@@ -61,6 +61,13 @@ class _Findings(OfTheWhole):
             end = ", once guards.protect no longer names it" if still else ""
             part.say(f"{self.pushers.said(change, weakening)}{end}", self.label(change.address))
         self.access(change)
+
+    def stands_alone(self, change: Change) -> bool:
+        """Whether what a change makes is said by itself: it is of nothing else, and more than the access that is said anyway."""
+        if change.desired is not None and change.desired.parent is not None:
+            return False
+        kind = self.seen.kinds[change.registry][change.kind]
+        return not (isinstance(kind, GivesAccess) and kind.nothing_else)
 
     def guarded(self, at: Address) -> bool:
         """Whether guards of the head protect a repository, whatever its own settings are."""
@@ -82,12 +89,13 @@ class _Findings(OfTheWhole):
         where_it_was = at.where and any(
             at.registry == item.name and at.where in item.place("") for item in self.before.registries
         )
-        what = deleted_where_it_was(at.where, end) if where_it_was else deleted(end)
+        noun = kind.noun if isinstance(kind, HoldsImages) else ""
+        what = deleted_where_it_was(at.where, end) if where_it_was else deleted(end, noun)
         if change.action is Action.REPLACE:
             fixed = [item.path for item in change.fields if item.path.split(".")[0] in kind.immutable]
             # where the registry says what its repositories are called, none has a setting for that
             of_registry = edit is not None and edit.item[0] == "registry" and fixed == ["native_name"]
-            what = replaced("its name" if of_registry else f"its {all_of(fixed)}" if fixed else "that", end)
+            what = replaced("its name" if of_registry else f"its {all_of(fixed)}" if fixed else "that", end, noun)
         part.happen(what, self.label(change.address), change.address.where)
 
     def created(self, change: Change) -> None:
@@ -97,13 +105,14 @@ class _Findings(OfTheWhole):
         below = (item.address for item in self.below.get(change.address, ()))
         part.addresses.update(at for at in below if not self.causes.gives(at))
         at, wanted = change.address, change.desired
-        if not isinstance(self.seen.kinds[change.registry][change.kind], HoldsImages):
+        kind = self.seen.kinds[change.registry][change.kind]
+        if not isinstance(kind, HoldsImages):
             part.say("new", self.label(at))
         elif wanted is not None and wanted.adopt:
-            part.happen(ADOPTED, self.label(at), at.where)
+            part.happen(adopted(kind.noun), self.label(at), at.where)
             self.adopted(change)
         else:
-            part.happen(NEW, self.label(at), at.where)
+            part.happen(new(kind.noun), self.label(at), at.where)
 
     def adopted(self, change: Change) -> None:
         """What a repository loses by being taken over, if it was there: its settings become the spec's."""
@@ -128,19 +137,22 @@ class _Findings(OfTheWhole):
 
     def access(self, change: Change) -> None:
         for access in change.gains:
+            home = self.causes.home_of(change, access) or change.address
+            label = self.label(home)
             for edit, grants in self.causes.causes_of(change, access, gained=True):
                 gained = replace(access, may=access.may or self.unsure(edit))
                 part = self.part(Risk.WIDENS, edit, may=gained.may)
                 part.addresses.add(change.address)
                 part.gains.add(gained)
                 if grants:
-                    part.covering.setdefault(self.label(change.address), set()).update(grants)
+                    part.covering.setdefault((label, home.name), set()).update(grants)
                 for grant in grants:
-                    self.gaining.setdefault(grant, set()).add(self.label(change.address))
+                    self.gaining.setdefault(grant, set()).add(label)
         for access in change.losses:
+            label = self.label(self.causes.home_of(change, access) or change.address)
             for edit, grants in self.causes.causes_of(change, access, gained=False):
                 for grant in grants:
-                    self.losing.setdefault(grant, set()).add(self.label(change.address))
+                    self.losing.setdefault(grant, set()).add(label)
                 lost = replace(access, may=access.may or self.unsure(edit))
                 part = self.part(Risk.NARROWS, edit, may=lost.may)
                 below = [at for at in change.along if self.causes.gives(at)]

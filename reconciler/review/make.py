@@ -108,8 +108,9 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
             renamed |= {(now.name, name): was for was, name in names.items()}
             for at, item in there[registry.name].items():
                 if at not in released and item.parent not in released:
+                    fitted = base_kinds[registry.name][item.kind].fitted(item, None)
                     found = _called(
-                        item, names, kinds[now.name], partial(platform.renamed, earlier=registry, registry=now)
+                        fitted, names, kinds[now.name], partial(platform.renamed, earlier=registry, registry=now)
                     )
                     live = applied(platform.now_found(found, registry, now, desired[now.name]), head.name)
                     listed[registry.name][live.address] = live

@@ -35,7 +35,7 @@ class Part:
     #: what happens to repositories, to their names, to the places in which it does
     happens: dict[Happens, dict[str, set[str]]] = field(default_factory=dict)
     #: the grants that cover new repositories, by their names
-    covering: dict[str, set[str]] = field(default_factory=dict)
+    covering: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     may: bool = True
 
     def say(self, text: str, name: str) -> None:
@@ -112,8 +112,7 @@ class Parts:
 
     def _covered(self, part: Part) -> Mapping[str, set[str]]:
         found: dict[str, set[str]] = {}
-        for label, by in part.covering.items():
-            name = label.rpartition("/")[2]
+        for (label, name), by in part.covering.items():
             found.setdefault(
                 f"covered by {ways([self.causes.grants[True][one] for one in sorted(by)], name)}", set()
             ).add(label)

@@ -38,10 +38,10 @@ class Happens:
         return f"{self.home}{both}"
 
 
-def deleted(end: str) -> Happens:
-    """A repository leaves. `end`: what else there is to say, with the space before it."""
+def deleted(end: str, noun: str) -> Happens:
+    """What holds images, and is called a `noun`, leaves. `end`: what else there is to say, with the space before it."""
     what = f"deleted, with whatever images it holds{end}"
-    return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
+    return Happens(f"the {noun} is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
 
 
 def deleted_where_it_was(where: str, end: str) -> Happens:
@@ -50,24 +50,28 @@ def deleted_where_it_was(where: str, end: str) -> Happens:
     return Happens(what, what, "; so {} {} in {}")
 
 
-def replaced(fields: str, end: str) -> Happens:
-    """A repository is deleted and made again. `fields`: what can't be changed. `end`: as for `deleted`."""
+def replaced(fields: str, end: str, noun: str) -> Happens:
+    """What holds images is deleted and made again. `fields`: what can't be changed. `end`, `noun`: as for `deleted`."""
     what = (
         f"replaced, since {fields} can't be changed: it is deleted and created again, nobody can pull from it in between, and"
         f" it is empty afterwards{end}"
     )
-    return Happens(f"the repository is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
+    return Happens(f"the {noun} is {what}", f"{{}} in {{}} is {what}", "; so {} {} in {}")
 
 
-#: a repository is new, or a copy of one
-NEW = Happens("a new repository", "{} of the repository in {}", ", with {1} in {2}")
-#: a repository that somebody has made is taken over, or else made
-ADOPTED = Happens(
-    "a repository of that name is taken over, with the images that it holds, and gets the spec's settings; if there is none, it is"
-    " made",
-    "{} of the repository in {} is taken over or made",
-    ", with {1} in {2}",
-)
+def new(noun: str) -> Happens:
+    """What holds images, and is called a `noun`, is new, or a copy of one."""
+    return Happens(f"a new {noun}", f"{{}} of the {noun} in {{}}", ", with {1} in {2}")
+
+
+def adopted(noun: str) -> Happens:
+    """What somebody has made is taken over, or else made."""
+    return Happens(
+        f"a {noun} of that name is taken over, with the images that it holds, and gets the spec's settings; if there is none, it is"
+        " made",
+        f"{{}} of the {noun} in {{}} is taken over or made",
+        ", with {1} in {2}",
+    )
 
 
 def named(names: Sequence[str]) -> str:

@@ -285,3 +285,24 @@ def test_a_login_server_is_read_and_never_derived(azure: AzureSandbox) -> None:
     assert server.startswith("acmeimages-")
     assert found[f"images.registry.{NAME}", "login_server"] == server  # type: ignore[index]
     assert found["images.repository.team/b", "uri"] == f"{server}/team/b"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("switched_on", "who", "public"),
+    [
+        ("anonymousPullEnabled", "not everyone can pull all repositories of the registry any more", True),
+        ("adminUserEnabled", "whoever has the password of the admin user can no longer pull all repositories", False),
+    ],
+)
+def test_what_was_switched_on_by_hand_says_who_loses_access_by_its_end(
+    azure: AzureSandbox, switched_on: str, who: str, public: bool
+) -> None:
+    document = azure.document("app-a", registry={"sku": "Standard"})
+    azure.apply(document)
+    azure.call("PATCH", RESOURCE, {"properties": {switched_on: True}})
+    plan = azure.plan(document)
+    (change,) = plan.changes
+    assert any(item.principal.public for item in change.losses) == public
+    assert who in joined(plan_lines(report_of(plan)))
+    azure.apply(document)
+    assert azure.acr.properties[switched_on] is False

@@ -41,6 +41,7 @@ class AssignmentKind(Kind, GivesAccess):
     name = KIND
     settings = AssignmentSettings
     traits = frozenset({Trait.OVERLAPS})
+    nothing_else = True
     immutable = frozenset({"principal", "mode"})
     after = ("registry", "identity")
     permissions = {

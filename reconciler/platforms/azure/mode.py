@@ -63,7 +63,7 @@ class ModeKind(Kind):
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
         """What the spec leaves open stays as it is in a registry that was there before; one that we made is `abac`."""
-        if desired.settings.mode:
+        if desired.settings.mode or (live is None and desired.adopt):
             return desired
         kept = live is not None and (live.marks.adopted or live.marks.owner is None)
         return replace(desired, settings=live.settings if live is not None and kept else ModeSettings())
@@ -71,9 +71,12 @@ class ModeKind(Kind):
     def danger(self, before: ModeSettings, after: ModeSettings) -> str:
         if before.mode == after.mode:
             return ""
+        # two specs alone do not say which mode an adopted registry has
+        other = before.mode or ("abac" if after.mode == "legacy" else "legacy")
+        if_so = "" if before.mode else f"if the registry is in mode {other}, "
         return (
-            "all credentials that were issued end, so that nodes and pipelines can't pull or push until they log in again, which"
-            f" takes minutes to hours; role assignments of mode {before.mode} count no longer"
+            f"{if_so}all credentials that were issued end, so that nodes and pipelines can't pull or push until they log in again,"
+            f" which takes minutes to hours; role assignments of mode {other} count no longer"
         )
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:

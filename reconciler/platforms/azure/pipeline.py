@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -61,11 +62,23 @@ class Sending:
         """What `send` gives for a request, made again while its failure may pass. `answer`: the HTTP answer in that. Raises
         azure-core's errors, Halted and TimeIsUp."""
         changes = request.method not in ("GET", "HEAD")
-        make = partial(self._once, action_of(request.method, request.url), changes, send, answer)
+        earlier: list[Any] = []
+
+        def make() -> Any:
+            _let_go(earlier)
+            try:
+                return self._once(action_of(request.method, request.url), changes, send, answer)
+            except _Passing as passing:
+                earlier.append(answer(passing.response))
+                raise
+
         try:
             return self._session.patiently(make, _passes, PATIENCE)
         except _Passing as passing:
+            earlier.clear()  # whoever asked reads it
             return passing.response
+        finally:
+            _let_go(earlier)
 
     def _once(self, action: str, changes: bool, send: Callable[[], Any], answer: Callable[[Any], Any]) -> Any:
         session = self._session
@@ -83,6 +96,7 @@ class Sending:
                 found = answer(response)
                 log.answered(str(found.status_code), str(found.headers.get("x-ms-request-id", "")))
             if found.status_code == 429:
+                _let_go([found])
                 bucket.refused(_seconds(found.headers.get("Retry-After")))
                 continue
             if found.status_code in PASSING:
@@ -97,6 +111,15 @@ class Sending:
         return self._session.estate.rates.shared(
             ("azure", registry.subscription_id.lower(), registry.location, changes), partial(Bucket, *size)
         )
+
+
+def _let_go(answers: list[Any]) -> None:
+    """Reads what nobody will: an answer that comes as a stream keeps its connection until then."""
+    while answers:
+        response = answers.pop().internal_response
+        with suppress(Exception):  # what is read is not looked at
+            response.raw.drain_conn()
+        response.close()
 
 
 class Calls(HTTPPolicy[Any, Any]):

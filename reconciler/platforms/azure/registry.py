@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ForeignAccess
+from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Home, Kind, Uncounted, Verb, Write
+from reconciler.model.kind import UNCOUNTED, Found, GivesAccess, HoldsImages, Home, Kind, Uncounted, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
@@ -20,7 +20,8 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, images_counted
 
-from . import mode, notes, others, rules, tags
+from . import mode, notes, others, roles, rules, tags
+from .assignment_settings import WHOLE
 from .repository import data_plane
 from .spec import AzureRegistry, untagged_days
 
@@ -65,10 +66,12 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
     )
 
 
-class RegistryKind(Kind, HoldsImages):
+class RegistryKind(Kind, HoldsImages, GivesAccess):
     """The registry. Its repositories are notes of ours (`repository.py`); what else it holds, nobody noted."""
 
     name = KIND
+    noun = "registry"
+    said = frozenset()
     settings = RegistrySettings
     immutable = frozenset({"location"})
     permissions = {
@@ -100,12 +103,32 @@ class RegistryKind(Kind, HoldsImages):
     def weakens(self, before: RegistrySettings | None, after: RegistrySettings | None) -> Iterator[Weakening]:
         if before is None or after is None:
             return
-        if after.public_network_access and not before.public_network_access:
-            yield Weakening("public_network_access", "the registry can be reached from the internet")
         if after.untagged_days is not None and (
             before.untagged_days is None or after.untagged_days < before.untagged_days
         ):
             yield Weakening("retention", f"untagged images are deleted after {after.untagged_days} days")
+
+    def access(self, address: Address, settings: RegistrySettings) -> Iterable[Access]:
+        """What no spec asks for, and somebody may have switched on by hand."""
+        at = address.registry, ""
+        if settings.anonymous_pull:
+            yield Access(Principal("anyone", public=True), f"{roles.PULL} {WHOLE}", *at)
+        if settings.admin_user:
+            admin = Principal("whoever has the password of the admin user")
+            yield from (Access(admin, f"{verb} {WHOLE}", *at) for verb in (roles.PULL, PUSH, ADMIN))
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """From where the registry is reached, too, where that changes."""
+        gains, losses = super().gains_and_losses(address, before, after, home)
+        then, now = before.settings, after.settings
+        if then is None or now is None or then.public_network_access == now.public_network_access:
+            return gains, losses
+        outside = Access(
+            Principal("whoever comes through no private endpoint"), "reach the registry", address.registry, ""
+        )
+        return ([*gains, outside], losses) if now.public_network_access else (gains, [*losses, outside])
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         theirs = _others(live)

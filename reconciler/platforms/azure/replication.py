@@ -12,6 +12,7 @@ from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.model.weakening import Weakening
 
 from . import tags
 
@@ -58,6 +59,11 @@ class ReplicationKind(Kind):
 
     def altered(self, settings: ReplicationSettings) -> str | None:
         return None if settings.endpoint else "endpoint"
+
+    def weakens(self, before: ReplicationSettings | None, after: ReplicationSettings | None) -> Iterator[Weakening]:
+        if before is not None and before.endpoint and (after is None or not after.endpoint):
+            what = f"no images are kept in {before.location} any more: clients there pull from another location of the registry"
+            yield Weakening("replication_regions", what)
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         if not found["registry"]:

@@ -82,9 +82,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def weakens(self, before: RepositorySettings | None, after: RepositorySettings | None) -> Iterator[Weakening]:
         if before is not None and after is not None:
             if before.protect and not after.protect:
-                yield Weakening("protect", "plans may delete the repository")
+                yield Weakening("protect", "a later plan may delete it")
             if after.delete_images and not before.delete_images:
-                yield Weakening("delete_images", "plans may delete the repository with its images")
+                yield Weakening("delete_images", "a later plan may delete it with all its images")
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         if found["registry"]:

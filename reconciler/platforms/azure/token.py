@@ -61,6 +61,7 @@ class ScopeMapKind(Kind, GivesAccess):
 
     name = MAP_KIND
     settings = ScopeMapSettings
+    nothing_else = True
     after = ("registry",)
     permissions = {
         Verb.LIST: (f"{_TYPES}/scopeMaps/read",),
