@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
@@ -19,10 +19,8 @@ from reconciler.spec.selection import covered
 from reconciler.words import some_of
 
 from .documents import properties
+from .session import AzureSession
 from .token import KIND, ScopeMapKind, ScopeMapSettings
-
-if TYPE_CHECKING:
-    from .session import AzureSession
 
 ACTION = "Microsoft.ContainerRegistry/registries/generateCredentials/action"
 OPERATION = "registries:generateCredentials"
@@ -45,6 +43,13 @@ class _Password:
     def good(self, now: datetime) -> bool:
         """Whether it still logs in."""
         return self.made is not None and (self.ends is None or self.ends > now)
+
+
+class IssuingSession(AzureSession):
+    """A session that hands out credentials."""
+
+    def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
+        return issue(self, repositories, push=push, ttl=ttl, user=user)
 
 
 def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, user: str | None) -> Credentials:

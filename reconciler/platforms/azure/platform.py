@@ -101,9 +101,9 @@ class AzurePlatform(Platform):
 
     def open(self, estate: Estate, registry: RegistryBase) -> AzureSession:
         with needing("azure", registry.name, "Azure"):
-            from .session import AzureSession
+            from .passwords import IssuingSession
 
-        return AzureSession(self, estate, _azure(registry))
+        return IssuingSession(self, estate, _azure(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         """Reads the registry: its login server may carry a hash, and follows from nothing in the spec."""

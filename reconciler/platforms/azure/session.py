@@ -23,10 +23,9 @@ from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.marks import Marks
 from reconciler.model.platform import Estate, Platform
-from reconciler.model.service import Credentials
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
-from . import endpoints, passwords, roles, rules, tags
+from . import endpoints, roles, rules, tags
 from .documents import plain, properties
 from .operations import Polling
 from .pipeline import Calls, Sending, policies
@@ -347,9 +346,6 @@ class AzureSession(HttpSession):
     def role_definition(self, role: roles.Role) -> str:
         """The id of a role's definition."""
         return roles.definition(self.registry.subscription_id, role)
-
-    def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
-        return passwords.issue(self, repositories, push=push, ttl=ttl, user=user)
 
     def close(self) -> None:
         super().close()
