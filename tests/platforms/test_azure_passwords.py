@@ -252,4 +252,4 @@ def test_the_command_prints_the_password_and_nothing_else_has_it(
 def test_a_session_of_azure_is_one_that_issues_credentials(azure: AzureSandbox, document: Document) -> None:
     with session(azure.spec(document)) as opened:
         assert isinstance(opened, AzureSession)
-        assert issuing(opened) is opened
+        assert issuing(opened) == opened
