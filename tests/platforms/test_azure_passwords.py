@@ -17,7 +17,7 @@ import yaml
 from reconciler import session
 from reconciler.errors import PlatformError
 from reconciler.model.service import Credentials, issuing
-from reconciler.platforms.azure.passwords import _Password, choice
+from reconciler.platforms.azure.passwords import IssuingSession, _Password, choice
 from reconciler.platforms.azure.session import AzureSession
 from tests.command_line import in_this_process
 from tests.emulators.azure import Fails, Server
@@ -252,4 +252,4 @@ def test_the_command_prints_the_password_and_nothing_else_has_it(
 def test_a_session_of_azure_is_one_that_issues_credentials(azure: AzureSandbox, document: Document) -> None:
     with session(azure.spec(document)) as opened:
         assert isinstance(opened, AzureSession)
-        assert issuing(opened) == opened
+        assert isinstance(issuing(opened), IssuingSession)
