@@ -21,7 +21,7 @@ from .target import AzureTarget
 KIND = "assignment"
 #: of names: https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list (any GUID)
 _NAMES = UUID("3d1c9c5e-58a6-4f0d-8d2b-0a6c6e5a7b11")
-#: characters: azure-docs, conditions FAQ (2021): description 2 KB
+#: characters: "2 KB" in azure-docs' conditions FAQ until 2025-02-26, since then "a recommended maximum of 512 characters"
 MAX_DESCRIPTION = 2048
 WHOLE = "all repositories of the registry"
 

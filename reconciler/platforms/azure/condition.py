@@ -34,7 +34,7 @@ DATA_ACTIONS: Mapping[str, tuple[str, ...]] = {
     "Container Registry Repository Catalog Lister": ("Microsoft.ContainerRegistry/registries/catalog/read",),
 }
 
-#: How long a condition may be. "4 KB" in the FAQ of 2021-05-03, "8 KB" in that of 2023-05-09, both of
+#: How long a condition may be. "4 KB" in the FAQ of 2021-05-03, "8 KB" in those of 2023-05-09 and 2025-02-26, all of
 #: https://github.com/MicrosoftDocs/azure-docs/blob/main/articles/role-based-access-control/conditions-faq.md; no answer of the
 #: service has been seen, so it is the smaller.
 MAX = 4096
