@@ -125,12 +125,11 @@ def test_a_registry_that_this_build_cannot_plan_is_noted(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "registry.yaml").write_text(
         "version: 1\nname: tests\nregistries:\n"
-        "  - {name: images, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000,"
-        " resource_group: images, location: westeurope, registry_name: acmeimages, sku: Premium}\n"
+        "  - {name: images, platform: external, url: https://registry.example.com}\n"
         "  - {name: box, platform: local, path: box}\n"
     )
     done = reconciler("validate")
-    note = "note: registry images: this build validates registries on azure, but can't plan or apply them\n"
+    note = "note: registry images: this build validates registries on external, but can't plan or apply them\n"
     assert done.stderr == f"registry.yaml:4:5: {note}"
     assert done.stdout == "registry.yaml is valid: 2 registries, 0 repositories, 0 grants.\n"
 

@@ -58,10 +58,7 @@ grants:
 
 
 #: a registry on a platform that is not in this build
-ABSENT = (
-    "{name: eu, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: images,"
-    " location: westeurope, registry_name: acmeimages, sku: Premium}"
-)
+ABSENT = "{name: eu, platform: external, url: https://registry.example.com}"
 
 
 def reviewed(folder: Path, head: str, base: str = BASE) -> Review:

@@ -251,8 +251,8 @@ def test_a_platform_that_is_not_in_this_build_is_named(tmp_path: Path) -> None:
         ("{name: cart, registry: images}", "{name: cart, registry: images, scan_on_push: false}"),
     )
     found = reviewed(tmp_path, head)
-    assert found.unread == {"eu": "azure"}
-    assert "Not reviewed: registry eu, since platform azure is not in this build." in review_text(found)
+    assert found.unread == {"eu": "external"}
+    assert "Not reviewed: registry eu, since platform external is not in this build." in review_text(found)
     assert "weakens" in verdict(found)
 
 

@@ -71,6 +71,7 @@ class ExternalRegistry(RegistryBase):
     """A registry that the cluster's operator runs; repositories appear there with the first push."""
 
     grant_types = ("kubernetes",)
+    leaves_out = True
 
     platform: Literal["external"] = Field(description="A registry that somebody else runs.")
     url: Url = Field(description="The registry's address.")
