@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
-from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
@@ -58,6 +58,10 @@ class ModeKind(Kind):
         Verb.UPDATE: ("Microsoft.ContainerRegistry/registries/write",),
     }
 
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        """The mode is always said: by it, other role assignments count."""
+        return {}
+
     def altered(self, settings: ModeSettings) -> str | None:
         return None if settings.mode in rules.MODES else "mode"
 
@@ -86,7 +90,9 @@ class ModeKind(Kind):
             after = session.wanted_mode()
             if after != live.settings.mode:
                 assigned = session.once("assignments", lambda: session.assignments(home))
-                live = replace(live, notes=tuple(others.ignored(assigned, after)))
+                resource = session.registry.resource
+                known = session.other_roles(others.unknown(assigned, resource, session.owner))
+                live = replace(live, notes=tuple(others.ignored(assigned, after, resource, session.owner, known)))
             yield live
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Principal
+from reconciler.model.access import ADMIN, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.marks import OWNER
 from reconciler.platforms import described
@@ -13,54 +13,62 @@ from reconciler.platforms import described
 from . import assignment_settings, roles
 from .assignment_settings import WHOLE, AssignmentSettings
 from .documents import properties
+from .others_roles import BUILT_IN, OtherRole
 
 Document = Mapping[str, Any]
-#: what the other roles that reach images let somebody do, by the mode in which they do: an owner and a contributor of a registry in
-#: mode abac reach no image, and can give themselves and others any role or key
-#: https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions
-_OTHERS: Mapping[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
-    "2efddaa5-3f1f-4df3-97df-af3f13818f4c": (
-        "Container Registry Repository Contributor",
-        {"abac": (roles.PULL, PUSH, ADMIN)},
-    ),
-    "c2f4ef07-c644-48eb-af81-4b1b4947fb11": ("AcrDelete", {"legacy": (ADMIN,)}),
-    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": ("Owner", {"legacy": (roles.PULL, PUSH, ADMIN), "abac": (ADMIN,)}),
-    "b24988ac-6180-42a0-ab88-20f7382dd24c": ("Contributor", {"legacy": (roles.PULL, PUSH, ADMIN), "abac": (ADMIN,)}),
-    "acdd72a7-3385-48ef-bd42-f606fba81ae7": ("Reader", {"legacy": (roles.PULL,)}),
-}
+#: what they let somebody do, by the ids of their definitions
+Known = Mapping[str, OtherRole]
 
 
-def foreign(at: Address, items: Iterable[Document], resource: str, owner: str, mode: str) -> Iterator[ForeignAccess]:
-    """What others gave. `resource`: the registry's id; `mode`: which roles count there."""
+def unknown(items: Iterable[Document], resource: str, owner: str) -> set[str]:
+    """The ids of the roles of which it must be asked what they allow: on the registry, and above it of those to whom we give access,
+    unless we assign them or they are built in and known."""
+    listed = list(items)
+    ours = {_principal(item) for item in listed if _is_ours(item, owner)}
+    reaching = (item for item in listed if _is_here(item, resource) or _principal(item) in ours)
+    return {_guid(item) for item in reaching if roles.of_guid(_guid(item)) is None} - BUILT_IN.keys()
+
+
+def foreign(
+    at: Address, items: Iterable[Document], resource: str, owner: str, mode: str, known: Known = BUILT_IN
+) -> Iterator[ForeignAccess]:
+    """What others gave. `resource`: the registry's id; `mode`: which roles count there; `known`: what other roles allow."""
     listed = sorted(items, key=lambda item: str(item.get("id", "")).lower())
     ours = {_principal(item) for item in listed if _is_ours(item, owner)}
     for item in listed:
         if _is_ours(item, owner):
             continue
-        scope = str(properties(item).get("scope", ""))
-        here = scope.lower() == resource.lower()
+        here = _is_here(item, resource)
         if not here and _principal(item) not in ours:
             continue
-        given = tuple(_access(at, item, mode))
+        given = tuple(_access(at, item, mode, known))
         if here or given:
-            voids = not properties(item).get("condition") and _principal(item) in ours and bool(given)
-            what = f"{_role(item)} of {_who(item)} on {'the registry' if here else scope or '/'}"
+            sure = any(not access.may for access in given)
+            voids = not properties(item).get("condition") and _principal(item) in ours and sure
+            what = f"{_role(item, known)} of {_who(item)} on {_place(item, resource)}"
             more = ", which reaches every repository whatever its grants say" if voids else ""
             removal = f"run `az role assignment delete --ids {item.get('id', '')}`"
             yield ForeignAccess(at, f"{what}{more}", given, removal)
 
 
-def ignored(items: Iterable[Document], after: str) -> Iterator[str]:
+def ignored(items: Iterable[Document], after: str, resource: str, owner: str, known: Known = BUILT_IN) -> Iterator[str]:
     """A sentence for each role assignment at the registry and above it that counts now and counts no longer in another mode."""
     before = roles.other_mode(after)
     for item in sorted(items, key=lambda item: str(item.get("id", "")).lower()):
-        role = roles.of_guid(_guid(item))
-        known = _OTHERS.get(_guid(item), ("", {}))[1]
-        reached = {verb for verb in known.get(before, ()) if verb not in known.get(after, ())}
+        role, other = roles.of_guid(_guid(item)), known.get(_guid(item), OtherRole(""))
+        reached = {verb for verb in other.verbs.get(before, ()) if verb not in other.verbs.get(after, ())}
         if (role is not None and role.mode == before) or reached:
-            scope = str(properties(item).get("scope", "")) or "/"
-            lets = "lets nobody pull or push" if role is not None or reached - {ADMIN} else "lets nobody delete images"
-            yield f"{_role(item)} of {_who(item)} on {scope} {lets} any longer"
+            ours = ", and another one takes its place" if _is_ours(item, owner) else ""
+            lets = "" if role is not None or reached - {ADMIN} else " for deleting images"
+            yield f"{_role(item, known)} of {_who(item)} on {_place(item, resource)} counts no longer{lets}{ours}"
+
+
+def _is_here(item: Document, resource: str) -> bool:
+    return str(properties(item).get("scope", "")).lower() == resource.lower()
+
+
+def _place(item: Document, resource: str) -> str:
+    return "the registry" if _is_here(item, resource) else str(properties(item).get("scope", "")) or "/"
 
 
 def _is_ours(item: Document, owner: str) -> bool:
@@ -80,13 +88,13 @@ def _guid(item: Document) -> str:
     return str(properties(item).get("roleDefinitionId", "")).rpartition("/")[2].lower()
 
 
-def _role(item: Document) -> str:
-    role = roles.of_guid(_guid(item))
-    return role.name if role is not None else _OTHERS.get(_guid(item), (f"role {_guid(item)}", {}))[0]
+def _role(item: Document, known: Known) -> str:
+    role = roles.of_guid(_guid(item)) or known.get(_guid(item))
+    return role.name if role is not None else f"role {_guid(item)}"
 
 
-def _access(at: Address, item: Document, mode: str) -> Iterator[Access]:
-    """What it lets somebody do in this mode; of a role that is not known here, nothing is known."""
+def _access(at: Address, item: Document, mode: str, known: Known) -> Iterator[Access]:
+    """What it lets somebody do in this mode."""
     kind = str(properties(item).get("principalType") or "ServicePrincipal")
     role = roles.of_guid(_guid(item))
     if role is not None:
@@ -96,6 +104,11 @@ def _access(at: Address, item: Document, mode: str) -> Iterator[Access]:
                 at, AssignmentSettings(_principal(item), kind, role.job, mode, **said)
             )
         return
-    who = Principal(_who(item))
-    for verb in _OTHERS.get(_guid(item), ("", {}))[1].get(mode, ()):
-        yield Access(who, verb if verb == ADMIN else f"{verb} {WHOLE}", at.registry, "")
+    who, other = Principal(_who(item)), known.get(_guid(item), OtherRole(f"role {_guid(item)}", known=False))
+    # a condition of a role that is not ours is not read
+    note = "where its condition allows it" if properties(item).get("condition") else ""
+    for verb in other.verbs.get(mode, ()):
+        yield Access(who, verb if verb == ADMIN else f"{verb} {WHOLE}", at.registry, "", may=bool(note), note=note)
+    if not other.known:
+        what = f"do what {other.name} allows with {WHOLE}"
+        yield Access(who, what, at.registry, "", may=True, note="which these credentials may not ask")

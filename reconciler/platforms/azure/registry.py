@@ -238,7 +238,9 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
 def _with_others(session: AzureSession, at: Address, there: Document, assignments: Iterable[Document]) -> Live:
     """The registry, with the role assignments that others gave on it."""
-    given = others.foreign(at, assignments, session.registry.resource, session.owner, mode.of_document(there))
+    resource, items = session.registry.resource, list(assignments)
+    known = session.other_roles(others.unknown(items, resource, session.owner))
+    given = others.foreign(at, items, resource, session.owner, mode.of_document(there), known)
     return replace(live_of(at, there), foreign=tuple(given))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -28,6 +28,7 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from . import endpoints, roles, rules, tags
 from .documents import plain, properties
 from .operations import Polling
+from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
 from .spec import AzureRegistry
 from .troubles import FAILURES, NotAzure, is_absent, translated
@@ -57,6 +58,7 @@ class AzureSession(HttpSession):
         #: held by whoever writes the registry's tags, which are one map
         self.tagging = Lock()
         self._parts: dict[Any, Any] = {}
+        self._roles: dict[str, OtherRole] = {}
         self.sending = Sending(self, self.registry)
 
     def check(self) -> None:
@@ -284,6 +286,21 @@ class AzureSession(HttpSession):
         path = f"{self.registry.resource}/providers/Microsoft.Authorization/roleAssignments"
         query = f"&$filter={quote('atScope()')}"
         return list(self.pages("roleAssignments:list", path, at=at, version=ASSIGNMENTS, query=query))
+
+    def other_roles(self, guids: Iterable[str]) -> Mapping[str, OtherRole]:
+        """What roles that we don't assign allow: the built-in ones, and these, each asked for once. One that these credentials may
+        not ask for allows what nobody knows. Raises PlatformError."""
+        for guid in sorted(guids):
+            if guid not in self._roles:
+                path = f"/subscriptions/{self.registry.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{guid}"
+                try:
+                    found = self.json("GET", "roleDefinitions:get", path, at=self.own_address(), version=ASSIGNMENTS)
+                except PlatformError as error:
+                    if error.code != "AuthorizationFailed":
+                        raise
+                    found = None
+                self._roles[guid] = of_definition(guid, found)
+        return {**BUILT_IN, **self._roles}
 
     def write_assignment(self, verb: str, at: str, path: str, body: Document | None) -> Document:
         """A role assignment after a PUT or a DELETE; empty if it is gone. Raises PlatformError."""

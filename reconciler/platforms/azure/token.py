@@ -14,7 +14,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
-from reconciler.model.kind import Found, GivesAccess, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms import described
@@ -177,6 +177,9 @@ class TokenKind(Kind):
         Verb.UPDATE: (f"{_TYPES}/tokens/write",),
         Verb.DELETE: (f"{_TYPES}/tokens/delete",),
     }
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        return self.shown(TokenSettings(address.name))
 
     def altered(self, settings: TokenSettings) -> str | None:
         return None if settings.enabled else "enabled"
