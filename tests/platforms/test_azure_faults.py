@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import loads
+from reconciler import loads, session
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps
 from reconciler.errors import GuardViolation, ReadFailed
 from reconciler.model.change import Action
+from reconciler.platforms.azure.session import AzureSession
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Fails, FailsOften, Server, may, token_may
@@ -319,3 +320,24 @@ def test_somebody_s_assignment_of_the_same_triple_is_a_conflict_and_can_be_adopt
     assert found.id == theirs, "by its own name"
     assert "app-a" in found.properties["condition"]
     assert azure.plan(document).changes == ()
+
+
+def test_an_identity_that_is_made_while_it_is_asked_for_is_not_forgotten(
+    azure: AzureSandbox, azure_stand_in: Server, document: Document
+) -> None:
+    """Whoever asked before it was made gets the answer after it was, from another thread."""
+    with session(azure.spec(document)) as opened:
+        assert isinstance(opened, AzureSession)
+        azure_session = opened
+
+        class Meanwhile:
+            def before(self, call: Call) -> Answer | None:
+                return None
+
+            def after(self, call: Call) -> Answer | None:
+                if call.operation == "userAssignedIdentities:GET":
+                    azure_session.learn_principal("pull", principal(7))
+                return None
+
+        azure_stand_in.behaviours.append(Meanwhile())
+        assert opened.principal("pull") == principal(7)

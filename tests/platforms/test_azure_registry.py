@@ -306,3 +306,26 @@ def test_what_was_switched_on_by_hand_says_who_loses_access_by_its_end(
     assert who in joined(plan_lines(report_of(plan)))
     azure.apply(document)
     assert azure.acr.properties[switched_on] is False
+
+
+def test_a_part_of_a_name_in_a_scope_map_covers_what_begins_with_it(azure: AzureSandbox) -> None:
+    grants = ({"name": "partner", "repositories": ["team/*"], "to": {"type": "azure-token"}},)
+    document = azure.document("app-a", "team/c", grants=grants)
+    azure.apply(document)
+    holder = "whoever holds token partner"
+
+    def losses(*actions: str) -> list[list[str]]:
+        actions = tuple(f"repositories/{item}" for item in actions)
+        azure.call("PATCH", f"{RESOURCE}/scopeMaps/partner", {"properties": {"actions": list(actions)}})
+        (change,) = azure.plan(document).changes
+        assert {item.principal.label for item in (*change.gains, *change.losses)} <= {holder}
+        return [
+            sorted(f"{item.verb} {item.repository}".strip() for item in items)
+            for items in (change.gains, change.losses)
+        ]
+
+    read = "content/read"
+    assert losses(f"*/{read}") == [[], ["pull all repositories of the registry"]]
+    assert losses(f"team/*/{read}") == [[], ["pull all repositories under team/"]]
+    assert losses(f"other/*/{read}") == [["pull team/c"], ["pull all repositories under other/"]]
+    assert losses(f"team/c/{read}", "team/c/content/delete") == [[], ["delete images in team/c"]]

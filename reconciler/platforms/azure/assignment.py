@@ -22,6 +22,7 @@ from reconciler.words import some_of
 
 from . import assignment_settings, condition, roles
 from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
+from .reach import beyond
 from .roles import Role
 from .spec import legacy_fault
 
@@ -111,10 +112,10 @@ class AssignmentKind(Kind, GivesAccess):
         """What all repositories are covers each of them."""
         then = set(assignment_settings.access(address, before.settings)) if before.settings is not None else set()
         now = set(assignment_settings.access(address, after.settings)) if after.settings is not None else set()
-        return self.beyond(now, then), self.beyond(then, now)
+        return beyond(now, then), beyond(then, now)
 
     def beyond(self, these: set[Access], those: set[Access]) -> Iterator[Access]:
-        return assignment_settings.beyond(these, those)
+        return beyond(these, those)
 
     # -- verbs --------------------------------------------------------------------------------------------------
 

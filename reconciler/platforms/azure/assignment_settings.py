@@ -14,6 +14,7 @@ from reconciler.words import Named
 
 from . import condition, roles
 from .condition import Names
+from .reach import WHOLE, reached
 from .roles import Role
 from .spec import AzureRegistry
 from .target import AzureTarget
@@ -23,7 +24,6 @@ KIND = "assignment"
 _NAMES = UUID("3d1c9c5e-58a6-4f0d-8d2b-0a6c6e5a7b11")
 #: characters: "2 KB" in azure-docs' conditions FAQ until 2025-02-26, since then "a recommended maximum of 512 characters"
 MAX_DESCRIPTION = 2048
-WHOLE = "all repositories of the registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +170,8 @@ def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:
         if settings.other:
             note = f"where the condition allows it that somebody wrote: {settings.other}"
             yield Access(who, f"{verb} {WHOLE}", at.registry, "", may=True, note=note)
-        elif settings.whole:
-            yield Access(who, f"{verb} {WHOLE}", at.registry, "")
-        for name in settings.names:
-            yield Access(who, verb, at.registry, name)
-        for prefix in settings.prefixes:
-            yield Access(who, f"{verb} all repositories under {prefix}", at.registry, "")
-
-
-def beyond(these: set[Access], those: set[Access]) -> Iterator[Access]:
-    """These without those, and without what one of those covers that is for all repositories of the registry."""
-    whole = {
-        (item.principal, item.verb.partition(" ")[0]) for item in those if item.verb.endswith(WHOLE) and not item.may
-    }
-    for item in sorted(these - those):
-        if item.may or (item.principal, item.verb.partition(" ")[0]) not in whole:
-            yield item
+        prefixes = ("",) if settings.whole and not settings.other else settings.prefixes
+        yield from reached(who, verb, at.registry, names=settings.names, prefixes=prefixes)
 
 
 def shown(settings: AssignmentSettings) -> Mapping[str, Any]:

@@ -11,9 +11,10 @@ from reconciler.model.marks import OWNER
 from reconciler.platforms import described
 
 from . import assignment_settings, roles
-from .assignment_settings import WHOLE, AssignmentSettings
+from .assignment_settings import AssignmentSettings
 from .documents import properties
 from .others_roles import BUILT_IN, OtherRole
+from .reach import WHOLE
 
 Document = Mapping[str, Any]
 #: what they let somebody do, by the ids of their definitions

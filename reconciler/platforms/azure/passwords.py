@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.errors import PlatformError
+from reconciler.model.access import PUSH
 from reconciler.model.address import Address
 from reconciler.model.service import NO_REPOSITORY, Credentials
 from reconciler.spec.selection import covered
@@ -87,7 +88,8 @@ def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, u
 
 
 def _check_selection(session: AzureSession, user: str, has: ScopeMapSettings, asked: str, push: bool) -> None:
-    given = {access.repository: access.verb for access in ScopeMapKind().access(session.own_address(), has)}
+    found = list(ScopeMapKind().access(session.own_address(), has))
+    given = {access.repository for access in found}
     chosen = set(covered([asked], sorted(given), set(given)))
     if not chosen:
         raise PlatformError(
@@ -96,12 +98,12 @@ def _check_selection(session: AzureSession, user: str, has: ScopeMapSettings, as
             code=NO_REPOSITORY,
             hint=f"it gives access to {some_of(sorted(given))}",
         )
-    if more := sorted(given.keys() - chosen):
+    if more := sorted(given - chosen):
         raise _refused(
             f"the token of grant {user} reaches {some_of(more)} too, and Azure can't narrow a token",
             f"ask for {session.name}/'*', which is all that the grant gives, or write a grant for {asked} alone",
         )
-    pushes = any("push" in verb for verb in given.values())
+    pushes = any(access.verb == PUSH for access in found)
     if push and not pushes:
         raise _refused(f"grant {user} lets nobody push", "leave out --push, or give the grant `permission: push-pull`")
     if pushes and not push:

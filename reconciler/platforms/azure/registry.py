@@ -21,7 +21,7 @@ from reconciler.spec.repository import Repository
 from reconciler.words import Named, images_counted
 
 from . import mode, notes, others, roles, rules, tags
-from .assignment_settings import WHOLE
+from .reach import WHOLE
 from .repository import data_plane
 from .spec import AzureRegistry, untagged_days
 

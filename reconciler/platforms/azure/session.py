@@ -357,7 +357,8 @@ class AzureSession(HttpSession):
         """The object id of one of the registry's identities; "" if it is not there. Raises PlatformError."""
         if job not in self._principals:
             found = self.identity(Address.of(self.name, "identity", job))
-            self.learn_principal(job, str(properties(found or {}).get("principalId", "")).lower())
+            with self._lock:  # one that was made since this was asked is known better
+                self._principals.setdefault(job, str(properties(found or {}).get("principalId", "")).lower())
         return self._principals[job]
 
     def role_definition(self, role: roles.Role) -> str:

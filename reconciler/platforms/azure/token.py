@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, Principal
+from reconciler.model.access import DELETE_IMAGES, PUSH, Access, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
@@ -22,6 +22,7 @@ from reconciler.spec.models import Grant
 
 from . import rules
 from .documents import properties
+from .reach import beyond, reached
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -34,6 +35,8 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "pull": PULL,
     "push-pull": ("content/read", "content/write", "metadata/read", "metadata/write"),
 }
+#: what holders of a token can do by the actions that end so
+_RIGHTS: Mapping[str, str] = {"/content/read": "pull", "/content/write": PUSH, "/content/delete": DELETE_IMAGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +88,22 @@ class ScopeMapKind(Kind, GivesAccess):
 
     def access(self, address: Address, settings: ScopeMapSettings) -> Iterable[Access]:
         who = Principal(f"whoever holds token {address.name}")
-        found: dict[str, set[str]] = {}
-        for action in settings.actions:
-            name, _, verb = action.removeprefix("repositories/").partition("/content/")
-            if verb:
-                found.setdefault(name, set()).add(verb)
-        for name, verbs in sorted(found.items()):
-            words = [
-                word
-                for verb, word in (("read", "pull"), ("write", "push"), ("delete", "delete images"))
-                if verb in verbs
-            ]
-            yield Access(who, " and ".join(words), address.registry, name)
+        for right, verb in _RIGHTS.items():
+            found = [item.removesuffix(right) for item in settings.actions if item.endswith(right)]
+            names = [item.removeprefix("repositories/") for item in found]
+            # `*` stands for every name, and at the end, after a slash, for all that begins so
+            prefixes = [item.removesuffix("*") for item in names if item == "*" or item.endswith("/*")]
+            exact = [item for item in names if item.removesuffix("*") not in prefixes]
+            yield from reached(who, verb, address.registry, names=exact, prefixes=prefixes)
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """What all repositories are covers each of them."""
+        then, now = (
+            set(self.access(address, given.settings)) if given.settings else set() for given in (before, after)
+        )
+        return beyond(now, then), beyond(then, now)
 
     def access_by_grant(self, address: Address, settings: ScopeMapSettings) -> Iterable[tuple[str, Access]]:
         return ((address.name, item) for item in self.access(address, settings))
