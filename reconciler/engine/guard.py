@@ -161,7 +161,14 @@ def adopted(
         )
 
 
-def images(changes: Iterable[Change]) -> Iterator[Verdict]:
+def _permission(change: Change, kind: Kind) -> str:
+    """How to allow that something is deleted with what it holds."""
+    # what holds images without a setting of its own for them is no repository of the spec
+    key = ", or apply delete_images: true first" if "delete_images" in kind.settings.__dataclass_fields__ else ""
+    return f"without permission: add --allow-delete {change.address}{key}"
+
+
+def images(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) -> Iterator[Verdict]:
     """Repositories that hold images and would be deleted or replaced without permission."""
     for change in changes:
         if not change.removes or not change.images or change.force:
@@ -170,8 +177,8 @@ def images(changes: Iterable[Change]) -> Iterator[Verdict]:
         yield Verdict(
             "images",
             False,
-            f"{change.address} holds {images_counted(change.images)} and would be {verb} without"
-            f" permission: add --allow-delete {change.address}, or apply delete_images: true first",
+            f"{change.address} holds {images_counted(change.images)} and would be {verb}"
+            f" {_permission(change, kinds[change.registry][change.kind])}",
             (change.address,),
         )
 
@@ -200,8 +207,8 @@ def foreign(changes: Iterable[Change], kinds: Mapping[str, Mapping[str, Kind]]) 
             continue
         names = "; ".join(item.what for item in change.foreign)
         why = "which reconciler never removes: remove it by hand first"
-        if isinstance(kinds[change.registry][change.kind], HoldsImages):
-            why = f"without permission: add --allow-delete {change.address}, or apply delete_images: true first"
+        if isinstance(kind := kinds[change.registry][change.kind], HoldsImages):
+            why = _permission(change, kind)
         yield Verdict(
             "foreign",
             False,

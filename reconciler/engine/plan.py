@@ -263,7 +263,7 @@ def verdicts(
     found = [
         *guard.protect(basis.rules, changes, kinds, destroy=basis.destroy, retired=retired),
         *guard.adopted(changes, kinds, basis.allow_delete),
-        *guard.images(changes),
+        *guard.images(changes, kinds),
         *guard.dangerous(changes, kinds, basis.allow),
         *guard.foreign(changes, kinds),
         *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),

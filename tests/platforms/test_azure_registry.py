@@ -329,3 +329,13 @@ def test_a_part_of_a_name_in_a_scope_map_covers_what_begins_with_it(azure: Azure
     assert losses(f"team/*/{read}") == [[], ["pull all repositories under team/"]]
     assert losses(f"other/*/{read}") == [["pull team/c"], ["pull all repositories under other/"]]
     assert losses(f"team/c/{read}", "team/c/content/delete") == [[], ["delete images in team/c"]]
+
+
+def test_what_has_no_setting_for_its_images_needs_permission_by_its_address_alone(azure: AzureSandbox) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    azure.push_image("nobody-s")
+    azure.push_image("app-a")
+    said = {item.addresses[0]: item.message for item in azure.plan(document, destroy=True).violations}
+    assert said[f"images.registry.{NAME}"].endswith(f"add --allow-delete images.registry.{NAME}")
+    assert said["images.repository.app-a"].endswith("app-a, or apply delete_images: true first")
