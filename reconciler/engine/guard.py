@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from reconciler.model.access import ADMIN, DELETE_IMAGES, Access
 from reconciler.model.address import Address
@@ -164,7 +164,8 @@ def adopted(
 def _permission(change: Change, kind: Kind) -> str:
     """How to allow that something is deleted with what it holds."""
     # what holds images without a setting of its own for them is no repository of the spec
-    key = ", or apply delete_images: true first" if "delete_images" in kind.settings.__dataclass_fields__ else ""
+    named = {item.name for item in fields(kind.settings)}
+    key = ", or apply delete_images: true first" if "delete_images" in named else ""
     return f"without permission: add --allow-delete {change.address}{key}"
 
 

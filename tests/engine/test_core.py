@@ -272,7 +272,7 @@ def test_permission_to_lose_images_counts_once_it_was_applied(before: bool, now:
     count_images(found, seen, {"r": None}, Wishes())  # type: ignore[dict-item]  # the kind asks no session
     change = found.changes[at]
     assert (change.action, change.images, change.force) == (Action.REPLACE, 2, allowed)
-    assert [verdict.guard for verdict in guard.images([change])] == ([] if allowed else ["images"])
+    assert [verdict.guard for verdict in guard.images([change], kinds)] == ([] if allowed else ["images"])
 
 
 def test_what_goes_with_its_parent_has_no_change_of_its_own() -> None:

@@ -336,6 +336,6 @@ def test_what_has_no_setting_for_its_images_needs_permission_by_its_address_alon
     azure.apply(document)
     azure.push_image("nobody-s")
     azure.push_image("app-a")
-    said = {item.addresses[0]: item.message for item in azure.plan(document, destroy=True).violations}
+    said = {str(item.addresses[0]): item.message for item in azure.plan(document, destroy=True).violations}
     assert said[f"images.registry.{NAME}"].endswith(f"add --allow-delete images.registry.{NAME}")
     assert said["images.repository.app-a"].endswith("app-a, or apply delete_images: true first")
