@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.sandbox import PLATFORMS, sandbox_class
+from tests.sandbox import PLATFORMS, WITH_THEIR_OWN, sandbox_class
 from tests.sandbox.base import Sandbox
 
-#: each has a fixture of its name; that of Google is here before its platform is
-pytest_plugins = [f"tests.sandbox.{platform}" for platform in (*PLATFORMS, "azure")]
+#: each has a fixture of its name
+pytest_plugins = [f"tests.sandbox.{platform}" for platform in PLATFORMS]
 
 # examples are the same in every run, so that a red build is red for everybody; --hypothesis-profile=explore looks further
 settings.register_profile(
@@ -58,7 +58,7 @@ def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(params=PLATFORMS)
+@pytest.fixture(params=WITH_THEIR_OWN)
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """Every platform in turn: what is asserted on it is the contract."""
     found: Sandbox = request.getfixturevalue(request.param)

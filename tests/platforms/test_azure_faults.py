@@ -23,7 +23,7 @@ from tests.sandbox.base import Document
 
 @pytest.fixture
 def document(azure: AzureSandbox) -> Document:
-    return azure.rich_document()
+    return azure.rich_document(untagged_days=7)
 
 
 def second(document: Document) -> Document:
@@ -242,7 +242,7 @@ def test_a_mode_changes_after_its_assignments_are_there_and_the_old_ones_go_afte
     azure.apply(document(before))
     assert may(azure.cloud, principal(1), azure.acr, "app-a", "pull")
     mode = f"images.mode.{NAME}"
-    refused = azure.plan(document(after))
+    refused = azure.plan(document(after), allow=[])
     (verdict,) = refused.violations
     assert (verdict.guard, verdict.addresses) == ("dangerous", (mode,))
     assert "all credentials that were issued end" in verdict.message

@@ -11,7 +11,7 @@ from reconciler import loads
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
-from reconciler.errors import GuardViolation, PlatformError
+from reconciler.errors import GuardViolation, PlanRefused, PlatformError
 from reconciler.model.change import Action, Cause
 from reconciler.platforms.azure.platform import PLATFORM
 from reconciler.render.report import report_of
@@ -23,7 +23,7 @@ from tests.sandbox.base import Document
 
 @pytest.fixture
 def document(azure: AzureSandbox) -> Document:
-    return azure.rich_document()
+    return azure.rich_document(untagged_days=7)
 
 
 def words(plan: Plan) -> str:
@@ -339,3 +339,21 @@ def test_what_has_no_setting_for_its_images_needs_permission_by_its_address_alon
     said = {str(item.addresses[0]): item.message for item in azure.plan(document, destroy=True).violations}
     assert said[f"images.registry.{NAME}"].endswith(f"add --allow-delete images.registry.{NAME}")
     assert said["images.repository.app-a"].endswith("app-a, or apply delete_images: true first")
+
+
+def test_a_registry_in_another_location_stays_there_and_the_plan_is_refused(azure: AzureSandbox) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    before = azure.state()
+    document["registries"][0]["location"] = "eastus"
+    plan = azure.plan(document)
+    assert [(item.address, item.message) for item in plan.problems] == [
+        (
+            f"images.registry.{NAME}",
+            "its home location is westeurope, and Azure can't change that: to move it, write `retired: true` with location:"
+            " westeurope and apply, which deletes it with its images, or give another registry_name, which leaves it as it is",
+        )
+    ]
+    with pytest.raises(PlanRefused):
+        azure.carry_out(plan)
+    assert azure.state() == before

@@ -105,18 +105,6 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]], 
         {Risk.NARROWS: ["whoever comes through no private endpoint can no longer reach the registry"]},
         ["public_network_access: false"],
     ),
-    "another registry": (
-        [("location: westeurope", "location: eastus")],
-        ["destroys"],
-        {
-            Risk.DESTROYS: [
-                "acmeimages: the registry is replaced, since its location can't be changed: it is deleted and created again, nobody"
-                " can pull from it in between, and it is empty afterwards (while it holds an image, apply refuses, unless"
-                " --allow-delete names it)"
-            ]
-        },
-        ["location: eastus"],
-    ),
     "no protection": (
         [(", protect: true", "")],
         ["weakens"],
@@ -184,6 +172,13 @@ def test_another_mode_needs_permission(tmp_path: Path, before: str, after: str, 
     (verdict_of,) = [item for item in reviewed(tmp_path, head, base).plan.verdicts if item.guard == "dangerous"]
     assert what in verdict_of.message
     assert verdict_of.message.endswith("add --allow images.mode.acmeimages")
+
+
+def test_another_location_is_a_problem_of_the_plan(tmp_path: Path) -> None:
+    head = replaced(("location: westeurope", "location: eastus"), base=BASE)
+    found = reviewed(tmp_path, head, BASE)
+    assert [item.address for item in found.plan.problems] == ["images.registry.acmeimages"]
+    assert "Problems that stop the plan" in review_text(found)
 
 
 def test_in_mode_legacy_a_grant_reaches_what_is_not_in_the_spec(tmp_path: Path) -> None:

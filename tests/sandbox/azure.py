@@ -1,16 +1,20 @@
-"""Azure as a sandbox: the stand-in of tests/emulators/azure with nothing in it. The contract suite does not run on it yet."""
+"""Azure as a sandbox: the stand-in of tests/emulators/azure with nothing in it. Hands are in azure_hands.py."""
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
+import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
+from reconciler import Plan
 from reconciler.model.platform import Platforms
 from reconciler.platforms.azure.platform import PLATFORM
 from reconciler.platforms.azure.spec import AzureRegistry, AzureTarget, AzureTokenTarget
@@ -20,7 +24,9 @@ from tests.emulators.azure.cloud import find
 from tests.emulators.azure.state import Registry, State
 from tests.emulators.azure.wire import asked
 
+from .azure_hands import Hands
 from .base import Document, Hand, Sandbox
+from .fields import Change, guards, registry, repository, target, top
 
 pytest_plugins = ["tests.emulators.azure.fixtures"]
 
@@ -33,6 +39,7 @@ RESOURCE = (
 CLIENT = "33333333-3333-3333-3333-333333333333"
 CONTRIBUTOR = "2efddaa5-3f1f-4df3-97df-af3f13818f4c"
 LISTER = "bfdb9389-c9a5-478a-bb2f-ba9ca092c3c7"
+LEGACY = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 STRANGER = "99999999-0000-0000-0000-000000000000"
 
 
@@ -41,16 +48,126 @@ def principal(number: int | str) -> str:
     return f"{int(number):08d}-aaaa-bbbb-cccc-dddddddddddd"
 
 
+def _of_type(kind: str, ids: list[str]) -> Document:
+    return {"type": "azure", "principal_ids": ids, "principal_type": kind}
+
+
+def _lasting(properties: Document) -> Document:
+    """What of a registry's properties is no name of its server, and not left of a retention that is off."""
+    found = copy.deepcopy({key: value for key, value in properties.items() if key != "loginServer"})
+    policies = found.pop("policies", {})
+    there = {
+        name: {key: value for key, value in policy.items() if key != "lastUpdatedTime"}
+        for name, policy in policies.items()
+        if policy.get("status") != "disabled"
+    }
+    return {**found, **({"policies": there} if there else {})}
+
+
+def _kept(days: int) -> Change:
+    """Another retention of all, since a registry has one."""
+
+    def change(document: Document) -> None:
+        for row in document["repositories"]:
+            row["retention"] = {"untagged_days": days}
+
+    return change
+
+
+def _standard(document: Document) -> None:
+    """A smaller tier, without what needs the larger one."""
+    document["registries"][0] |= {"sku": "Standard", "replication_regions": []}
+    for row in document["repositories"]:
+        row.pop("retention", None)
+
+
+def _legacy(document: Document) -> None:
+    """The other mode, in which no grant is for single repositories."""
+    document["registries"][0]["role_assignment_mode"] = "legacy"
+    for row in document["grants"]:
+        if row["to"]["type"] == "azure":
+            row.pop("repositories", None)
+
+
 class AzureSandbox(Sandbox):
     """The stand-in, on which whoever calls may do everything, with images too."""
 
     platform = "azure"
     slow = True
+    examples = int(os.environ.get("AZURE_EXAMPLES", "6"))
+    longest_chain = 3
     names = ("app-a", "app-b", "team/c", "d.e")
-    targets = st.just({"type": "azure", "principal_ids": [principal(1)]})
+    # the origin stands in the name of a scope map
+    any_mark = "byhand"
+    targets = st.one_of(
+        st.just({"type": "azure-token"}),
+        *(
+            st.lists(st.sampled_from([principal(number) for number in numbers]), min_size=1, unique=True).map(
+                partial(_of_type, kind)
+            )
+            for kind, numbers in (("ServicePrincipal", (1, 2)), ("Group", (3, 4)), ("User", (5,)))
+        ),
+    )
+    registry_fields = {
+        "sku": st.sampled_from(["Basic", "Standard", "Premium"]),
+        "replication_regions": st.lists(st.sampled_from(["northeurope", "uksouth"]), unique=True),
+        "role_assignment_mode": st.sampled_from(["abac", "legacy"]),
+        "public_network_access": st.booleans(),
+        "labels": st.dictionaries(st.sampled_from(["team", "tier", "cost.center"]), st.sampled_from(["a", "b", ""])),
+    }
+    repository_fields = {
+        "immutable_tags": st.just(value=False),
+        "scan_on_push": st.just(value=False),
+        "labels": st.just({}),
+        "retention": st.sampled_from([7, 30]).map(lambda days: {"untagged_days": days}),
+    }
     models = (AzureRegistry, AzureTarget, AzureTokenTarget)
-    fields = {}
-    elsewhere = {}
+    fields = {
+        "Repository.description": (repository(description="something else"), "same"),
+        "Repository.retention": (_kept(9), "state"),
+        "Guards.allowed_accounts": (guards(allowed_accounts=[SUBSCRIPTION]), "same"),
+        "Spec.defaults": (top(defaults={"repository": {"delete_images": True}}), "state"),
+        # a registry's name is one in all of Azure
+        "AzureRegistry.subscription_id": (
+            registry(subscription_id=SUBSCRIPTION.replace("0", "1"), registry_name="acmeothers"),
+            "moved",
+        ),
+        "AzureRegistry.resource_group": (registry(resource_group="other", registry_name="acmeothers"), "moved"),
+        "AzureRegistry.registry_name": (registry(registry_name="acmeothers"), "moved"),
+        "AzureRegistry.sku": (_standard, "state"),
+        "AzureRegistry.replication_regions": (registry(replication_regions=["uksouth"]), "state"),
+        "AzureRegistry.role_assignment_mode": (_legacy, "state"),
+        "AzureRegistry.public_network_access": (registry(public_network_access=False), "state"),
+        "AzureRegistry.labels": (registry(labels={"team": "b", "tier": "1"}), "state"),
+        "AzureRegistry.adopt": (registry(adopt=True), "same"),
+        "AzureRegistry.tenant_id": (registry(tenant_id=TENANT), "same"),
+        "AzureRegistry.retired": (registry(retired=True), "state"),
+        "AzureTarget.principal_ids": (target(principal_ids=[principal(1), principal(6)]), "state"),
+        "AzureTarget.principal_type": (
+            target(principal_ids=[principal(7)], principal_type="User"),
+            "state",
+        ),
+    }
+    elsewhere = {
+        "AzureRegistry.name": "another registry: the chains of test_transitions.py",
+        "AzureRegistry.platform": "another platform: the contract suite runs on each",
+        "AzureRegistry.cloud": "another cloud: test_azure_spec.py",
+        "AzureRegistry.location": "refused: test_azure_registry.py",
+        "AzureTarget.type": "a grant of another type is another one",
+        "AzureTokenTarget.type": "a grant of another type is another one",
+        "Grant.also": "refused: test_aws_verbs.py",
+        **dict.fromkeys(
+            (
+                "Repository.immutable_tags",
+                "Repository.scan_on_push",
+                "Repository.labels",
+                "Repository.encryption",
+                "Repository.native_name",
+                "Repository.lifecycle_policy",
+            ),
+            "refused: test_azure_spec.py",
+        ),
+    }
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
@@ -64,7 +181,7 @@ class AzureSandbox(Sandbox):
             "subscription_id": SUBSCRIPTION,
             "resource_group": GROUP,
             "location": LOCATION,
-            "registry_name": NAME,
+            "registry_name": NAME if name == "images" else f"acme{name}",
             **fields,
         }
 
@@ -79,9 +196,9 @@ class AzureSandbox(Sandbox):
         return {
             "registries": [self.registry(sku="Premium", replication_regions=["northeurope"], labels={"team": "a"})],
             "repositories": [
-                {"name": "app-a", "registry": "images", "retention": {"untagged_days": 7}},
-                {"name": "app-b", "registry": "images", "retention": {"untagged_days": 7}, "delete_images": True},
-                {"name": "team/c", "registry": "images", "retention": {"untagged_days": 7}, "protect": False},
+                {"name": "app-a", "registry": "images"},
+                {"name": "app-b", "registry": "images", "delete_images": True},
+                {"name": "team/c", "registry": "images", "protect": False},
             ],
             "grants": [
                 {"name": "kubelets", "registry": "images", "to": self.target("1")},
@@ -95,6 +212,45 @@ class AzureSandbox(Sandbox):
                 {"name": "partner", "registry": "images", "repositories": ["team/*"], "to": {"type": "azure-token"}},
             ],
         }
+
+    def rich_document(self, *, untagged_days: int | None = None) -> Document:
+        """With one retention of all repositories, if it is given: a registry has one."""
+        found = super().rich_document()
+        for row in found["repositories"] if untagged_days is not None else ():
+            row["retention"] = {"untagged_days": untagged_days}
+        return found
+
+    def valid(self, document: Document) -> Document:
+        for here in document["registries"]:
+            rows = [row for row in document["repositories"] if row["registry"] == here["name"]]
+            premium = here.get("sku") == "Premium"
+            if not premium:
+                here.pop("replication_regions", None)
+                here.pop("public_network_access", None)
+            kept = rows[0].get("retention") if rows and premium else None
+            for row in rows:  # a registry has one retention
+                row.pop("retention", None)
+                row |= {"retention": kept} if kept is not None else {}
+            for grant in document["grants"]:
+                if grant["registry"] == here["name"] and here.get("role_assignment_mode") == "legacy":
+                    grant.pop("repositories", None)
+        for grant in document["grants"]:
+            if grant["to"]["type"] == "azure-token":
+                grant["name"] = f"{grant['name']}-token"
+        return document
+
+    def plan(self, document: Document, *, executor: Any = None, **wishes: Any) -> Plan:
+        """With permission to change the role assignment mode, which nothing but this needs."""
+        modes = [
+            f"{item['name']}.mode.{item['registry_name'].lower()}"
+            for item in document["registries"]
+            if "role_assignment_mode" in item or self._is_in_another_mode(item)
+        ]
+        return super().plan(document, executor=executor, **{"allow": modes, **wishes})
+
+    def _is_in_another_mode(self, item: Document) -> bool:
+        found = self.cloud.registries.get(item["registry_name"].lower())
+        return found is not None and not found.abac
 
     # -- what is there
 
@@ -115,15 +271,19 @@ class AzureSandbox(Sandbox):
                 "sku": item.sku,
                 "location": item.location,
                 "tags": dict(item.tags),
-                "properties": {key: value for key, value in item.properties.items() if key != "loginServer"},
-                "replications": {key: dict(found.tags) for key, found in item.replications.items()},
+                "properties": _lasting(item.properties),
+                "replications": {
+                    key: [dict(found.tags), found.properties.get("regionEndpointEnabled", True)]
+                    for key, found in item.replications.items()
+                },
                 "maps": {
                     key: {**found.properties, "actions": sorted(found.properties["actions"])}
                     for key, found in item.scope_maps.items()
                     if not key.startswith("_")
                 },
                 "tokens": {
-                    key: found.properties["scopeMapId"].rpartition("/")[2] for key, found in item.tokens.items()
+                    key: [found.properties["scopeMapId"].rpartition("/")[2], found.properties["status"]]
+                    for key, found in item.tokens.items()
                 },
                 "images": {key: dict(found) for key, found in item.images.items()},
             }
@@ -170,7 +330,7 @@ class AzureSandbox(Sandbox):
         self.server.reset()
         self.cloud.knobs.login_server = "{here}"
         caller = self.cloud.principal_of(CLIENT)
-        for number, role in enumerate((CONTRIBUTOR, LISTER)):
+        for number, role in enumerate((CONTRIBUTOR, LISTER, LEGACY)):
             self.assign(
                 caller, role, f"/subscriptions/{SUBSCRIPTION}", name=f"{number:08d}-0000-0000-0000-00000000ca11"
             )
@@ -184,7 +344,7 @@ class AzureSandbox(Sandbox):
         return str(self.call("PUT", path, {"properties": said})["id"])
 
     def hands(self) -> list[Hand]:
-        return []
+        return Hands(self).all()
 
     def push_image(self, repository: str, tag: str = "v1") -> None:
         push(self.acr, repository, tag)
@@ -208,6 +368,9 @@ class AzureSandbox(Sandbox):
 
     def remove_repository(self, repository: str) -> None:
         self.acr.images.pop(repository, None)
+
+
+SANDBOX = AzureSandbox
 
 
 @pytest.fixture

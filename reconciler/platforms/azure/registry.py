@@ -73,7 +73,6 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
     noun = "registry"
     said = frozenset()
     settings = RegistrySettings
-    immutable = frozenset({"location"})
     permissions = {
         Verb.LIST: _READ,
         Verb.READ: _READ,
@@ -131,6 +130,12 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return ([*gains, outside], losses) if now.public_network_access else (gains, [*losses, outside])
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
+        there = live.settings.location if live is not None else ""
+        if there and there != desired.settings.location:
+            return (
+                f"its home location is {there}, and Azure can't change that: to move it, write `retired: true` with location: {there}"
+                " and apply, which deletes it with its images, or give another registry_name, which leaves it as it is"
+            )
         theirs = _others(live)
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
@@ -202,7 +207,8 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         with session.tagging:
             there = session.fresh(at)
             own = {**tags.of_spec(dict(wanted.labels)), **write.marks.texts()}
-            all_tags = tags.after(tags.read(there.get("tags")), own, kept=_noted(there))
+            again = live.marks.applied == write.marks.applied
+            all_tags = tags.after(tags.read(there.get("tags")), own, kept=_noted(there), again=again)
             properties = _changed(_properties(wanted), there)
             sku = str((there.get("sku") or {}).get("name", ""))
             up = _ORDER.get(wanted.sku, 0) > _ORDER.get(sku, 0)

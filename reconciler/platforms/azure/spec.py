@@ -34,7 +34,7 @@ class AzureRegistry(RegistryBase):
     subscription_id: Uuid = Field(description="The subscription that holds the registry.")
     resource_group: ResourceGroup = Field(description="The resource group that holds the registry. It must exist.")
     location: Location = Field(
-        description="The home location. It can't change: another one is a replace, which loses the images."
+        description="The home location, which can't change: the plan is refused if the registry is in another one."
     )
     registry_name: AcrName = Field(description="The global name: 5 to 50 letters and digits.")
     sku: Literal["Basic", "Standard", "Premium"] = Field("Basic", description="The pricing tier.")

@@ -56,11 +56,14 @@ def _lines(words: Iterable[str], most: int) -> Iterator[str]:
         yield line
 
 
-def after(there: Mapping[str, str], own: Mapping[str, str], kept: Collection[str] = ()) -> Labels:
+def after(
+    there: Mapping[str, str], own: Mapping[str, str], kept: Collection[str] = (), *, again: bool = False
+) -> Labels:
     """All tags after a write: `own`, and what others have there, kept under another key where a label of ours takes their place.
 
-    `kept`: the keys of ours that stay although they are not in `own`.
+    `kept`: the keys of ours that stay although they are not in `own`. `again`: whether the same was applied before: what says just
+    that is ours, whatever lists it.
     """
-    others = foreign(there)
     labels = own_labels(own)
+    others = {key: value for key, value in foreign(there).items() if not (again and labels.get(key) == value)}
     return {**others, **{key: there[key] for key in kept if key in there}, **own, **displaced(others, labels)}
