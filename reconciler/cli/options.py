@@ -62,7 +62,8 @@ AllowDelete = Annotated[
         "--allow-delete",
         metavar="ADDRESS",
         autocompletion=repository_addresses,
-        help="Allow this repository to be deleted or replaced, with its images and access that others gave. Repeatable.",
+        help="Allow this resource to be deleted or replaced: a repository with its images and access that others gave, or whatever"
+        " was there before it was adopted. Repeatable.",
     ),
 ]
 Verbose = Annotated[

@@ -221,8 +221,12 @@ class _Differ:
             notes=tuple(kind.remarks(live, wanted, changed=True)) if live is not None else (),
             native_name=None if action is Action.UPDATE else self.native_name(wanted),
         )
+        self.found.changes[wanted.address] = self.weaker(change)
+
+    def weaker(self, change: Change) -> Change:
+        """The change with what gets weaker by it in its notes."""
         weaker = tuple(self.pushers.said(change, item) for item in weakenings(self.picture, change))
-        self.found.changes[wanted.address] = replace(change, notes=(*change.notes, *weaker)) if weaker else change
+        return replace(change, notes=(*change.notes, *weaker)) if weaker else change
 
     def native_name(self, wanted: Desired) -> NativeName | None:
         """What the platform calls it; None of what holds no images."""
@@ -284,7 +288,7 @@ class _Differ:
         for live in tops.values():
             if refusal := self.kind(live).refusal(live):
                 self.problem(live.address, refusal)
-            self.found.changes[live.address] = self.removal(live, tuple(foreign.get(live.address, ())))
+            self.found.changes[live.address] = self.weaker(self.removal(live, tuple(foreign.get(live.address, ()))))
 
     def foreign_below(self, tops: Mapping[Address, Live]) -> Mapping[Address, list[ForeignAccess]]:
         """What others gave, by the resource whose delete takes it along."""
@@ -317,7 +321,7 @@ class _Differ:
             along=tuple(item.address for item in along),
             losses=tuple(sorted(losses)),
             foreign=foreign,
-            notes=live.notes,
+            notes=tuple(self.kind(live).remarks_gone(live)),
         )
 
     def released(self, live: Live) -> Change:

@@ -26,7 +26,7 @@ def weakenings(seen: Picture, change: Change) -> Iterator[Weakening]:
     live, desired = change.live, change.desired
     there = live is not None and not live.vacant
     if change.action is Action.DELETE and live is not None and there:
-        yield from seen.kinds[change.registry][change.kind].weakens(live.settings, None)
+        yield from seen.kinds[change.registry][change.kind].weakens_gone(live)
         return
     if desired is None or _is_emptied(seen, change) or not (there or _below_what_is_there(seen, change)):
         return

@@ -140,10 +140,18 @@ class Kind(ABC):
         """The same of what is there, of which more may be known than its settings: what others keep beside them, say. Pure."""
         return self.weakens(live.settings, wanted.settings)
 
+    def weakens_gone(self, live: Live) -> Iterable[Weakening]:
+        """The same of what is there and goes. Pure."""
+        return self.weakens(live.settings, None)
+
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
         """What else a reader of the plan must know of what is there, in sentences without its name. `changed`: whether the plan
         changes it; what is said where it does not is said in each plan. Pure."""
         return live.notes if changed else ()
+
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        """What a reader of the plan must know of what is there and goes, in sentences without its name. Pure."""
+        return live.notes
 
     def danger(self, before: Settings, after: Settings) -> str:
         """What a change of the settings endangers beyond what it says, as a sentence without its end, so that it needs permission; ""

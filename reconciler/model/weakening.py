@@ -16,7 +16,8 @@ class Weakening:
 
     `setting`: the key of the repository in the spec (`retention.keep_last`), or of the registry. `what`: what is then so, as a
     sentence without its subject's name. `overwrites`: whether it lets whoever can push overwrite tags. `may`: whether it can't be
-    decided that it is weaker. `expires`: whether images expire by it.
+    decided that it is weaker. `expires`: whether images expire by it. `quiet`: whether nothing is weaker, and what the settings did
+    merely ends.
     """
 
     setting: str
@@ -24,6 +25,7 @@ class Weakening:
     overwrites: bool = False
     may: bool = False
     expires: bool = False
+    quiet: bool = False
 
 
 class Protecting(Protocol):

@@ -229,9 +229,12 @@ def _removals(plan: Plan) -> Iterator[Statement]:
     """How to remove what the guards would not let the spec give: reconciler leaves it where it is. Where the plan writes the same
     document, that is another once it has been applied, and what was read before says nothing of how to change it."""
     written = {change.address for change in plan.changes}
-    for item in plan.objectionable:
-        if item.removal and item.address not in written:
-            yield Statement(item.address, f"to remove {item.what}, {item.removal}", (item.address,))
+    # statements that have no name of their own share one, and are removed by the same commands
+    alike = Counter((item.address, item.what, item.removal) for item in plan.objectionable if item.removal)
+    for (address, what, removal), count in alike.items():
+        if address not in written:
+            several = f" (there are {count})" if count > 1 else ""
+            yield Statement(address, f"to remove {what}{several}, {removal}", (address,))
 
 
 def _along(plan: Plan) -> Mapping[Action, int]:

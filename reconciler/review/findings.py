@@ -38,6 +38,7 @@ class _Findings(OfTheWhole):
         self.of_unknown()
         self.of_nothing()
         self.cosmetic()
+        self.ended()
         for part in self.parts.values():
             yield self.finding(part)
 
@@ -55,6 +56,9 @@ class _Findings(OfTheWhole):
         elif change.action is Action.CREATE and (holds or self.stands_alone(change)):
             self.created(change)
         for weakening in weakenings(self.seen, change):
+            if weakening.quiet:
+                self.ending.append((change, weakening))
+                continue
             part = self.part(Risk.WEAKENS, self.causes.setting(change, weakening.setting), may=weakening.may)
             part.addresses.add(change.address)
             still = weakening.setting == "protect" and self.guarded(change.address)
@@ -132,6 +136,13 @@ class _Findings(OfTheWhole):
             if change.desired is not None and change.desired.parent is not None:
                 found.setdefault(change.desired.parent, []).append(change)
         return found
+
+    def ended(self) -> None:
+        """What settings did that merely ends, beside what differs in the text."""
+        for change, ending in self.ending:
+            part = self.part(Risk.COSMETIC, self.causes.setting(change, ending.setting), may=ending.may)
+            part.addresses.add(change.address)
+            part.say(ending.what, self.label(change.address))
 
     # -- access ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@ from reconciler.engine.pushing import of_push
 from reconciler.engine.weaker import Pushers
 from reconciler.model.access import Access
 from reconciler.model.address import Address
+from reconciler.model.change import Change
 from reconciler.model.kind import HoldsImages
+from reconciler.model.weakening import Weakening
 from reconciler.places import Spot
 from reconciler.spec.repository import Repository
 
@@ -66,6 +68,8 @@ class Parts:
         #: to whom, by grant, access comes with a repository that is new, or goes with one that goes: by the repositories' names
         self.gaining: dict[str, set[str]] = {}
         self.losing: dict[str, set[str]] = {}
+        #: what merely ends, by which change
+        self.ending: list[tuple[Change, Weakening]] = []
         #: edits that something was found of
         self.used: set[int] = set()
         #: which edits are at each place

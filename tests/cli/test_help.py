@@ -215,3 +215,12 @@ def test_a_field_is_found_by_the_end_of_its_path(name: str, fields: list[str]) -
 
 def test_a_topic_of_several_words_needs_no_quotes() -> None:
     assert reconciler("help", "exit", "codes").stdout == reconciler("help", "exit-codes").stdout
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "destroy"])
+def test_the_permission_to_delete_is_said_to_be_for_whatever_a_guard_asks_it_for(command: str) -> None:
+    said = (
+        "Allow this resource to be deleted or replaced: a repository with its images and access that others gave, or whatever was"
+        " there before it was adopted."
+    )
+    assert said in " ".join(reconciler(command, "--help").stdout.split())

@@ -701,6 +701,20 @@ def test_only_the_statement_that_the_guards_object_to_is_to_be_removed(aws: AwsS
     assert "delete-repository-policy" not in said, "that would take the other statement along"
 
 
+def test_how_statements_without_a_name_are_removed_is_said_once_with_their_number(aws: AwsSandbox) -> None:
+    document = aws.document("app-a", guards={"allowed_accounts": []})
+    aws.apply(document)
+    both = {"Version": "2012-10-17", "Statement": [allow(A, sid=""), allow("*", sid=""), allow(A, sid="debug")]}
+    aws.client("ecr").set_repository_policy(repositoryName="images-app-a", policyText=json.dumps(both))
+    report = report_of(aws.plan(document))
+    for said in (joined(drift_lines(report)), joined(plan_lines(report))):
+        removals = [line.partition(", run ")[0].strip() for line in said.splitlines() if "to remove" in line]
+        assert removals == [
+            "images.access.app-a: to remove a statement without a Sid (there are 2)",
+            "images.access.app-a: to remove statement 'debug'",
+        ]
+
+
 def oidc(**claims: str | list[str]) -> Item:
     """A statement that trusts tokens of GitHub's with these claims."""
     found: Item = {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity"}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import SpecError
-from reconciler.model.canonical import applied_hash
+from reconciler.model.canonical import applied_hash, text
 from reconciler.model.change import Action
 from reconciler.platforms.aws import lifecycle
+from reconciler.platforms.aws.creation_template import CreationTemplateKind, TemplateSettings
 from reconciler.platforms.aws.lifecycle_rules import policy_faults, sent
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
 from reconciler.spec.repository import Retention
 from tests.sandbox.aws import AwsSandbox
 from tests.sandbox.base import Document
@@ -306,3 +311,52 @@ def test_what_else_ecr_limits_is_told_at_validation(aws: AwsSandbox, fields: Doc
     assert message in problem.message
     shorter = {"retention": {"keep_last": 1, "keep_tags": ["a*b*c*d*"]}, "description": 84 * "("}
     assert aws.spec(aws.document({"name": "app-a", "immutable_tags": {"except": ["a*b*"]}, **shorter}))
+
+
+RETENTION: Document = {"keep_last": 500, "untagged_days": 14, "keep_tags": ["v*"]}
+ENDS = "its images no longer expire by these rules: "
+
+
+@pytest.mark.parametrize(
+    ("fields", "rules"),
+    [
+        (
+            {"retention": RETENTION},
+            "keep images tagged v*; remove untagged images 14 days after their push; remove images that are not among the newest"
+            " 500, unless an earlier rule selects them",
+        ),
+        (
+            {"lifecycle_policy": POLICY},
+            "remove untagged images 5 days after their push; remove images that are not among the newest 7, unless an earlier rule"
+            " selects them",
+        ),
+    ],
+)
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_plan_by_which_a_policy_goes_says_its_rules(
+    aws: AwsSandbox, fields: Document, rules: str, adopted: bool
+) -> None:
+    aws.apply(aws.document({"name": "app-a", **fields}))
+    document = aws.document({"name": "app-a", "adopt": adopted})
+    if adopted:  # as if somebody else had made it
+        aws.client("ecr").untag_resource(
+            resourceArn="arn:aws:ecr:us-east-1:123456789012:repository/images-app-a",
+            tagKeys=["reconciler-owner", "reconciler-applied-lifecycle"],
+        )
+        aws.apply(aws.document({"name": "app-a", "adopt": True, **fields}))
+    plan = aws.plan(document)
+    (change,) = plan.changes
+    assert (change.address, change.action, change.notes) == ("images.lifecycle.app-a", Action.DELETE, (ENDS + rules,))
+    assert f"images.lifecycle.app-a\n        {ENDS}{rules}\n" in joined(plan_lines(report_of(plan)))
+    assert loads(dumps(plan), platforms=aws.platforms).changes == plan.changes
+
+
+def test_a_rule_with_anything_unusual_is_given_as_it_is_where_it_goes() -> None:
+    (found,) = lifecycle.LifecycleKind().weakens(lifecycle.normal(ARCHIVE), None)
+    assert found.what == ENDS + "; ".join(text(rule) for rule in json.loads(lifecycle.canonical(ARCHIVE)))
+    assert found.quiet
+
+
+def test_a_template_that_no_longer_gives_a_policy_weakens_nothing() -> None:
+    before = TemplateSettings(lifecycle=lifecycle.of_retention(Retention(keep_last=5)))
+    assert list(CreationTemplateKind().weakens(before, replace(before, lifecycle=None))) == []

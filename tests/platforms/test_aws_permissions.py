@@ -280,11 +280,13 @@ def live_without_roles(aws: AwsSandbox) -> None:
     keys = (
         "",
         "-replication-us-east-1",
-        "-scanning-us-east-1",
         *(f"-{kind}-us-east-1/bare-quay" for kind in BY_PREFIX),
     )
-    wrong = [f"reconciler-applied{key}" for key in keys] + ["reconciler-region-us-east-1"]
-    ecr.tag_resource(resourceArn=arn, tags=[{"Key": key, "Value": "v1-0000000000000000"} for key in wrong])
+    mark = "v1-0000000000000000"
+    wrong = dict.fromkeys([*(f"reconciler-applied{key}" for key in keys), "reconciler-region-us-east-1"], mark)
+    # without its filter it would be one that may be anybody's, and stay
+    wrong["reconciler-applied-scanning-us-east-1"] = f"{mark} c:bare-+"
+    ecr.tag_resource(resourceArn=arn, tags=[{"Key": key, "Value": value} for key, value in wrong.items()])
     aws.apply(bare())
     usual = bare()["registries"][0]
     more: Document = {

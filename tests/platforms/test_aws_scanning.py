@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from reconciler.api.apply import ApplyFailed
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import PlanRefused, SpecError
-from reconciler.platforms.aws.scanning import Note, ScanningSettings
+from reconciler.platforms.aws.scanning import Note
+from reconciler.platforms.aws.scanning_settings import ScanningSettings
 from reconciler.platforms.aws.scanning_spec import noted
 from reconciler.render.outcome import outcome_line
 from reconciler.render.report import report_of
@@ -316,23 +317,6 @@ def test_filters_of_a_registry_that_leave_in_the_same_run_make_no_other_s_plan_s
     aws.apply(document)
     assert configuration(aws) == ("ENHANCED", {"CONTINUOUS_SCAN": ["other-*"]})
     assert aws.plan(document).changes == ()
-
-
-@pytest.mark.parametrize("removed", ["the note", "the role"])
-def test_a_note_that_was_removed_by_hand_is_written_as_it_was_for_names_of_the_registry(
-    aws: AwsSandbox, removed: str
-) -> None:
-    document = scanned(aws, type="basic", on_push=["images-*"])
-    aws.apply(document)
-    good = aws.state()
-    if removed == "the note":
-        aws.client("iam").untag_role(RoleName="images-pull", TagKeys=["reconciler-applied-scanning-us-east-1"])
-    else:
-        dict(aws.hands())["delete the role images-pull"]()
-    aws.apply(document)
-    assert aws.state() == good
-    aws.apply(document, destroy=True)
-    assert configuration(aws) == ("BASIC", {})
 
 
 def test_filters_of_others_that_scan_by_hand_alone_stay_so(aws: AwsSandbox) -> None:

@@ -173,6 +173,19 @@ def test_a_policy_that_removes_more_is_at_the_policy_and_said_once(tmp_path: Pat
     assert now.splitlines()[spot.line - 1][spot.column - 1 :].startswith("{rulePriority: 1")
 
 
+def test_a_retention_that_goes_says_the_rules_by_which_images_no_longer_expire(tmp_path: Path) -> None:
+    head = replaced(('    retention: {keep_last: 100, untagged_days: 14, keep_tags: ["v*"]}\n', ""))
+    found = reviewed(tmp_path, head)
+    assert verdict(found) == ["cosmetic"]
+    (quiet, ends) = said(found, Risk.COSMETIC)
+    assert quiet.endswith("nobody gains or loses access by it")
+    assert ends == (
+        "cart, payments: its images no longer expire by these rules: keep images tagged v*; remove untagged images 14 days after"
+        " their push; remove images that are not among the newest 100, unless an earlier rule selects them"
+    )
+    assert {"images.lifecycle.cart", "images.lifecycle.payments"} <= set(the(found, Risk.COSMETIC).addresses)
+
+
 def test_a_registry_that_scans_nothing_is_not_said_to_stop(tmp_path: Path) -> None:
     (text,) = said(reviewed(tmp_path, replaced(("scan_on_push: true", "scan_on_push: false"))), Risk.WEAKENS)
     assert text.startswith("cart, payments: new images are not scanned")

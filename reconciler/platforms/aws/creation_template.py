@@ -129,7 +129,8 @@ class CreationTemplateKind(PrefixKind):
         if before.tags_immutable and (not after.tags_immutable or moved):
             yield Weakening("creation_templates", f"{made} tags can be moved")
         for item in LifecycleKind().weakens(before.lifecycle, after.lifecycle):
-            yield Weakening("creation_templates", f"{made} {item.what}", may=item.may)
+            if not item.quiet:
+                yield Weakening("creation_templates", f"{made} {item.what}", may=item.may)
 
     def altered(self, settings: TemplateSettings) -> str | None:
         if settings.mutability:

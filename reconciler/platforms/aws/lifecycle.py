@@ -164,8 +164,10 @@ class LifecycleKind(Kind, ExpiresImages):
         then = Kept() if before is None else _kept(before)
         now = Kept() if after is None else _kept(after)
         if after is None:
-            return
-        if then is None or now is None:  # rules that no retention says
+            if before is not None:
+                what = f"its images no longer expire by these rules: {_rules_in_words(before)}"
+                yield Weakening("retention", what, quiet=True)
+        elif then is None or now is None:  # rules that no retention says
             if before != after:
                 what = "other images may expire after the apply than before"
                 yield Weakening("lifecycle_policy", what, may=True, expires=True)
@@ -230,13 +232,14 @@ def _reported(live: Live, wanted: Mapping[Address, Desired]) -> Live:
     """A policy that nobody owns and the spec does not want, as something that others put there."""
     if live.address in wanted or live.marks.owner is not None:
         return live
-    rules = json.loads(live.settings.rules)
-    words = "; ".join(in_words(rule, after=index) for index, rule in enumerate(rules))
-    return replace(
-        live,
-        vacant=True,
-        foreign=(ForeignAccess(live.address, f"a lifecycle policy that was not made from a spec ({words})"),),
-    )
+    what = f"a lifecycle policy that was not made from a spec ({_rules_in_words(live.settings)})"
+    return replace(live, vacant=True, foreign=(ForeignAccess(live.address, what),))
+
+
+def _rules_in_words(settings: LifecycleSettings) -> str:
+    """What the rules do, in their order; one with anything unusual is given as it is."""
+    rules = json.loads(settings.rules)
+    return "; ".join(in_words(rule, after=index) or text(rule) for index, rule in enumerate(rules))
 
 
 def read(session: AwsSession, at: Address) -> str | None:

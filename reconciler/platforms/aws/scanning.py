@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
-from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
-from reconciler.words import Named, all_of
+from reconciler.words import Named, all_of, plural
 
 from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, PENDING, RegistryLedger, carriers_of
+from .scanning_settings import BASIC, NAMES, TYPES, ScanningSettings, left, of_rest, rest_of, shared, weaker
 from .scanning_spec import CONTINUOUS, LETTERS, MAX_FILTERS, ON_PUSH, Entry, noted
 from .spec import AwsRegistry
 from .tags import MAX_VALUE
@@ -30,30 +29,10 @@ if TYPE_CHECKING:
     from .session import AwsSession
 
 RULES = "rules"
-BASIC = "BASIC"
-#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced.html
-_TYPES = {"ENHANCED": "enhanced (Amazon Inspector, which costs money)"}
-_NAMES = {ON_PUSH: "on_push", CONTINUOUS: "continuous"}
 _LETTERS = {letter: frequency for frequency, letter in LETTERS.items()}
 _APPLIED = f"{applied_key('scanning')}-"
 #: registries of one account and region share the document: one read-merge-write at a time
 _locks: dict[tuple[str, str], Lock] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class ScanningSettings:
-    """How the account scans in a region, and by which filters of ours it chooses repositories, sorted. `type`: in AWS's words."""
-
-    type: str = BASIC
-    on_push: tuple[str, ...] = ()
-    continuous: tuple[str, ...] = ()
-
-    @property
-    def entries(self) -> frozenset[Entry]:
-        """Each filter with its frequency."""
-        return frozenset((ON_PUSH, item) for item in self.on_push) | frozenset(
-            (CONTINUOUS, item) for item in self.continuous
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +115,7 @@ class ScanningKind(Kind):
     def shown(self, settings: ScanningSettings) -> dict[str, Any]:
         return {
             **super().shown(settings),
-            "type": Named(settings.type, _TYPES.get(settings.type, settings.type.lower())),
+            "type": Named(settings.type, TYPES.get(settings.type, settings.type.lower())),
         }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
@@ -148,22 +127,23 @@ class ScanningKind(Kind):
         return None if wanted.settings == asked else "what is scanned, and how,"
 
     def weakens(self, before: ScanningSettings | None, after: ScanningSettings | None) -> Iterator[Weakening]:
-        if before is None:
-            return
-        now = after or ScanningSettings()
-        if before.type != now.type and before.type in _TYPES:
-            yield Weakening(
-                "scanning.type",
-                "scanning is basic instead of enhanced: packages of programming languages are no longer scanned",
-            )
-        for name in ("on_push", "continuous"):
-            gone = sorted(set(getattr(before, name)) - set(getattr(now, name)))
-            if gone:
-                how = "when they are pushed" if name == "on_push" else "continuously"
-                still = [item for item in getattr(now, name) if any(fnmatchcase(item, other) for other in gone)]
-                but = f", but those like {all_of(still)} still are" if still else ""
-                what = f"repositories like {all_of(gone)} are no longer scanned {how}{but}"
-                yield Weakening(f"scanning.{name}", what)
+        return weaker(before, after)
+
+    def weakens_there(self, live: Live, wanted: Desired) -> Iterator[Weakening]:
+        return weaker(live.settings, wanted.settings, of_rest(live.rest))
+
+    def weakens_gone(self, live: Live) -> Iterator[Weakening]:
+        return weaker(live.settings, None, of_rest(live.rest))
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
+        if changed:
+            yield from live.notes
+            yield from shared(wanted.settings, live.rest)
+            yield from left(live.settings, wanted.settings, live.rest)
+
+    def remarks_gone(self, live: Live) -> Iterator[str]:
+        yield from live.notes
+        yield from left(live.settings, None, live.rest)
 
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(ScanningLedger)
@@ -175,7 +155,8 @@ class ScanningKind(Kind):
             desired = wanted.get(at)
             if desired is not None and (reason := _refused(session, at, document, desired.settings, role)):
                 session.refused[at] = reason
-            yield replace(_live(session, at, document, role), notes=tuple(_shares(session, document, desired)))
+            notes = (*_shares(session, document, desired), *_kept_by(session, ledger.note(at, role), desired, wanted))
+            yield replace(_live(session, at, document, role), notes=notes)
 
     def read(self, session: AwsSession, addresses: Sequence[Address]) -> Iterator[Live]:
         addresses = [at for at in addresses if at.name == RULES]
@@ -191,11 +172,8 @@ class ScanningKind(Kind):
             siblings = noted.ours
             document = _read(session, at)
             there = _entries(document)
-            before = (
-                ledger.note(at, texts)
-                if ledger.key(at) in texts
-                else _by_name(session.registry, there & wanted.entries)
-            )
+            # what no note says to be ours may be somebody else's, whatever it is called: it stays when ours goes
+            before = ledger.note(at, texts)
             # ours may stand there at another frequency, since another registry of the spec has changed the type
             strange = {entry for entry in there - siblings if entry[1] not in _chosen(before.ours)}
             # others had it before a sibling did, so it stays with the last of us too
@@ -251,17 +229,11 @@ def _refused(session: AwsSession, at: Address, document: dict[str, Any], wanted:
             f" the account has one type, {document['scanType'].lower()}; write type: {document['scanType'].lower()},"
             " or remove these filters first"
         )
-    for frequency, name in _NAMES.items():
+    for frequency, name in NAMES.items():
         count = len({item for which, item in others | wanted.entries if which == frequency})
         if count > MAX_FILTERS:
             return f"the account would have {count} filters for scanning {name}; ECR allows at most {MAX_FILTERS}"
     return ""
-
-
-def _by_name(registry: AwsRegistry, entries: Iterable[Entry]) -> Note:
-    """What is ours where no note says it: a filter for names of the registry's own. The note may have been removed by hand."""
-    prefix = registry.name_prefix
-    return Note(frozenset(entry for entry in entries if prefix and entry[1].startswith(prefix)))
 
 
 def _siblings(session: AwsSession) -> frozenset[Entry]:
@@ -285,6 +257,19 @@ def _shares(session: AwsSession, document: dict[str, Any], desired: Desired | No
     names = [item.name for item in session.siblings if item.scanning is not None]
     if names and desired is not None and desired.settings.type != document["scanType"]:
         yield f"the account has one type of scanning, so it changes for {all_of(names)} too"
+
+
+def _kept_by(
+    session: AwsSession, note: Note, desired: Desired | None, wanted: Mapping[Address, Desired]
+) -> Iterator[str]:
+    """Which filters that leave the registry others of the spec have too. `wanted`: nothing where all of the registry goes, and then
+    the others' may go with it."""
+    gone = note.ours - (desired.settings.entries if desired is not None else frozenset())
+    for item in session.siblings if gone and wanted else ():
+        if both := sorted(_chosen(gone & settings_of(item).entries)):
+            filters = f"the {plural(len(both), 'filter')} {all_of(both)}"
+            they = "it stays, and what it chooses" if len(both) == 1 else "they stay, and what they choose"
+            yield f"registry {item.name} has {filters} too: {they} is still scanned"
 
 
 def _lock(session: AwsSession, at: Address) -> Lock:
@@ -333,9 +318,10 @@ def _live(session: AwsSession, at: Address, document: dict[str, Any], role: Text
     marks = ledger.marks(at, role)
     note = ledger.note(at, role)
     ours = note.ours & _entries(document)
-    others = sorted(_entries(document) - note.ours - _siblings(session) - ledger.of_siblings(at))
+    # with those that are ours too
+    others = _entries(document) - (note.ours - note.theirs) - _siblings(session) - ledger.of_siblings(at)
     found = {
-        name: tuple(sorted(item for which, item in ours if which == frequency)) for frequency, name in _NAMES.items()
+        name: tuple(sorted(item for which, item in ours if which == frequency)) for frequency, name in NAMES.items()
     }
     return Live(
         address=at,
@@ -344,6 +330,6 @@ def _live(session: AwsSession, at: Address, document: dict[str, Any], role: Text
         marks=marks if marks.applied is not None else Marks(),
         native=f"scanning of registry {session.name} in {session.region_of(at)}",
         needs=carriers_of(session),
-        rest=text(others) if others else "",
+        rest=rest_of(others),
         vacant=marks.applied is None,
     )

@@ -1,0 +1,104 @@
+"""What of an account's scanning is ours, what others have beside it, and what a change of it means in words. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from reconciler.model.canonical import text
+from reconciler.model.weakening import Weakening
+from reconciler.words import all_of, plural
+
+from .scanning_spec import CONTINUOUS, ON_PUSH, Entry
+
+BASIC = "BASIC"
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced.html
+TYPES = {"ENHANCED": "enhanced (Amazon Inspector, which costs money)"}
+NAMES = {ON_PUSH: "on_push", CONTINUOUS: "continuous"}
+#: at which frequencies a repository is scanned when an image is pushed, and all the time: continuous scanning does both
+#: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced.html
+_DOES = {
+    ON_PUSH: ((ON_PUSH, CONTINUOUS), "when they are pushed"),
+    CONTINUOUS: ((CONTINUOUS,), "continuously"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScanningSettings:
+    """How the account scans in a region, and by which filters of ours it chooses repositories, sorted. `type`: in AWS's words."""
+
+    type: str = BASIC
+    on_push: tuple[str, ...] = ()
+    continuous: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> frozenset[Entry]:
+        """Each filter with its frequency."""
+        return frozenset((ON_PUSH, item) for item in self.on_push) | frozenset(
+            (CONTINUOUS, item) for item in self.continuous
+        )
+
+
+def rest_of(entries: Iterable[Entry]) -> str:
+    """The filters of others as text; "" for none."""
+    return text(found) if (found := sorted(entries)) else ""
+
+
+def of_rest(rest: str) -> frozenset[Entry]:
+    """The filters of others that a text says, those that are ours too among them."""
+    return frozenset((str(frequency), str(item)) for frequency, item in json.loads(rest or "[]"))
+
+
+def weaker(
+    before: ScanningSettings | None, after: ScanningSettings | None, others: Collection[Entry] = ()
+) -> Iterator[Weakening]:
+    """What was scanned by our filters and is not after, by ours or by those of others."""
+    if before is None:
+        return
+    now = after or ScanningSettings()
+    # where all of ours goes, that is said below; the type stays if others have filters
+    if after is not None and before.type != after.type and before.type in TYPES:
+        what = "scanning is basic instead of enhanced: packages of programming languages are no longer scanned"
+        yield Weakening("scanning.type", what)
+    entries = now.entries.union(others)
+    for frequency, (by, how) in _DOES.items():
+        still = sorted(item for which, item in entries if which in by)
+        gone = [
+            item
+            for which, item in sorted(before.entries)
+            if which == frequency and not any(fnmatchcase(item, other) for other in still)
+        ]
+        if gone:
+            some = [item for item in still if any(fnmatchcase(item, other) for other in gone)]
+            but = f", but those like {all_of(some)} still are" if some else ""
+            what = f"repositories like {all_of(gone)} are no longer scanned {how}{but}"
+            yield Weakening(f"scanning.{NAMES[frequency]}", what)
+
+
+def shared(wanted: ScanningSettings, rest: str) -> Iterator[str]:
+    """That filters which the spec asks for are there already, and not known to be its own."""
+    if both := _names(wanted.entries & of_rest(rest)):
+        one = len(both) == 1
+        yield (
+            f"the {plural(len(both), 'filter')} {all_of(both)} {'was' if one else 'were'} there already, and no note says that"
+            f" {'it is' if one else 'they are'} the spec's alone: {'it stays' if one else 'they stay'} when the spec no longer has"
+            f" {'it' if one else 'them'}"
+        )
+
+
+def left(before: ScanningSettings, after: ScanningSettings | None, rest: str) -> Iterator[str]:
+    """That filters which leave the spec stay, since somebody else may have them."""
+    now = (after or ScanningSettings()).entries
+    if stay := _names((before.entries - now) & of_rest(rest)):
+        one = len(stay) == 1
+        yield (
+            f"the {plural(len(stay), 'filter')} {all_of(stay)} {'stays' if one else 'stay'}, since"
+            f" {'it was' if one else 'they were'} there before the spec's note of {'it' if one else 'them'}: if nobody else needs"
+            f" {'it' if one else 'them'}, remove {'it' if one else 'them'} by hand"
+        )
+
+
+def _names(entries: Iterable[Entry]) -> list[str]:
+    return sorted({item for _, item in entries})

@@ -1,0 +1,130 @@
+"""Scanning filters that somebody else may have too: they stay, and the plan says so; and what is no longer scanned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.engine.plan_file import dumps, loads
+from reconciler.platforms.aws.scanning_settings import ScanningSettings, weaker
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
+from tests.platforms.test_aws_scanning import AT, by_hand, configuration, scanned
+from tests.sandbox.aws import AwsSandbox
+
+
+@pytest.mark.parametrize("removed", ["the note", "the role"])
+def test_a_filter_whose_note_was_removed_by_hand_may_be_anybody_s_and_stays(aws: AwsSandbox, removed: str) -> None:
+    document = scanned(aws, type="basic", on_push=["images-*"])
+    aws.apply(document)
+    if removed == "the note":
+        aws.client("iam").untag_role(RoleName="images-pull", TagKeys=["reconciler-applied-scanning-us-east-1"])
+    else:
+        dict(aws.hands())["delete the role images-pull"]()
+    assert notes_of(aws, document) == [THERE_ALREADY]
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
+    assert notes_of(aws, document, destroy=True) == [STAYS]
+    aws.apply(document, destroy=True)
+    assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["images-*"]})
+
+
+def notes_of(aws: AwsSandbox, document: dict[str, Any], *, destroy: bool = False) -> list[str]:
+    """What the plan, and the same plan read from a file, say of the registry's scanning beside its fields."""
+    plan = aws.plan(document, destroy=destroy)
+    (change,) = [item for item in plan.changes if item.address == AT]
+    assert [item for item in loads(dumps(plan), platforms=aws.platforms).changes if item.address == AT] == [change]
+    assert all(f"        {note}\n" in joined(plan_lines(report_of(plan))) for note in change.notes)
+    return list(change.notes)
+
+
+THERE_ALREADY = (
+    "the filter images-* was there already, and no note says that it is the spec's alone: it stays when the spec no longer"
+    " has it"
+)
+STAYS = (
+    "the filter images-* stays, since it was there before the spec's note of it: if nobody else needs it, remove it"
+    " by hand"
+)
+
+
+@pytest.mark.parametrize("destroy", [False, True])
+@pytest.mark.parametrize("fields", [{}, {"on_push": ["images-*"]}])
+def test_a_filter_for_the_registry_s_own_names_that_others_had_before_stays_and_that_is_said(
+    aws: AwsSandbox, fields: dict[str, Any], destroy: bool
+) -> None:
+    by_hand(aws, "BASIC", SCAN_ON_PUSH=["images-*", "other*"])
+    document = scanned(aws, type="basic", **fields)
+    assert notes_of(aws, document) == [THERE_ALREADY]
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
+    later = document if destroy else aws.document("web")
+    assert notes_of(aws, later, destroy=destroy) == [STAYS]
+    aws.apply(later, destroy=destroy)
+    assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["images-*", "other*"]})
+
+
+def test_several_filters_that_others_had_are_named_together_also_where_some_leave(aws: AwsSandbox) -> None:
+    by_hand(aws, "BASIC", SCAN_ON_PUSH=["a*", "b*"])
+    assert notes_of(aws, scanned(aws, type="basic", on_push=["a*", "b*", "c*"])) == [
+        "the filters a* and b* were there already, and no note says that they are the spec's alone: they stay when the spec no"
+        " longer has them"
+    ]
+    aws.apply(scanned(aws, type="basic", on_push=["a*", "b*", "c*"]))
+    later = scanned(aws, type="basic", on_push=["d*"])
+    assert notes_of(aws, later) == [
+        "the filters a* and b* stay, since they were there before the spec's note of them: if nobody else needs them, remove them"
+        " by hand",
+        "repositories like c* are no longer scanned when they are pushed",
+    ]
+    aws.apply(later)
+    assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["a*", "b*", "d*"]})
+
+
+@pytest.mark.parametrize("destroy", [False, True])
+@pytest.mark.parametrize(("kind", "how"), [("basic", "when they are pushed"), ("enhanced", "continuously")])
+def test_a_plan_by_which_scanning_ends_says_of_what(aws: AwsSandbox, kind: str, how: str, destroy: bool) -> None:
+    document = scanned(aws, type=kind)
+    aws.apply(document)
+    later = document if destroy else aws.document("web")
+    assert notes_of(aws, later, destroy=destroy) == [f"repositories like images-* are no longer scanned {how}"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "theirs", "gone"),
+    [
+        ("BASIC", {"on_push": ("a-*",)}, [("SCAN_ON_PUSH", "*")], ""),
+        ("BASIC", {"on_push": ("a-*",)}, [("MANUAL", "*")], "when they are pushed"),
+        (
+            "BASIC",
+            {"on_push": ("a-*",)},
+            [("SCAN_ON_PUSH", "a-b*")],
+            "when they are pushed, but those like a-b* still are",
+        ),
+        ("ENHANCED", {"on_push": ("a-*",)}, [("CONTINUOUS_SCAN", "a-*")], ""),
+        ("ENHANCED", {"continuous": ("a-*",)}, [("SCAN_ON_PUSH", "*")], "continuously"),
+    ],
+)
+def test_what_filters_of_others_choose_is_scanned_as_before(
+    kind: str, ours: dict[str, tuple[str, ...]], theirs: list[tuple[str, str]], gone: str
+) -> None:
+    found = [item.what for item in weaker(ScanningSettings(kind, **ours), None, theirs)]
+    assert found == ([f"repositories like a-* are no longer scanned {gone}"] if gone else [])
+
+
+def test_what_is_scanned_continuously_from_now_on_is_scanned_when_it_is_pushed_too() -> None:
+    before, after = ScanningSettings("BASIC", ("a-*",)), ScanningSettings("ENHANCED", (), ("a-*",))
+    assert list(weaker(before, after)) == []
+
+
+def test_a_filter_that_another_registry_of_the_spec_keeps_is_said_to_stay(aws: AwsSandbox) -> None:
+    document = scanned(aws, type="basic", on_push=["*", "images-*"])
+    document["registries"].append(aws.registry("other", scanning={"type": "basic", "on_push": ["*"]}))
+    aws.apply(document)
+    said = "registry other has the filter * too: it stays, and what it chooses is still scanned"
+    assert said not in notes_of(aws, document, destroy=True)
+    del document["registries"][0]["scanning"]
+    assert said in notes_of(aws, document)
+    aws.apply(document)
+    assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["*"]})
