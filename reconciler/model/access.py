@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,10 @@ ADMIN = "change or delete"
 DELETE_IMAGES = "delete images in"
 #: the verb that uploads images and sets tags
 PUSH = "push"
+#: what is noted of a gain, where some of those that it is said of had it before, and of its reverse
+COULD_ALREADY = "as {} could already"
+STILL_CAN = "but {} still can"
+_HAD_IT = re.compile(rf"(?:^|, ){COULD_ALREADY.format('(.+)')}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,6 +46,12 @@ class Access:
     where: str = ""
     may: bool = False
     note: str = ""
+
+
+def taken(gain: Access) -> Access:
+    """A gain as the loss that its reverse is. Of what is noted of it, only who could do it before has a reverse: they still can."""
+    had = _HAD_IT.search(gain.note)
+    return replace(gain, note=STILL_CAN.format(had[1]) if had else "")
 
 
 @dataclass(frozen=True, slots=True, order=True)

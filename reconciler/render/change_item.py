@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.model.access import taken
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, FieldChange
 from reconciler.model.resource import NativeName
@@ -212,12 +213,12 @@ def _flat(change: FieldChange) -> Iterator[FieldChange]:
 def _by_hand(change: Change) -> Iterator[str]:
     """What was done to access since the last apply: the reverse of what this change does, where the spec has not moved."""
     if change.cause is Cause.DRIFT:
-        # what is noted of a gain or a loss (who still can) is not so of its reverse
-        given = sentences.held({replace(access, note="") for access in change.losses})
-        taken = sentences.lost({replace(access, note="") for access in change.gains})
-        yield from (f"by hand: {sentence.text}" for sentence in (*given, *taken))
+        # what is noted of a loss (who still can) is not so of its reverse
+        given = sentences.held({replace(item, note="") for item in change.losses})
+        lost = sentences.lost(set(map(taken, change.gains)))
+        yield from (f"by hand: {sentence.text}" for sentence in (*given, *lost))
     if change.cause is Cause.BOTH:  # the mark says that both changed, and not which of them is behind what
-        given = sentences.held({replace(access, note="") for access in change.losses})
+        given = sentences.held({replace(item, note="") for item in change.losses})
         yield from (f"by hand, or by what was applied last: {sentence.text}" for sentence in given)
 
 

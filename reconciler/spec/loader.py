@@ -12,6 +12,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem, SpecError
 
+from .advice import not_a_spec
 from .include import with_included
 from .models import Spec
 from .source import (
@@ -122,7 +123,7 @@ def _load(
             continue  # comments alone: somebody means it so
         elif len(problems) == before:
             empty = _EMPTY if several else "the spec is empty"
-            problems.append(Problem(name, 1, 1, "", empty if tree is None else "must be a mapping"))
+            problems.append(Problem(name, 1, 1, "", empty if tree is None else not_a_spec(data)))
     if not trees:
         raise SpecError(problems or [Problem(base, 1, 1, "", "the folder's files contain only comments")])
     trees = with_included(trees, base, problems)

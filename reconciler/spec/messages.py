@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args, get_origin
 
@@ -37,9 +38,16 @@ _PLAIN = {
 
 
 IS_REQUIRED = "is required"
+#: what would be of the type that is asked for without its quotes: https://yaml.org/type/bool.html
+_QUOTED = {
+    "bool_type": re.compile("true|false|yes|no|on|off", re.I),
+    "int_type": re.compile("[0-9]+"),
+    "float_type": re.compile(r"[0-9]+(\.[0-9]+)?"),
+}
 #: what a model's mapping is missed by
 _MAPPINGS = {"dataclass_type", "model_type", "model_attributes_type"}
 _A_MAPPING = "must be a mapping"
+_A_NUMBER = "must be a number"
 #: the end of pydantic's path where a mapping's key is what is wrong
 _KEY = "[key]"
 
@@ -119,6 +127,8 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
         message = f"unknown key{did_you_mean(str(loc[-1]), known) or ' (known: ' + ', '.join(known) + ')'}"
     elif kind == "string_type" and isinstance(node, ScalarNode) and not node.style and raw:
         message = f'YAML reads {raw} as {_yaml_kind(details["input"])}: quote it ("{raw}")'
+    elif kind in _QUOTED and _quoted(node, _QUOTED[kind]):
+        message = f"{message}, not a string: remove the quotes"
     elif kind in ("literal_error", "union_tag_invalid"):
         expected = context["expected" if kind == "literal_error" else "expected_tags"]
         words = _choices(expected)
@@ -132,6 +142,8 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
         message += f", or {_mapping(other, '').removeprefix('must be ')}" if other else ""
     elif kind in _MAPPINGS:
         message = _mapping(list(_models_at(annotation, loc)), raw)
+    elif kind == "text" and message.startswith(_A_NUMBER) and _quoted(node, _QUOTED["int_type"]):
+        message = f"'{raw}' {message}: remove the quotes"
     elif kind == "text":
         message = f"'{raw}' {message}" if message.startswith("must") and raw else message
     elif kind in ("greater_than_equal", "less_than_equal") and raw:
@@ -139,6 +151,11 @@ def _problem(details: ErrorDetails, annotation: Any, root: Node, base: Loc) -> P
     elif kind == "string_too_long":
         message = f"has {counted(len(raw), 'character')}; at most {context['max_length']} are allowed"
     return problem_at(node, path_text(_shown(root, base, loc)), message)
+
+
+def _quoted(node: Node, pattern: re.Pattern[str]) -> bool:
+    """Whether a text is in quotes, and fits the pattern."""
+    return isinstance(node, ScalarNode) and node.style in ("'", '"') and pattern.fullmatch(node.value) is not None
 
 
 def _yaml_kind(value: object) -> str:

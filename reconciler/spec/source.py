@@ -18,7 +18,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from reconciler.errors import Problem
 
-from .advice import with_advice
+from .advice import complaint, is_terraform, not_a_spec, with_advice
 from .variables import NAME, StandIns
 
 try:
@@ -88,23 +88,17 @@ def parse(name: str, data: bytes, problems: list[Problem]) -> Node | None:
         _refuse_deep(name, data)
         return yaml.compose(_Stream(name, data), Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        reason = error.problem or error.context or ""
+        if is_terraform(data):
+            problems.append(Problem(name, 1, 1, "", not_a_spec(data)))
+            return None
+        line, column, reason = complaint(data, error, _Loader)
         if "nesting depth" in reason:  # libyaml's own limit, which may come first
             reason = TOO_DEEP
-        problems.append(
-            Problem(name, line, column, "", f"not YAML: {with_advice(reason, _character(data, line, column))}")
-        )
+        problems.append(Problem(name, line, column, "", f"not YAML: {reason}"))
     except yaml.reader.ReaderError as error:
         line = data[: error.position].count(b"\n") + 1
         problems.append(Problem(name, line, 1, "", f"not YAML: {with_advice(error.reason, '')}"))
     return None
-
-
-def _character(data: bytes, line: int, column: int) -> str:
-    text = data.decode("utf-8-sig", "replace").split("\n")
-    return text[line - 1][column - 1 : column] if line <= len(text) else ""
 
 
 class _Stream(io.BytesIO):

@@ -135,7 +135,11 @@ def test_a_function_named_under_a_wildcard_that_covered_it_is_no_gain_and_a_wild
         [],
         [f"AWS Lambda in account {A} in us-east-1 can no longer pull app-a, {left}"],
     )
-    assert difference([narrow], [wide]) == ([f"AWS Lambda in account {A} in us-east-1 can now pull app-a"], [])
+    already = f"as AWS Lambda function:f of account {A} could already"
+    assert difference([narrow], [wide]) == (
+        [f"AWS Lambda in account {A} in us-east-1 can now pull app-a, {already}"],
+        [],
+    )
     other = functions(function("g"))
     assert difference([narrow], [other]) == (
         [f"AWS Lambda function:g of account {A} can now pull app-a"],
@@ -169,14 +173,19 @@ def test_a_grant_renamed_or_an_account_moved_between_grants_is_nobodys_gain() ->
          f"account {A} can now push, read, change or delete, and perform ecr:BatchCheckLayerAvailability on app-a{DANGER}", ""),
         (allow(A), allow(A, "ecr:BatchGetImage"), "", f"account {A} can no longer pull app-a"),
         (allow(A), allow(ROLE), "", f"account {A} can no longer pull app-a, but role ci of account {A} still can"),
-        (allow(ROLE), allow(A), f"account {A} can now pull app-a", ""),
-        (allow("*", Condition=ORG), allow("*"), "anyone can now pull app-a", ""),
+        (allow(ROLE), allow(A), f"account {A} can now pull app-a, as role ci of account {A} could already", ""),
+        (allow("*", Condition=ORG), allow("*"),
+         "anyone can now pull app-a, as any principal of organization o-1 could already", ""),
         (allow("*"), allow("*", Condition=ORG), "",
          "not everyone can pull app-a any more, but any principal of organization o-1 still can"),
         (allow("*"), allow(A), "", f"not everyone can pull app-a any more, but account {A} still can"),
         (allow(A), allow(A, Condition={"StringEquals": {"aws:SourceVpc": ["v1", "v2"]}}), "",
          f"account {A} can no longer pull app-a, but account {A} (if aws:SourceVpc is v1), account {A} (if"
          " aws:SourceVpc is v2) still can"),
+        (allow(A, Condition={"StringEquals": {"aws:SourceVpc": ["v1", "v2"]}}), allow(A),
+         f"account {A} can now pull app-a, as account {A} (if aws:SourceVpc is v1), account {A} (if aws:SourceVpc is v2)"
+         " could already", ""),
+        (allow(A, "ecr:BatchGetImage"), allow(A), f"account {A} can now pull app-a", ""),
     ],
 )  # fmt: skip
 def test_what_comes_and_goes_for_sure(before: Item, after: Item, gain: str, loss: str) -> None:
@@ -201,10 +210,12 @@ def test_what_comes_and_goes_for_sure(before: Item, after: Item, gain: str, loss
 )  # fmt: skip
 def test_what_hangs_on_what_only_aws_knows_may_be_a_gain_or_a_loss(ours: Item, others: Item, who: str) -> None:
     others = {key: value for key, value in others.items() if value is not None}
-    assert difference([], [ours], [others]) == ([f"{who} may now be able to pull app-a"], [])
+    # who surely has it by the other statement is named too
+    gains, losses = difference([], [ours], [others])
+    assert [text.partition(", as ")[0] for text in gains] == [f"{who} may now be able to pull app-a"]
+    assert losses == []
     gains, losses = difference([ours], [], [others])
     assert gains == []
-    # who surely keeps it is named too
     assert [text.partition(", but ")[0] for text in losses] == [f"{who} may no longer be able to pull app-a"]
 
 
@@ -529,9 +540,16 @@ def test_who_comes_to_a_role_that_is_healed_is_said_once() -> None:
     assert losses == [f"account {A} can no longer assume images-pull"]
 
 
-@pytest.mark.parametrize("principals", [[A], [A, B], [ROLE]])
-def test_an_account_that_becomes_everyone_loses_nothing(principals: list[str]) -> None:
-    assert difference([allow(principals)], [allow("*")]) == (["anyone can now pull app-a"], [])
+@pytest.mark.parametrize(
+    ("principals", "who"),
+    [
+        ([A], f"account {A}"),
+        ([A, B], f"account {A}, account {B}"),
+        ([A, B, ROLE, "AROAEXAMPLEEXAMPLE123"], f"account {A}, account {B}, role ci of account {A}"),
+    ],
+)
+def test_an_account_that_becomes_everyone_loses_nothing(principals: list[str], who: str) -> None:
+    assert difference([allow(principals)], [allow("*")]) == ([f"anyone can now pull app-a, as {who} could already"], [])
 
 
 def test_a_role_says_in_words_what_the_spec_has_no_words_for() -> None:
@@ -653,6 +671,34 @@ def test_trust_that_was_widened_by_hand_is_said_when_it_is_taken_away(aws: AwsSa
         f"- images: any workload of token.actions.githubusercontent.com with any audience can no longer {LOST}" in words
     )
     assert "- images: role images-push can no longer perform any action on any resource" in words
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "who", "sure"),
+    [
+        ({"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}, f"account {A} (if aws:SourceVpc is vpc-1)", True),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, f"account {A} (if aws:SourceIp is in 10.0.0.0/8)", False),
+        ({"Principal": {"AWS": ROLE}}, f"role ci of account {A}", True),
+    ],
+)  # fmt: skip
+def test_a_statement_of_ours_that_was_narrowed_by_hand_says_who_still_can(
+    aws: AwsSandbox, narrowed: Item, who: str, sure: bool
+) -> None:
+    document = aws.document("app-a", grants=({"name": "a", "to": {"type": "aws", "account_ids": [A]}},))
+    aws.apply(document)
+    ecr = aws.client("ecr")
+    there = json.loads(ecr.get_repository_policy(repositoryName="images-app-a")["policyText"])
+    there["Statement"][0] |= narrowed
+    ecr.set_repository_policy(repositoryName="images-app-a", policyText=json.dumps(there))
+    plan = aws.plan(document)
+    words = joined(drift_lines(report_of(plan)))
+    lost_it, gains_it = ("can no longer", "can now") if sure else ("may no longer be able to", "may now be able to")
+    assert f" by hand: account {A} {lost_it} pull app-a, but {who} still can\n" in words
+    assert f"+ images: account {A} {gains_it} pull app-a, as {who} could already" in texts(aws, document)
+    saved = loads(dumps(plan))
+    assert joined(drift_lines(report_of(saved))) == words
     aws.apply(document)
     assert aws.plan(document).changes == ()
 

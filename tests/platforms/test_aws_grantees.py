@@ -286,11 +286,14 @@ def test_a_service_with_fewer_sources_is_narrower() -> None:
     wide, narrow = {"services": ["codebuild"]}, {"services": ["codebuild"], "source_accounts": [A]}
     left = f"but AWS CodeBuild in account {A} still can"
     assert differences(wide, narrow) == ([], [f"AWS CodeBuild in any account can no longer pull app-a, {left}"])
-    assert differences(narrow, wide) == (["AWS CodeBuild in any account can now pull app-a"], [])
+    already = f"as AWS CodeBuild in account {A} could already"
+    assert differences(narrow, wide) == ([f"AWS CodeBuild in any account can now pull app-a, {already}"], [])
     other = {**narrow, "source_accounts": [A, B]}
     assert differences(narrow, other) == ([f"AWS CodeBuild in account {B} can now pull app-a"], [])
     one = {**narrow, "source_arns": [PROJECT]}
-    assert differences(one, narrow) == ([f"AWS CodeBuild in account {A} may now be able to pull app-a"], [])
+    already = f"as AWS CodeBuild project/ci of account {A} could already"
+    gain = f"AWS CodeBuild in account {A} may now be able to pull app-a, {already}"
+    assert differences(one, narrow) == ([gain], [])
     two = {**narrow, "source_arns": [PROJECT, PROJECT + "-2"]}
     assert differences(one, two) == ([f"AWS CodeBuild project/ci-2 of account {A} can now pull app-a"], [])
     arns = {"services": ["codebuild"], "source_arns": [PROJECT]}
@@ -449,9 +452,10 @@ ANY, ANY_BELOW = f"any principal of organization {ORG}", f"any principal below {
         # a whole organization includes what is below its paths, and no path the whole
         ({"organization_ids": [ORG]}, {"organization_paths": [BELOW]}, [],
          [f"{ANY} can no longer pull app-a, but {ANY_BELOW} still can"]),
-        ({"organization_paths": [BELOW]}, {"organization_ids": [ORG]}, [f"{ANY} can now pull app-a"], []),
-        ({"organization_paths": [f"{ORG}/*"]}, {"organization_ids": [ORG]}, [f"{ANY} may now be able to pull app-a"],
-         []),
+        ({"organization_paths": [BELOW]}, {"organization_ids": [ORG]},
+         [f"{ANY} can now pull app-a, as {ANY_BELOW} could already"], []),
+        ({"organization_paths": [f"{ORG}/*"]}, {"organization_ids": [ORG]},
+         [f"{ANY} may now be able to pull app-a, as any principal below {ORG} could already"], []),
         ({"organization_ids": [OTHER_ORG]}, {"organization_paths": [BELOW]}, [f"{ANY_BELOW} can now pull app-a"],
          [f"any principal of organization {OTHER_ORG} can no longer pull app-a"]),
         ({"organization_ids": [ORG]}, {"organization_ids": [OTHER_ORG]},
@@ -460,7 +464,8 @@ ANY, ANY_BELOW = f"any principal of organization {ORG}", f"any principal below {
          [f"any principal of organization {OTHER_ORG} can now pull app-a"], []),
         ({"organization_paths": [BELOW]}, {"organization_paths": [DEEPER]}, [],
          [f"{ANY_BELOW} can no longer pull app-a, but any principal below {DEEPER[:-2]} still can"]),
-        ({"organization_paths": [DEEPER]}, {"organization_paths": [BELOW]}, [f"{ANY_BELOW} can now pull app-a"], []),
+        ({"organization_paths": [DEEPER]}, {"organization_paths": [BELOW]},
+         [f"{ANY_BELOW} can now pull app-a, as any principal below {DEEPER[:-2]} could already"], []),
         ({"organization_paths": [BELOW]}, {"organization_paths": [UNIT]}, [],
          [f"{ANY_BELOW} can no longer pull app-a, but any principal directly in {UNIT} still can"]),
         # whether an account is in an organization, only AWS knows
@@ -469,7 +474,8 @@ ANY, ANY_BELOW = f"any principal of organization {ORG}", f"any principal below {
         ({"account_ids": [A]}, {"organization_ids": [ORG]}, [f"{ANY} can now pull app-a"],
          [f"account {A} may no longer be able to pull app-a"]),
         ({"account_ids": ["*"]}, {"organization_ids": [ORG]}, [], [f"not everyone can pull app-a any more, but {ANY} still can"]),
-        ({"organization_paths": [BELOW]}, {"account_ids": ["*"]}, ["anyone can now pull app-a"], []),
+        ({"organization_paths": [BELOW]}, {"account_ids": ["*"]},
+         [f"anyone can now pull app-a, as {ANY_BELOW} could already"], []),
     ],
 )  # fmt: skip
 def test_what_an_organization_gains_and_loses(

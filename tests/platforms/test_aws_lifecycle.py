@@ -175,13 +175,20 @@ def test_what_ecr_takes_passes(policy: Document) -> None:
         ),
         ({"rules": [{**rule(), "description": 80}]}, ["rules.0.description: must be a string"]),
         ({"rules": [{**rule(), "rulePriority": True}]}, ["rules.0.rulePriority: must be a whole number, 1 or more"]),
-        ({"rules": [{**rule(), "rulePriority": "1"}]}, ["rules.0.rulePriority: must be a whole number, 1 or more"]),
+        (
+            {"rules": [{**rule(), "rulePriority": "1"}]},
+            ["rules.0.rulePriority: must be a whole number, not a string: remove the quotes"],
+        ),
         (
             {"rules": [tagged(1, tagPrefixList=["a"]), tagged(1, tagPrefixList=["b"])]},
             ["rules.1.rulePriority: rules[0] also has priority 1"],
         ),
         ({"rules": [rule(countNumber=0)]}, ["rules.0.selection.countNumber: must be a whole number, 1 or more"]),
-        ({"rules": [rule(countNumber="7")]}, ["rules.0.selection.countNumber: must be a whole number, 1 or more"]),
+        (
+            {"rules": [rule(countNumber="7")]},
+            ["rules.0.selection.countNumber: must be a whole number, not a string: remove the quotes"],
+        ),
+        ({"rules": [rule(countNumber="x")]}, ["rules.0.selection.countNumber: must be a whole number, 1 or more"]),
         ({"rules": [rule(countType=None)]}, ["rules.0.selection: needs countType"]),
         ({"rules": [rule(countType=5)]}, ["rules.0.selection.countType: must be a string"]),
         ({"rules": [rule(countTyp="x")]}, ["rules.0.selection.countTyp: unknown key (did you mean 'countType'?)"]),

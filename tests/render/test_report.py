@@ -462,7 +462,16 @@ def test_drift_says_who_gained_and_who_lost_by_hand() -> None:
         action=Action.UPDATE,
         cause=Cause.DRIFT,
         losses=(Access(eve, "push", "box", "app", note="but user bob still can"),),
-        gains=(Access(alice, "pull", "box", "app"),),
+        gains=(
+            Access(alice, "pull", "box", "app", note="unless it is denied"),
+            Access(
+                alice,
+                "push",
+                "box",
+                "app",
+                note="through a role, as user bob, group b could already, unless it is denied",
+            ),
+        ),
     )
 
     def told(cause: Cause) -> list[str]:
@@ -479,7 +488,11 @@ def test_drift_says_who_gained_and_who_lost_by_hand() -> None:
         assert said == [line.strip() for line in marked if "by hand" in line and "can" in line]
         return said
 
-    assert told(Cause.DRIFT) == ["by hand: anyone can push app", "by hand: user alice can no longer pull app"]
+    assert told(Cause.DRIFT) == [
+        "by hand: anyone can push app",
+        "by hand: user alice can no longer pull app",
+        "by hand: user alice can no longer push app, but user bob, group b still can",
+    ]
     # what the spec does and what a hand did can't be told apart
     assert told(Cause.BOTH) == ["by hand, or by what was applied last: anyone can push app"]
     for cause in (Cause.PENDING, Cause.CHANGED):

@@ -218,7 +218,8 @@ def test_lambda_is_an_alias_of_worker() -> None:
     ours, alias = (parse_spec(grant(row.format(given))) for given in ("[worker]", "[lambda]"))
     assert alias == ours
     assert "'worker' is listed twice" in only(grant(row.format("[worker, lambda]")))
-    assert "must be worker, not 'lamda'" in only(grant(row.format("[lamda]")))
+    assert only(grant(row.format("[lamda]"))).endswith("must be worker or lambda, not 'lamda' (did you mean 'lambda'?)")
+    assert only(grant(row.format("[ecs]"))).endswith("must be worker or lambda, not 'ecs'")
 
 
 @pytest.mark.parametrize("number", ["012345678901", "123456789012", "0x12", "1_000_000"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
 
-from reconciler.model.access import ADMIN, Principal
+from reconciler.model.access import ADMIN, COULD_ALREADY, STILL_CAN, Principal
 from reconciler.model.canonical import text
 from reconciler.words import all_of
 
@@ -279,13 +279,12 @@ class _Comparison:
             if names
             else []
         )
-        if self.losing:
-            known = [action for action in actions if not action.startswith("!")]
-            notes += self.left(who, held or (lambda allowed: all(action_covered(allowed, item) for item in known)))
+        known = [action for action in actions if not action.startswith("!")]
+        notes += self.left(who, held or (lambda allowed: all(action_covered(allowed, item) for item in known)))
         return Difference(who, what, may or bool(who.other), ", ".join(notes))
 
     def left(self, who: Who, held: Callable[[Actions], bool | None]) -> Iterator[str]:
-        """Who of those that lose it has it by another statement: a role of the account, or whoever fulfils a condition."""
+        """Who of those that gain or lose it has it without that: a role of the account, or whoever fulfils a condition."""
         if self.words.covers is inclusion.resource_covers:
             return
         others = [
@@ -296,7 +295,7 @@ class _Comparison:
         if others:
             names = sorted(set(others))
             more = f" and {len(names) - MOST_LEFT} more" if len(names) > MOST_LEFT else ""
-            yield f"but {', '.join(names[:MOST_LEFT])}{more} still can"
+            yield (STILL_CAN if self.losing else COULD_ALREADY).format(f"{', '.join(names[:MOST_LEFT])}{more}")
 
     def overlaps(self, deny: Deny, who: Who, actions: Iterable[str]) -> bool:
         """Whether a Deny may be about the same principal and actions."""

@@ -87,7 +87,8 @@ def _text(value: object) -> str:
 
 def _number(value: object) -> str:
     good = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    return "" if good else "must be a whole number, 1 or more"
+    hint = ", not a string: remove the quotes" if isinstance(value, str) and value.isdecimal() else ""
+    return "" if good else f"must be a whole number{hint or ', 1 or more'}"
 
 
 def _texts(value: object) -> str:

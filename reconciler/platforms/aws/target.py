@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from reconciler.spec.fields import Fault, Text, each, repeated
 from reconciler.spec.registry import GrantTarget
@@ -62,7 +62,8 @@ def _worker(value: Any) -> Any:
     return "worker" if value == "lambda" else value
 
 
-Service = Annotated[Literal["worker"], BeforeValidator(_worker, json_schema_input_type=Literal["worker", "lambda"])]
+#: what it is once it is read is worker alone
+Service = Annotated[Literal["worker", "lambda"], AfterValidator(_worker)]
 
 
 class AwsTarget(GrantTarget):
