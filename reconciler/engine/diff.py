@@ -215,7 +215,7 @@ class _Differ:
             live=live,
             fields=changed,
             fingerprint=kind.fingerprint(live),
-            needs=(*wanted.needs, *self.picture.taken_over_by(wanted)),
+            needs=wanted.needs,
             gains=gains,
             losses=losses,
             notes=tuple(kind.remarks(live, wanted, changed=True)) if live is not None else (),
