@@ -215,7 +215,7 @@ class _Differ:
             live=live,
             fields=changed,
             fingerprint=kind.fingerprint(live),
-            needs=(*wanted.needs, *self.picture.taken_over_by(wanted)),
+            needs=wanted.needs,
             gains=gains,
             losses=losses,
             notes=tuple(kind.remarks(live, wanted, changed=True)) if live is not None else (),
@@ -304,12 +304,15 @@ class _Differ:
 
     def removal(self, live: Live, foreign: tuple[ForeignAccess, ...]) -> Change:
         along = sorted(self.below(live.address), key=lambda item: item.address)
-        kept = given(live).of(None) if Trait.SHARED in self.kind(live).traits else Given()
+        shared = Trait.SHARED in self.kind(live).traits
+        kept = given(live).of(None) if shared else Given()
         losses = set(self.access(live, given(live), kept)[1])
         going = list(self.below(live.address, vacant=True))
         losses.update(access for item in going for access in self.access(item, given(item), Given())[1])
         known = {item.address for item in going if isinstance(self.kind(item), GivesAccess)}
         losses.update(access for item in foreign if item.address not in known for access in item.access)
+        whole = going if shared else [live, *going]
+        notes = (note for item in whole for note in self.kind(item).takes_along(item))
         return Change(
             action=Action.DELETE,
             address=live.address,
@@ -321,7 +324,7 @@ class _Differ:
             along=tuple(item.address for item in along),
             losses=tuple(sorted(losses)),
             foreign=foreign,
-            notes=tuple(self.kind(live).remarks_gone(live)),
+            notes=(*self.kind(live).remarks_gone(live), *notes),
         )
 
     def released(self, live: Live) -> Change:

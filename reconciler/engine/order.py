@@ -1,4 +1,4 @@
-"""The order of changes: creates before what needs them, deletes after. Pure."""
+"""The order of changes: creates before what needs them, deletes after, and after what takes the place of what goes. Pure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ Edges = tuple[tuple[Address, Address], ...]
 def edges_of(changes: Mapping[Address, Change]) -> Edges:
     """The changes' dependencies: an edge from each change to each that must wait for it."""
     found: set[tuple[Address, Address]] = set()
+    going = _going(changes.values())
     carried_by = {below: change.address for change in changes.values() for below in change.along}
     for change in changes.values():
         if not change.lets_go:
@@ -28,7 +29,23 @@ def edges_of(changes: Mapping[Address, Change]) -> Edges:
             holder = carried_by.get(need, need)
             if holder != change.address and holder in changes and changes[holder].lets_go:
                 found.add((change.address, holder))
+        for place in change.desired.instead_of if change.desired is not None else ():
+            found.update((change.address, holder) for holder in going.get(place, ()))
     return tuple(sorted(found))
+
+
+def going_with(changes: Iterable[Change]) -> frozenset[str]:
+    """Of what the changes let go of, the addresses without their regions: with what goes along."""
+    return frozenset(_going(changes))
+
+
+def _going(changes: Iterable[Change]) -> dict[str, set[Address]]:
+    """The changes that let go of something, by the addresses of all that goes, without their regions."""
+    found: dict[str, set[Address]] = {}
+    for change in changes:
+        for at in (change.address, *change.along) if change.lets_go else ():
+            found.setdefault(at.anywhere, set()).add(change.address)
+    return found
 
 
 def ordered(addresses: Iterable[Address], edges: Edges) -> list[Address]:

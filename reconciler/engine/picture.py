@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
@@ -37,12 +37,6 @@ class Picture:
     refused: Mapping[Address, str] = field(default_factory=dict)
     released: frozenset[Address] = frozenset()
     pushers: Mapping[Address, tuple[str, ...]] | None = None
-
-    def taken_over_by(self, wanted: Desired) -> Iterator[Address]:
-        """What is there of the resources whose place it takes, in one order whoever lists it."""
-        for at in sorted(self.live) if wanted.instead_of else ():
-            if at != wanted.address and at.partition("@")[0] in wanted.instead_of:
-                yield at
 
 
 def picture(

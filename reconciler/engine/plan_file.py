@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from json import JSONDecodeError
@@ -30,6 +30,7 @@ from reconciler.spec.variables import NAME, REFERENCE, hidden, proof, revealed
 from reconciler.words import DISTRIBUTION
 from reconciler.words import value as in_words
 
+from .order import going_with
 from .plan import Plan
 from .plan_again import again
 from .plan_document import FORMAT, PlanDocument
@@ -66,6 +67,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
     """The document with all values as they are."""
     basis, here = plan.basis, os.path.realpath(folder)
     base = os.path.realpath(plan.base or ".")
+    going = going_with(plan.changes)
     return {
         "format": FORMAT,
         "tool": tool_version(),
@@ -77,7 +79,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             registry.model_dump(mode="json", by_alias=True, exclude_defaults=True) for registry in plan.registries
         ],
         "where": {item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
-        "changes": [_change(change) for change in plan.changes],
+        "changes": [_change(change, going) for change in plan.changes],
         "graph": plain(plan.graph),
         "basis": {
             "rules": basis.rules.model_dump(mode="json", exclude_defaults=True),
@@ -104,7 +106,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change, going: Collection[str]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "action": change.action.value,
         "address": change.address,
@@ -121,9 +123,8 @@ def _change(change: Change) -> dict[str, Any]:
             "parent": wanted.parent,
             "source": plain(wanted.source),
         }
-        # of what it takes the place of, what is there: the order hangs on it
-        there = sorted({at.partition("@")[0] for at in change.needs} & {*wanted.instead_of} - {*wanted.needs})
-        if there:
+        # of what it takes the place of, what goes: the order hangs on it
+        if there := sorted(at for at in wanted.instead_of if at in going):
             document["desired"]["instead_of"] = there
     if change.live is not None:
         document["live"] = _live(change.live)

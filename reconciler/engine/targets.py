@@ -12,7 +12,7 @@ from reconciler.spec.selection import matches_any
 
 from .difference import Difference
 from .meant import meant
-from .order import edges_of, needed_first
+from .order import edges_of, going_with, needed_first
 
 
 def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:
@@ -36,7 +36,7 @@ def select(difference: Difference, targets: Collection[str], desired: Mapping[Ad
     """Keeps the changes that the targets name, those that they need, and what a replacement also deletes and must be made again.
 
     Of the problems, those of all that the targets name or need, whether a change is planned for it or not: what is in the way of
-    a need is in the way of the target.
+    a need is in the way of the target; so is what is in the way of that which takes the place of what is deleted.
     """
     if not targets:
         return
@@ -49,7 +49,9 @@ def select(difference: Difference, targets: Collection[str], desired: Mapping[Ad
     everything = len(changes) + len(difference.problems)
     difference.changes = {address: change for address, change in changes.items() if address in kept}
     named = {address for address in (*desired, *changes) if matches_any(address, targets)}
-    needed = all_needs({*named, *kept}, desired)
+    going = going_with(difference.changes.values())
+    instead = {address for address, item in desired.items() if not going.isdisjoint(item.instead_of)}
+    needed = all_needs({*named, *kept, *instead}, desired)
     difference.problems = [
         item for item in difference.problems if item.address in needed or matches_any(item.address, targets)
     ]

@@ -176,6 +176,11 @@ class Kind(ABC):
         """Why the platform would refuse to take ours out of a document that stays, with what to do; or None. Pure."""
         return None
 
+    def takes_along(self, live: Live) -> Iterable[str]:
+        """What else others have on it that goes when it is deleted as a whole, beside the access that they gave, in sentences without
+        its name. Pure."""
+        return ()
+
     def beside(self, live: Live) -> Mapping[str, Any]:
         """What others hold where the settings can stand, by the path under which it is shown: ours takes its place, and when
         ours goes it is given back."""

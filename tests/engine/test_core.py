@@ -14,7 +14,7 @@ from reconciler.engine import guard
 from reconciler.engine.cause import cause
 from reconciler.engine.diff import diff
 from reconciler.engine.fields import differences
-from reconciler.engine.order import edges_of, needed_first, ordered
+from reconciler.engine.order import edges_of, going_with, needed_first, ordered
 from reconciler.engine.picture import Picture
 from reconciler.engine.plan import Plan, count_images
 from reconciler.engine.wishes import Wishes
@@ -398,6 +398,24 @@ def test_what_goes_along_is_waited_for_like_its_parent() -> None:
         )
         == "za"
     )
+
+
+def test_what_takes_the_place_of_others_is_made_before_these_go_wherever_they_are() -> None:
+    made = change("z", Action.CREATE)
+    assert made.desired is not None
+    instead = tuple(Address(f"r.box.{name}") for name in "zabm")
+    made = replace(made, desired=replace(made.desired, instead_of=instead))
+    others = (
+        change("z@there", Action.DELETE, there=()),
+        change("a", Action.DELETE, there=()),
+        change("b", Action.UPDATE, there=()),  # it stays, and waits for nothing
+        change("c", Action.DELETE, there=(), along=(Address("r.box.m@there"),)),
+        change("d", Action.DELETE, there=()),
+    )
+    changes = {item.address: item for item in (made, *others)}
+    gone = ("r.box.a", "r.box.c", "r.box.z@there")
+    assert edges_of(changes) == tuple(("r.box.z", address) for address in gone)
+    assert going_with(changes.values()) == {f"r.box.{name}" for name in "zacdm"}
 
 
 @given(st.permutations([("a", ("b", "c")), ("b", ("d",)), ("c", ()), ("d", ()), ("e", ())]))

@@ -27,3 +27,15 @@ def test_a_saved_plan_in_which_something_takes_another_s_place_is_carried_out(
     assert dumps(loaded) == dumps(plan)
     assert all(item.message == "" for item in aws.carry_out(loaded, saved=True))
     assert aws.plan(document(after)).changes == ()
+
+
+def test_a_saved_plan_without_what_something_takes_the_place_of_is_carried_out(aws: AwsSandbox) -> None:
+    def document(fields: Document) -> Document:
+        return aws.document("app-a", guards={"max_deletes": "100%"}, registry=fields)
+
+    aws.apply(document({}))
+    plan = aws.plan(document({"roles": False}), targets=["images.ledger.*"])
+    assert [item.address for item in plan.changes if item.lets_go] == []
+    loaded = loads(dumps(plan))
+    assert dumps(loaded) == dumps(plan)
+    assert all(item.message == "" for item in aws.carry_out(loaded, saved=True))

@@ -137,6 +137,12 @@ class AccessKind(Kind, GivesAccess):
         new = {*wanted.settings.bindings} - {*live.settings.bindings}
         yield from taken.said(json.loads(live.rest or "{}"), ROLES, new, "the grant")
 
+    def takes_along(self, live: Live) -> Iterator[str]:
+        # https://cloud.google.com/iam/docs/reference/rest/v1/Policy#auditconfig
+        audited = sorted(str(item.get("service")) for item in json.loads(live.rest or "{}").get("auditConfigs") or ())
+        if audited:
+            yield f"somebody else's audit configuration in its IAM policy goes with it: {', '.join(audited)}"
+
     def in_order(self, rest: str) -> str:
         return text(iam.in_order(json.loads(rest))) if rest else ""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, PREFIX, REGISTRY
 from reconciler.platforms.spec_labels import WAS, Labels, SpecLabels, displaced
+from reconciler.words import value
 
 from . import record
 
@@ -34,6 +35,11 @@ def _asked_for(labels: Mapping[str, str]) -> set[str]:
 
 _LABELS = SpecLabels(is_ours, _asked_for)
 own_labels, foreign = _LABELS.own, _LABELS.foreign
+
+
+def shown(labels: Mapping[str, str]) -> list[str]:
+    """The labels as people read them, sorted by their keys."""
+    return [f"{key}={value(there)}" for key, there in sorted(labels.items())]
 
 
 def of_spec(wanted: Mapping[str, str]) -> Labels:

@@ -12,6 +12,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest
 from reconciler.spec.messages import first_sentence
+from reconciler.words import plural
 
 from . import access, cleanup, iam, labels, members
 from .iam import Document
@@ -127,7 +128,15 @@ def waiting(session: GcpSession, at: Address) -> Others | None:
 
 def note(session: GcpSession, at: Address, others: Others) -> str:
     """What else to know about it."""
-    parts = (("labels", others.labels), ("IAM policy", others.policy), ("cleanup policies", others.cleanup))
-    names = ", ".join(name for name, there in parts if there) or "nothing"
+    parts = [
+        f"{plural(len(found), one, several)} {', '.join(found)}"
+        for one, several, found in (
+            ("label", "labels", labels.shown(others.labels)),
+            # what they say stands in the file, of which nothing says that it is a policy's
+            ("cleanup policy", "cleanup policies", [f"'{name}'" for name in sorted(others.cleanup)]),
+        )
+        if found
+    ]
+    names = "; ".join([*parts, *(["IAM policy"] if others.policy else [])]) or "nothing"
     path = session.rescue.path(at, session.name_of(at))
     return f"a replacement was interrupted: what others put on it ({names}) is kept in {path} ({digest(others.plain)})"

@@ -49,8 +49,15 @@ class GcpPlatform(Platform):
             settings = repository_settings.settings_of(here, repositories)
             adopt = any(item.adopt for item in repositories)
             where = tuple(item for one in repositories for item in spec.source(here.name, one.name))
+            before = _before(here, home, repositories)
             yield Desired(
-                home, repository_settings.KIND, settings, (place,), adopt=adopt, source=tuple(dict.fromkeys(where))
+                home,
+                repository_settings.KIND,
+                settings,
+                (place,),
+                adopt=adopt,
+                source=tuple(dict.fromkeys(where)),
+                instead_of=before,
             )
             grants = spec.grants_by_repository.get((here.name, repositories[0].name), ())
             members = {item for grant in grants for item in _members(grant.to)}
@@ -63,6 +70,7 @@ class GcpPlatform(Platform):
                 home,
                 adopt,
                 spec.source(here.name, repositories[0].name, grants),
+                before,
             )
 
     def now_found(
@@ -112,6 +120,14 @@ def _together(here: GcpRegistry, repositories: Sequence[Repository]) -> Mapping[
     if here.layout == "shared":
         return {here.name: repositories} if repositories else {}
     return {item.name: (item,) for item in repositories}
+
+
+def _before(here: GcpRegistry, home: Address, repositories: Sequence[Repository]) -> tuple[Address, ...]:
+    """What held the images of these repositories before a move: the same in another location, or what the other layout has there.
+    Google lets the old and the new one be side by side, since neither a location nor a layout has the other's full names."""
+    other = [f"{here.name}-{item.name}" for item in repositories] if here.layout == "shared" else [here.name]
+    names = filter(None, map(here.named, other))
+    return (home, *(Address.of(here.name, repository_settings.KIND, name) for name in names))
 
 
 def _members(target: object) -> Iterator[str]:

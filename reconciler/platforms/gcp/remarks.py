@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from reconciler.model.resource import Live
 from reconciler.model.weakening import Weakening
-from reconciler.words import all_of
+from reconciler.words import all_of, plural
 
-from . import cleanup
-from .repository_settings import UNSCANNED, RepositorySettings, foreign_cleanup, in_dry_run, parts_of
+from . import cleanup, labels
+from .repository_settings import UNSCANNED, RepositorySettings, foreign_cleanup, in_dry_run, others_on, parts_of
 
 
 def said(live: Live, wanted: RepositorySettings, *, changed: bool) -> Iterator[str]:
@@ -43,6 +43,17 @@ def weaker(live: Live, wanted: RepositorySettings) -> Iterator[Weakening]:
         else:
             continue
         yield Weakening("retention", f"after the apply, {_deletes(live, wanted, name)}{end}; {removal(live, name)}")
+
+
+def going_along(live: Live) -> Iterator[str]:
+    """What others have on it that goes when it is deleted, beside access, in sentences."""
+    if live.owed:
+        yield "that file is deleted with it, and nothing in it is restored"
+    if theirs := labels.shown(others_on(live)):
+        yield f"somebody else's {plural(len(theirs), 'label goes', 'labels go')} with it: {', '.join(theirs)}"
+    if theirs := cleanup.shown_foreign(foreign_cleanup(live)):
+        go = plural(len(theirs), "cleanup policy goes", "cleanup policies go")
+        yield f"somebody else's {go} with it: {', '.join(theirs)}"
 
 
 def unscanned_before(live: Live, found: Weakening) -> Weakening:

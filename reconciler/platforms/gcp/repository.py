@@ -19,7 +19,7 @@ from reconciler.platforms.rescue import naming
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, counted
 
-from . import access, cleanup, iam, labels, record, remarks
+from . import access, cleanup, iam, labels, remarks
 from .labels import Labels
 from .ledgers import RepositoryLedger
 from .orphans import Orphans
@@ -31,6 +31,7 @@ from .repository_settings import (
     RepositorySettings,
     docker_config,
     foreign_cleanup,
+    labels_after,
     labels_taken,
     live_of,
     others_on,
@@ -128,6 +129,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
 
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
         return remarks.said(live, wanted.settings, changed=changed) if live.notes or live.rest else ()
+
+    def takes_along(self, live: Live) -> Iterator[str]:
+        return remarks.going_along(live)
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         wanted: RepositorySettings = desired.settings
@@ -243,7 +247,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
             # neither labels nor cleanup policies have an etag, and a PATCH replaces them whole: read right before, and as JSON, so
             # that nothing of what others put there is lost
             there = session.raw_repository(at) or {}
-            body: dict[str, Any] = {"labels": _labels_after(write, live, there.get("labels") or {})}
+            body: dict[str, Any] = {"labels": labels_after(write, live, there.get("labels") or {})}
             mask = ["labels"]
             for name in sorted(write.changed):
                 mask += [item for item in _MASKS.get(name, ()) if item not in mask]
@@ -358,19 +362,6 @@ def name_of(registry: GcpRegistry, at: Address) -> NativeName:
     if registry.layout == "shared":
         return NativeName(identifier, registry.uri(at.name, at.where), "followed by a slash and the repository's name")
     return NativeName(identifier, f"{registry.uri(at.name, at.where)}/{at.name}")
-
-
-def _labels_after(write: Write, live: Live, there: Mapping[str, str]) -> dict[str, str]:
-    """All labels of the repository after an update: ours, those of others, and what is noted of the policy."""
-    wanted: RepositorySettings = write.desired.settings
-    others = labels.foreign(there)
-    if (
-        live.marks.applied == write.marks.applied
-    ):  # the same was applied before: what says just that is ours, whatever lists it
-        others = {key: value for key, value in others.items() if (key, value) not in wanted.labels}
-    noted = {key: value for key, value in there.items() if key.startswith("reconciler-applied-")}
-    noted |= {key: there[key] for key in record.keys(labels.ACCESS, there)}
-    return {**others, **own_labels(wanted, write.marks, others), **noted}
 
 
 def _owing(session: GcpSession, live: Live) -> Live:

@@ -9,11 +9,12 @@ from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
+from reconciler.model.kind import Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Live
 from reconciler.spec.repository import Repository
 
-from . import cleanup, labels
+from . import cleanup, labels, record
 from .labels import DELETE_IMAGES, PROTECT, Labels
 from .spec import GcpRegistry
 
@@ -90,6 +91,18 @@ def own_labels(wanted: RepositorySettings, marks: Marks, others: Mapping[str, st
     """All labels that a write puts on the repository, with those that keep what others have under the keys of ours."""
     kept = labels.displaced(others, (key for key, _ in wanted.labels))
     return {**setting_labels(wanted), **kept, **marks.texts()}
+
+
+def labels_after(write: Write, live: Live, there: Mapping[str, str]) -> dict[str, str]:
+    """All labels of the repository after an update: ours, those of others, and what is noted of the policy."""
+    wanted: RepositorySettings = write.desired.settings
+    others = labels.foreign(there)
+    # the same was applied before: what says just that is ours, whatever lists it
+    if live.marks.applied == write.marks.applied:
+        others = {key: value for key, value in others.items() if (key, value) not in wanted.labels}
+    noted = {key: value for key, value in there.items() if key.startswith("reconciler-applied-")}
+    noted |= {key: there[key] for key in record.keys(labels.ACCESS, there)}
+    return {**others, **own_labels(wanted, write.marks, others), **noted}
 
 
 def sent(wanted: RepositorySettings, all_labels: Labels) -> Document:
