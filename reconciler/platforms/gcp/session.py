@@ -62,7 +62,7 @@ class GcpSession(HttpSession):
         request = google.auth.transport.requests.Request()
         try:
             self.patiently(lambda: _refreshed(found, request), lambda error: isinstance(error, NoAnswer), self.patience)
-        except (NoAnswer, *FAILURES) as error:
+        except (NoAnswer, NotGoogle, *FAILURES) as error:
             raise translated(error, "", "credentials", self.registry) from None
 
     @property
@@ -354,6 +354,13 @@ def _refreshed(credentials: Any, request: Any) -> None:
         credentials.refresh(request)
     except FAILURES as error:
         raise understood(error) from None
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+    ):  # what google-auth raises of an answer that is of another form
+        raise NotGoogle from None
 
 
 def _sent(action: str, make: Callable[[], T]) -> T:

@@ -125,6 +125,7 @@ FAILURES = (
     auth_errors.GoogleAuthError,
     requests.RequestException,
     ParseError,
+    json.JSONDecodeError,  # google-auth, of what a server of tokens answers
     OSError,
 )
 
@@ -134,7 +135,7 @@ def understood(error: Exception) -> Exception:
     if isinstance(error, api_errors.GoogleAPICallError):
         response = getattr(error, "response", None)
         return refusal_of(int(error.code or 0), json_of(response) if response is not None else None)
-    if isinstance(error, ParseError | requests.JSONDecodeError | requests.TooManyRedirects):
+    if isinstance(error, ParseError | json.JSONDecodeError | requests.TooManyRedirects):
         return NotGoogle()
     if isinstance(error, auth_errors.TransportError):
         return NoAnswer(str(error))
