@@ -30,17 +30,23 @@ ACCOUNTS = ("pull", PUSH)
 #: makes tokens of the account: https://cloud.google.com/iam/docs/service-account-permissions#token-creator-role
 IMPERSONATES = "roles/iam.serviceAccountTokenCreator"
 ROLES = (IMPERSONATES,)
-#: with which somebody becomes the account as well: by its tokens, by keys that are made of it, or by a role that is given to oneself
-#: https://cloud.google.com/iam/docs/service-account-permissions
+#: with which somebody becomes the account as well: by its tokens, by keys that are made of it, by a role that is given to oneself, or
+#: by a machine that runs as the account (actAs)
+#: https://cloud.google.com/iam/docs/service-account-permissions, https://cloud.google.com/iam/docs/roles-permissions/iam
 _ACTING = frozenset(
     {
         IMPERSONATES,
+        "roles/iam.serviceAccountUser",
         "roles/iam.workloadIdentityUser",
         "roles/iam.serviceAccountKeyAdmin",
         "roles/iam.serviceAccountAdmin",
+        "roles/iam.securityAdmin",
         "roles/owner",
+        "roles/editor",
     }
 )
+#: with which it can only be looked at; what any other role allows, custom ones too, is not known here
+_LOOKING = frozenset({"roles/iam.serviceAccountViewer", "roles/iam.securityReviewer", "roles/viewer"})
 #: a fresh account is believed after so many good reads in a row: reads flap for a minute
 #: (evidence/gcp/service-account-eventual-409.http.log, hashicorp/terraform-provider-google#22546)
 GOOD_READS = 3
@@ -315,8 +321,8 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
         raise
 
 
-def _access(at: Address, member: str, note: str = "") -> Access:
-    verb = f"impersonate {at.registry}-{at.name}, which can {_uses(at)}"
+def _access(at: Address, member: str, note: str = "", does: str = "impersonate") -> Access:
+    verb = f"{does} {at.registry}-{at.name}, which can {_uses(at)}"
     return Access(members.principal(members.normal(member)), verb, at.registry, "", may=bool(note), note=note)
 
 
@@ -366,11 +372,11 @@ def _foreign(at: Address, others: Document, account: str = "") -> Iterator[Forei
     """
     for item in iam.bindings_of(others):
         role, note = str(item.get("role")), iam.condition_of(item)
+        does = "impersonate" if role in _ACTING else f"do what {role} allows with"
         for member in item.get("members") or ():
-            acts = role in _ACTING and not members.is_deleted(member)
             removal = (
                 f"run `gcloud iam service-accounts remove-iam-policy-binding {account} --role {role} --member '{member}'"
                 f"{' --all' if note else ''}`"
             )
-            given = (_access(at, member, note),) if acts else ()
+            given = () if role in _LOOKING or members.is_deleted(member) else (_access(at, member, note, does),)
             yield ForeignAccess(at, taken.named(role, member), given, removal if account else "")
