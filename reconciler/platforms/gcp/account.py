@@ -18,7 +18,7 @@ from reconciler.words import Named
 
 from . import description, iam, members, policy_write, record, rules, taken
 from .iam import Binding, Document
-from .ledgers import AccountLedger, carrier_of
+from .ledgers import AccountLedger
 from .rules import IAM
 from .spec import GcpRegistry
 
@@ -224,12 +224,13 @@ class AccountKind(Kind, GivesAccess):
             marks = said.texts or replace(write.marks, applied=None).texts()
             policy = json.loads(live.rest or "{}").get("policy", {})
             theirs = iam.theirs(policy, ROLES, write.desired.settings.bindings)
-            both = _noted(marks, before | hashes | theirs, said.before)
+            both = _noted(marks, before | hashes | theirs, said)
             if description.too_long(both) is not None:
-                both = _noted(marks, before | hashes, said.before)
+                both = _noted(marks, before | hashes, said)
             session.change_account(at, {"description": both})
             after = _trust(session, write, before)
-            account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
+            after_all = {**_texts(write.marks, hashes), **others}
+            account["description"] = description.written(after_all, said.before, said.behind)
             if account["description"] != both:
                 session.change_account(at, {"description": account["description"]})
         account.pop("disabled", None)
@@ -240,8 +241,8 @@ class AccountKind(Kind, GivesAccess):
         session.json("DELETE", IAM, "DeleteServiceAccount", name, at=live.address, absent=("NOT_FOUND",))
 
 
-def _noted(marks: Mapping[str, str], hashes: set[str], before: str) -> str:
-    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, before)
+def _noted(marks: Mapping[str, str], hashes: set[str], said: description.Said) -> str:
+    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, said.before, said.behind)
 
 
 def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
@@ -255,13 +256,15 @@ def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Map
     hashes = {one.hash for one in (*item.settings.bindings, *(live.settings.bindings if live is not None else ()))}
     applied = applied_hash(item.settings)
     texts = _texts(Marks(session.owner, "spec", applied, session.name, live is not None and live.marks.adopted), hashes)
-    if at == carrier_of(session.registry):
+    if at == description.carrier_of(session.registry):
         ledger = session.ledger(AccountLedger)
         noted = {one.name for one in wanted if one.kind == "location"} | set(ledger.locations(ledger.texts(at)))
         texts |= {f"{description.AT}{location}": applied for location in noted}
-    before = str(json.loads(live.rest).get("description", "")) if live is not None and live.rest else ""
-    fault = description.too_long(description.written(texts, before))
-    return None if fault is None else f"{fault}; trust a group instead of single principals"
+    rest = json.loads(live.rest) if live is not None and live.rest else {}
+    theirs = [str(rest.get(part, "")) for part in ("description", "behind")]
+    fault = description.too_long(description.written(texts, *theirs))
+    shorten = ", or shorten what somebody else wrote there" if any(theirs) else ""
+    return None if fault is None else f"{fault}; trust a group instead of single principals{shorten}"
 
 
 def _believed(session: GcpSession, at: Address, *, made: bool = False) -> Document:
@@ -344,7 +347,8 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
     said = description.parsed(account.get("description", ""))
     recorded = record.parted(said.texts.get(description.MEMBERS, ""))
     others = iam.in_order(iam.without(policy, ROLES, recorded))
-    rest = {key: value for key, value in (("description", said.before), ("policy", others)) if value}
+    parts = (("description", said.before), ("behind", said.behind), ("policy", others))
+    rest = {key: value for key, value in parts if value}
     found, dead = iam.ours(policy, ROLES, recorded), iam.dead(policy, ROLES, recorded)
     settings = AccountSettings(
         tuple(item.member for item in found), str(account.get("displayName", "")), bool(account.get("disabled", False))
