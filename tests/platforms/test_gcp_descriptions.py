@@ -169,6 +169,8 @@ def test_a_noted_location_that_google_does_not_have_is_said_with_the_account_and
     )
     assert f"if Artifact Registry has no location {place} (`gcloud artifacts locations list` names those" in said
     assert "europe-west1, give another" not in said
+    allow = f"allow artifactregistry.repositories.list to these credentials in project {PROJECT}; or, if Artifact"
+    assert (allow in said) == (status == "PERMISSION_DENIED")
     command = re.search(r"take that word out: run `(gcloud .*)`", said)
     assert command is not None
     *words, text = shlex.split(command[1])

@@ -303,6 +303,7 @@ def of_note(error: PlatformError, location: str, registry: GcpRegistry, account:
 
     https://cloud.google.com/sdk/gcloud/reference/iam/service-accounts/update
     """
+    first = f"{error.hint}; or, " if error.code == DENIED else ""  # which may be all that is wrong
     command = (
         f"gcloud iam service-accounts update {account} --project {registry.project} --description {shlex.quote(text)}"
     )
@@ -312,8 +313,8 @@ def of_note(error: PlatformError, location: str, registry: GcpRegistry, account:
         address=error.address,
         operation=error.operation,
         code=error.code,
-        hint=f"if Artifact Registry has no location {location} (`gcloud artifacts locations list` names those that it has), take that"
-        f" word out: run `{command}`",
+        hint=f"{first}if Artifact Registry has no location {location} (`gcloud artifacts locations list` names those that it has),"
+        f" take that word out: run `{command}`",
     )
 
 
