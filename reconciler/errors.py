@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .places import Place
+from .redaction import redacted
 from .words import one_line
 
 
@@ -38,7 +39,10 @@ class SpecError(ReconcilerError):
 
 
 class PlatformError(ReconcilerError):
-    """A platform refused or failed a call: which resource, which call, its request id, and what to do next."""
+    """A platform refused or failed a call: which resource, which call, its request id, and what to do next.
+
+    What a cloud, or anything before it, has said may repeat what it was sent: no secret that is known as one is kept (`redacted`).
+    """
 
     def __init__(
         self,
@@ -51,22 +55,22 @@ class PlatformError(ReconcilerError):
         hint: str = "",
         places: tuple[Place, ...] = (),
     ) -> None:
-        self.message = message
+        self.message = redacted(message)
         self.address = address
         self.operation = operation
-        self.request_id = request_id
-        self.code = code
-        self.hint = hint
+        self.request_id = redacted(request_id)
+        self.code = redacted(code)
+        self.hint = redacted(hint)
         #: what in the spec the refused document is made of, so that the caller can name the lines
         self.places = places
-        super().__init__(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         where = ": ".join(part for part in (self.address, self.operation) if part)
         text = f"{where}: {self.message}" if where else self.message
         if self.request_id:
             text += f" (request id {self.request_id})"
-        # what a cloud says may hold anything; `message` keeps it as it came
+        # what a cloud says may hold any character; `message` keeps them as they came
         return f"{one_line(text)}\n  {one_line(self.hint)}" if self.hint else one_line(text)
 
     def __reduce__(self) -> tuple[object, ...]:

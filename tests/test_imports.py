@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "reconciler"
 #: from the ground up; what stands in one line are siblings, which don't import each other
 FLOORS = (
-    ("words", "places"),
+    ("words", "places", "redaction"),
     ("errors",),
     ("spec",),
     ("model",),
@@ -130,7 +130,7 @@ def test_platforms_do_not_know_each_other() -> None:
             assert one[1] == other[1], f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("name", ["words", "places", "errors", "spec", "model", "engine", "render"])
+@pytest.mark.parametrize("name", ["words", "places", "redaction", "errors", "spec", "model", "engine", "render"])
 def test_the_core_imports_no_cloud_library(name: str) -> None:
     banned = ("boto3", "botocore", "google", "azure", "kubernetes", "aiohttp", "httpx")
     paths = [path for module, path in MODULES.items() if room(module) == name]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.errors import ReconcilerError, os_sentence
+from reconciler.redaction import redacted
 from reconciler.words import one_line
 
 from .commands import COMMANDS
@@ -141,5 +142,5 @@ def _fault(error: Exception) -> int:
     else:
         here = next((f"{frame.filename}:{frame.lineno}" for frame in reversed(extract_tb(error.__traceback__))), "")
         said = f"internal error ({type(error).__name__}: {error}, at {here}); please report it. -vv shows the traceback"
-    typer.echo(f"Error: {one_line(said)}", err=True)
+    typer.echo(f"Error: {one_line(redacted(said))}", err=True)
     return Exit.ERROR

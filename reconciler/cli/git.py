@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError
+from reconciler.redaction import redacted
 from reconciler.words import any_of, did_you_mean
 
 #: the two that git itself passes on to another repository: what they hold is of the command line, such as safe.directory
@@ -65,7 +66,7 @@ class Git:
         found = self.run(*arguments)
         if found.returncode == 0:
             return found.stdout.decode("utf-8", "surrogateescape")
-        said = found.stderr.decode("utf-8", "replace")
+        said = redacted(found.stderr.decode("utf-8", "replace"))  # the URL of a remote may have a token
         if "dubious ownership" in said:
             raise ReconcilerError(_ownership(said, self._folder))
         if "not a git repository" in said:

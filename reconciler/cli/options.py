@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.errors import ReconcilerError
+from reconciler.redaction import redacted
 from reconciler.words import one_line
 
 from .completing import addresses, local_registries, repository_addresses
@@ -164,7 +165,10 @@ def local_session(spec: Path, name: str | None, only: str) -> Iterator[Session]:
 
 
 class OneLine(logging.Formatter):
-    """A record as one line, whatever a cloud or a client has put into it; a traceback goes on below it."""
+    """A record as one line, whatever a cloud or a client has put into it; a traceback goes on below it. Neither repeats a secret."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return one_line(super().formatMessage(record))

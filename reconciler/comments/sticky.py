@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_incrementing
 
 from reconciler.errors import ReconcilerError
+from reconciler.redaction import redacted
 from reconciler.words import one_line
 
 from . import waiting
@@ -237,7 +238,7 @@ def _said(answer: httpx.Response) -> str:
             text = f"{text} {found['errors']}"
     except (ValueError, RecursionError):  # no JSON, or nested as deep as no answer is
         text = words_of(answer)
-    return one_line(text[:300] or answer.reason_phrase)
+    return one_line(redacted(text)[:300] or answer.reason_phrase)
 
 
 def _request_id(answer: httpx.Response) -> str:

@@ -17,6 +17,7 @@ from reconciler.model.marks import ADOPTED, APPLIED, REGISTRY, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 from reconciler.places import Place
+from reconciler.redaction import redacted
 from reconciler.words import counted, one_line, value
 
 from .cause import changed_settings
@@ -94,7 +95,7 @@ def carry_out(session: Session, task: Task) -> Outcome:
             LOGGER.debug("%s: internal error", change.address, exc_info=True)
             status, message = (
                 Status.FAILED,
-                one_line(f"internal error ({type(error).__name__}: {error}); please report it"),
+                one_line(redacted(f"internal error ({type(error).__name__}: {error}); please report it")),
             )
     seconds = time.monotonic() - started
     message = message.removeprefix(f"{change.address}: ")  # whoever prints an outcome names its address

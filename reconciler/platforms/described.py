@@ -1,38 +1,75 @@
-"""Marks in the description of what has no tags or labels. Pure.
+"""Marks in the description of what has no tags or labels, beside whatever people have written there. Pure.
 
 `reconciler: owner=shop registry=images origin=spec applied=v1-0123456789abcdef`
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.model.marks import PREFIX
+from reconciler.model.marks import ADOPTED, APPLIED, ORIGIN, OWNER, PREFIX, REGISTRY
 
 _BEGIN = "reconciler: "
 _BETWEEN = " | "
+_MARKS = frozenset({OWNER, ORIGIN, APPLIED, REGISTRY, ADOPTED})
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a description says: our texts, with the keys that marks have, and what stood there before them."""
+    """What a description says: our texts, with the keys that marks have, and what people wrote before our words and behind them. What
+    somebody wrote between our words counts as behind."""
 
     texts: Mapping[str, str]
     before: str = ""
+    behind: str = ""
 
 
-def parsed(text: str) -> Said:
-    """What a description says; no texts if it is not ours."""
-    start = 0 if text.startswith(_BEGIN) else text.rfind(_BETWEEN + _BEGIN)
-    if start < 0:
+def is_mark(key: str) -> bool:
+    """Whether it is the key of one of the marks that every resource has."""
+    return key in _MARKS
+
+
+def _is_key(key: str) -> bool:
+    return key != PREFIX
+
+
+def parsed(text: str, is_ours: Callable[[str], bool] = _is_key) -> Said:
+    """What a description says; no texts if it is not ours. `is_ours`: which keys our texts have, if not any; each other word, and
+    whatever comes a second time, is somebody else's."""
+    starts = list(_starts(text))
+    if not starts:
         return Said({}, text)
-    before = text[:start]
-    pairs = (word.partition("=") for word in text[start:].removeprefix(_BETWEEN).removeprefix(_BEGIN).split())
-    return Said({PREFIX + key: value for key, equals, value in pairs if equals}, before)
+    parts = zip(starts, [*starts[1:], len(text)], strict=True)
+    # what somebody appends may begin as our words do
+    start = next((at for at, end in parts if OWNER in _divided(text[at:end], is_ours)[0]), starts[-1])
+    texts, behind = _divided(text[start:], is_ours)
+    return Said(texts, text[:start], behind)
 
 
-def written(texts: Mapping[str, str], before: str = "") -> str:
+def written(texts: Mapping[str, str], before: str = "", behind: str = "") -> str:
     """The description with these texts."""
     words = " ".join(f"{key.removeprefix(PREFIX)}={value}" for key, value in texts.items() if value)
-    return f"{before}{_BETWEEN if before else ''}{_BEGIN}{words}"
+    return f"{before}{_BETWEEN if before else ''}{_BEGIN}{words}{behind}"
+
+
+def _starts(text: str) -> Iterator[int]:
+    """Where our words may begin."""
+    if text.startswith(_BEGIN):
+        yield 0
+    yield from (found.start() for found in re.finditer(re.escape(_BETWEEN + _BEGIN), text))
+
+
+def _divided(text: str, is_ours: Callable[[str], bool]) -> tuple[dict[str, str], str]:
+    """Our texts in what begins with our words, and the rest, with the spaces before each of its words."""
+    texts: dict[str, str] = {}
+    rest = ""
+    for space, word in re.findall(r"(\s*)(\S+)", text.removeprefix(_BETWEEN).removeprefix(_BEGIN)):
+        name, _, value = word.partition("=")
+        key = PREFIX + name
+        if value and key not in texts and is_ours(key):
+            texts[key] = value
+        else:
+            rest += (space or " ") + word
+    return texts, rest

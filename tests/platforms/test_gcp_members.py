@@ -163,8 +163,15 @@ def test_a_record_is_read_as_it_was_written(words: set[str]) -> None:
 def test_a_description_keeps_what_stood_there() -> None:
     texts = {"reconciler-owner": "shop", "reconciler-at-europe-west1": "v1-0123456789abcdef"}
     for before in ("", "made by hand", "x | y", "reconcile: no"):
-        said = description.parsed(description.written(texts, before))
-        assert (dict(said.texts), said.before) == (texts, before)
+        for behind in (
+            "",
+            " | used by the billing job, ask ops ticket=77",
+            " | reconciler: x",
+            " at-EU=1 at-=x",
+            "  owner=me",
+        ):
+            said = description.parsed(description.written(texts, before, behind))
+            assert (dict(said.texts), said.before, said.behind) == (texts, before, behind)
     assert description.parsed("made by hand").texts == {}
     assert description.too_long("é" * 128) is None
     assert "258 bytes" in (description.too_long("é" * 129) or "")

@@ -3,13 +3,19 @@ accounts, keys, agents."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from reconciler.engine.plan import Plan
 from reconciler.errors import ReadFailed
+from reconciler.model.access import Given
+from reconciler.model.address import Address
+from reconciler.model.kind import Home
 from reconciler.platforms.gcp.access import READER
+from reconciler.platforms.gcp.account import AccountKind, AccountSettings
+from reconciler.platforms.gcp.spec import GcpRegistry
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.gcp import Fails, Server
@@ -45,6 +51,8 @@ def granting(gcp: GcpSandbox, **to: Any) -> Document:
         "roles/iam.workloadIdentityUser",
         "roles/iam.serviceAccountKeyAdmin",
         "roles/iam.serviceAccountAdmin",
+        "roles/iam.serviceAccountUser",
+        "roles/iam.securityAdmin",
     ],
 )
 def test_whoever_can_become_an_account_by_any_role_is_said_to_and_guarded(gcp: GcpSandbox, role: str) -> None:
@@ -56,11 +64,70 @@ def test_whoever_can_become_an_account_by_any_role_is_said_to_and_guarded(gcp: G
     assert f"remove-iam-policy-binding images-push@{PROJECT}.iam.gserviceaccount.com" in said
 
 
-def test_whoever_may_only_look_at_an_account_is_not_said_to_become_it(gcp: GcpSandbox) -> None:
+CUSTOM = ("projects/my-project/roles/x", "organizations/123456789012/roles/y", "roles/iam.somethingNew")
+
+
+@pytest.mark.parametrize("role", CUSTOM)
+def test_what_a_role_that_is_not_known_allows_is_said_to_be_not_known_and_guarded(gcp: GcpSandbox, role: str) -> None:
     gcp.apply(gcp.document("app-a"))
-    viewer = {"role": "roles/iam.serviceAccountViewer", "members": ["group:audit@example.com"]}
-    gcp.estate.change_policy(PUSH, lambda found: found.append(viewer))
-    assert "impersonate" not in words(gcp.plan(gcp.document("app-a")))
+    stranger = "serviceAccount:x@evil-project.iam.gserviceaccount.com"
+    binding = {"role": role, "members": ["allAuthenticatedUsers", stranger]}
+    gcp.estate.change_policy(PUSH, lambda found: found.append(binding))
+    said = words(gcp.plan(gcp.document("app-a", guards={"allowed_accounts": ["other-project"]})))
+    what = f"can do what {role} allows with images-push, which can pull and push all images of the registry"
+    assert f"anyone with a Google account {what} ({role} of allAuthenticatedUsers" in said
+    assert f"service account x@evil-project.iam.gserviceaccount.com {what} ({role} of {stranger}" in said
+    assert "allow_public: anyone with a Google account has access (images.account.push)" in said
+    assert "allowed_accounts: evil-project has access, and guards.allowed_accounts does not list it" in said
+
+
+@pytest.mark.parametrize(
+    ("role", "does"),
+    [
+        ("roles/iam.serviceAccountUser", "impersonate"),
+        ("projects/my-project/roles/x", "do what projects/my-project/roles/x allows with"),
+    ],
+)
+def test_who_can_do_something_with_an_account_gains_it_when_that_is_enabled_and_loses_it_with_it(
+    gcp: GcpSandbox, role: str, does: str
+) -> None:
+    gcp.apply(gcp.document("app-a"))
+    gcp.estate.change_policy(PUSH, lambda found: found.append({"role": role, "members": ["group:ops@example.com"]}))
+    gone = gcp.plan(gcp.document(registry={"retired": True}, guards={"max_deletes": "100%"}))
+    assert f"group ops@example.com can no longer {does} images-push, which can pull and push" in words(gone)
+    gcp.estate.call("POST", f"{PUSH}:disable", {})
+    assert f"group ops@example.com can now {does} images-push, which can pull" in words(gcp.plan(gcp.document("app-a")))
+
+
+@pytest.mark.parametrize(
+    "role", ["roles/iam.serviceAccountViewer", "roles/iam.securityReviewer", "of a deleted member"]
+)
+def test_whoever_may_only_look_at_an_account_is_not_said_to_become_it(gcp: GcpSandbox, role: str) -> None:
+    gcp.apply(gcp.document("app-a"))
+    member = "group:audit@example.com"
+    if role == "of a deleted member":
+        role, member = "projects/my-project/roles/x", "deleted:user:x@example.com?uid=123456789012345678901"
+    gcp.estate.change_policy(PUSH, lambda found: found.append({"role": role, "members": [member]}))
+    said = words(gcp.plan(gcp.document("app-a")))
+    assert f"{role} of {member}" in said
+    assert "impersonate" not in said
+    assert "can do what" not in said
+
+
+@pytest.mark.parametrize(
+    ("role", "gained"),
+    [("roles/owner", ["impersonate"]), ("roles/editor", ["impersonate"]), ("roles/viewer", []), ("roles/new", ["do what"])],
+)  # fmt: skip
+def test_a_basic_role_on_an_account_is_what_it_is_on_a_project(role: str, gained: list[str]) -> None:
+    """Of a policy that is given to no server: the stand-in takes IAM's own roles alone."""
+    at, nobody = Address.of("images", "account", "push"), AccountSettings()
+    policy = {"bindings": [{"role": role, "members": ["group:ops@example.com"]}]}
+    given = Given(nobody, rest=json.dumps({"policy": policy}))
+    home = Home("shop", GcpRegistry(name="images", platform="gcp", project=PROJECT, location=LOCATION))
+    gains, _ = AccountKind().gains_and_losses(at, Given(nobody), given, home)
+    assert [
+        " ".join(item.verb.split()[: len(words.split())]) for item, words in zip(gains, gained, strict=True)
+    ] == gained
 
 
 def test_an_account_that_is_enabled_again_gains_what_it_could_do(gcp: GcpSandbox) -> None:

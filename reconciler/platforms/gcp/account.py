@@ -18,7 +18,7 @@ from reconciler.words import Named
 
 from . import description, iam, members, policy_write, record, rules, taken
 from .iam import Binding, Document
-from .ledgers import AccountLedger, carrier_of
+from .ledgers import AccountLedger
 from .rules import IAM
 from .spec import GcpRegistry
 
@@ -30,17 +30,23 @@ ACCOUNTS = ("pull", PUSH)
 #: makes tokens of the account: https://cloud.google.com/iam/docs/service-account-permissions#token-creator-role
 IMPERSONATES = "roles/iam.serviceAccountTokenCreator"
 ROLES = (IMPERSONATES,)
-#: with which somebody becomes the account as well: by its tokens, by keys that are made of it, or by a role that is given to oneself
-#: https://cloud.google.com/iam/docs/service-account-permissions
+#: with which somebody becomes the account as well: by its tokens, by keys that are made of it, by a role that is given to oneself, or
+#: by a machine that runs as the account (actAs)
+#: https://cloud.google.com/iam/docs/service-account-permissions, https://cloud.google.com/iam/docs/roles-permissions/iam
 _ACTING = frozenset(
     {
         IMPERSONATES,
+        "roles/iam.serviceAccountUser",
         "roles/iam.workloadIdentityUser",
         "roles/iam.serviceAccountKeyAdmin",
         "roles/iam.serviceAccountAdmin",
+        "roles/iam.securityAdmin",
         "roles/owner",
+        "roles/editor",
     }
 )
+#: with which it can only be looked at; what any other role allows, custom ones too, is not known here
+_LOOKING = frozenset({"roles/iam.serviceAccountViewer", "roles/iam.securityReviewer", "roles/viewer"})
 #: a fresh account is believed after so many good reads in a row: reads flap for a minute
 #: (evidence/gcp/service-account-eventual-409.http.log, hashicorp/terraform-provider-google#22546)
 GOOD_READS = 3
@@ -218,12 +224,13 @@ class AccountKind(Kind, GivesAccess):
             marks = said.texts or replace(write.marks, applied=None).texts()
             policy = json.loads(live.rest or "{}").get("policy", {})
             theirs = iam.theirs(policy, ROLES, write.desired.settings.bindings)
-            both = _noted(marks, before | hashes | theirs, said.before)
+            both = _noted(marks, before | hashes | theirs, said)
             if description.too_long(both) is not None:
-                both = _noted(marks, before | hashes, said.before)
+                both = _noted(marks, before | hashes, said)
             session.change_account(at, {"description": both})
             after = _trust(session, write, before)
-            account["description"] = description.written({**_texts(write.marks, hashes), **others}, said.before)
+            after_all = {**_texts(write.marks, hashes), **others}
+            account["description"] = description.written(after_all, said.before, said.behind)
             if account["description"] != both:
                 session.change_account(at, {"description": account["description"]})
         account.pop("disabled", None)
@@ -234,8 +241,8 @@ class AccountKind(Kind, GivesAccess):
         session.json("DELETE", IAM, "DeleteServiceAccount", name, at=live.address, absent=("NOT_FOUND",))
 
 
-def _noted(marks: Mapping[str, str], hashes: set[str], before: str) -> str:
-    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, before)
+def _noted(marks: Mapping[str, str], hashes: set[str], said: description.Said) -> str:
+    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, said.before, said.behind)
 
 
 def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
@@ -249,13 +256,15 @@ def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Map
     hashes = {one.hash for one in (*item.settings.bindings, *(live.settings.bindings if live is not None else ()))}
     applied = applied_hash(item.settings)
     texts = _texts(Marks(session.owner, "spec", applied, session.name, live is not None and live.marks.adopted), hashes)
-    if at == carrier_of(session.registry):
+    if at == description.carrier_of(session.registry):
         ledger = session.ledger(AccountLedger)
         noted = {one.name for one in wanted if one.kind == "location"} | set(ledger.locations(ledger.texts(at)))
         texts |= {f"{description.AT}{location}": applied for location in noted}
-    before = str(json.loads(live.rest).get("description", "")) if live is not None and live.rest else ""
-    fault = description.too_long(description.written(texts, before))
-    return None if fault is None else f"{fault}; trust a group instead of single principals"
+    rest = json.loads(live.rest) if live is not None and live.rest else {}
+    theirs = [str(rest.get(part, "")) for part in ("description", "behind")]
+    fault = description.too_long(description.written(texts, *theirs))
+    shorten = ", or shorten what somebody else wrote there" if any(theirs) else ""
+    return None if fault is None else f"{fault}; trust a group instead of single principals{shorten}"
 
 
 def _believed(session: GcpSession, at: Address, *, made: bool = False) -> Document:
@@ -315,8 +324,8 @@ def _trust(session: GcpSession, write: Write, recorded: set[str]) -> Document:
         raise
 
 
-def _access(at: Address, member: str, note: str = "") -> Access:
-    verb = f"impersonate {at.registry}-{at.name}, which can {_uses(at)}"
+def _access(at: Address, member: str, note: str = "", does: str = "impersonate") -> Access:
+    verb = f"{does} {at.registry}-{at.name}, which can {_uses(at)}"
     return Access(members.principal(members.normal(member)), verb, at.registry, "", may=bool(note), note=note)
 
 
@@ -338,7 +347,8 @@ def _live(session: GcpSession, at: Address, account: Document, policy: Document)
     said = description.parsed(account.get("description", ""))
     recorded = record.parted(said.texts.get(description.MEMBERS, ""))
     others = iam.in_order(iam.without(policy, ROLES, recorded))
-    rest = {key: value for key, value in (("description", said.before), ("policy", others)) if value}
+    parts = (("description", said.before), ("behind", said.behind), ("policy", others))
+    rest = {key: value for key, value in parts if value}
     found, dead = iam.ours(policy, ROLES, recorded), iam.dead(policy, ROLES, recorded)
     settings = AccountSettings(
         tuple(item.member for item in found), str(account.get("displayName", "")), bool(account.get("disabled", False))
@@ -366,11 +376,11 @@ def _foreign(at: Address, others: Document, account: str = "") -> Iterator[Forei
     """
     for item in iam.bindings_of(others):
         role, note = str(item.get("role")), iam.condition_of(item)
+        does = "impersonate" if role in _ACTING else f"do what {role} allows with"
         for member in item.get("members") or ():
-            acts = role in _ACTING and not members.is_deleted(member)
             removal = (
                 f"run `gcloud iam service-accounts remove-iam-policy-binding {account} --role {role} --member '{member}'"
                 f"{' --all' if note else ''}`"
             )
-            given = (_access(at, member, note),) if acts else ()
+            given = () if role in _LOOKING or members.is_deleted(member) else (_access(at, member, note, does),)
             yield ForeignAccess(at, taken.named(role, member), given, removal if account else "")

@@ -5,15 +5,46 @@
 
 from __future__ import annotations
 
-from reconciler.model.marks import PREFIX
-from reconciler.platforms.described import Said, parsed, written
+import re
 
-__all__ = ["AT", "MAX_DESCRIPTION", "MEMBERS", "Said", "parsed", "too_long", "written"]
+from reconciler.model.address import Address
+from reconciler.model.marks import PREFIX
+from reconciler.platforms import described
+from reconciler.platforms.described import Said, written
+
+from . import rules
+from .spec import GcpRegistry
+
+__all__ = ["AT", "MAX_DESCRIPTION", "MEMBERS", "Said", "carrier_of", "parsed", "too_long", "without", "written"]
 
 #: bytes of UTF-8: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.description
 MAX_DESCRIPTION = 256
 #: what the key of a location's note begins with, and the key of the hashes of members that are ours
 AT, MEMBERS = f"{PREFIX}at-", f"{PREFIX}members"
+#: the address of the account that carries what is noted of a registry
+CARRIER = "pull"
+
+
+def carrier_of(registry: GcpRegistry) -> Address:
+    """The account in whose description the locations of a registry are noted."""
+    return Address.of(registry.name, "account", CARRIER)
+
+
+def parsed(text: str) -> Said:
+    """What the description of an account says. What is noted at no location that Google could have is somebody else's text."""
+    return described.parsed(text, _is_ours)
+
+
+def _is_ours(key: str) -> bool:
+    noted = key.startswith(AT) and re.fullmatch(rules.LOCATION, key.removeprefix(AT)) is not None
+    return noted or key == MEMBERS or described.is_mark(key)
+
+
+def without(text: str, location: str) -> str:
+    """The description without what is noted of a location."""
+    said = parsed(text)
+    texts = {key: value for key, value in said.texts.items() if key != f"{AT}{location}"}
+    return written(texts, said.before, said.behind)
 
 
 def too_long(text: str) -> str | None:

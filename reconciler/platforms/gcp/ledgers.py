@@ -15,20 +15,12 @@ from reconciler.model.ledger import Ledger, Texts
 from reconciler.model.resource import Desired
 
 from . import description, labels, record
-from .spec import GcpRegistry
 
 if TYPE_CHECKING:
     from .session import GcpSession
 
 #: a definite answer, after which nothing of the call was carried out
 REFUSED = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "PERMISSION_DENIED", "NOT_FOUND", "UNAUTHENTICATED")
-#: the address of the account that carries what is noted of a registry
-CARRIER = "pull"
-
-
-def carrier_of(registry: GcpRegistry) -> Address:
-    """The account in whose description the locations of a registry are noted."""
-    return Address.of(registry.name, "account", CARRIER)
 
 
 class RepositoryLedger(Ledger):
@@ -108,7 +100,7 @@ class AccountLedger(Ledger):
     session: GcpSession
 
     def carrier(self, at: Address) -> Address:
-        return at if at.kind == "account" else carrier_of(self.session.registry)
+        return at if at.kind == "account" else description.carrier_of(self.session.registry)
 
     def key(self, at: Address) -> str:
         return f"{description.AT}{at.name}"
@@ -139,4 +131,4 @@ class AccountLedger(Ledger):
         said = description.parsed(found.get("description", ""))
         texts = {**{key: value for key, value in said.texts.items() if key not in remove}, **put}
         if texts != said.texts:
-            self.session.change_account(carrier, {"description": description.written(texts, said.before)})
+            self.session.change_account(carrier, {"description": description.written(texts, said.before, said.behind)})

@@ -10,7 +10,8 @@ from reconciler.model.address import Address
 from reconciler.model.kind import Verb
 from reconciler.platforms.noted_place import NotedPlaceKind
 
-from .ledgers import AccountLedger, carrier_of
+from .description import carrier_of
+from .ledgers import AccountLedger
 
 if TYPE_CHECKING:
     from .session import GcpSession

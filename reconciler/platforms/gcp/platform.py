@@ -16,7 +16,7 @@ from reconciler.spec.repository import Repository
 from . import access, account, repository_settings
 from .access import AccessKind
 from .account import AccountKind
-from .ledgers import carrier_of
+from .description import carrier_of
 from .location import LocationKind, LocationSettings
 from .repository import RepositoryKind
 from .spec import GcpRegistry

@@ -47,6 +47,9 @@ OPERATION = 600.0
 #: the status of a write whose etag is no longer the policy's (hashicorp/terraform-provider-google#25305)
 RACED = "ABORTED"
 DENIED = "PERMISSION_DENIED"
+#: the statuses with which a location that is not there is refused: hashicorp/terraform-provider-google#10184,
+#: https://cloud.google.com/iam/docs/permission-error-messages ("or it may not exist")
+NO_PLACE = ("INVALID_ARGUMENT", "NOT_FOUND", DENIED)
 #: gcloud 528 (lib/googlecloudsdk/command_lib/artifacts/util.py), and for the 63:
 #: https://cloud.google.com/artifact-registry/docs/repositories/create-repos
 _REPOSITORY_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -59,7 +62,8 @@ _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 MAX_LABELS = 56
 #: https://cloud.google.com/kms/docs/getting-resource-ids
 _KEY = re.compile(r"projects/[^/\s]+/locations/([a-z0-9-]+)/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}")
-#: https://cloud.google.com/artifact-registry/docs/repositories/repo-locations
+#: the form of a region or a multi-region: https://cloud.google.com/artifact-registry/docs/repositories/repo-locations
+LOCATION = r"[a-z]+(-[a-z]+[0-9]+)?"
 _MULTI_REGIONS = {"eu": "europe"}
 #: https://cloud.google.com/iam/docs/principal-identifiers; a user belongs to a person and is granted through a group. A value is
 #: compared whole: in none of them `*` stands for a part of it

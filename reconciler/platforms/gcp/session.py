@@ -20,13 +20,23 @@ from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.call_log import current_address, working_on, wrote
 from reconciler.model.platform import Estate, Platform
-from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
+from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.rescue import Rescue
 
-from . import iam, sign_in
-from .rules import IAM, OPERATION, RACED, REGISTRY
+from . import calls, description, iam, sign_in
+from .rules import IAM, NO_PLACE, OPERATION, REGISTRY
 from .spec import GcpRegistry
-from .troubles import FAILURES, NoAnswer, NotGoogle, Refusal, is_unknown, json_of, refusal_of, translated, understood
+from .troubles import (
+    FAILURES,
+    NoAnswer,
+    NotGoogle,
+    Refusal,
+    is_unknown,
+    json_of,
+    of_note,
+    refusal_of,
+    translated,
+)
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -61,8 +71,10 @@ class GcpSession(HttpSession):
             return
         request = google.auth.transport.requests.Request()
         try:
-            self.patiently(lambda: _refreshed(found, request), lambda error: isinstance(error, NoAnswer), self.patience)
-        except (NoAnswer, *FAILURES) as error:
+            self.patiently(
+                lambda: calls.refreshed(found, request), lambda error: isinstance(error, NoAnswer), self.patience
+            )
+        except (NoAnswer, NotGoogle, *FAILURES) as error:
             raise translated(error, "", "credentials", self.registry) from None
 
     @property
@@ -102,12 +114,23 @@ class GcpSession(HttpSession):
         while True:
             request = {"parent": f"{self.project}/locations/{location}", "page_size": PAGE, "page_token": token}
             list_page = partial(client.list_repositories, request=request, retry=None, timeout=READ_TIMEOUT)
-            page: Any = self._call(REGISTRY, "ListRepositories", partial(_first, list_page), at=at)
+            try:
+                page: Any = self._call(REGISTRY, "ListRepositories", partial(_first, list_page), at=at)
+            except PlatformError as error:
+                raise self._of_note(error, location) from None
             for item in page.repositories:
                 yield as_json(item)
             token = page.next_page_token
             if not token:
                 return
+
+    def _of_note(self, error: PlatformError, location: str) -> PlatformError:
+        """The error of listing a location; of one that may not exist and that only a note names, with where that note stands."""
+        if location == self.registry.location or error.code not in NO_PLACE:
+            return error
+        carrier = description.carrier_of(self.registry)
+        text = description.without(str((self.account(carrier) or {}).get("description", "")), location)
+        return of_note(error, location, self.registry, self.registry.email(carrier.name), text)
 
     def repository(self, at: Address) -> Document | None:
         """The repository that an address is about, as JSON; None if it is not there. Raises PlatformError."""
@@ -264,7 +287,7 @@ class GcpSession(HttpSession):
         action = f"{service}:{operation}"
 
         def passes(error: BaseException) -> bool:
-            return _passes(operation, error) or (service == IAM and at in self.made and is_unknown(error))
+            return calls.passes_soon(operation, error) or (service == IAM and at in self.made and is_unknown(error))
 
         try:
             with working_on(at or current_address()):
@@ -289,7 +312,7 @@ class GcpSession(HttpSession):
             with self.under_way:
                 sent = time.monotonic()
                 try:
-                    answer = _sent(action, make)
+                    answer = calls.sent(action, make)
                 except Refusal as error:
                     if error.throttles:
                         rate.refused(sent)
@@ -347,36 +370,6 @@ def _with_etag(document: Any, at: Address, operation: str) -> Document | None:
 def _first(ask: Callable[[], Any]) -> Any:
     """The page that a call answers; the library's iterator would make the next calls itself."""
     return next(iter(ask().pages))
-
-
-def _refreshed(credentials: Any, request: Any) -> None:
-    try:
-        credentials.refresh(request)
-    except FAILURES as error:
-        raise understood(error) from None
-
-
-def _sent(action: str, make: Callable[[], T]) -> T:
-    """One call, and its line in the log. Raises Refusal, NoAnswer, NotGoogle, and what is said of credentials."""
-    with logged(action) as log:
-        try:
-            answer = make()
-        except FAILURES as error:
-            found = understood(error)
-            log.answered(found.status if isinstance(found, Refusal) else type(found).__name__)
-            raise found from None
-        except Refusal as error:
-            log.answered(error.status)
-            raise
-        log.answered("200")
-        return answer
-
-
-def _passes(operation: str, error: BaseException) -> bool:
-    """Whether the same call may succeed soon. A policy that somebody else wrote meanwhile is read and merged again first."""
-    if isinstance(error, Refusal):
-        return error.passes or (error.status == RACED and operation != "SetIamPolicy")
-    return isinstance(error, NoAnswer)
 
 
 def as_json(message: Any) -> Document:

@@ -24,7 +24,7 @@ Project = Annotated[
         "a project id: 6 to 30 lower-case letters, digits and dashes, starting with a letter",
     ),
 ]
-Location = Annotated[str, Text(r"[a-z]+(-[a-z]+[0-9]+)?", "a region or multi-region, such as europe-west1 or europe")]
+Location = Annotated[str, Text(rules.LOCATION, "a region or multi-region, such as europe-west1 or europe")]
 
 
 class GcpRegistry(RegistryBase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,7 @@ FAILURES = (
     auth_errors.GoogleAuthError,
     requests.RequestException,
     ParseError,
+    json.JSONDecodeError,  # google-auth, of what a server of tokens answers
     OSError,
 )
 
@@ -134,7 +136,7 @@ def understood(error: Exception) -> Exception:
     if isinstance(error, api_errors.GoogleAPICallError):
         response = getattr(error, "response", None)
         return refusal_of(int(error.code or 0), json_of(response) if response is not None else None)
-    if isinstance(error, ParseError | requests.JSONDecodeError | requests.TooManyRedirects):
+    if isinstance(error, ParseError | json.JSONDecodeError | requests.TooManyRedirects):
         return NotGoogle()
     if isinstance(error, auth_errors.TransportError):
         return NoAnswer(str(error))
@@ -293,6 +295,27 @@ def api_off(error: Refusal, address: str, operation: str, registry: GcpRegistry)
 
 def _turn_on(api: str, project: str) -> str:
     return f"gcloud services enable {api} --project {project}"
+
+
+def of_note(error: PlatformError, location: str, registry: GcpRegistry, account: str, text: str) -> PlatformError:
+    """The error where Google does not take a location that is noted in the description of a service account. `text`: the description
+    without that note.
+
+    https://cloud.google.com/sdk/gcloud/reference/iam/service-accounts/update
+    """
+    first = f"{error.hint}; or, " if error.code == DENIED else ""  # which may be all that is wrong
+    command = (
+        f"gcloud iam service-accounts update {account} --project {registry.project} --description {shlex.quote(text)}"
+    )
+    return PlatformError(
+        f"{error.message}; the description of the service account {account} notes that registry {registry.name} has repositories in"
+        f" {location} (its word at-{location}=...)",
+        address=error.address,
+        operation=error.operation,
+        code=error.code,
+        hint=f"{first}if Artifact Registry has no location {location} (`gcloud artifacts locations list` names those that it has),"
+        f" take that word out: run `{command}`",
+    )
 
 
 def _of_key(error: Refusal, registry: GcpRegistry) -> str:

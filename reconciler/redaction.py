@@ -1,0 +1,94 @@
+"""Text from outside (an answer of a cloud, of a proxy, of a server of tokens) without the secrets that it repeats. Pure."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from urllib.parse import parse_qsl
+
+#: what stands in the place of a secret: one word that no rule below changes again
+HIDDEN = "[hidden]"
+#: characters of a page's title that are shown
+_TITLE = 80
+
+#: a page, up to its end if it has one; from then on nothing in it is for people who run this
+_PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|title)\b.*?(?:</html\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+_TITLED = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
+#: https://www.rfc-editor.org/rfc/rfc7468#section-10
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_URL = re.compile(r"https?://[^\s\"'<>?]{1,2000}\?[^\s\"'<>]+")
+#: what signs a URL: whoever has that URL may do what it is for. Of one letter: those of Azure's operations
+#: (https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)
+_SIGNS = frozenset({"s", "h", "sig", "signature", "x-amz-signature", "x-goog-signature", "x-amz-security-token"})
+#: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
+_USER = re.compile(r"(?<=://)[^\s/@\"'<>]{1,500}(?=@)")
+#: a short word of prose, or a parameter of a challenge, which are no secret
+_PROSE = r"(?-i:(?![a-z]{1,15}(?:[\s.,:;)]|\Z))(?![a-z_]{1,30}=\"))"
+#: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+_BEARER = re.compile(rf"\b(bearer(?:\s+|%20|\+)){_PROSE}[^\s\"'<>]+", re.IGNORECASE)
+_COLON = r"\\{0,3}[\"']?\s{0,3}:\s{0,3}\\{0,3}[\"']?"
+_BASIC = re.compile(r"\b(basic\s+)([a-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
+_HEADER = re.compile(
+    rf"\b((?:authorization{_COLON}(?:(?:bearer|basic|digest|negotiate|token)\s+)?{_PROSE}|(?:[a-z-]{{0,40}}-token|x-api-key){_COLON}))"
+    r"[^\s\"'<>]+",
+    re.IGNORECASE,
+)
+_COOKIE = re.compile(r"\b((?:set-)?cookie\s{0,3}:\s{0,3})[^\r\n\"'<>]+", re.IGNORECASE)
+#: how the names of secrets end in forms, in JSON, in URLs and in variables of an environment
+_NAME = r"(?:token|assertion|secret|passw(?:or)?d|pwd|signature|(?<![a-z])sig|(?:access|account|private|api|shared)[_-]?key)"
+_IN_QUOTES = re.compile(
+    rf"({_NAME}(?:\\{{0,3}}[\"']\s{{0,3}}:|\s{{0,3}}=)\s{{0,3}}(?P<quote>\\{{0,3}}[\"']))(?:(?!(?P=quote))(?:\\.|.))+",
+    re.IGNORECASE | re.DOTALL,
+)
+_IN_FORM = re.compile(
+    rf"({_NAME}(?:\s{{0,3}}=(?!=)\s{{0,3}}|%3D))(?:(?!%26|\\{{1,3}}[\"'])[^\s&\"'<>])+", re.IGNORECASE
+)
+#: secrets that are known by how they begin. JSON Web Tokens: https://www.rfc-editor.org/rfc/rfc7519#section-3; the others:
+#: https://docs.github.com/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
+_SHAPES = re.compile(
+    r"eyJ[\w.=-]{4,}|ya29\.[\w.-]+|(?<![A-Za-z0-9])(?:"
+    r"1//0[\w-]{16,}|GOCSPX-[\w-]{8,}|AIza[\w-]{30,}"
+    r"|gh[a-z]_\w{16,}|github_pat_\w{16,}|gl[a-z]{2,8}-[\w-]{16,}"
+    r"|(?:IQoJ|FwoG|FQoG)[\w+/=%-]{40,}"
+    r"|[01]\.A[\w.-]{60,}|[\w~.-]{3}[0-9]Q~[\w~.-]{30,}"
+    r")"
+)
+
+
+def redacted(text: str) -> str:
+    """The text with each secret that is known by its name or its form as `[hidden]`, and each web page as the title that it has.
+
+    What is no secret stays as it is: asked twice, it changes nothing more.
+    """
+    text = _PAGE.sub(_page, text)
+    text = _KEY.sub(HIDDEN, text)
+    text = _URL.sub(_signed, text)
+    text = _USER.sub(HIDDEN, text)
+    text = _HEADER.sub(rf"\1{HIDDEN}", text)
+    text = _COOKIE.sub(rf"\1{HIDDEN}", text)
+    text = _BASIC.sub(_basic, text)
+    text = _BEARER.sub(rf"\1{HIDDEN}", text)
+    text = _IN_QUOTES.sub(rf"\1{HIDDEN}", text)
+    text = _IN_FORM.sub(rf"\1{HIDDEN}", text)
+    return _SHAPES.sub(HIDDEN, text)
+
+
+def _page(match: re.Match[str]) -> str:
+    found = _TITLED.search(match[0])
+    title = " ".join(found[1].split())[:_TITLE] if found else ""
+    return f'a web page, "{title}"' if title else "a web page"
+
+
+def _signed(match: re.Match[str]) -> str:
+    names = {name.lower() for name, _ in parse_qsl(match[0].partition("?")[2], keep_blank_values=True)}
+    return "(a signed URL)" if names & _SIGNS else match[0]
+
+
+def _basic(match: re.Match[str]) -> str:
+    """Basic is a word of prose too: a secret is what names a user and a password. https://www.rfc-editor.org/rfc/rfc7617#section-2"""
+    coded = match[2].rstrip("=")
+    try:
+        decoded = b64decode(coded + "=" * (-len(coded) % 4), altchars=None if "/" in coded or "+" in coded else b"-_")
+    except ValueError:
+        return match[0]
+    return f"{match[1]}{HIDDEN}" if b":" in decoded else match[0]

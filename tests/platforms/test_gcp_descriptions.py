@@ -1,0 +1,191 @@
+"""What people write into the description of a service account of ours, in which our marks stand too."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.errors import ReadFailed
+from reconciler.model.canonical import applied_hash
+from reconciler.platforms import described
+from reconciler.platforms.gcp import description
+from reconciler.platforms.gcp.location import LocationSettings
+from tests.emulators.gcp import Server
+from tests.emulators.proxy import Answer, Call
+from tests.sandbox.base import Document
+from tests.sandbox.gcp import ELSEWHERE, PROJECT, GcpSandbox
+
+EMAIL = f"images-pull@{PROJECT}.iam.gserviceaccount.com"
+PULL = f"projects/{PROJECT}/serviceAccounts/{EMAIL}"
+TEXTS = {
+    "reconciler-owner": "shop",
+    "reconciler-origin": "spec",
+    "reconciler-applied": "v1-0123456789abcdef",
+    "reconciler-registry": "images",
+    "reconciler-members": "abcdefg",
+    "reconciler-at-europe-west1": "v1-0123456789abcdef",
+}
+#: words of people: some look like ours
+WORDS = st.sampled_from(
+    (
+        *(
+            "used",
+            "by",
+            "|",
+            "ticket=77",
+            "owner=me",
+            "reconciler:",
+            "at-../../other=x",
+            "at-EU=1",
+            "at-a.b.c=1",
+            "at-=x",
+        ),
+        *(
+            "at-us-central1=",
+            "at-us-central1",
+            "at-*=1",
+            "at-ü=1",
+            "at--=1",
+            "=",
+            "members=",
+            "applied",
+            "reconciler-owner=x",
+        ),
+    )
+)
+
+
+@given(
+    st.lists(WORDS, max_size=6), st.lists(WORDS, max_size=6), st.lists(WORDS, max_size=6), st.integers(0, len(TEXTS))
+)
+def test_each_word_of_others_outlives_any_write_of_ours(
+    before: list[str], between: list[str], behind: list[str], at: int
+) -> None:
+    ours = [f"{key.removeprefix('reconciler-')}={value}" for key, value in TEXTS.items()]
+    # another owner before ours could not be told from ours
+    before = [word for word in before if word != "owner=me"]
+    between = between if at else [word for word in between if word != "owner=me"]
+    words = ["reconciler:", *ours[:at], *between, *ours[at:], *behind]
+    text = " | ".join(filter(None, [" ".join(before), " ".join(words)]))
+    said = description.parsed(text)
+    for texts in (TEXTS, {**TEXTS, "reconciler-at-europe-west1": "v1-new"}):
+        after = description.written({**said.texts, **texts}, said.before, said.behind)
+        again = description.parsed(after)
+        assert sorted(after.split()) == sorted(
+            text.replace("west1=v1-0123456789abcdef", f"west1={texts['reconciler-at-europe-west1']}").split()
+        )
+        assert (again.before, again.behind) == (said.before, said.behind)
+        assert again.texts == {**said.texts, **texts}
+    assert said.texts["reconciler-owner"] == "shop"
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_description_is_read_as_it_is_written_whatever_it_holds(before: str, behind: str) -> None:
+    said = described.parsed(f"{before} | reconciler: owner=shop {behind}", described.is_mark)
+    assert described.parsed(described.written(said.texts, said.before, said.behind), described.is_mark) == said
+
+
+def trusting(gcp: GcpSandbox, *groups: str) -> Document:
+    return gcp.document("app-a", registry={"trusted_principals": [f"group:{name}@example.com" for name in groups]})
+
+
+@pytest.mark.parametrize(
+    "text", [" | used by the billing job, ask ops ticket=77", " at-../../other=x", " at-=x", " at-a.b.c=1", " owner=me"]
+)
+def test_what_is_appended_to_a_description_is_kept_by_each_write(gcp: GcpSandbox, text: str) -> None:
+    gcp.apply(trusting(gcp, "one"))
+    gcp.estate.change(PULL, "description", lambda found: f"billing | {found}{text}")
+    plan = gcp.plan(trusting(gcp, "one"))
+    assert (plan.changes, plan.foreign) == ((), ())
+    for document in (trusting(gcp, "two"), trusting(gcp)):
+        gcp.apply(document)
+        found = gcp.estate.account(PULL)["description"]
+        assert found.startswith("billing | reconciler: owner=tests ")
+        assert found.endswith(text)
+        assert gcp.plan(document).changes == ()
+
+
+def test_what_is_appended_outlives_the_notes_of_locations(gcp: GcpSandbox) -> None:
+    gcp.apply(gcp.document("app-a"))
+    gcp.estate.change(PULL, "description", lambda found: f"{found} | billing")
+    moved = gcp.document(
+        {"name": "app-a", "delete_images": True}, registry={"location": ELSEWHERE}, guards={"max_deletes": "100%"}
+    )
+    gcp.apply(moved)
+    found = gcp.estate.account(PULL)["description"]
+    assert found.endswith(" | billing")
+    assert f"at-{ELSEWHERE}=" in found
+    assert "at-europe-west1=" not in found
+
+
+def test_a_text_of_others_for_which_a_description_has_no_room_is_said_before_anything_is_written(
+    gcp: GcpSandbox,
+) -> None:
+    gcp.apply(gcp.document("app-a"))
+    free = description.MAX_DESCRIPTION - len(gcp.estate.account(PULL)["description"])
+    gcp.estate.change(PULL, "description", lambda found: f"{found} {'x' * (free - 1)}")
+    assert gcp.plan(gcp.document("app-a")).changes == ()
+    (problem,) = (item for item in gcp.plan(trusting(gcp, "one")).problems if "pull" in str(item))
+    assert "trust a group instead of single principals, or shorten what somebody else wrote there" in str(problem)
+
+
+class NoPlace:
+    """Google has no such location, and says so with one of its statuses."""
+
+    def __init__(self, place: str, status: str) -> None:
+        self.place, self.status = place, status
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "ListRepositories" or f"/locations/{self.place}/" not in call.body["path"]:
+            return None
+        http = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "PERMISSION_DENIED": 403}[self.status]
+        return Answer(status=http, body={"error": {"code": http, "status": self.status, "message": "no place"}})
+
+    def after(self, call: Call) -> Answer | None:
+        return None
+
+
+@pytest.mark.parametrize("status", ["INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"])
+@pytest.mark.parametrize("place", ["nowhere", "mars-north1"])
+def test_a_noted_location_that_google_does_not_have_is_said_with_the_account_and_the_command_that_mends_it(
+    gcp: GcpSandbox, stand_in: Server, place: str, status: str
+) -> None:
+    document = gcp.document("app-a")
+    gcp.apply(document)
+    gcp.estate.change(PULL, "description", lambda found: f"it's billing's | {found} at-{place}=x | ask ops")
+    kept = gcp.estate.account(PULL)["description"].replace(f" at-{place}=x", "")
+    stand_in.behaviours.append(NoPlace(place, status))
+    with pytest.raises(ReadFailed) as failed:
+        gcp.plan(document)
+    said = str(failed.value)
+    assert f"images.location.{place}: artifactregistry:ListRepositories: {status}: " in said
+    assert (
+        f"; the description of the service account {EMAIL} notes that registry images has repositories in {place}"
+        f" (its word at-{place}=...)" in said
+    )
+    assert f"if Artifact Registry has no location {place} (`gcloud artifacts locations list` names those" in said
+    assert "europe-west1, give another" not in said
+    allow = f"allow artifactregistry.repositories.list to these credentials in project {PROJECT}; or, if Artifact"
+    assert (allow in said) == (status == "PERMISSION_DENIED")
+    command = re.search(r"take that word out: run `(gcloud .*)`", said)
+    assert command is not None
+    *words, text = shlex.split(command[1])
+    assert words == ["gcloud", "iam", "service-accounts", "update", EMAIL, "--project", PROJECT, "--description"]
+    assert text == kept
+    stand_in.behaviours.clear()
+    gcp.estate.change(PULL, "description", lambda _: text)
+    assert gcp.plan(gcp.document("app-a")).changes == ()
+
+
+def test_a_note_of_a_location_that_google_has_is_a_place_to_look_at(gcp: GcpSandbox) -> None:
+    gcp.apply(gcp.document("app-a"))
+    note = f" at-{ELSEWHERE}={applied_hash(LocationSettings(ELSEWHERE))}"
+    gcp.estate.change(PULL, "description", lambda found: found + note)
+    document = gcp.document("app-a", guards={"max_deletes": "100%"})
+    assert [str(change.address) for change in gcp.plan(document).changes] == [f"images.location.{ELSEWHERE}"]
+    gcp.apply(document)
+    assert note not in gcp.estate.account(PULL)["description"]

@@ -1,0 +1,162 @@
+"""Text that comes from outside is shown without the secrets that it repeats."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import string
+from collections.abc import Callable
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.errors import PlatformError
+from reconciler.redaction import HIDDEN, redacted
+
+#: a part of each token, by which it is found again
+MARK = "SECRET7"
+#: what a token is made of: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+tokens = st.text(string.ascii_letters + string.digits + "-._~+/", min_size=12, max_size=60).map(
+    lambda item: MARK + item
+)
+web_tokens = st.lists(st.binary(min_size=3, max_size=20), min_size=1, max_size=3).map(
+    lambda parts: ".".join(
+        ["eyJ" + MARK, *(base64.urlsafe_b64encode(part).decode().rstrip("=") + MARK for part in parts)]
+    )
+)
+names = st.sampled_from(
+    (
+        *(
+            "subject_token",
+            "actor_token",
+            "client_secret",
+            "client_assertion",
+            "refresh_token",
+            "access_token",
+            "id_token",
+        ),
+        *(
+            "assertion",
+            "password",
+            "SecretAccessKey",
+            "WebIdentityToken",
+            "aws_session_token",
+            "Signature",
+            "clientSecret",
+        ),
+    )
+)
+#: words around it, as servers write them
+prose = st.sampled_from(
+    ("", "bad credentials ", "HTTP 401: ", "the request (", "subject ", "{'error': '", "\n", "=", "Basic ")
+)
+
+
+def in_form(name: str, token: str) -> str:
+    return urlencode({"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", name: token, "scope": "x"})
+
+
+WAYS: tuple[Callable[[str, str], str], ...] = (
+    in_form,
+    lambda name, token: quote(in_form(name, token)),
+    lambda name, token: f"{name}={token}",
+    lambda name, token: f'{name} = "{token} {MARK}"',
+    lambda name, token: json.dumps({name: token, "expires_in": 3600}),
+    lambda name, token: json.dumps({"message": json.dumps({name: token})}),
+    lambda name, token: str({name: token, "expires_in": 3600}),
+    lambda name, token: json.dumps({name: f'a"b {token}'}),
+    lambda name, token: f"Authorization: Bearer {token}",
+    lambda name, token: f"bad credentials Bearer {token} here",
+    lambda name, token: str({"Authorization": f"Bearer {token}", "Accept": "*/*"}),
+    lambda name, token: f"x-amz-security-token:{token}\nx-amz-date:20260101T000000Z",
+    lambda name, token: f"https://example.com/x?api-version=1&sig={quote(token)}",
+    lambda name, token: f"https://user:{quote(token, safe='')}@example.com/x",
+    lambda name, token: f"Authorization: Basic {base64.b64encode(f'user:{token}'.encode()).decode()}",
+    lambda name, token: f"-----BEGIN RSA PRIVATE KEY-----\n{token}\n-----END RSA PRIVATE KEY-----",
+    lambda name, token: f"-----BEGIN PRIVATE KEY-----\\n{token}",
+    lambda name, token: f"ya29.{token}",
+    lambda name, token: f"Set-Cookie: session={token}; Path=/",
+    lambda name, token: f"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>{token}</body></html>",
+    lambda name, token: f"<HTML><title>{name}={token}</title>{token}",
+    lambda name, token: f"b'<html>{token}</html>'",
+)
+
+
+@given(st.sampled_from(WAYS), names, tokens, prose, prose)
+def test_no_secret_is_shown_however_an_answer_repeats_it(
+    way: Callable[[str, str], str], name: str, token: str, before: str, after: str
+) -> None:
+    found = redacted(f"{before}{way(name, token)}{after}")
+    assert MARK not in found
+    assert token not in found
+    assert redacted(found) == found
+
+
+@given(web_tokens, st.text(max_size=20), st.text(max_size=20))
+def test_a_json_web_token_is_hidden_wherever_it_stands(token: str, before: str, after: str) -> None:
+    assert MARK not in redacted(f"{before}{token} {after}")
+
+
+@given(st.text(max_size=200))
+def test_asked_twice_it_changes_nothing_more(text: str) -> None:
+    assert redacted(redacted(text)) == redacted(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            (*"<>\"'&=:?@/ \\", "html", "title", "token", "Bearer ", "eyJaaaa", "https://", "%3D", "%26", "-")
+        )
+    )
+)
+def test_asked_twice_it_changes_nothing_more_of_what_looks_like_a_secret(parts: list[str]) -> None:
+    once = redacted("".join(parts))
+    assert redacted(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the SKU Basic does not support geo-replication",
+        "Basic authentication is not allowed",
+        "the Bearer token is expired",
+        'Bearer realm="https://example.azurecr.io/oauth2/token",service="example.azurecr.io"',
+        "invalid authorization: denied by policy",
+        "the credentials gave no token: invalid_grant",
+        "condition 'attribute.token == \"x\"' holds",
+        "subject_token_type=urn:ietf:params:oauth:token-type:jwt",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/docker-hub-AbCdEf",
+        "visit https://console.developers.google.com/apis/api/iam.googleapis.com/overview?project=123 then retry",
+        "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:CreateRepository on resource: *",
+        "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/ci/subject/repo:a/b@main",
+        "projects/my-project/serviceAccounts/images-pull@my-project.iam.gserviceaccount.com",
+        "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef <none>",
+    ],
+)
+def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("bad credentials Bearer ya29.a0Abc here", "bad credentials Bearer [hidden] here"),
+        ("a=b&subject_token=abc&scope=x", "a=b&subject_token=[hidden]&scope=x"),
+        ('{"refresh_token": "a\\"b", "x": 1}', '{"refresh_token": "[hidden]", "x": 1}'),
+        ("Error code 403: <html><title>Sign\n in</title>abc</html>, at 12:00", 'Error code 403: a web page, "Sign in", at 12:00'),
+        ("502 <html><body>abc", "502 a web page"),
+        ("see https://example.com/x?sig=abc", "see (a signed URL)"),
+    ],
+)  # fmt: skip
+def test_what_is_around_a_secret_is_shown(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+def test_no_error_of_a_platform_holds_a_secret() -> None:
+    secret = "Bearer ya29.SECRETSECRET"
+    error = PlatformError(secret, code=secret, request_id=secret, hint=secret, operation="x")
+    assert "SECRET" not in f"{error} {error.args} {vars(error)} {vars(pickle.loads(pickle.dumps(error)))}"
+    assert error.message == f"Bearer {HIDDEN}"
