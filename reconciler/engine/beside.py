@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from reconciler.model.access import Access, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.kind import GivesAccess, Home, Kind, Trait
+from reconciler.model.resource import Live
 
 from .picture import Picture
 
@@ -63,3 +64,8 @@ class _Given:
         """What others than this address give to whoever has these."""
         known = (self._by.get(principal, {}) for principal in {item.principal for item in these})
         return {item for found in known for item, by in found.items() if by != {at}}
+
+
+def given(live: Live | None) -> Given:
+    """All that a live resource gives access by."""
+    return live.given if live is not None else Given()

@@ -12,7 +12,7 @@ from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProb
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Releasable, Trait
 from reconciler.model.resource import Desired, Live, NativeName
 
-from .beside import Beside
+from .beside import Beside, given
 from .cause import cause, mark_of, marks_written
 from .conflict import in_another_registry, otherwise_made, owned
 from .difference import PLANNED, Difference
@@ -396,8 +396,3 @@ class _Differ:
             return (), ()
         before = given(live)
         return self.access(item, before, before.of(wanted.settings if wanted is not None else None))
-
-
-def given(live: Live | None) -> Given:
-    """All that a live resource gives access by."""
-    return live.given if live is not None else Given()

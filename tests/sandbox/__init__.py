@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 #: a new platform is a file here, which ends in `SANDBOX = ...` and has a fixture of the platform's name, and its name in this list
 PLATFORMS = ("local", "aws", "gcp", "azure")
-#: those whose repositories and access are the resources that tests/contract/test_contract.py and its neighbours name. On Azure, access
-#: is a role assignment of the registry, and a repository has no description, labels or owner of its own: what these assert stands in
-#: platforms/test_azure_*.py, until the sandbox says it in words of its own
+#: those on which repositories and access are resources such as tests/contract/test_contract.py and its neighbours name. On Azure,
+#: access is a role assignment of the registry, and a repository has no description, labels or owner of its own: what they assert
+#: stands in platforms/test_azure_*.py, until the sandbox says it in words of its own
 WITH_THEIR_OWN = ("local", "aws", "gcp")
 
 
