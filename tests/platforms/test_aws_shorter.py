@@ -74,13 +74,33 @@ def test_foreign_statements_are_spoken_of_where_there_are_some_and_counted_in_ch
         {"services": ["lambda"], "function_arns": [_function(number, 1) for number in range(200)]},
     )
     assert "foreign" not in said(grants)
-    assert said(grants).endswith("; give fewer principals access")
+    assert said(grants).endswith("; or give fewer principals access")
     accounts = [f"arn:aws:iam::{account(number)}:root" for number in range(305)]
     theirs = {"Sid": "theirs", "Effect": "Allow", "Principal": {"AWS": accounts}, "Action": PULLS}
     found = said(grants_of({"account_ids": [OTHER]}), theirs)
     size = len(shared.text_of({"Version": "2012-10-17", "Statement": [theirs]}))
     assert f"1 grant (g-0 with 1 principal) and 1 foreign statement of {size:,} characters: " in found
     assert found.endswith(": give fewer principals access, or remove foreign statements")
+
+
+def test_foreign_statements_are_to_be_removed_before_an_account_is_granted_as_a_whole() -> None:
+    accounts = [f"arn:aws:iam::{account(number)}:root" for number in range(200)]
+    theirs = {"Sid": "theirs", "Effect": "Allow", "Principal": {"AWS": accounts}, "Action": PULLS}
+    found = said(grants_of(*({"role_arns": [SSO.format(number)]} for number in range(80))), theirs)
+    merged, foreign, whole = found.split("; ")[-3:]
+    assert ONE in merged
+    assert foreign == "or remove foreign statements"
+    assert whole == (
+        f"or grant account {OTHER} as a whole (account_ids) instead of its 80 roles and users, which gives access to all"
+        " that the account lets in"
+    )
+
+
+def test_advice_that_begins_with_an_account_begins_with_no_or() -> None:
+    grants = grants_of({"role_arns": [SSO.format(number) for number in range(200)]})
+    assert said(grants).startswith(
+        f"grant account {OTHER} as a whole (account_ids) instead of its 200 roles and users, "
+    )
 
 
 def _function(number: int, region: int) -> str:

@@ -41,7 +41,7 @@ def advice(apart: Sequence[Statement], partition: str, document: Document) -> st
         )
     if not fits:
         found += _narrower(now, bool(statements.foreign(document)))
-    return "; ".join(found)
+    return "; or ".join(found)
 
 
 def _narrower(apart: Iterable[Statement], others: bool) -> Iterator[str]:
@@ -49,15 +49,16 @@ def _narrower(apart: Iterable[Statement], others: bool) -> Iterator[str]:
     for item in chain.from_iterable(item.principals for item in apart):
         if (account := names.account_of(item)) not in ("", item):
             by_account.setdefault(account, set()).add(item)
-    foreign = ", or remove foreign statements" if others else ""
     account = max(sorted(by_account), key=lambda item: len(by_account[item]), default="")
     if len(by_account.get(account, ())) < 2:
-        yield f"give fewer principals access{foreign}"
+        yield f"give fewer principals access{', or remove foreign statements' if others else ''}"
         return
+    if others:  # before what gives others access
+        yield "remove foreign statements"
     count_of = counted(len(by_account[account]), "role and user", "roles and users")
     yield (
-        f"or grant account {account} as a whole (account_ids) instead of its {count_of}, which gives access to all that the"
-        f" account lets in{foreign}"
+        f"grant account {account} as a whole (account_ids) instead of its {count_of}, which gives access to all that the"
+        " account lets in"
     )
 
 
