@@ -177,3 +177,13 @@ def test_a_role_that_is_narrowed_says_which_repositories_it_keeps() -> None:
     found = role_loses(wide, {"repositories": (ours,)})
     assert f"{start} pull any repository, except {name}" in found
     assert f"{start} push, read, or change or delete any repository" in " ".join(found)
+
+
+def test_a_role_that_is_narrowed_keeps_what_is_tagged() -> None:
+    ours = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/images-*"
+    tags = {"tags": (("reconciler-registry", "images"),)}
+    tagged = "tagged reconciler-registry: images"
+    end = f"except images-* in us-east-1 of account {ACCOUNT} {tagged}"
+    assert role_loses({"repositories": ("*",), **tags}, {"repositories": (ours,), **tags}) == [
+        f"role images-pull can no longer pull any repository {tagged}, {end}"
+    ]
