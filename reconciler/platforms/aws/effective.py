@@ -14,7 +14,7 @@ from itertools import product
 
 from reconciler.model.access import ADMIN, COULD_ALREADY, STILL_CAN, Principal
 from reconciler.model.canonical import text
-from reconciler.words import all_of
+from reconciler.words import all_of, some_of
 
 from . import inclusion, policy
 from .condition import Condition
@@ -24,8 +24,6 @@ from .sources import ANY_VALUE, one_source, positive
 
 #: a statement's conditions are looked at value by value up to so many combinations, and as one beyond
 MOST_COMBINATIONS = 200
-#: more of those that keep what others lose are counted, not named
-MOST_LEFT = 3
 Actions = frozenset[str]
 
 
@@ -34,6 +32,7 @@ class Verb:
     """A word for what `members` allow: it takes all of `needs`, or (`any_of`) one of them.
 
     `each`: every member is of use by itself, so that the word stands for all of them or for none.
+    `core`: it is said of what has one of `needs`: other verbs have the other members too.
     """
 
     word: str
@@ -41,6 +40,7 @@ class Verb:
     members: tuple[str, ...]
     any_of: bool = False
     each: bool = False
+    core: bool = False
 
     def held(self, actions: Actions) -> bool | None:
         """Whether these actions are enough for it."""
@@ -52,7 +52,9 @@ class Verb:
     def said_of(self, actions: Collection[str]) -> set[str]:
         """Those of the actions that the verb says, if it is the word for them. What else a pattern allows is only said by a verb that
         any action is enough for."""
-        if self.each and not set(self.members).issubset(actions):
+        if (self.each and not set(self.members).issubset(actions)) or (
+            self.core and not set(self.needs) & set(actions)
+        ):
             return set()
         return {item for item in actions if self._touched(item)}
 
@@ -66,11 +68,21 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How a document's actions are said: by verbs, and by `other` (with `{}`) where there is none."""
+    """How a document's actions are said: by verbs, and by `other` (with `{}`) where there is none.
+
+    `still`: what is said where of those that lose something (or of the resources) some keep it. `placed`: whether statements
+    name resources beside principals.
+    """
 
     verbs: tuple[Verb, ...]
     other: str = "perform {} on"
     covers: Callable[[str, str, str], bool | None] = inclusion.principal_covers
+    still: Callable[[Who, Collection[Who]], Iterable[str]] = lambda who, kept: (STILL_CAN.format(_named(kept)),)
+    placed: bool = False
+
+
+def _named(kept: Iterable[Who]) -> str:
+    return some_of(sorted({principal_of(who).label for who in kept}))
 
 
 ECR = Words(
@@ -127,13 +139,17 @@ def actions_of(statement: Statement) -> Actions:
     return frozenset(found)
 
 
-def whos_of(statement: Statement) -> Iterator[Who]:
-    """Whom the statement is about, each value of its conditions apart; a principal that was deleted is nobody."""
+def whos_of(statement: Statement, *, placed: bool = False) -> Iterator[Who]:
+    """Whom the statement is about, each value of its conditions apart; a principal that was deleted is nobody.
+
+    `placed`: as in `Words`.
+    """
     left = {key: value for key, value in _other(statement).items() if key != "NotAction"}
+    places = (policy.listed(left.pop("Resource", None)) or ["*"]) if placed else [""]
     other = text(left) if left else ""
-    for principal in statement.principals or ("",):
+    for principal, conditions, place in product(statement.principals or ("",), _apart(statement), places):
         if not policy.is_deleted(principal):
-            yield from (Who(principal, conditions, other) for conditions in _apart(statement))
+            yield Who(principal, conditions, other, str(place))
 
 
 def _other(statement: Statement) -> Mapping[str, object]:
@@ -160,12 +176,12 @@ def _of_any(operator: str) -> bool:
     return positive(operator, "") or positive(operator, ANY_VALUE)
 
 
-def document_of(statements: Iterable[Statement]) -> Document:
-    """The statements by what they do; one that is twice there counts once."""
+def document_of(statements: Iterable[Statement], *, placed: bool = False) -> Document:
+    """The statements by what they do; one that is twice there counts once. `placed`: as in `Words`."""
     found = Document()
     for statement in statements:
         actions = actions_of(statement)
-        for who in whos_of(statement):
+        for who in whos_of(statement, placed=placed):
             if statement.effect == "Allow":
                 found.allows[who] = found.allows.get(who, frozenset()) | actions
             else:
@@ -198,7 +214,8 @@ def _compared(
 ) -> tuple[Difference, ...]:
     if base == more:
         return ()
-    return tuple(_Comparison(document_of(base), document_of(more), own, words, losing=losing).run())
+    one, other = (document_of(statements, placed=words.placed) for statements in (base, more))
+    return tuple(_Comparison(one, other, own, words, losing=losing).run())
 
 
 class _Comparison:
@@ -219,13 +236,14 @@ class _Comparison:
 
     def covers(self, wide: Who, narrow: Who) -> bool | None:
         """Whether what is given to the one is given to the other."""
-        if wide == narrow or wide.anything:
-            return True
+        place = wide.place == narrow.place or inclusion.pattern_covers(wide.place, narrow.place)
+        if wide == narrow or replace(wide, place="").anything:
+            return place
         principal = self.words.covers(wide.principal, narrow.principal, self.own) if wide.principal else None
         if not narrow.principal and principal is False:
             principal = None
         unknown = None if wide.other or narrow.other else True
-        return inclusion.joined((principal, inclusion.conditions_cover(wide, narrow), unknown))
+        return inclusion.joined((place, principal, inclusion.conditions_cover(wide, narrow), unknown))
 
     def reach(self, document: Document, who: Who) -> tuple[Actions, Actions]:
         """What a document allows somebody for sure, and what it may allow."""
@@ -272,30 +290,28 @@ class _Comparison:
         may: bool,
         held: Callable[[Actions], bool | None] | None = None,
     ) -> Difference:
-        names = sorted({deny.name for deny in self.more.denies if self.overlaps(deny, who, actions)})
-        denying = " or ".join(names)
+        denying = " or ".join(sorted({deny.name for deny in self.more.denies if self.overlaps(deny, who, actions)}))
         notes = (
             [f"which {denying} may have denied before" if self.losing else f"unless {denying} denies it"]
-            if names
+            if denying
             else []
         )
         known = [action for action in actions if not action.startswith("!")]
         notes += self.left(who, held or (lambda allowed: all(action_covered(allowed, item) for item in known)))
+        notes.sort(key=lambda note: not note.startswith("except "))  # of what is lost, not of a Deny
         return Difference(who, what, may or bool(who.other), ", ".join(notes))
 
     def left(self, who: Who, held: Callable[[Actions], bool | None]) -> Iterator[str]:
         """Who of those that gain or lose it has it without that: a role of the account, or whoever fulfils a condition."""
-        if self.words.covers is inclusion.resource_covers:
-            return
-        others = [
-            principal_of(other).label
+        kept = [
+            other
             for other, allowed in self.base.allows.items()
             if other != who and self.covers(who, other) is True and held(allowed)
         ]
-        if others:
-            names = sorted(set(others))
-            more = f" and {len(names) - MOST_LEFT} more" if len(names) > MOST_LEFT else ""
-            yield (STILL_CAN if self.losing else COULD_ALREADY).format(f"{', '.join(names[:MOST_LEFT])}{more}")
+        if kept and self.losing:
+            yield from self.words.still(who, kept)
+        elif kept and self.words is ECR:  # of resources, what comes beside others is more of them
+            yield COULD_ALREADY.format(_named(kept))
 
     def overlaps(self, deny: Deny, who: Who, actions: Iterable[str]) -> bool:
         """Whether a Deny may be about the same principal and actions."""
@@ -304,6 +320,7 @@ class _Comparison:
             for action in actions
             for item in deny.actions
         )
+        about = about and inclusion.patterns_meet(deny.who.place, who.place)
         if not about or not deny.who.principal or not who.principal:
             return about
         covers = self.words.covers

@@ -34,12 +34,13 @@ class Who:
     """A principal of a policy (in the form of `Statement.principals`, "" where `other` says who) with its conditions.
 
     In a policy of permissions `principal` is the resource. `other`: what else the statement holds, as canonical text: it is
-    compared as a whole and nothing is known of it.
+    compared as a whole and nothing is known of it. `place`: the resource, in a policy that names resources beside principals.
     """
 
     principal: str
     conditions: tuple[Condition, ...] = ()
     other: str = ""
+    place: str = ""
 
     @property
     def anything(self) -> bool:
@@ -168,6 +169,16 @@ def pattern_covers(wide: str, narrow: str, *, literal: bool = False) -> bool | N
         return True
     sample = narrow if literal else narrow.replace("*", "zQ7").replace("?", "Z")
     return None if _matcher(wide).match(sample) else False
+
+
+def patterns_meet(one: str, other: str) -> bool:
+    """Whether there may be a text that both patterns match: by what they begin and end with."""
+    starts = [re.split(r"[*?]", item)[0] for item in (one, other)]
+    ends = [re.split(r"[*?]", item)[-1] for item in (one, other)]
+    if not (is_pattern(one) or is_pattern(other)):
+        return one == other
+    begins = starts[0].startswith(starts[1]) or starts[1].startswith(starts[0])
+    return begins and (ends[0].endswith(ends[1]) or ends[1].endswith(ends[0]))
 
 
 @lru_cache(maxsize=4096)

@@ -86,8 +86,9 @@ class RegistryPolicyKind(Kind, GivesAccess):
     ) -> tuple[list[Access], list[Access]]:
         """By who includes whom, and by the names that the statements are about."""
         then, now = _statements(before), _statements(after)
-        beyond = registry_statements.beyond
-        return list(beyond(address, now, then, home.account)), list(beyond(address, then, now, home.account))
+        found = (registry_statements.gains, registry_statements.losses)
+        gains, losses = (list(one(address, then, now, home.account)) for one in found)
+        return gains, losses
 
     def shown(self, settings: RegistryPolicySettings) -> dict[str, Any]:
         shown = {}
@@ -98,6 +99,7 @@ class RegistryPolicyKind(Kind, GivesAccess):
                 "on": policy.resources_shown(registry_statements.resources_of(item)),
                 **({"if": policy.conditions_shown(item.conditions)} if item.conditions else {}),
                 **({"effect": item.effect} if item.effect != "Allow" else {}),
+                **({"other": other} if (other := registry_statements.other_of(item)) else {}),
             }
         return shown
 
@@ -250,13 +252,14 @@ def _foreign(session: AwsSession, at: Address, others: Sequence[Document]) -> It
     """What statements of others give that may be about repositories of the registry, and what they deny."""
     region = session.region_of(at)
     removal = f"remove the statement from the registry policy of {region}"
-    for item in others:
-        statement = policy.normal(item)
+    found = [policy.normal(item) for item in others]
+    denies = [item for item in found if item.effect != "Allow"]
+    for statement in found:
         name = effective.name_of(statement)
         if not registry_statements.reaching(statement, session.registry, region):
             continue
         if statement.effect == "Allow":
-            given = tuple(sorted(registry_statements.accesses(at, statement)))
+            given = tuple(sorted(registry_statements.accesses(at, statement, denies)))
             yield ForeignAccess(at, f"{name} of the registry policy", given, removal)
         else:
             yield ForeignAccess(at, f"{name} of the registry policy denies {', '.join(statement.actions)}", (), removal)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.spec.registry import RegistryBase
-from reconciler.words import all_of
+from reconciler.words import some_of
 
 from . import effective, inclusion, names, policy, sources
+from .effective import Verb
+from .inclusion import Who
 from .policy import Document, Statement
 from .replication_spec import ALL
 from .spec import AwsRegistry
@@ -27,7 +29,6 @@ REPLICATION = ("ecr:CreateRepository", "ecr:ReplicateImage")
 PULL_THROUGH = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
 ACTIONS = {"replication": REPLICATION, "pull-through": PULL_THROUGH}
 _PARTS = {"replication": "Replication", "pull-through": "PullThrough"}
-_WORDS = {"ecr:ReplicateImage": "replicate images into", "ecr:BatchImportUpstreamImage": "cache upstream images in"}
 #: the end of the id of an organization's statement
 ORGANIZATION = "Organization"
 #: what stands in an id for what only names and prefixes may hold
@@ -139,6 +140,12 @@ def altered(statements: tuple[Statement, ...]) -> str | None:
     return None
 
 
+def other_of(statement: Statement) -> Document:
+    """What a statement holds that is no usual part of one: NotPrincipal, NotAction, NotResource."""
+    found: Document = json.loads(statement.other) if statement.other else {}
+    return {key: value for key, value in found.items() if key != "Resource"}
+
+
 def resources_of(statement: Statement) -> list[str]:
     """The ARNs that a statement is about."""
     other = json.loads(statement.other) if statement.other else {}
@@ -153,40 +160,68 @@ def reaching(statement: Statement, here: AwsRegistry, region: str) -> bool:
     return any(pair != (False, False) for pair in pairs)
 
 
-def beyond(at: Address, these: Iterable[Statement], those: Sequence[Statement], own: str) -> Iterator[Access]:
-    """What these statements give and those are not proved to give already, by inclusion of principals, actions and resources.
-    `own`: the registry's account."""
-    for item in these:
-        left = [who for who in item.principals if not any(_covers(other, item, who, own) for other in those)]
-        if item.effect == "Allow" and left:
-            yield from accesses(at, replace(item, principals=tuple(left)))
+def gains(
+    at: Address, before: Iterable[Statement], after: Iterable[Statement], own: str, denies: Iterable[Statement] = ()
+) -> Iterator[Access]:
+    """What `after` gives and `before` does not. `own`: the registry's account; `denies`: statements of both that may forbid it."""
+    then, now = (tuple(_usual(item) for item in (*denies, *these)) for these in (before, after))
+    return _accesses(at, effective.gains(then, now, own, _WORDS))
 
 
-def _covers(wide: Statement, narrow: Statement, principal: str, own: str) -> bool:
-    """Whether a statement surely lets a principal do all that another one does."""
-    return (
-        wide.effect == "Allow"
-        and wide.conditions in ((), narrow.conditions)
-        and any(inclusion.principal_covers(who, principal, own) for who in wide.principals)
-        and all(inclusion.action_covered(wide.actions, action) for action in narrow.actions)
-        and all(
-            any(inclusion.pattern_covers(one, arn) for one in resources_of(wide))
-            for arn in resources_of(narrow) or [ALL]
-        )
+def losses(at: Address, before: Iterable[Statement], after: Iterable[Statement], own: str) -> Iterator[Access]:
+    """What `before` gives and `after` does not, with what of it stays."""
+    then, now = (tuple(map(_usual, these)) for these in (before, after))
+    return _accesses(at, effective.losses(then, now, own, _WORDS))
+
+
+def accesses(at: Address, statement: Statement, denies: Iterable[Statement] = ()) -> Iterator[Access]:
+    """Who can do what because of a statement that allows it. `denies`: others that may forbid it."""
+    return gains(at, (), (statement,), "", denies)
+
+
+def _usual(statement: Statement) -> Statement:
+    """The statement with the actions that a registry policy can allow in the place of patterns for them."""
+    actions = (
+        [known for known in policy.REGISTRY if inclusion.matches(item, known)] or [item] for item in statement.actions
     )
+    return replace(statement, actions=tuple(sorted({one for found in actions for one in found})))
 
 
-def accesses(at: Address, statement: Statement) -> Iterator[Access]:
-    """Who can do what because of a statement that allows it."""
-    left = {key: value for key, value in (json.loads(statement.other or "{}")).items() if key != "Resource"}
-    about = replace(statement, other=text(left) if left else "")
-    actions = effective.actions_of(about)
-    verbs = [word for action, word in _WORDS.items() if any(inclusion.action_covered({one}, action) for one in actions)]
-    what = verbs or [f"perform {all_of(sorted(actions)) or 'nothing'} on"]
-    into = all_of([_into(arn) for arn in resources_of(statement)]) or "every repository"
-    for who in effective.whos_of(about):
-        for principal in effective.principals_of(who):
-            yield from (Access(principal, f"{verb} {into}", at.registry, "") for verb in what)
+def _accesses(at: Address, found: Iterable[effective.Difference]) -> Iterator[Access]:
+    for item in found:
+        for principal in effective.principals_of(item.who):
+            yield Access(principal, f"{item.what} {_into(item.who.place)}", at.registry, "", "", item.may, item.note)
+
+
+def _still(who: Who, kept: Collection[Who]) -> Iterator[str]:
+    """What stays: the same principal's narrower resources, and others that are a part of who loses it."""
+    same = [one for one in kept if replace(one, place=who.place) == who]
+    if same:
+        yield f"except {some_of(sorted({_part(one, who) for one in same}))}"
+    others = [one for one in kept if one not in same]
+    if others:
+        labels = {
+            effective.principal_of(one).label + ("" if one.place == who.place else f" (into {_part(one, who)})")
+            for one in others
+        }
+        yield f"but {some_of(sorted(labels))} still can"
+
+
+def _part(one: Who, of: Who) -> str:
+    """A narrower one's resource, with its region where that isn't the same."""
+    place = _into(one.place)
+    region = names.arn_part(one.place, 3)
+    return place.removesuffix(f" of {region}") if region == names.arn_part(of.place, 3) else place
+
+
+_WORDS = effective.Words(
+    (
+        Verb("replicate images into", ("ecr:ReplicateImage",), REPLICATION, core=True),
+        Verb("cache upstream images in", ("ecr:BatchImportUpstreamImage",), PULL_THROUGH, core=True),
+    ),
+    still=_still,
+    placed=True,
+)
 
 
 def _into(arn: str) -> str:

@@ -105,7 +105,9 @@ class ReplicationKind(Kind, GivesAccess):
         """A rule for all copies what a prefix does, and a shorter prefix what a longer one does."""
         then, now = (self._copied(address, given.settings) for given in (before, after))
         return [item for item, prefix in now.items() if not _includes(then, item, prefix)], [
-            item for item, prefix in then.items() if not _includes(now, item, prefix)
+            replace(item, note=_but_still(now, item, prefix))
+            for item, prefix in then.items()
+            if not _includes(now, item, prefix)
         ]
 
     def _copied(self, address: Address, settings: ReplicationSettings | None) -> dict[Access, str]:
@@ -278,6 +280,16 @@ def _includes(given: Mapping[Access, str], item: Access, prefix: str) -> bool:
         other.principal == item.principal and (there == ALL or (prefix != ALL and prefix.startswith(there)))
         for other, there in given.items()
     )
+
+
+def _but_still(given: Mapping[Access, str], item: Access, prefix: str) -> str:
+    """What of that which begins with a prefix the same account receives, as a note; "" if none of it."""
+    left = [
+        f"{there}*"
+        for other, there in given.items()
+        if other.principal == item.principal and (prefix == ALL or there.startswith(prefix))
+    ]
+    return f"except {all_of(left)}" if left else ""
 
 
 def _as_wanted(session: AwsSession, rules: Rules, prefixes: set[str], wanted: Desired | None) -> bool:

@@ -11,7 +11,7 @@ from reconciler.model.access import Access, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Home
-from reconciler.words import Alternatives, Named, all_of, any_of
+from reconciler.words import Alternatives, Named, all_of, any_of, some_of
 
 from . import effective, inclusion, names, policy
 from .condition import Condition, plain
@@ -22,7 +22,12 @@ from .role_documents import ROLES, TAG, RoleSettings, settings_of, tag_condition
 from .spec import AwsRegistry
 
 #: what is said of a resource is put together in `_said`: `pull any repository`, `perform s3:getobject on any resource`
-_PERMISSIONS = replace(effective.ECR, other="{}", covers=inclusion.resource_covers)
+_PERMISSIONS = replace(
+    effective.ECR,
+    other="{}",
+    covers=inclusion.resource_covers,
+    still=lambda who, kept: (f"except {some_of(sorted({_resource(other, 'any repository') for other in kept}))}",),
+)
 #: how the verbs go on to what they are about
 _TO = {"pull": "pull from", "push": "push to"}
 #: verbs that are said of images as they are

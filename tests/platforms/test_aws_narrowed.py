@@ -1,0 +1,189 @@
+"""What is said where somebody loses a part of what they had: what of it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.access import Given
+from reconciler.model.address import Address
+from reconciler.model.kind import Home
+from reconciler.platforms.aws import policy, registry_statements, role_access
+from reconciler.platforms.aws.policy import Statement
+from reconciler.platforms.aws.registry_policy import RegistryPolicyKind, RegistryPolicySettings
+from reconciler.platforms.aws.replication import ReplicationKind, ReplicationSettings
+from reconciler.platforms.aws.replication_spec import ALL
+from reconciler.platforms.aws.role_documents import RoleSettings
+from reconciler.render.sentences import gained, lost
+from tests.sandbox.aws import ACCOUNT
+
+OTHER = "222222222222"
+
+
+# -- replication
+
+
+def no_longer_copied(before: str, after: str) -> list[str]:
+    """What another account no longer receives, by the prefixes before and after."""
+    places = ("us-east-1", f"us-east-1/{OTHER}")
+    then, now = (Given(ReplicationSettings(places, prefix=prefix)) for prefix in (before, after))
+    found = ReplicationKind().gains_and_losses(Address("images.replication.rule"), then, now, Home(ACCOUNT))
+    assert found[0] == []
+    start = f"account {OTHER} in us-east-1 can no longer receive copies of "
+    texts = [item.text for item in lost(found[1])]
+    assert all(text.startswith(start) for text in texts)
+    return [text.removeprefix(start) for text in texts]
+
+
+def test_a_narrower_replication_rule_says_what_an_account_still_receives() -> None:
+    assert no_longer_copied(ALL, "") == ["any repository, except images-*"]
+    assert no_longer_copied(ALL, "app- web-") == ["any repository, except app-* and web-*"]
+    assert no_longer_copied("im", "") == ["im*, except images-*"]
+    assert no_longer_copied(f"{ALL} web-", "web-") == ["any repository, except web-*"]
+    assert no_longer_copied("app- images-", "images-") == ["app-*"]
+
+
+# -- the registry policy
+
+REGION = "us-east-1"
+AT = Address("images.registry_policy.statements")
+
+
+def letting(what: str, *, to: Any = OTHER, prefix: str = "images-", **more: Any) -> Statement:
+    """A statement that lets an account, or whoever is in an organization, copy images here."""
+    actions = list(registry_statements.ACTIONS[what])
+    on = registry_statements.resource(REGION, ACCOUNT, what, prefix)
+    whom = {"Principal": {"AWS": [f"arn:aws:iam::{to}:root"]}} if to == OTHER else to
+    return policy.normal({"Sid": "x", "Effect": "Allow", "Action": actions, "Resource": [on], **whom, **more})
+
+
+def organizations(*ids: str) -> Any:
+    return {"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": list(ids)}}}
+
+
+def compared(then: Sequence[Statement], now: Sequence[Statement]) -> tuple[list[str], list[str]]:
+    """Who gains and loses what, in words."""
+    before, after = (Given(RegistryPolicySettings(tuple(sorted(items)))) for items in (then, now))
+    gains, losses = RegistryPolicyKind().gains_and_losses(AT, before, after, Home(ACCOUNT))
+    return [item.text for item in gained(gains)], [item.text for item in lost(losses)]
+
+
+@pytest.mark.parametrize(
+    ("what", "then", "now", "says"),
+    [
+        ("replication", "*", "images-", "replicate images into any repository of us-east-1, except images-*"),
+        ("replication", "im", "images-", "replicate images into im* of us-east-1, except images-*"),
+        ("replication", "images-", "web-", "replicate images into images-* of us-east-1"),
+        ("pull-through", "*", "hub", "cache upstream images in any repository of us-east-1, except hub/*"),
+    ],
+)
+def test_a_narrower_registry_policy_says_what_stays(what: str, then: str, now: str, says: str) -> None:
+    found = compared([letting(what, prefix=then)], [letting(what, prefix=now)])
+    assert found[1] == [f"account {OTHER} can no longer {says}"]
+    assert bool(found[0]) is (now == "web-")
+
+
+def test_actions_by_pattern_are_what_a_registry_policy_can_allow() -> None:
+    wide = letting("replication", Action="ecr:*", Resource="*")
+    assert compared([wide], [letting("replication")]) == (
+        [],
+        [
+            f"account {OTHER} can no longer cache upstream images in any repository",
+            f"account {OTHER} can no longer replicate images into any repository, except images-* of us-east-1",
+        ],
+    )
+
+
+def test_organizations_are_compared_one_by_one() -> None:
+    one, both = (
+        letting("replication", to=organizations(*ids)) for ids in (["o-a1b2c3d4e5"], ["o-a1b2c3d4e5", "o-a1b2c3d4e6"])
+    )
+    who, what = "any principal of organization o-a1b2c3d4e6", "replicate images into images-* of us-east-1"
+    assert compared([one], [both]) == ([f"{who} can now {what}"], [])
+    assert compared([both], [one]) == ([], [f"{who} can no longer {what}"])
+
+
+def test_whether_an_account_is_in_an_organization_is_not_known() -> None:
+    account, whole = letting("replication"), letting("replication", to=organizations("o-a1b2c3d4e5"))
+    what = "replicate images into images-* of us-east-1"
+    assert compared([account], [whole])[1] == [f"account {OTHER} may no longer be able to {what}"]
+
+
+def test_a_deny_of_others_is_said_where_it_is_about_the_same_names() -> None:
+    for name, said in (("*", True), ("images-a*", True), ("*-prod", True), ("web-*", False)):
+        on = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+        no = policy.normal(
+            {"Sid": "no", "Effect": "Deny", "Principal": "*", "Action": "ecr:ReplicateImage", "Resource": on}
+        )
+        end = ", unless statement 'no' denies it" if said else ""
+        assert compared([no], [no, letting("replication")]) == (
+            [f"account {OTHER} can now replicate images into images-* of us-east-1{end}"],
+            [],
+        )
+
+
+@pytest.mark.parametrize(
+    ("what", "verb"), [("replication", "replicate images into"), ("pull-through", "cache upstream images in")]
+)
+def test_a_deny_that_goes_is_said_by_what_it_denied_alone(what: str, verb: str) -> None:
+    denied = letting(what, prefix="images/", Effect="Deny")
+    assert compared([denied], []) == (
+        [f"account {OTHER} may now be able to {verb} images/* of us-east-1, which statement 'x' denied"],
+        [],
+    )
+
+
+def test_what_stays_is_said_before_who_may_have_denied_the_rest() -> None:
+    no = letting("replication", Sid="no", Effect="Deny", Resource="*")
+    assert compared([no, letting("replication", prefix="*")], [no, letting("replication")])[1] == [
+        f"account {OTHER} can no longer replicate images into any repository of us-east-1, except images-*,"
+        " which statement 'no' may have denied before"
+    ]
+
+
+def test_notprincipal_is_shown_and_its_loss_said() -> None:
+    root = {"AWS": f"arn:aws:iam::{OTHER}:root"}
+    turned = letting("replication", to={"NotPrincipal": root})
+    gains, losses = compared([turned], [letting("replication")])
+    assert gains == [f"account {OTHER} may now be able to replicate images into images-* of us-east-1"]
+    assert losses == [
+        f"anyone but account {OTHER} may no longer be able to replicate images into images-* of us-east-1"
+    ]
+    shown = RegistryPolicyKind().shown(RegistryPolicySettings((turned,)))
+    assert shown["x"]["other"] == {"NotPrincipal": root}
+
+
+# -- the registry's roles
+
+
+def role_loses(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What the pull role can no longer do, by its settings before and after."""
+    usual = RoleSettings((), policy.of_role("pull"), ())
+    before, after = (Given(replace(usual, **changed)) for changed in (then, now))
+    return [item.text for item in lost(role_access.losses(Address("images.role.pull"), before, after, Home(ACCOUNT)))]
+
+
+def test_a_role_that_is_narrowed_says_which_repositories_it_keeps() -> None:
+    ours = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/images-*"
+    name = f"images-* in us-east-1 of account {ACCOUNT}"
+    start = "role images-pull can no longer"
+    assert role_loses({"repositories": ("*",)}, {"repositories": (ours,)}) == [
+        f"{start} pull any repository, except {name}"
+    ]
+    wide = {"repositories": ("*",), "actions": ("ecr:*",)}
+    found = role_loses(wide, {"repositories": (ours,)})
+    assert f"{start} pull any repository, except {name}" in found
+    assert f"{start} push, read, or change or delete any repository" in " ".join(found)
+
+
+def test_a_role_that_is_narrowed_keeps_what_is_tagged() -> None:
+    ours = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/images-*"
+    tags = {"tags": (("reconciler-registry", "images"),)}
+    tagged = "tagged reconciler-registry: images"
+    end = f"except images-* in us-east-1 of account {ACCOUNT} {tagged}"
+    assert role_loses({"repositories": ("*",), **tags}, {"repositories": (ours,), **tags}) == [
+        f"role images-pull can no longer pull any repository {tagged}, {end}"
+    ]
