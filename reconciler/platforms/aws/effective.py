@@ -291,13 +291,11 @@ class _Comparison:
         held: Callable[[Actions], bool | None] | None = None,
     ) -> Difference:
         denying = " or ".join(sorted({deny.name for deny in self.more.denies if self.overlaps(deny, who, actions)}))
-        notes = (
-            [f"which {denying} may have denied before" if self.losing else f"unless {denying} denies it"]
-            if denying
-            else []
-        )
+        note = f"which {denying} may have denied before" if self.losing else f"unless {denying} denies it"
+        notes = [note] if denying else []
         known = [action for action in actions if not action.startswith("!")]
-        notes += self.left(who, held or (lambda allowed: all(action_covered(allowed, item) for item in known)))
+        if held or known:
+            notes += self.left(who, held or (lambda allowed: all(action_covered(allowed, item) for item in known)))
         notes.sort(key=lambda note: not note.startswith("except "))  # of what is lost, not of a Deny
         return Difference(who, what, may or bool(who.other), ", ".join(notes))
 
