@@ -204,6 +204,42 @@ def test_a_throttled_call_says_how_long_to_wait(azure_stand_in: Server, arm: htt
     assert arm.get(REGISTRY).status_code == 404
 
 
+def test_a_cloud_is_described_alone_since_2022_and_in_a_list_before(bare: httpx.Client) -> None:
+    """az 2.91 asks for 2022-09-01 and takes no list (azure-cli, command_modules/cloud/custom.py)."""
+    new, old = (
+        bare.get("/metadata/endpoints", params={"api-version": version}).json()
+        for version in ("2022-09-01", "2019-05-01")
+    )
+    assert (old, new["name"], new["suffixes"]) == ([new], "standin", {"acrLoginServer": "localhost"})
+
+
+def test_tags_are_merged_replaced_and_deleted_by_keys_without_case(arm: httpx.Client) -> None:
+    """https://learn.microsoft.com/rest/api/resources/tags/update-at-scope"""
+    make(arm)
+    path = f"{REGISTRY}/providers/Microsoft.Resources/tags/default"
+
+    def after(operation: str, **tags: str) -> Any:
+        arm.patch(path, json={"operation": operation, "properties": {"tags": tags}})
+        assert arm.get(path).json()["properties"]["tags"] == arm.get(REGISTRY).json()["tags"]
+        return arm.get(REGISTRY).json()["tags"]
+
+    assert after("Merge", cost="42", team="a") == {"cost": "42", "team": "a"}
+    assert after("Merge", Team="b") == {"cost": "42", "Team": "b"}
+    assert after("Delete", TEAM="") == {"cost": "42"}
+    assert after("Replace", only="1") == {"only": "1"}
+    got = arm.patch(path, json={"operation": "Add", "properties": {"tags": {}}})
+    assert error(got) == (400, "InvalidTagOperation")
+
+
+def test_graph_names_the_identities_that_are_there(arm: httpx.Client) -> None:
+    """`az role assignment list` asks it for the names of principals."""
+    made = arm.put(f"{IDENTITIES}/images-pull", json={"location": "westeurope"}).json()["properties"]
+    got = arm.post("/v1.0/directoryObjects/getByIds", json={"ids": [made["principalId"], WHO]}).json()["value"]
+    assert [(item["id"], item["displayName"], item["servicePrincipalNames"]) for item in got] == [
+        (made["principalId"], "images-pull", [made["clientId"]])
+    ]
+
+
 def test_it_runs_as_a_process(tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     command = [sys.executable, "-m", "tests.emulators.azure", "--port", "0", "--ca-out", str(ca)]
@@ -215,7 +251,7 @@ def test_it_runs_as_a_process(tmp_path: Path) -> None:
             assert ready[1].startswith("https://localhost:")
             with httpx.Client(verify=ssl.create_default_context(cafile=str(ca))) as client:
                 got = client.get(f"{ready[1]}/metadata/endpoints", params={"api-version": "2022-09-01"})
-            assert got.json()[0]["resourceManager"] == ready[1]
+            assert got.json()["resourceManager"] == ready[1]
         finally:
             process.terminate()
     assert process.returncode == 0

@@ -89,6 +89,8 @@ ROUTES = (
     Route("PATCH", rf"{_ONE}", "registries:PATCH", registries.patch),
     Route("DELETE", rf"{_ONE}", "registries:DELETE", registries.delete),
     Route("GET", rf"{_ONE}/listUsages", "registries:usages", registries.usages),
+    Route("GET", rf"{_ONE}/providers/Microsoft.Resources/tags/default", "tags:GET", resources.get_tags),
+    Route("PATCH", rf"{_ONE}/providers/Microsoft.Resources/tags/default", "tags:PATCH", resources.patch_tags),
     Route("POST", rf"{_ONE}/generateCredentials", "registries:generateCredentials", children.generate),
     _list(rf"{_ONE}/replications", "replications", _replications),
     Route("GET", _REPLICATION, "replications:GET", registries.get_replication),
@@ -128,6 +130,7 @@ ROUTES = (
     _list(rf"{_SUB}/resources", "resources", resources.everything),
     _list(r"/subscriptions", "subscriptions", resources.subscriptions),
     Route("GET", r"/metadata/endpoints", "metadata:GET", resources.metadata),
+    Route("POST", r"/v1.0/directoryObjects/getByIds", "graph:getByIds", resources.named),
     Route("GET", r"/common/discovery/instance", "entra:discovery", entra.discovery),
     Route(
         "GET", r"/(?P<tenant>[^/]+)/v2.0/.well-known/openid-configuration", "entra:configuration", entra.configuration
@@ -167,8 +170,8 @@ def find(asked: Asked) -> Found | None:
     return None
 
 
-#: what needs no token of Entra
-_OPEN = ("metadata:", "entra:", "data:")
+#: what is not of Azure Resource Manager: no api-version, and no token of Entra
+_OPEN = ("metadata:", "entra:", "graph:", "data:")
 
 
 class Cloud:

@@ -85,6 +85,45 @@ def shown_identity(item: Resource) -> Document:
     }
 
 
+def get_tags(state: State, asked: Asked) -> Reply:
+    """A registry's tags as a resource of their own, which `az tag` reads and writes."""
+    found = registries.existing(state, asked)
+    identifier = f"{found.id}/providers/Microsoft.Resources/tags/default"
+    kind = "Microsoft.Resources/tags"
+    return Reply(200, {"id": identifier, "name": "default", "type": kind, "properties": {"tags": dict(found.tags)}})
+
+
+def patch_tags(state: State, asked: Asked) -> Reply:
+    """Some of them: https://learn.microsoft.com/rest/api/resources/tags/update-at-scope; keys have no case."""
+    found, operation = registries.existing(state, asked), str(asked.object().get("operation", "")).lower()
+    if operation not in ("merge", "replace", "delete"):
+        raise invalid(f"The tag operation '{operation}' is none of Merge, Replace and Delete.", "InvalidTagOperation")
+    given = {str(key): str(value) for key, value in (asked.properties().get("tags") or {}).items()}
+    keys = {key.lower() for key in given}
+    kept = (
+        {} if operation == "replace" else {key: value for key, value in found.tags.items() if key.lower() not in keys}
+    )
+    found.tags = kept if operation == "delete" else {**kept, **given}
+    return get_tags(state, asked)
+
+
+def named(state: State, asked: Asked) -> Reply:
+    """Of Microsoft Graph, what `az role assignment list` asks for names; who is not there is left out
+    (https://learn.microsoft.com/graph/api/directoryobject-getbyids)."""
+    wanted = {str(item).lower() for item in asked.object().get("ids") or ()}
+    found = [
+        {
+            "@odata.type": "#microsoft.graph.servicePrincipal",
+            "id": item.properties["principalId"],
+            "displayName": item.name,
+            "servicePrincipalNames": [item.properties["clientId"]],
+        }
+        for item in state.identities.values()
+        if item.properties["principalId"] in wanted
+    ]
+    return Reply(200, {"value": found})
+
+
 def get_group(state: State, asked: Asked) -> Reply:
     name = asked.names["group"]
     _check_group(state, name)
@@ -137,24 +176,22 @@ def everything(state: State, asked: Asked) -> list[Document]:
 
 
 def metadata(state: State, asked: Asked) -> Reply:
-    """What `az` registers a cloud by: ../../shared/azure/clients.md."""
+    """What `az` registers a cloud by: ../../shared/azure/clients.md. Until 2022 it is a list of clouds, and then this one alone: az
+    2.91 asks for 2022-09-01 and can't read a list."""
     here = f"https://{state.here}"
-    return Reply(
-        200,
-        [
-            {
-                "name": "standin",
-                "portal": here,
-                "authentication": {
-                    "loginEndpoint": here,
-                    "audiences": [here, f"{here}/"],
-                    "tenant": "common",
-                    "identityProvider": "AAD",
-                },
-                "resourceManager": here,
-                "graph": here,
-                "microsoftGraphResourceId": here,
-                "suffixes": {"acrLoginServer": ".localhost"},
-            }
-        ],
-    )
+    cloud: Document = {
+        "name": "standin",
+        "portal": here,
+        "authentication": {
+            "loginEndpoint": here,
+            "audiences": [here, f"{here}/"],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "resourceManager": here,
+        "graph": here,
+        "graphAudience": here,
+        "microsoftGraphResourceId": here,
+        "suffixes": {"acrLoginServer": "localhost"},
+    }
+    return Reply(200, cloud if asked.query.get("api-version", "") >= "2022" else [cloud])

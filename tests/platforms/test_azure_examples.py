@@ -1,0 +1,68 @@
+"""The examples for Azure: each is planned and applied, and lets in whom it names and nobody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.command_line import ROOT
+from tests.emulators.azure import may, push, token_may
+from tests.sandbox.azure import SUBSCRIPTION, AzureSandbox
+from tests.sandbox.base import Document
+
+EXAMPLES = sorted(ROOT.glob("examples/azure*/registry.yaml"))
+KUBELETS, BUILDERS = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
+SHARED = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/shared/providers/Microsoft.ContainerRegistry/registries/acmeshared"
+)
+
+
+def example(name: str) -> Document:
+    found: Document = yaml.safe_load((ROOT / "examples" / name / "registry.yaml").read_text())
+    return found
+
+
+def shared_by_hand(azure: AzureSandbox) -> None:
+    """What examples/azure-adopted takes over: a registry in mode legacy with a tag of somebody's and two repositories."""
+    azure.call("PUT", SHARED, {"location": "westeurope", "sku": {"name": "Standard"}, "tags": {"cost": "42"}})
+    for name in ("legacy/api", "legacy/web", "of-others"):
+        push(azure.cloud.registries["acmeshared"], name)
+
+
+def test_there_is_an_example_of_a_new_and_of_an_adopted_registry() -> None:
+    assert [path.parent.name for path in EXAMPLES] == ["azure", "azure-adopted"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_after_an_example_was_applied_there_is_nothing_left_to_do(path: Path, azure: AzureSandbox) -> None:
+    document = example(path.parent.name)
+    if document["name"] == "images-shared":
+        shared_by_hand(azure)
+    azure.apply(document)
+    again = azure.plan(document)
+    assert (again.changes, again.foreign) == ((), ())
+
+
+def test_the_example_lets_in_whom_it_names(azure: AzureSandbox) -> None:
+    azure.apply(example("azure"))
+    acr = azure.acr
+    names = ("checkout", "payments-api", "tools/lint")
+
+    def can(who: str, action: str) -> list[str]:
+        return [name for name in names if may(azure.cloud, who, acr, name, action)]
+
+    assert (can(KUBELETS, "pull"), can(KUBELETS, "push")) == (["checkout", "payments-api"], [])
+    assert (can(BUILDERS, "pull"), can(BUILDERS, "push")) == (["tools/lint"], ["tools/lint"])
+    assert [name for name in names if token_may(acr, "partner", name, "pull")] == ["checkout"]
+    assert (sorted(acr.replications), acr.properties["policies"]["retentionPolicy"]["days"]) == (["northeurope"], 30)
+
+
+def test_the_adopted_registry_keeps_its_mode_its_tags_and_its_images(azure: AzureSandbox) -> None:
+    shared_by_hand(azure)
+    azure.apply(example("azure-adopted"))
+    acr = azure.cloud.registries["acmeshared"]
+    assert (acr.abac, acr.tags["cost"], sorted(acr.images)) == (False, "42", ["legacy/api", "legacy/web", "of-others"])
+    assert may(azure.cloud, KUBELETS, acr, "legacy/api", "pull")
+    assert not may(azure.cloud, KUBELETS, acr, "legacy/api", "push")
