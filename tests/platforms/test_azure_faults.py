@@ -11,7 +11,10 @@ from reconciler import loads, session
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps
 from reconciler.errors import GuardViolation, ReadFailed
+from reconciler.model.address import Address
 from reconciler.model.change import Action
+from reconciler.model.kind import Uncounted
+from reconciler.platforms.azure.repository import data_plane
 from reconciler.platforms.azure.session import AzureSession
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
@@ -341,3 +344,21 @@ def test_an_identity_that_is_made_while_it_is_asked_for_is_not_forgotten(
 
         azure_stand_in.behaviours.append(Meanwhile())
         assert opened.principal("pull") == principal(7)
+
+
+def test_a_run_that_changes_the_mode_logs_in_anew(azure: AzureSandbox) -> None:
+    """Its own login ends too: https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions"""
+    document = azure.document("app-a", registry={"role_assignment_mode": "legacy"})
+    azure.apply(document)
+    azure.push_image("app-a")
+    at = Address.of("images", "repository", "app-a")
+    with session(azure.spec(document)) as opened:
+        assert isinstance(opened, AzureSession)
+        plane = opened.part(data_plane)
+        assert plane.count("app-a", at) == 1
+        azure.call("PATCH", RESOURCE, {"properties": {"roleAssignmentMode": "AbacRepositoryPermissions"}})
+        assert plane.count("app-a", at) == 1
+        azure.cloud.knobs.blind = True
+        azure.call("PATCH", RESOURCE, {"properties": {"roleAssignmentMode": "LegacyRegistryPermissions"}})
+        with pytest.raises(Uncounted, match="refuses these credentials"):
+            plane.count("app-a", at)

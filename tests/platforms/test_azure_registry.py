@@ -357,3 +357,73 @@ def test_a_registry_in_another_location_stays_there_and_the_plan_is_refused(azur
     with pytest.raises(PlanRefused):
         azure.carry_out(plan)
     assert azure.state() == before
+
+
+def by_hand(azure: AzureSandbox, **body: Any) -> None:
+    azure.call("PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Standard"}, "properties": {}, **body})
+
+
+def test_an_adopted_registry_keeps_its_tier_until_the_spec_names_one(azure: AzureSandbox) -> None:
+    by_hand(azure)
+    document = azure.document("app-a", registry={"adopt": True})
+    azure.apply(document)
+    assert azure.acr.sku == "Standard"
+    assert azure.plan(document).changes == ()
+    document["registries"][0]["sku"] = "Basic"
+    azure.apply(document)
+    assert azure.acr.sku == "Basic"
+
+
+def test_a_label_that_differs_from_somebody_s_tag_in_its_casing_alone_is_refused(azure: AzureSandbox) -> None:
+    by_hand(azure, tags={"Team": "infra"})
+    document = azure.document("app-a", registry={"adopt": True, "labels": {"team": "a"}})
+    (problem,) = azure.plan(document).problems
+    assert problem.message == (
+        "somebody else set the tag Team, and Azure takes labels.team for the same key: write it as Team, which takes its place while"
+        " the label is there, or choose another one"
+    )
+    document["registries"][0]["labels"] = {"Team": "a"}
+    azure.apply(document)
+    assert azure.acr.tags["Team"] == "a"
+    document["registries"][0]["labels"] = {}
+    azure.apply(document)
+    assert azure.acr.tags["Team"] == "infra"
+
+
+def test_a_repository_that_is_let_go_of_was_there(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a", "app-b"))
+    plan = azure.plan(azure.document("app-a", "app-b"), release=["images.repository.app-b"])
+    (outcome,) = azure.carry_out(plan, verify=True)
+    assert (outcome.status, outcome.message) == (Status.DONE, "")
+
+
+@pytest.mark.parametrize(
+    ("properties", "gains", "losses"),
+    [
+        ({"status": "disabled"}, ["log in with it"], []),
+        (
+            {"scopeMapId": f"{RESOURCE}/scopeMaps/_repositories_admin"},
+            [],
+            ["do what scope map _repositories_admin allows"],
+        ),
+    ],
+)
+def test_what_a_hand_did_to_a_token_says_what_its_holder_gains_or_loses_by_its_end(
+    azure: AzureSandbox, properties: dict[str, str], gains: list[str], losses: list[str]
+) -> None:
+    grants = ({"name": "partner", "repositories": ["app-a"], "to": {"type": "azure-token"}},)
+    document = azure.document("app-a", grants=grants)
+    azure.apply(document)
+    azure.call("PATCH", f"{RESOURCE}/tokens/partner", {"properties": properties})
+    (change,) = azure.plan(document).changes
+    assert change.address == "images.token.partner"
+    assert [item.verb for item in change.gains] == gains
+    assert [item.verb for item in change.losses] == losses
+
+
+def test_a_resource_group_that_is_not_there_is_said_with_the_command_that_makes_it(azure: AzureSandbox) -> None:
+    azure.cloud.knobs.missing_groups.add("images")
+    outcomes = {str(item.address): item.message for item in azure.carry_out(azure.plan(azure.document("app-a")))}
+    assert "ResourceGroupNotFound" in outcomes["images.identity.pull"]
+    assert "az group create" in outcomes["images.identity.pull"]
+    assert "az group create" in outcomes[f"images.registry.{NAME}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
@@ -42,6 +42,11 @@ class IdentityKind(Kind):
         Verb.UPDATE: (f"{_TYPE}/write", f"{_TYPE}/read"),
         Verb.DELETE: (f"{_TYPE}/delete",),
     }
+
+    def fitted(self, desired: Desired, live: Live | None) -> Desired:
+        """Where it is: an identity is good everywhere, and whoever uses it keeps it if the registry is moved."""
+        there = live.settings.location if live is not None else ""
+        return replace(desired, settings=live.settings) if live is not None and there else desired
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         names = {session.registry.identity_name(job).lower(): job for job in IDENTITIES}

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 KIND = "registry"
 _READ = ("Microsoft.ContainerRegistry/registries/read",)
-_WRITE = ("Microsoft.ContainerRegistry/registries/write", *_READ)
+_WRITE = (
+    "Microsoft.ContainerRegistry/registries/write",
+    *_READ,
+    # an operation is looked at until it is over:
+    # https://learn.microsoft.com/azure/role-based-access-control/permissions/containers#microsoftcontainerregistry
+    "Microsoft.ContainerRegistry/registries/operationStatuses/read",
+    "Microsoft.ContainerRegistry/locations/operationResults/read",
+)
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
@@ -59,7 +66,8 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
     """What the spec asks for; a rule of the spec sees to it that all repositories have one retention."""
     return RegistrySettings(
         location=registry.location,
-        sku=registry.sku,
+        # what the spec leaves open is decided by what is there (`fitted`)
+        sku=registry.sku if "sku" in registry.model_fields_set else "",
         labels=tuple(sorted(registry.labels.items())),
         public_network_access=registry.public_network_access,
         untagged_days=untagged_days(repositories[0]) if repositories else None,
@@ -76,10 +84,13 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
     permissions = {
         Verb.LIST: _READ,
         Verb.READ: _READ,
-        Verb.CREATE: _WRITE,
+        Verb.CREATE: (*_WRITE, "Microsoft.ContainerRegistry/checkNameAvailability/read"),
         Verb.UPDATE: _WRITE,
         Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read",),
-        Verb.DELETE: ("Microsoft.ContainerRegistry/registries/delete",),
+        Verb.DELETE: (
+            "Microsoft.ContainerRegistry/registries/delete",
+            "Microsoft.ContainerRegistry/locations/operationResults/read",
+        ),
     }
 
     def shown(self, settings: RegistrySettings) -> dict[str, Any]:
@@ -93,6 +104,14 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         location = home.registry.location if isinstance(home.registry, AzureRegistry) else ""
         return self.shown(RegistrySettings(location))
+
+    def fitted(self, desired: Desired, live: Live | None) -> Desired:
+        """A tier that the spec leaves open stays as it is in a registry that was there before; one that we made is Basic."""
+        if desired.settings.sku:
+            return desired
+        kept = live is not None and (live.marks.adopted or live.marks.owner is None)
+        sku = live.settings.sku if live is not None and kept else rules.TIERS[0]
+        return replace(desired, settings=replace(desired.settings, sku=sku))
 
     def altered(self, settings: RegistrySettings) -> str | None:
         if settings.sku not in rules.TIERS:
@@ -137,6 +156,14 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
                 " and apply, which deletes it with its images, or give another registry_name, which leaves it as it is"
             )
         theirs = _others(live)
+        small = {key.lower(): key for key, _ in desired.settings.labels}
+        for key in sorted(theirs):
+            ours = small.get(key.lower(), key)
+            if ours != key:
+                return (
+                    f"somebody else set the tag {key}, and Azure takes labels.{ours} for the same key: write it as {key}, which takes"
+                    " its place while the label is there, or choose another one"
+                )
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
             return (

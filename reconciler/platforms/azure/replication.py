@@ -45,9 +45,9 @@ class ReplicationKind(Kind):
     permissions = {
         Verb.LIST: (f"{_TYPE}/read",),
         Verb.READ: (f"{_TYPE}/read",),
-        Verb.CREATE: (f"{_TYPE}/write",),
-        Verb.UPDATE: (f"{_TYPE}/write",),
-        Verb.DELETE: (f"{_TYPE}/delete",),
+        Verb.CREATE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
+        Verb.UPDATE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
+        Verb.DELETE: (f"{_TYPE}/delete", "Microsoft.ContainerRegistry/locations/operationResults/read"),
     }
 
     def shown(self, settings: ReplicationSettings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.errors import PlatformError
@@ -53,8 +53,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     permissions = {
         Verb.LIST: (f"{_MAPS}/read",),
         Verb.READ: (f"{_MAPS}/read",),
-        Verb.CREATE: (f"{_MAPS}/write", f"{_MAPS}/read"),
-        Verb.UPDATE: (f"{_MAPS}/write", f"{_MAPS}/read"),
+        Verb.CREATE: (f"{_MAPS}/write", f"{_MAPS}/read", f"{_MAPS}/operationStatuses/read"),
+        Verb.UPDATE: (f"{_MAPS}/write", f"{_MAPS}/read", f"{_MAPS}/operationStatuses/read"),
+        # in mode legacy Microsoft.ContainerRegistry/registries/pull/read, and to delete registries/artifacts/delete
         Verb.COUNT: (f"{_DATA}/metadata/read",),
         Verb.DELETE: (f"{_MAPS}/write", f"{_MAPS}/delete", f"{_DATA}/content/delete", f"{_DATA}/metadata/delete"),
         Verb.RELEASE: (f"{_MAPS}/write", f"{_MAPS}/delete"),
@@ -136,7 +137,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def release(self, session: AzureSession, live: Live) -> Live | None:
         session.part(Notes).remove(live.address.name, live.address)
-        return None
+        return replace(live, settings=RepositorySettings(), marks=Marks())
 
     def count(self, session: AzureSession, live: Live) -> int:
         return session.part(data_plane).count(live.address.name, live.address)

@@ -31,7 +31,7 @@ from .operations import Polling
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
 from .spec import AzureRegistry
-from .troubles import FAILURES, NotAzure, is_absent, translated
+from .troubles import FAILURES, NotAzure, code_of, is_absent, translated
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -129,7 +129,7 @@ class AzureSession(HttpSession):
             try:
                 return ask()
             except HttpResponseError as error:
-                if is_absent(error):
+                if is_absent(error) and not _wants_a_group(error):
                     return None
                 raise
 
@@ -375,6 +375,12 @@ class AzureSession(HttpSession):
             credentials.close()
         if self._http is not None:
             self._http.close()
+
+
+def _wants_a_group(error: HttpResponseError) -> bool:
+    """Whether something was to be put into a resource group that is not there."""
+    request: Any = getattr(error.response, "request", None)
+    return code_of(error) == "ResourceGroupNotFound" and getattr(request, "method", "GET") in ("PUT", "PATCH")
 
 
 class _Once:

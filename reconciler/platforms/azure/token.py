@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAP_KIND, KIND = "scope-map", "token"
 _TYPES = "Microsoft.ContainerRegistry/registries"
+#: an operation is looked at until it is over
+_RESULTS = "Microsoft.ContainerRegistry/locations/operationResults/read"
 #: what the permissions are as actions of a scope map (same page)
 PULL = ("content/read", "metadata/read")
 ACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -69,9 +71,9 @@ class ScopeMapKind(Kind, GivesAccess):
     permissions = {
         Verb.LIST: (f"{_TYPES}/scopeMaps/read",),
         Verb.READ: (f"{_TYPES}/scopeMaps/read",),
-        Verb.CREATE: (f"{_TYPES}/scopeMaps/write",),
-        Verb.UPDATE: (f"{_TYPES}/scopeMaps/write",),
-        Verb.DELETE: (f"{_TYPES}/scopeMaps/delete", f"{_TYPES}/tokens/delete"),
+        Verb.CREATE: (f"{_TYPES}/scopeMaps/write", f"{_TYPES}/scopeMaps/operationStatuses/read"),
+        Verb.UPDATE: (f"{_TYPES}/scopeMaps/write", f"{_TYPES}/scopeMaps/operationStatuses/read"),
+        Verb.DELETE: (f"{_TYPES}/scopeMaps/delete", f"{_TYPES}/tokens/delete", _RESULTS),
     }
 
     def shown(self, settings: ScopeMapSettings) -> dict[str, Any]:
@@ -115,12 +117,13 @@ class ScopeMapKind(Kind, GivesAccess):
             if live.marks.owner is not None or live.address in wanted:
                 yield live
         count = sum(1 for item in wanted.values() if item.kind == MAP_KIND)
-        most = rules.TOKENS[session.registry.sku]
+        sku = found["registry"][0].settings.sku
+        most = rules.TOKENS.get(sku, max(rules.TOKENS.values()))
         if count > most:
             for at, item in wanted.items():
                 if item.kind == MAP_KIND:
                     session.refused[at] = (
-                        f"the registry would have {count} scope maps and tokens; sku {session.registry.sku} allows {most}"
+                        f"the registry would have {count} scope maps and tokens; sku {sku} allows {most}"
                     )
                     break
 
@@ -170,23 +173,41 @@ class ScopeMapKind(Kind, GivesAccess):
         session.done(at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, at.name))
 
 
-class TokenKind(Kind):
+class TokenKind(Kind, GivesAccess):
     """The token of a grant. It has no place for a mark: whose its scope map is, it is."""
 
     name = KIND
+    said = frozenset()
     settings = TokenSettings
     traits = frozenset({Trait.INHERITS})
     after = ("registry", MAP_KIND)
     permissions = {
         Verb.LIST: (f"{_TYPES}/tokens/read",),
         Verb.READ: (f"{_TYPES}/tokens/read",),
-        Verb.CREATE: (f"{_TYPES}/tokens/write",),
-        Verb.UPDATE: (f"{_TYPES}/tokens/write",),
-        Verb.DELETE: (f"{_TYPES}/tokens/delete",),
+        Verb.CREATE: (f"{_TYPES}/tokens/write", f"{_TYPES}/tokens/operationStatuses/read"),
+        Verb.UPDATE: (f"{_TYPES}/tokens/write", f"{_TYPES}/tokens/operationStatuses/read"),
+        Verb.DELETE: (f"{_TYPES}/tokens/delete", _RESULTS),
     }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         return self.shown(TokenSettings(address.name))
+
+    def access(self, address: Address, settings: TokenSettings) -> Iterable[Access]:
+        """What its holder can do by a scope map of somebody else: its own says the rest."""
+        if settings.enabled and settings.scope_map != address.name:
+            who = Principal(f"whoever holds token {address.name}")
+            yield Access(who, f"do what scope map {settings.scope_map} allows", address.registry, "")
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """Whether its holder can log in, too, where that changes."""
+        gains, losses = super().gains_and_losses(address, before, after, home)
+        then, now = before.settings, after.settings
+        if then is None or now is None or then.enabled == now.enabled:
+            return gains, losses
+        login = Access(Principal(f"whoever holds token {address.name}"), "log in with it", address.registry, "")
+        return ([*gains, login], losses) if now.enabled else (gains, [*losses, login])
 
     def altered(self, settings: TokenSettings) -> str | None:
         return None if settings.enabled else "enabled"
