@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import estate
 from bench.aws import RECONCILER, aws
+from bench.azure import azure
 from bench.collect import collecting
 from bench.crowd import crowd
 from bench.gcp import gcp
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["core", "validate", "review", "aws", "gcp", "rates", "registry", "gc", "all"],
+        choices=["core", "validate", "review", "aws", "gcp", "azure", "rates", "registry", "gc", "all"],
         default="all",
     )
     parser.add_argument("--sizes", default="100,500,1000", help="numbers of repositories")
@@ -52,6 +53,8 @@ def main() -> None:
         latency(1000, [int(number) for number in arguments.parallelism.split(",")])
     if arguments.what in ("gcp", "all"):
         gcp()
+    if arguments.what in ("azure", "all"):
+        azure()
     if arguments.what in ("aws", "all"):
         aws(sizes, with_terraform=not arguments.no_terraform)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.platforms.catalog import CATALOG, Spec
+from reconciler.platforms.azure import buckets, condition, rules
+from reconciler.platforms.azure.platform import PLATFORM as AZURE
+from reconciler.platforms.azure.session import POLLING
+from reconciler.platforms.azure.token import ACTIONS
+from reconciler.platforms.catalog import CATALOG, UNFINISHED, Spec
 from reconciler.render.change_item import SIGNS
 from tests.spec_tables import TABLES, described, table, with_tables
 
@@ -62,3 +67,37 @@ def test_the_page_on_google_lists_every_permission_and_no_other() -> None:
     needed = {permission for kind in kinds for found in kind.permissions.values() for permission in found}
     section = (DOCS / "gcp.md").read_text().partition("## Permissions")[2].split("```")[1]
     assert set(section.split()) - {"text"} == needed
+
+
+def test_the_role_on_the_page_on_azure_has_every_permission_and_no_other() -> None:
+    needed = {action for kind in AZURE.kinds.values() for found in kind.permissions.values() for action in found}
+    images = tuple(f"Microsoft.ContainerRegistry/registries/{name}/" for name in ("catalog", "repositories"))
+    data = {action for action in needed if action.startswith(images)}
+    # what no kind calls itself: whether a name is free, how an operation stands, and images in mode legacy
+    registry, registries = "Microsoft.ContainerRegistry", "Microsoft.ContainerRegistry/registries"
+    beside = {f"{registry}/checkNameAvailability/read", f"{registry}/locations/operationResults/read"}
+    beside |= {
+        f"{registries}{child}/operationStatuses/read" for child in ("", "/replications", "/scopeMaps", "/tokens")
+    }
+    beside |= {f"{registries}/pull/read", f"{registries}/artifacts/delete"}
+    section = (DOCS / "azure.md").read_text().partition("## Permissions")[2]
+    role = json.loads(section.split("```")[1].partition("\n")[2])
+    assert (set(role["Actions"]), set(role["DataActions"])) == (needed - data | beside, data)
+    assert len(role["Actions"]) == len(set(role["Actions"]))
+
+
+def test_the_numbers_on_the_page_on_azure_are_those_of_its_rules() -> None:
+    page = (DOCS / "azure.md").read_text()
+    tiers = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|$", page, re.MULTILINE)
+    assert [(name, int(most.replace(",", ""))) for name, most in tiers] == list(rules.TOKENS.items())
+    pull, push = (rules.MAX_ACTIONS // len(ACTIONS[permission]) for permission in ("pull", "push-pull"))
+    assert f"A scope map takes {rules.MAX_ACTIONS} actions: {pull} repositories to pull, {push} to push to." in page
+    assert f"{rules.MAX_TAGS} tags, of which the spec can set {rules.MAX_LABELS}." in page
+    assert f"It may have {condition.MAX:,}\ncharacters" in page
+    (reads, then), (writes, later) = buckets.READS, buckets.WRITES
+    rate = f"{reads} reads and then {then:.0f} more each\nsecond, {writes} writes and then {later:.0f}."
+    assert (rate in page, f"looked at every {POLLING} seconds" in page) == (True, True)
+
+
+def test_the_page_on_azure_says_that_it_cannot_be_planned_while_that_is_so() -> None:
+    assert ("can't plan them yet" in (DOCS / "azure.md").read_text()) == ("azure" in UNFINISHED)

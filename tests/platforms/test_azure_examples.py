@@ -9,6 +9,7 @@ import yaml
 
 from tests.command_line import ROOT
 from tests.emulators.azure import may, push, token_may
+from tests.pages import blocks
 from tests.sandbox.azure import SUBSCRIPTION, AzureSandbox
 from tests.sandbox.base import Document
 
@@ -43,6 +44,16 @@ def test_after_an_example_was_applied_there_is_nothing_left_to_do(path: Path, az
     azure.apply(document)
     again = azure.plan(document)
     assert (again.changes, again.foreign) == ((), ())
+
+
+def test_the_spec_on_the_page_lets_in_whom_it_names(azure: AzureSandbox) -> None:
+    (block,) = (item for item in blocks(ROOT / "docs" / "azure.md") if item.title == "registry.yaml")
+    document: Document = yaml.safe_load(block.text)
+    azure.apply(document)
+    names = ("checkout", "tools/lint")
+    assert [name for name in names if may(azure.cloud, KUBELETS, azure.acr, name, "pull")] == ["checkout"]
+    assert [name for name in names if token_may(azure.acr, "partner", name, "pull")] == ["tools/lint"]
+    assert azure.plan(document).changes == ()
 
 
 def test_the_example_lets_in_whom_it_names(azure: AzureSandbox) -> None:
