@@ -100,8 +100,8 @@ class DataPlane:
             raise translated(error, at, operation, self._session.registry) from None
 
     def _again(self, used: ContainerRegistryClient) -> bool:
-        """Logs in anew, once: a change of the role assignment mode ends every login that there was, ours too. Whether there is another
-        one than was used."""
+        """Logs in anew, once: a change of the role assignment mode ends every login that there was, ours too. Whether there is now
+        another one than was used."""
         with self._lock:
             if used is self._known and not self._renewed:
                 self._known, self._renewed = None, True
