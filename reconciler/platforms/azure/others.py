@@ -60,6 +60,8 @@ def ignored(items: Iterable[Document], after: str) -> Iterator[str]:
         if (role is not None and role.mode == before) or reached:
             scope = str(properties(item).get("scope", "")) or "/"
             lets = "lets nobody pull or push" if role is not None or reached - {ADMIN} else "lets nobody delete images"
+            if role is not None and role.job == roles.LIST:
+                lets = "lets nobody list repositories"
             yield f"{_role(item)} of {_who(item)} on {scope} {lets} any longer"
 
 

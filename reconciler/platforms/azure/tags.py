@@ -61,6 +61,8 @@ def after(there: Mapping[str, str], own: Mapping[str, str], kept: Collection[str
 
     `kept`: the keys of ours that stay although they are not in `own`.
     """
-    others = foreign(there)
     labels = own_labels(own)
+    casing = {key.lower(): key for key in labels}
+    # a tag of others whose key is a label's in another casing is the same tag
+    others = {casing.get(key.lower(), key): value for key, value in foreign(there).items()}
     return {**others, **{key: there[key] for key in kept if key in there}, **own, **displaced(others, labels)}
