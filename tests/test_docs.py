@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.platforms.azure import buckets, condition, rules
+from reconciler.platforms.azure.passwords import ACTION
 from reconciler.platforms.azure.platform import PLATFORM as AZURE
 from reconciler.platforms.azure.session import POLLING
 from reconciler.platforms.azure.token import ACTIONS
@@ -80,6 +81,8 @@ def test_the_role_on_the_page_on_azure_has_every_permission_and_no_other() -> No
         f"{registries}{child}/operationStatuses/read" for child in ("", "/replications", "/scopeMaps", "/tokens")
     }
     beside |= {f"{registries}/pull/read", f"{registries}/artifacts/delete"}
+    # what is asked of roles of others, and of tokens by `credentials`
+    beside |= {"Microsoft.Authorization/roleDefinitions/read", ACTION}
     section = (DOCS / "azure.md").read_text().partition("## Permissions")[2]
     role = json.loads(section.split("```")[1].partition("\n")[2])
     assert (set(role["Actions"]), set(role["DataActions"])) == (needed - data | beside, data)

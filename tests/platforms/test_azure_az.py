@@ -202,6 +202,21 @@ def test_az_removes_a_role_assignment_of_others_by_the_command_that_we_print(
     assert (plan.changes, plan.foreign) == ((), ())
 
 
+def test_az_waits_for_the_operations_that_it_begins(az: Az, azure: AzureSandbox, document: Document) -> None:
+    # without it az looks again after 30 s
+    azure.cloud.knobs.polls, azure.cloud.knobs.retry_after = 2, 1
+    az("acr", "create", "--resource-group", GROUP, "--name", "acmesecond", "--sku", "Basic")
+    assert azure.cloud.registries["acmesecond"].state == "Succeeded"
+    az("acr", "replication", "create", *HERE, "--location", "swedencentral")
+    assert azure.acr.replications["swedencentral"].state == "Succeeded"
+    az("acr", "replication", "delete", *HERE, "--name", "swedencentral")
+    az("acr", "token", "create", *HERE, "--name", "their-token", "--scope-map", "partner", "--no-passwords", "true")
+    az("acr", "token", "delete", *HERE, "--name", "their-token", "--yes")
+    az("acr", "delete", "--name", "acmesecond", "--yes")
+    assert (sorted(azure.acr.replications), sorted(azure.acr.tokens)) == (["northeurope"], ["partner"])
+    assert sorted(azure.cloud.registries) == [NAME]
+
+
 def test_az_logs_in_to_the_registry_and_lists_and_deletes_in_it(
     az: Az, azure: AzureSandbox, document: Document
 ) -> None:

@@ -374,22 +374,6 @@ def test_an_adopted_registry_keeps_its_tier_until_the_spec_names_one(azure: Azur
     assert azure.acr.sku == "Basic"
 
 
-def test_a_label_that_differs_from_somebody_s_tag_in_its_casing_alone_is_refused(azure: AzureSandbox) -> None:
-    by_hand(azure, tags={"Team": "infra"})
-    document = azure.document("app-a", registry={"adopt": True, "labels": {"team": "a"}})
-    (problem,) = azure.plan(document).problems
-    assert problem.message == (
-        "somebody else set the tag Team, and Azure takes labels.team for the same key: write it as Team, which takes its place while"
-        " the label is there, or choose another one"
-    )
-    document["registries"][0]["labels"] = {"Team": "a"}
-    azure.apply(document)
-    assert azure.acr.tags["Team"] == "a"
-    document["registries"][0]["labels"] = {}
-    azure.apply(document)
-    assert azure.acr.tags["Team"] == "infra"
-
-
 def test_a_repository_that_is_let_go_of_was_there(azure: AzureSandbox) -> None:
     azure.apply(azure.document("app-a", "app-b"))
     plan = azure.plan(azure.document("app-a", "app-b"), release=["images.repository.app-b"])

@@ -156,14 +156,6 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
                 " and apply, which deletes it with its images, or give another registry_name, which leaves it as it is"
             )
         theirs = _others(live)
-        small = {key.lower(): key for key, _ in desired.settings.labels}
-        for key in sorted(theirs):
-            ours = small.get(key.lower(), key)
-            if ours != key:
-                return (
-                    f"somebody else set the tag {key}, and Azure takes labels.{ours} for the same key: write it as {key}, which takes"
-                    " its place while the label is there, or choose another one"
-                )
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
             return (

@@ -65,5 +65,8 @@ def after(
     that is ours, whatever lists it.
     """
     labels = own_labels(own)
-    others = {key: value for key, value in foreign(there).items() if not (again and labels.get(key) == value)}
+    # a tag of others whose key is a label's in another casing is the same tag
+    casing = {key.lower(): key for key in labels}
+    theirs = {casing.get(key.lower(), key): value for key, value in foreign(there).items()}
+    others = {key: value for key, value in theirs.items() if not (again and labels.get(key) == value)}
     return {**others, **{key: there[key] for key in kept if key in there}, **own, **displaced(others, labels)}

@@ -1,0 +1,48 @@
+"""What a run on Azure says and does where it once said or did something else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandbox.azure import GROUP, LISTER, RESOURCE, STRANGER, AzureSandbox
+
+READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
+
+
+def test_a_resource_group_that_is_not_there_is_named_with_the_command_that_makes_it(azure: AzureSandbox) -> None:
+    azure.cloud.knobs.missing_groups.add(GROUP)
+    outcomes = azure.carry_out(azure.plan(azure.document("app-a")))
+    failed = {str(item.address): item.message for item in outcomes if item.status.value == "failed"}
+    assert sorted(failed) == ["images.identity.pull", "images.identity.push", "images.registry.acmeimages"]
+    for message in failed.values():
+        assert "ResourceGroupNotFound: Resource group 'images' could not be found." in message
+        assert "create the resource group first: az group create --name images --location westeurope" in message
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [(READER, "Container Registry Repository Reader"), (LISTER, "Container Registry Repository Catalog Lister")],
+)
+def test_a_change_of_the_mode_says_which_role_of_whom_counts_no_longer(
+    role: str, name: str, azure: AzureSandbox
+) -> None:
+    azure.apply(azure.document("app-a"))
+    azure.assign(STRANGER, role)
+    plan = azure.plan(azure.document("app-a", registry={"role_assignment_mode": "legacy"}))
+    (mode,) = (change for change in plan.changes if change.kind == "mode")
+    assert mode.live is not None
+    assert [note for note in mode.live.notes if STRANGER in note] == [
+        f"{name} of service principal {STRANGER} on the registry counts no longer"
+    ]
+
+
+def test_a_label_takes_the_place_of_a_tag_of_others_in_another_casing_and_gives_it_back(azure: AzureSandbox) -> None:
+    """https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: keys have no case."""
+    azure.call("PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Basic"}, "tags": {"Team": "theirs"}})
+    document = azure.document("app-a", registry={"adopt": True, "labels": {"team": "ours"}})
+    azure.apply(document)
+    found = {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()}
+    assert found == {"team": "ours", "reconciler-was-team": "theirs"}
+    assert azure.plan(document).changes == ()
+    azure.apply(azure.document("app-a", registry={"adopt": True}))
+    assert {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()} == {"team": "theirs"}
