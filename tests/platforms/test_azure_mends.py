@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.errors import GuardViolation
 from tests.sandbox.azure import GROUP, LISTER, RESOURCE, STRANGER, AzureSandbox
 
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
@@ -46,3 +47,29 @@ def test_a_label_takes_the_place_of_a_tag_of_others_in_another_casing_and_gives_
     assert azure.plan(document).changes == ()
     azure.apply(azure.document("app-a", registry={"adopt": True}))
     assert {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()} == {"team": "theirs"}
+
+
+def test_what_others_have_in_a_registry_is_named_and_guarded_before_it_goes(azure: AzureSandbox) -> None:
+    grants = ({"name": "partner", "to": {"type": "azure-token"}},)
+    document = azure.document("app-a", grants=grants, registry={"sku": "Premium"})
+    azure.apply(document)
+    assert azure.plan(document, destroy=True).violations == ()
+    actions = {"properties": {"actions": ["repositories/app-a/content/read"]}}
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/theirs", actions)
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/unused", actions)
+    azure.call("PUT", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/theirs"}})
+    azure.call("PUT", f"{RESOURCE}/replications/uksouth", {"location": "uksouth"})
+    before = azure.state()
+    plan = azure.plan(document, destroy=True)
+    (change,) = (item for item in plan.changes if item.kind == "registry")
+    assert [item.what for item in change.foreign] == ["token theirs"]
+    assert change.notes == ("also deletes what somebody else made there: scope map unused and replication uksouth",)
+    assert [item.what for item in azure.plan(document).foreign] == ["token theirs"]
+    assert "whoever holds token theirs" in {item.principal.label for item in change.losses}
+    (verdict,) = plan.violations
+    assert (verdict.guard, verdict.addresses) == ("foreign", (change.address,))
+    with pytest.raises(GuardViolation):
+        azure.carry_out(plan)
+    assert azure.state() == before
+    azure.apply(document, destroy=True, allow_delete=[change.address])
+    assert azure.state()["registries"] == {}

@@ -18,9 +18,10 @@ from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
-from reconciler.words import Named, images_counted
+from reconciler.words import Named, all_of, images_counted
 
 from . import mode, notes, others, roles, rules, tags
+from .below import Below
 from .reach import WHOLE
 from .repository import data_plane
 from .spec import AzureRegistry, untagged_days
@@ -190,7 +191,13 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return session.part(data_plane).count_beside(names)
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
-        return ()
+        """The role assignments and the tokens of others, which go with the registry."""
+        return live.foreign
+
+    def takes_along(self, live: Live) -> Iterator[str]:
+        found: list[str] = json.loads(live.rest or "{}").get("below", [])
+        if found:
+            yield f"also deletes what somebody else made there: {all_of(found)}"
 
     # -- verbs --------------------------------------------------------------------------------------------------
 
@@ -198,12 +205,23 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         session.begin_listing()
         own = address_of(session.registry)
         if (there := session.once("registry", lambda: session.acr(own))) is not None:
-            yield _with_others(session, own, there, session.once("assignments", lambda: session.assignments(own)))
+            beneath = Below(
+                session.registry,
+                session.owner,
+                session.once("scope maps", lambda: session.scope_maps(own)),
+                session.once("tokens", lambda: session.tokens(own)),
+                session.once("replications", lambda: session.replications(own)),
+            )
+            assigned = session.once("assignments", lambda: session.assignments(own))
+            yield _with_others(session, own, there, assigned, beneath)
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
         if own in addresses and (there := session.acr(own)) is not None:
-            yield _with_others(session, own, there, session.assignments(own))
+            lists = session.scope_maps(own), session.tokens(own), session.replications(own)
+            yield _with_others(
+                session, own, there, session.assignments(own), Below(session.registry, session.owner, *lists)
+            )
 
     def create(self, session: AzureSession, write: Write) -> Live:
         at, here = write.desired.address, session.registry
@@ -242,8 +260,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
     def _without_replications(self, session: AzureSession, at: Address) -> None:
         """Deletes those of ours, which a smaller tier does not have: it is refused while they are there."""
-        ask = partial(session.client.replications.list, *session.group)
-        for item in session.listed(at, "replications:list", ask):
+        for item in session.replications(at):
             if Marks.of(tags.read(item.get("tags"))).owner == session.owner:
                 begin = partial(session.client.replications.begin_delete, *session.group, str(item["name"]))
                 session.done(at, "replications:delete", begin)
@@ -261,12 +278,16 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         session.done(at, "registries:delete", partial(session.client.registries.begin_delete, *session.group))
 
 
-def _with_others(session: AzureSession, at: Address, there: Document, assignments: Iterable[Document]) -> Live:
-    """The registry, with the role assignments that others gave on it."""
+def _with_others(
+    session: AzureSession, at: Address, there: Document, assignments: Iterable[Document], below: Below
+) -> Live:
+    """The registry, with the role assignments and tokens that others gave on it, and what else they have in it."""
     resource, items = session.registry.resource, list(assignments)
     known = session.other_roles(others.unknown(items, resource, session.owner))
     given = others.foreign(at, items, resource, session.owner, mode.of_document(there), known)
-    return replace(live_of(at, there), foreign=tuple(given))
+    live, more = live_of(at, there), below.more()
+    rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
+    return replace(live, foreign=(*given, *below.access(at)), rest=rest)
 
 
 #: tags that marks take: owner, origin, applied, registry, adopted, and what is noted of the mode

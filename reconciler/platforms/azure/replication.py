@@ -68,8 +68,7 @@ class ReplicationKind(Kind):
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         if not found["registry"]:
             return
-        ask = partial(session.client.replications.list, *session.group)
-        for item in session.listed(session.own_address(), "replications:list", ask):
+        for item in session.once("replications", lambda: session.replications(session.own_address())):
             live = _live(session, item)
             # the home location is in the list too (terraform-provider-azurerm, container_registry_resource.go)
             if live.settings.location != session.registry.location:

@@ -31,7 +31,7 @@ from .operations import Polling
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
 from .spec import AzureRegistry
-from .troubles import FAILURES, NotAzure, code_of, is_absent, translated
+from .troubles import FAILURES, NotAzure, is_absent, translated
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -129,7 +129,7 @@ class AzureSession(HttpSession):
             try:
                 return ask()
             except HttpResponseError as error:
-                if is_absent(error) and not _wants_a_group(error):
+                if is_absent(error):
                     return None
                 raise
 
@@ -198,6 +198,10 @@ class AzureSession(HttpSession):
     def tokens(self, at: str) -> list[Document]:
         """All tokens of the registry, read now. Raises PlatformError."""
         return self.listed(at, "tokens:list", partial(self.client.tokens.list, *self.group))
+
+    def replications(self, at: str) -> list[Document]:
+        """All replications of the registry, read now, that of its home location too. Raises PlatformError."""
+        return self.listed(at, "replications:list", partial(self.client.replications.list, *self.group))
 
     def once(self, name: str, read: Callable[[], T]) -> T:
         """What several kinds list from, read once in a listing. The session's first listing of a registry forgets it."""
@@ -375,12 +379,6 @@ class AzureSession(HttpSession):
             credentials.close()
         if self._http is not None:
             self._http.close()
-
-
-def _wants_a_group(error: HttpResponseError) -> bool:
-    """Whether something was to be put into a resource group that is not there."""
-    request: Any = getattr(error.response, "request", None)
-    return code_of(error) == "ResourceGroupNotFound" and getattr(request, "method", "GET") in ("PUT", "PATCH")
 
 
 class _Once:

@@ -219,7 +219,7 @@ class TokenKind(Kind, GivesAccess):
         maps = {live.address.name: live for live in found[MAP_KIND]}
         if not found["registry"]:
             return
-        for item in session.tokens(session.own_address()):
+        for item in session.once("tokens", lambda: session.tokens(session.own_address())):
             live = _token_live(session, item, maps)
             if live.marks.owner is not None or live.address in wanted:
                 yield live

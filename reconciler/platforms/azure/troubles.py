@@ -68,7 +68,7 @@ def is_absent(error: HttpResponseError) -> bool:
     """Whether what was asked for is not there: Azure says so itself. A 404 without its JSON is a proxy's, or another service's.
     What is made in a resource group that is not there is refused, and not absent."""
     code, request = code_of(error), getattr(error.response, "request", None)
-    if code == "ResourceGroupNotFound" and getattr(request, "method", "") == "PUT":
+    if code == "ResourceGroupNotFound" and getattr(request, "method", "") in ("PUT", "PATCH"):
         return False
     return error.status_code == 404 and code not in ("", "SubscriptionNotFound", "InvalidResourceType")
 
