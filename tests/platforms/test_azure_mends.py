@@ -14,7 +14,7 @@ def test_a_resource_group_that_is_not_there_is_named_with_the_command_that_makes
     azure.cloud.knobs.missing_groups.add(GROUP)
     outcomes = azure.carry_out(azure.plan(azure.document("app-a")))
     failed = {str(item.address): item.message for item in outcomes if item.status.value == "failed"}
-    assert sorted(failed) == ["images.identity.pull", "images.identity.push", "images.registry.acmeimages"]
+    assert sorted(failed) == ["images.registry.acmeimages"]
     for message in failed.values():
         assert "ResourceGroupNotFound: Resource group 'images' could not be found." in message
         assert "create the resource group first: az group create --name images --location westeurope" in message
@@ -73,3 +73,13 @@ def test_what_others_have_in_a_registry_is_named_and_guarded_before_it_goes(azur
     assert azure.state() == before
     azure.apply(document, destroy=True, allow_delete=[change.address])
     assert azure.state()["registries"] == {}
+
+
+def test_a_smaller_tier_is_refused_while_somebody_else_has_a_replication(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a", registry={"sku": "Premium"}))
+    azure.call("PUT", f"{RESOURCE}/replications/uksouth", {"location": "uksouth"})
+    assert azure.plan(azure.document("app-a", registry={"sku": "Premium"})).changes == ()
+    (problem,) = azure.plan(azure.document("app-a", registry={"sku": "Standard"})).problems
+    assert problem.message == (
+        "somebody else's replication uksouth needs sku: Premium: Azure refuses Standard while it is there"
+    )

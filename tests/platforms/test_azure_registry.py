@@ -166,7 +166,8 @@ def test_a_name_that_somebody_else_has_is_one_clear_error_before_anything_is_mad
     (failed,) = [item for item in outcomes if item.address == f"images.registry.{NAME}"]
     assert "the name acmeimages can't be had: The registry acmeimages is already in use." in failed.message
     assert "choose another registry_name" in failed.message
-    assert azure.cloud.registries == {}
+    assert (azure.cloud.registries, azure.cloud.identities) == ({}, {})
+    assert [call.operation for call in azure.server.calls if call.operation.endswith((":PUT", ":PATCH"))] == []
 
 
 def test_a_tier_goes_up_before_what_needs_it_and_down_after_what_it_does_not_have(azure: AzureSandbox) -> None:
@@ -403,11 +404,3 @@ def test_what_a_hand_did_to_a_token_says_what_its_holder_gains_or_loses_by_its_e
     assert change.address == "images.token.partner"
     assert [item.verb for item in change.gains] == gains
     assert [item.verb for item in change.losses] == losses
-
-
-def test_a_resource_group_that_is_not_there_is_said_with_the_command_that_makes_it(azure: AzureSandbox) -> None:
-    azure.cloud.knobs.missing_groups.add("images")
-    outcomes = {str(item.address): item.message for item in azure.carry_out(azure.plan(azure.document("app-a")))}
-    assert "ResourceGroupNotFound" in outcomes["images.identity.pull"]
-    assert "az group create" in outcomes["images.identity.pull"]
-    assert "az group create" in outcomes[f"images.registry.{NAME}"]

@@ -98,5 +98,6 @@ def _live(session: AzureSession, job: str, found: Mapping[str, Any]) -> Live:
         settings=IdentitySettings(str(found.get("location", "")).lower().replace(" ", "")),
         marks=Marks.of(there),
         native=str(found.get("id", "")),
+        needs=(session.own_address(),),
         rest=text({"tags": others}) if others else "",
     )

@@ -58,7 +58,8 @@ class AzurePlatform(Platform):
         identities = {}
         for job in IDENTITIES:
             at = identities[job] = Address.of(here.name, "identity", job)
-            yield Desired(at, "identity", IdentitySettings(here.location), source=source)
+            # after the registry: that its name is somebody else's is found before anything is made
+            yield Desired(at, "identity", IdentitySettings(here.location), (home,), source=source)
         for location in here.replication_regions:
             at = Address.of(here.name, replication.KIND, location)
             yield Desired(at, replication.KIND, ReplicationSettings(location), (home,), source=source)

@@ -156,6 +156,9 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
                 f"its home location is {there}, and Azure can't change that: to move it, write `retired: true` with location: {there}"
                 " and apply, which deletes it with its images, or give another registry_name, which leaves it as it is"
             )
+        beside = [item for item in _below(live) if item.startswith("replication ")]
+        if beside and desired.settings.sku != "Premium":
+            return f"somebody else's {all_of(beside)} needs sku: Premium: Azure refuses {desired.settings.sku} while it is there"
         theirs = _others(live)
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
@@ -195,8 +198,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return live.foreign
 
     def takes_along(self, live: Live) -> Iterator[str]:
-        found: list[str] = json.loads(live.rest or "{}").get("below", [])
-        if found:
+        if found := _below(live):
             yield f"also deletes what somebody else made there: {all_of(found)}"
 
     # -- verbs --------------------------------------------------------------------------------------------------
@@ -311,6 +313,12 @@ def _azure(registry: RegistryBase) -> AzureRegistry:
 def _noted(there: Document) -> list[str]:
     """The keys of tags that say what was applied of what has no tags of its own."""
     return [key for key in tags.read(there.get("tags")) if key.startswith("reconciler-applied-")]
+
+
+def _below(live: Live | None) -> list[str]:
+    """What else others have in it, in words."""
+    found: list[str] = json.loads(live.rest or "{}").get("below", []) if live is not None else []
+    return found
 
 
 def _others(live: Live | None) -> dict[str, str]:
