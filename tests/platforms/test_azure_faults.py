@@ -18,7 +18,8 @@ from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Fails, FailsOften, Server, may, token_may
 from tests.emulators.serving import Answer, Call
-from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox, principal
+from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure_fields import principal
 from tests.sandbox.base import Document
 
 
