@@ -1,17 +1,24 @@
-"""Azure as a sandbox: the stand-in of tests/emulators/azure with nothing in it. The contract suite does not run on it yet."""
+"""Azure as a sandbox: the stand-in of tests/emulators/azure with nothing in it."""
 
 from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
+from reconciler.errors import GuardViolation
+from reconciler.model import marks
+from reconciler.model.address import Address
 from reconciler.model.platform import Platforms
+from reconciler.platforms import described
+from reconciler.platforms.azure import rules
 from reconciler.platforms.azure.platform import PLATFORM
 from reconciler.platforms.azure.spec import AzureRegistry, AzureTarget, AzureTokenTarget
 from reconciler.platforms.catalog import CATALOG
@@ -20,11 +27,11 @@ from tests.emulators.azure.cloud import find
 from tests.emulators.azure.state import Registry, State
 from tests.emulators.azure.wire import asked
 
-from .base import Document, Hand, Sandbox
+from .azure_fields import ELSEWHERE, FIELDS, INAPPLICABLE, SUBSCRIPTION, TENANT, principal
+from .base import Document, Hand, Sandbox, Setting, TakesAlong
 
 pytest_plugins = ["tests.emulators.azure.fixtures"]
 
-SUBSCRIPTION, TENANT = "00000000-0000-0000-0000-000000000000", "11111111-1111-1111-1111-111111111111"
 NAME, GROUP, LOCATION = "acmeimages", "images", "westeurope"
 RESOURCE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ContainerRegistry/registries/{NAME}"
@@ -36,9 +43,15 @@ LISTER = "bfdb9389-c9a5-478a-bb2f-ba9ca092c3c7"
 STRANGER = "99999999-0000-0000-0000-000000000000"
 
 
-def principal(number: int | str) -> str:
-    """An object id of somebody."""
-    return f"{int(number):08d}-aaaa-bbbb-cccc-dddddddddddd"
+#: what a hand can make of the registry's settings
+BY_HAND: dict[str, Document] = {
+    "admin user": {"adminUserEnabled": True},
+    "anonymous pull": {"anonymousPullEnabled": True},
+    "network": {"publicNetworkAccess": "Disabled"},
+    "retention of other days": {"policies": {"retentionPolicy": {"status": "enabled", "days": 3}}},
+}
+#: one that no code of ours writes
+CONDITION = "(!(ActionMatches{'Microsoft.ContainerRegistry/registries/repositories/content/read'}))"
 
 
 class AzureSandbox(Sandbox):
@@ -47,10 +60,30 @@ class AzureSandbox(Sandbox):
     platform = "azure"
     slow = True
     names = ("app-a", "app-b", "team/c", "d.e")
-    targets = st.just({"type": "azure", "principal_ids": [principal(1)]})
+    examples = int(os.environ.get("AZURE_EXAMPLES", "10"))
+    longest_chain = 3
+    # the origin of a repository stands in the name of a scope map
+    any_mark = "byhand"
+    below = "mode"
+    inapplicable = INAPPLICABLE
+    targets = st.one_of(
+        st.just({"type": "azure-token"}),
+        st.lists(st.sampled_from([principal(1), principal(2)]), min_size=1, unique=True).map(
+            lambda ids: {"type": "azure", "principal_ids": ids}
+        ),
+    )
+    registry_fields = {
+        "sku": st.sampled_from(rules.TIERS),
+        "labels": st.dictionaries(st.sampled_from(["team", "tier", "cost.center"]), st.sampled_from(["a", "b"])),
+        "replication_regions": st.lists(st.sampled_from(["northeurope", "uksouth"]), unique=True),
+        "public_network_access": st.booleans(),
+        # not here: where it is, with which what is there is another's; `role_assignment_mode`, whose change is asked for by its
+        # address; `tenant_id` and `cloud`, which change nothing that is there
+    }
+    repository_fields = {"protect": st.just(False)}
     models = (AzureRegistry, AzureTarget, AzureTokenTarget)
-    fields = {}
-    elsewhere = {}
+    fields = FIELDS
+    elsewhere = ELSEWHERE
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
@@ -64,7 +97,7 @@ class AzureSandbox(Sandbox):
             "subscription_id": SUBSCRIPTION,
             "resource_group": GROUP,
             "location": LOCATION,
-            "registry_name": NAME,
+            "registry_name": NAME if name == "images" else f"acme{name}",
             **fields,
         }
 
@@ -77,11 +110,12 @@ class AzureSandbox(Sandbox):
     @property
     def rich(self) -> Document:
         return {
+            "defaults": {"repository": {"retention": {"untagged_days": 7}}},
             "registries": [self.registry(sku="Premium", replication_regions=["northeurope"], labels={"team": "a"})],
             "repositories": [
-                {"name": "app-a", "registry": "images", "retention": {"untagged_days": 7}},
-                {"name": "app-b", "registry": "images", "retention": {"untagged_days": 7}, "delete_images": True},
-                {"name": "team/c", "registry": "images", "retention": {"untagged_days": 7}, "protect": False},
+                {"name": "app-a", "registry": "images"},
+                {"name": "app-b", "registry": "images", "delete_images": True},
+                {"name": "team/c", "registry": "images", "protect": False},
             ],
             "grants": [
                 {"name": "kubelets", "registry": "images", "to": self.target("1")},
@@ -95,6 +129,88 @@ class AzureSandbox(Sandbox):
                 {"name": "partner", "registry": "images", "repositories": ["team/*"], "to": {"type": "azure-token"}},
             ],
         }
+
+    def valid(self, document: Document) -> Document:
+        for here in document["registries"]:
+            if here.get("sku") != "Premium":
+                here.pop("replication_regions", None)
+                here.pop("public_network_access", None)
+        for row in document["repositories"]:
+            # of which Azure has none, or one for a whole registry
+            for field in ("immutable_tags", "scan_on_push", "labels", "retention"):
+                row.pop(field, None)
+        for row in document["grants"]:
+            if row["to"]["type"] == "azure-token":
+                row["name"] = f"partner-{row['name']}"
+        return document
+
+    # -- where things stand
+
+    def access(self, repository: str) -> Address:
+        """What is for `app-a` alone is the second principal's, what is for all is the first's."""
+        return Address.of("images", "assignment", f"{principal(2 if repository == 'app-a' else 1)}-pull")
+
+    def foreign_at(self, repository: str) -> str:
+        """What others gave stands on the registry, and no document of ours has it."""
+        return self.labelled_at
+
+    def grants_at(self, address: Address) -> set[str]:
+        ours = {f"{principal(1)}-pull": {"one"}, f"{principal(2)}-pull": {"two"}}
+        return ours.get(address.name, set())
+
+    def setting(self) -> Setting:
+        """The registry's: that a hand changed what is noted of a repository can't be seen, since the note is all that there is."""
+
+        def put(document: Document, value: str) -> None:
+            document["registries"][0]["sku"] = value
+
+        return Setting(self.labelled_at, "sku", ("Basic", "Standard", "Premium"), put)
+
+    def change_setting(self) -> None:
+        self.call("PATCH", RESOURCE, {"sku": {"name": "Standard"}})
+
+    @property
+    def full_row(self) -> Document:
+        return {}
+
+    def takes_along(self, document: Document) -> TakesAlong:
+        """A scope map and its token: a repository takes nothing along, since what is given on it stands in others' conditions."""
+        grant = {"name": "partner", "registry": "images", "repositories": ["app-b"], "to": {"type": "azure-token"}}
+        before = {**document, "grants": [*document["grants"], grant]}
+        return TakesAlong(
+            before,
+            document,
+            "images.scope-map.partner",
+            "images.token.partner",
+            lambda: not {"partner"} & {*self.acr.scope_maps, *self.acr.tokens},
+            loses_along=False,
+        )
+
+    @property
+    def labelled_at(self) -> str:
+        return f"images.registry.{NAME}"
+
+    def put_labels(self, document: Document, labels: Mapping[str, str]) -> None:
+        document["registries"][0]["labels"] = dict(labels)
+
+    def make_foreign_labelled(self) -> None:
+        mode = {"roleAssignmentMode": rules.ABAC}
+        self.call("PUT", RESOURCE, {"location": LOCATION, "sku": {"name": "Basic"}, "properties": mode})
+
+    def destroy_around(self, document: Document) -> None:
+        """Azure deletes a registry with all that is in it: while something in it is not the spec's, all stays."""
+        plan = self.plan(document, destroy=True)
+        assert [verdict.addresses for verdict in plan.violations] == [(self.labelled_at,)]
+        with pytest.raises(GuardViolation, match="would be deleted without permission"):
+            self.carry_out(plan)
+
+    def meddle(self, repository: str) -> str:
+        """Our assignment is of other repositories then. What others gave stands beside it, and nothing of ours is written over it."""
+        (found,) = [
+            item for item in self.cloud.assignments.values() if f"{item.principal}-pull" in self.access(repository)
+        ]
+        found.properties["condition"] = str(found.properties["condition"]).replace(repository, "elsewhere")
+        return f'repositories was "{repository}", is now "elsewhere"'
 
     # -- what is there
 
@@ -115,7 +231,7 @@ class AzureSandbox(Sandbox):
                 "sku": item.sku,
                 "location": item.location,
                 "tags": dict(item.tags),
-                "properties": {key: value for key, value in item.properties.items() if key != "loginServer"},
+                "properties": _told(item.properties),
                 "replications": {key: dict(found.tags) for key, found in item.replications.items()},
                 "maps": {
                     key: {**found.properties, "actions": sorted(found.properties["actions"])}
@@ -144,13 +260,50 @@ class AzureSandbox(Sandbox):
         return {"registries": registries, "identities": identities, "assignments": assignments}
 
     def repository_names(self) -> set[str]:
-        return set(self.acr.images) if NAME in self.cloud.registries else set()
+        if NAME not in self.cloud.registries:
+            return set()
+        return {*self.acr.images, *(name for names in self._notes().values() for name in names)}
 
     def foreign_access(self, repository: str) -> list[Any]:
         return [item.id for item in self.cloud.assignments.values() if item.principal == STRANGER]
 
     def tag(self, repository: str, key: str) -> str:
+        """The registry's; a mark of a repository is a word of what is noted of it."""
+        if key == "reconciler-adopted" and any(
+            repository in names for item, names in self._notes().items() if "-adopted-" in item
+        ):
+            return "true"
         return self.acr.tags[key]
+
+    def _notes(self) -> dict[str, list[str]]:
+        """The names of repositories by the scope map in which they are noted."""
+        return {
+            key: [action.split("/", 1)[1].removesuffix("/metadata/read") for action in found.properties["actions"]]
+            for key, found in self.acr.scope_maps.items()
+            if key.startswith(rules.NOTES)
+        }
+
+    def _note(self, repository: str, at: str, owner: str | None) -> None:
+        """Notes a repository by hand there, and nowhere else; `at` "": nowhere."""
+        for key, names in self._notes().items():
+            if repository in names and key != at:
+                self._write_note(key, [name for name in names if name != repository])
+        if at:
+            self._write_note(at, [*self._notes().get(at, []), repository], owner)
+
+    def _write_note(self, at: str, names: list[str], owner: str | None = None) -> None:
+        path = f"{RESOURCE}/scopeMaps/{at}"
+        said: Document = {"actions": [f"repositories/{name}/metadata/read" for name in names]}
+        if not names:
+            self.call("DELETE", path)
+        elif at in self.acr.scope_maps:
+            self.call("PATCH", path, {"properties": said})
+        else:
+            texts = {marks.OWNER: owner, marks.REGISTRY: "images", marks.ORIGIN: at.split("-")[1]}
+            told = (
+                {"description": described.written({key: text for key, text in texts.items() if text})} if owner else {}
+            )
+            self.call("PUT", path, {"properties": {**said, **told}})
 
     # -- changes by hand
 
@@ -164,7 +317,7 @@ class AzureSandbox(Sandbox):
         with self.server.cloud.lock:
             for operation in self.cloud.operations.values():
                 operation.end()
-        return dict(reply.body or {})
+        return dict(reply.body) if isinstance(reply.body, dict) else {}
 
     def reset(self) -> None:
         self.server.reset()
@@ -184,13 +337,55 @@ class AzureSandbox(Sandbox):
         return str(self.call("PUT", path, {"properties": said})["id"])
 
     def hands(self) -> list[Hand]:
-        return []
+        return list(self._hands())
+
+    def _hands(self) -> Iterator[Hand]:
+        for word, properties in BY_HAND.items():
+            yield word, partial(self.call, "PATCH", RESOURCE, {"properties": properties})
+        for key in self.acr.tags:
+            # without the rest, it and its labels are somebody else's
+            if key.startswith("reconciler-applied") or not key.startswith("reconciler-"):
+                yield f"untag {key}", partial(self._untag, key)
+        for item in list(self.acr.replications):
+            yield f"no replication {item}", partial(self.call, "DELETE", f"{RESOURCE}/replications/{item}")
+        for key, names in sorted(self._notes().items()):
+            yield f"no note {key}", partial(self.call, "DELETE", f"{RESOURCE}/scopeMaps/{key}")
+            for name in names:
+                yield f"forget {name}", partial(self._note, name, "", None)
+                yield f"protect {name}", partial(self._note, name, f"{rules.NOTES}spec-protected-1", "tests")
+        for item in sorted(self.acr.tokens):
+            yield f"no token {item}", partial(self.call, "DELETE", f"{RESOURCE}/tokens/{item}")
+            off = {"properties": {"status": "disabled"}}
+            yield f"disable {item}", partial(self.call, "PATCH", f"{RESOURCE}/tokens/{item}", off)
+            more = {"properties": {"actions": ["repositories/x/content/read"]}}
+            yield f"others for {item}", partial(self.call, "PATCH", f"{RESOURCE}/scopeMaps/{item}", more)
+        jobs = {item.properties["principalId"]: item.name for item in self.cloud.identities.values()}
+        for name, found in list(self.cloud.assignments.items()):
+            if found.scope.lower() != RESOURCE.lower():
+                continue
+            who = f"{jobs.get(found.principal, found.principal)} {found.role}"
+            yield f"no role of {who}", partial(self.cloud.assignments.pop, name)
+            other = None if found.properties["condition"] else CONDITION
+            yield f"another condition of {who}", partial(self._put_condition, name, other)
+        for name, identity in list(self.cloud.identities.items()):
+            yield f"no identity {identity.name}", partial(self.cloud.identities.pop, name)
+
+    def _untag(self, key: str) -> None:
+        del self.acr.tags[key]
+
+    def _put_condition(self, name: str, condition: str | None) -> None:
+        self.cloud.assignments[name].properties["condition"] = condition
 
     def push_image(self, repository: str, tag: str = "v1") -> None:
         push(self.acr, repository, tag)
 
     def make_foreign(self, repository: str, owner: str | None = None, origin: str = "spec") -> None:
-        raise NotImplementedError("a repository on Azure has no owner of its own")
+        """A note of somebody else's, or of nobody's. What a program made holds an image: without one there is no repository."""
+        if NAME not in self.cloud.registries:
+            self.apply(self.document())
+        self._note(repository, f"{rules.NOTES}{origin}-{1 if owner else 9}", owner)
+        if origin != "spec":
+            self.push_image(repository)
 
     def give_foreign_access(self, repository: str) -> None:
         self.assign(STRANGER, "7f951dda-4ed3-4680-a7ca-43fe172d538d")
@@ -199,15 +394,29 @@ class AzureSandbox(Sandbox):
         self.call("PATCH", RESOURCE, {"tags": {**self.acr.tags, key: value}})
 
     def describe(self, repository: str) -> None:
-        raise NotImplementedError("a repository on Azure has no description")
+        """Azure has no setting of a repository: this changes what is noted of it, so that its images may go."""
+        self._note(repository, f"{rules.NOTES}spec-deletable-1", "tests")
 
     def remove_access(self, repository: str) -> None:
         for name, item in list(self.cloud.assignments.items()):
-            if item.scope.lower() == RESOURCE.lower():
+            if f"{item.principal}-pull" in self.access(repository):
                 del self.cloud.assignments[name]
 
     def remove_repository(self, repository: str) -> None:
         self.acr.images.pop(repository, None)
+        self._note(repository, "", None)
+
+
+def _told(properties: Document) -> Document:
+    """A registry's properties without what follows from the rest; a retention that is switched off is none."""
+    found = {key: value for key, value in properties.items() if key != "loginServer"}
+    policies = dict(found.pop("policies", None) or {})
+    if (policies.get("retentionPolicy") or {}).get("status") != "enabled":
+        policies.pop("retentionPolicy", None)
+    return {**found, "policies": policies}
+
+
+SANDBOX = AzureSandbox
 
 
 @pytest.fixture
