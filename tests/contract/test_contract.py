@@ -38,8 +38,8 @@ from tests.sandbox.base import Document, Sandbox
 
 @pytest.fixture
 def document(sandbox: Sandbox) -> Document:
-    return sandbox.document(
-        {"name": "app-a", "description": "the shop", "labels": {"team": "shop"}, "retention": {"keep_last": 5}},
+    found = sandbox.document(
+        {"name": "app-a", "description": "the shop", **sandbox.full_row},
         "app-b",
         grants=(
             {"name": "one", "to": sandbox.target("1")},
@@ -47,13 +47,14 @@ def document(sandbox: Sandbox) -> Document:
         ),
         guards={"max_deletes": "100%"},
     )
+    sandbox.put_labels(found, {"team": "shop"})
+    return found
 
 
 def test_after_apply_there_is_nothing_left_to_do(sandbox: Sandbox, document: Document) -> None:
     outcomes = sandbox.apply(document)
-    assert {"images.repository.app-a", "images.access.app-a", "images.repository.app-b"} <= {
-        o.address for o in outcomes
-    }
+    made = {"images.repository.app-a", sandbox.access("app-a"), "images.repository.app-b"}
+    assert made <= {outcome.address for outcome in outcomes}
     again = sandbox.plan(document)
     assert again.changes == ()
     assert again.unchanged == len(outcomes)
@@ -68,30 +69,28 @@ def test_a_plan_changes_nothing(sandbox: Sandbox, document: Document) -> None:
 def test_a_change_by_hand_is_drift_and_apply_heals_it(sandbox: Sandbox, document: Document) -> None:
     sandbox.apply(document)
     good = sandbox.state()
-    sandbox.describe("app-a")
+    setting = sandbox.setting()
+    said, by_hand, _ = setting.values
+    sandbox.change_setting()
     plan = sandbox.plan(document)
-    assert [(c.address, c.action, c.cause) for c in plan.changes] == [
-        ("images.repository.app-a", Action.UPDATE, Cause.DRIFT)
-    ]
-    assert [(item.path, item.old, item.new) for item in plan.changes[0].fields] == [
-        ("description", "by hand", "the shop")
-    ]
+    assert [(c.address, c.action, c.cause) for c in plan.changes] == [(setting.address, Action.UPDATE, Cause.DRIFT)]
+    assert [(item.path, item.old, item.new) for item in plan.changes[0].fields] == [(setting.field, by_hand, said)]
     sandbox.apply(document)
     assert sandbox.state() == good
 
 
 def test_a_change_of_the_spec_is_pending_not_drift(sandbox: Sandbox, document: Document) -> None:
     sandbox.apply(document)
-    document["repositories"][0]["description"] = "the new shop"
-    assert [(c.address, c.cause) for c in sandbox.plan(document).changes] == [
-        ("images.repository.app-a", Cause.PENDING)
-    ]
+    setting = sandbox.setting()
+    setting.put(document, setting.values[2])
+    assert [(c.address, c.cause) for c in sandbox.plan(document).changes] == [(setting.address, Cause.PENDING)]
 
 
 def test_both_changed_is_told_as_both(sandbox: Sandbox, document: Document) -> None:
     sandbox.apply(document)
-    sandbox.describe("app-a")
-    document["repositories"][0]["description"] = "the new shop"
+    setting = sandbox.setting()
+    sandbox.change_setting()
+    setting.put(document, setting.values[2])
     assert [c.cause for c in sandbox.plan(document).changes] == [Cause.BOTH]
 
 
@@ -100,7 +99,7 @@ def test_access_that_was_removed_by_hand_is_drift_and_comes_back(sandbox: Sandbo
     good = sandbox.state()
     sandbox.remove_access("app-b")
     plan = sandbox.plan(document)
-    assert [(c.address, c.action) for c in plan.changes] == [("images.access.app-b", Action.CREATE)]
+    assert [(c.address, c.action) for c in plan.changes] == [(sandbox.access("app-b"), Action.CREATE)]
     assert plan.changes[0].cause in (Cause.DRIFT, Cause.CHANGED), "never the spec's doing"
     sandbox.apply(document)
     assert sandbox.state() == good
@@ -118,7 +117,7 @@ def test_a_target_that_names_only_what_is_deleted_with_something_else_is_an_erro
 ) -> None:
     sandbox.apply(document)
     along = {at: change.address for change in sandbox.plan(document, destroy=True).changes for at in change.along}
-    assert {at.kind for at in along} >= {"access"}
+    assert {at.kind for at in along} >= {sandbox.below}
     for at, carrier in along.items():
         with pytest.raises(ReconcilerError) as refused:
             sandbox.plan(document, destroy=True, targets=[at])
@@ -128,22 +127,22 @@ def test_a_target_that_names_only_what_is_deleted_with_something_else_is_an_erro
 
 
 def test_what_goes_along_is_counted(sandbox: Sandbox, document: Document) -> None:
-    sandbox.apply(document)
-    del document["repositories"][1]
-    report = report_of(sandbox.plan(document))
+    leaving = sandbox.takes_along(document)
+    sandbox.apply(leaving.before)
+    report = report_of(sandbox.plan(leaving.after))
     assert report.headline == "1 to delete (and 1 resource with it)"
 
 
 def test_what_left_the_spec_is_deleted_with_what_stands_below_it(sandbox: Sandbox, document: Document) -> None:
-    sandbox.apply(document)
-    smaller = copy.deepcopy(document)
-    del smaller["repositories"][1]
-    plan = sandbox.plan(smaller)
-    assert [(c.address, c.action) for c in plan.changes] == [("images.repository.app-b", Action.DELETE)]
-    assert "images.access.app-b" in plan.changes[0].along
+    leaving = sandbox.takes_along(document)
+    sandbox.apply(leaving.before)
+    assert not leaving.gone()
+    plan = sandbox.plan(leaving.after)
+    assert [(c.address, c.action) for c in plan.changes] == [(leaving.address, Action.DELETE)]
+    assert leaving.along in plan.changes[0].along
     assert {access.repository for access in plan.changes[0].losses} == {"app-b"}
-    sandbox.apply(smaller)
-    assert "app-b" not in sandbox.repository_names()
+    sandbox.apply(leaving.after)
+    assert leaving.gone()
 
 
 def test_destroy_leaves_nothing_of_ours(sandbox: Sandbox, document: Document) -> None:
@@ -224,7 +223,7 @@ def test_what_was_created_at_run_time_is_reported_and_left_alone(sandbox: Sandbo
     sandbox.apply(document)
     plan = sandbox.plan(document)
     assert plan.runtime == ("images.repository.made-by-program",)
-    sandbox.apply(document, destroy=True)
+    sandbox.destroy_around(document)
     assert "made-by-program" in sandbox.repository_names()
 
 
@@ -240,7 +239,7 @@ def test_what_has_another_origin_is_reported_and_left_alone_and_a_conflict_if_wa
     assert report_of(plan).left_alone.startswith(
         f"Left alone: images.repository.odd, whose origin is '{sandbox.any_mark}', neither spec nor runtime."
     )
-    sandbox.apply(document, destroy=True)
+    sandbox.destroy_around(document)
     assert "odd" in sandbox.repository_names()
     document["repositories"].append({"name": "odd", "registry": "images"})
     (problem,) = sandbox.plan(document).problems
@@ -263,7 +262,7 @@ def test_a_repository_with_images_is_not_deleted_without_permission(sandbox: San
     smaller = copy.deepcopy(document)
     del smaller["repositories"][1]
     plan = sandbox.plan(smaller)
-    assert plan.changes[0].images == 2
+    assert {change.images for change in plan.changes if change.address == "images.repository.app-b"} == {2}
     assert [verdict.guard for verdict in plan.violations] == ["images"]
     assert "holds 2 images" in plan.violations[0].message
     with pytest.raises(GuardViolation):
@@ -337,7 +336,7 @@ def test_foreign_access_survives_and_is_reported(sandbox: Sandbox, document: Doc
     assert len(given) == 1
     plan = sandbox.plan(document)
     assert plan.changes == ()
-    assert [item.address for item in plan.foreign] == ["images.access.app-a"]
+    assert [item.address for item in plan.foreign] == [sandbox.foreign_at("app-a")]
     document["grants"][0]["to"] = sandbox.target("5")  # update
     sandbox.apply(document)
     assert sandbox.foreign_access("app-a") == given
@@ -359,7 +358,7 @@ def test_a_repository_with_access_that_others_gave_is_not_deleted_without_permis
     before = sandbox.state()
     plan = sandbox.plan(document)
     (change,) = plan.changes
-    assert [item.address for item in change.foreign] == ["images.access.app-b"]
+    assert [item.address for item in change.foreign] == [sandbox.access("app-b")]
     assert {access.principal.label for access in change.foreign[0].access} <= {
         access.principal.label for access in change.losses
     }, "the plan says who loses access by the delete"
@@ -400,7 +399,7 @@ def test_foreign_tags_survive(sandbox: Sandbox, document: Document) -> None:
     sandbox.put_foreign_tag("app-a", "cost-center", "42")
     assert sandbox.plan(document).changes == ()
     for labels in ({"team": "other", "tier": "1"}, {}, {"team": "shop"}):
-        document["repositories"][0]["labels"] = labels
+        sandbox.put_labels(document, labels)
         sandbox.apply(document)
         assert sandbox.tag("app-a", "cost-center") == "42"
         assert sandbox.plan(document).changes == ()
@@ -408,26 +407,30 @@ def test_foreign_tags_survive(sandbox: Sandbox, document: Document) -> None:
 
 def test_a_saved_plan_is_stale_when_access_changed_meanwhile(sandbox: Sandbox, document: Document) -> None:
     sandbox.apply(document)
-    document["grants"][0]["to"] = sandbox.target("7")
+    for grant, who in zip(document["grants"], "78", strict=True):
+        grant["to"] = sandbox.target(who)
     document["repositories"][0]["description"] = "the new shop"
     plan = loads(dumps(sandbox.plan(document)))
-    assert {"images.access.app-a", "images.access.app-b"} <= {change.address for change in plan.changes}
-    sandbox.give_foreign_access("app-a")
+    assert {sandbox.access("app-a"), sandbox.access("app-b")} <= {change.address for change in plan.changes}
+    said = sandbox.meddle("app-a")
     before = sandbox.state()
     with pytest.raises(StalePlan) as refused:
         sandbox.carry_out(plan, saved=True)
-    assert set(refused.value.moved) == {"images.access.app-a"}
-    assert "others keep in the same document" in refused.value.moved["images.access.app-a"]
+    assert set(refused.value.moved) == {sandbox.access("app-a")}
+    assert said in refused.value.moved[sandbox.access("app-a")]
     assert sandbox.state() == before
 
 
 def test_what_moves_during_the_run_is_stale_and_the_rest_goes_on(sandbox: Sandbox, document: Document) -> None:
     sandbox.apply(document)
-    document["grants"][0]["to"] = sandbox.target("7")
+    for grant, who in zip(document["grants"], "78", strict=True):
+        grant["to"] = sandbox.target(who)
     plan = sandbox.plan(document)
-    sandbox.give_foreign_access("app-a")
+    sandbox.meddle("app-a")
     outcomes = {outcome.address: outcome.status for outcome in sandbox.carry_out(plan)}
-    assert outcomes == {"images.access.app-a": Status.STALE, "images.access.app-b": Status.DONE}
+    assert outcomes.pop(sandbox.access("app-a")) is Status.STALE
+    assert sandbox.access("app-b") in outcomes
+    assert set(outcomes.values()) == {Status.DONE}
     sandbox.apply(document)
     assert sandbox.plan(document).changes == ()
 
@@ -437,7 +440,11 @@ def test_what_is_gone_already_need_not_be_deleted(sandbox: Sandbox, document: Do
     del document["repositories"][1]
     plan = loads(dumps(sandbox.plan(document)))
     sandbox.remove_repository("app-b")
-    outcomes = sandbox.carry_out(plan, saved=True, verify=True)
+    outcomes = [
+        outcome
+        for outcome in sandbox.carry_out(plan, saved=True, verify=True)
+        if outcome.address == "images.repository.app-b"
+    ]
     assert [(outcome.status, outcome.message) for outcome in outcomes] == [(Status.DONE, GONE)]
     assert "deleted" not in outcome_line(outcomes[0])
     assert "it was already gone" in outcome_line(outcomes[0])
@@ -446,13 +453,15 @@ def test_what_is_gone_already_need_not_be_deleted(sandbox: Sandbox, document: Do
 def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
     sandbox: Sandbox, document: Document
 ) -> None:
-    sandbox.apply(document)
-    del document["repositories"][1]
-    edited = json.loads(dumps(sandbox.plan(document)))
+    leaving = sandbox.takes_along(document)
+    sandbox.apply(leaving.before)
+    edited = json.loads(dumps(sandbox.plan(leaving.after)))
     (change,) = edited["changes"]
     edited["basis"] |= {"beside": [], "reaching": []}
     below = change.pop("along")
-    del change["losses"], change["needs"]
+    del change["needs"]
+    if leaving.loses_along:
+        del change["losses"]
     if change["live"]["needs"]:
         change["needs"] = change["live"]["needs"]
     (guard,) = edited["guards"]
@@ -463,7 +472,7 @@ def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
     with pytest.raises(StalePlan) as refused:
         sandbox.carry_out(loads(json.dumps(edited)), saved=True)
     assert refused.value.moved == {
-        "images.repository.app-b": f"{below[0]} would be deleted with it, and the plan does not say so"
+        leaving.address: f"{below[0]} would be deleted with it, and the plan does not say so"
     }
     assert sandbox.state() == before
 
@@ -494,7 +503,8 @@ def test_images_pushed_after_the_plan_make_a_delete_stale(sandbox: Sandbox, docu
     del document["repositories"][1]
     plan = sandbox.plan(document)
     sandbox.push_image("app-b")
-    assert [outcome.status for outcome in sandbox.carry_out(plan)] == [Status.STALE]
+    outcomes = {outcome.address: outcome.status for outcome in sandbox.carry_out(plan)}
+    assert outcomes[Address("images.repository.app-b")] is Status.STALE
     with pytest.raises(StalePlan, match="it holds 1 image now; it held 0 when the plan was made"):
         sandbox.carry_out(loads(dumps(plan)), saved=True)
 
@@ -502,26 +512,29 @@ def test_images_pushed_after_the_plan_make_a_delete_stale(sandbox: Sandbox, docu
 def test_a_target_that_names_nothing_is_an_error_and_not_a_plan_of_nothing(
     sandbox: Sandbox, document: Document
 ) -> None:
+    access = sandbox.access("app-a")
+    kind = Address(access).kind
+    wrong = access.replace(kind, kind[:-1])
     for wishes in ({}, {"destroy": True}):
-        with pytest.raises(ReconcilerError, match=r"images\.acces\.app-a: .*did you mean 'images\.access\.app-a'"):
-            sandbox.plan(document, targets=["images.repository.*", "images.acces.app-a"], **wishes)
+        with pytest.raises(ReconcilerError, match=f"{re.escape(wrong)}: .*did you mean '{re.escape(access)}'"):
+            sandbox.plan(document, targets=["images.repository.*", wrong], **wishes)
         assert sandbox.plan(document, targets=["images.repository.*"], **wishes)
     sandbox.apply(document)
     sandbox.apply(document, destroy=True)
-    assert sandbox.plan(document, targets=["images.access.*"], destroy=True).changes == (), (
+    assert sandbox.plan(document, targets=[f"images.{kind}.*"], destroy=True).changes == (), (
         "destroyed twice is no error"
     )
 
 
 def test_a_target_takes_what_it_needs_along_and_nothing_else(sandbox: Sandbox, document: Document) -> None:
     whole = len(sandbox.plan(document).changes)
-    plan = sandbox.plan(document, targets=["images.access.app-a"])
+    plan = sandbox.plan(document, targets=[sandbox.access("app-a")])
     assert plan.left_out == loads(dumps(plan)).left_out == whole - len(plan.changes)
     assert joined(plan_lines(report_of(plan))).endswith(f"{plan.left_out} changes are left out by --target.\n")
     addresses = {change.address for change in plan.changes}
-    assert {"images.access.app-a", "images.repository.app-a"} <= addresses
+    assert {sandbox.access("app-a"), *sandbox.needed("app-a")} <= addresses
     assert not any("app-b" in address for address in addresses)
-    sandbox.apply(document, targets=["images.access.app-a"])
+    sandbox.apply(document, targets=[sandbox.access("app-a")])
     sandbox.apply(document)
     assert sandbox.plan(document).changes == ()
 
@@ -555,12 +568,11 @@ def test_an_error_and_a_saved_plan_know_the_lines_that_a_resource_comes_from(
         assert change.desired is not None
         places = {(place.kind, place.name): place for place in change.desired.source}
         assert places["registry", "images"].line > 0
-        if change.kind in ("repository", "access"):
+        if change.kind in ("repository", sandbox.below) and change.address.name in ("app-a", "app-b"):
             repository = places["repository", f"images/{change.address.name}"]
             assert f"{repository.file}:{repository.line}:{repository.column}" == repository.at
         grants = {name for kind, name in places if kind == "grant"}
-        covering = {"one", "two"} if change.address.name == "app-a" else {"one"}
-        assert grants == (covering if change.kind == "access" else set())
+        assert grants == sandbox.grants_at(change.address)
 
 
 def test_settings_that_differ_are_never_shown_as_no_difference(sandbox: Sandbox) -> None:

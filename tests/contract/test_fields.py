@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -34,6 +36,15 @@ def test_the_tables_cover_every_field(platform: str) -> None:
     assert (changed | elsewhere) - every == set()
     assert changed & elsewhere == set()
     assert get_args(Spec.model_fields["version"].annotation) == (1,)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_a_platform_can_t_promise_is_in_the_contract_and_has_its_reason(platform: str) -> None:
+    folder = Path(__file__).parent
+    tests = {name for path in folder.glob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
+    found = sandbox_class(platform).inapplicable
+    assert found.keys() - tests == set()
+    assert all(found.values())
 
 
 def spec(sandbox: Sandbox) -> Document:

@@ -13,19 +13,21 @@ from tests.sandbox.base import Document, Sandbox
 
 
 def labelled(sandbox: Sandbox, **labels: str) -> Document:
-    return sandbox.document({"name": "app-a", "labels": labels})
+    document = sandbox.document("app-a")
+    sandbox.put_labels(document, labels)
+    return document
 
 
 @pytest.mark.parametrize("adopted", [False, True])
 def test_somebody_else_s_tag_is_named_kept_and_given_back(sandbox: Sandbox, adopted: bool) -> None:
     if adopted:
-        sandbox.make_foreign("app-a")
+        sandbox.make_foreign_labelled()
     else:
         sandbox.apply(labelled(sandbox))
     sandbox.put_foreign_tag("app-a", "team", "infra")
-    adopt = ["images.repository.app-a"] if adopted else []
+    adopt = [sandbox.labelled_at] if adopted else []
     plan = sandbox.plan(labelled(sandbox, team="web"), adopt=adopt)
-    (change,) = (item for item in plan.changes if item.address == "images.repository.app-a")
+    (change,) = (item for item in plan.changes if item.address == sandbox.labelled_at)
     assert FieldChange("labels.team", "infra", "web", "old") in change.fields
     assert 'labels.team: "infra" (set by somebody else) → "web"' in joined(plan_lines(report_of(plan)))
     assert 'labels.team: "infra" (live, set by somebody else), "web" (spec)' in joined(drift_lines(report_of(plan)))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import PlanRefused
+from reconciler.model.address import Address
 from tests.sandbox.base import Sandbox
 
 
 def test_a_conflict_that_a_target_needs_is_shown_and_refuses_the_plan(sandbox: Sandbox) -> None:
     sandbox.make_foreign("app-a")
-    document = sandbox.document("app-a", "app-b", grants=({"name": "one", "to": sandbox.target("1")},))
+    document = sandbox.document("app-a", "app-b", grants=({"name": "one", "to": sandbox.target("2")},))
     before = sandbox.state()
-    for target in ("images.access.app-a", "images.access.*", "images.repository.app-a"):
+    access = sandbox.access("app-a")
+    for target in (access, f"images.{Address(access).kind}.*", "images.repository.app-a"):
         plan = sandbox.plan(document, targets=[target])
         assert [problem.address for problem in plan.problems] == ["images.repository.app-a"], target
         with pytest.raises(PlanRefused):

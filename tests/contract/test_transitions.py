@@ -12,10 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sandbox import PLATFORMS
 from tests.sandbox.base import Document, Sandbox
-
-pytestmark = pytest.mark.parametrize("sandbox", PLATFORMS, indirect=True)
 
 KEYS = ("team", "tier", "cost.center")
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ def small(aws: AwsSandbox) -> Document:
     )
 
 
-def run_apply(folder: Path, document: Document, on_start: Any = None) -> int:
-    """`reconciler apply --yes` as a process of its own; `on_start` gets its process id."""
+def run_apply(
+    folder: Path, document: Document, on_start: Any = None, command: Sequence[str] = ("-m", "reconciler")
+) -> int:
+    """`reconciler apply --yes` as a process of its own; `on_start` gets its process id. `command`: Python's arguments."""
     (folder / "registry.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     with (folder / "said").open("w") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "reconciler", "apply", "--yes", "--parallelism", "2"],
+            [sys.executable, *command, "apply", "--yes", "--parallelism", "2"],
             cwd=folder,
             env=os.environ.copy(),
             stdout=said,

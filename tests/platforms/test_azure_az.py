@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from tests.emulators.azure import Server
-from tests.sandbox.azure import CLIENT, GROUP, NAME, RESOURCE, STRANGER, TENANT, AzureSandbox, principal
+from tests.sandbox.azure import CLIENT, GROUP, NAME, RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure_fields import TENANT, principal
 from tests.sandbox.base import Document
 
 pytestmark = pytest.mark.skipif(

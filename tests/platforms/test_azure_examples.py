@@ -10,7 +10,8 @@ import yaml
 from tests.command_line import ROOT
 from tests.emulators.azure import may, push, token_may
 from tests.pages import blocks
-from tests.sandbox.azure import SUBSCRIPTION, AzureSandbox
+from tests.sandbox.azure import AzureSandbox
+from tests.sandbox.azure_fields import SUBSCRIPTION
 from tests.sandbox.base import Document
 
 EXAMPLES = sorted(ROOT.glob("examples/azure*/registry.yaml"))

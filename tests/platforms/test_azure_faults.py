@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from reconciler import loads, session
 from reconciler.engine.plan import Plan
@@ -20,13 +22,14 @@ from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Fails, FailsOften, Server, may, token_may
 from tests.emulators.serving import Answer, Call
-from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox, principal
+from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure_fields import principal
 from tests.sandbox.base import Document
 
 
 @pytest.fixture
 def document(azure: AzureSandbox) -> Document:
-    return azure.rich_document(untagged_days=7)
+    return azure.rich_document()
 
 
 def second(document: Document) -> Document:
@@ -62,6 +65,39 @@ def test_a_third_of_all_calls_failing_still_converges(
     azure_stand_in.behaviours.clear()
     plan = azure.plan(second(document))
     assert (plan.changes, plan.foreign) == ((), ())
+
+
+@pytest.mark.parametrize("kind", ["throttled", "500", "503"])
+@pytest.mark.parametrize(
+    "operation", ["tokens:PUT", "roleAssignments:PUT", "data:attributes", "data:delete", "tokens:list"]
+)
+def test_an_answer_in_whose_place_another_is_asked_for_leaves_no_connection_open(
+    azure: AzureSandbox,
+    azure_stand_in: Server,
+    document: Document,
+    operation: str,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reconciler.platforms.azure.pipeline.PAUSE", 0.01)
+    answers: list[requests.Response] = []
+    send = requests.Session.send
+
+    def sent(self: requests.Session, *args: Any, **options: Any) -> requests.Response:
+        answers.append(send(self, *args, **options))
+        return answers[-1]
+
+    monkeypatch.setattr(requests.Session, "send", sent)
+    azure.apply(document)
+    azure.push_image("app-b")
+    del document["repositories"][1]
+    document["grants"].append({"name": "next-partner", "registry": "images", "to": {"type": "azure-token"}})
+    document["grants"].append({"name": "late", "registry": "images", "to": azure.target("5")})
+    failing = Fails(operation, kind, times=2)
+    azure_stand_in.behaviours.append(failing)
+    azure.apply(document)
+    assert failing.failed == 2
+    assert [answer.url for answer in answers if not answer.raw.closed] == []
 
 
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"

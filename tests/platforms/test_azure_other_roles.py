@@ -10,7 +10,8 @@ from reconciler.model.access import ADMIN
 from reconciler.platforms.azure.others_roles import BUILT_IN, of_definition
 from tests.emulators.azure import Fails, Server
 from tests.emulators.azure.assignments import ROLES
-from tests.sandbox.azure import RESOURCE, STRANGER, SUBSCRIPTION, AzureSandbox, principal
+from tests.sandbox.azure import RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure_fields import SUBSCRIPTION, principal
 from tests.sandbox.base import Document
 
 CUSTOM = "cccccccc-0000-0000-0000-000000000001"

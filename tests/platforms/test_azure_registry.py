@@ -17,13 +17,14 @@ from reconciler.platforms.azure.platform import PLATFORM
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import may, token_may
-from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox, principal
+from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure_fields import principal
 from tests.sandbox.base import Document
 
 
 @pytest.fixture
 def document(azure: AzureSandbox) -> Document:
-    return azure.rich_document(untagged_days=7)
+    return azure.rich_document()
 
 
 def words(plan: Plan) -> str:
@@ -214,9 +215,9 @@ def test_what_left_the_spec_keeps_its_images_without_permission(azure: AzureSand
     ]
     with pytest.raises(GuardViolation, match="holds 2 images and would be deleted without permission"):
         azure.carry_out(plan)
-    assert azure.repository_names() == {"app-a"}
+    assert set(azure.acr.images) == {"app-a"}
     azure.apply(smaller, allow_delete=["images.repository.app-a"])
-    assert azure.repository_names() == set()
+    assert azure.acr.images == {}
     assert azure.plan(smaller).changes == ()
 
 
@@ -252,7 +253,7 @@ def test_a_data_plane_that_refuses_is_said_and_not_fatal(azure: AzureSandbox, do
         if item.address == "images.repository.app-a"
     ]
     assert "az acr repository delete --name acmeimages --repository app-a" in failed.message
-    assert azure.repository_names() == {"app-a"}
+    assert set(azure.acr.images) == {"app-a"}
 
 
 def test_others_assignments_scope_maps_and_tokens_are_untouched(azure: AzureSandbox, document: Document) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import yaml
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from reconciler import Outcome, Plan, Spec, Wishes, parse_spec
 from reconciler.engine.apply import apply, succeeded
 from reconciler.engine.plan import make_plan
+from reconciler.model.address import Address
 from reconciler.model.platform import Platforms
 from reconciler.platforms.catalog import CATALOG
 
@@ -28,6 +30,31 @@ Hand = tuple[str, Callable[[], Any]]
 #: libyaml's, where it is there: the same text, and much sooner
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 Strategies = Mapping[str, st.SearchStrategy[Any]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that the contract changes in the spec and by hand. `address`: whose it is; `field`: as a plan shows it; `values`:
+    what the spec says first, what a hand makes of it, and what the spec says later; `put`: makes a document say a value."""
+
+    address: str
+    field: str
+    values: tuple[str, str, str]
+    put: Callable[[Document, str], Any]
+
+
+@dataclass(frozen=True)
+class TakesAlong:
+    """A change of a spec that deletes one resource, and one below it. `before`, `after`: the specs; `address`: what is deleted;
+    `along`: what goes with it; `gone`: whether it is, asked without our code; `loses_along`: whether it is by what goes along that
+    access is lost."""
+
+    before: Document
+    after: Document
+    address: str
+    along: str
+    gone: Callable[[], bool]
+    loses_along: bool = True
 
 
 class Sandbox(ABC):
@@ -46,6 +73,10 @@ class Sandbox(ABC):
     names: ClassVar[tuple[str, str, str, str]] = ("app-a", "app-b", "team/c", "d.e")
     #: what a hand may write into any mark, and no code of ours would
     any_mark: ClassVar[str] = "by hand"
+    #: a kind whose resources go with those that they stand below
+    below: ClassVar[str] = "access"
+    #: the tests of the contract that promise what can't be here, each with its reason: they are reported as xfailed with it
+    inapplicable: ClassVar[Mapping[str, str]] = {}
     #: where relative paths of a spec start
     base = "."
     #: where files are kept of what others had put on a resource that is replaced
@@ -102,6 +133,78 @@ class Sandbox(ABC):
         that follow each other never want what another registry has."""
         return document
 
+    # -- where things stand: what the contract says of a repository is said of another resource on some platforms
+
+    def access(self, repository: str) -> Address:
+        """The address of what gives access to a repository: to `app-a` what the grant gives that is for it alone, to all others what
+        the grant gives that is for all."""
+        return Address.of("images", "access", repository)
+
+    def foreign_at(self, repository: str) -> str:
+        """The address at which it is reported what others gave on a repository."""
+        return self.access(repository)
+
+    def grants_at(self, address: Address) -> set[str]:
+        """Of the grants `one`, for all repositories, and `two`, for `app-a`, those that a resource comes from."""
+        if address.kind != "access":
+            return set()
+        return {"one", "two"} if address.name == "app-a" else {"one"}
+
+    def needed(self, repository: str) -> set[str]:
+        """Addresses of what a repository's access needs."""
+        return {f"images.repository.{repository}"}
+
+    def setting(self) -> Setting:
+        """A setting that can be changed in the spec and by `change_setting`."""
+
+        def put(document: Document, value: str) -> None:
+            document["repositories"][0]["description"] = value
+
+        return Setting("images.repository.app-a", "description", ("the shop", "by hand", "the new shop"), put)
+
+    def change_setting(self) -> None:
+        """Changes that setting by hand."""
+        self.describe("app-a")
+
+    @property
+    def full_row(self) -> Document:
+        """What a repository can say beside its name, description and labels."""
+        return {"retention": {"keep_last": 5}}
+
+    def takes_along(self, document: Document) -> TakesAlong:
+        """What of this document can leave it so that one resource is deleted with one below it."""
+        after = copy.deepcopy(document)
+        del after["repositories"][1]
+        return TakesAlong(
+            document,
+            after,
+            "images.repository.app-b",
+            "images.access.app-b",
+            lambda: "app-b" not in self.repository_names(),
+        )
+
+    @property
+    def labelled_at(self) -> str:
+        """The address of what has labels."""
+        return "images.repository.app-a"
+
+    def put_labels(self, document: Document, labels: Mapping[str, str]) -> None:
+        """Makes a document say labels of what has them."""
+        document["repositories"][0]["labels"] = dict(labels)
+
+    def make_foreign_labelled(self) -> None:
+        """Makes what has labels, without an owner."""
+        self.make_foreign("app-a")
+
+    def destroy_around(self, document: Document) -> None:
+        """Destroys all of a document's that can go without what is none of its."""
+        self.apply(document, destroy=True)
+
+    def meddle(self, repository: str) -> str:
+        """Changes a repository's access by hand, in a place that a change of ours would write over; what a stale plan says then."""
+        self.give_foreign_access(repository)
+        return "others keep in the same document"
+
     # -- what is there, without our code
 
     @abstractmethod
@@ -148,7 +251,7 @@ class Sandbox(ABC):
 
     @abstractmethod
     def describe(self, repository: str) -> None:
-        """Changes a repository's description to `by hand`."""
+        """Changes a setting of a repository: its description to `by hand`, where it has one."""
 
     @abstractmethod
     def remove_access(self, repository: str) -> None:

@@ -2,8 +2,8 @@
 on one for a mark.
 
 A scope map gives nobody access unless a token has it, and no token has these. Each is called
-`reconciler-ORIGIN[-protected][-deletable]-N` and has one action, metadata/read, for each repository of that origin that is so; 500
-fit into one (https://docs.azure.cn/en-us/container-registry/container-registry-skus). Its description says whose it is.
+`reconciler-ORIGIN[-protected][-deletable][-adopted]-N` and has one action, metadata/read, for each repository that is so; 500 fit
+into one (https://docs.azure.cn/en-us/container-registry/container-registry-skus). Its description says whose it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 _MAP = re.compile(
-    rf"{rules.NOTES}(?P<origin>[a-z]+)(?P<protected>-protected)?(?P<deletable>-deletable)?-(?P<number>[0-9]+)"
+    rf"{rules.NOTES}(?P<origin>[a-z]+)(?P<protected>-protected)?(?P<deletable>-deletable)?(?P<adopted>-adopted)?"
+    r"-(?P<number>[0-9]+)"
 )
 _ACTION = re.compile(r"repositories/(?P<name>[^*]+)/metadata/read")
 #: how often a map is written anew when what somebody else wrote meanwhile took its place: a scope map has no etag
@@ -35,20 +36,23 @@ TRIES = 8
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:
-    """What is noted of a repository. `owner`, `registry`: whose its map says that it is."""
+    """What is noted of a repository. `owner`, `registry`: whose its map says that it is. `twice`: whether several maps do, as after a
+    run that was cut off."""
 
     name: str
     origin: str = "spec"
     protect: bool = False
     delete_images: bool = False
+    adopted: bool = False
     owner: str = field(default="", compare=False)
     registry: str = field(default="", compare=False)
+    twice: bool = field(default=False, compare=False)
 
     @property
     def group(self) -> str:
         """What the names of the maps that hold it begin with."""
-        words = (self.origin, *(["protected"] if self.protect else []), *(["deletable"] if self.delete_images else []))
-        return f"{rules.NOTES}{'-'.join(words)}-"
+        words = {"protected": self.protect, "deletable": self.delete_images, "adopted": self.adopted}
+        return f"{rules.NOTES}{'-'.join((self.origin, *(word for word, said in words.items() if said)))}-"
 
     @property
     def action(self) -> str:
@@ -73,6 +77,7 @@ def read(maps: Iterable[Mapping[str, Any]]) -> list[Note]:
                     match["origin"],
                     match["protected"] is not None,
                     match["deletable"] is not None,
+                    match["adopted"] is not None,
                     whose.get(OWNER, ""),
                     whose.get(REGISTRY, ""),
                 )
@@ -81,7 +86,8 @@ def read(maps: Iterable[Mapping[str, Any]]) -> list[Note]:
 
 
 def _stricter(one: Note | None, other: Note) -> Note:
-    """Of two notes of one repository what both allow: it is protected if one says so, and deletable if both do."""
+    """Of two notes of one repository what both allow: it is protected if one says so, and deletable if both do. It is somebody's
+    if one says whose."""
     if one is None:
         return other
     return Note(
@@ -89,8 +95,9 @@ def _stricter(one: Note | None, other: Note) -> Note:
         max(one.origin, other.origin),  # `spec` is before nothing that a program made
         one.protect or other.protect,
         one.delete_images and other.delete_images,
-        one.owner,
-        one.registry,
+        one.adopted or other.adopted,
+        *((one.owner, one.registry) if one.owner else (other.owner, other.registry)),
+        twice=True,
     )
 
 
@@ -157,14 +164,16 @@ class Notes:
         )
 
     def _maps(self, at: str) -> tuple[dict[str, list[str]], set[str]]:
-        """The actions of our maps by their names, and the names of those that another spec has."""
+        """The actions of our maps and of nobody's by their names, and the names of those that get no note of ours: another spec's,
+        and nobody's, from which only what is adopted is taken away."""
         ours, others = {}, set()
         for item in self._session.scope_maps(at):
             name, said = str(item.get("name", "")), item.get("properties") or {}
             if _MAP.fullmatch(name):
-                if described.parsed(str(said.get("description") or "")).texts.get(OWNER) == self._session.owner:
+                owner = described.parsed(str(said.get("description") or "")).texts.get(OWNER)
+                if owner in (self._session.owner, None):
                     ours[name] = list(said.get("actions") or ())
-                else:
+                if owner != self._session.owner:
                     others.add(name)
         return ours, others
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -62,23 +61,11 @@ class Sending:
         """What `send` gives for a request, made again while its failure may pass. `answer`: the HTTP answer in that. Raises
         azure-core's errors, Halted and TimeIsUp."""
         changes = request.method not in ("GET", "HEAD")
-        earlier: list[Any] = []
-
-        def make() -> Any:
-            _let_go(earlier)
-            try:
-                return self._once(action_of(request.method, request.url), changes, send, answer)
-            except _Passing as passing:
-                earlier.append(answer(passing.response))
-                raise
-
+        make = partial(self._once, action_of(request.method, request.url), changes, send, answer)
         try:
             return self._session.patiently(make, _passes, PATIENCE)
         except _Passing as passing:
-            earlier.clear()  # whoever asked reads it
             return passing.response
-        finally:
-            _let_go(earlier)
 
     def _once(self, action: str, changes: bool, send: Callable[[], Any], answer: Callable[[Any], Any]) -> Any:
         session = self._session
@@ -95,8 +82,9 @@ class Sending:
                     raise
                 found = answer(response)
                 log.answered(str(found.status_code), str(found.headers.get("x-ms-request-id", "")))
+                if found.status_code == 429 or found.status_code in PASSING:
+                    _read(found)
             if found.status_code == 429:
-                _let_go([found])
                 bucket.refused(_seconds(found.headers.get("Retry-After")))
                 continue
             if found.status_code in PASSING:
@@ -111,15 +99,6 @@ class Sending:
         return self._session.estate.rates.shared(
             ("azure", registry.subscription_id.lower(), registry.location, changes), partial(Bucket, *size)
         )
-
-
-def _let_go(answers: list[Any]) -> None:
-    """Reads what nobody will: an answer that comes as a stream keeps its connection until then."""
-    while answers:
-        response = answers.pop().internal_response
-        with suppress(Exception):  # what is read is not looked at
-            response.raw.drain_conn()
-        response.close()
 
 
 class Calls(HTTPPolicy[Any, Any]):
@@ -178,6 +157,13 @@ def action_of(method: str, url: str) -> str:
     if not types:
         return f"azure:{method}"
     return f"{'/'.join(part for part in types[-1].groups() if part)}:{method}"
+
+
+def _read(answer: Any) -> None:
+    """Reads an answer in whose place another one may come, as nobody else does then: azure-core leaves that of an operation's first
+    call open (`stream=True`), and with it a connection that no other call gets and nobody closes. Raises azure-core's errors."""
+    read = getattr(answer, "read", None) or answer.body  # azure.core.rest's, or the older kind
+    read()
 
 
 def _passes(error: BaseException) -> bool:

@@ -83,7 +83,8 @@ class AzurePlatform(Platform):
             at = assignment_settings.address_of(here.name, settings.principal, settings.job)
             assigned.append(at)
             source = spec.source(here.name, None, by)
-            yield Desired(at, "assignment", settings, (home,), source=source)
+            noted = _noted(here, settings.names)
+            yield Desired(at, "assignment", settings, (home, *noted), source=source)
         mode = Address.of(here.name, "mode", home.name)
         wanted = ModeSettings(here.role_assignment_mode or "")
         # what one mode needs and the other does not, too
@@ -96,7 +97,7 @@ class AzurePlatform(Platform):
                 at = Address.of(here.name, token.MAP_KIND, grant.name)
                 actions = ScopeMapSettings(token.actions_of(grant, names))
                 source = spec.source(here.name, None, (grant,))
-                yield Desired(at, token.MAP_KIND, actions, (home,), source=source)
+                yield Desired(at, token.MAP_KIND, actions, (home, *_noted(here, names)), source=source)
                 own = Address.of(here.name, token.KIND, grant.name)
                 yield Desired(own, token.KIND, TokenSettings(grant.name), (at,), at, source=source)
 
@@ -128,6 +129,11 @@ def _azure(registry: RegistryBase) -> AzureRegistry:
     if not isinstance(registry, AzureRegistry):
         raise TypeError(f"registry {registry.name} is not on Azure")
     return registry
+
+
+def _noted(here: AzureRegistry, names: Sequence[str]) -> Iterator[Address]:
+    """The repositories that a grant is for: none is given of one that another spec has, or that nobody has adopted."""
+    return (Address.of(here.name, repository.KIND, name) for name in names)
 
 
 def _grants(spec: Spec, here: AzureRegistry) -> Iterator[tuple[Grant, Sequence[str]]]:

@@ -190,7 +190,9 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return False
 
     def count(self, session: AzureSession, live: Live) -> int:
-        names = {note.name for note in notes.read(session.scope_maps(live.address)) if note.owner == session.owner}
+        noted = notes.read(session.scope_maps(live.address))
+        # of what a program made, its images go with no repository of the plan
+        names = {note.name for note in noted if note.owner == session.owner and note.origin == "spec"}
         return session.part(data_plane).count_beside(names)
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:

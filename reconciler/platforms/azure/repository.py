@@ -33,10 +33,11 @@ _DATA = "Microsoft.ContainerRegistry/registries/repositories"
 
 @dataclass(frozen=True, slots=True)
 class RepositorySettings:
-    """What is noted of it: Azure has no setting of a repository."""
+    """What is noted of it: Azure has no setting of a repository. `noted_twice`: no spec asks for it."""
 
     protect: bool = False
     delete_images: bool = False
+    noted_twice: bool = False
 
 
 def settings_of(repository: Repository) -> RepositorySettings:
@@ -70,6 +71,9 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
+
+    def altered(self, settings: RepositorySettings) -> str | None:
+        return "noted_twice" if settings.noted_twice else None
 
     def labels(self, settings: RepositorySettings) -> Collection[str]:
         return ()
@@ -109,9 +113,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def _noted(self, session: AzureSession, write: Write) -> Live:
         wanted: RepositorySettings = write.desired.settings
         origin = write.marks.origin or "spec"
-        note = Note(
-            write.desired.address.name, origin, wanted.protect, wanted.delete_images, session.owner, session.name
-        )
+        flags = (wanted.protect, wanted.delete_images, write.marks.adopted)
+        note = Note(write.desired.address.name, origin, *flags, session.owner, session.name)
         session.part(Notes).put(note, write.desired.address)
         return _live(session, note)
 
@@ -147,13 +150,14 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
 
 def _live(session: AzureSession, note: Note) -> Live:
-    settings = RepositorySettings(note.protect, note.delete_images)
+    settings = RepositorySettings(note.protect, note.delete_images, note.twice)
+    applied = applied_hash(replace(settings, noted_twice=False))
     return Live(
         address=Address.of(session.name, KIND, note.name),
         kind=KIND,
         settings=settings,
         # what is noted is what was applied
-        marks=Marks(note.owner or None, note.origin, applied_hash(settings), note.registry or None),
+        marks=Marks(note.owner or None, note.origin, applied, note.registry or None, note.adopted),
         native=f"repository {note.name} of {session.registry.registry_name}",
         needs=(session.own_address(),),
     )
