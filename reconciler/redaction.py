@@ -26,14 +26,16 @@ _USER = re.compile(r"(?<=://)[^\s/@\"'<>]{1,500}(?=@)")
 _PROSE = r"(?-i:(?![a-z]{1,15}(?:[\s.,:;)]|\Z))(?![a-z_]{1,30}=\"))"
 #: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _BEARER = re.compile(rf"\b(bearer(?:\s+|%20|\+)){_PROSE}[^\s\"'<>]+", re.IGNORECASE)
+#: where the name of a header begins: what goes on from a dot or a slash is the end of an address or of a path
+_START = r"(?<![\w./-])"
 _COLON = r"\\{0,3}[\"']?\s{0,3}:\s{0,3}\\{0,3}[\"']?"
 _BASIC = re.compile(r"\b(basic\s+)([a-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
 _HEADER = re.compile(
-    rf"\b((?:authorization{_COLON}(?:(?:bearer|basic|digest|negotiate|token)\s+)?{_PROSE}|(?:[a-z-]{{0,40}}-token|x-api-key){_COLON}))"
+    rf"{_START}((?:authorization{_COLON}(?:(?:bearer|basic|digest|negotiate|token)\s+)?{_PROSE}|(?:[a-z-]{{0,40}}-token|x-api-key){_COLON}))"
     r"[^\s\"'<>]+",
     re.IGNORECASE,
 )
-_COOKIE = re.compile(r"\b((?:set-)?cookie\s{0,3}:\s{0,3})[^\r\n\"'<>]+", re.IGNORECASE)
+_COOKIE = re.compile(rf"{_START}((?:set-)?cookie\s{{0,3}}:\s{{0,3}})[^\r\n\"'<>]+", re.IGNORECASE)
 #: how the names of secrets end in forms, in JSON, in URLs and in variables of an environment
 _NAME = r"(?:token|assertion|secret|passw(?:or)?d|pwd|signature|(?<![a-z])sig|(?:access|account|private|api|shared)[_-]?key)"
 _IN_QUOTES = re.compile(
@@ -48,7 +50,9 @@ _IN_FORM = re.compile(
 _SHAPES = re.compile(
     r"eyJ[\w.=-]{4,}|ya29\.[\w.-]+|(?<![A-Za-z0-9])(?:"
     r"1//0[\w-]{16,}|GOCSPX-[\w-]{8,}|AIza[\w-]{30,}"
-    r"|gh[a-z]_\w{16,}|github_pat_\w{16,}|gl[a-z]{2,8}-[\w-]{16,}"
+    r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{20,}"
+    # https://docs.gitlab.com/security/tokens/#token-prefixes
+    r"|gl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|wt|soat|ffct)-[\w-]{16,}"
     r"|(?:IQoJ|FwoG|FQoG)[\w+/=%-]{40,}"
     r"|[01]\.A[\w.-]{60,}|[\w~.-]{3}[0-9]Q~[\w~.-]{30,}"
     r")"

@@ -134,6 +134,11 @@ def test_asked_twice_it_changes_nothing_more_of_what_looks_like_a_secret(parts: 
         "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/ci/subject/repo:a/b@main",
         "projects/my-project/serviceAccounts/images-pull@my-project.iam.gserviceaccount.com",
         "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef <none>",
+        "projects/p/locations/europe-west1/repositories/global-production-images",
+        "glassfish-application-server and ghs_application_server_images are there",
+        "images.repository.cookie: artifactregistry:CreateRepository: PERMISSION_DENIED: the caller lacks x",
+        "images.repository.auth-token: ecr:CreateRepository: no",
+        "images.repository.team/x-api-key: no",
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
