@@ -59,6 +59,11 @@ _SHAPES = re.compile(
 )
 
 
+_MADE = re.compile(
+    r"(?<![\w+=-])(?:(?=[\w+=-]*[a-z])(?=[\w+=-]*[A-Z])(?=[\w+=-]*[0-9])[\w+=-]{16,}|[0-9a-f]{32,})(?![\w+=-])"
+)
+
+
 def redacted(text: str) -> str:
     """The text with each secret that is known by its name or its form as `[hidden]`, and each web page as the title that it has.
 
@@ -75,6 +80,12 @@ def redacted(text: str) -> str:
     text = _IN_QUOTES.sub(rf"\1{HIDDEN}", text)
     text = _IN_FORM.sub(rf"\1{HIDDEN}", text)
     return _SHAPES.sub(HIDDEN, text)
+
+
+def unnamed_hidden(text: str) -> str:
+    """The text without what may be a secret that no name or form tells: words such as programs make, of small and capital letters and
+    digits, or of many hexadecimal ones. For what a server of tokens says, which may repeat what it was sent in any way."""
+    return _MADE.sub(HIDDEN, text)
 
 
 def _page(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import PlatformError
-from reconciler.redaction import HIDDEN, redacted
+from reconciler.redaction import HIDDEN, redacted, unnamed_hidden
 
 #: a part of each token, by which it is found again
 MARK = "SECRET7"
@@ -165,3 +165,32 @@ def test_no_error_of_a_platform_holds_a_secret() -> None:
     error = PlatformError(secret, code=secret, request_id=secret, hint=secret, operation="x")
     assert "SECRET" not in f"{error} {error.args} {vars(error)} {vars(pickle.loads(pickle.dumps(error)))}"
     assert error.message == f"Bearer {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error code invalid_grant: {'subject_token': ['opaqueSUBJ3CTtokenAbCdEf0123']}",
+        "invalid_request: subject token opaqueSUBJ3CTtokenAbCdEf0123 is not valid",
+        "<subject_token>opaqueSUBJ3CTtokenAbCdEf0123</subject_token>",
+        "invalid_client: 0123456789abcdef0123456789abcdef is not known",
+    ],
+)
+def test_what_no_name_tells_is_hidden_where_a_server_of_tokens_says_it(text: str) -> None:
+    said = unnamed_hidden(text)
+    assert "opaque" not in said
+    assert "0123456789abcdef" not in said
+    assert HIDDEN in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "invalid_grant: ID Token issued at 1764262799 is stale to sign-in",
+        "AADSTS7000215: Invalid client secret provided for app 33333333-3333-3333-3333-333333333333",
+        "projects/123456789012/locations/global/workloadIdentityPools/github/providers/oidc-1",
+        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/ci@my-project.iam.gserviceaccount.com:generateAccessToken",
+    ],
+)
+def test_what_people_need_of_that_stays(text: str) -> None:
+    assert unnamed_hidden(text) == text

@@ -31,13 +31,13 @@ def is_mark(key: str) -> bool:
     return key in _MARKS
 
 
-def _is_key(key: str) -> bool:
-    return key != PREFIX
+def _is_key(key: str, value: str) -> bool:
+    return key != PREFIX and value != ""
 
 
-def parsed(text: str, is_ours: Callable[[str], bool] = _is_key) -> Said:
-    """What a description says; no texts if it is not ours. `is_ours`: which keys our texts have, if not any; each other word, and
-    whatever comes a second time, is somebody else's."""
+def parsed(text: str, is_ours: Callable[[str, str], bool] = _is_key) -> Said:
+    """What a description says; no texts if it is not ours. `is_ours`: which keys our texts have, with which values, if not any; each
+    other word, and whatever comes a second time, is somebody else's."""
     starts = list(_starts(text))
     if not starts:
         return Said({}, text)
@@ -61,14 +61,15 @@ def _starts(text: str) -> Iterator[int]:
     yield from (found.start() for found in re.finditer(re.escape(_BETWEEN + _BEGIN), text))
 
 
-def _divided(text: str, is_ours: Callable[[str], bool]) -> tuple[dict[str, str], str]:
+def _divided(text: str, is_ours: Callable[[str, str], bool]) -> tuple[dict[str, str], str]:
     """Our texts in what begins with our words, and the rest, with the spaces before each of its words."""
     texts: dict[str, str] = {}
     rest = ""
     for space, word in re.findall(r"(\s*)(\S+)", text.removeprefix(_BETWEEN).removeprefix(_BEGIN)):
         name, _, value = word.partition("=")
         key = PREFIX + name
-        if value and key not in texts and is_ours(key):
+        # the mark of an adoption says nothing but that
+        if value and key not in texts and is_ours(key, value) and (key != ADOPTED or value == "true"):
             texts[key] = value
         else:
             rest += (space or " ") + word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,8 +18,10 @@ from reconciler.platforms.aws.registry_policy import RegistryPolicyKind, Registr
 from reconciler.platforms.aws.replication import ReplicationKind, ReplicationSettings
 from reconciler.platforms.aws.replication_spec import ALL
 from reconciler.platforms.aws.role_documents import RoleSettings
+from reconciler.render.report import report_of
 from reconciler.render.sentences import gained, lost
-from tests.sandbox.aws import ACCOUNT
+from reconciler.render.text import joined, plan_lines
+from tests.sandbox.aws import ACCOUNT, AwsSandbox
 
 OTHER = "222222222222"
 
@@ -91,8 +94,8 @@ def test_actions_by_pattern_are_what_a_registry_policy_can_allow() -> None:
     assert compared([wide], [letting("replication")]) == (
         [],
         [
-            f"account {OTHER} can no longer cache upstream images in any repository",
-            f"account {OTHER} can no longer replicate images into any repository, except images-* of us-east-1",
+            f"account {OTHER} can no longer cache upstream images in any repository of us-east-1",
+            f"account {OTHER} can no longer replicate images into any repository of us-east-1, except images-*",
         ],
     )
 
@@ -137,7 +140,7 @@ def test_a_deny_that_goes_is_said_by_what_it_denied_alone(what: str, verb: str) 
 
 
 def test_what_stays_is_said_before_who_may_have_denied_the_rest() -> None:
-    no = letting("replication", Sid="no", Effect="Deny", Resource="*")
+    no = letting("replication", Sid="no", Effect="Deny", prefix="images-a")
     assert compared([no, letting("replication", prefix="*")], [no, letting("replication")])[1] == [
         f"account {OTHER} can no longer replicate images into any repository of us-east-1, except images-*,"
         " which statement 'no' may have denied before"
@@ -187,3 +190,31 @@ def test_a_role_that_is_narrowed_keeps_what_is_tagged() -> None:
     assert role_loses({"repositories": ("*",), **tags}, {"repositories": (ours,), **tags}) == [
         f"role images-pull can no longer pull any repository {tagged}, {end}"
     ]
+
+
+def test_whom_a_statement_denies_it_is_not_said_to_have_it(aws: AwsSandbox) -> None:
+    deny = {"Sid": "no", "Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::222222222222:root"}, "Action": "ecr:*"}
+    everyone = {"name": "all", "to": {"type": "aws", "account_ids": ["*"]}}
+    one = {"name": "all", "to": {"type": "aws", "account_ids": ["222222222222"]}}
+    guards = {"allow_public": True}
+    aws.apply(aws.document("web", grants=(everyone,), guards=guards))
+    policy = aws._policy("web")
+    policy["Statement"].append(deny)
+    aws.client("ecr").set_repository_policy(repositoryName="images-web", policyText=json.dumps(policy))
+    for before, after in ((everyone, one), (one, everyone)):
+        aws.apply(aws.document("web", grants=(before,), guards=guards))
+        said = joined(plan_lines(report_of(aws.plan(aws.document("web", grants=(after,), guards=guards)))))
+        assert "still can" not in said
+        assert "could already" not in said
+
+
+def test_any_resource_of_a_registry_policy_is_any_repository(aws: AwsSandbox) -> None:
+    rule = {"type": "replication", "to": {"account_ids": ["222222222222"]}, "prefix": "*"}
+    document = aws.document("web", registry={"registry_policy": [rule]})
+    aws.apply(document)
+    (region,) = aws.registry_policies.policies
+    policy = json.loads(aws.registry_policies.policies[region])
+    policy["Statement"][0]["Resource"] = "*"
+    aws.registry_policies.policies[region] = json.dumps(policy)
+    (change,) = aws.plan(document).changes
+    assert (change.gains, change.losses) == ((), ())

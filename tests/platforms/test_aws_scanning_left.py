@@ -128,3 +128,34 @@ def test_a_filter_that_another_registry_of_the_spec_keeps_is_said_to_stay(aws: A
     assert said in notes_of(aws, document)
     aws.apply(document)
     assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["*"]})
+
+
+def test_a_filter_of_others_at_another_frequency_stays_too(aws: AwsSandbox) -> None:
+    by_hand(aws, "ENHANCED", SCAN_ON_PUSH=["images-*", "other*"])
+    aws.apply(scanned(aws, type="enhanced", continuous=["images-*"]))
+    aws.apply(scanned(aws, type="enhanced", on_push=["images-*"]))
+    aws.apply(aws.document("web"))
+    assert configuration(aws) == ("ENHANCED", {"SCAN_ON_PUSH": ["images-*", "other*"]})
+
+
+def test_a_filter_of_others_outlives_changes_of_ours_to_another_frequency_and_back(aws: AwsSandbox) -> None:
+    by_hand(aws, "ENHANCED", SCAN_ON_PUSH=["images-*", "other*"])
+    for how in ({"on_push": ["images-*"]}, {"continuous": ["images-*"]}, {"on_push": ["images-*"]}):
+        aws.apply(scanned(aws, type="enhanced", **how))
+    aws.apply(aws.document("web"))
+    assert configuration(aws) == ("ENHANCED", {"SCAN_ON_PUSH": ["images-*", "other*"]})
+
+
+@pytest.mark.parametrize("others", ["sc-*", "s*"])
+def test_what_another_registry_of_the_spec_chooses_too_is_still_scanned(aws: AwsSandbox, others: str) -> None:
+    def document(ours: dict[str, Any] | None) -> dict[str, Any]:
+        found = aws.document("web", registry={"scanning": ours} if ours else {})
+        found["registries"].append(aws.registry("other", scanning={"type": "basic", "on_push": [others]}))
+        return found
+
+    aws.apply(document({"type": "basic", "on_push": ["sc-*"]}))
+    plan = aws.plan(document(None))
+    assert "no longer scanned" not in joined(plan_lines(report_of(plan)))
+    loaded = loads(dumps(plan), platforms=aws.platforms)
+    assert all(outcome.message == "" for outcome in aws.carry_out(loaded, saved=True))
+    assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": [others]})

@@ -83,10 +83,14 @@ def test_each_word_of_others_outlives_any_write_of_ours(
     assert said.texts["reconciler-owner"] == "shop"
 
 
+def _is_mark(key: str, value: str) -> bool:
+    return described.is_mark(key)
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_a_description_is_read_as_it_is_written_whatever_it_holds(before: str, behind: str) -> None:
-    said = described.parsed(f"{before} | reconciler: owner=shop {behind}", described.is_mark)
-    assert described.parsed(described.written(said.texts, said.before, said.behind), described.is_mark) == said
+    said = described.parsed(f"{before} | reconciler: owner=shop {behind}", _is_mark)
+    assert described.parsed(described.written(said.texts, said.before, said.behind), _is_mark) == said
 
 
 def trusting(gcp: GcpSandbox, *groups: str) -> Document:
@@ -189,3 +193,10 @@ def test_a_note_of_a_location_that_google_has_is_a_place_to_look_at(gcp: GcpSand
     assert [str(change.address) for change in gcp.plan(document).changes] == [f"images.location.{ELSEWHERE}"]
     gcp.apply(document)
     assert note not in gcp.estate.account(PULL)["description"]
+
+
+@pytest.mark.parametrize("words", ["members=alice,bob", "adopted=2024"])
+def test_words_of_people_that_begin_as_ours_do_stay_theirs(words: str) -> None:
+    said = description.parsed(f"reconciler: owner=shop registry=images origin=spec {words}")
+    assert said.behind == f" {words}"
+    assert description.written(said.texts, said.before, said.behind).endswith(words)

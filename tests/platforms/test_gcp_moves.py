@@ -146,3 +146,20 @@ def test_a_repository_of_somebody_else_in_the_place_that_is_left_is_in_nobody_s_
     plan = loads(dumps(gcp.plan(document_of(gcp, "apart elsewhere"))))
     assert [item.message for item in gcp.carry_out(plan, saved=True) if item.message] == []
     assert sorted(gcp.estate.repositories()) == sorted([taken, *named("apart elsewhere")])
+
+
+def test_a_location_in_which_another_run_made_something_meanwhile_stays_noted(gcp: GcpSandbox) -> None:
+    """Noted nowhere, no plan would see it again, with its images."""
+    guards = {"max_deletes": "100%"}
+    gcp.apply(gcp.document("app-a", guards=guards))
+    moved = gcp.document("app-a", registry={"location": ELSEWHERE}, guards=guards)
+    plan = gcp.plan(moved)
+    gcp.apply(gcp.document("app-a", "app-b", guards=guards))
+    gcp.push_image("app-b")
+    outcomes = {str(item.address): item.message for item in gcp.carry_out(plan)}
+    assert outcomes["images.location.europe-west1"] == (
+        "artifactregistry:ListRepositories: images-app-b of this registry is still in europe-west1\n"
+        "  another run has made it, or the plan did not see it: make a new plan"
+    )
+    (change,) = (item for item in gcp.plan(moved).changes if item.kind == "repository")
+    assert (change.address, change.images) == ("images.repository.app-b@europe-west1", 1)

@@ -273,10 +273,10 @@ class _Comparison:
             may = any(
                 item.startswith("!")
                 or action_covered(possible, item) is not False
-                or (_known(item, actions) and not _known(item, new))
+                or (inclusion.known(item, actions) and not inclusion.known(item, new))
                 for item in left
             )
-            yield self.difference(who, self.words.other.format(_listed(left)), left, may)
+            yield self.difference(who, self.words.other.format(inclusion.listed(left)), left, may)
 
     def verbs(self, actions: Iterable[str]) -> tuple[Verb, ...]:
         # all of AWS is more than any verb says
@@ -295,21 +295,28 @@ class _Comparison:
         notes = [note] if denying else []
         known = [action for action in actions if not action.startswith("!")]
         if held or known:
-            notes += self.left(who, held or (lambda allowed: all(action_covered(allowed, item) for item in known)))
+            notes += self.left(
+                who, actions, held or (lambda allowed: all(action_covered(allowed, item) for item in known))
+            )
         notes.sort(key=lambda note: not note.startswith("except "))  # of what is lost, not of a Deny
         return Difference(who, what, may or bool(who.other), ", ".join(notes))
 
-    def left(self, who: Who, held: Callable[[Actions], bool | None]) -> Iterator[str]:
-        """Who of those that gain or lose it has it without that: a role of the account, or whoever fulfils a condition."""
-        kept = [
-            other
-            for other, allowed in self.base.allows.items()
-            if other != who and self.covers(who, other) is True and held(allowed)
-        ]
+    def left(self, who: Who, actions: Collection[str], held: Callable[[Actions], bool | None]) -> Iterator[str]:
+        """Who of those that gain or lose it has it without that, and is not denied it: a role of the account, say."""
+        known = self.base.allows.items()
+        kept = [item for item, allowed in known if item != who and self.covers(who, item) is True and held(allowed)]
+        kept = [item for item in kept if not self.denies_all(item, actions)]
         if kept and self.losing:
             yield from self.words.still(who, kept)
         elif kept and self.words is ECR:  # of resources, what comes beside others is more of them
             yield COULD_ALREADY.format(_named(kept))
+
+    def denies_all(self, who: Who, actions: Collection[str]) -> bool:
+        """Whether one statement denies somebody all of these for sure."""
+        return any(
+            self.covers(deny.who, who) is True and all(action_covered(deny.actions, item) is True for item in actions)
+            for deny in self.base.denies
+        )
 
     def overlaps(self, deny: Deny, who: Who, actions: Iterable[str]) -> bool:
         """Whether a Deny may be about the same principal and actions."""
@@ -339,36 +346,17 @@ class _Comparison:
                     said |= touching
                     yield Difference(deny.who, verb.word, True, note)
             if unsaid := self.unsaid(left, said):
-                yield Difference(deny.who, self.words.other.format(_listed(unsaid)), True, note)
+                yield Difference(deny.who, self.words.other.format(inclusion.listed(unsaid)), True, note)
 
     def unsaid(self, actions: Iterable[str], said: Iterable[str]) -> set[str]:
         members = {item for verb in self.words.verbs for item in verb.members}
-        return _unsaid(actions, said, members)
+        return inclusion.unsaid(actions, said, members)
 
     def still_denied(self, deny: Deny, action: str) -> bool:
         return any(
             action_covered(item.actions, action) is True and self.covers(item.who, deny.who) is True
             for item in self.more.denies
         )
-
-
-def _known(pattern: str, actions: Iterable[str]) -> bool:
-    """Whether there are known actions that the pattern stands for: else nothing that is known comes or goes with it."""
-    return is_pattern(pattern) and any(inclusion.matches(pattern, item) for item in actions if item != pattern)
-
-
-def _unsaid(actions: Iterable[str], said: Iterable[str], members: Iterable[str] = ()) -> set[str]:
-    """The actions that were not said: those of a verb, and others that are no part of a pattern that was said."""
-    wide = [item for item in said if is_pattern(item)]
-    left = set(actions) - set(said)
-    return {item for item in left if item in members or not any(inclusion.matches(one, item) for one in wide)}
-
-
-def _listed(actions: Iterable[str]) -> str:
-    """Actions in words: those that none of the others includes."""
-    chosen = set(actions)
-    most = {item for item in chosen if not any(inclusion.matches(wide, item) for wide in chosen - {item})}
-    return ", ".join(sorted(f"all but {item[1:]}" if item.startswith("!") else item for item in most or chosen))
 
 
 def principal_of(who: Who) -> Principal:
@@ -396,5 +384,5 @@ def verbs_denied(statement: Statement) -> str:
     """What a statement denies, in words: `pull and push`, `ecr:DescribeImages`."""
     actions = actions_of(statement)
     verbs = [verb for verb in ECR.verbs if verb.said_of(actions)]
-    left = _unsaid(actions, {item for verb in verbs for item in verb.said_of(actions)})
-    return all_of([*(verb.word for verb in verbs), *([_listed(left)] if left else [])])
+    left = inclusion.unsaid(actions, {item for verb in verbs for item in verb.said_of(actions)})
+    return all_of([*(verb.word for verb in verbs), *([inclusion.listed(left)] if left else [])])

@@ -208,3 +208,22 @@ def action_covered(patterns: Collection[str], action: str) -> bool | None:
 def matches(pattern: str, action: str) -> bool:
     """Whether an action is the pattern or fits it; actions are compared without case."""
     return pattern_covers(pattern.lower(), action.lower()) is True
+
+
+def known(pattern: str, actions: Iterable[str]) -> bool:
+    """Whether there are known actions that the pattern stands for: else nothing that is known comes or goes with it."""
+    return is_pattern(pattern) and any(matches(pattern, item) for item in actions if item != pattern)
+
+
+def unsaid(actions: Iterable[str], said: Iterable[str], members: Iterable[str] = ()) -> set[str]:
+    """The actions that were not said: those of a verb, and others that are no part of a pattern that was said."""
+    wide = [item for item in said if is_pattern(item)]
+    left = set(actions) - set(said)
+    return {item for item in left if item in members or not any(matches(one, item) for one in wide)}
+
+
+def listed(actions: Iterable[str]) -> str:
+    """Actions in words: those that none of the others includes."""
+    chosen = set(actions)
+    most = {item for item in chosen if not any(matches(wide, item) for wide in chosen - {item})}
+    return ", ".join(sorted(f"all but {item[1:]}" if item.startswith("!") else item for item in most or chosen))

@@ -164,19 +164,39 @@ def gains(
     at: Address, before: Iterable[Statement], after: Iterable[Statement], own: str, denies: Iterable[Statement] = ()
 ) -> Iterator[Access]:
     """What `after` gives and `before` does not. `own`: the registry's account; `denies`: statements of both that may forbid it."""
-    then, now = (tuple(_usual(item) for item in (*denies, *these)) for these in (before, after))
+    then, now = _comparable((*denies, *before), (*denies, *after))
     return _accesses(at, effective.gains(then, now, own, _WORDS))
 
 
 def losses(at: Address, before: Iterable[Statement], after: Iterable[Statement], own: str) -> Iterator[Access]:
     """What `before` gives and `after` does not, with what of it stays."""
-    then, now = (tuple(map(_usual, these)) for these in (before, after))
+    then, now = _comparable(before, after)
     return _accesses(at, effective.losses(then, now, own, _WORDS))
 
 
 def accesses(at: Address, statement: Statement, denies: Iterable[Statement] = ()) -> Iterator[Access]:
     """Who can do what because of a statement that allows it. `denies`: others that may forbid it."""
     return gains(at, (), (statement,), "", denies)
+
+
+def _comparable(
+    before: Iterable[Statement], after: Iterable[Statement]
+) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+    """The statements of two documents of one region, in which each thing is said in one way."""
+    then, now = (tuple(map(_usual, these)) for these in (before, after))
+    arns = (arn for item in (*then, *now) for arn in resources_of(item))
+    # a registry policy is of one region of one account: any resource is any repository there
+    whole = next((found[0] for arn in arns if (found := _REPOSITORY.match(arn))), "")
+    return tuple(_whole(item, whole) for item in then), tuple(_whole(item, whole) for item in now)
+
+
+def _whole(statement: Statement, place: str) -> Statement:
+    """The statement with all repositories of a place for any resource. `place`: how their ARNs begin; "": it is not known."""
+    arns = resources_of(statement)
+    if not place or ALL not in arns:
+        return statement
+    given = {**json.loads(statement.other), "Resource": [f"{place}*" if arn == ALL else arn for arn in arns]}
+    return replace(statement, other=text(given))
 
 
 def _usual(statement: Statement) -> Statement:
@@ -213,6 +233,9 @@ def _part(one: Who, of: Who) -> str:
     region = names.arn_part(one.place, 3)
     return place.removesuffix(f" of {region}") if region == names.arn_part(of.place, 3) else place
 
+
+#: how the ARNs of the repositories of one region of one account begin
+_REPOSITORY = re.compile(r"arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/")
 
 _WORDS = effective.Words(
     (

@@ -20,7 +20,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of, plural
 
 from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, PENDING, RegistryLedger, carriers_of
-from .scanning_settings import BASIC, NAMES, TYPES, ScanningSettings, left, of_rest, rest_of, shared, weaker
+from .scanning_settings import BASIC, NAMES, TYPES, ScanningSettings, beside, left, of_rest, rest_of, shared, weaker
 from .scanning_spec import CONTINUOUS, LETTERS, MAX_FILTERS, ON_PUSH, Entry, noted
 from .spec import AwsRegistry
 from .tags import MAX_VALUE
@@ -130,10 +130,14 @@ class ScanningKind(Kind):
         return weaker(before, after)
 
     def weakens_there(self, live: Live, wanted: Desired) -> Iterator[Weakening]:
-        return weaker(live.settings, wanted.settings, of_rest(live.rest))
+        return weaker(live.settings, wanted.settings, beside(live.rest))
 
     def weakens_gone(self, live: Live) -> Iterator[Weakening]:
-        return weaker(live.settings, None, of_rest(live.rest))
+        return weaker(live.settings, None, beside(live.rest))
+
+    def in_order(self, rest: str) -> str:
+        """Without what other registries of the spec are to have, which comes and goes in the same run."""
+        return rest_of(of_rest(rest))
 
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterator[str]:
         if changed:
@@ -174,8 +178,8 @@ class ScanningKind(Kind):
             there = _entries(document)
             # what no note says to be ours may be somebody else's, whatever it is called: it stays when ours goes
             before = ledger.note(at, texts)
-            # ours may stand there at another frequency, since another registry of the spec has changed the type
-            strange = {entry for entry in there - siblings if entry[1] not in _chosen(before.ours)}
+            # ours stand there at another frequency where another registry of the spec has changed the type
+            strange = there - siblings - before.ours - _of_type(document["scanType"], before.ours)
             # others had it before a sibling did, so it stays with the last of us too
             theirs = before.theirs.union(strange, noted.theirs & there)
             gone = before.ours - wanted.entries - theirs - siblings
@@ -330,6 +334,6 @@ def _live(session: AwsSession, at: Address, document: dict[str, Any], role: Text
         marks=marks if marks.applied is not None else Marks(),
         native=f"scanning of registry {session.name} in {session.region_of(at)}",
         needs=carriers_of(session),
-        rest=rest_of(others),
+        rest=rest_of(others, _siblings(session)),
         vacant=marks.applied is None,
     )

@@ -25,6 +25,10 @@ _DOES = {
 }
 
 
+#: what is said of the filter of another registry of the spec
+_SIBLING = "sibling"
+
+
 @dataclass(frozen=True, slots=True)
 class ScanningSettings:
     """How the account scans in a region, and by which filters of ours it chooses repositories, sorted. `type`: in AWS's words."""
@@ -41,14 +45,20 @@ class ScanningSettings:
         )
 
 
-def rest_of(entries: Iterable[Entry]) -> str:
-    """The filters of others as text; "" for none."""
-    return text(found) if (found := sorted(entries)) else ""
+def rest_of(entries: Iterable[Entry], siblings: Iterable[Entry] = ()) -> str:
+    """The filters of others as text, and those that other registries of the spec are to have; "" for none."""
+    found = [*sorted(entries), *((*item, _SIBLING) for item in sorted(siblings))]
+    return text(found) if found else ""
 
 
 def of_rest(rest: str) -> frozenset[Entry]:
     """The filters of others that a text says, those that are ours too among them."""
-    return frozenset((str(frequency), str(item)) for frequency, item in json.loads(rest or "[]"))
+    return frozenset((str(item[0]), str(item[1])) for item in json.loads(rest or "[]") if _SIBLING not in item[2:])
+
+
+def beside(rest: str) -> frozenset[Entry]:
+    """All filters that a text says: what they choose is scanned whatever ours choose."""
+    return frozenset((str(item[0]), str(item[1])) for item in json.loads(rest or "[]"))
 
 
 def weaker(

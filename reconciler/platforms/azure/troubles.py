@@ -11,6 +11,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeE
 from reconciler.errors import PlatformError
 from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
+from reconciler.redaction import unnamed_hidden
 
 from .spec import AzureRegistry
 
@@ -83,7 +84,7 @@ def translated(error: Exception, address: str, operation: str, registry: AzureRe
         return _refusal(error, address, operation, registry)
     if isinstance(error, ClientAuthenticationError):
         return PlatformError(
-            f"the credentials gave no token: {_first_line(error)}",
+            f"the credentials gave no token: {unnamed_hidden(_first_line(error))}",
             address=address,
             operation=operation,
             code="auth",

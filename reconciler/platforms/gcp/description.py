@@ -12,7 +12,7 @@ from reconciler.model.marks import PREFIX
 from reconciler.platforms import described
 from reconciler.platforms.described import Said, written
 
-from . import rules
+from . import record, rules
 from .spec import GcpRegistry
 
 __all__ = ["AT", "MAX_DESCRIPTION", "MEMBERS", "Said", "carrier_of", "parsed", "too_long", "without", "written"]
@@ -35,9 +35,11 @@ def parsed(text: str) -> Said:
     return described.parsed(text, _is_ours)
 
 
-def _is_ours(key: str) -> bool:
+def _is_ours(key: str, value: str) -> bool:
+    if key == MEMBERS:
+        return record.joined(record.parted(value)) == value
     noted = key.startswith(AT) and re.fullmatch(rules.LOCATION, key.removeprefix(AT)) is not None
-    return noted or key == MEMBERS or described.is_mark(key)
+    return noted or described.is_mark(key)
 
 
 def without(text: str, location: str) -> str:

@@ -18,6 +18,7 @@ from google.protobuf.json_format import ParseError
 from reconciler.errors import PlatformError
 from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
+from reconciler.redaction import redacted, unnamed_hidden
 from reconciler.words import one_line
 
 from . import rules
@@ -182,7 +183,7 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
     if isinstance(error, auth_errors.GoogleAuthError):
         said, hint = _no_token(error, registry)
         return PlatformError(
-            f"the credentials gave no token: {said}",
+            f"the credentials gave no token: {unnamed_hidden(said)}",
             address=address,
             operation=operation,
             code="auth",
@@ -307,6 +308,8 @@ def of_note(error: PlatformError, location: str, registry: GcpRegistry, account:
     command = (
         f"gcloud iam service-accounts update {account} --project {registry.project} --description {shlex.quote(text)}"
     )
+    # a text that would be shown otherwise than it stands there must not be written by it
+    way = f"run `{command}`" if redacted(command) == command else "write the rest as it stands there"
     return PlatformError(
         f"{error.message}; the description of the service account {account} notes that registry {registry.name} has repositories in"
         f" {location} (its word at-{location}=...)",
@@ -314,7 +317,7 @@ def of_note(error: PlatformError, location: str, registry: GcpRegistry, account:
         operation=error.operation,
         code=error.code,
         hint=f"{first}if Artifact Registry has no location {location} (`gcloud artifacts locations list` names those that it has),"
-        f" take that word out: run `{command}`",
+        f" take that word out: {way}",
     )
 
 
