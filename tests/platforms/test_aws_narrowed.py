@@ -218,3 +218,34 @@ def test_any_resource_of_a_registry_policy_is_any_repository(aws: AwsSandbox) ->
     aws.registry_policies.policies[region] = json.dumps(policy)
     (change,) = aws.plan(document).changes
     assert (change.gains, change.losses) == ((), ())
+
+
+def test_a_part_of_who_loses_it_that_keeps_it_in_more_places_is_said() -> None:
+    whole = letting("pull-through", prefix="hub")
+    role = letting("pull-through", Principal={"AWS": f"arn:aws:iam::{OTHER}:role/r1"}, prefix="*")
+    assert compared([whole, role], [role])[1] == [
+        f"account {OTHER} can no longer cache upstream images in hub/* of us-east-1, but role r1 of account {OTHER} (into every"
+        " repository) still can"
+    ]
+
+
+def test_what_another_one_covers_is_not_said_beside_it(aws: AwsSandbox) -> None:
+    role = "arn:aws:iam::222222222222:role/r1"
+    pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
+    theirs = [
+        {"Sid": f"t{number}", "Effect": "Allow", "Principal": {"AWS": role}, "Action": pull, **more}
+        for number, more in enumerate(
+            [
+                {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}},
+                {},
+                {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-2"}}},
+            ]
+        )
+    ]
+    grant = {"name": "all", "to": {"type": "aws", "account_ids": ["222222222222"]}}
+    aws.apply(aws.document("web", grants=(grant,)))
+    policy = aws._policy("web")
+    policy["Statement"] += theirs
+    aws.client("ecr").set_repository_policy(repositoryName="images-web", policyText=json.dumps(policy))
+    said = joined(plan_lines(report_of(aws.plan(aws.document("web")))))
+    assert "account 222222222222 can no longer pull web, but role r1 of account 222222222222 still can\n" in said

@@ -303,13 +303,21 @@ class _Comparison:
 
     def left(self, who: Who, actions: Collection[str], held: Callable[[Actions], bool | None]) -> Iterator[str]:
         """Who of those that gain or lose it has it without that, and is not denied it: a role of the account, say."""
-        known = self.base.allows.items()
-        kept = [item for item, allowed in known if item != who and self.covers(who, item) is True and held(allowed)]
-        kept = [item for item in kept if not self.denies_all(item, actions)]
+        kept: list[Who] = []
+        for item, allowed in self.base.allows.items():
+            some = item != who and self.among(who, item) and held(allowed) and not self.denies_all(item, actions)
+            # what another one covers is said with that
+            if some and not any(self.covers(one, item) is True for one in kept):
+                kept = [one for one in kept if self.covers(item, one) is not True] + [item]
         if kept and self.losing:
             yield from self.words.still(who, kept)
         elif kept and self.words is ECR:  # of resources, what comes beside others is more of them
             yield COULD_ALREADY.format(_named(kept))
+
+    def among(self, who: Who, one: Who) -> bool:
+        """Whether the one is some of who it is, here or in more places."""
+        everywhere = self.words.placed and inclusion.pattern_covers(one.place, who.place) is True
+        return self.covers(replace(who, place=one.place) if everywhere else who, one) is True
 
     def denies_all(self, who: Who, actions: Collection[str]) -> bool:
         """Whether one statement denies somebody all of these for sure."""
