@@ -37,7 +37,12 @@ class LocationKind(NotedPlaceKind):
     settings = LocationSettings
     notes = AccountLedger
     after = ("account",)
-    permissions = {Verb.READ: ("iam.serviceAccounts.get",), Verb.CREATE: _NOTE, Verb.UPDATE: _NOTE, Verb.DELETE: _NOTE}
+    permissions = {
+        Verb.READ: ("iam.serviceAccounts.get",),
+        Verb.CREATE: _NOTE,
+        Verb.UPDATE: _NOTE,
+        Verb.DELETE: (*_NOTE, "artifactregistry.repositories.list"),
+    }
 
     def noted(self, session: GcpSession) -> Iterable[str]:
         ledger = session.ledger(AccountLedger)
