@@ -59,8 +59,10 @@ _SHAPES = re.compile(
 )
 
 
+#: a code such as %2F ends one word and begins the next; what is padded ends so: https://www.rfc-editor.org/rfc/rfc4648#section-4
 _MADE = re.compile(
-    r"(?<![\w+=-])(?:(?=[\w+=-]*[a-z])(?=[\w+=-]*[A-Z])(?=[\w+=-]*[0-9])[\w+=-]{16,}|[0-9a-f]{32,})(?![\w+=-])"
+    r"(?:(?<![\w+%-])|(?<=%[0-9A-Fa-f]{2}))"
+    r"(?:(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*[0-9])[\w+-]{16,}={0,2}|[0-9a-f]{32,})(?![\w+-])"
 )
 
 

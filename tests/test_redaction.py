@@ -190,6 +190,8 @@ def test_what_no_name_tells_is_hidden_where_a_server_of_tokens_says_it(text: str
         "AADSTS7000215: Invalid client secret provided for app 33333333-3333-3333-3333-333333333333",
         "projects/123456789012/locations/global/workloadIdentityPools/github/providers/oidc-1",
         "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/ci@my-project.iam.gserviceaccount.com:generateAccessToken",
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&audience=global%2FworkloadIdentityPools%2Fci",
+        "subject_token=[hidden]&requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token",
     ],
 )
 def test_what_people_need_of_that_stays(text: str) -> None:
