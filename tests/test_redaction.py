@@ -173,6 +173,8 @@ def test_no_error_of_a_platform_holds_a_secret() -> None:
         "Error code invalid_grant: {'subject_token': ['opaqueSUBJ3CTtokenAbCdEf0123']}",
         "invalid_request: subject token opaqueSUBJ3CTtokenAbCdEf0123 is not valid",
         "<subject_token>opaqueSUBJ3CTtokenAbCdEf0123</subject_token>",
+        "subject=opaqueSUBJ3CTtokenAbCdEf0123==&audience=ci",
+        "audience%3Dci%26subject%3DopaqueSUBJ3CTtokenAbCdEf0123%3D%3D",
         "invalid_client: 0123456789abcdef0123456789abcdef is not known",
     ],
 )
