@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.access import Given
+from reconciler.model.access import ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.kind import Home
 from reconciler.platforms.aws import policy, registry_statements, role_access
@@ -249,3 +249,53 @@ def test_what_another_one_covers_is_not_said_beside_it(aws: AwsSandbox) -> None:
     aws.client("ecr").set_repository_policy(repositoryName="images-web", policyText=json.dumps(policy))
     said = joined(plan_lines(report_of(aws.plan(aws.document("web")))))
     assert "account 222222222222 can no longer pull web, but role r1 of account 222222222222 still can\n" in said
+
+
+def role_gains(then: dict[str, Any], now: dict[str, Any], *, attached: bool = False) -> list[str]:
+    """What the pull role can do now, by its settings before and after. `attached`: whether somebody attached a policy to it."""
+    usual = RoleSettings((), policy.of_role("pull"), ())
+    foreign = (ForeignAccess(Address("images.role.pull"), "policy ReadOnlyAccess"),) if attached else ()
+    before, after = (Given(replace(usual, **changed), foreign=foreign) for changed in (then, now))
+    return [item.text for item in gained(role_access.gains(Address("images.role.pull"), before, after, Home(ACCOUNT)))]
+
+
+OURS = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/images-*"
+
+
+def denying(*actions: str, resource: str = OURS) -> str:
+    return json.dumps([{"Sid": "no", "Effect": "Deny", "Action": list(actions), "Resource": resource}])
+
+
+@pytest.mark.parametrize("resource", [OURS, "*", f"{OURS}secret", f"arn:aws:ecr:*:{ACCOUNT}:repository/*-a"])
+def test_a_deny_that_leaves_a_role_gives_what_the_role_is_allowed_alone(resource: str) -> None:
+    usual = {"repositories": (OURS,)}
+    found = role_gains({**usual, "other_permissions": denying("ecr:*", resource=resource)}, usual)
+    verbs = ["log", "pull"] if resource == "*" else ["pull"]
+    assert [text.split(" may now be able to ")[1].split()[0] for text in found] == verbs
+    assert all(text.endswith(", which statement 'no' denied") for text in found)
+    others = {**usual, "other_permissions": denying("ecr:PutImage", resource=resource)}
+    assert role_gains(others, usual) == []
+    assert role_loses(usual, others) == []
+
+
+def test_a_deny_elsewhere_gives_a_role_nothing_when_it_leaves() -> None:
+    usual = {"repositories": (OURS,)}
+    elsewhere = denying("ecr:*", resource=f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/*")
+    assert role_gains({**usual, "other_permissions": elsewhere}, usual) == []
+
+
+def test_a_deny_that_leaves_a_role_with_a_policy_of_others_may_give_all_that_it_denied() -> None:
+    usual = {"repositories": (OURS,)}
+    found = role_gains({**usual, "other_permissions": denying("ecr:*")}, usual, attached=True)
+    assert "change or delete" in " ".join(found)
+
+
+def test_a_deny_in_a_trust_policy_is_about_those_that_it_trusts() -> None:
+    def trusting(denied: str) -> dict[str, Any]:
+        deny = {"Sid": "no", "Effect": "Deny", "Principal": {"AWS": denied}, "Action": "sts:AssumeRole"}
+        return {"trusted": (OTHER,), "other_trust": json.dumps([deny])}
+
+    assert role_gains(trusting("333333333333"), {"trusted": (OTHER,)}) == []
+    assert role_gains(trusting(f"arn:aws:iam::{OTHER}:role/ci"), {"trusted": (OTHER,)}) == [
+        f"role ci of account {OTHER} may now be able to assume images-pull, which statement 'no' denied"
+    ]

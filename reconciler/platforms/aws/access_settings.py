@@ -88,7 +88,7 @@ def shown(settings: AccessSettings) -> dict[str, Any]:
 
 def _statement_shown(statement: Statement) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "principals": policy.principals_shown(statement.principals),
+        **policy.principals_shown(statement.principals),
         "may": policy.may_shown(statement.actions),
     }
     if statement.conditions:

@@ -14,7 +14,7 @@ from itertools import product
 
 from reconciler.model.access import ADMIN, COULD_ALREADY, STILL_CAN, Principal
 from reconciler.model.canonical import text
-from reconciler.words import all_of, some_of
+from reconciler.words import some_of
 
 from . import inclusion, policy
 from .condition import Condition
@@ -71,7 +71,7 @@ class Words:
     """How a document's actions are said: by verbs, and by `other` (with `{}`) where there is none.
 
     `still`: what is said where of those that lose something (or of the resources) some keep it. `placed`: whether statements
-    name resources beside principals.
+    name resources beside principals. `alone`: whether nothing else can allow it, so that a Deny only counts for what is allowed here.
     """
 
     verbs: tuple[Verb, ...]
@@ -79,6 +79,7 @@ class Words:
     covers: Callable[[str, str, str], bool | None] = inclusion.principal_covers
     still: Callable[[Who, Collection[Who]], Iterable[str]] = lambda who, kept: (STILL_CAN.format(_named(kept)),)
     placed: bool = False
+    alone: bool = False
 
 
 def _named(kept: Iterable[Who]) -> str:
@@ -337,6 +338,8 @@ class _Comparison:
         if not about or not deny.who.principal or not who.principal:
             return about
         covers = self.words.covers
+        if covers is inclusion.resource_covers:
+            return inclusion.patterns_meet(deny.who.principal, who.principal)
         either = (covers(deny.who.principal, who.principal, ""), covers(who.principal, deny.who.principal, ""))
         return either != (False, False)
 
@@ -344,6 +347,8 @@ class _Comparison:
         """Denies of the base alone: what they forbade may be allowed now (with `losing`: what they forbid was allowed)."""
         for deny in self.base.denies:
             left = {item for item in deny.actions if not self.still_denied(deny, item)}
+            if self.words.alone:
+                left = inclusion.common(left, self.allowed(deny))
             if not left:
                 continue
             note = f"since {deny.name} denies it" if self.losing else f"which {deny.name} denied"
@@ -355,6 +360,12 @@ class _Comparison:
                     yield Difference(deny.who, verb.word, True, note)
             if unsaid := self.unsaid(left, said):
                 yield Difference(deny.who, self.words.other.format(inclusion.listed(unsaid)), True, note)
+
+    def allowed(self, deny: Deny) -> Actions:
+        """What is allowed to those (on those resources) that the Deny may be about."""
+        about = (actions for who, actions in self.more.allows.items() if self.overlaps(deny, who, actions))
+        # to log in is on no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
+        return frozenset().union(*about) - {policy.LOGIN if deny.who.principal != "*" else ""}
 
     def unsaid(self, actions: Iterable[str], said: Iterable[str]) -> set[str]:
         members = {item for verb in self.words.verbs for item in verb.members}
@@ -386,11 +397,3 @@ def principals_of(who: Who) -> tuple[Principal, ...]:
     excepted = policy.normal({"Principal": but}).principals
     names = " and ".join(one.label for item in excepted for one in policy.who(item))
     return (Principal(f"anyone but {names}{policy.suffix(who.conditions)}{suffix}", public=True),)
-
-
-def verbs_denied(statement: Statement) -> str:
-    """What a statement denies, in words: `pull and push`, `ecr:DescribeImages`."""
-    actions = actions_of(statement)
-    verbs = [verb for verb in ECR.verbs if verb.said_of(actions)]
-    left = inclusion.unsaid(actions, {item for verb in verbs for item in verb.said_of(actions)})
-    return all_of([*(verb.word for verb in verbs), *([inclusion.listed(left)] if left else [])])

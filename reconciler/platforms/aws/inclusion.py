@@ -204,6 +204,12 @@ def action_covered(patterns: Collection[str], action: str) -> bool | None:
     return None if any(not any(matches(no, action) for no in item[1:].split(", ")) for item in but) else False
 
 
+def common(one: Collection[str], other: Collection[str]) -> set[str]:
+    """The actions that may be in both, by the words of the narrower one."""
+    found = {item for item in one if action_covered(other, item) is not False}
+    return found | {item for item in other if action_covered(one, item) is not False}
+
+
 @lru_cache(maxsize=4096)
 def matches(pattern: str, action: str) -> bool:
     """Whether an action is the pattern or fits it; actions are compared without case."""

@@ -311,9 +311,10 @@ def suffix(conditions: Collection[Condition]) -> str:
     return f" (if {' and '.join(map(str, conditions))})" if conditions else ""
 
 
-def principals_shown(principals: Iterable[str]) -> list[Named]:
-    """Principals as a field shows them."""
-    return [Named(item, _shown(item)) for item in principals]
+def principals_shown(principals: Iterable[str]) -> dict[str, list[Named]]:
+    """Principals as the field `principals` shows them; no field for a statement that names none (NotPrincipal)."""
+    found = [Named(item, _shown(item)) for item in principals]
+    return {"principals": found} if found else {}
 
 
 def _shown(principal: str) -> str:

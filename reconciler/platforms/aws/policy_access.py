@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
+from reconciler.words import all_of
 
-from . import effective, policy, statements
+from . import effective, inclusion, policy, statements
 from .policy import Document, Statement
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
         name = effective.name_of(statement)
         if statement.effect != "Allow":
             whom = " and ".join(effective.principal_of(who).label for who in effective.whos_of(statement)) or "nobody"
-            name = f"{name} denies {effective.verbs_denied(statement)} to {whom}"
+            name = f"{name} denies {_verbs_denied(statement)} to {whom}"
             yield ForeignAccess(at, name)
         else:
             given = tuple(sorted(accesses(at, statement, denies)))
@@ -75,3 +76,11 @@ def dead_principals(document: Document) -> list[str]:
         if dead:
             found.append(f"{', '.join(dead)} (deleted, in the foreign {policy.named(str(item.get('Sid', '')))})")
     return found
+
+
+def _verbs_denied(statement: Statement) -> str:
+    """What a statement denies, in words: `pull and push`, `ecr:DescribeImages`."""
+    actions = effective.actions_of(statement)
+    verbs = [verb for verb in effective.ECR.verbs if verb.said_of(actions)]
+    left = inclusion.unsaid(actions, {item for verb in verbs for item in verb.said_of(actions)})
+    return all_of([*(verb.word for verb in verbs), *([inclusion.listed(left)] if left else [])])

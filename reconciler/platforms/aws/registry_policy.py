@@ -94,7 +94,7 @@ class RegistryPolicyKind(Kind, GivesAccess):
         shown = {}
         for item in settings.statements:
             shown[item.sid] = {
-                "principals": policy.principals_shown(item.principals),
+                **policy.principals_shown(item.principals),
                 "may": list(item.actions),
                 "on": policy.resources_shown(registry_statements.resources_of(item)),
                 **({"if": policy.conditions_shown(item.conditions)} if item.conditions else {}),

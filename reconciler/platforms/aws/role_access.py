@@ -28,6 +28,8 @@ _PERMISSIONS = replace(
     covers=inclusion.resource_covers,
     still=lambda who, kept: (f"except {some_of(sorted({_resource(other, 'any repository') for other in kept}))}",),
 )
+#: where nobody attached a policy, which is not read and may allow the same
+_ALONE = replace(_PERMISSIONS, alone=True)
 #: how the verbs go on to what they are about
 _TO = {"pull": "pull from", "push": "push to"}
 #: verbs that are said of images as they are
@@ -54,7 +56,7 @@ def gains(at: Address, before: Given, after: Given, home: Home) -> list[Access]:
     """Who can assume the role now and could not before, and what it can do now and could not."""
     words = _words(at, _usual(at, after.settings, home))
     trust = effective.gains(_trust(before), _trust(after), home.account, words)
-    allowed = effective.gains(*_permissions(at, before, after, home), home.account, _PERMISSIONS)
+    allowed = effective.gains(*_permissions(at, before, after, home), home.account, _words_of(before, after))
     through = list(_through(at, allowed, trust, before, after, home, all_of) if before.settings is not None else ())
     beside = _beside(at, allowed, before, after, home) if through else allowed
     return [*_trusting(at, trust), *_permitting(at, beside, before, after), *through]
@@ -64,7 +66,7 @@ def losses(at: Address, before: Given, after: Given, home: Home) -> list[Access]
     """Who could assume the role before and can't now, and what it could do before and can't now."""
     words = _words(at, _usual(at, before.settings, home))
     trust = effective.losses(_trust(before), _trust(after), home.account, words)
-    allowed = effective.losses(*_permissions(at, before, after, home), home.account, _PERMISSIONS)
+    allowed = effective.losses(*_permissions(at, before, after, home), home.account, _words_of(before, after))
     through = list(_through(at, allowed, trust, after, before, home, any_of) if after.settings is not None else ())
     beside = _beside(at, allowed, before, after, home) if through else allowed
     return [*_trusting(at, trust), *_permitting(at, beside, before, after), *through]
@@ -145,7 +147,7 @@ def _words(at: Address, usual: bool) -> Words:
     word = (
         f"{'pull from' if at.name == 'pull' else 'push to'} every repository as {role}" if usual else f"assume {role}"
     )
-    return Words((Verb(word, policy.ASSUME, policy.ASSUME, any_of=True),), f"perform {{}} on role {role}")
+    return Words((Verb(word, policy.ASSUME, policy.ASSUME, any_of=True),), f"perform {{}} on role {role}", alone=True)
 
 
 def _trust(given: Given) -> tuple[Statement, ...]:
@@ -217,6 +219,10 @@ def _places(at: Address, settings: RoleSettings, home: Home) -> Callable[[Who], 
     marked = tag_conditions(settings_of(here, at.name, home.owner))
     places = {arn for arn in settings.repositories if _is_of(here, arn)}
     return lambda who: who.principal in places and who.conditions == marked and not who.other
+
+
+def _words_of(before: Given, after: Given) -> Words:
+    return _PERMISSIONS if before.foreign or after.foreign else _ALONE
 
 
 def _permitting(at: Address, found: Iterable[effective.Difference], before: Given, after: Given) -> Iterator[Access]:
