@@ -449,14 +449,16 @@ def test_a_condition_on_what_another_one_speaks_of_too_stays_undecided() -> None
 
 
 def test_a_deny_in_the_trust_that_goes_may_be_a_gain() -> None:
-    found = Given(trusting({"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}))
-    assert role_difference(found, Given(AS_WANTED)) == (
+    denied = trusting({"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"})
+    found, wanted = (Given(replace(item, trusted=(ACCOUNT, A))) for item in (denied, AS_WANTED))
+    assert role_difference(found, wanted) == (
         [f"role ci of account {A} may now be able to {VERB}, which a statement without a Sid denied"],
         [],
     )
-    assert role_difference(Given(AS_WANTED), found)[1] == [
+    assert role_difference(wanted, found)[1] == [
         f"role ci of account {A} may no longer be able to {LOST}, since a statement without a Sid denies it"
     ]
+    assert role_difference(Given(denied), Given(AS_WANTED)) == ([], [])  # it was never trusted
 
 
 def test_trusting_the_own_account_again_instead_of_one_role_widens_and_may_narrow() -> None:
@@ -659,7 +661,7 @@ def test_trust_that_was_widened_by_hand_is_said_when_it_is_taken_away(aws: AwsSa
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity"},
-            {"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{A}:root"}, "Action": "sts:AssumeRole"},
+            {"Effect": "Deny", "Principal": {"AWS": OWN_ROLE}, "Action": "sts:AssumeRole"},
         ],
     }
     iam.update_assume_role_policy(RoleName="images-pull", PolicyDocument=json.dumps(widened))
@@ -667,7 +669,8 @@ def test_trust_that_was_widened_by_hand_is_said_when_it_is_taken_away(aws: AwsSa
     iam.put_role_policy(RoleName="images-push", PolicyName="reconciler", PolicyDocument=json.dumps(everything))
     words = texts(aws, document)
     assert f"+ images: account {ACCOUNT} can now {VERB}" in words
-    assert f"+ images: account {A} may now be able to {VERB}, which a statement without a Sid denied" in words
+    denied = f"role ci of account {ACCOUNT} may now be able to {VERB}, which a statement without a Sid denied"
+    assert f"+ images: {denied}" in words
     assert (
         f"- images: any workload of token.actions.githubusercontent.com with any audience can no longer {LOST}" in words
     )
