@@ -16,7 +16,7 @@ _PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|title)\b.*?(?:</html\s*>
 _TITLED = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 #: https://www.rfc-editor.org/rfc/rfc7468#section-10
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_URL = re.compile(r"https?://[^\s\"'<>?]{1,2000}\?[^\s\"'<>]+")
+_URL = re.compile(r"https?://[^\s\"'<>?]{1,2000}+\?[^\s\"'<>]+")
 #: what signs a URL: whoever has that URL may do what it is for. Of one letter: those of Azure's operations
 #: (https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)
 _SIGNS = frozenset({"s", "h", "sig", "signature", "x-amz-signature", "x-goog-signature", "x-amz-security-token"})
@@ -26,16 +26,15 @@ _USER = re.compile(r"(?<=://)[^\s/@\"'<>]{1,500}(?=@)")
 _PROSE = r"(?-i:(?![a-z]{1,15}(?:[\s.,:;)]|\Z))(?![a-z_]{1,30}=\"))"
 #: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _BEARER = re.compile(rf"\b(bearer(?:\s+|%20|\+)){_PROSE}[^\s\"'<>]+", re.IGNORECASE)
-#: where the name of a header begins: what goes on from a dot or a slash is the end of an address or of a path
-_START = r"(?<![\w./-])"
 _COLON = r"\\{0,3}[\"']?\s{0,3}:\s{0,3}\\{0,3}[\"']?"
 _BASIC = re.compile(r"\b(basic\s+)([a-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
 _HEADER = re.compile(
-    rf"{_START}((?:authorization{_COLON}(?:(?:bearer|basic|digest|negotiate|token)\s+)?{_PROSE}|(?:[a-z-]{{0,40}}-token|x-api-key){_COLON}))"
+    rf"((?:authorization{_COLON}(?:(?:bearer|basic|digest|negotiate|token)\s+)?|(?:-token|x-api-key){_COLON}){_PROSE})"
     r"[^\s\"'<>]+",
     re.IGNORECASE,
 )
-_COOKIE = re.compile(rf"{_START}((?:set-)?cookie\s{{0,3}}:\s{{0,3}})[^\r\n\"'<>]+", re.IGNORECASE)
+#: https://www.rfc-editor.org/rfc/rfc6265#section-4
+_COOKIE = re.compile(r"(cookie\s{0,3}:\s{0,3}(?=[\w!#$%&'*+.^`|~-]{1,200}=))(?:(?!\\[rn])[^\r\n\"'<>])+", re.IGNORECASE)
 #: how the names of secrets end in forms, in JSON, in URLs and in variables of an environment
 _NAME = r"(?:token|assertion|secret|passw(?:or)?d|pwd|signature|(?<![a-z])sig|(?:access|account|private|api|shared)[_-]?key)"
 _IN_QUOTES = re.compile(
@@ -45,14 +44,19 @@ _IN_QUOTES = re.compile(
 _IN_FORM = re.compile(
     rf"({_NAME}(?:\s{{0,3}}=(?!=)\s{{0,3}}|%3D))(?:(?!%26|\\{{1,3}}[\"'])[^\s&\"'<>])+", re.IGNORECASE
 )
+#: where a word begins: behind a code such as %3D or \n, too
+_START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
+#: what names of images, which are in small letters, don't have: https://distribution.github.io/distribution/spec/api/#overview
+_CAPITAL = r"(?=[\w-]*[A-Z])"
 #: secrets that are known by how they begin. JSON Web Tokens: https://www.rfc-editor.org/rfc/rfc7519#section-3; the others:
 #: https://docs.github.com/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
 _SHAPES = re.compile(
-    r"eyJ[\w.=-]{4,}|ya29\.[\w.-]+|(?<![A-Za-z0-9])(?:"
-    r"1//0[\w-]{16,}|GOCSPX-[\w-]{8,}|AIza[\w-]{30,}"
-    r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{20,}"
+    rf"eyJ{_CAPITAL}[\w.=-]{{4,}}|{_START}(?:"
+    r"ya29\.[\w.-]+"
+    r"|1//0[\w-]{16,}|GOCSPX-[\w-]{8,}|AIza[\w-]{30,}"
+    r"|gh[pousr]_\w{30,}|github_pat_\w{20,}"
     # https://docs.gitlab.com/security/tokens/#token-prefixes
-    r"|gl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|wt|soat|ffct)-[\w-]{16,}"
+    rf"|gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct)-{_CAPITAL}[\w.-]{{16,}}"
     r"|(?:IQoJ|FwoG|FQoG)[\w+/=%-]{40,}"
     r"|[01]\.A[\w.-]{60,}|[\w~.-]{3}[0-9]Q~[\w~.-]{30,}"
     r")"

@@ -82,6 +82,15 @@ WAYS: tuple[Callable[[str, str], str], ...] = (
     lambda name, token: f"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>{token}</body></html>",
     lambda name, token: f"<HTML><title>{name}={token}</title>{token}",
     lambda name, token: f"b'<html>{token}</html>'",
+    lambda name, token: f"Proxy-Authorization: Negotiate {token}",
+    lambda name, token: f"proxy-authorization: {token}",
+    lambda name, token: f"X-Forwarded-Authorization: token {token}",
+    lambda name, token: f"request.headers.authorization: {token}",
+    lambda name, token: f"headers.X-Vault-Token: {token}",
+    lambda name, token: f"request/headers/x-api-key: {token}",
+    lambda name, token: f"response.headers.set-cookie: sid={token}",
+    lambda name, token: str(f"HTTP/1.1 400 Bad\r\nSet-Cookie: sid={token}\r\nAuthorization: {token}".encode()),
+    lambda name, token: f"token%3Dya29.{token}",
 )
 
 
@@ -139,10 +148,32 @@ def test_asked_twice_it_changes_nothing_more_of_what_looks_like_a_secret(parts: 
         "images.repository.cookie: artifactregistry:CreateRepository: PERMISSION_DENIED: the caller lacks x",
         "images.repository.auth-token: ecr:CreateRepository: no",
         "images.repository.team/x-api-key: no",
+        "repository images-deploy-token: not found",
+        "images.repository.cookie: PERMISSION_DENIED: the caller lacks x",
+        "gldt-image-processor-service, glft-application-frontend-x and glagent-kubernetes-production-7",
+        "projects/p/locations/l/repositories/monkeyJar-app and eyJob-runner-2",
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        f"ghs_123456_{MARK * 6}",
+        f"gho_{MARK * 6}",
+        f"github_pat_11{MARK * 4}",
+        f"glrtr-{MARK * 3}",
+        f"glpat-{MARK * 3}.01.{MARK}",
+        f"GOCSPX-{MARK * 3}",
+        f"1//0{MARK * 3}",
+        f"IQoJ{MARK * 8}",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "'", "at:", "\\n", "%3D", "x=", "/"])
+def test_what_begins_as_a_secret_is_hidden(token: str, before: str) -> None:
+    assert MARK not in redacted(f"a{before if before else ' '}{token} b")
 
 
 @pytest.mark.parametrize(
