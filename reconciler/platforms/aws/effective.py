@@ -12,88 +12,18 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
 
-from reconciler.model.access import ADMIN, COULD_ALREADY, STILL_CAN, Principal
+from reconciler.model.access import COULD_ALREADY
 from reconciler.model.canonical import text
-from reconciler.words import some_of
 
 from . import inclusion, policy
 from .condition import Condition
 from .inclusion import Who, action_covered, is_pattern
 from .policy import Statement
 from .sources import ANY_VALUE, one_source, positive
+from .verbs import ECR, Actions, Verb, Words, named
 
 #: a statement's conditions are looked at value by value up to so many combinations, and as one beyond
 MOST_COMBINATIONS = 200
-Actions = frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A word for what `members` allow: it takes all of `needs`, or (`any_of`) one of them.
-
-    `each`: every member is of use by itself, so that the word stands for all of them or for none.
-    `core`: it is said of what has one of `needs`: other verbs have the other members too.
-    """
-
-    word: str
-    needs: tuple[str, ...]
-    members: tuple[str, ...]
-    any_of: bool = False
-    each: bool = False
-    core: bool = False
-
-    def held(self, actions: Actions) -> bool | None:
-        """Whether these actions are enough for it."""
-        answers = [action_covered(actions, item) for item in self.needs]
-        if self.any_of:
-            return True if True in answers else None if None in answers else False
-        return inclusion.joined(answers)
-
-    def said_of(self, actions: Collection[str]) -> set[str]:
-        """Those of the actions that the verb says, if it is the word for them. What else a pattern allows is only said by a verb that
-        any action is enough for."""
-        if (self.each and not set(self.members).issubset(actions)) or (
-            self.core and not set(self.needs) & set(actions)
-        ):
-            return set()
-        return {item for item in actions if self._touched(item)}
-
-    def _touched(self, action: str) -> bool:
-        return (
-            not action.startswith("!")
-            and (self.any_of or not is_pattern(action))
-            and any(action_covered((action,), item) is not False for item in self.members)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """How a document's actions are said: by verbs, and by `other` (with `{}`) where there is none.
-
-    `still`: what is said where of those that lose something (or of the resources) some keep it. `placed`: whether statements
-    name resources beside principals. `alone`: whether nothing else can allow it, so that a Deny only counts for what is allowed here.
-    """
-
-    verbs: tuple[Verb, ...]
-    other: str = "perform {} on"
-    covers: Callable[[str, str, str], bool | None] = inclusion.principal_covers
-    still: Callable[[Who, Collection[Who]], Iterable[str]] = lambda who, kept: (STILL_CAN.format(_named(kept)),)
-    placed: bool = False
-    alone: bool = False
-
-
-def _named(kept: Iterable[Who]) -> str:
-    return some_of(sorted({principal_of(who).label for who in kept}))
-
-
-ECR = Words(
-    (
-        Verb("pull", policy.WORKER_PULL, policy.PULL),
-        Verb("push", policy.PUSH, policy.PUSH),
-        Verb("read", policy.READ, policy.READ, each=True),
-        Verb(ADMIN, policy.ADMIN, policy.ADMIN, any_of=True),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,26 +236,31 @@ class _Comparison:
         """Who of those that gain or lose it has it without that, and is not denied it: a role of the account, say."""
         kept: list[Who] = []
         for item, allowed in self.base.allows.items():
-            some = item != who and self.among(who, item) and held(allowed) and not self.denies_all(item, actions)
+            some = item != who and self.among(who, item) and held(self.undenied(item, allowed, actions))
             # what another one covers is said with that
             if some and not any(self.covers(one, item) is True for one in kept):
                 kept = [one for one in kept if self.covers(item, one) is not True] + [item]
         if kept and self.losing:
             yield from self.words.still(who, kept)
         elif kept and self.words is ECR:  # of resources, what comes beside others is more of them
-            yield COULD_ALREADY.format(_named(kept))
+            yield COULD_ALREADY.format(named(kept))
 
     def among(self, who: Who, one: Who) -> bool:
         """Whether the one is some of who it is, here or in more places."""
         everywhere = self.words.placed and inclusion.pattern_covers(one.place, who.place) is True
         return self.covers(replace(who, place=one.place) if everywhere else who, one) is True
 
-    def denies_all(self, who: Who, actions: Collection[str]) -> bool:
-        """Whether one statement denies somebody all of these for sure."""
-        return any(
-            self.covers(deny.who, who) is True and all(action_covered(deny.actions, item) is True for item in actions)
-            for deny in self.base.denies
+    def undenied(self, who: Who, allowed: Actions, actions: Collection[str]) -> Actions:
+        """Which of these actions somebody has: they are allowed, and no statement of the base denies them to all of who it is."""
+        denied = {item for deny in self.base.denies if self.denies(deny, who) for item in deny.actions}
+        return frozenset(
+            item for item in actions if action_covered(allowed, item) and action_covered(denied, item) is not True
         )
+
+    def denies(self, deny: Deny, who: Who) -> bool:
+        """Whether a Deny is about all of who it is. Of an account's own roles and of all but some, no condition says otherwise."""
+        answer = self.covers(deny.who, who)
+        return bool(answer) or (answer is None and not deny.who.conditions)
 
     def overlaps(self, deny: Deny, who: Who, actions: Iterable[str]) -> bool:
         """Whether a Deny may be about the same principal and actions."""
@@ -376,24 +311,3 @@ class _Comparison:
             action_covered(item.actions, action) is True and self.covers(item.who, deny.who) is True
             for item in self.more.denies
         )
-
-
-def principal_of(who: Who) -> Principal:
-    """The principals in words, as one; `public` if any of them may be anybody."""
-    found = principals_of(who)
-    label = " and ".join(item.label for item in found)
-    return replace(found[0], label=label, public=any(item.public for item in found))
-
-
-@lru_cache(maxsize=4096)
-def principals_of(who: Who) -> tuple[Principal, ...]:
-    """The principal in words, with its conditions and what else narrows it, once for each of those that the conditions name."""
-    left: dict[str, object] = json.loads(who.other) if who.other else {}
-    but = left.pop("NotPrincipal", None)
-    suffix = f" (with {', '.join(f'{key} {text(value)}' for key, value in sorted(left.items()))})" if left else ""
-    if who.principal or but is None:
-        found = policy.who(who.principal or "*", who.conditions)
-        return tuple(replace(item, label=item.label + suffix) for item in found)
-    excepted = policy.normal({"Principal": but}).principals
-    names = " and ".join(one.label for item in excepted for one in policy.who(item))
-    return (Principal(f"anyone but {names}{policy.suffix(who.conditions)}{suffix}", public=True),)

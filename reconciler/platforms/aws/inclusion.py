@@ -181,6 +181,21 @@ def patterns_meet(one: str, other: str) -> bool:
     return begins and (ends[0].endswith(ends[1]) or ends[1].endswith(ends[0]))
 
 
+def behind(pattern: str, start: str) -> set[str]:
+    """What of a pattern is left behind a text with which all begins that it is asked about; nothing where it matches none of that."""
+    left = {pattern}
+    for char in start:
+        ahead: set[str] = set()
+        for item in left:
+            rest = item.lstrip("*")
+            if rest != item:
+                ahead.add(f"*{rest}")
+            if rest[:1] in (char, "?"):
+                ahead.add(rest[1:])
+        left = ahead
+    return left
+
+
 @lru_cache(maxsize=4096)
 def _matcher(pattern: str) -> re.Pattern[str]:
     # fnmatch's expressions don't backtrack, whatever somebody wrote; a bracket means nothing to AWS

@@ -13,6 +13,7 @@ from reconciler.words import all_of
 
 from . import effective, inclusion, policy, statements
 from .policy import Document, Statement
+from .verbs import ECR, principal_of, principals_of
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def differing(at: Address, found: Iterable[effective.Difference]) -> Iterator[Access]:
     """Differences of policies, as access to what is at an address."""
     for item in found:
-        for who in effective.principals_of(item.who):
+        for who in principals_of(item.who):
             yield Access(who, item.what, at.registry, at.name, at.where, item.may, item.note)
 
 
@@ -43,7 +44,7 @@ def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
     for statement in found:
         name = effective.name_of(statement)
         if statement.effect != "Allow":
-            whom = " and ".join(effective.principal_of(who).label for who in effective.whos_of(statement)) or "nobody"
+            whom = " and ".join(principal_of(who).label for who in effective.whos_of(statement)) or "nobody"
             name = f"{name} denies {_verbs_denied(statement)} to {whom}"
             yield ForeignAccess(at, name)
         else:
@@ -81,6 +82,6 @@ def dead_principals(document: Document) -> list[str]:
 def _verbs_denied(statement: Statement) -> str:
     """What a statement denies, in words: `pull and push`, `ecr:DescribeImages`."""
     actions = effective.actions_of(statement)
-    verbs = [verb for verb in effective.ECR.verbs if verb.said_of(actions)]
+    verbs = [verb for verb in ECR.verbs if verb.said_of(actions)]
     left = inclusion.unsaid(actions, {item for verb in verbs for item in verb.said_of(actions)})
     return all_of([*(verb.word for verb in verbs), *([inclusion.listed(left)] if left else [])])

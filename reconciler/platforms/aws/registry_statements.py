@@ -17,11 +17,11 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import some_of
 
 from . import effective, inclusion, names, policy, sources
-from .effective import Verb
 from .inclusion import Who
 from .policy import Document, Statement
 from .replication_spec import ALL
 from .spec import AwsRegistry
+from .verbs import Verb, Words, principal_of, principals_of
 
 #: https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry-permissions-create-replication.html
 REPLICATION = ("ecr:CreateRepository", "ecr:ReplicateImage")
@@ -191,12 +191,14 @@ def _comparable(
 
 
 def _whole(statement: Statement, place: str) -> Statement:
-    """The statement with all repositories of a place for any resource. `place`: how their ARNs begin; "": it is not known."""
+    """The statement with what of its resources is in a place. `place`: how the ARNs of that begin; "": it is not known."""
     arns = resources_of(statement)
-    if not place or ALL not in arns:
+    # no name of a repository has a colon, which `*` would match too
+    found = {f"{place}{rest}" for arn in arns for rest in inclusion.behind(arn, place) if ":" not in rest}
+    if not place or not found:
         return statement
-    given = {**json.loads(statement.other), "Resource": [f"{place}*" if arn == ALL else arn for arn in arns]}
-    return replace(statement, other=text(given))
+    widest = [one for one in found if not any(inclusion.pattern_covers(other, one) for other in found - {one})]
+    return replace(statement, other=text({**json.loads(statement.other), "Resource": sorted(widest or found)}))
 
 
 def _usual(statement: Statement) -> Statement:
@@ -209,7 +211,7 @@ def _usual(statement: Statement) -> Statement:
 
 def _accesses(at: Address, found: Iterable[effective.Difference]) -> Iterator[Access]:
     for item in found:
-        for principal in effective.principals_of(item.who):
+        for principal in principals_of(item.who):
             yield Access(principal, f"{item.what} {_into(item.who.place)}", at.registry, "", "", item.may, item.note)
 
 
@@ -221,8 +223,7 @@ def _still(who: Who, kept: Collection[Who]) -> Iterator[str]:
     others = [one for one in kept if one not in same]
     if others:
         labels = {
-            effective.principal_of(one).label + ("" if one.place == who.place else f" (into {_part(one, who)})")
-            for one in others
+            principal_of(one).label + ("" if one.place == who.place else f" (into {_part(one, who)})") for one in others
         }
         yield f"but {some_of(sorted(labels))} still can"
 
@@ -237,7 +238,7 @@ def _part(one: Who, of: Who) -> str:
 #: how the ARNs of the repositories of one region of one account begin
 _REPOSITORY = re.compile(r"arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/")
 
-_WORDS = effective.Words(
+_WORDS = Words(
     (
         Verb("replicate images into", ("ecr:ReplicateImage",), REPLICATION, core=True),
         Verb("cache upstream images in", ("ecr:BatchImportUpstreamImage",), PULL_THROUGH, core=True),

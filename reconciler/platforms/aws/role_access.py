@@ -15,15 +15,15 @@ from reconciler.words import Alternatives, Named, all_of, any_of, some_of
 
 from . import effective, inclusion, names, policy
 from .condition import Condition, plain
-from .effective import Verb, Words
 from .inclusion import Who
 from .policy import Document, Statement
 from .role_documents import ROLES, TAG, RoleSettings, settings_of, tag_conditions, usual_permissions
 from .spec import AwsRegistry
+from .verbs import ECR, Verb, Words, principal_of
 
 #: what is said of a resource is put together in `_said`: `pull any repository`, `perform s3:getobject on any resource`
 _PERMISSIONS = replace(
-    effective.ECR,
+    ECR,
     other="{}",
     covers=inclusion.resource_covers,
     still=lambda who, kept: (f"except {some_of(sorted({_resource(other, 'any repository') for other in kept}))}",),
@@ -33,7 +33,7 @@ _ALONE = replace(_PERMISSIONS, alone=True)
 #: how the verbs go on to what they are about
 _TO = {"pull": "pull from", "push": "push to"}
 #: verbs that are said of images as they are
-_ON_IMAGES = frozenset(verb.word for verb in effective.ECR.verbs)
+_ON_IMAGES = frozenset(verb.word for verb in ECR.verbs)
 #: how a note says that it is as one of the registry's roles that somebody can do something
 THROUGH = "through the registry's roles"
 _LOGIN = Statement("", ("*",), (policy.LOGIN,))
@@ -88,7 +88,7 @@ def reaches(at: Address, given: Given, home: Home) -> Iterator[Access]:
         if item.what in _TO and here_alone(item.who)
     ]
     for one in _assuming(at, given, home):
-        who = effective.principal_of(one.who)
+        who = principal_of(one.who)
         for item in can:
             region = names.arn_part(item.who.principal, 3)
             may = one.may or item.may or bool(given.foreign)
@@ -127,7 +127,7 @@ def _in_words(item: Document) -> str:
     may = f"may{'' if statement.effect == 'Allow' else ' not'} perform {used or 'nothing'}"
     if of_permissions:
         return f"{may} on {all_of([_resource(who) for who in whos]) or 'nothing'}"
-    return f"{all_of([effective.principal_of(who).label for who in whos]) or 'nobody'} {may}"
+    return f"{all_of([principal_of(who).label for who in whos]) or 'nobody'} {may}"
 
 
 def _usual(at: Address, settings: RoleSettings | None, home: Home) -> bool:
@@ -200,7 +200,7 @@ def _others(kept: str) -> Iterator[Document]:
 
 def _trusting(at: Address, found: Iterable[effective.Difference]) -> Iterator[Access]:
     for item in found:
-        yield Access(effective.principal_of(item.who), item.what, at.registry, "", "", item.may, item.note)
+        yield Access(principal_of(item.who), item.what, at.registry, "", "", item.may, item.note)
 
 
 def _beside(
@@ -276,7 +276,7 @@ def _through(
             continue
         for verb, (may, note) in verbs.items():
             notes = ", ".join(part for part in (one.note, note) if part)
-            who = effective.principal_of(one.who)
+            who = principal_of(one.who)
             yield Access(who, verb, at.registry, "", "", one.may or may or attached, notes)
 
 
