@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.model.access import ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.kind import Home
-from reconciler.platforms.aws import policy, registry_statements, role_access
+from reconciler.platforms.aws import effective, inclusion, policy, registry_statements, role_access
 from reconciler.platforms.aws.policy import Statement
 from reconciler.platforms.aws.registry_policy import RegistryPolicyKind, RegistryPolicySettings
 from reconciler.platforms.aws.replication import ReplicationKind, ReplicationSettings
@@ -299,3 +302,86 @@ def test_a_deny_in_a_trust_policy_is_about_those_that_it_trusts() -> None:
     assert role_gains(trusting(f"arn:aws:iam::{OTHER}:role/ci"), {"trusted": (OTHER,)}) == [
         f"role ci of account {OTHER} may now be able to assume images-pull, which statement 'no' denied"
     ]
+
+
+# -- whom a Deny denies what is needed
+
+
+def repository(principal: Any, *actions: str, effect: str = "Allow", **fields: Any) -> Statement:
+    whom = fields if "NotPrincipal" in fields else {"Principal": principal, **fields}
+    return policy.normal({"Sid": "no", "Effect": effect, "Action": list(actions or policy.PULL), **whom})
+
+
+BOTH = {"AWS": f"arn:aws:iam::{OTHER}:root"}
+OWN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci"
+
+
+@pytest.mark.parametrize(
+    ("deny", "left"),
+    [
+        (repository(BOTH, "ecr:BatchGetImage", effect="Deny"), BOTH),
+        (repository("*", *policy.WORKER_PULL, effect="Deny"), BOTH),
+        (repository(None, "ecr:*", effect="Deny", NotPrincipal={"AWS": OWN_ROLE}), BOTH),
+        (repository({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "ecr:*", effect="Deny"), {"AWS": OWN_ROLE}),
+    ],
+    ids=["one action", "everyone", "all but a role", "the own account"],
+)
+def test_who_is_denied_any_action_that_is_needed_is_not_said_to_have_it(deny: Statement, left: Any) -> None:
+    wide, narrow = (deny, repository("*")), (deny, repository(left))
+    assert [item.note for item in effective.losses(wide, narrow, ACCOUNT)] == [
+        "which statement 'no' may have denied before"
+    ]
+    assert "could already" not in str(effective.gains(narrow, wide, ACCOUNT))
+
+
+def test_a_deny_under_a_condition_or_of_something_else_leaves_who_has_it() -> None:
+    insecure = {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    for deny in (repository("*", "ecr:*", effect="Deny", **insecure), repository(BOTH, "ecr:PutImage", effect="Deny")):
+        wide, narrow = (deny, repository("*")), (deny, repository(BOTH))
+        assert any(f"but account {OTHER} still can" in item.note for item in effective.losses(wide, narrow, ACCOUNT))
+
+
+@pytest.mark.parametrize("account", ["*", ACCOUNT])
+@pytest.mark.parametrize("region", ["*", REGION, "us-*"])
+def test_a_deny_in_a_registry_policy_by_a_wider_name_denies_it(account: str, region: str) -> None:
+    resource = f"arn:aws:ecr:{region}:{account}:repository/images-*"
+    no = policy.normal(
+        {"Sid": "no", "Effect": "Deny", "Principal": "*", "Action": "ecr:ReplicateImage", "Resource": resource}
+    )
+    assert compared([no, letting("replication", prefix="*")], [no, letting("replication")])[1] == [
+        f"account {OTHER} can no longer replicate images into any repository of us-east-1,"
+        " which statement 'no' may have denied before"
+    ]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "*",
+        "arn:*",
+        "arn:aws:ecr:*:*:repository/*",
+        f"arn:aws:ecr:{REGION}:*:repository/*",
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:*",
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/*",
+    ],
+)
+def test_all_repositories_by_whatever_name_are_all_of_the_registry(resource: str) -> None:
+    healed = letting("replication", prefix="*")
+    assert compared([letting("replication", Resource=resource)], [healed]) == ([], [])
+    part = f"{resource.removesuffix('*')}images-*" if "repository/" in resource else ""
+    if part:
+        assert compared([letting("replication", Resource=part)], [healed])[1] == []
+        assert "except images-*" in compared([healed], [letting("replication", Resource=part)])[1][0]
+
+
+def test_a_resource_of_another_region_gives_nothing_here() -> None:
+    elsewhere = letting("replication", Resource=f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/*")
+    assert compared([elsewhere], [letting("replication")])[0] == [
+        f"account {OTHER} can now replicate images into images-* of us-east-1"
+    ]
+
+
+@given(st.text("ab*?", max_size=5), st.text("ab", max_size=4), st.text("ab", max_size=4))
+def test_what_is_left_of_a_pattern_behind_a_text_matches_the_rest(pattern: str, start: str, rest: str) -> None:
+    left = inclusion.behind(pattern, start)
+    assert fnmatchcase(start + rest, pattern) is any(fnmatchcase(rest, item) for item in left)
