@@ -25,6 +25,11 @@ class Said:
     before: str = ""
     behind: str = ""
 
+    @property
+    def of_people(self) -> dict[str, str]:
+        """What people wrote, as `written` takes it; empty if nothing."""
+        return {key: item for key, item in (("before", self.before), ("behind", self.behind)) if item}
+
 
 def is_mark(key: str) -> bool:
     """Whether it is the key of one of the marks that every resource has."""

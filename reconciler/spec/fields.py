@@ -76,12 +76,16 @@ class Text:
     most: int | None = None
     why: Callable[[str], str | None] = lambda value: None
 
+    def fits(self, value: str) -> bool:
+        """Whether a field may have that value."""
+        short = self.most is None or len(value) <= self.most
+        return short and re.fullmatch(self.pattern, value) is not None
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        matches = re.compile(self.pattern).fullmatch
         limit = f", at most {self.most} characters" if self.most is not None else ""
 
         def check(value: str) -> str:
-            if (self.most is not None and len(value) > self.most) or matches(value) is None:
+            if not self.fits(value):
                 raise PydanticCustomError("text", "{says}", {"says": self.why(value) or f"must be {self.says}{limit}"})
             return value
 
@@ -113,17 +117,16 @@ _PARTS = (
     r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
     "words of lower-case letters and digits, joined by '.', '_' or '-', in parts separated by '/'",
 )
-RepositoryName = Annotated[str, Text(*_PARTS, 255)]
+REPOSITORY = Text(*_PARTS, 255)
+RepositoryName = Annotated[str, REPOSITORY]
 #: the whole name, prefix included, which a platform may take to be longer
 NativeName = Annotated[str, Text(*_PARTS, 256)]
-GrantName = Annotated[
-    str,
-    Text(
-        r"[a-z][a-z0-9]*(-[a-z0-9]+)*",
-        "lower-case letters and digits in words joined by single dashes, starting with a letter",
-        63,
-    ),
-]
+GRANT = Text(
+    r"[a-z][a-z0-9]*(-[a-z0-9]+)*",
+    "lower-case letters and digits in words joined by single dashes, starting with a letter",
+    63,
+)
+GrantName = Annotated[str, GRANT]
 Flag = StrictBool
 Count = StrictInt
 

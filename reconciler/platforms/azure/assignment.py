@@ -5,14 +5,16 @@ https://learn.microsoft.com/azure/role-based-access-control/conditions-faq
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash
+from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
@@ -22,6 +24,7 @@ from reconciler.words import some_of
 
 from . import assignment_settings, condition, roles
 from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
+from .identity import IDENTITIES
 from .reach import beyond
 from .roles import Role
 from .spec import legacy_fault
@@ -34,6 +37,8 @@ KIND = assignment_settings.KIND
 _TYPE = "Microsoft.Authorization/roleAssignments"
 #: the key, in a description, of the names of the grants that an assignment is for
 GRANTS = "reconciler-grants"
+#: seconds in which an identity that was just made may not be found: https://github.com/MicrosoftDocs/azure-docs/issues/103085
+SPREADING = 120.0
 
 
 class AssignmentKind(Kind, GivesAccess):
@@ -41,7 +46,7 @@ class AssignmentKind(Kind, GivesAccess):
 
     name = KIND
     settings = AssignmentSettings
-    traits = frozenset({Trait.OVERLAPS})
+    traits = frozenset({Trait.OVERLAPS, Trait.UPSERTS})
     nothing_else = True
     immutable = frozenset({"principal", "mode"})
     after = ("registry", "identity")
@@ -67,7 +72,7 @@ class AssignmentKind(Kind, GivesAccess):
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
         settings: AssignmentSettings = wanted.settings
         named = assignment_settings.address_of(wanted.address.registry, settings.principal, settings.job)
-        return None if named == wanted.address else "principal"
+        return "principal" if named != wanted.address else assignment_settings.unasked(settings)
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
         """In the mode that the registry has, where the spec leaves that open."""
@@ -86,7 +91,7 @@ class AssignmentKind(Kind, GivesAccess):
                     f" {condition.MAX} (grants {some_of(settings.grants)}): grant fewer repositories to one principal, grant to"
                     " several groups, or use azure-token"
                 )
-        size = len(_description(Marks("o" * 40, "spec", "v1-0123456789abcdef", "r" * 40), settings))
+        size = len(_description(Marks("o" * 40, "spec", "v1-0123456789abcdef", "r" * 40), settings, live))
         if size > MAX_DESCRIPTION:
             return (
                 f"its description would have {size} characters, with the names of {len(settings.grants)} grants; Azure allows at most"
@@ -129,6 +134,7 @@ class AssignmentKind(Kind, GivesAccess):
                 if live.marks.owner is not None or live.address in wanted:
                     listed.add(live.address)
                     yield live
+            _refuse_own(session, wanted)
         yield from _vacant(session, (at for at, item in wanted.items() if item.kind == KIND and at not in listed))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -136,6 +142,11 @@ class AssignmentKind(Kind, GivesAccess):
         for live in self._lives(session, session.assignments(session.own_address())):
             if live.address in missing:
                 missing.remove(live.address)
+                yield live
+        for at in sorted(missing):
+            # a list may lag behind: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
+            for live in self._lives(session, _by_our_name(session, at)):
+                missing.remove(at)
                 yield live
         yield from _vacant(session, (at for at in addresses if at in missing))
 
@@ -157,7 +168,11 @@ class AssignmentKind(Kind, GivesAccess):
             raise PlatformError("its managed identity is gone", address=write.desired.address, hint="make a new plan")
         name = assignment_settings.native_name(session.registry.resource, principal, role)
         path = f"{session.registry.resource}/providers/{_TYPE}/{name}"
-        return self._put(session, write, settings, role, principal, path)
+        make = partial(self._put, session, write, settings, role, principal, path)
+        if not settings.own:
+            return make()
+        # an identity that was just made is not known everywhere for a while (`_put`)
+        return session.patiently(make, lambda error: getattr(error, "code", "") == "PrincipalNotFound", SPREADING)
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """Condition and description change in place; an assignment of somebody else's that is adopted keeps its name."""
@@ -166,12 +181,19 @@ class AssignmentKind(Kind, GivesAccess):
         settings: AssignmentSettings = write.desired.settings.in_mode(live.settings.mode)
         role = assignment_settings.role_of(settings)
         principal = session.principal(settings.principal) if settings.own else settings.principal
-        return self._put(session, write, settings, role, principal, live.native)
+        return self._put(session, write, settings, role, principal, live.native, live)
 
     def _put(
-        self, session: AzureSession, write: Write, settings: AssignmentSettings, role: Role, principal: str, path: str
+        self,
+        session: AzureSession,
+        write: Write,
+        settings: AssignmentSettings,
+        role: Role,
+        principal: str,
+        path: str,
+        live: Live | None = None,
     ) -> Live:
-        text = assignment_settings.condition_of(settings)
+        limits = assignment_settings.condition_of(settings)
         body = {
             "properties": {
                 "roleDefinitionId": session.role_definition(role),
@@ -179,28 +201,34 @@ class AssignmentKind(Kind, GivesAccess):
                 # without it, a principal that was just made is not found:
                 # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---assigning-a-role-to-a-new-principal-sometimes-fails
                 "principalType": settings.principal_type,
-                "description": _description(write.marks, settings),
-                **({"condition": text, "conditionVersion": "2.0"} if text else {}),
+                "description": _description(write.marks, settings, live),
+                **({"condition": limits, "conditionVersion": "2.0"} if limits else {}),
             }
         }
-        found = session.write_assignment("PUT", write.desired.address, path, body)
+        found = session.assignment("PUT", write.desired.address, path, body)
         return _live(session, found, role, settings.mode)
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         if live.native:
-            session.write_assignment("DELETE", live.address, live.native, None)
+            session.assignment("DELETE", live.address, live.native)
 
 
-def _description(marks: Marks, settings: AssignmentSettings) -> str:
+def _description(marks: Marks, settings: AssignmentSettings, live: Live | None) -> str:
+    """The description, with what people wrote in the one that is there."""
     texts = {**marks.texts(), **({GRANTS: ",".join(settings.grants)} if settings.grants else {})}
-    return described.written(texts)
+    return described.written(texts, **json.loads(live.rest or "{}" if live is not None else "{}"))
+
+
+def _is_ours(key: str, value: str) -> bool:
+    return described.is_mark(key) or key == GRANTS
 
 
 def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     said: Document = item.get("properties") or {}
-    texts = described.parsed(str(said.get("description") or "")).texts
+    description = described.parsed(str(said.get("description") or ""), _is_ours)
+    texts = description.texts
     principal = str(said.get("principalId", "")).lower()
-    who = next((job for job in ("pull", "push") if session.principal(job) == principal), principal)
+    who = next((job for job in IDENTITIES if session.principal(job) == principal), principal)
     suffix = "" if role.mode == mode else f"-{role.mode}"
     grants = texts.get(GRANTS, "")
     settings = AssignmentSettings(
@@ -220,7 +248,33 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
         marks=Marks.of(texts),
         native=str(item.get("id", "")),
         needs=tuple(needs),
+        rest=text(description.of_people) if description.of_people else "",
     )
+
+
+def _by_our_name(session: AzureSession, at: Address) -> list[Document]:
+    """The assignment at an address that has the name that we give it."""
+    who, _, job = at.name.rpartition("-")
+    role = roles.of_job(session.wanted_mode(), job)
+    principal = session.principal(who) if who in IDENTITIES else who
+    if role is None or not principal:
+        return []
+    name = assignment_settings.native_name(session.registry.resource, principal, role)
+    found = session.assignment("GET", at, f"{session.registry.resource}/providers/{_TYPE}/{name}")
+    return [found] if found else []
+
+
+def _refuse_own(session: AzureSession, wanted: Mapping[Address, Desired]) -> None:
+    """Azure takes one assignment for each principal and role: a grant to an identity of the registry would be that identity's own."""
+    own = {session.principal(job): job for job in IDENTITIES}
+    for at, item in wanted.items():
+        job = own.get(item.settings.principal) if item.kind == KIND else None
+        if job:
+            name = session.registry.identity_name(job)
+            session.refused[at] = (
+                f"{item.settings.principal} is the registry's own identity {name}, which can {job} everything: take it out of grant"
+                f"{'s' if len(item.settings.grants) > 1 else ''} {some_of(item.settings.grants)}"
+            )
 
 
 def _vacant(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Live]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid5
 
 from reconciler.model.access import PUSH, Access, Principal
 from reconciler.model.address import Address
+from reconciler.spec.fields import GRANT, REPOSITORY, Text
 from reconciler.spec.models import Grant
 from reconciler.words import Named
 
@@ -17,7 +18,7 @@ from .condition import Names
 from .reach import WHOLE, reached
 from .roles import Role
 from .spec import AzureRegistry
-from .target import AzureTarget
+from .target import AzureTarget, PrincipalType
 
 KIND = "assignment"
 #: of names: https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list (any GUID)
@@ -121,6 +122,22 @@ def of_grants(
             grants=tuple(sorted(grant.name for grant in item.grants)),
         )
         yield settings, tuple(item.grants)
+
+
+def unasked(settings: AssignmentSettings) -> str | None:
+    """Which part no spec asks for, or None."""
+    if settings.principal_type not in get_args(PrincipalType):
+        return "principal_type"
+    if settings.prefixes or not _asked(settings.names, REPOSITORY):
+        return "names"
+    if not _asked(settings.grants, GRANT) or (settings.own and settings.grants):
+        return "grants"
+    return "unnarrowed" if settings.unnarrowed and settings.mode else None
+
+
+def _asked(names: Sequence[str], rule: Text) -> bool:
+    """Whether a spec has such names, in this order."""
+    return list(names) == sorted(set(names)) and all(map(rule.fits, names))
 
 
 def role_of(settings: AssignmentSettings) -> Role:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Kind, Verb, Write
+from reconciler.model.kind import Found, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 
@@ -34,6 +34,7 @@ class IdentityKind(Kind):
 
     name = KIND
     settings = IdentitySettings
+    traits = frozenset({Trait.UPSERTS})
     immutable = frozenset({"location"})
     permissions = {
         Verb.LIST: (f"{_TYPE}/read",),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Home, Kind, Verb, Write
+from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
@@ -40,6 +40,7 @@ class ReplicationKind(Kind):
 
     name = KIND
     settings = ReplicationSettings
+    traits = frozenset({Trait.UPSERTS})
     immutable = frozenset({"location"})
     after = ("registry",)
     permissions = {

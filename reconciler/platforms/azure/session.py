@@ -306,8 +306,8 @@ class AzureSession(HttpSession):
                 self._roles[guid] = of_definition(guid, found)
         return {**BUILT_IN, **self._roles}
 
-    def write_assignment(self, verb: str, at: str, path: str, body: Document | None) -> Document:
-        """A role assignment after a PUT or a DELETE; empty if it is gone. Raises PlatformError."""
+    def assignment(self, verb: str, at: str, path: str, body: Document | None = None) -> Document:
+        """A role assignment after a GET, a PUT or a DELETE; empty if it is not there. Raises PlatformError."""
         action = f"roleAssignments:{verb.lower()}"
         return self.json(verb, action, path, at=at, version=ASSIGNMENTS, body=body) or {}
 

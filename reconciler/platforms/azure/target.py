@@ -12,6 +12,7 @@ from reconciler.spec.registry import GrantTarget
 
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 Uuid = Annotated[str, Text(_UUID, "a UUID")]
+PrincipalType = Literal["ServicePrincipal", "Group", "User"]
 
 
 class AzureTarget(GrantTarget):
@@ -23,7 +24,7 @@ class AzureTarget(GrantTarget):
         description="Object ids of service principals, managed identities, groups or users. Of an AKS cluster it is that of the"
         " kubelet's identity.",
     )
-    principal_type: Literal["ServicePrincipal", "Group", "User"] = Field(
+    principal_type: PrincipalType = Field(
         "ServicePrincipal",
         description="What they all are. A managed identity is a ServicePrincipal.",
     )

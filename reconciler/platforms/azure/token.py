@@ -5,6 +5,8 @@ https://learn.microsoft.com/azure/container-registry/container-registry-token-ba
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import DELETE_IMAGES, PUSH, Access, Given, Principal
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash
+from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms import described
+from reconciler.spec.fields import REPOSITORY
 from reconciler.spec.models import Grant
+from reconciler.spec.registry import RegistryBase
 
 from . import rules
 from .documents import properties
@@ -37,6 +41,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "pull": PULL,
     "push-pull": ("content/read", "content/write", "metadata/read", "metadata/write"),
 }
+_ACTION = re.compile(r"repositories/(?P<name>.+)/(?P<verb>(?:content|metadata)/[a-z]+)")
 #: what holders of a token can do by the actions that end so
 _RIGHTS: Mapping[str, str] = {"/content/read": "pull", "/content/write": PUSH, "/content/delete": DELETE_IMAGES}
 
@@ -66,6 +71,7 @@ class ScopeMapKind(Kind, GivesAccess):
 
     name = MAP_KIND
     settings = ScopeMapSettings
+    traits = frozenset({Trait.UPSERTS})
     nothing_else = True
     after = ("registry",)
     permissions = {
@@ -78,6 +84,16 @@ class ScopeMapKind(Kind, GivesAccess):
 
     def shown(self, settings: ScopeMapSettings) -> dict[str, Any]:
         return {"actions": list(settings.actions)}
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        found: dict[str, set[str]] = {}
+        for action in wanted.settings.actions:
+            match = _ACTION.fullmatch(action)
+            if match is None or not REPOSITORY.fits(match["name"]):
+                return "actions"
+            found.setdefault(match["name"], set()).add(match["verb"])
+        asked = [set(verbs) for verbs in ACTIONS.values()]
+        return None if all(verbs in asked for verbs in found.values()) else "actions"
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         count = len(desired.settings.actions)
@@ -150,13 +166,13 @@ class ScopeMapKind(Kind, GivesAccess):
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         at = live.address
-        begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, self._body(write))
+        begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, self._body(write, live.rest))
         session.done(at, "scopeMaps:update", begin)
         return self._there(session, at)
 
-    def _body(self, write: Write) -> dict[str, Any]:
-        texts = described.written(write.marks.texts())
-        return {"properties": {"actions": list(write.desired.settings.actions), "description": texts}}
+    def _body(self, write: Write, rest: str = "") -> dict[str, Any]:
+        description = described.written(write.marks.texts(), **json.loads(rest or "{}"))
+        return {"properties": {"actions": list(write.desired.settings.actions), "description": description}}
 
     def _there(self, session: AzureSession, at: Address) -> Live:
         found = self.read_one(session, at)
@@ -179,7 +195,7 @@ class TokenKind(Kind, GivesAccess):
     name = KIND
     said = frozenset()
     settings = TokenSettings
-    traits = frozenset({Trait.INHERITS})
+    traits = frozenset({Trait.INHERITS, Trait.UPSERTS})
     after = ("registry", MAP_KIND)
     permissions = {
         Verb.LIST: (f"{_TYPES}/tokens/read",),
@@ -267,14 +283,15 @@ class TokenKind(Kind, GivesAccess):
 
 def _map_live(session: AzureSession, found: Mapping[str, Any]) -> Live:
     said = properties(found)
-    texts = described.parsed(str(said.get("description") or "")).texts
+    description = described.parsed(str(said.get("description") or ""), lambda key, _: described.is_mark(key))
     return Live(
         address=Address.of(session.name, MAP_KIND, str(found.get("name", "")).lower()),
         kind=MAP_KIND,
         settings=ScopeMapSettings(tuple(sorted(said.get("actions") or ()))),
-        marks=Marks.of(texts),
+        marks=Marks.of(description.texts),
         native=str(found.get("id", "")),
         needs=(session.own_address(),),
+        rest=text(description.of_people) if description.of_people else "",
     )
 
 
