@@ -65,8 +65,10 @@ _SHAPES = re.compile(
 
 #: a code such as %2F ends one word and begins the next; what is padded ends so: https://www.rfc-editor.org/rfc/rfc4648#section-4
 _MADE = re.compile(
-    r"(?:(?<![\w+%-])|(?<=%[0-9A-Fa-f]{2}))"
-    r"(?:(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*[0-9])[\w+-]{16,}={0,2}|[0-9a-f]{32,})(?![\w+-])"
+    r"(?:(?<![\w+%-])|(?<=%[0-9A-Fa-f]{2}))(?:"
+    r"(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*[0-9])[\w+-]{16,}={0,2}"
+    r"|(?=[a-zA-Z]*[0-9])(?=[0-9]*[a-zA-Z])[a-zA-Z0-9]{20,}={0,2}"
+    r")(?![\w+-])"
 )
 
 
@@ -89,9 +91,10 @@ def redacted(text: str) -> str:
 
 
 def unnamed_hidden(text: str) -> str:
-    """The text without what may be a secret that no name or form tells: words such as programs make, of small and capital letters and
-    digits, or of many hexadecimal ones. For what a server of tokens says, which may repeat what it was sent in any way."""
-    return _MADE.sub(HIDDEN, text)
+    """The text as `redacted` leaves it, without what may be a secret that no name or form says: words such as programs make, of
+    small and capital letters and digits, or long ones with digits. For what a server of tokens says, which may repeat what it was
+    sent in any way."""
+    return _MADE.sub(HIDDEN, redacted(text))
 
 
 def _page(match: re.Match[str]) -> str:

@@ -206,6 +206,7 @@ def test_no_error_of_a_platform_holds_a_secret() -> None:
         "<subject_token>opaqueSUBJ3CTtokenAbCdEf0123</subject_token>",
         "subject=opaqueSUBJ3CTtokenAbCdEf0123==&audience=ci",
         "audience%3Dci%26subject%3DopaqueSUBJ3CTtokenAbCdEf0123%3D%3D",
+        "subject opaquesubj3cttokenabcdef0123 is wrong",
         "invalid_client: 0123456789abcdef0123456789abcdef is not known",
     ],
 )
@@ -229,3 +230,13 @@ def test_what_no_name_tells_is_hidden_where_a_server_of_tokens_says_it(text: str
 )
 def test_what_people_need_of_that_stays(text: str) -> None:
     assert unnamed_hidden(text) == text
+
+
+@given(st.sampled_from(WAYS), names, tokens, prose, prose)
+def test_what_is_known_by_its_name_is_hidden_in_what_a_server_of_tokens_says(
+    way: Callable[[str, str], str], name: str, token: str, before: str, after: str
+) -> None:
+    found = unnamed_hidden(f"{before}{way(name, token)}{after}")
+    assert MARK not in found
+    assert token not in found
+    assert unnamed_hidden(found) == found

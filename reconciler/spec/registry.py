@@ -130,6 +130,11 @@ class RegistryBase(Model):
         """
         yield from ()
 
+    def targets_faults(self, grants: Sequence[tuple[str, GrantTarget]]) -> Iterator[tuple[int, Fault]]:
+        """What the platform can't honour of the registry's grants together, each with its grant's place in these; paths are below
+        `to`. `grants`: their names, and whom they are for."""
+        yield from ()
+
     def named_faults(self, target: GrantTarget, name: str) -> Iterator[Fault]:
         """What is wrong with a grant's name, where the platform gives it to something; paths are below the grant."""
         yield from ()

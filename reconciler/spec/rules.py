@@ -59,6 +59,7 @@ def faults(parts: Parts) -> Iterator[Fault]:
     for index, grant in parts.grants.items():
         at = ("grants", index)
         yield from each(_target_faults((*at, "to"), grant), _grant_faults(at, grant, parts))
+    yield from _targets_together(parts)
 
 
 def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts) -> Iterator[Fault]:
@@ -201,6 +202,18 @@ def _grant_faults(at: tuple[str, int], grant: Grant, parts: Parts) -> Iterator[F
             _repositories_unknown(at, grant, registry, names) if parts.all_repositories else iter(()),
             _not_honoured(at, grant, registry, names, parts),
         )
+
+
+def _targets_together(parts: Parts) -> Iterator[Fault]:
+    """What is wrong between the grants of one registry."""
+    rows: dict[str, list[tuple[int, Grant]]] = {}
+    for index, item in parts.grants.items():
+        with suppress(Absent):
+            if item.registry in parts.known and item.to.whole and item.name:
+                rows.setdefault(item.registry, []).append((index, item))
+    for name, items in rows.items():
+        for at, fault in parts.known[name].targets_faults([(item.name, item.to) for _, item in items]):
+            yield Fault(("grants", items[at][0], "to", *fault.loc), fault.message)
 
 
 def _repositories_unknown(

@@ -13,7 +13,7 @@ import pytest
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.engine.write import Status
 from reconciler.errors import PlanConflict, ReconcilerError
-from tests.emulators.azure import Fails, Server
+from tests.emulators.azure import Fails, Server, may
 from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import RESOURCE, STRANGER, AzureSandbox
 
@@ -219,3 +219,49 @@ def test_a_grant_to_an_identity_of_the_registry_is_refused(azure: AzureSandbox) 
         f"{own} is the registry's own identity images-pull, which can pull everything: take it out of grant one"
     )
     assert azure.state() == before
+
+
+# -- another permission
+
+
+ALLOWED = {"allow": ["images.mode.acmeimages"]}
+
+
+@pytest.mark.parametrize(("before", "after"), [("push-pull", "pull"), ("pull", "push-pull")])
+@pytest.mark.parametrize(
+    ("mode", "later"), [("abac", "abac"), ("legacy", "legacy"), ("abac", "legacy"), ("legacy", "abac")]
+)
+def test_whoever_gets_another_permission_keeps_the_old_role_until_the_new_one_is_there(
+    azure: AzureSandbox, azure_stand_in: Server, before: str, after: str, mode: str, later: str
+) -> None:
+    grant = {"name": "one", "to": {"type": "azure", "principal_ids": [STRANGER]}}
+    first, second = (
+        azure.document(
+            "app-a",
+            grants=({**grant, "permission": permission},),
+            registry={"role_assignment_mode": of},
+            guards={"max_deletes": "100%"},
+        )
+        for permission, of in ((before, mode), (after, later))
+    )
+    azure.apply(first)
+    azure.push_image("app-a")
+    for refused in ("roleAssignments:PUT", *(("registries:PATCH",) if mode != later else ())):
+        plan = azure.plan(second, **ALLOWED)
+        azure_stand_in.behaviours.append(Fails(refused, "403", times=-1))
+        azure.carry_out(plan)
+        azure_stand_in.behaviours.clear()
+        assert may(azure.cloud, STRANGER, azure.acr, "app-a", "pull"), refused
+    azure.apply(second, **ALLOWED)
+    assert may(azure.cloud, STRANGER, azure.acr, "app-a", "pull")
+    assert may(azure.cloud, STRANGER, azure.acr, "app-a", "push") is (after == "push-pull")
+    assert azure.plan(second).changes == ()
+
+
+def test_a_target_on_the_role_that_goes_takes_the_new_one_along(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a", grants=({**ONE, "permission": "push-pull"},)))
+    document = azure.document("app-a", grants=(ONE,))
+    azure.apply(document, targets=[f"images.assignment.{STRANGER}-push"])
+    azure.push_image("app-a")
+    assert may(azure.cloud, STRANGER, azure.acr, "app-a", "pull")
+    assert azure.plan(document).changes == ()

@@ -195,3 +195,23 @@ def test_a_repository_that_goes_takes_its_access_along_at_its_own_line(tmp_path:
     assert verdict(found) == ["destroys", "narrows"]
     assert said(found, Risk.NARROWS) == [f"service principal {KUBELETS} can no longer pull payments"]
     assert {item.base.line for item in found.findings if item.base is not None} == {15}
+
+
+ADOPTED = replaced(("sku: Premium", "sku: Premium\n    adopt: true"), ("    repositories: [checkout]\n", ""), base=BASE)
+
+
+def test_a_registry_whose_mode_no_spec_says_changes_no_mode(tmp_path: Path) -> None:
+    for head in (ADOPTED, replaced(("{team: a}", "{team: b}"), base=ADOPTED)):
+        found = reviewed(tmp_path, head, ADOPTED)
+        assert [item for item in found.plan.verdicts if item.guard == "dangerous"] == []
+        assert not any(change.kind in ("mode", "assignment") for change in found.plan.changes)
+
+
+def test_a_grant_on_a_registry_whose_mode_no_spec_says_may_be_for_all_of_it(tmp_path: Path) -> None:
+    head = replaced(("00000001-aaaa", "00000003-aaaa"), base=ADOPTED)
+    found = said(reviewed(tmp_path, head, ADOPTED), Risk.WIDENS)
+    who = "service principal 00000003-aaaa-bbbb-cccc-dddddddddddd"
+    assert found == [
+        f"{who} can now pull checkout, payments, team/web",
+        f"{who} may now be able to pull all repositories of the registry, if the registry is in mode legacy",
+    ]

@@ -76,8 +76,11 @@ class AssignmentKind(Kind, GivesAccess):
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
         """In the mode that the registry has, where the spec leaves that open."""
-        mode = live.settings.mode if live is not None else "abac"
-        return replace(desired, settings=desired.settings.in_mode(mode))
+        settings: AssignmentSettings = desired.settings
+        asked = live is not None and not live.settings.found
+        return replace(
+            desired, settings=settings.in_mode(live.settings.mode) if live and asked else settings.in_either()
+        )
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         settings: AssignmentSettings = desired.settings
@@ -103,8 +106,7 @@ class AssignmentKind(Kind, GivesAccess):
         return assignment_settings.access(address, settings)
 
     def access_by_grant(self, address: Address, settings: AssignmentSettings) -> Iterable[tuple[str, Access]]:
-        names = settings.grants or ("",)
-        return [(name, item) for item in self.access(address, settings) for name in names]
+        return assignment_settings.access_by_grant(address, settings)
 
     def native_principals(self, settings: AssignmentSettings) -> Mapping[str, str]:
         if settings.own:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from reconciler.model.access import PUSH, Access, Principal
 from reconciler.model.address import Address
+from reconciler.model.canonical import plain
 from reconciler.spec.fields import GRANT, REPOSITORY, Text
 from reconciler.spec.models import Grant
 from reconciler.words import Named
@@ -34,7 +35,8 @@ class AssignmentSettings:
     `principal`: an object id, or `pull` or `push` for one of the registry's own identities. `job`: pull, push, or catalog. `mode`:
     whose role it is, "" where the registry's mode decides. `names`: the repositories, sorted; `prefixes`: beginnings of names, each
     with its slash; `whole`: all repositories, without a condition. `unnarrowed`: that no grant names repositories, where the mode is
-    not known. `grants`: whose names stand in its description. `other`: a condition that is none of ours, as it stands there.
+    not known; `found`: and that the registry was there before. `grants`: whose names stand in its description. `other`: a condition
+    that is none of ours, as it stands there. `by`: which repositories each grant is for, which no assignment says.
     """
 
     principal: str
@@ -45,8 +47,15 @@ class AssignmentSettings:
     prefixes: tuple[str, ...] = ()
     whole: bool = False
     unnarrowed: bool = False
+    found: bool = False
     grants: tuple[str, ...] = ()
     other: str = ""
+    by: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), compare=False)
+
+    def as_v1(self) -> dict[str, Any]:
+        """What the mark is a hash of: what stands on the platform."""
+        found: dict[str, Any] = plain(replace(self, by=()))
+        return found
 
     @property
     def own(self) -> bool:
@@ -62,9 +71,14 @@ class AssignmentSettings:
         """The same in a mode that is known: in mode legacy there is no condition."""
         if self.mode:
             return self
+        known = replace(self, mode=mode, unnarrowed=False, found=False)
         if mode == "legacy" and self.unnarrowed:
-            return replace(self, mode=mode, names=(), prefixes=(), whole=True, unnarrowed=False)
-        return replace(self, mode=mode, unnarrowed=False)
+            return replace(known, names=(), prefixes=(), whole=True, by=())
+        return known
+
+    def in_either(self) -> AssignmentSettings:
+        """The same where nobody has asked which mode the registry has: abac, unless it was there before."""
+        return replace(self.in_mode("abac"), unnarrowed=self.unnarrowed and self.found, found=self.found)
 
 
 @dataclass
@@ -74,7 +88,7 @@ class _Wanted:
     principal: str
     principal_type: str
     job: str
-    names: set[str] = field(default_factory=set)
+    by: dict[str, tuple[str, ...]] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
     narrowed: bool = False
 
@@ -106,7 +120,7 @@ def of_grants(
         for principal in target.principal_ids:
             key = principal.lower(), job
             wanted = found.setdefault(key, _Wanted(*key[:1], target.principal_type, job))
-            wanted.names.update(names)
+            wanted.by[grant.name] = tuple(names)
             wanted.grants.append(grant)
             wanted.narrowed = wanted.narrowed or grant.repositories is not None
     mode = registry.role_assignment_mode or ""
@@ -116,10 +130,12 @@ def of_grants(
             item.principal_type,
             item.job,
             mode,
-            names=tuple(sorted(item.names)) if mode != "legacy" else (),
+            names=tuple(sorted({name for names in item.by.values() for name in names})) if mode != "legacy" else (),
             whole=mode == "legacy",
             unnarrowed=not mode and not item.narrowed,
+            found=not mode and registry.adopt,
             grants=tuple(sorted(grant.name for grant in item.grants)),
+            by=tuple(sorted(item.by.items())) if mode != "legacy" else (),
         )
         yield settings, tuple(item.grants)
 
@@ -132,7 +148,15 @@ def unasked(settings: AssignmentSettings) -> str | None:
         return "names"
     if not _asked(settings.grants, GRANT) or (settings.own and settings.grants):
         return "grants"
+    if settings.by and (
+        [name for name, _ in settings.by] != list(settings.grants) or _names(settings) != settings.names
+    ):
+        return "by"
     return "unnarrowed" if settings.unnarrowed and settings.mode else None
+
+
+def _names(settings: AssignmentSettings) -> tuple[str, ...]:
+    return tuple(sorted({name for _, names in settings.by for name in names}))
 
 
 def _asked(names: Sequence[str], rule: Text) -> bool:
@@ -187,8 +211,18 @@ def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:
         if settings.other:
             note = f"where the condition allows it that somebody wrote: {settings.other}"
             yield Access(who, f"{verb} {WHOLE}", at.registry, "", may=True, note=note)
+        if settings.unnarrowed:
+            yield Access(who, f"{verb} {WHOLE}", at.registry, "", may=True, note="if the registry is in mode legacy")
         prefixes = ("",) if settings.whole and not settings.other else settings.prefixes
         yield from reached(who, verb, at.registry, names=settings.names, prefixes=prefixes)
+
+
+def access_by_grant(at: Address, settings: AssignmentSettings) -> Iterator[tuple[str, Access]]:
+    """The same, each with the grant that gives it: as the spec has them, or all of its grants where only the assignment is known."""
+    if not settings.by:
+        yield from ((name, item) for item in access(at, settings) for name in settings.grants or ("",))
+    for name, names in settings.by:
+        yield from ((name, item) for item in access(at, replace(settings, names=names)))
 
 
 def shown(settings: AssignmentSettings) -> Mapping[str, Any]:

@@ -67,8 +67,8 @@ class ModeKind(Kind):
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
         """What the spec leaves open stays as it is in a registry that was there before; one that we made is `abac`."""
-        if desired.settings.mode or (live is None and desired.adopt):
-            return desired
+        if desired.settings.mode or (live is None and desired.adopt) or (live is not None and not live.settings.mode):
+            return desired  # of an adopted registry, no spec says it
         kept = live is not None and (live.marks.adopted or live.marks.owner is None)
         return replace(desired, settings=live.settings if live is not None and kept else ModeSettings())
 

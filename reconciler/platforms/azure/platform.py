@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.errors import PlatformError
@@ -73,23 +74,27 @@ class AzurePlatform(Platform):
         self, spec: Spec, here: AzureRegistry, home: Address, identities: dict[str, Address]
     ) -> Iterator[Desired]:
         grants = list(_grants(spec, here))
+        of_job = partial(assignment_settings.address_of, here.name)
         assigned = []
         for settings in assignment_settings.of_identities(here):
-            at = assignment_settings.address_of(here.name, settings.principal, settings.job)
+            at = of_job(settings.principal, settings.job)
             assigned.append(at)
             needs = (home, identities[settings.principal])
             yield Desired(at, "assignment", settings, needs, adopt=here.adopt, source=spec.source(here.name))
         for settings, by in assignment_settings.of_grants(here, grants):
-            at = assignment_settings.address_of(here.name, settings.principal, settings.job)
+            at = of_job(settings.principal, settings.job)
             assigned.append(at)
             source = spec.source(here.name, None, by)
             noted = _noted(here, settings.names)
-            yield Desired(at, "assignment", settings, (home, *noted), source=source)
+            # who may do more or less than before keeps the old role until the new one is there
+            before = tuple(item for job in roles.GRANTED if (item := of_job(settings.principal, job)) != at)
+            yield Desired(at, "assignment", settings, (home, *noted), source=source, instead_of=before)
         mode = Address.of(here.name, "mode", home.name)
         wanted = ModeSettings(here.role_assignment_mode or "")
-        # what one mode needs and the other does not, too
-        catalog = assignment_settings.address_of(here.name, "pull", roles.LIST)
-        old = tuple(Address(f"{at}-{word}") for at in {*assigned, catalog} for word in ("abac", "legacy"))
+        # what one mode needs and the other does not, too, and what whoever keeps a role could do before
+        principals = {at.name.rpartition("-")[0] for at in assigned}
+        jobs = [of_job(principal, job) for principal in sorted(principals) for job in (*roles.GRANTED, roles.LIST)]
+        old = tuple(Address(f"{at}-{word}") for at in jobs for word in ("abac", "legacy"))
         source = spec.source(here.name)
         yield Desired(mode, "mode", wanted, (home, *assigned), home, here.adopt, source, instead_of=old)
         for grant, names in grants:

@@ -15,6 +15,8 @@ WRITE = (*READ, f"{_REPOSITORIES}/content/write", f"{_REPOSITORIES}/metadata/wri
 #: of a whole registry: no condition can narrow it
 CATALOG = ("Microsoft.ContainerRegistry/registries/catalog/read",)
 PULL, PUSH, LIST = "pull", "push", "catalog"
+#: the jobs that grants can give
+GRANTED = (PULL, PUSH)
 
 
 @dataclass(frozen=True, slots=True)

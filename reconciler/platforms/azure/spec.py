@@ -182,6 +182,18 @@ class AzureRegistry(RegistryBase):
         if isinstance(target, AzureTarget) and narrowed and self.role_assignment_mode == "legacy":
             yield Fault(("repositories",), legacy_fault(self.name))
 
+    def targets_faults(self, grants: Sequence[tuple[str, GrantTarget]]) -> Iterator[tuple[int, Fault]]:
+        said: dict[str, tuple[str, str]] = {}
+        for at, (name, target) in enumerate(grants):
+            if not isinstance(target, AzureTarget):
+                continue
+            for principal in target.principal_ids:
+                first, kind = said.setdefault(principal.lower(), (name, target.principal_type))
+                if kind != target.principal_type:
+                    message = f"grant {first} says that {principal} is a {kind}; an object id is of one kind: make them the same"
+                    yield at, Fault(("principal_type",), message)
+                    break
+
     def named_faults(self, target: GrantTarget, name: str) -> Iterator[Fault]:
         if isinstance(target, AzureTokenTarget) and (fault := rules.token_fault(name)):
             yield Fault(("name",), fault)
