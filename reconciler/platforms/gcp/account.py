@@ -20,6 +20,7 @@ from . import description, iam, members, policy_write, record, rules, taken
 from .iam import Binding, Document
 from .ledgers import AccountLedger
 from .rules import IAM
+from .seen import check_none_left
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ class AccountKind(Kind, GivesAccess):
             *("iam.serviceAccounts.update", "iam.serviceAccounts.setIamPolicy", "iam.serviceAccounts.enable"),
             *_READ,
         ),
-        Verb.DELETE: ("iam.serviceAccounts.delete",),
+        Verb.DELETE: (
+            *("iam.serviceAccounts.delete", "iam.serviceAccounts.get"),
+            *("artifactregistry.repositories.list", "artifactregistry.repositories.get"),
+        ),
     }
 
     def shown(self, settings: AccountSettings) -> dict[str, Any]:
@@ -237,6 +241,11 @@ class AccountKind(Kind, GivesAccess):
         return _live(session, at, account, after)
 
     def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
+        # once the accounts are gone, nothing says where the registry had repositories. Those that the plan names may be about to go
+        ledger = session.ledger(AccountLedger)
+        (texts,) = ledger.read([description.carrier_of(session.registry)])
+        places = {session.registry.location, *ledger.locations(texts)}
+        check_none_left(session, places, live.address, but=session.named)
         name = session.account_name(live.address)
         session.json("DELETE", IAM, "DeleteServiceAccount", name, at=live.address, absent=("NOT_FOUND",))
 
