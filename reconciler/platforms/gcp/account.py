@@ -220,7 +220,7 @@ class AccountKind(Kind, GivesAccess):
                 account["displayName"] = write.desired.settings.display_name
                 session.change_account(at, {"displayName": account["displayName"]})
             said = description.parsed(account.get("description", ""))
-            before = record.parted(said.texts.get(description.MEMBERS, ""))
+            before = record.opened(said.texts.get(description.MEMBERS, ""))
             hashes = {item.hash for item in write.desired.settings.bindings}
             others = {key: value for key, value in said.texts.items() if key.startswith(description.AT)}
             # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
@@ -251,11 +251,11 @@ class AccountKind(Kind, GivesAccess):
 
 
 def _noted(marks: Mapping[str, str], hashes: set[str], said: description.Said) -> str:
-    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, said.before, said.behind)
+    return description.written({**marks, description.MEMBERS: record.sealed(hashes)}, said.before, said.behind)
 
 
 def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
-    return {**marks.texts(), **({description.MEMBERS: record.joined(hashes)} if hashes else {})}
+    return {**marks.texts(), **({description.MEMBERS: record.sealed(hashes)} if hashes else {})}
 
 
 def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Mapping[Address, Desired]) -> str | None:
@@ -354,7 +354,7 @@ def _is_disabled(given: Given) -> bool:
 
 def _live(session: GcpSession, at: Address, account: Document, policy: Document) -> Live:
     said = description.parsed(account.get("description", ""))
-    recorded = record.parted(said.texts.get(description.MEMBERS, ""))
+    recorded = record.opened(said.texts.get(description.MEMBERS, ""))
     others = iam.in_order(iam.without(policy, ROLES, recorded))
     parts = (("description", said.before), ("behind", said.behind), ("policy", others))
     rest = {key: value for key, value in parts if value}
