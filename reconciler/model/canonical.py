@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, lru_cache
@@ -16,6 +17,7 @@ from .resource import Desired, Live, Settings
 #: The form that this release writes. A release that changes `plain` gets a new version and keeps the old form in `FORMS`.
 VERSION = "v1"
 ABSENT = "absent"
+_MARK = re.compile(r"v[0-9]+-[0-9a-f]{16}")
 
 
 @cache
@@ -80,6 +82,11 @@ FORMS: dict[str, Callable[[Settings], str]] = {VERSION: _form_v1}
 def applied_hash(settings: Settings) -> str:
     """The mark that says what was applied: `v1-` and a short hash."""
     return f"{VERSION}-{FORMS[VERSION](settings)}"
+
+
+def is_applied_hash(text: str) -> bool:
+    """Whether a text has the form of `applied_hash`, of this version or of another one."""
+    return _MARK.fullmatch(text) is not None
 
 
 def records(mark: str, settings: Settings) -> bool | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconciler.errors import ReadFailed
 from reconciler.model.canonical import applied_hash
 from reconciler.platforms import described
-from reconciler.platforms.gcp import description
+from reconciler.platforms.gcp import description, record
 from reconciler.platforms.gcp.location import LocationSettings
 from tests.emulators.gcp import Server
 from tests.emulators.proxy import Answer, Call
@@ -26,9 +26,18 @@ TEXTS = {
     "reconciler-origin": "spec",
     "reconciler-applied": "v1-0123456789abcdef",
     "reconciler-registry": "images",
-    "reconciler-members": "abcdefg",
+    "reconciler-members": record.sealed(["abcdefg", "hijklmn"]),
     "reconciler-at-europe-west1": "v1-0123456789abcdef",
 }
+SUMMED = record.sealed(["support"])
+#: words of people that have the keys of ours, and values that we never write
+LOOK_ALIKE = (
+    *("members=alice,bob", "members=support", "members=billingfinance", "members=SUPPORT", "members=a"),
+    *(f"members={SUMMED[:-1]}", f"members={SUMMED[:-2]}77", f"members={SUMMED}x", f"members=x{SUMMED}"),
+    *("at-least=3", "at-work=9to5", "at-night=oncall", "at-once=1", "at-europe-west1=yes", "at-us-central1=v1"),
+    *("at-least=v1-0123456789ABCDEF", "at-least=v1-0123456789abcde", "at-least=v1-0123456789abcdef0"),
+    *("at-least=x1-0123456789abcdef", "at-least=0123456789abcdef", "applied=yesterday", "applied=v1-", "adopted=2024"),
+)
 #: words of people: some look like ours
 WORDS = st.sampled_from(
     (
@@ -55,6 +64,7 @@ WORDS = st.sampled_from(
             "applied",
             "reconciler-owner=x",
         ),
+        *LOOK_ALIKE,
     )
 )
 
@@ -72,7 +82,7 @@ def test_each_word_of_others_outlives_any_write_of_ours(
     words = ["reconciler:", *ours[:at], *between, *ours[at:], *behind]
     text = " | ".join(filter(None, [" ".join(before), " ".join(words)]))
     said = description.parsed(text)
-    for texts in (TEXTS, {**TEXTS, "reconciler-at-europe-west1": "v1-new"}):
+    for texts in (TEXTS, {**TEXTS, "reconciler-at-europe-west1": "v2-fedcba9876543210"}):
         after = description.written({**said.texts, **texts}, said.before, said.behind)
         again = description.parsed(after)
         assert sorted(after.split()) == sorted(
@@ -137,6 +147,9 @@ def test_a_text_of_others_for_which_a_description_has_no_room_is_said_before_any
     assert "trust a group instead of single principals, or shorten what somebody else wrote there" in str(problem)
 
 
+NOTE = applied_hash(LocationSettings("nowhere"))
+
+
 class NoPlace:
     """Google has no such location, and says so with one of its statuses."""
 
@@ -160,8 +173,8 @@ def test_a_noted_location_that_google_does_not_have_is_said_with_the_account_and
 ) -> None:
     document = gcp.document("app-a")
     gcp.apply(document)
-    gcp.estate.change(PULL, "description", lambda found: f"it's billing's | {found} at-{place}=x | ask ops")
-    kept = gcp.estate.account(PULL)["description"].replace(f" at-{place}=x", "")
+    gcp.estate.change(PULL, "description", lambda found: f"it's billing's | {found} at-{place}={NOTE} | ask ops")
+    kept = gcp.estate.account(PULL)["description"].replace(f" at-{place}={NOTE}", "")
     stand_in.behaviours.append(NoPlace(place, status))
     with pytest.raises(ReadFailed) as failed:
         gcp.plan(document)
@@ -195,8 +208,47 @@ def test_a_note_of_a_location_that_google_has_is_a_place_to_look_at(gcp: GcpSand
     assert note not in gcp.estate.account(PULL)["description"]
 
 
-@pytest.mark.parametrize("words", ["members=alice,bob", "adopted=2024"])
+@pytest.mark.parametrize(
+    "words", [*LOOK_ALIKE, " ".join(LOOK_ALIKE), "at-least=3 things", "\nsecond line\n\nat-night=oncall"]
+)
 def test_words_of_people_that_begin_as_ours_do_stay_theirs(words: str) -> None:
     said = description.parsed(f"reconciler: owner=shop registry=images origin=spec {words}")
     assert said.behind == f" {words}"
     assert description.written(said.texts, said.before, said.behind).endswith(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        " members=support",
+        " members=finance members=billing at-least=3 things",
+        " at-work=9to5 applied=yesterday adopted=2024",
+        f"\nsecond line\n\nlast at-{ELSEWHERE}=oncall\n",
+        " see\ttabs  at-once=v1 x",
+    ],
+)
+def test_words_of_people_that_begin_as_ours_do_change_no_plan_and_are_lost_by_no_apply(
+    gcp: GcpSandbox, words: str
+) -> None:
+    gcp.apply(trusting(gcp))
+    gcp.estate.change(PULL, "description", lambda found: found + words)
+    assert gcp.plan(trusting(gcp)).changes == ()
+    for document in (trusting(gcp, "one"), trusting(gcp)):
+        gcp.apply(document)
+        assert gcp.estate.account(PULL)["description"].rstrip().endswith(words.rstrip())
+        assert gcp.plan(document).changes == ()
+
+
+@given(st.sets(st.text(min_size=1, max_size=4), max_size=9))
+def test_a_sealed_record_is_read_as_it_was_written(words: set[str]) -> None:
+    hashes = {record.hash_of(word) for word in words}
+    assert record.opened(record.sealed(hashes)) == hashes
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_what_is_no_sealed_record_holds_no_hashes(count: int) -> None:
+    hashes = {record.hash_of(str(number)) for number in range(count)}
+    text = record.sealed(hashes)
+    for cut in range(len(text)):
+        assert record.opened(text[:cut]) == record.opened(text[cut + 1 :]) == set()
+    assert record.opened(record.joined(hashes)) == set()

@@ -20,6 +20,7 @@ from . import description, iam, members, policy_write, record, rules, taken
 from .iam import Binding, Document
 from .ledgers import AccountLedger
 from .rules import IAM
+from .seen import check_none_left
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ class AccountKind(Kind, GivesAccess):
             *("iam.serviceAccounts.update", "iam.serviceAccounts.setIamPolicy", "iam.serviceAccounts.enable"),
             *_READ,
         ),
-        Verb.DELETE: ("iam.serviceAccounts.delete",),
+        Verb.DELETE: (
+            *("iam.serviceAccounts.delete", "iam.serviceAccounts.get"),
+            *("artifactregistry.repositories.list", "artifactregistry.repositories.get"),
+        ),
     }
 
     def shown(self, settings: AccountSettings) -> dict[str, Any]:
@@ -216,7 +220,7 @@ class AccountKind(Kind, GivesAccess):
                 account["displayName"] = write.desired.settings.display_name
                 session.change_account(at, {"displayName": account["displayName"]})
             said = description.parsed(account.get("description", ""))
-            before = record.parted(said.texts.get(description.MEMBERS, ""))
+            before = record.opened(said.texts.get(description.MEMBERS, ""))
             hashes = {item.hash for item in write.desired.settings.bindings}
             others = {key: value for key, value in said.texts.items() if key.startswith(description.AT)}
             # recorded before it is written, so that what is left of a write that was cut off is never taken for somebody else's
@@ -237,16 +241,21 @@ class AccountKind(Kind, GivesAccess):
         return _live(session, at, account, after)
 
     def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
+        # once the accounts are gone, nothing says where the registry had repositories. Those that the plan names may be about to go
+        ledger = session.ledger(AccountLedger)
+        (texts,) = ledger.read([description.carrier_of(session.registry)])
+        places = {session.registry.location, *ledger.locations(texts)}
+        check_none_left(session, places, live.address, but=session.named)
         name = session.account_name(live.address)
         session.json("DELETE", IAM, "DeleteServiceAccount", name, at=live.address, absent=("NOT_FOUND",))
 
 
 def _noted(marks: Mapping[str, str], hashes: set[str], said: description.Said) -> str:
-    return description.written({**marks, description.MEMBERS: record.joined(hashes)}, said.before, said.behind)
+    return description.written({**marks, description.MEMBERS: record.sealed(hashes)}, said.before, said.behind)
 
 
 def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
-    return {**marks.texts(), **({description.MEMBERS: record.joined(hashes)} if hashes else {})}
+    return {**marks.texts(), **({description.MEMBERS: record.sealed(hashes)} if hashes else {})}
 
 
 def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Mapping[Address, Desired]) -> str | None:
@@ -345,7 +354,7 @@ def _is_disabled(given: Given) -> bool:
 
 def _live(session: GcpSession, at: Address, account: Document, policy: Document) -> Live:
     said = description.parsed(account.get("description", ""))
-    recorded = record.parted(said.texts.get(description.MEMBERS, ""))
+    recorded = record.opened(said.texts.get(description.MEMBERS, ""))
     others = iam.in_order(iam.without(policy, ROLES, recorded))
     parts = (("description", said.before), ("behind", said.behind), ("policy", others))
     rest = {key: value for key, value in parts if value}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from reconciler.model.address import Address
-from reconciler.model.marks import PREFIX
+from reconciler.model.canonical import is_applied_hash
+from reconciler.model.marks import APPLIED, PREFIX
 from reconciler.platforms import described
 from reconciler.platforms.described import Said, written
 
@@ -19,7 +20,7 @@ __all__ = ["AT", "MAX_DESCRIPTION", "MEMBERS", "Said", "carrier_of", "parsed", "
 
 #: bytes of UTF-8: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.description
 MAX_DESCRIPTION = 256
-#: what the key of a location's note begins with, and the key of the hashes of members that are ours
+#: what the key of a location's note begins with, and the key of the hashes of members that are ours, with their sum
 AT, MEMBERS = f"{PREFIX}at-", f"{PREFIX}members"
 #: the address of the account that carries what is noted of a registry
 CARRIER = "pull"
@@ -31,15 +32,17 @@ def carrier_of(registry: GcpRegistry) -> Address:
 
 
 def parsed(text: str) -> Said:
-    """What the description of an account says. What is noted at no location that Google could have is somebody else's text."""
+    """What the description of an account says. A word is ours only if its value, too, has the form in which we write it."""
     return described.parsed(text, _is_ours)
 
 
 def _is_ours(key: str, value: str) -> bool:
     if key == MEMBERS:
-        return record.joined(record.parted(value)) == value
-    noted = key.startswith(AT) and re.fullmatch(rules.LOCATION, key.removeprefix(AT)) is not None
-    return noted or described.is_mark(key)
+        return bool(record.opened(value))
+    if key.startswith(AT):
+        place = key.removeprefix(AT)
+        return re.fullmatch(rules.LOCATION, place) is not None and is_applied_hash(value)
+    return described.is_mark(key) and (key != APPLIED or is_applied_hash(value))
 
 
 def without(text: str, location: str) -> str:

@@ -11,6 +11,8 @@ from hashlib import sha256
 SIZE = 7
 #: hashes in the value of one label, which has 63 characters
 EACH = 63 // SIZE
+#: characters of the sum of several hashes: what people write is not taken for hashes of ours, though a word may have their form
+SUM = 4
 _HASH = re.compile(f"[a-z2-7]{{{SIZE}}}")
 
 
@@ -27,6 +29,18 @@ def joined(hashes: Iterable[str]) -> str:
 def parted(text: str) -> set[str]:
     """The hashes that a text holds; what is none is left out."""
     return {part for part in _parts(text, SIZE) if _HASH.fullmatch(part)}
+
+
+def sealed(hashes: Iterable[str]) -> str:
+    """The hashes as one text that ends with a sum of them; "" if there are none."""
+    text = joined(hashes)
+    return text and text + hash_of(text)[:SUM]
+
+
+def opened(text: str) -> set[str]:
+    """The hashes of a sealed text; none of any other."""
+    found = parted(text[:-SUM])
+    return found if sealed(found) == text else set()
 
 
 def packed(key: str, hashes: Iterable[str]) -> dict[str, str]:

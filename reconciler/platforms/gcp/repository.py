@@ -40,6 +40,7 @@ from .repository_settings import (
     sent,
 )
 from .rules import OPERATION, REGISTRY
+from .seen import address_of
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -173,21 +174,15 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
         listed = set()
         orphans = Orphans(session.owner, {item.name for item in session.estate.registries})
         for location in sorted({registry.location, *noted}):
-            where = "" if location == registry.location else location
             place = Address.of(session.name, "location", location)
             for item in session.repositories(location, at=place):
                 orphans.see(item)
-                name = registry.named(str(item["name"]).rpartition("/")[2])
-                if name is None:
+                at = address_of(registry, session.owner, item, wanted)
+                if at is None:
                     continue
-                at = Address.of(session.name, KIND, name, where)
-                live = live_of(at, item)
-                ours = (live.marks.owner, live.marks.registry) == (session.owner, session.name)
-                if not ours and at not in wanted and registry.layout == "shared":
-                    continue  # what begins with the registry's name and a dash is no more its than another's
                 ledger.learn(at, item.get("labels") or {})
                 listed.add(at)
-                yield _owing(session, live)
+                yield _owing(session, live_of(at, item))
         session.notices[:] = orphans.said()
         yield from _missing(session, (at for at in wanted if at.kind == KIND and at not in listed))
 
@@ -336,7 +331,11 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
         token = ""
         while True:
             query = {"pageSize": 1000, "pageToken": token}
-            page = session.json("GET", REGISTRY, "ListDockerImages", path, at=live.address, query=query)
+            page = session.json(
+                "GET", REGISTRY, "ListDockerImages", path, at=live.address, query=query, absent=("NOT_FOUND",)
+            )
+            if page is None:  # it has gone meanwhile, with its images
+                return 0
             digests |= {str(item["name"]).rpartition("@")[2] for item in page.get("dockerImages", ())}
             token = page.get("nextPageToken", "")
             if not token:

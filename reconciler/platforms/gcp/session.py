@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
@@ -20,10 +20,12 @@ from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.call_log import current_address, working_on, wrote
 from reconciler.model.platform import Estate, Platform
+from reconciler.model.resource import Desired, Live
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.rescue import Rescue
 
 from . import calls, description, iam, sign_in
+from .repository_settings import KIND
 from .rules import IAM, NO_PLACE, OPERATION, REGISTRY
 from .spec import GcpRegistry
 from .troubles import (
@@ -59,6 +61,15 @@ class GcpSession(HttpSession):
         self._bases: dict[str, str] = {}
         #: the service accounts that this run made and has seen: IAM may not know them everywhere yet
         self.made: set[Address] = set()
+        #: the repositories that the plan names, with the names that the other layout gives them
+        self.named: frozenset[Address] = frozenset()
+
+    def learn(self, resources: Iterable[Desired | Live]) -> None:
+        found = [item for item in resources if item.kind == KIND]
+        before = (at for item in found if isinstance(item, Desired) for at in item.instead_of)
+        new = {*(item.address for item in found), *before} - self.named
+        if new:
+            self.named |= new
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -169,11 +180,13 @@ class GcpSession(HttpSession):
             self._carried_out(started.operation, "DeleteRepository", at)
 
     def packages(self, at: Address, most: int) -> Iterator[str]:
-        """The names of packages in a repository, in pages of `most`. Raises PlatformError."""
-        token = ""
+        """The names of packages in a repository, in pages of `most`; none if it is not there. Raises PlatformError."""
+        path, token = f"{self.name_of(at)}/packages", ""
         while True:
             query = {"pageSize": most, "pageToken": token}
-            page = self.json("GET", REGISTRY, "ListPackages", f"{self.name_of(at)}/packages", at=at, query=query)
+            page = self.json("GET", REGISTRY, "ListPackages", path, at=at, query=query, absent=("NOT_FOUND",))
+            if page is None:
+                return
             yield from (str(item["name"]) for item in page.get("packages", ()))
             token = page.get("nextPageToken", "")
             if not token:

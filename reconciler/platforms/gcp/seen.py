@@ -1,0 +1,87 @@
+"""Which of the repositories that Google lists a plan sees as a registry's, and whether any of them is left where no plan will look
+any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reconciler.errors import PlatformError
+from reconciler.model.address import Address
+from reconciler.model.marks import Marks
+from reconciler.words import all_of, plural, some_of
+
+from .repository_settings import KIND, parts_of
+from .rules import REGISTRY
+from .spec import GcpRegistry
+
+if TYPE_CHECKING:
+    from .session import GcpSession
+
+
+def address_of(
+    registry: GcpRegistry, owner: str, found: Mapping[str, Any], wanted: Collection[Address] = ()
+) -> Address | None:
+    """The address at which a plan sees a repository, as Google answers it; None if it passes it over. `wanted`: the addresses of what
+    the spec asks for. Pure."""
+    _, location, identifier = parts_of(str(found["name"]))
+    name = registry.named(identifier)
+    if name is None:
+        return None
+    at = Address.of(registry.name, KIND, name, _where(registry, location))
+    marks = _marks(found)
+    ours = (marks.owner, marks.registry) == (owner, registry.name)
+    if not ours and at not in wanted and registry.layout == "shared":
+        return None  # what begins with the registry's name and a dash is no more its than another's
+    return at
+
+
+def check_none_left(session: GcpSession, places: Iterable[str], at: Address, *, but: Collection[Address] = ()) -> None:
+    """Looks again whether repositories of the registry are in these locations, for whoever takes away by what a plan would find them.
+    `but`: addresses of repositories that need not be gone yet. Raises PlatformError if some are."""
+    found = {place: sorted({*_left(session, place, at, but)}) for place in sorted({*places})}
+    there = [
+        f"{some_of(names)} of this registry {plural(len(names), 'is', 'are')} still in {place}"
+        for place, names in found.items()
+        if names
+    ]
+    if there:
+        raise PlatformError(
+            all_of(there),
+            address=at,
+            operation=f"{REGISTRY}:ListRepositories",
+            hint="another run has made it, or the plan did not see it: make a new plan",
+        )
+
+
+def _left(session: GcpSession, place: str, at: Address, but: Collection[Address]) -> Iterator[str]:
+    """The ids of those that are there: by the listing, and, since a listing may be late, by the name of each that the plan names and
+    of the one that layout `shared` has."""
+    is_left = partial(_is_left, session)
+    listed = list(session.repositories(place, at=at))
+    yield from (_id(item) for item in listed if is_left(item, but))
+    registry = session.registry
+    names = {one.name for one in session.named} | {registry.named(registry.name) or registry.name}
+    named = {Address.of(registry.name, KIND, name, _where(registry, place)) for name in names} - {*but}
+    asked = sorted(one for one in named if session.name_of(one) not in {str(item["name"]) for item in listed})
+    yield from (_id(item) for item in session.map(session.repository, asked) if item is not None and is_left(item, but))
+
+
+def _is_left(session: GcpSession, found: Mapping[str, Any], but: Collection[Address]) -> bool:
+    """Whether a plan would see a repository as one of the registry's that the spec made, and delete it there."""
+    at, marks = address_of(session.registry, session.owner, found), _marks(found)
+    ours = marks.owner == session.owner and not marks.elsewhere(session.name) and marks.origin == "spec"
+    return ours and at is not None and at not in but
+
+
+def _marks(found: Mapping[str, Any]) -> Marks:
+    return Marks.of(found.get("labels") or {})
+
+
+def _where(registry: GcpRegistry, location: str) -> str:
+    return "" if location == registry.location else location
+
+
+def _id(found: Mapping[str, Any]) -> str:
+    return parts_of(str(found["name"]))[2]
