@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http.client import RemoteDisconnected
 from typing import Any
 
 import pytest
+import requests
+from azure.core.exceptions import ServiceResponseError
+from urllib3.exceptions import ProtocolError
 
 from reconciler.engine.plan import Plan
 from reconciler.errors import GuardViolation
 from reconciler.model.kind import UNCOUNTED
 from reconciler.platforms.azure.answers import Said, is_own, said_in
+from reconciler.platforms.azure.denials import unreached
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Server
@@ -214,3 +219,130 @@ def test_which_answers_are_the_registry_s(method: str, path: str, status: int, t
 )
 def test_an_error_that_says_nothing_is_nothing(found: Any) -> None:
     assert said_in(found) == Said()
+
+
+def test_a_plan_works_where_nothing_answers_and_waits_for_it_once(
+    azure: AzureSandbox, azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """../shared/azure/traps.md, 9."""
+    monkeypatch.setattr("reconciler.platforms.azure.pipeline.PATIENCE", 0.0)
+    azure.apply(azure.document("app-a", "app-b", "team/c"))
+    dropping = Says("data:*", Answer(drop=True))
+    azure_stand_in.behaviours.append(dropping)
+    one = images(azure.plan(azure.document("app-a", "app-b")))
+    tries, dropping.times = dropping.times, 0
+    three = images(azure.plan(azure.document()))
+    assert {*one.values(), *three.values()} == {UNCOUNTED}
+    assert (len(three), dropping.times) == (3, tries)
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (
+            "localhost:1",
+            "localhost:1 can't be reached: Failed to establish a new connection: [Errno 111] Connection refused",
+        ),
+        (
+            "acmeimages.invalid",
+            "acmeimages.invalid can't be reached: Failed to resolve 'acmeimages.invalid' ([Errno -",
+        ),
+    ],
+)
+def test_a_plan_says_why_nothing_answers_and_an_apply_what_to_do(
+    azure: AzureSandbox, monkeypatch: pytest.MonkeyPatch, server: str, said: str
+) -> None:
+    monkeypatch.setattr("reconciler.platforms.azure.pipeline.PATIENCE", 0.0)
+    document = azure.document("app-a", "app-b")
+    azure.apply(document)
+    azure.push_image("app-b")
+    azure.acr.properties["loginServer"] = server
+    assert azure.plan(document).changes == ()
+    plan = azure.plan(azure.document("app-a"))
+    (change,) = plan.changes
+    assert f"its images can't be counted: {said}" in change.notes[-1]
+    assert [verdict.addresses for verdict in plan.violations] == [("images.repository.app-b",)]
+    (failed,) = azure.carry_out(azure.plan(azure.document("app-a"), allow_delete=["images.repository.app-b"]))
+    assert failed.message.startswith(f"repositories:delete: its images were not deleted: {said}")
+    assert failed.message.endswith("\n  check the network, and the endpoint override if one is set; then run again")
+    assert set(azure.acr.images) == {"app-b"}
+
+
+def test_what_keeps_an_answer_away_is_said_without_the_name_of_a_program_s_parts() -> None:
+    gone = ProtocolError("Connection aborted.", RemoteDisconnected("Remote end closed connection without response"))
+    assert unreached("a.azurecr.io", ServiceResponseError(gone, error=requests.ConnectionError(gone))) == (
+        "a.azurecr.io can't be reached: Remote end closed connection without response"
+    )
+    late = requests.ReadTimeout("HTTPSConnectionPool(host='a.azurecr.io', port=443): Read timed out. (read timeout=60)")
+    assert unreached("a.azurecr.io", ServiceResponseError(late, error=late)) == (
+        "a.azurecr.io can't be reached: Read timed out. (read timeout=60)"
+    )
+    assert unreached("a.azurecr.io", OSError()) == "a.azurecr.io can't be reached: OSError"
+
+
+FIREWALL = "client with IP '172.214.169.102' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
+LOCKED = "The operation is disallowed on this registry, repository or image."
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "hint"),
+    [
+        (
+            Answer(403, errors("DENIED", FIREWALL)),
+            f"lets nobody in from here: DENIED: {FIREWALL}",
+            "run where the registry is reached, such as behind its private endpoint, or let this machine's address in:"
+            " `az acr network-rule add --name acmeimages --ip-address ADDRESS`",
+        ),
+        (
+            Answer(403, errors("DENIED", "requested access to the resource is denied")),
+            "refuses these credentials: DENIED: requested access to the resource is denied",
+            "give them Container Registry Repository Contributor on the registry (AcrDelete in mode legacy), or delete the repository"
+            " with `az acr repository delete --name acmeimages --repository app-a`",
+        ),
+        (
+            Answer(405, errors("REGISTRY_DISALLOWED_OPERATION", LOCKED)),
+            f"answered HTTP 405: REGISTRY_DISALLOWED_OPERATION: {LOCKED}",
+            "it or an image in it is locked; if its images may go, run `az acr repository update --name acmeimages --repository app-a"
+            " --write-enabled true --delete-enabled true`, and for a locked image `az acr repository update --name acmeimages --image"
+            " app-a:TAG --write-enabled true --delete-enabled true`; then run again",
+        ),
+        (
+            Answer(400, errors("UNSUPPORTED", "No.")),
+            "answered HTTP 400: UNSUPPORTED: No.",
+            "run again; changes already",
+        ),
+        (Answer(503, text=PAGE), "answered HTTP 503", "Azure failed: run again; changes already made are kept"),
+    ],
+)
+def test_a_delete_that_the_registry_refuses_is_said_in_its_words_with_the_way_out(
+    azure: AzureSandbox, azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch, answer: Answer, said: str, hint: str
+) -> None:
+    monkeypatch.setattr("reconciler.platforms.azure.pipeline.PATIENCE", 0.0)
+    azure.apply(azure.document("app-a", "app-b"))
+    azure.push_image("app-a")
+    plan = azure.plan(azure.document("app-b"), allow_delete=[APP])
+    says = Says("data:delete", answer)
+    azure_stand_in.behaviours.append(says)
+    (failed,) = azure.carry_out(plan)
+    server = azure.acr.properties["loginServer"]
+    message = failed.message.replace(f" (request id {failed.request_id})", "")
+    assert message.startswith(f"repositories:delete: its images were not deleted: {server} {said}\n  {hint}")
+    assert set(azure.acr.images) == {"app-a"}
+    says.operation = "data:attributes"
+    (change,) = azure.plan(azure.document("app-b")).changes
+    assert change.notes[-1] == f"its images can't be counted: {server} {said}"
+
+
+@pytest.mark.parametrize("status", ["enabled", "disabled"])
+def test_images_are_reached_in_registries_that_take_tokens_for_azure_resource_manager_and_in_others(
+    azure: AzureSandbox, status: str
+) -> None:
+    """https://learn.microsoft.com/azure/container-registry/container-registry-disable-authentication-as-arm"""
+    document = azure.document("app-a", {"name": "app-b", "delete_images": True})
+    azure.apply(document)
+    azure.push_image("app-b")
+    azure.acr.properties["policies"] = {"azureADAuthenticationAsArmPolicy": {"status": status}}
+    plan = azure.plan(azure.document("app-a"))
+    assert images(plan) == {"images.repository.app-b": 1}
+    azure.apply(azure.document("app-a"))
+    assert azure.acr.images == {}

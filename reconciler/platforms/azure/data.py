@@ -22,7 +22,7 @@ from reconciler.redaction import redacted, unnamed_hidden
 
 from . import endpoints
 from .answers import NOTHING, Said, document_of, is_own, said_in
-from .denials import reason, way_out
+from .denials import reason, unreached, way_out
 from .pipeline import PASSING, Patient, read_all
 from .troubles import FAILURES, NotAzure, translated
 
@@ -56,7 +56,7 @@ class DataPlane:
                 self._known = ContainerRegistryClient(
                     f"https://{server}",
                     session.signed_in,
-                    audience=endpoints.cloud(session.registry).audience,
+                    audience=endpoints.image_audience(session.registry, session.home),
                     transport=_OfRegistry(session.transport, session.sending),
                     retry_total=0,
                 )
@@ -124,7 +124,7 @@ class DataPlane:
         except FAILURES as error:
             found = translated(error, at, "", self._session.registry)
             no_token = found.code == "auth"
-            words = found.message if no_token else f"{server} can't be reached: {found.message}"
+            words = found.message if no_token else unreached(server, error)
             raise _Vain(words, code=found.code, hint=found.hint, waited=not no_token) from None
         except (LookupError, TypeError, ValueError, AttributeError):
             # of the library, which takes an answer, a challenge or a token apart as one of the registry's

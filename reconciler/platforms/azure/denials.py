@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from reconciler.platforms.http import Trouble
 
 from .answers import LOCKED, Said
 from .troubles import BETWEEN
 
+#: what urllib3 puts before its words
+_WHERE = re.compile(r"^HTTPS?Connection(?:Pool)?\([^)]*\): ")
 _UNLOCKED = "--write-enabled true --delete-enabled true"
 
 
@@ -26,6 +31,19 @@ def reason(server: str, status: int, said: Said) -> str:
     if status in (401, 403):
         return f"{server} refuses these credentials{words}"
     return f"{server} answered HTTP {status}{words if said.code else ''}"
+
+
+def unreached(server: str, error: BaseException) -> str:
+    """That nothing was answered, and what kept it away: the innermost of the errors that the libraries have put around each other."""
+    while (inner := next(_within(error), None)) is not None:
+        error = inner
+    said = _WHERE.sub("", str(error).strip().partition("\n")[0])
+    return f"{server} can't be reached: {said or type(error).__name__}"
+
+
+def _within(error: BaseException) -> Iterator[BaseException]:
+    places = (getattr(error, "inner_exception", None), getattr(error, "reason", None), *reversed(error.args))
+    return (item for item in places if isinstance(item, BaseException) and item is not error)
 
 
 def way_out(registry: str, repository: str, status: int, said: Said) -> str:
