@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import HttpResponseError
@@ -17,17 +18,18 @@ from azure.core.exceptions import HttpResponseError
 from reconciler.errors import PlatformError
 from reconciler.model.call_log import working_on
 from reconciler.model.kind import Uncounted
+from reconciler.redaction import redacted, unnamed_hidden
 
 from . import endpoints
-from .pipeline import Patient
-from .troubles import FAILURES, translated
+from .answers import NOTHING, Said, document_of, is_own, said_in
+from .denials import reason, unreached, way_out
+from .pipeline import PASSING, Patient, read_all
+from .troubles import FAILURES, NotAzure, translated
 
 if TYPE_CHECKING:
     from .session import AzureSession
 
 T = TypeVar("T")
-#: what a registry answers whoever has no right there
-_REFUSED = (401, 403)
 
 
 class DataPlane:
@@ -38,6 +40,8 @@ class DataPlane:
         self._known: ContainerRegistryClient | None = None
         self._lock, self._renewed = RLock(), False
         self._open = ExitStack()
+        #: why nothing answers there, once that was waited for
+        self._silent = ""
 
     @property
     def _client(self) -> ContainerRegistryClient:
@@ -52,52 +56,79 @@ class DataPlane:
                 self._known = ContainerRegistryClient(
                     f"https://{server}",
                     session.signed_in,
-                    audience=endpoints.cloud(session.registry).audience,
-                    transport=Patient(session.transport, session.sending),
+                    audience=endpoints.image_audience(session.registry, session.home),
+                    transport=_OfRegistry(session.transport, session.sending),
                     retry_total=0,
                 )
                 self._open.enter_context(self._known)
             return self._known
 
     def count(self, name: str, at: str) -> int:
-        """How many images a repository holds; 0 if it is not there. Raises Uncounted if it may not be asked, and PlatformError."""
-        found = self._asked(at, "repositories:get", lambda client: client.get_repository_properties(name))
+        """How many images a repository holds; 0 if the registry says that it is not there. Raises Uncounted if it says neither."""
+        found = self._counting(at, "repositories:get", lambda client: client.get_repository_properties(name))
         return int(found.manifest_count or 0) if found is not None else 0
 
     def count_beside(self, names: Collection[str]) -> int:
-        """How many images are in repositories that are none of these. Raises Uncounted if it may not be asked; PlatformError."""
+        """How many images are in repositories that are none of these. Raises Uncounted if the registry does not say that."""
         at = self._session.own_address()
-        listed = self._asked(at, "catalog:list", lambda client: list(client.list_repository_names())) or []
+        listed = self._counting(at, "catalog:list", lambda client: list(client.list_repository_names())) or []
         return sum(self.count(name, at) for name in sorted(listed) if name not in names)
 
     def delete(self, name: str, at: str) -> None:
-        """Deletes a repository with its images; one that is not there is no error. Raises PlatformError."""
+        """Deletes a repository with its images; one that the registry says is not there is no error. Raises PlatformError."""
         try:
-            self._asked(at, "repositories:delete", lambda client: client.delete_repository(name))
-        except Uncounted as error:
+            self._asked(at, lambda client: client.delete_repository(name))
+        except _Vain as vain:
             raise PlatformError(
-                f"these credentials may not delete its images: {error}",
+                f"its images were not deleted: {vain}",
                 address=at,
                 operation="repositories:delete",
-                hint="give them Container Registry Repository Contributor on the registry (AcrDelete in mode legacy), or delete the"
-                f" repository with `az acr repository delete --name {self._session.registry.registry_name} --repository {name}`",
+                request_id=vain.request_id,
+                code=vain.code,
+                hint=vain.hint or way_out(self._session.registry.registry_name, name, vain.status, vain.said),
             ) from None
 
-    def _asked(self, at: str, operation: str, ask: Callable[[ContainerRegistryClient], T]) -> T | None:
-        used = self._client
+    def _counting(self, at: str, operation: str, ask: Callable[[ContainerRegistryClient], T]) -> T | None:
+        """A plan is made without what is counted too: whoever reads it hears why it was not. What was waited for is not waited for
+        again."""
+        if self._silent:
+            raise Uncounted(self._silent)
+        try:
+            return self._asked(at, ask)
+        except _Vain as vain:
+            if vain.waited:
+                self._silent = str(vain)
+            raise Uncounted(str(vain)) from None
+
+    def _asked(self, at: str, ask: Callable[[ContainerRegistryClient], T]) -> T | None:
+        """What the registry answers; None if it says that the repository is not there. Raises _Vain."""
+        used, server = self._client, self._session.login_server
         try:
             with working_on(at):
                 return ask(used)
+        except NotAzure as error:
+            raise _Vain(reason(server, error.status, NOTHING), error.status) from None
         except HttpResponseError as error:
+            response: Any = error.response
             if error.status_code == 404:
                 return None
             if error.status_code == 401 and self._again(used):
-                return self._asked(at, operation, ask)
-            if error.status_code in _REFUSED:
-                raise Uncounted(f"{self._session.login_server} refuses these credentials") from None
-            raise translated(error, at, operation, self._session.registry) from None
+                return self._asked(at, ask)
+            status = int(error.status_code or 0)
+            said = said_in(document_of(response.text())) if response is not None else NOTHING
+            if status == 401:  # it may repeat what it was sent
+                said = replace(said, message=unnamed_hidden(said.message))
+            number = "" if response is None else str(response.headers.get("x-ms-correlation-request-id", ""))
+            words = reason(server, status, said)
+            raise _Vain(words, status, said, request_id=number, waited=status in PASSING) from None
         except FAILURES as error:
-            raise translated(error, at, operation, self._session.registry) from None
+            found = translated(error, at, "", self._session.registry)
+            no_token = found.code == "auth"
+            words = found.message if no_token else unreached(server, error)
+            raise _Vain(words, code=found.code, hint=found.hint, waited=not no_token) from None
+        except (LookupError, TypeError, ValueError, AttributeError):
+            # of the library, which takes an answer, a challenge or a token apart as one of the registry's
+            raise _Vain(reason(server, 0, NOTHING)) from None
 
     def _again(self, used: ContainerRegistryClient) -> bool:
         """Logs in anew, once: a change of the role assignment mode ends every login that there was, ours too. Whether there is now
@@ -110,3 +141,36 @@ class DataPlane:
     def close(self) -> None:
         """Lets go of what it holds; its connections are the session's."""
         self._open.close()
+
+
+class _Vain(Exception):
+    """What was asked for did not come. `status`: of HTTP, 0 if nothing was answered; `said`: by the registry; `hint`: what to do,
+    where that hangs on nothing that it said; `waited`: whether it was asked again until no patience was left."""
+
+    def __init__(
+        self,
+        words: str,
+        status: int = 0,
+        said: Said = NOTHING,
+        *,
+        code: str = "",
+        hint: str = "",
+        request_id: str = "",
+        waited: bool = False,
+    ) -> None:
+        super().__init__(redacted(words))
+        self.status, self.said, self.hint, self.waited, self.request_id = status, said, hint, waited, request_id
+        self.code = code or said.code or str(status or "NotAzure")
+
+
+class _OfRegistry(Patient):
+    """Connections over which nobody but the registry answers: the library takes each 404 of a delete, and a catalog without names,
+    for "there is nothing"."""
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """The answer of one request. Raises NotAzure if it is none of the registry's."""
+        answer = super().send(request, **options)
+        read_all(answer)
+        if not is_own(request.method, request.url, answer.status_code, answer.text()):
+            raise NotAzure(answer.status_code)
+        return answer

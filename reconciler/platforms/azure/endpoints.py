@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,6 +42,18 @@ CLOUDS = {
     "china": _of("management.chinacloudapi.cn", "login.chinacloudapi.cn"),
     "government": _of("management.usgovcloudapi.net", "login.microsoftonline.us"),
 }
+
+
+#: whom tokens are for with which a registry can be asked for images alone; of every cloud, as azure-cli has it (acr/_docker_utils.py)
+_IMAGES = "https://containerregistry.azure.net"
+
+
+def image_audience(registry: AzureRegistry, found: Mapping[str, Any]) -> str:
+    """Whom tokens are for that the registry's own endpoint takes: Azure Resource Manager, unless the registry's properties say that
+    it takes none of these: https://learn.microsoft.com/azure/container-registry/container-registry-disable-authentication-as-arm"""
+    policy = (found.get("policies") or {}).get("azureADAuthenticationAsArmPolicy") or {}
+    disabled = str(policy.get("status", "")).lower() == "disabled"
+    return _IMAGES if disabled else cloud(registry).audience
 
 
 def cloud(registry: AzureRegistry) -> Cloud:

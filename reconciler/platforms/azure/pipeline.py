@@ -83,7 +83,7 @@ class Sending:
                 found = answer(response)
                 log.answered(str(found.status_code), str(found.headers.get("x-ms-request-id", "")))
                 if found.status_code == 429 or found.status_code in PASSING:
-                    _read(found)
+                    read_all(found)
             if found.status_code == 429:
                 bucket.refused(_seconds(found.headers.get("Retry-After")))
                 continue
@@ -159,7 +159,7 @@ def action_of(method: str, url: str) -> str:
     return f"{'/'.join(part for part in types[-1].groups() if part)}:{method}"
 
 
-def _read(answer: Any) -> None:
+def read_all(answer: Any) -> None:
     """Reads an answer in whose place another one may come, as nobody else does then: azure-core leaves that of an operation's first
     call open (`stream=True`), and with it a connection that no other call gets and nobody closes. Raises azure-core's errors."""
     read = getattr(answer, "read", None) or answer.body  # azure.core.rest's, or the older kind

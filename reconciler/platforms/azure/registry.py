@@ -8,22 +8,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import PlatformError
 from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import UNCOUNTED, Found, GivesAccess, HoldsImages, Home, Kind, Uncounted, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
-from reconciler.words import Named, all_of, images_counted
+from reconciler.words import Named, all_of
 
 from . import mode, notes, others, roles, rules, tags
 from .below import Below
 from .reach import WHOLE
-from .repository import data_plane
+from .repository import data_plane, now_in
 from .spec import AzureRegistry, untagged_days
 
 if TYPE_CHECKING:
@@ -271,14 +270,9 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
-        # Azure deletes a registry with all of its images, without asking
-        if not force and (count := _left(session)):
-            raise PlatformError(
-                f"it holds {images_counted(count)}",
-                address=at,
-                operation="registries:delete",
-                hint="images were pushed since the plan was made: make a new plan",
-            )
+        if not force:
+            # Azure deletes a registry with all of its images, without asking; its repositories were deleted before
+            now_in(partial(session.part(data_plane).count_beside, ()), at, "registries:delete", force=force)
         session.done(at, "registries:delete", partial(session.client.registries.begin_delete, *session.group))
 
 
@@ -296,14 +290,6 @@ def _with_others(
 
 #: tags that marks take: owner, origin, applied, registry, adopted, and what is noted of the mode
 _MARKS = 6
-
-
-def _left(session: AzureSession) -> int:
-    """How many images it still holds, once its repositories were deleted."""
-    try:
-        return session.part(data_plane).count_beside(())
-    except Uncounted:
-        return UNCOUNTED
 
 
 def _azure(registry: RegistryBase) -> AzureRegistry:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.errors import PlatformError
@@ -14,6 +15,7 @@ from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Kind, Releasabl
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
+from reconciler.platforms.http import Trouble
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import images_counted
@@ -120,17 +122,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
-        try:
-            count = self.count(session, live)
-        except Uncounted:
-            count = UNCOUNTED
-        if count and not force:
-            raise PlatformError(
-                f"it holds {images_counted(count)}",
-                address=at,
-                operation="repositories:delete",
-                hint="images were pushed since the plan was made: make a new plan",
-            )
+        count = now_in(partial(self.count, session, live), at, "repositories:delete", force=force)
         if count:
             session.part(data_plane).delete(at.name, at)
         session.part(Notes).remove(at.name, at)
@@ -147,6 +139,22 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         return ()
+
+
+def now_in(count: Callable[[], int], at: Address, operation: str, *, force: bool) -> int:
+    """How many images it holds right before it is deleted; UNCOUNTED if nobody says that and `force` allows it. Raises PlatformError
+    for what is not to be deleted."""
+    try:
+        found = count()
+    except Uncounted as error:
+        if force:
+            return UNCOUNTED
+        words, hint = f"its images can't be counted now: {error}", "make a new plan"
+    else:
+        if force or not found:
+            return found
+        words, hint = f"it holds {images_counted(found)}", Trouble.NOT_EMPTY.hint()
+    raise PlatformError(words, address=at, operation=operation, hint=hint)
 
 
 def _live(session: AzureSession, note: Note) -> Live:

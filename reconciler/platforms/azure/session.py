@@ -52,7 +52,8 @@ class AzureSession(HttpSession):
         self._lock = Lock()
         self._known: tuple[ContainerRegistryManagementClient, endpoints.InTenant, Arm] | None = None
         self._http: requests.Session | None = None
-        self._login_server = ""
+        #: the registry's properties, as they were last read
+        self.home: Document = {}
         self._principals: dict[str, str] = {}
         self._seen: dict[str, _Once] = {}
         #: held by whoever writes the registry's tags, which are one map
@@ -152,7 +153,7 @@ class AzureSession(HttpSession):
         """The registry as JSON, read now; None if it is not there. Raises PlatformError."""
         found = self.found_plain(at, "registries:get", partial(self.client.registries.get, *self.group))
         with self._lock:
-            self._login_server = str(properties(found or {}).get("loginServer", ""))
+            self.home = properties(found or {})
         return found
 
     def fresh(self, at: str) -> Document:
@@ -165,9 +166,9 @@ class AzureSession(HttpSession):
     @property
     def login_server(self) -> str:
         """What the registry's images are pulled from, as Azure says it; "" if it is not known. Raises PlatformError."""
-        if not self._login_server:
+        if not self.home.get("loginServer"):
             self.acr(self.own_address())
-        return self._login_server
+        return str(self.home.get("loginServer") or "")
 
     def patch_registry(self, at: str, body: Document) -> Document:
         """The registry after a PATCH. Raises PlatformError."""

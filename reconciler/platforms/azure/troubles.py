@@ -16,7 +16,7 @@ from reconciler.redaction import unnamed_hidden
 from .spec import AzureRegistry
 
 #: what to do about an answer that Azure does not write
-_BETWEEN = (
+BETWEEN = (
     "check the endpoint override if one is set, and anything between here and Azure, such as a proxy with a login page"
 )
 #: codes of Azure Resource Manager: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors,
@@ -42,7 +42,11 @@ _SIGNED = re.compile(r"https://\S+\?\S+")
 
 
 class NotAzure(Exception):
-    """The answer is none of Azure's: a proxy's page, say. It must not count as "there is nothing"."""
+    """The answer is none of Azure's: a proxy's page, say. It must not count as "there is nothing". `status`: its HTTP status."""
+
+    def __init__(self, status: int = 0) -> None:
+        super().__init__()
+        self.status = status
 
 
 def code_of(error: Exception) -> str:
@@ -79,7 +83,7 @@ def translated(error: Exception, address: str, operation: str, registry: AzureRe
     address = address or current_address()
     if isinstance(error, NotAzure | DecodeError | json.JSONDecodeError):
         said = "the answer did not come from Azure"
-        return PlatformError(said, address=address, operation=operation, code="NotAzure", hint=_BETWEEN)
+        return PlatformError(said, address=address, operation=operation, code="NotAzure", hint=BETWEEN)
     if isinstance(error, HttpResponseError) and error.response is not None:
         return _refusal(error, address, operation, registry)
     if isinstance(error, ClientAuthenticationError):
@@ -115,7 +119,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     elif status >= 500:
         hint = Trouble.SERVER.hint(cloud="Azure")
     elif not code:
-        hint = _BETWEEN
+        hint = BETWEEN
     else:
         hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
     message = f"{code}: {said}" if code else f"HTTP {status}, without Azure's reason for it"

@@ -18,6 +18,9 @@ from .wire import Asked, Document, Refusal, Reply
 VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 #: seconds: good for three hours and for one
 REFRESH, ACCESS = 11_700, 4_500
+#: the only one whose tokens are taken once those for Azure Resource Manager are not: ../../shared/azure/facts.md, Tokens; the words:
+#: https://github.com/MicrosoftDocs/azure-docs/pull/128528
+AUDIENCE = "https://containerregistry.azure.net"
 USER = "00000000-0000-0000-0000-000000000000"
 _VERBS = {"pull": "pull", "push": "push", "delete": "delete", "metadata_read": "pull", "metadata_write": "push"}
 
@@ -44,6 +47,9 @@ def exchange(state: State, asked: Asked) -> Reply:
     said = jwt.claims(str(form.get("access_token", "")))
     if form.get("grant_type") not in ("access_token", "access_token_refresh_token") or not said.get("oid"):
         raise _unauthorized("AADSTS", "the Entra access token is not valid")
+    policy = (registry.properties.get("policies") or {}).get("azureADAuthenticationAsArmPolicy") or {}
+    if policy.get("status") == "disabled" and said.get("aud") != AUDIENCE:
+        raise _unauthorized("UNAUTHORIZED", "token validation failed")
     made = jwt.written(
         _own(state, registry, "refresh_token", {"oid": said["oid"], "appid": said.get("appid")}), REFRESH
     )
