@@ -136,7 +136,7 @@ print(*(name for name in names if logging.getLogger(name).isEnabledFor(logging.D
 
 
 def test_v_turns_on_no_log_of_a_library_which_would_write_tokens_past_us() -> None:
-    """Google's own writes the token that it exchanges: https://github.com/googleapis/google-auth-library-python (_helpers.request_log)"""
+    """Google's own writes the token that it exchanges: github.com/googleapis/google-auth-library-python (_helpers.request_log)."""
     done = subprocess.run([sys.executable, "-c", LOGS], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "\n"
 
