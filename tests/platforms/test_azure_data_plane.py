@@ -346,3 +346,57 @@ def test_images_are_reached_in_registries_that_take_tokens_for_azure_resource_ma
     assert images(plan) == {"images.repository.app-b": 1}
     azure.apply(azure.document("app-a"))
     assert azure.acr.images == {}
+
+
+def test_images_that_the_catalog_does_not_list_keep_a_registry(azure: AzureSandbox, azure_stand_in: Server) -> None:
+    """`az acr repository update --list-enabled false`."""
+    document = azure.document("app-a")
+    azure.apply(document)
+    azure.push_image("hidden")
+    azure.acr.hidden.add("hidden")
+    plan = azure.plan(document, destroy=True)
+    assert images(plan) == {REGISTRY: UNCOUNTED, APP: 0}
+    assert (
+        "its images can't be counted: its catalog lists none, and Azure says that it stores 12,345,678 bytes: they are of"
+        " repositories that are not listed, or of images that were deleted a few minutes ago"
+    ) in words(plan)
+    assert [verdict.addresses for verdict in plan.violations] == [(REGISTRY,)]
+    with pytest.raises(GuardViolation):
+        azure.carry_out(plan)
+    assert "hidden" in azure.acr.images
+    azure_stand_in.calls.clear()
+    azure.plan(azure.document("app-a", "app-b"))
+    assert "registries:usages" not in [call.operation for call in azure_stand_in.calls], "asked for nothing else"
+
+
+def test_what_a_registry_stores_is_known_where_its_images_are_the_spec_s(azure: AzureSandbox) -> None:
+    document = azure.document({"name": "app-a", "delete_images": True})
+    azure.apply(document)
+    azure.push_image("app-a")
+    azure.cloud.knobs.late_usages = True
+    plan = azure.plan(document, destroy=True)
+    assert images(plan) == {REGISTRY: 0, APP: 1}
+    azure.apply(document, destroy=True)
+    assert azure.cloud.registries == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            Answer(403, {"error": {"code": "AuthorizationFailed", "message": "It is refused."}}),
+            "these credentials may not ask whether it stores any that are not listed:"
+            " Microsoft.ContainerRegistry/registries/listUsages/read",
+        ),
+        (Answer(200, {"value": [{"name": "Webhooks", "currentValue": 0}]}), "Azure does not say how much it stores"),
+    ],
+)
+def test_what_a_registry_stores_and_nobody_says_is_not_none(
+    azure: AzureSandbox, azure_stand_in: Server, answer: Answer, said: str
+) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    azure_stand_in.behaviours.append(Says("registries:usages", answer))
+    plan = azure.plan(document, destroy=True)
+    assert images(plan) == {REGISTRY: UNCOUNTED, APP: 0}
+    assert f"its images can't be counted: its catalog lists none, and {said}" in words(plan)

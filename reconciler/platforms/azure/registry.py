@@ -19,7 +19,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, all_of
 
-from . import mode, notes, others, roles, rules, tags
+from . import mode, notes, others, roles, rules, tags, usage
 from .below import Below
 from .reach import WHOLE
 from .repository import data_plane, now_in
@@ -86,7 +86,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         Verb.READ: _READ,
         Verb.CREATE: (*_WRITE, "Microsoft.ContainerRegistry/checkNameAvailability/read"),
         Verb.UPDATE: _WRITE,
-        Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read",),
+        Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read", usage.ACTION),
         Verb.DELETE: (
             "Microsoft.ContainerRegistry/registries/delete",
             "Microsoft.ContainerRegistry/locations/operationResults/read",
@@ -192,7 +192,11 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         noted = notes.read(session.scope_maps(live.address))
         # of what a program made, its images go with no repository of the plan
         names = {note.name for note in noted if note.owner == session.owner and note.origin == "spec"}
-        return session.part(data_plane).count_beside(names)
+        plane = session.part(data_plane)
+        found = plane.count_beside(names)
+        if not found and not plane.deleted:
+            usage.check(session, live.address, lambda: any(plane.count(name, live.address) for name in sorted(names)))
+        return found
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         """The role assignments and the tokens of others, which go with the registry."""
