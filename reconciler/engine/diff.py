@@ -35,7 +35,7 @@ class _Differ:
         self.owner = owner
         self.adopt = adopt
         self.pushers = Pushers(picture)
-        self.beside = Beside(picture)
+        self.beside = Beside(picture, self.adopt)
         self.found = Difference(pushers=self.pushers.asked)
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
@@ -293,7 +293,7 @@ class _Differ:
     def foreign_below(self, tops: Mapping[Address, Live]) -> Mapping[Address, list[ForeignAccess]]:
         """What others gave, by the resource whose delete takes it along."""
         found: dict[Address, list[ForeignAccess]] = {}
-        for item in self.picture.foreign:
+        for item in self.beside.going:
             at: Address | None = item.address
             while at is not None and at not in tops:
                 at = self.picture.live[at].parent if at in self.picture.live else None
@@ -310,7 +310,9 @@ class _Differ:
         going = list(self.below(live.address, vacant=True))
         losses.update(access for item in going for access in self.access(item, given(item), Given())[1])
         known = {item.address for item in going if isinstance(self.kind(item), GivesAccess)}
-        losses.update(access for item in foreign if item.address not in known for access in item.access)
+        # what was given above it stays, and reaches nothing any more
+        ended = (*foreign, *self.beside.above.get(live.address, ()))
+        losses.update(access for item in ended if item.address not in known for access in item.access)
         whole = going if shared else [live, *going]
         notes = (note for item in whole for note in self.kind(item).takes_along(item))
         return Change(

@@ -86,7 +86,8 @@ class Plan:
     def kept(self) -> tuple[ForeignAccess, ...]:
         """What others gave and the plan keeps."""
         going = {item for change in self.changes for item in change.foreign}
-        return tuple(item for item in self.foreign if item not in going)
+        gone = {change.address for change in self.changes if change.action is Action.DELETE}
+        return tuple(item for item in self.foreign if item not in going and not (item.stays and item.address in gone))
 
     @property
     def violations(self) -> tuple[Verdict, ...]:
@@ -211,7 +212,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         spec_hash=spec_digest(spec) if spec_hash is None else spec_hash,
         registries=registries,
         problems=tuple(sorted(difference.problems)),
-        foreign=seen.foreign,
+        foreign=_left_to_others(seen, changes),
         unowned={name: len(found) for name, found in sorted(seen.unowned.items())},
         nobodys={name: found[:SHOWN_NAMES] for name, found in sorted(seen.unowned.items())},
         runtime=tuple(sorted(difference.runtime)),
@@ -241,6 +242,12 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         ),
     )
     return judged(plan, changes, seen.kinds)
+
+
+def _left_to_others(seen: Picture, changes: Mapping[Address, Change]) -> tuple[ForeignAccess, ...]:
+    """What others gave, without what the plan takes over."""
+    taken = {address for address, change in changes.items() if change.action is Action.ADOPT}
+    return tuple(item for item in seen.foreign if item.place not in taken)
 
 
 def judged(plan: Plan, changes: Mapping[Address, Change], kinds: Kinds) -> Plan:

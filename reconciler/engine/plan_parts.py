@@ -228,4 +228,5 @@ def _access(part: AccessPart) -> Access:
 
 
 def _foreign(part: ForeignPart) -> ForeignAccess:
-    return ForeignAccess(_address(part.address), part.what, tuple(map(_access, part.access)))
+    after = None if part.after is None else tuple(map(_access, part.after))
+    return ForeignAccess(_address(part.address), part.what, tuple(map(_access, part.access)), "", after, part.stays)

@@ -58,13 +58,23 @@ def taken(gain: Access) -> Access:
 class ForeignAccess:
     """Access to a resource of ours that somebody else gave: always reported, never removed.
 
-    `removal`: how to remove it with the platform's own means, as an imperative sentence; "" where that isn't known.
+    `access`: what it gives now. `removal`: how to remove it with the platform's own means, as an imperative sentence; "" where that
+    isn't known. `after`: what it gives once the plan is applied, where that differs. `stays`: whether it was given above the
+    resource, so that it does not go with it. `place`: the address that it has once a spec takes it over; None if none can.
     """
 
     address: Address
     what: str
     access: tuple[Access, ...] = ()
     removal: str = field(default="", compare=False)
+    after: tuple[Access, ...] | None = field(default=None, compare=False)
+    stays: bool = False
+    place: Address | None = field(default=None, compare=False)
+
+    @property
+    def left(self) -> tuple[Access, ...]:
+        """What it gives once the plan is applied."""
+        return self.access if self.after is None else self.after
 
 
 @dataclass(frozen=True, slots=True)

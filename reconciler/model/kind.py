@@ -283,6 +283,15 @@ class GivesAccess:
         """What these give and those do not. Pure."""
         return _beyond(these, those)
 
+    def had(self, gains: set[Access], others: set[Access]) -> Iterable[Access]:
+        """The gains, with a note of each that the same principal had already by what others gave. Of what OVERLAPS. Pure."""
+        return gains
+
+    def kept(self, losses: set[Access], ours: set[Access], others: set[Access]) -> Iterable[Access]:
+        """The losses, with a note of what of each the same principal keeps by what is ours, or others gave. Of what OVERLAPS.
+        Pure."""
+        return losses
+
     def _whole(self, address: Address, given: Given) -> set[Access]:
         found = {access for item in given.foreign for access in item.access}
         return found if given.settings is None else found.union(self.access(address, given.settings))

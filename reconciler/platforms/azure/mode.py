@@ -7,17 +7,20 @@ container-registry-rbac-abac-repository-permissions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
-from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
-from . import others, rules, tags
+from . import assignment, others, rules, tags
+from .others import Here
+from .reach import beyond, kept
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -45,12 +48,13 @@ def of_document(found: Mapping[str, Any]) -> str:
     return "abac" if said == rules.ABAC else "legacy"
 
 
-class ModeKind(Kind):
+class ModeKind(Kind, GivesAccess):
     """Which role assignments the registry honours."""
 
     name = KIND
     settings = ModeSettings
-    traits = frozenset({Trait.INHERITS})
+    said = frozenset()
+    traits = frozenset({Trait.INHERITS, Trait.OVERLAPS})
     after = ("registry",)
     permissions = {
         Verb.LIST: ("Microsoft.ContainerRegistry/registries/read",),
@@ -83,16 +87,34 @@ class ModeKind(Kind):
             f" which takes minutes to hours; role assignments of mode {other} count no longer"
         )
 
+    def access(self, address: Address, settings: ModeSettings) -> Iterable[Access]:
+        """By itself it gives nothing."""
+        return ()
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """By the role assignments of others that count from then on, and that count no longer."""
+        then = {item for found in before.foreign for item in found.access}
+        now = {item for found in before.foreign for item in found.left}
+        return (beyond(now, then), beyond(then, now)) if after.settings is not None else ((), then)
+
+    def beyond(self, these: set[Access], those: set[Access]) -> Iterator[Access]:
+        return beyond(these, those)
+
+    def kept(self, losses: set[Access], ours: set[Access], others: set[Access]) -> Iterator[Access]:
+        return kept(losses, ours, others)
+
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         home = session.own_address()
         if (there := session.once("registry", lambda: session.acr(home))) is not None:
             live = _live(session, there)
-            after = session.wanted_mode()
-            if after != live.settings.mode:
+            if switches(session, there):
                 assigned = session.once("assignments", lambda: session.assignments(home))
-                resource = session.registry.resource
-                known = session.other_roles(others.unknown(assigned, resource, session.owner))
-                live = replace(live, notes=tuple(others.ignored(assigned, after, resource, session.owner, known)))
+                here = _here(session, there, assignment.granted(wanted))
+                known = session.other_roles(others.unknown(assigned, here))
+                given = given_by_others(session, live.address, there, assigned, here.granted)
+                live = replace(live, notes=tuple(others.switched(assigned, here, known)), foreign=tuple(given))
             yield live
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -122,6 +144,37 @@ class ModeKind(Kind):
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         """It goes with the registry; alone, only what is noted of it."""
+
+
+def switches(session: AzureSession, there: Mapping[str, Any]) -> bool:
+    """Whether the registry is to have another mode than it has. Raises PlatformError."""
+    return session.wanted_mode() != of_document(there)
+
+
+def given_by_others(
+    session: AzureSession,
+    at: Address,
+    there: Mapping[str, Any],
+    assigned: Iterable[Mapping[str, Any]],
+    granted: frozenset[str],
+) -> Iterator[ForeignAccess]:
+    """The role assignments of others, which stand with the mode where that changes, else with the registry. Raises PlatformError."""
+    items, here = list(assigned), _here(session, there, granted)
+    yield from others.foreign(at, items, here, session.other_roles(others.unknown(items, here)))
+
+
+def _here(session: AzureSession, there: Mapping[str, Any], granted: frozenset[str]) -> Here:
+    registry, jobs = session.registry, ("pull", "push") if session.registry.adopt else ()
+    identities = {session.principal(job): job for job in jobs}
+    return Here(
+        session.name,
+        registry.resource,
+        session.owner,
+        of_document(there),
+        session.wanted_mode(),
+        granted,
+        identities,
+    )
 
 
 def _live(session: AzureSession, there: Mapping[str, Any]) -> Live:

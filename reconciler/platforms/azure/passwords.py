@@ -21,7 +21,8 @@ from reconciler.words import some_of
 
 from .documents import properties
 from .session import AzureSession
-from .token import KIND, ScopeMapKind, ScopeMapSettings
+from .token import ScopeMapKind
+from .token_settings import KIND, ScopeMapSettings
 
 ACTION = "Microsoft.ContainerRegistry/registries/generateCredentials/action"
 OPERATION = "registries:generateCredentials"

@@ -19,8 +19,9 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, all_of
 
-from . import mode, notes, others, roles, rules, tags, usage
-from .below import Below
+from . import mode, notes, roles, rules, tags, usage
+from .assignment import granted
+from .below import Below, below_of
 from .reach import WHOLE
 from .repository import data_plane, now_in
 from .spec import AzureRegistry, untagged_days
@@ -212,23 +213,15 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         session.begin_listing()
         own = address_of(session.registry)
         if (there := session.once("registry", lambda: session.acr(own))) is not None:
-            beneath = Below(
-                session.registry,
-                session.owner,
-                session.once("scope maps", lambda: session.scope_maps(own)),
-                session.once("tokens", lambda: session.tokens(own)),
-                session.once("replications", lambda: session.replications(own)),
-            )
             assigned = session.once("assignments", lambda: session.assignments(own))
-            yield _with_others(session, own, there, assigned, beneath)
+            yield _with_others(session, own, there, assigned, below_of(session, own), granted(wanted))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
         if own in addresses and (there := session.acr(own)) is not None:
             lists = session.scope_maps(own), session.tokens(own), session.replications(own)
-            yield _with_others(
-                session, own, there, session.assignments(own), Below(session.registry, session.owner, *lists)
-            )
+            beneath = Below(session.registry, session.owner, *lists)
+            yield _with_others(session, own, there, session.assignments(own), beneath, frozenset())
 
     def create(self, session: AzureSession, write: Write) -> Live:
         at, here = write.desired.address, session.registry
@@ -281,14 +274,18 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
 
 def _with_others(
-    session: AzureSession, at: Address, there: Document, assignments: Iterable[Document], below: Below
+    session: AzureSession,
+    at: Address,
+    there: Document,
+    assignments: Iterable[Document],
+    below: Below,
+    granted: frozenset[str],
 ) -> Live:
-    """The registry, with the role assignments and tokens that others gave on it, and what else they have in it."""
-    resource, items = session.registry.resource, list(assignments)
-    known = session.other_roles(others.unknown(items, resource, session.owner))
-    given = others.foreign(at, items, resource, session.owner, mode.of_document(there), known)
+    """The registry, with the role assignments and tokens that others gave on it, and what else they have in it. `granted`: the
+    principals of the spec's grants."""
     live, more = live_of(at, there), below.more()
     rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
+    given = () if mode.switches(session, there) else mode.given_by_others(session, at, there, assignments, granted)
     return replace(live, foreign=(*given, *below.access(at)), rest=rest)
 
 

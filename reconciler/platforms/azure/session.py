@@ -286,9 +286,9 @@ class AzureSession(HttpSession):
                 return
             page = self.json("GET", operation, str(following), at=at, version=version)
 
-    def assignments(self, at: str) -> list[Document]:
-        """All role assignments at the registry and above it. Raises PlatformError."""
-        path = f"{self.registry.resource}/providers/Microsoft.Authorization/roleAssignments"
+    def assignments(self, at: str, scope: str = "") -> list[Document]:
+        """All role assignments at the registry (or `scope`) and above it. Raises PlatformError."""
+        path = f"{scope or self.registry.resource}/providers/Microsoft.Authorization/roleAssignments"
         query = f"&$filter={quote('atScope()')}"
         return list(self.pages("roleAssignments:list", path, at=at, version=ASSIGNMENTS, query=query))
 
