@@ -21,13 +21,15 @@ Documents = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """A registry's scope maps, tokens and replications, as Azure lists them; `owner`: whose they may be."""
+    """A registry's scope maps, tokens and replications, as Azure lists them, and its private endpoint connections, which are never
+    ours; `owner`: whose the others may be."""
 
     registry: AzureRegistry
     owner: str
     scope_maps: Documents
     tokens: Documents
     replications: Documents
+    connections: Documents = ()
 
     def access(self, at: Address) -> Iterator[ForeignAccess]:
         """The tokens of others, with what each lets its holder do."""
@@ -39,12 +41,13 @@ class Below:
             yield ForeignAccess(at, f"token {token['name']}", access, removal)
 
     def more(self) -> list[str]:
-        """Their scope maps that no token has, and their replications, in words."""
+        """Their scope maps that no token has, their replications, and the private endpoint connections, in words."""
         used = {_map_of(token) for token in self.tokens}
         maps = (key for key in self._maps.keys() - self._ours - used if not key.startswith("_"))
         away = (item for item in self.replications if _location(item) != self.registry.location)
         theirs = (item for item in away if Marks.of(tags.read(item.get("tags"))).owner != self.owner)
         return [
+            *sorted(f"private endpoint connection {item.get('name', '')}" for item in self.connections),
             *(f"scope map {key}" for key in sorted(maps)),
             *sorted(f"replication {str(item.get('name', '')).lower()}" for item in theirs),
         ]
