@@ -116,7 +116,7 @@ class AzureSandbox(Sandbox):
                     "registry": "images",
                     "repositories": ["app-*"],
                     "permission": "push-pull",
-                    "to": {"type": "azure", "principal_ids": [principal(1), principal(2)], "principal_type": "Group"},
+                    "to": {"type": "azure", "principal_ids": [principal(1), principal(2)]},
                 },
                 {"name": "partner", "registry": "images", "repositories": ["team/*"], "to": {"type": "azure-token"}},
             ],
