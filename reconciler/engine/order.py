@@ -36,8 +36,8 @@ def edges_of(changes: Mapping[Address, Change]) -> Edges:
 
 
 def needs_of_going(top: Live, along: Iterable[Live], there: Mapping[Address, Live]) -> tuple[Address, ...]:
-    """What a delete, and all that goes along with it, needs until it is over, sorted. What needs the deleted resource itself goes before
-    it, so that nothing which goes along keeps that. `there`: all that is there."""
+    """What a delete, and all that goes along with it, needs until it is over, sorted. What needs the deleted resource itself goes
+    before it, so that nothing which goes along keeps that. `there`: all that is there."""
     below = {need for item in along for need in item.needs}
     return tuple(
         sorted({*top.needs, *(need for need in below if need not in there or top.address not in there[need].needs)})
