@@ -159,8 +159,8 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         there = live.settings.location if live is not None else ""
         if there and there != desired.settings.location:
             return (
-                f"its home location is {there}, and Azure can't change that: to move it, write `retired: true` with location: {there}"
-                " and apply, which deletes it with its images, or give another registry_name, which leaves it as it is"
+                f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
+                " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
         beside = [item for item in _below(live) if item.startswith("replication ")]
         if beside and desired.settings.sku != "Premium":

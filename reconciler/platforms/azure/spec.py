@@ -63,12 +63,17 @@ class AzureRegistry(RegistryBase):
         return self.subscription_id.lower()
 
     def found_by(self, later: RegistryBase) -> bool:
-        return super().found_by(later) and isinstance(later, AzureRegistry) and self.resource == later.resource
+        return super().found_by(later) and isinstance(later, AzureRegistry) and self._id == later._id
 
     @property
     def resource(self) -> str:
         """The id of the registry, in the casing of the spec."""
         return f"{self.group}/providers/Microsoft.ContainerRegistry/registries/{self.registry_name}"
+
+    @property
+    def _id(self) -> str:
+        """The same as it is compared: Azure's ids have no case."""
+        return self.resource.lower()
 
     @property
     def group(self) -> str:
