@@ -25,7 +25,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
-from . import endpoints, roles, rules, tags
+from . import endpoints, lists, roles, rules, tags
 from .documents import plain, properties
 from .operations import Polling
 from .others_roles import BUILT_IN, OtherRole, of_definition
@@ -247,7 +247,7 @@ class AzureSession(HttpSession):
 
     def listed(self, at: str, operation: str, ask: Callable[[], Any]) -> list[Document]:
         """All pages of a list, as JSON; empty if the registry is not there. Raises PlatformError."""
-        return self.found(at, operation, lambda: [plain(item) for item in ask()]) or []
+        return self.found(at, operation, lambda: lists.resources(at, operation, lists.pages_of(ask()))) or []
 
     # -- what is read and written as JSON, over the same connections --------------------------------------------
 
@@ -276,21 +276,23 @@ class AzureSession(HttpSession):
 
         return self.found(at, operation, ask)
 
-    def pages(self, operation: str, path: str, *, at: str, version: str, query: str = "") -> Iterator[Document]:
+    def pages(self, operation: str, path: str, *, at: str, version: str, query: str = "") -> list[Document]:
         """The items of a list and its further pages; none if what it is of is not there. Raises PlatformError."""
-        page = self.json("GET", operation, path, at=at, version=version, query=query)
-        while page is not None:
-            yield from page.get("value", ())
-            following = page.get("nextLink")
-            if not following:
-                return
-            page = self.json("GET", operation, str(following), at=at, version=version)
+
+        def read() -> Iterator[tuple[list[Document], str | None]]:
+            page = self.json("GET", operation, path, at=at, version=version, query=query)
+            while page is not None:
+                following = page.get("nextLink")
+                yield page.get("value") or [], following
+                page = self.json("GET", operation, str(following), at=at, version=version) if following else None
+
+        return lists.resources(at, operation, read())
 
     def assignments(self, at: str, scope: str = "") -> list[Document]:
         """All role assignments at the registry (or `scope`) and above it. Raises PlatformError."""
         path = f"{scope or self.registry.resource}/providers/Microsoft.Authorization/roleAssignments"
         query = f"&$filter={quote('atScope()')}"
-        return list(self.pages("roleAssignments:list", path, at=at, version=ASSIGNMENTS, query=query))
+        return self.pages("roleAssignments:list", path, at=at, version=ASSIGNMENTS, query=query)
 
     def other_roles(self, guids: Iterable[str]) -> Mapping[str, OtherRole]:
         """What roles that we don't assign allow: the built-in ones, and these, each asked for once. One that these credentials may
@@ -326,7 +328,7 @@ class AzureSession(HttpSession):
     def identities(self, at: str) -> list[Document]:
         """All managed identities of the resource group. Raises PlatformError."""
         path = f"{self.registry.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-        return list(self.pages("userAssignedIdentities:list", path, at=at, version=IDENTITIES))
+        return self.pages("userAssignedIdentities:list", path, at=at, version=IDENTITIES)
 
     def identity_path(self, job: str) -> str:
         """The id of one of the registry's two managed identities."""
@@ -341,12 +343,7 @@ class AzureSession(HttpSession):
     def write_identity(self, verb: str, at: Address, body: Document) -> Document:
         """A managed identity after a PUT or a PATCH. Raises PlatformError."""
         path, action = self.identity_path(at.name), f"userAssignedIdentities:{verb.lower()}"
-        found = self.json(verb, action, path, at=at, version=IDENTITIES, body=body)
-        if found is None:
-            raise PlatformError(
-                "its resource group or it is gone", address=at, operation=action, hint="make a new plan"
-            )
-        return found
+        return self.json(verb, action, path, at=at, version=IDENTITIES, body=body) or {}
 
     def delete_identity(self, at: Address) -> None:
         """Deletes a managed identity; none is no error. Raises PlatformError."""
