@@ -48,10 +48,13 @@ _IN_FORM = re.compile(
 _START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 #: what names of images, which are in small letters, don't have: https://distribution.github.io/distribution/spec/api/#overview
 _CAPITAL = r"(?=[\w-]*[A-Z])"
+_BASE64 = r"(?:[A-Za-z0-9/+]|\\/|%2[BFbf])"
+#: a password of a registry or a token on Azure: https://github.com/microsoft/security-utilities, SEC101/176
+_REGISTRY_KEY = rf"{_BASE64}{{32,42}}(?:\+|%2[Bb])ACR{_BASE64}{{4,6}}"
 #: secrets that are known by how they begin. JSON Web Tokens: https://www.rfc-editor.org/rfc/rfc7519#section-3; the others:
 #: https://docs.github.com/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
 _SHAPES = re.compile(
-    rf"eyJ{_CAPITAL}[\w.=-]{{4,}}|{_START}(?:"
+    rf"eyJ{_CAPITAL}[\w.=-]{{4,}}|{_REGISTRY_KEY}|{_START}(?:"
     r"ya29\.[\w.-]+"
     r"|1//0[\w-]{16,}|GOCSPX-[\w-]{8,}|AIza[\w-]{30,}"
     r"|gh[pousr]_\w{30,}|github_pat_\w{20,}"

@@ -169,11 +169,20 @@ def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
         f"GOCSPX-{MARK * 3}",
         f"1//0{MARK * 3}",
         f"IQoJ{MARK * 8}",
+        f"{MARK * 6}+ACRA{MARK[:5]}",
+        f"/+{MARK}/{MARK * 4}+a/b+ACRA{MARK[:5]}",
     ],
 )
 @pytest.mark.parametrize("before", ["", "'", "at:", "\\n", "%3D", "x=", "/"])
 def test_what_begins_as_a_secret_is_hidden(token: str, before: str) -> None:
     assert MARK not in redacted(f"a{before if before else ' '}{token} b")
+
+
+@pytest.mark.parametrize("written", [str, quote, lambda key: quote(key, safe=""), lambda key: key.replace("/", "\\/")])
+@given(st.text(string.ascii_letters + string.digits + "+/", min_size=42, max_size=42), st.sampled_from("ABCD"))
+def test_a_password_of_azure_s_registries_is_hidden_whole(written: Callable[[str], str], key: str, letter: str) -> None:
+    password = f"{key}+ACR{letter}{key[:5]}"
+    assert redacted(f"the value '{written(password)}' is refused") == f"the value '{HIDDEN}' is refused"
 
 
 @pytest.mark.parametrize(

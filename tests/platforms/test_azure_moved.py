@@ -10,7 +10,8 @@ from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import PlanRefused, ReconcilerError
 from reconciler.model.change import Action
 from reconciler.platforms.azure import tags
-from tests.sandbox.azure import GROUP, NAME, SUBSCRIPTION, AzureSandbox
+from tests.sandbox.azure import GROUP, NAME, AzureSandbox
+from tests.sandbox.azure_fields import SUBSCRIPTION
 from tests.sandbox.base import Document
 
 NEXT = "acmenext"

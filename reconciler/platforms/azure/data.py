@@ -23,6 +23,7 @@ from reconciler.redaction import redacted, unnamed_hidden
 from . import endpoints
 from .answers import NOTHING, Said, document_of, is_own, said_in
 from .denials import reason, unreached, way_out
+from .lists import Repeats, gathered, pages_of
 from .pipeline import PASSING, Patient, read_all
 from .troubles import FAILURES, NotAzure, translated
 
@@ -73,7 +74,7 @@ class DataPlane:
     def count_beside(self, names: Collection[str]) -> int:
         """How many images are in repositories that are none of these. Raises Uncounted if the registry does not say that."""
         at = self._session.own_address()
-        listed = self._counting(at, "catalog:list", lambda client: list(client.list_repository_names())) or []
+        listed = self._counting(at, "catalog:list", lambda client: _names(client.list_repository_names())) or []
         return sum(self.count(name, at) for name in sorted(listed) if name not in names)
 
     def delete(self, name: str, at: str) -> None:
@@ -111,6 +112,8 @@ class DataPlane:
                 return ask(used)
         except NotAzure as error:
             raise _Vain(reason(server, error.status, NOTHING), error.status) from None
+        except Repeats:
+            raise _Vain(f"the pages of the catalog of {server} come again and again") from None
         except HttpResponseError as error:
             response: Any = error.response
             if error.status_code == 404:
@@ -164,6 +167,11 @@ class _Vain(Exception):
         super().__init__(redacted(words))
         self.status, self.said, self.hint, self.waited, self.request_id = status, said, hint, waited, request_id
         self.code = code or said.code or str(status or "NotAzure")
+
+
+def _names(listed: Any) -> list[str]:
+    """The names of a catalog, each once. Raises Repeats."""
+    return gathered(pages_of(listed), str)
 
 
 class _OfRegistry(Patient):

@@ -20,6 +20,7 @@ from reconciler.model.marks import ORIGIN, OWNER, REGISTRY
 from reconciler.platforms import described
 
 from . import rules
+from .documents import properties
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -155,7 +156,8 @@ class Notes:
                 return
             # what is added first: a repository that is noted twice for a moment is noted, one that is noted nowhere is forgotten
             for name in sorted(changed, key=lambda item: len(changed[item]) < len(maps.get(item, ()))):
-                self._write(at, name, changed[name], is_there=name in maps)
+                if not self._write(at, name, maps.get(name), changed[name]):
+                    break
         raise PlatformError(
             "what was noted of its repositories was overwritten again and again",
             address=at,
@@ -177,22 +179,29 @@ class Notes:
                     others.add(name)
         return ours, others
 
-    def _write(self, at: str, name: str, actions: Sequence[str], *, is_there: bool) -> None:
+    def _write(self, at: str, name: str, before: Sequence[str] | None, after: Sequence[str]) -> bool:
+        """Whether it was written: not where it is no longer as it was read (None: not there), since another run has its notes there
+        and a PUT or a DELETE would take them away."""
+        session, maps = self._session, self._session.client.scope_maps
+        found = session.found_plain(at, "scopeMaps:get", partial(maps.get, *session.group, name))
+        there = None if found is None else sorted(properties(found).get("actions") or ())
+        if there != (None if before is None else sorted(before)):
+            return False
+        self._send(at, name, after, is_there=there is not None)
+        return True
+
+    def _send(self, at: str, name: str, actions: Sequence[str], *, is_there: bool) -> None:
         session, maps = self._session, self._session.client.scope_maps
         if not actions:
             session.done(at, "scopeMaps:delete", partial(maps.begin_delete, *session.group, name))
             return
-        properties: Document = {"actions": list(actions)}
+        said: Document = {"actions": list(actions)}
         if is_there:
-            session.done(
-                at, "scopeMaps:update", partial(maps.begin_update, *session.group, name, {"properties": properties})
-            )
+            session.done(at, "scopeMaps:update", partial(maps.begin_update, *session.group, name, {"properties": said}))
         else:
             texts = {OWNER: session.owner, REGISTRY: session.name, ORIGIN: name.split("-")[1]}
-            properties["description"] = described.written(texts)
-            session.done(
-                at, "scopeMaps:create", partial(maps.begin_create, *session.group, name, {"properties": properties})
-            )
+            said["description"] = described.written(texts)
+            session.done(at, "scopeMaps:create", partial(maps.begin_create, *session.group, name, {"properties": said}))
 
 
 def arranged(

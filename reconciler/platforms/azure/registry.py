@@ -203,7 +203,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
     def count(self, session: AzureSession, live: Live) -> int:
         """Those of repositories that the plan has no change for: a plan counts the others with their repositories, by the list that
         these are from, and an apply has deleted them."""
-        noted = notes.read(session.lists.read_already("scope maps") or ())
+        noted = notes.read(session.remembered.read_already("scope maps") or ())
         # of what a program made, its images go with no repository of the plan
         names = {note.name for note in noted if note.owner == session.owner and note.origin == "spec"}
         plane = session.part(data_plane)
