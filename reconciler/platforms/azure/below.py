@@ -65,6 +65,12 @@ class Below:
         return {key for key, item in self._maps.items() if _owner(item) == self.owner}
 
 
+def connections(registry: Mapping[str, Any]) -> Documents:
+    """The private endpoint connections of a registry, which stand in its own document."""
+    found: Documents = properties(registry).get("privateEndpointConnections") or ()
+    return found
+
+
 def _owner(item: Mapping[str, Any]) -> str | None:
     return described.parsed(str(properties(item).get("description") or "")).texts.get(OWNER)
 
