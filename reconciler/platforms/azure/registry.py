@@ -129,8 +129,11 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return next((name for name in ("admin_user", "anonymous_pull") if getattr(settings, name)), None)
 
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        if not changed:
+            return ()
         there: RegistrySettings = live.settings
-        return states.remark(there.failure, there.under_way, "an apply sends its settings again") if changed else ()
+        stands = states.remark(there.failure, there.under_way, "an apply sends its settings again")
+        return *stands, *network.remark(there.public_network_access, wanted.settings.public_network_access)
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         return states.remark("", live.settings.under_way, "")
