@@ -19,7 +19,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, all_of
 
-from . import mode, network, notes, roles, rules, tags, usage
+from . import mode, network, notes, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import Below, below_of, connections_of
 from .reach import WHOLE
@@ -47,7 +47,7 @@ _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """What a registry can be set to. `untagged_days`: None: untagged images stay. `admin_user`, `anonymous_pull`: no spec asks for
-    them. `public_network_access`: in Azure's word; "" where the spec leaves it open."""
+    them. `public_network_access`: in Azure's word; "" where the spec leaves it open. `failure`, `under_way`: as in states.py."""
 
     location: str = ""
     sku: str = "Basic"
@@ -56,6 +56,8 @@ class RegistrySettings:
     anonymous_pull: bool = False
     public_network_access: str = network.OPEN
     untagged_days: int | None = None
+    failure: str = ""
+    under_way: str = ""
 
 
 def address_of(registry: AzureRegistry) -> Address:
@@ -96,8 +98,10 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
     def shown(self, settings: RegistrySettings) -> dict[str, Any]:
         kept = settings.untagged_days
+        shown = super().shown(settings)
         return {
-            **super().shown(settings),
+            **{key: value for key, value in shown.items() if key not in ("failure", "under_way")},
+            "provisioning_state": settings.failure or settings.under_way or states.SUCCEEDED,
             "labels": dict(settings.labels),
             "public_network_access": network.shown(settings.public_network_access),
             "untagged_days": Named("", "never deleted") if kept is None else kept,
@@ -121,7 +125,23 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
     def altered(self, settings: RegistrySettings) -> str | None:
         if settings.sku not in rules.TIERS:
             return "sku"
+        if settings.failure or settings.under_way:
+            return "provisioning_state"
         return next((name for name in ("admin_user", "anonymous_pull") if getattr(settings, name)), None)
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        if not changed:
+            return ()
+        there: RegistrySettings = live.settings
+        stands = states.remark(there.failure, there.under_way, "an apply sends its settings again")
+        return *stands, *network.remark(there.public_network_access, wanted.settings.public_network_access)
+
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        return states.remark("", live.settings.under_way, "")
+
+    def fingerprint(self, live: Live | None) -> str:
+        """Without what is under way: it is over when something is written."""
+        return super().fingerprint(states.over(live))
 
     def weakens(self, before: RegistrySettings | None, after: RegistrySettings | None) -> Iterator[Weakening]:
         if before is None or after is None:
@@ -156,6 +176,8 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return [*gains, *reaching(now.public_network_access)], [*losses, *out]
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
+        if live is not None and (doomed := states.limit(live.settings.under_way)):
+            return doomed
         there = live.settings.location if live is not None else ""
         if there and there != desired.settings.location:
             return (
@@ -231,7 +253,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
-        if own in addresses and (there := session.acr(own)) is not None:
+        if own in addresses and (there := states.settled(session, own, lambda: session.acr(own))) is not None:
             lists = session.scope_maps(own), session.tokens(own), session.replications(own)
             beneath = Below(session.registry, session.owner, *lists, connections_of(there))
             yield _with_others(session, own, there, session.assignments(own), beneath, frozenset())
@@ -249,7 +271,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             "properties": {**_properties(wanted), "roleAssignmentMode": made_with},
         }
         session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
-        return live_of(at, session.fresh(at))
+        return states.written(live_of(at, session.fresh(at)))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""
@@ -258,7 +280,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             there = session.fresh(at)
             own = {**tags.of_spec(dict(wanted.labels)), **write.marks.texts()}
             again = live.marks.applied == write.marks.applied
-            all_tags = tags.after(tags.read(there.get("tags")), own, kept=_noted(there), again=again)
+            all_tags = tags.after(tags.read(there.get("tags")), own, kept=tags.noted(there.get("tags")), again=again)
             changed = _changed(_properties(wanted), there)
             sku = str((there.get("sku") or {}).get("name", ""))
             up = _ORDER.get(wanted.sku, 0) > _ORDER.get(sku, 0)
@@ -269,7 +291,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             if sku != wanted.sku and not up:
                 self._without_replications(session, at)
                 after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
-        return live_of(at, after)
+        return states.written(live_of(at, after))
 
     def _without_replications(self, session: AzureSession, at: Address) -> None:
         """Deletes those of ours, which a smaller tier does not have: it is refused while they are there."""
@@ -310,11 +332,6 @@ def _azure(registry: RegistryBase) -> AzureRegistry:
     if not isinstance(registry, AzureRegistry):
         raise TypeError(f"registry {registry.name} is not on Azure")
     return registry
-
-
-def _noted(there: Document) -> list[str]:
-    """The keys of tags that say what was applied of what has no tags of its own."""
-    return [key for key in tags.read(there.get("tags")) if key.startswith("reconciler-applied-")]
 
 
 def _below(live: Live | None) -> list[str]:
@@ -371,6 +388,8 @@ def live_of(at: Address, found: Document) -> Live:
             anonymous_pull=bool(said.get("anonymousPullEnabled", False)),
             public_network_access=str(said.get("publicNetworkAccess") or network.OPEN),
             untagged_days=int(retention["days"]) if retention.get("status") == "enabled" else None,
+            failure=states.failure(found),
+            under_way=states.under_way(found),
         ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),
