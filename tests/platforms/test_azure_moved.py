@@ -10,7 +10,10 @@ from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import PlanRefused, ReconcilerError
 from reconciler.model.change import Action
 from reconciler.platforms.azure import tags
-from tests.sandbox.azure import GROUP, NAME, SUBSCRIPTION, AzureSandbox
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
+from tests.sandbox.azure import GROUP, NAME, AzureSandbox
+from tests.sandbox.azure_fields import SUBSCRIPTION
 from tests.sandbox.base import Document
 
 NEXT = "acmenext"
@@ -26,8 +29,9 @@ def named(azure: AzureSandbox, name: str, **registry: object) -> Document:
     )
 
 
-def identity(azure: AzureSandbox, job: str) -> str:
-    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/images-{job}"
+def identity(job: str) -> str:
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
+    return f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/images-{job}"
 
 
 def test_another_registry_name_is_refused_while_the_registry_of_the_old_one_is_there(azure: AzureSandbox) -> None:
@@ -74,7 +78,7 @@ def test_an_identity_that_does_not_say_of_which_registry_it_is_says_so_again(
     azure.apply(named(azure, NAME))
     (found,) = (item for item in azure.cloud.identities.values() if item.name == "images-pull")
     without = {key: value for key, value in found.tags.items() if key != tags.REGISTRY_NAME}
-    azure.call("PATCH", identity(azure, "pull"), {"tags": {**without, **({tags.REGISTRY_NAME: said} if said else {})}})
+    azure.call("PATCH", identity("pull"), {"tags": {**without, **({tags.REGISTRY_NAME: said} if said else {})}})
     plan = azure.plan(named(azure, NAME))
     assert [(change.action, str(change.address)) for change in plan.changes] == [
         (Action.UPDATE, "images.identity.pull")
@@ -90,3 +94,35 @@ def test_a_saved_plan_makes_identities_of_its_own_registry_alone(azure: AzureSan
     made[0]["settings"]["registry_name"] = NEXT
     with pytest.raises(ReconcilerError, match="registry_name"):
         loads(json.dumps(saved), platforms=azure.platforms)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("resource_group", "other", "resource group other"),
+        (
+            "subscription_id",
+            "99999999-0000-0000-0000-000000000000",
+            "subscription 99999999-0000-0000-0000-000000000000",
+        ),
+        ("tenant_id", "99999999-0000-0000-0000-000000000000", "tenant 99999999-0000-0000-0000-000000000000"),
+        ("cloud", "china", "cloud china"),
+    ],
+)
+def test_a_plan_says_fully_where_its_registry_is(field: str, value: str, words: str, azure: AzureSandbox) -> None:
+    """Also where somebody has written another place into a saved plan."""
+    plan = azure.plan(named(azure, NAME))
+    header = f"registry images (azure {NAME} westeurope resource group {GROUP} subscription {SUBSCRIPTION})"
+    assert header in joined(plan_lines(report_of(plan)))
+    saved = json.loads(dumps(plan))
+    saved["registries"][0][field] = value
+    with pytest.raises(ReconcilerError, match="'where' does not follow from the rest of it"):
+        loads(json.dumps(saved), platforms=azure.platforms)
+    place = header.removeprefix("registry images (").removesuffix(")")
+    assert saved["where"] == {"images": place}
+    was = {"resource_group": f"resource group {GROUP}", "subscription_id": f"subscription {SUBSCRIPTION}"}.get(
+        field, ""
+    )
+    saved["where"]["images"] = place.replace(was, words) if was else f"{place} {words}"
+    edited = loads(json.dumps(saved), platforms=azure.platforms)
+    assert words in joined(plan_lines(report_of(edited)))

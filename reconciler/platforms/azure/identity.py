@@ -29,8 +29,8 @@ _TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """Where it is: Azure has identities in a location, although they are good everywhere. `registry_name`: of which registry it is, in
-    small letters; "" if nothing says that, or if that one is gone."""
+    """Where it is: Azure has identities in a location, although they are good everywhere. `registry_name`: of which registry it is,
+    in small letters; "" if nothing says that, or if that one is gone."""
 
     location: str = ""
     registry_name: str = ""
@@ -70,8 +70,8 @@ class IdentityKind(Kind):
         if was in ("", now):
             return None
         return (
-            f"it is the identity of registry {was}, which another registry_name leaves behind with its images: put {was} back, and give"
-            f" {now} a second registry in the spec, under another name; once its images are copied, retire the first"
+            f"it is the identity of registry {was}, which another registry_name leaves behind with its images: put {was} back, and"
+            f" give {now} a second registry in the spec, under another name; once its images are copied, retire the first"
         )
 
     def refusal(self, live: Live) -> str | None:
@@ -131,7 +131,8 @@ def principal_of(found: Mapping[str, Any]) -> str:
 
 
 def _of(session: AzureSession, name: str) -> str:
-    """Of which registry a tag says that an identity is; "" if there is none of that name in the resource group. Raises PlatformError."""
+    """Of which registry a tag says that an identity is; "" if there is none of that name in the resource group. Raises
+    PlatformError."""
     if name == session.own_address().name or not _REGISTRY.fullmatch(name):
         return name if _REGISTRY.fullmatch(name) else ""
     ask = partial(session.client.registries.get, session.registry.resource_group, name)
