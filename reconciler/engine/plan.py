@@ -32,7 +32,7 @@ from .observe import OnRead, observe
 from .order import edges_of, ordered
 from .picture import Picture, picture
 from .reach import reaching, with_reach
-from .release import check_releases, idle, named, released_by, widened
+from .release import all_released, check_releases, idle, named, released_by, widened
 from .renamed import renamed
 from .required import required
 from .sessions import Sessions, sessions_of
@@ -148,6 +148,7 @@ def make_plan(
         homes = homes_of(spec.name, spec.registries)
         retired = {registry.name for registry in spec.registries if registry.retired}
         released = released_by(spec, wishes.release, kinds, [*desired.values(), *listed.values()])
+        retired |= all_released(released, kinds)
         seen = picture(
             kinds,
             desired,
@@ -163,7 +164,7 @@ def make_plan(
         check_releases(wishes.release, spec.name, seen)
         check_permissions("--allow-delete", wishes.allow_delete, seen)
         check_permissions("--allow", wishes.allow, seen)
-        targets = [*wishes.targets, *(named(wishes.release, difference) if wishes.release else ())]
+        targets = [*wishes.targets, *(named(wishes.release, difference, kinds) if wishes.release else ())]
         check_targets(targets, [*chain.from_iterable(desired.values()), *known])
         check_along(targets, difference.changes)
         select(difference, targets, seen.desired)
