@@ -14,7 +14,7 @@ from reconciler.spec.registry import NO_REGISTRY
 from reconciler.words import all_of, plural
 
 from .difference import PLANNED, Difference
-from .expand import Kinds
+from .expand import Kinds, Wanted
 from .meant import meant
 from .picture import Picture
 
@@ -38,17 +38,35 @@ def released_by(
     return frozenset(alone | {at for at in releasable if at.registry in whole})
 
 
+def releasing(spec: Spec, release: Iterable[str], kinds: Kinds) -> Spec:
+    """The spec as it would be with `release: true` on these repositories, by their addresses: no grant covers what is let go of."""
+    rows = {
+        (at.registry, at.name)
+        for at in map(Address, release)
+        if is_address(at) and at.registry in kinds and _may_go_alone(kinds[at.registry].get(at.kind))
+    }
+    if not any((item.registry, item.name) in rows for item in spec.repositories):
+        return spec
+    return spec.with_repositories(
+        item.model_copy(update={"release": True}) if (item.registry, item.name) in rows else item
+        for item in spec.repositories
+    )
+
+
 def all_released(released: Iterable[Address], kinds: Kinds) -> frozenset[str]:
     """The registries of which all is let go of with these: nothing of them is wanted any more."""
     return frozenset(at.registry for at in released if isinstance(kinds[at.registry][at.kind], ReleasesAll))
 
 
-def _may_go_alone(kind: Kind) -> bool:
+def _may_go_alone(kind: Kind | None) -> bool:
     return isinstance(kind, Releasable) and not isinstance(kind, ReleasesAll | ReleasedAlong)
 
 
-def named(release: Collection[str], difference: Difference, kinds: Kinds) -> Collection[str]:
-    """The addresses of what will be released by its address, with its copies, and with all that a registry holds. Raises
+def named(
+    release: Collection[str], difference: Difference, kinds: Kinds, described: Wanted, desired: Wanted
+) -> Collection[str]:
+    """The addresses of what will be released by its address, with its copies, and with all that a registry holds; and of what gives
+    access to it beside others. `described`, `desired`: what the spec asks for, and what it would if it said so itself. Raises
     ReconcilerError for an address of which nothing would be: a plan of nothing by name would be a plan of everything."""
     found: list[str] = []
     for address in map(Address, sorted(set(release))):
@@ -63,6 +81,9 @@ def named(release: Collection[str], difference: Difference, kinds: Kinds) -> Col
             )
         whole = all_released(those, kinds)
         found += [*those, *(at for at in difference.changes if at.registry in whole and at not in those)]
+    for registry, before in described.items():
+        after = desired[registry]
+        found += (at for at, item in before.items() if at in difference.changes and after.get(at) != item)
     return found
 
 

@@ -310,6 +310,9 @@ class ReachesMarked:
 class Releasable:
     """What a kind offers that can let go of a resource and leave it there."""
 
+    #: whether a spec that still has it makes it its own again, since nothing of what is there says that nobody owns it
+    comes_back: ClassVar[bool] = False
+
     @abstractmethod
     def left(self, settings: Settings) -> Settings:
         """The settings as they are read once it is let go of: without those that stand in our marks alone. Pure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from reconciler.platforms.azure import tags
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.sandbox.azure import GROUP, NAME, RESOURCE, AzureSandbox
-from tests.sandbox.azure_fields import SUBSCRIPTION
+from tests.sandbox.azure_fields import SUBSCRIPTION, principal
 from tests.sandbox.base import Document
 
 NEXT = "acmenext"
@@ -232,3 +233,25 @@ def test_a_repository_that_is_called_as_its_registry_is_released_alone(azure: Az
         azure.plan(azure.document({"name": NAME, "release": True}, "app-a")),
     ):
         assert [change.address for change in found.changes] == [f"images.repository.{NAME}"]
+
+
+@pytest.mark.parametrize("how", ["in the spec", "by its address"])
+def test_a_released_repository_takes_what_the_grants_give_along(how: str, azure: AzureSandbox) -> None:
+    """The access stands in conditions and scope maps that are for other repositories too."""
+    document = azure.rich_document()
+    azure.apply(document)
+    azure.push_image("app-a")
+    said = copy.deepcopy(document)
+    said["repositories"][0]["release"] = True
+    plan = azure.plan(document, release=["images.repository.app-a"]) if how == "by its address" else azure.plan(said)
+    assert plan.left_out == 0
+    assert {change.address for change in plan.changes} == {
+        "images.repository.app-a",
+        *(f"images.assignment.{principal(number)}-{job}" for number, job in ((1, "pull"), (1, "push"), (2, "push"))),
+    }
+    text = joined(plan_lines(report_of(plan)))
+    assert f"service principal {principal(1)} can no longer pull or push app-a" in text
+    azure.carry_out(loads(dumps(plan), platforms=azure.platforms))
+    assert "app-a" in azure.acr.images
+    assert not [item for item in azure.cloud.assignments.values() if "app-a" in str(item.properties["condition"])]
+    assert azure.plan(said).changes == ()
