@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, ReleasesAll, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
@@ -40,6 +40,8 @@ _WRITE = (
     "Microsoft.ContainerRegistry/registries/operationStatuses/read",
     "Microsoft.ContainerRegistry/locations/operationResults/read",
 )
+#: what begins a replication's words
+_REPLICATION = "replication "
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
@@ -77,7 +79,7 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
     )
 
 
-class RegistryKind(Kind, HoldsImages, GivesAccess):
+class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
     """The registry. Its repositories are notes of ours (`repository.py`); what else it holds, nobody noted."""
 
     name = KIND
@@ -90,6 +92,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         Verb.CREATE: (*_WRITE, "Microsoft.ContainerRegistry/checkNameAvailability/read"),
         Verb.UPDATE: _WRITE,
         Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read", usage.ACTION),
+        Verb.RELEASE: _WRITE,
         Verb.DELETE: (
             "Microsoft.ContainerRegistry/registries/delete",
             "Microsoft.ContainerRegistry/locations/operationResults/read",
@@ -184,7 +187,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
                 f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
                 " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
-        beside = [item for item in _below(live) if item.startswith("replication ")]
+        beside = [item for item in _below(live) if item.startswith(_REPLICATION)]
         if beside and desired.settings.sku != "Premium":
             return f"somebody else's {all_of(beside)} needs sku: Premium: Azure refuses {desired.settings.sku} while it is there"
         if desired.settings.public_network_access == network.CLOSED and desired.settings.sku != "Premium":
@@ -202,7 +205,15 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return None
 
     def beside(self, live: Live) -> Mapping[str, Any]:
-        return {f"labels.{key}": value for key, value in _others(live).items()}
+        return tags.Caseless({f"labels.{key}": value for key, value in _others(live).items()})
+
+    def in_order(self, rest: str) -> str:
+        """Without replications: one that is let go of before the registry is somebody else's from then on."""
+        found = json.loads(rest or "{}")
+        beside = [item for item in found.get("below", ()) if not item.startswith(_REPLICATION)]
+        return text(
+            {key: beside if key == "below" else value for key, value in found.items() if key != "below" or beside}
+        )
 
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
@@ -299,6 +310,18 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             if Marks.of(tags.read(item.get("tags"))).owner == session.owner:
                 begin = partial(session.client.replications.begin_delete, *session.group, str(item["name"]))
                 session.done(at, "replications:delete", begin)
+
+    def left(self, settings: RegistrySettings) -> RegistrySettings:
+        return settings
+
+    def release(self, session: AzureSession, live: Live) -> Live | None:
+        """Without the note of the mode that was applied, too. Whatever else stands in it was let go of before."""
+        with session.tagging:
+            there = session.acr(live.address)
+            if there is None:
+                return None
+            left = tags.let_go(tags.read(there.get("tags")))
+            return live_of(live.address, session.patch_registry(live.address, {"tags": left}))
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, Home, Kind, ReleasedAlong, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
@@ -39,7 +39,7 @@ class ReplicationSettings:
     under_way: str = ""
 
 
-class ReplicationKind(Kind):
+class ReplicationKind(Kind, ReleasedAlong):
     """A copy of the registry in another location."""
 
     name = KIND
@@ -53,6 +53,7 @@ class ReplicationKind(Kind):
         Verb.READ: (f"{_TYPE}/read",),
         Verb.CREATE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
         Verb.UPDATE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
+        Verb.RELEASE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
         Verb.DELETE: (f"{_TYPE}/delete", "Microsoft.ContainerRegistry/locations/operationResults/read"),
     }
 
@@ -129,14 +130,27 @@ class ReplicationKind(Kind):
         return states.written(_live(session, found or {}))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
-        at = live.address
-        there = session.found_plain(
-            at, "replications:get", partial(session.client.replications.get, *session.group, at.name)
-        )
-        all_tags = tags.after(tags.read((there or {}).get("tags")), write.marks.texts())
-        body = {"tags": all_tags, "properties": {"regionEndpointEnabled": write.desired.settings.endpoint}}
+        there = self._tags(session, live.address) or {}
+        all_tags = tags.after(there, write.marks.texts())
+        properties = {"regionEndpointEnabled": write.desired.settings.endpoint}
+        return self._patched(session, live.address, {"tags": all_tags, "properties": properties})
+
+    def _tags(self, session: AzureSession, at: Address) -> Mapping[str, str] | None:
+        """Its tags, read now; None if it is not there."""
+        ask = partial(session.client.replications.get, *session.group, at.name)
+        there = session.found_plain(at, "replications:get", ask)
+        return tags.read(there.get("tags")) if there is not None else None
+
+    def _patched(self, session: AzureSession, at: Address, body: Mapping[str, Any]) -> Live:
         begin = partial(session.client.replications.begin_update, *session.group, at.name, body)
         return states.written(_live(session, session.done(at, "replications:update", begin) or {}))
+
+    def left(self, settings: ReplicationSettings) -> ReplicationSettings:
+        return settings
+
+    def release(self, session: AzureSession, live: Live) -> Live | None:
+        there = self._tags(session, live.address)
+        return None if there is None else self._patched(session, live.address, {"tags": tags.let_go(there)})
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         begin = partial(session.client.replications.begin_delete, *session.group, live.address.name)
