@@ -171,7 +171,8 @@ def test_notes_of_two_applies_at_once_outlive_both(
     """The second reads the notes, then the first writes its own and is done, then the second writes."""
     azure.apply(azure.document(*there))
     first, second = azure.plan(azure.document(*one)), azure.plan(azure.document(*other))
-    write, ran = Notes._write, []
+    write = Notes._write
+    ran: list[bool] = []
 
     def late(self: Notes, *args: Any) -> bool:
         if not ran:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from reconciler.model.access import ADMIN, Access, ForeignAccess, Principal
@@ -84,7 +85,7 @@ def foreign(at: Address, items: Iterable[Document], here: Here, known: Known = B
         on_it, reaches = is_at(item, here.resource), _principal(item) in ours
         given, after = (tuple(_access(at, item, mode, known)) for mode in (here.mode, here.after))
         if on_it or (reaches and (given or after)) or given != after:
-            removal = f"run `az role assignment delete --ids {item.get('id', '')}`"
+            removal = f"run `az role assignment delete --ids {quote(str(item.get('id', '')))}`"
             what = f"{_named(item, here, known)}{_more(item, here.mode, given, known, voids=reaches)}"
             changed = after if here.switches else None
             place = _place(item, here) if on_it else None
@@ -97,7 +98,7 @@ def waiting(at: Address, items: Iterable[Document], here: Here, known: Known = B
         given = tuple(_access(at, item, here.after, known))
         if given and _principal(item) in here.granted:
             what = f"{_named(item, here, known)}{_more(item, here.after, given, known, voids=True)}"
-            removal = f"run `az role assignment delete --ids {item.get('id', '')}`"
+            removal = f"run `az role assignment delete --ids {quote(str(item.get('id', '')))}`"
             yield ForeignAccess(at, what, (), removal, given, stays=True)
 
 
