@@ -18,6 +18,7 @@ from .conflict import in_another_registry, otherwise_made, owned
 from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
+from .order import needs_of_going
 from .picture import Picture
 from .weaker import Pushers, weakenings
 
@@ -322,7 +323,7 @@ class _Differ:
             cause=Cause.PENDING,
             live=live,
             fingerprint=self.kind(live).fingerprint(live),
-            needs=tuple(sorted({need for item in (live, *along) for need in item.needs})),
+            needs=needs_of_going(live, along, self.picture.live),
             along=tuple(item.address for item in along),
             losses=tuple(sorted(losses)),
             foreign=foreign,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
 from reconciler.model.change import Change
+from reconciler.model.resource import Live
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -32,6 +33,15 @@ def edges_of(changes: Mapping[Address, Change]) -> Edges:
         for place in change.desired.instead_of if change.desired is not None else ():
             found.update((change.address, holder) for holder in going.get(place, ()))
     return tuple(sorted(found))
+
+
+def needs_of_going(top: Live, along: Iterable[Live], there: Mapping[Address, Live]) -> tuple[Address, ...]:
+    """What a delete, and all that goes along with it, needs until it is over, sorted. What needs the deleted resource itself goes
+    before it, so that nothing which goes along keeps that. `there`: all that is there."""
+    below = {need for item in along for need in item.needs}
+    return tuple(
+        sorted({*top.needs, *(need for need in below if need not in there or top.address not in there[need].needs)})
+    )
 
 
 def going_with(changes: Iterable[Change]) -> frozenset[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 
+from reconciler.api.review import review
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation, ReconcilerError, SpecError, StalePlan
 from reconciler.model.change import Action
@@ -51,6 +54,24 @@ def test_all_of_a_retired_registry_is_deleted_and_nothing_of_another(sandbox: Sa
     document["repositories"] = [row for row in document["repositories"] if row["registry"] == "other"]
     document["grants"] = []
     assert sandbox.plan(document).changes == ()
+
+
+@pytest.mark.parametrize("how", ["retired", "destroyed"])
+def test_what_a_registry_of_every_kind_holds_goes_in_an_order(sandbox: Sandbox, tmp_path: Path, how: str) -> None:
+    """A review says what the plan does: it sorts the same changes, of what the base says instead of what is there."""
+    document = sandbox.rich_document()
+    sandbox.apply(document)
+    retired = copy.deepcopy(document)
+    for row in retired["registries"]:
+        row["retired"] = True
+    plan = sandbox.plan(retired) if how == "retired" else sandbox.plan(document, destroy=True)
+    assert {change.action for change in plan.changes} == {Action.DELETE}
+    for name, text_of in (("base", document), ("head", retired)):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(text_of))
+    found = review(tmp_path / "base.yaml", tmp_path / "head.yaml")
+    assert {change.address for change in found.plan.changes} >= {change.address for change in plan.changes}
+    sandbox.carry_out(loads(dumps(plan), platforms=sandbox.platforms))
+    assert sandbox.plan(retired).changes == ()
 
 
 def test_guards_hold_for_what_is_retired(sandbox: Sandbox) -> None:

@@ -352,8 +352,8 @@ def test_a_registry_in_another_location_stays_there_and_the_plan_is_refused(azur
     assert [(item.address, item.message) for item in plan.problems] == [
         (
             f"images.registry.{NAME}",
-            "its home location is westeurope, and Azure can't change that: to move it, write `retired: true` with location:"
-            " westeurope and apply, which deletes it with its images, or give another registry_name, which leaves it as it is",
+            "its home location is westeurope, and Azure can't change that: put westeurope back, and give eastus a second registry in"
+            " the spec, under another name and registry_name; once its images are copied, retire the first",
         )
     ]
     with pytest.raises(PlanRefused):

@@ -45,7 +45,6 @@ FIELDS: Fields = {
     "Repository.retention": (_all_kept, "state"),
     "Spec.defaults": (top(defaults=_kept(9)), "state"),
     "Guards.allowed_accounts": (guards(allowed_accounts=[SUBSCRIPTION]), "same"),
-    "AzureRegistry.registry_name": (registry(registry_name="acmenext"), "moved"),
     "AzureRegistry.resource_group": (registry(resource_group="next", registry_name="acmenext"), "moved"),
     "AzureRegistry.subscription_id": (
         registry(subscription_id="22222222-0000-0000-0000-000000000000", registry_name="acmenext"),
@@ -75,6 +74,7 @@ ELSEWHERE: Mapping[str, str] = {
     "AzureRegistry.name": "another registry: the chains of test_transitions.py",
     "AzureRegistry.platform": "another platform: the contract suite runs on each",
     "AzureRegistry.location": "refused: test_azure_registry.py",
+    "AzureRegistry.registry_name": "refused: test_azure_registry.py",
     "AzureTarget.type": "the targets of test_transitions.py are of both types",
     "AzureTokenTarget.type": "the targets of test_transitions.py are of both types",
 }

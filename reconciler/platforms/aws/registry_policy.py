@@ -86,8 +86,10 @@ class RegistryPolicyKind(Kind, GivesAccess):
     ) -> tuple[list[Access], list[Access]]:
         """By who includes whom, and by the names that the statements are about."""
         then, now = _statements(before), _statements(after)
+        here = home.registry
+        place = _place(here, address.where or here.region) if isinstance(here, AwsRegistry) else ""
         found = (registry_statements.gains, registry_statements.losses)
-        gains, losses = (list(one(address, then, now, home.account)) for one in found)
+        gains, losses = (list(one(address, then, now, home.account, place=place)) for one in found)
         return gains, losses
 
     def shown(self, settings: RegistryPolicySettings) -> dict[str, Any]:
@@ -248,6 +250,11 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
     )
 
 
+def _place(here: AwsRegistry, region: str) -> str:
+    """How the ARNs of the repositories begin that a registry policy of a region is for."""
+    return names.repository_arn(here.account_id, region, "")
+
+
 def _foreign(session: AwsSession, at: Address, others: Sequence[Document]) -> Iterator[ForeignAccess]:
     """What statements of others give that may be about repositories of the registry, and what they deny."""
     region = session.region_of(at)
@@ -259,7 +266,7 @@ def _foreign(session: AwsSession, at: Address, others: Sequence[Document]) -> It
         if not registry_statements.reaching(statement, session.registry, region):
             continue
         if statement.effect == "Allow":
-            given = tuple(sorted(registry_statements.accesses(at, statement, denies)))
+            given = tuple(sorted(registry_statements.accesses(at, statement, denies, _place(session.registry, region))))
             yield ForeignAccess(at, f"{name} of the registry policy", given, removal)
         else:
             yield ForeignAccess(at, f"{name} of the registry policy denies {', '.join(statement.actions)}", (), removal)

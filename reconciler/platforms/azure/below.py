@@ -23,13 +23,15 @@ Documents = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Below:
-    """A registry's scope maps, tokens and replications, as Azure lists them; `owner`: whose they may be."""
+    """A registry's scope maps, tokens and replications, as Azure lists them, and its private endpoint connections, which are never
+    ours; `owner`: whose the others may be."""
 
     registry: AzureRegistry
     owner: str
     scope_maps: Documents
     tokens: Documents
     replications: Documents
+    connections: Documents = ()
 
     def access(self, at: Address) -> Iterator[ForeignAccess]:
         """The tokens of others, with what each lets its holder do; those with a scope map of ours stand with that."""
@@ -55,13 +57,14 @@ class Below:
         )
 
     def more(self) -> list[str]:
-        """Their scope maps that no token has, and their replications, in words."""
+        """Their scope maps that no token has, their replications, and the private endpoint connections, in words."""
         used = {token_settings.map_of(item) for item in self.tokens}
         named = (key for key in self._maps if not key.startswith("_") and not self._is_note(key))
         maps = set(named) - self._ours - used
         away = (item for item in self.replications if _location(item) != self.registry.location)
         theirs = (item for item in away if Marks.of(tags.read(item.get("tags"))).owner != self.owner)
         return [
+            *sorted(f"private endpoint connection {item.get('name', '')}" for item in self.connections),
             *(f"scope map {key}" for key in sorted(maps)),
             *sorted(f"replication {str(item.get('name', '')).lower()}" for item in theirs),
         ]
@@ -90,10 +93,18 @@ def _location(item: Mapping[str, Any]) -> str:
 
 def below_of(session: AzureSession, at: Address) -> Below:
     """What there is in the registry, read once in a listing. `at`: its address. Raises PlatformError."""
+    there = session.once("registry", lambda: session.acr(at))
     return Below(
         session.registry,
         session.owner,
         session.once("scope maps", lambda: session.scope_maps(at)),
         session.once("tokens", lambda: session.tokens(at)),
         session.once("replications", lambda: session.replications(at)),
+        connections_of(there or {}),
     )
+
+
+def connections_of(there: Mapping[str, Any]) -> Documents:
+    """The private endpoint connections of a registry, as Azure answers that."""
+    found: Documents = properties(there).get("privateEndpointConnections") or ()
+    return found

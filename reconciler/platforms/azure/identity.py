@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
 
 from . import tags
+from .spec import AzureRegistry
 
 if TYPE_CHECKING:
     from .session import AzureSession
 
 KIND = "identity"
 IDENTITIES = ("pull", "push")
+_REGISTRY = re.compile("[a-z0-9]{5,50}")
 _TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """Where it is: Azure has identities in a location, although they are good everywhere."""
+    """Where it is: Azure has identities in a location, although they are good everywhere. `registry_name`: of which registry it is,
+    in small letters; "" if nothing says that, or if that one is gone."""
 
     location: str = ""
+    registry_name: str = ""
 
 
 class IdentityKind(Kind):
@@ -44,10 +51,34 @@ class IdentityKind(Kind):
         Verb.DELETE: (f"{_TYPE}/delete",),
     }
 
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        here = home.registry
+        return self.shown(settings_of(here)) if isinstance(here, AzureRegistry) else {}
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        asked = settings_of(registry).registry_name if isinstance(registry, AzureRegistry) else ""
+        return None if wanted.settings.registry_name == asked else "registry_name"
+
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
         """Where it is: an identity is good everywhere, and whoever uses it keeps it if the registry is moved."""
         there = live.settings.location if live is not None else ""
-        return replace(desired, settings=live.settings) if live is not None and there else desired
+        return replace(desired, settings=replace(desired.settings, location=there)) if there else desired
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        was = live.settings.registry_name if live is not None else ""
+        now = desired.settings.registry_name
+        if was in ("", now):
+            return None
+        return (
+            f"it is the identity of registry {was}, which another registry_name leaves behind with its images: put {was} back, and"
+            f" give {now} a second registry in the spec, under another name; once its images are copied, retire the first"
+        )
+
+    def refusal(self, live: Live) -> str | None:
+        was, now = live.settings.registry_name, live.needs[0].name
+        if was in ("", now):
+            return None
+        return f"it is the identity of registry {was}, and the spec says {now}: to delete it, put {was} back as registry_name first"
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         names = {session.registry.identity_name(job).lower(): job for job in IDENTITIES}
@@ -69,7 +100,7 @@ class IdentityKind(Kind):
 
     def create(self, session: AzureSession, write: Write) -> Live:
         at = write.desired.address
-        body = {"location": write.desired.settings.location, "tags": write.marks.texts()}
+        body = {"location": write.desired.settings.location, "tags": _tags(write)}
         found = session.write_identity("PUT", at, body)
         session.learn_principal(at.name, principal_of(found))
         return _live(session, at.name, found)
@@ -77,7 +108,7 @@ class IdentityKind(Kind):
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         at = live.address
         there = session.identity(at) or {}
-        all_tags = tags.after(tags.read(there.get("tags")), write.marks.texts())
+        all_tags = tags.after(tags.read(there.get("tags")), _tags(write))
         found = session.write_identity("PATCH", at, {"tags": all_tags})
         return _live(session, at.name, found)
 
@@ -85,9 +116,26 @@ class IdentityKind(Kind):
         session.delete_identity(live.address)
 
 
+def settings_of(registry: AzureRegistry) -> IdentitySettings:
+    """What a registry asks for."""
+    return IdentitySettings(registry.location, registry.registry_name.lower())
+
+
+def _tags(write: Write) -> dict[str, str]:
+    return {**write.marks.texts(), tags.REGISTRY_NAME: write.desired.settings.registry_name}
+
+
 def principal_of(found: Mapping[str, Any]) -> str:
     """The object id of an identity, by which role assignments name it; "" if it is not there."""
     return str((found.get("properties") or {}).get("principalId", "")).lower()
+
+
+def _of(session: AzureSession, name: str) -> str:
+    """Of which registry a tag says that an identity is; "" if the resource group has none of that name. Raises PlatformError."""
+    if name == session.own_address().name or not _REGISTRY.fullmatch(name):
+        return name if _REGISTRY.fullmatch(name) else ""
+    ask = partial(session.client.registries.get, session.registry.resource_group, name)
+    return name if session.found(session.own_address(), "registries:get", ask) is not None else ""
 
 
 def _live(session: AzureSession, job: str, found: Mapping[str, Any]) -> Live:
@@ -96,7 +144,10 @@ def _live(session: AzureSession, job: str, found: Mapping[str, Any]) -> Live:
     return Live(
         address=Address.of(session.name, KIND, job),
         kind=KIND,
-        settings=IdentitySettings(str(found.get("location", "")).lower().replace(" ", "")),
+        settings=IdentitySettings(
+            str(found.get("location", "")).lower().replace(" ", ""),
+            _of(session, there.get(tags.REGISTRY_NAME, "").lower()),
+        ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),
         needs=(session.own_address(),),

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash
+from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
 from . import assignment, others, rules, tags
+from .documents import properties
 from .others import Here
 from .reach import beyond, kept
 
@@ -115,12 +116,17 @@ class ModeKind(Kind, GivesAccess):
                 known = session.other_roles(others.unknown(assigned, here))
                 given = given_by_others(session, live.address, there, assigned, here.granted)
                 live = replace(live, notes=tuple(others.switched(assigned, here, known)), foreign=tuple(given))
+                live = replace(live, rest=_assigned(session, assigned))
             yield live
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = session.mode_address()
-        if own in addresses and (there := session.acr(session.own_address())) is not None:
-            yield _live(session, there)
+        home = session.own_address()
+        if own in addresses and (there := session.acr(home)) is not None:
+            live = _live(session, there)
+            yield (
+                replace(live, rest=_assigned(session, session.assignments(home))) if switches(session, there) else live
+            )
 
     def create(self, session: AzureSession, write: Write) -> Live:
         """The registry was made with it."""
@@ -144,6 +150,13 @@ class ModeKind(Kind, GivesAccess):
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         """It goes with the registry; alone, only what is noted of it."""
+
+
+def _assigned(session: AzureSession, found: Iterable[Mapping[str, Any]]) -> str:
+    """Which assignments of others there are, with their conditions: what these lose and gain by another mode, a plan says of those
+    that it saw."""
+    theirs = (item for item in found if others.marks_of(item).owner != session.owner)
+    return text(sorted([str(item.get("id", "")).lower(), properties(item).get("condition") or ""] for item in theirs))
 
 
 def switches(session: AzureSession, there: Mapping[str, Any]) -> bool:

@@ -15,9 +15,9 @@ from reconciler.platforms.extras import needing
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 
-from . import assignment_settings, registry, replication, repository, roles, token_settings
+from . import assignment_settings, identity, registry, replication, repository, roles, token_settings
 from .assignment import AssignmentKind
-from .identity import IDENTITIES, IdentityKind, IdentitySettings
+from .identity import IDENTITIES, IdentityKind
 from .mode import ModeKind, ModeSettings
 from .registry import RegistryKind
 from .replication import ReplicationKind, ReplicationSettings
@@ -61,7 +61,7 @@ class AzurePlatform(Platform):
         for job in IDENTITIES:
             at = identities[job] = Address.of(here.name, "identity", job)
             # after the registry: that its name is somebody else's is found before anything is made
-            yield Desired(at, "identity", IdentitySettings(here.location), (home,), source=source)
+            yield Desired(at, "identity", identity.settings_of(here), (home,), source=source)
         for location in here.replication_regions:
             at = Address.of(here.name, replication.KIND, location)
             yield Desired(at, replication.KIND, ReplicationSettings(location), (home,), source=source)

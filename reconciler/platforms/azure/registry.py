@@ -19,9 +19,9 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, all_of
 
-from . import mode, notes, roles, rules, tags, usage
+from . import mode, network, notes, roles, rules, tags, usage
 from .assignment import granted
-from .below import Below, below_of
+from .below import Below, below_of, connections_of
 from .reach import WHOLE
 from .repository import data_plane, now_in
 from .spec import AzureRegistry, untagged_days
@@ -47,14 +47,14 @@ _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """What a registry can be set to. `untagged_days`: None: untagged images stay. `admin_user`, `anonymous_pull`: no spec asks for
-    them."""
+    them. `public_network_access`: in Azure's word; "" where the spec leaves it open."""
 
     location: str = ""
     sku: str = "Basic"
     labels: tuple[tuple[str, str], ...] = ()
     admin_user: bool = False
     anonymous_pull: bool = False
-    public_network_access: bool = True
+    public_network_access: str = network.OPEN
     untagged_days: int | None = None
 
 
@@ -70,7 +70,7 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
         # what the spec leaves open is decided by what is there (`fitted`)
         sku=registry.sku if "sku" in registry.model_fields_set else "",
         labels=tuple(sorted(registry.labels.items())),
-        public_network_access=registry.public_network_access,
+        public_network_access=network.word_of(registry.public_network_access),
         untagged_days=untagged_days(repositories[0]) if repositories else None,
     )
 
@@ -99,6 +99,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return {
             **super().shown(settings),
             "labels": dict(settings.labels),
+            "public_network_access": network.shown(settings.public_network_access),
             "untagged_days": Named("", "never deleted") if kept is None else kept,
         }
 
@@ -107,12 +108,15 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return self.shown(RegistrySettings(location))
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
-        """A tier that the spec leaves open stays as it is in a registry that was there before; one that we made is Basic."""
-        if desired.settings.sku:
+        """What the spec leaves open stays as it is in a registry that was there before; one that we made is Basic and open."""
+        asked: RegistrySettings = desired.settings
+        if asked.sku and asked.public_network_access:
             return desired
         kept = live is not None and (live.marks.adopted or live.marks.owner is None)
         sku = live.settings.sku if live is not None and kept else rules.TIERS[0]
-        return replace(desired, settings=replace(desired.settings, sku=sku))
+        reached = network.kept(live.settings.public_network_access if live is not None else "", was_there=kept)
+        settings = replace(asked, sku=asked.sku or sku, public_network_access=asked.public_network_access or reached)
+        return replace(desired, settings=settings)
 
     def altered(self, settings: RegistrySettings) -> str | None:
         if settings.sku not in rules.TIERS:
@@ -144,21 +148,28 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         then, now = before.settings, after.settings
         if then is None or now is None or then.public_network_access == now.public_network_access:
             return gains, losses
-        outside = Access(
-            Principal("whoever comes through no private endpoint"), "reach the registry", address.registry, ""
-        )
-        return ([*gains, outside], losses) if now.public_network_access else (gains, [*losses, outside])
+        by_rules = network.RULES in json.loads(before.rest or "{}")
+        reaching = partial(network.reaching, registry=address.registry, rules=by_rules)
+        # who is let in from everywhere loses nothing
+        everyone = now.public_network_access == network.OPEN and not by_rules
+        out = () if everyone else reaching(then.public_network_access)
+        return [*gains, *reaching(now.public_network_access)], [*losses, *out]
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         there = live.settings.location if live is not None else ""
         if there and there != desired.settings.location:
             return (
-                f"its home location is {there}, and Azure can't change that: to move it, write `retired: true` with location: {there}"
-                " and apply, which deletes it with its images, or give another registry_name, which leaves it as it is"
+                f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
+                " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
         beside = [item for item in _below(live) if item.startswith("replication ")]
         if beside and desired.settings.sku != "Premium":
             return f"somebody else's {all_of(beside)} needs sku: Premium: Azure refuses {desired.settings.sku} while it is there"
+        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku != "Premium":
+            return (
+                "it is not reached from the internet, which needs sku: Premium: Azure refuses"
+                f" {desired.settings.sku} until the spec says public_network_access: true"
+            )
         theirs = _others(live)
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
@@ -190,7 +201,9 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return False
 
     def count(self, session: AzureSession, live: Live) -> int:
-        noted = notes.read(session.scope_maps(live.address))
+        """Those of repositories that the plan has no change for: a plan counts the others with their repositories, by the list that
+        these are from, and an apply has deleted them."""
+        noted = notes.read(session.remembered.read_already("scope maps") or ())
         # of what a program made, its images go with no repository of the plan
         names = {note.name for note in noted if note.owner == session.owner and note.origin == "spec"}
         plane = session.part(data_plane)
@@ -220,7 +233,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         own = address_of(session.registry)
         if own in addresses and (there := session.acr(own)) is not None:
             lists = session.scope_maps(own), session.tokens(own), session.replications(own)
-            beneath = Below(session.registry, session.owner, *lists)
+            beneath = Below(session.registry, session.owner, *lists, connections_of(there))
             yield _with_others(session, own, there, session.assignments(own), beneath, frozenset())
 
     def create(self, session: AzureSession, write: Write) -> Live:
@@ -246,12 +259,12 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             own = {**tags.of_spec(dict(wanted.labels)), **write.marks.texts()}
             again = live.marks.applied == write.marks.applied
             all_tags = tags.after(tags.read(there.get("tags")), own, kept=_noted(there), again=again)
-            properties = _changed(_properties(wanted), there)
+            changed = _changed(_properties(wanted), there)
             sku = str((there.get("sku") or {}).get("name", ""))
             up = _ORDER.get(wanted.sku, 0) > _ORDER.get(sku, 0)
             if up:
                 session.patch_registry(at, {"sku": {"name": wanted.sku}})
-            body: Document = {"tags": all_tags, **({"properties": properties} if properties else {})}
+            body: Document = {"tags": all_tags, **({"properties": changed} if changed else {})}
             after = session.patch_registry(at, body)
             if sku != wanted.sku and not up:
                 self._without_replications(session, at)
@@ -322,7 +335,7 @@ def _properties(wanted: RegistrySettings) -> Document:
     return {
         "adminUserEnabled": wanted.admin_user,
         "anonymousPullEnabled": wanted.anonymous_pull,
-        "publicNetworkAccess": "Enabled" if wanted.public_network_access else "Disabled",
+        "publicNetworkAccess": wanted.public_network_access,
         **retention,
     }
 
@@ -346,6 +359,7 @@ def live_of(at: Address, found: Document) -> Live:
     there = tags.read(found.get("tags"))
     retention = (said.get("policies") or {}).get("retentionPolicy") or {}
     theirs = tags.foreign(there)
+    rest = {**({"tags": theirs} if theirs else {}), **({network.RULES: True} if network.has_rules(said) else {})}
     return Live(
         address=at,
         kind=KIND,
@@ -355,10 +369,10 @@ def live_of(at: Address, found: Document) -> Live:
             labels=tuple(sorted(tags.own_labels(there).items())),
             admin_user=bool(said.get("adminUserEnabled", False)),
             anonymous_pull=bool(said.get("anonymousPullEnabled", False)),
-            public_network_access=said.get("publicNetworkAccess", "Enabled") != "Disabled",
+            public_network_access=str(said.get("publicNetworkAccess") or network.OPEN),
             untagged_days=int(retention["days"]) if retention.get("status") == "enabled" else None,
         ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),
-        rest=text({"tags": theirs}) if theirs else "",
+        rest=text(rest) if rest else "",
     )

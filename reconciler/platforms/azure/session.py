@@ -30,6 +30,7 @@ from .documents import plain, properties
 from .operations import Polling
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
+from .remembered import Remembered
 from .spec import AzureRegistry
 from .troubles import FAILURES, NotAzure, is_absent, translated
 
@@ -55,7 +56,7 @@ class AzureSession(HttpSession):
         #: the registry's properties, as they were last read
         self.home: Document = {}
         self._principals: dict[str, str] = {}
-        self._seen: dict[str, _Once] = {}
+        self.remembered = Remembered()
         #: held by whoever writes the registry's tags, which are one map
         self.tagging = Lock()
         self._parts: dict[Any, Any] = {}
@@ -206,12 +207,7 @@ class AzureSession(HttpSession):
 
     def once(self, name: str, read: Callable[[], T]) -> T:
         """What several kinds list from, read once in a listing. The session's first listing of a registry forgets it."""
-        with self._lock:
-            task = self._seen.get(name)
-            if task is None:
-                task = self._seen[name] = _Once(read)
-        found: T = task.value()
-        return found
+        return self.remembered.once(name, read)
 
     def part(self, make: Callable[[AzureSession], T]) -> T:
         """What stands on the session and has a file of its own, made when it is first asked for."""
@@ -221,8 +217,7 @@ class AzureSession(HttpSession):
 
     def begin_listing(self) -> None:
         """A listing begins: nothing of an earlier one is remembered."""
-        with self._lock:
-            self._seen.clear()
+        self.remembered.clear()
 
     def found_plain(self, at: str, operation: str, ask: Callable[[], Any]) -> Document | None:
         """The resource that a call answers, as JSON; None if it is not there. Raises PlatformError."""
@@ -377,19 +372,3 @@ class AzureSession(HttpSession):
             credentials.close()
         if self._http is not None:
             self._http.close()
-
-
-class _Once:
-    """What is read when it is first asked for, whichever thread asks."""
-
-    def __init__(self, read: Callable[[], Any]) -> None:
-        self._read = read
-        self._lock = Lock()
-        self._found: list[Any] = []
-
-    def value(self) -> Any:
-        """What was read. Raises what the read does, and reads again then."""
-        with self._lock:
-            if not self._found:
-                self._found.append(self._read())
-            return self._found[0]

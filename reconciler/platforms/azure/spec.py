@@ -45,8 +45,10 @@ class AzureRegistry(RegistryBase):
         " Default: abac for a registry that is created; an adopted one keeps what it has. A change ends all credentials that were"
         " issued.",
     )
-    public_network_access: Flag = Field(
-        True, description="Whether the registry can be reached from the internet; false is Premium only."
+    public_network_access: Flag | None = Field(
+        None,
+        description="Whether the registry can be reached from the internet; false is Premium only. Default: true for a registry that"
+        " is created; an adopted one keeps what it has.",
     )
     labels: dict[LabelKey, LabelValue] = Field({}, description="The registry's tags.")
     adopt: Flag = Field(False, description="Adopt a registry that already exists and has no owner.")
@@ -61,12 +63,17 @@ class AzureRegistry(RegistryBase):
         return self.subscription_id.lower()
 
     def found_by(self, later: RegistryBase) -> bool:
-        return super().found_by(later) and isinstance(later, AzureRegistry) and self.resource == later.resource
+        return super().found_by(later) and isinstance(later, AzureRegistry) and self._id == later._id
 
     @property
     def resource(self) -> str:
         """The id of the registry, in the casing of the spec."""
         return f"{self.group}/providers/Microsoft.ContainerRegistry/registries/{self.registry_name}"
+
+    @property
+    def _id(self) -> str:
+        """The same as it is compared: Azure's ids have no case."""
+        return self.resource.lower()
 
     @property
     def group(self) -> str:
@@ -122,7 +129,7 @@ class AzureRegistry(RegistryBase):
             yield Fault(("replication_regions", at), f"{self.location} is the registry's own location")
 
     def _network(self) -> Iterator[Fault]:
-        if not self.public_network_access and self.sku != "Premium":
+        if self.public_network_access is False and self.sku != "Premium":
             yield Fault(("public_network_access",), f"public_network_access: false needs sku: Premium, not {self.sku}")
 
     def _labels(self) -> Iterator[Fault]:

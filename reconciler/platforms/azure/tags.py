@@ -11,7 +11,9 @@ from .rules import MAX_TAG_VALUE
 
 __all__ = ["WAS", "Labels", "displaced", "foreign", "is_ours", "of_spec", "own_labels", "read"]
 
-_OURS = frozenset({OWNER, REGISTRY, ORIGIN, ADOPTED, APPLIED})
+#: on an identity, of which registry it is: two of a spec that has had another registry_name are called the same
+REGISTRY_NAME = "reconciler-registry-name"
+_OURS = frozenset({OWNER, REGISTRY, REGISTRY_NAME, ORIGIN, ADOPTED, APPLIED})
 
 
 def is_ours(key: str) -> bool:
