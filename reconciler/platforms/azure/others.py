@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any
 
-from reconciler.model.access import ADMIN, Access, ForeignAccess, Principal
+from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
 from reconciler.platforms import described
@@ -15,12 +15,14 @@ from reconciler.platforms import described
 from . import assignment_settings, roles
 from .assignment_settings import AssignmentSettings
 from .documents import properties
-from .others_roles import BUILT_IN, OtherRole
+from .others_roles import BUILT_IN, IMPORT, OtherRole
 from .reach import WHOLE
 
 Document = Mapping[str, Any]
 #: what they let somebody do, by the ids of their definitions
 Known = Mapping[str, OtherRole]
+#: what AcrDelete and its like are for
+_DELETES = {ADMIN, DELETE_IMAGES}
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,10 @@ def switched(items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> 
         if now - then:
             ours = ", and another one takes its place" if here.is_ours(item) else ""
             role = roles.of_guid(_guid(item))
-            lets = "" if role is not None or now - then - {ADMIN} else " for deleting images"
+            lets = "" if role is not None or now - then - _DELETES else " for deleting images"
             yield f"{what} counts no longer{lets}{ours}"
         elif then - now and not here.is_ours(item):
-            yield f"{what} counts from then on{'' if then - now - {ADMIN} else ' for deleting images'}"
+            yield f"{what} counts from then on{'' if then - now - _DELETES else ' for deleting images'}"
 
 
 def _sorted(items: Iterable[Document]) -> list[Document]:
@@ -143,8 +145,8 @@ def _more(item: Document, mode: str, given: Iterable[Access], known: Known, *, v
     """What there is to know of it, beside what it lets somebody do."""
     if not given:
         return _nothing(item, mode, known)
-    # whoever can only let others in reaches no image by that
-    sure = any(not access.may and access.verb != ADMIN for access in given)
+    # whoever can only let others in, or have images copied, reaches none by that
+    sure = any(not access.may and access.verb not in (ADMIN, f"{IMPORT} {WHOLE}") for access in given)
     if voids and sure and not properties(item).get("condition"):
         return ", which reaches every repository whatever its grants say"
     return ""
