@@ -28,6 +28,7 @@ from .difference import Difference
 from .expand import Kinds, estate_of, expand
 from .expiring import count_expiring, uncounted
 from .guard import Verdict
+from .nobodys import nobodys
 from .observe import OnRead, observe
 from .order import edges_of, ordered
 from .picture import Picture, picture
@@ -184,11 +185,11 @@ def make_plan(
     plan = replace(plan, warnings=(*plan.warnings, *notices))
     if wishes.count_expiring:
         plan = replace(plan, warnings=(*plan.warnings, *uncounted(difference, seen)))
-    if not wishes.destroy:
-        return plan
-    # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's
-    there = {address: item for found in desired.values() for address, item in found.items()}
-    return replace(plan, warnings=(*plan.warnings, *renamed(spec, seen, there)))
+    # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's, or nobody's
+    going = desired if wishes.destroy else {name: found for name, found in desired.items() if name in retired}
+    there = {address: item for found in going.values() for address, item in found.items()}
+    plan = replace(plan, warnings=(*plan.warnings, *nobodys(seen, there)))
+    return replace(plan, warnings=(*plan.warnings, *renamed(spec, seen, there))) if wishes.destroy else plan
 
 
 def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:

@@ -14,6 +14,13 @@ ADMIN = "change or delete"
 DELETE_IMAGES = "delete images in"
 #: the verb that uploads images and sets tags
 PUSH = "push"
+
+
+def does(verb: str, which: str) -> bool:
+    """Whether a verb is one of these, alone or with what it is about: `push`, `push all repositories of the registry`."""
+    return verb == which or verb.startswith(f"{which} ")
+
+
 #: what is noted of a gain, where some of those that it is said of had it before, and of its reverse
 COULD_ALREADY = "as {} could already"
 STILL_CAN = "but {} still can"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
-from reconciler.platforms import described
 
 from . import rules, tags, token_settings
 from .documents import properties
@@ -76,7 +75,7 @@ class Below:
 
     @cached_property
     def _marks(self) -> dict[str, Marks]:
-        return {key: _marks(item) for key, item in self._maps.items()}
+        return {key: token_settings.marks_of(item) for key, item in self._maps.items()}
 
     @cached_property
     def _ours(self) -> set[str]:
@@ -86,10 +85,6 @@ class Below:
 
     def _is_note(self, key: str) -> bool:
         return key.startswith(rules.NOTES) and self._marks[key].owner == self.owner
-
-
-def _marks(item: Mapping[str, Any]) -> Marks:
-    return Marks.of(described.parsed(str(properties(item).get("description") or "")).texts)
 
 
 def _location(item: Mapping[str, Any]) -> str:

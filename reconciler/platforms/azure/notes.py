@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.marks import ORIGIN, OWNER, REGISTRY
 from reconciler.platforms import described
+from reconciler.spec.fields import REPOSITORY
 
 from . import rules
 from .documents import properties
@@ -72,7 +73,7 @@ def read(maps: Iterable[Mapping[str, Any]]) -> list[Note]:
         whose = described.parsed(str(said.get("description") or "")).texts
         for action in said.get("actions") or ():
             name = _ACTION.fullmatch(str(action))
-            if name is not None:
+            if name is not None and REPOSITORY.fits(name["name"]):  # no other is a note of ours
                 note = Note(
                     name["name"],
                     match["origin"],
@@ -166,18 +167,8 @@ class Notes:
         )
 
     def _maps(self, at: str) -> tuple[dict[str, list[str]], set[str]]:
-        """The actions of our maps and of nobody's by their names, and the names of those that get no note of ours: another spec's,
-        and nobody's, from which only what is adopted is taken away."""
-        ours, others = {}, set()
-        for item in self._session.scope_maps(at):
-            name, said = str(item.get("name", "")), item.get("properties") or {}
-            if _MAP.fullmatch(name):
-                owner = described.parsed(str(said.get("description") or "")).texts.get(OWNER)
-                if owner in (self._session.owner, None):
-                    ours[name] = list(said.get("actions") or ())
-                if owner != self._session.owner:
-                    others.add(name)
-        return ours, others
+        """As `divided` has them, read now. Raises PlatformError."""
+        return divided(self._session.scope_maps(at), self._session.owner)
 
     def _write(self, at: str, name: str, before: Sequence[str] | None, after: Sequence[str]) -> bool:
         """Whether it was written: not where it is no longer as it was read (None: not there), since another run has its notes there
@@ -202,6 +193,21 @@ class Notes:
             texts = {OWNER: session.owner, REGISTRY: session.name, ORIGIN: name.split("-")[1]}
             said["description"] = described.written(texts)
             session.done(at, "scopeMaps:create", partial(maps.begin_create, *session.group, name, {"properties": said}))
+
+
+def divided(maps: Iterable[Mapping[str, Any]], of: str) -> tuple[dict[str, list[str]], set[str]]:
+    """The actions of an owner's maps and of nobody's by their names, and the names of those that get no note of theirs: another
+    spec's, and nobody's, from which only what is adopted is taken away. Pure."""
+    ours, others = {}, set()
+    for item in maps:
+        name, said = str(item.get("name", "")), item.get("properties") or {}
+        if _MAP.fullmatch(name):
+            owner = described.parsed(str(said.get("description") or "")).texts.get(OWNER)
+            if owner in (of, None):
+                ours[name] = list(said.get("actions") or ())
+            if owner != of:
+                others.add(name)
+    return ours, others
 
 
 def arranged(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
-from reconciler.model.access import ADMIN, Access, ForeignAccess, Principal
+from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
 from reconciler.platforms import described
@@ -14,12 +15,14 @@ from reconciler.platforms import described
 from . import assignment_settings, roles
 from .assignment_settings import AssignmentSettings
 from .documents import properties
-from .others_roles import BUILT_IN, OtherRole
+from .others_roles import BUILT_IN, IMPORT, OtherRole
 from .reach import WHOLE
 
 Document = Mapping[str, Any]
 #: what they let somebody do, by the ids of their definitions
 Known = Mapping[str, OtherRole]
+#: what AcrDelete and its like are for
+_DELETES = {ADMIN, DELETE_IMAGES}
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def foreign(at: Address, items: Iterable[Document], here: Here, known: Known = B
         on_it, reaches = is_at(item, here.resource), _principal(item) in ours
         given, after = (tuple(_access(at, item, mode, known)) for mode in (here.mode, here.after))
         if on_it or (reaches and (given or after)) or given != after:
-            removal = f"run `az role assignment delete --ids {item.get('id', '')}`"
+            removal = f"run `az role assignment delete --ids {quote(str(item.get('id', '')))}`"
             what = f"{_named(item, here, known)}{_more(item, here.mode, given, known, voids=reaches)}"
             changed = after if here.switches else None
             place = _place(item, here) if on_it else None
@@ -97,7 +100,7 @@ def waiting(at: Address, items: Iterable[Document], here: Here, known: Known = B
         given = tuple(_access(at, item, here.after, known))
         if given and _principal(item) in here.granted:
             what = f"{_named(item, here, known)}{_more(item, here.after, given, known, voids=True)}"
-            removal = f"run `az role assignment delete --ids {item.get('id', '')}`"
+            removal = f"run `az role assignment delete --ids {quote(str(item.get('id', '')))}`"
             yield ForeignAccess(at, what, (), removal, given, stays=True)
 
 
@@ -110,10 +113,10 @@ def switched(items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> 
         if now - then:
             ours = ", and another one takes its place" if here.is_ours(item) else ""
             role = roles.of_guid(_guid(item))
-            lets = "" if role is not None or now - then - {ADMIN} else " for deleting images"
+            lets = "" if role is not None or now - then - _DELETES else " for deleting images"
             yield f"{what} counts no longer{lets}{ours}"
         elif then - now and not here.is_ours(item):
-            yield f"{what} counts from then on{'' if then - now - {ADMIN} else ' for deleting images'}"
+            yield f"{what} counts from then on{'' if then - now - _DELETES else ' for deleting images'}"
 
 
 def _sorted(items: Iterable[Document]) -> list[Document]:
@@ -142,8 +145,8 @@ def _more(item: Document, mode: str, given: Iterable[Access], known: Known, *, v
     """What there is to know of it, beside what it lets somebody do."""
     if not given:
         return _nothing(item, mode, known)
-    # whoever can only let others in reaches no image by that
-    sure = any(not access.may and access.verb != ADMIN for access in given)
+    # whoever can only let others in, or have images copied, reaches none by that
+    sure = any(not access.may and access.verb not in (ADMIN, f"{IMPORT} {WHOLE}") for access in given)
     if voids and sure and not properties(item).get("condition"):
         return ", which reaches every repository whatever its grants say"
     return ""

@@ -24,6 +24,7 @@ from reconciler.spec.registry import RegistryBase
 from . import rules
 from .below import below_of
 from .documents import properties
+from .limits import Estimate
 from .reach import changed
 from .token_settings import (
     KIND,
@@ -95,6 +96,7 @@ class ScopeMapKind(Kind, GivesAccess):
         return ((address.name, item) for item in self.access(address, settings))
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        self._refuse_too_many(session, wanted, found)
         if not found["registry"]:
             return
         beneath = below_of(session, session.own_address())
@@ -110,16 +112,23 @@ class ScopeMapKind(Kind, GivesAccess):
                 yield replace(live, notes=tuple(f"{token} {has}" for token in tokens))
             elif live.marks.owner is not None:
                 yield live
-        count = sum(1 for item in wanted.values() if item.kind == MAP_KIND)
-        sku = found["registry"][0].settings.sku
-        most = rules.TOKENS.get(sku, max(rules.TOKENS.values()))
-        if count > most:
-            for at, item in wanted.items():
-                if item.kind == MAP_KIND:
-                    session.refused[at] = (
-                        f"the registry would have {count} scope maps and tokens; sku {sku} allows {most}"
-                    )
-                    break
+
+    def _refuse_too_many(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> None:
+        home = wanted.get(session.own_address())
+        if home is None:
+            return
+        own, live = home.address, next(iter(found["registry"]), None)
+        estimate = Estimate(
+            session.once("scope maps", lambda: session.scope_maps(own)) if live else (),
+            session.once("tokens", lambda: session.tokens(own)) if live else (),
+            wanted,
+            session.owner,
+            session.name,
+            live.settings.sku if live else "",
+            session.platform.kinds[home.kind].fitted(home, live).settings.sku,
+        )
+        if refusal := estimate.refusal():
+            session.refused[refusal[0]] = refusal[1]
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:

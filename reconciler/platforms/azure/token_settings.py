@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.model.access import DELETE_IMAGES, PUSH, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
+from reconciler.platforms import described
 from reconciler.spec.fields import REPOSITORY
 from reconciler.spec.models import Grant
 
@@ -86,6 +87,11 @@ def enabled_token(item: ForeignAccess) -> str:
 def is_enabled(found: Mapping[str, Any]) -> bool:
     """Whether a token is good."""
     return str(properties(found).get("status", "enabled")) != "disabled"
+
+
+def marks_of(found: Mapping[str, Any]) -> Marks:
+    """The marks of a scope map, as Azure answers it."""
+    return Marks.of(described.parsed(str(properties(found).get("description") or "")).texts)
 
 
 def is_ours(marks: Marks, owner: str, registry: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from shlex import quote
 from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
@@ -112,7 +113,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     status = int(error.status_code or 0)
     if code in _HINTS:
         hint = _HINTS[code].format(
-            group=registry.resource_group, location=registry.location, subscription=registry.subscription_id
+            group=quote(registry.resource_group), location=registry.location, subscription=registry.subscription_id
         )
     elif status == 401:
         hint = "log in again: `az login`"
