@@ -74,7 +74,7 @@ def weaker(
         yield Weakening("scanning.type", what)
     entries = now.entries.union(others)
     for frequency, (by, how) in _DOES.items():
-        still = sorted(item for which, item in entries if which in by)
+        still = sorted({_pattern(item) for which, item in entries if which in by})
         gone = [
             item
             for which, item in sorted(before.entries)
@@ -85,6 +85,14 @@ def weaker(
             but = f", but those like {all_of(some)} still are" if some else ""
             what = f"repositories like {all_of(gone)} are no longer scanned {how}{but}"
             yield Weakening(f"scanning.{NAMES[frequency]}", what)
+
+
+def _pattern(item: str) -> str:
+    """The names that a filter chooses: without a `*`, all that contain it.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-filters.html
+    """
+    return item if "*" in item else f"*{item}*"
 
 
 def shared(wanted: ScanningSettings, rest: str) -> Iterator[str]:
