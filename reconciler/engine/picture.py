@@ -24,7 +24,8 @@ class Picture:
 
     `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
-    go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave.
+    go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave. `staying`: what
+    registries have of native documents that others have parts of too, where the plan leaves it as it is (None: nothing).
     """
 
     kinds: Kinds
@@ -37,6 +38,7 @@ class Picture:
     refused: Mapping[Address, str] = field(default_factory=dict)
     released: frozenset[Address] = frozenset()
     pushers: Mapping[Address, tuple[str, ...]] | None = None
+    staying: Mapping[Address, Live | None] = field(default_factory=dict)
 
 
 def picture(
