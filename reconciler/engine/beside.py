@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from reconciler.model.access import Access, Given, Principal
 from reconciler.model.address import Address
@@ -25,6 +26,8 @@ class Beside:
         """Who gains and who loses by what a resource gives before and after: of what several give, what no other gave or gives."""
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
+        if around := self._picture.neighbours.get(at):
+            before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
         if Trait.OVERLAPS in kind.traits:
             then, now = self._given(kind, at.registry)

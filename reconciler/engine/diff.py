@@ -28,7 +28,7 @@ def diff(picture: Picture, owner: str, adopt: Collection[str] = (), *, shown: bo
     somebody will look at the fields that an update changes."""
     picture = with_neighbours(picture, owner)
     found = _Differ(picture, owner, frozenset(adopt), shown=shown).run()
-    return hanging(picture, found, lambda part: _Differ(part, owner, frozenset(), shown=False).run())
+    return hanging(picture, found, lambda part: _Differ(part, owner, frozenset(adopt), shown=False).run())
 
 
 class _Differ:

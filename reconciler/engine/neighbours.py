@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
+from typing import TypeVar
 
 from reconciler.model.access import Neighbour
 from reconciler.model.address import Address
@@ -19,43 +20,50 @@ from reconciler.model.resource import Desired, Live, Settings
 from .difference import Difference
 from .picture import Picture
 
+T = TypeVar("T")
 #: a document: its platform, the kind of the resources that are parts of it, and what that kind calls it
 _Document = tuple[str, str, str]
 
 
 def with_neighbours(seen: Picture, owner: str) -> Picture:
-    """The picture whose resources know what other registries have in the same document."""
-    live = {}
+    """The picture that says of each resource what other registries have in the same document."""
+    neighbours = {}
     for group in _documents(seen).values():
         found = [Neighbour(at, *_before_and_after(seen, at, owner)) for at in group]
         there = [item for item in found if (item.before, item.after) != (None, None)]
         for at in group:
-            others = tuple(item for item in there if item.address.registry != at.registry)
-            if others and at in seen.live:
-                live[at] = replace(seen.live[at], neighbours=others)
-    return replace(seen, live={**seen.live, **live}) if live else seen
+            if others := tuple(item for item in there if item.address.registry != at.registry):
+                neighbours[at] = others
+    return _beside(seen, neighbours) if neighbours else seen
+
+
+def _beside(seen: Picture, neighbours: Mapping[Address, tuple[Neighbour, ...]]) -> Picture:
+    live = {at: replace(seen.live[at], neighbours=found) for at, found in neighbours.items() if at in seen.live}
+    return replace(seen, live={**seen.live, **live}, neighbours=neighbours)
 
 
 def hanging(seen: Picture, found: Difference, differ: Callable[[Picture], Difference]) -> Difference:
     """What was found, in which each change that would say something else without its neighbours knows what it waits for and what it
     leans on. `differ`: what is found in a part of the picture."""
-    near = {at: live for at, live in seen.live.items() if live.neighbours}
+    near = seen.neighbours
     if not near:
         return found
-    part = replace(seen, live=near, desired={at: item for at, item in seen.desired.items() if at in near})
+    part = replace(seen, live=_only(seen.live, near), desired=_only(seen.desired, near))
     as_it_is, without, kept = (
-        differ(
-            replace(part, live={at: replace(live, neighbours=tuple(form(live))) for at, live in near.items()})
-        ).changes
-        for form in (_all, _moving, _idle)
+        differ(_beside(part, {at: tuple(form(around)) for at, around in near.items()})).changes
+        for form in (tuple, _moving, _idle)
     )
     for at in as_it_is.keys() & found.changes.keys():
-        around, change = near[at].neighbours, as_it_is[at]
-        waits = tuple(item.address for item in around if _gets(item)) if _differ(change, kept.get(at)) else ()
-        stay = tuple(item.address for item in around if item.before == item.after)
+        change = as_it_is[at]
+        waits = tuple(item.address for item in near[at] if _gets(item)) if _differ(change, kept.get(at)) else ()
+        stay = tuple(item.address for item in near[at] if item.before == item.after)
         leans = stay if _differ(change, without.get(at)) else ()
         found.changes[at] = replace(found.changes[at], waits=waits, leans=leans)
     return found
+
+
+def _only(some: Mapping[Address, T], these: Collection[Address]) -> Mapping[Address, T]:
+    return {at: item for at, item in some.items() if at in these}
 
 
 def left_out(seen: Picture, changes: Collection[Address]) -> Mapping[Address, Live | None]:
@@ -110,18 +118,14 @@ def _there(live: Live | None) -> Settings | None:
     return live.settings if live is not None and not live.vacant else None
 
 
-def _all(live: Live) -> Iterable[Neighbour]:
-    return live.neighbours
-
-
-def _moving(live: Live) -> Iterable[Neighbour]:
+def _moving(around: Iterable[Neighbour]) -> Iterable[Neighbour]:
     """Without those that stay as they are."""
-    return (item for item in live.neighbours if item.before != item.after)
+    return (item for item in around if item.before != item.after)
 
 
-def _idle(live: Live) -> Iterable[Neighbour]:
+def _idle(around: Iterable[Neighbour]) -> Iterable[Neighbour]:
     """As if what they are to get did not come."""
-    return (replace(item, after=item.before) if _gets(item) else item for item in live.neighbours)
+    return (replace(item, after=item.before) if _gets(item) else item for item in around)
 
 
 def _gets(item: Neighbour) -> bool:

@@ -81,7 +81,7 @@ class Neighbour:
 class Given:
     """All that gives access to one resource at one time: our settings (None: none), and what others gave.
 
-    `rest`, `foreign`, `neighbours`: as in Live.
+    `rest`, `foreign`: as in Live. `neighbours`: what other registries of the spec have in the same native document.
     """
 
     settings: Any = None

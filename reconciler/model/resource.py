@@ -76,4 +76,4 @@ class Live:
     @property
     def given(self) -> Given:
         """All that it gives access by."""
-        return Given(self.settings, self.rest, self.foreign, self.neighbours)
+        return Given(self.settings, self.rest, self.foreign)

@@ -42,8 +42,11 @@ def pair(mine: Document, theirs: Document) -> Document:
     return {"version": 1, "name": "tests", "registries": registries, "repositories": [], "grants": []}
 
 
-def changed(before: Document, after: Document, staying: tuple[str, ...] = ()) -> dict[str, Change]:
-    """The changes of what registries share, from one spec to another. `staying`: registries that the plan leaves out."""
+def changed(
+    before: Document, after: Document, staying: tuple[str, ...] = (), *, read: bool = True
+) -> dict[str, Change]:
+    """The changes of what registries share, from one spec to another. `staying`: registries that the plan leaves out. `read`: whether
+    the documents were read, as for a plan; a review reads none."""
     spec, spec_before = (parse_spec(json.dumps(document)) for document in (before, after)[::-1])
     kinds, desired = expand(spec, CATALOG)
     common = {kind.name for kind in kinds["images"].values() if Trait.COMMON in kind.traits}
@@ -60,7 +63,7 @@ def changed(before: Document, after: Document, staying: tuple[str, ...] = ()) ->
     there |= {
         at: Live(at, item.kind, NOTHING[item.kind], Marks(), vacant=True)
         for at, item in wanted.items()
-        if at not in there
+        if read and at not in there
     }
     left = {at: there[at] for at in there if at.registry in staying}
     seen = Picture(kinds, wanted, there, homes=homes_of("tests", spec.registries), staying=left)
@@ -125,12 +128,13 @@ def test_what_another_registry_keeps_in_the_same_document_is_not_lost(
     assert lost in said(changed(pair(mine, theirs), pair({}, {})))[name], "it goes in the same plan"
 
 
+@pytest.mark.parametrize("read", [True, False])
 @pytest.mark.parametrize(("at", "having", "narrow", "wide", "lost"), KINDS)
 def test_what_moves_to_another_registry_comes_there_first_and_is_lost_if_that_is_left_out(
-    at: str, having: Any, narrow: str, wide: str, lost: str
+    at: str, having: Any, narrow: str, wide: str, lost: str, read: bool
 ) -> None:
     before, after = pair(having(narrow), {}), pair({}, having(narrow))
-    found = changed(before, after)
+    found = changed(before, after, read=read)
     assert lost not in said(found)[f"images.{at}"]
     assert not any(line.startswith("+") for line in said(found)[f"other.{at}"]), "it could already"
     assert edges_of({Address(one): change for one, change in found.items()}) == ((f"other.{at}", f"images.{at}"),)
