@@ -23,8 +23,9 @@ class Basis:
     `rules`: the guards'. `owned`: how many resources the owner owns. `destroy`, `allow_delete`, `allow`: as in Wishes. `granted`:
     access that a guard objects to and that no change gives. `required`: what guards say of the spec itself, changes or none.
     `beside`: the live resources that changes take along or stand below. `reaching`: those that give access to all that is marked,
-    where a change marks something or takes its marks away. `pushers`: who can overwrite tags of what changes so that they can be
-    overwritten.
+    where a change marks something or takes its marks away. `sharing`: the live resources of other registries that are parts of the
+    same native document as what changes, and that no change has. `pushers`: who can overwrite tags of what changes so that they
+    can be overwritten.
     """
 
     rules: Guards = field(default_factory=Guards)
@@ -37,6 +38,7 @@ class Basis:
     beside: tuple[Live, ...] = ()
     reaching: tuple[Live, ...] = ()
     pushers: tuple[tuple[Address, tuple[str, ...]], ...] = ()
+    sharing: tuple[Live, ...] = ()
 
 
 def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given, Principal
@@ -30,6 +31,8 @@ class Beside:
         """Who gains and who loses by what a resource gives before and after: of what several give, what no other gave or gives."""
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
+        if around := self._picture.neighbours.get(at):
+            before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
         if Trait.OVERLAPS in kind.traits:
             then, now = self._given(at.registry)

@@ -76,7 +76,8 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    moved = _otherwise_reached(plan, sessions) | _lacking(plan, sessions) | _unsaid(plan, sessions) | moved
+    besides = (_otherwise_reached, _lacking, _unsaid, _left_by_others)
+    moved = {address: what for found in besides for address, what in found(plan, sessions).items()} | moved
     return moved | _elsewhere(plan, sessions, moved)
 
 
@@ -127,6 +128,25 @@ def _otherwise_reached(plan: Plan, sessions: Sessions) -> dict[str, str]:
             for at in by:
                 if kind.fingerprint(there.get(at)) != kind.fingerprint(said.get(at)):
                     found |= dict.fromkeys(addresses, f"{at}, which gives access to it, is not as the plan has it")
+    return found
+
+
+def _left_by_others(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes that say of something that it stays, since another registry has it too, where that has changed, in words."""
+    said = {item.address: item for item in plan.basis.sharing}
+    leaning: dict[Address, list[Change]] = {}
+    for change in plan.changes:
+        for at in change.leans:
+            leaning.setdefault(at, []).append(change)
+    found: dict[str, str] = {}
+    for name, session in sessions.items():
+        here = sorted(at for at in leaning if at.registry == name)
+        there = {live.address: live for live in read(session, here)} if here else {}
+        for at in here:
+            kind = session.platform.kinds[at.kind]
+            if kind.fingerprint(there.get(at)) != kind.fingerprint(said.get(at)):
+                why = f"{at}, which is a part of the same document, is not as the plan has it"
+                found |= {change.address: why for change in leaning[at]}
     return found
 
 

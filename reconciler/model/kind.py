@@ -34,6 +34,7 @@ class Trait(StrEnum):
     REMEMBERED = (
         "remembered"  # another resource says that it was applied: what that doesn't say is new, not removed by hand
     )
+    COMMON = "common"  # registries of one spec can have parts of one native document, which `document` says
     OVERLAPS = "overlaps"  # several resources of a registry can give the same access: one that goes takes no more than it alone gave
 
 
@@ -185,6 +186,15 @@ class Kind(ABC):
         """What others hold where the settings can stand, by the path under which it is shown: ours takes its place, and when
         ours goes it is given back."""
         return {}
+
+    def document(self, address: Address, registry: RegistryBase) -> str:
+        """Which native document the resource is a part of, among those of its kind on the platform: of COMMON kinds, other registries
+        may have parts of the same one. Pure."""
+        return address
+
+    def meanwhile(self, live: Live) -> Iterable[Live]:
+        """As what else it may be found when it is written, since its neighbours are written in the same run. Pure."""
+        return ()
 
     def in_order(self, rest: str) -> str:
         """What others keep in the same document (`Live.rest`) in the one form in which it is compared, where the platform answers

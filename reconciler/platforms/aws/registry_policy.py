@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, W
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
 from reconciler.words import counted
 
 from . import effective, names, policy, registry_statements, shared
+from .account_document import document_of
 from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, PENDING, RegistryLedger, carrier_of, carriers_of
 from .policy import Document, Statement
 from .spec import AwsRegistry
@@ -65,7 +68,7 @@ class RegistryPolicyKind(Kind, GivesAccess):
 
     name = "registry_policy"
     settings = RegistryPolicySettings
-    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS, Trait.COMMON})
     after = ("role", "ledger", "repository")
     permissions = {
         Verb.LIST: ("ecr:GetRegistryPolicy",),
@@ -84,13 +87,20 @@ class RegistryPolicyKind(Kind, GivesAccess):
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[list[Access], list[Access]]:
-        """By who includes whom, and by the names that the statements are about."""
+        """By who includes whom, and by the names that the statements are about. What another registry's statements of the same policy
+        gave before is no gain, and what they give afterwards is no loss."""
         then, now = _statements(before), _statements(after)
         here = home.registry
         place = _place(here, address.where or here.region) if isinstance(here, AwsRegistry) else ""
-        found = (registry_statements.gains, registry_statements.losses)
-        gains, losses = (list(one(address, then, now, home.account, place=place)) for one in found)
-        return gains, losses
+        had, will_have = (
+            chain.from_iterable(item.statements for item in some) for some in (before.had, after.will_have)
+        )
+        gains = registry_statements.gains(address, (*then, *had), now, home.account, place=place)
+        losses = registry_statements.losses(address, then, (*now, *will_have), home.account, place)
+        return list(gains), list(losses)
+
+    def document(self, address: Address, registry: RegistryBase) -> str:
+        return document_of(address, registry)
 
     def shown(self, settings: RegistryPolicySettings) -> dict[str, Any]:
         shown = {}
