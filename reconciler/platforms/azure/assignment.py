@@ -22,6 +22,7 @@ from reconciler.words import some_of
 
 from . import assignment_settings, condition, others, roles
 from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
+from .documents import mode_of
 from .others import Here, is_at, marks_of
 from .reach import beyond, had, kept
 from .roles import Role
@@ -35,6 +36,8 @@ KIND = assignment_settings.KIND
 _TYPE = "Microsoft.Authorization/roleAssignments"
 #: the key, in a description, of the names of the grants that an assignment is for
 GRANTS = "reconciler-grants"
+#: what is noted of one of others that gives nothing until the mode changes, and can be taken over
+_DORMANT = "counts for nothing yet"
 
 
 class AssignmentKind(Kind, GivesAccess):
@@ -112,11 +115,15 @@ class AssignmentKind(Kind, GivesAccess):
     ) -> tuple[Iterable[Access], Iterable[Access]]:
         """What all repositories are covers each of them. In a registry that is yet to be made, what others gave above it counts from
         then on, too."""
-        then = set(assignment_settings.access(address, before.settings)) if before.settings is not None else set()
+        counts = before.settings is not None and before.rest != _DORMANT
+        then = set(assignment_settings.access(address, before.settings)) if counts else set()
         now = set(assignment_settings.access(address, after.settings)) if after.settings is not None else set()
         then.update(item for found in before.foreign for item in found.access)
         now.update(item for found in before.foreign for item in found.left)
         return beyond(now, then), beyond(then, now)
+
+    def gives_now(self, live: Live) -> Iterable[Access]:
+        return () if live.rest == _DORMANT else self.access(live.address, live.settings)
 
     def beyond(self, these: set[Access], those: set[Access]) -> Iterator[Access]:
         return beyond(these, those)
@@ -132,11 +139,10 @@ class AssignmentKind(Kind, GivesAccess):
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         listed: set[Address] = set()
         if found["registry"]:
-            for live in self._lives(
-                session, session.once("assignments", lambda: session.assignments(session.own_address()))
-            ):
-                # whatever others give stands with the registry, unless it takes a place of ours
-                if live.marks.owner is not None or live.address in wanted:
+            items = session.once("assignments", lambda: session.assignments(session.own_address()))
+            # whatever others give stands with the registry, unless it takes a place of ours
+            for live in self._lives(session, items):
+                if live.address in wanted or (session.owner, "spec") == (live.marks.owner, live.marks.origin):
                     listed.add(live.address)
                     yield live
         missing = [at for at, item in wanted.items() if item.kind == KIND and at not in listed]
@@ -222,14 +228,23 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     )
     at = assignment_settings.address_in(session.name, who, role, mode)
     needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]
+    marks = marks_of(item)
+    dormant = marks.owner is None and role.mode == mode != _mode_now(session)
     return Live(
         address=at,
         kind=KIND,
         settings=settings,
-        marks=marks_of(item),
+        marks=marks,
+        rest=_DORMANT if dormant else "",
         native=str(item.get("id", "")),
         needs=tuple(needs),
     )
+
+
+def _mode_now(session: AzureSession) -> str:
+    """The mode that the registry has; "" if it is not there."""
+    found = session.once("registry", lambda: session.acr(session.own_address()))
+    return mode_of(found) if found else ""
 
 
 def granted(wanted: Mapping[Address, Desired]) -> frozenset[str]:

@@ -101,8 +101,6 @@ class ScopeMapKind(Kind, GivesAccess):
                 )
                 has = "of somebody else has this scope map, and gains and loses with it"
                 yield replace(live, notes=tuple(f"{token} {has}" for token in tokens))
-            elif live.marks.owner is not None:
-                yield live
         count = sum(1 for item in wanted.values() if item.kind == MAP_KIND)
         sku = found["registry"][0].settings.sku
         most = rules.TOKENS.get(sku, max(rules.TOKENS.values()))
