@@ -78,7 +78,10 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     staying: dict[Address, Live | None] = {item.address: item for item in said.basis.sharing}
     if twice := sorted(live.keys() & staying.keys()):
         raise ValueError(f"{twice[0]} is listed twice")
-    return Picture(kinds, desired, live, said.foreign, homes=homes, released=released, pushers=pushers, staying=staying)
+    # what others gave gives something else after it by a change alone
+    changes = {change.address for change in said.changes}
+    foreign = tuple(item if item.address in changes else replace(item, after=None) for item in said.foreign)
+    return Picture(kinds, desired, live, foreign, homes=homes, released=released, pushers=pushers, staying=staying)
 
 
 def _refuse_circles(seen: Picture) -> None:

@@ -76,7 +76,7 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    besides = (_otherwise_reached, _lacking, _unsaid, _left_by_others)
+    besides = (_otherwise_given, _otherwise_reached, _lacking, _unsaid, _left_by_others)
     moved = {address: what for found in besides for address, what in found(plan, sessions).items()} | moved
     return moved | _elsewhere(plan, sessions, moved)
 
@@ -108,6 +108,24 @@ def _unsaid(plan: Plan, sessions: Sessions) -> dict[str, str]:
             if change is None or live.vacant or live.marks.owner != plan.owner or live.address in change.along:
                 continue
             found[change.address] = f"{live.address} would be deleted with it, and the plan does not say so"
+    return found
+
+
+def _otherwise_given(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes beside which another resource gives something else than the plan has it, in words: what they give or take hangs on
+    that, and a file may have been edited to keep quiet about it."""
+    found: dict[str, str] = {}
+    for name, session in sessions.items():
+        kinds = {kind.name: kind for kind in session.platform.kinds.values() if Trait.OVERLAPS in kind.traits}
+        said = [item for item in plan.basis.beside if item.address.registry == name and item.kind in kinds]
+        there = {live.address: live for live in read(session, [item.address for item in said])} if said else {}
+        beside = [change.address for change in plan.changes if change.registry == name and change.kind in kinds]
+        for item in said:
+            kind = kinds[item.kind]
+            if kind.fingerprint(there.get(item.address)) != kind.fingerprint(item):
+                found |= dict.fromkeys(
+                    beside, f"{item.address}, which gives some of the same, is not as the plan has it"
+                )
     return found
 
 
