@@ -73,6 +73,10 @@ WAYS: tuple[Callable[[str, str], str], ...] = (
     lambda name, token: str({"Authorization": f"Bearer {token}", "Accept": "*/*"}),
     lambda name, token: f"x-amz-security-token:{token}\nx-amz-date:20260101T000000Z",
     lambda name, token: f"https://example.com/x?api-version=1&sig={quote(token)}",
+    lambda name, token: (
+        f"Max retries exceeded with url: /a/operationStatuses/1?t=1&c=MII&s={quote(token)}&h={MARK} (Caused by x)"
+    ),
+    lambda name, token: f"https://management.azure.com/a?api-version=1&t=1&c=MII&s={quote(token)}&h={MARK}",
     lambda name, token: f"https://user:{quote(token, safe='')}@example.com/x",
     lambda name, token: f"Authorization: Basic {base64.b64encode(f'user:{token}'.encode()).decode()}",
     lambda name, token: f"-----BEGIN RSA PRIVATE KEY-----\n{token}\n-----END RSA PRIVATE KEY-----",
@@ -148,6 +152,7 @@ def test_asked_twice_it_changes_nothing_more_of_what_looks_like_a_secret(parts: 
         "images.repository.cookie: artifactregistry:CreateRepository: PERMISSION_DENIED: the caller lacks x",
         "images.repository.auth-token: ecr:CreateRepository: no",
         "images.repository.team/x-api-key: no",
+        "https://console.cloud.google.com/x?project=p&h=de and /x?s=1",
         "repository images-deploy-token: not found",
         "images.repository.cookie: PERMISSION_DENIED: the caller lacks x",
         "gldt-image-processor-service, glft-application-frontend-x and glagent-kubernetes-production-7",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +27,10 @@ from .options import (
     log_calls,
 )
 
+if TYPE_CHECKING:
+    from reconciler.model.address import Address
+    from reconciler.platforms.catalog import Spec
+
 EXAMPLES = (
     "Examples: reconciler release images.repository.app-a; reconciler release images.repository.app-a specs/ --yes"
 )
@@ -43,7 +48,7 @@ def run(
         typer.Argument(
             metavar="ADDRESS",
             autocompletion=repository_addresses,
-            help="The repository's address, as a plan prints it.",
+            help="The repository's address, as a plan prints it. On Azure: also the registry's.",
         ),
     ],
     spec: SpecArgument = DEFAULT_SPEC,
@@ -55,7 +60,8 @@ def run(
     timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = 0,
 ) -> int:
-    """Stop managing a repository and keep its images. Removes its marks and grants; take it out of the spec afterwards."""
+    """Stop managing a repository, or on Azure a whole registry, and keep its images. Removes its marks and grants; take it out of the
+    spec afterwards."""
     from reconciler.api.spec import load_spec
     from reconciler.engine.wishes import Wishes
     from reconciler.model.address import Address
@@ -68,13 +74,30 @@ def run(
     options = ApplyOptions(parallelism=parallelism, timeout=timeout, verify=verify, log=log, rescue=folder)
     loaded = load_spec(spec)
     code = plan_and_carry_out(loaded, wishes, options, yes, question)
-    at = Address(address)
-    wanted = [item for item in loaded.repositories if (item.registry, item.name) == (at.registry, at.name)]
-    if code is Exit.OK and any(not item.release for item in wanted):
-        retired = any(item.name == at.registry and item.retired for item in loaded.registries)
-        until = "" if retired else "; until then, plan reports it as existing without an owner"
-        typer.echo(f"Now take repository {at.name} out of the spec, and out of the grants that name it{until}.")
+    if code is Exit.OK:
+        for line in _next(loaded, Address(address)):
+            typer.echo(line)
     return code
+
+
+def _next(spec: Spec, at: Address) -> Iterator[str]:
+    """What is left to do in the spec, a sentence; nothing where it says so itself."""
+    from reconciler.model.kind import Releasable, ReleasesAll
+    from reconciler.platforms.catalog import CATALOG
+
+    registry = next(item for item in spec.registries if item.name == at.registry)
+    kind = CATALOG[registry.platform].kinds[at.kind]
+    if isinstance(kind, ReleasesAll):
+        until = "" if registry.retired else "; until then, plan reports it as existing without an owner"
+        yield f"Now take registry {at.registry} out of the spec, with its repositories and grants{until}."
+        return
+    if not any((item.registry, item.name) == (at.registry, at.name) and not item.release for item in spec.repositories):
+        return
+    until = "; until then, plan reports it as existing without an owner"
+    if isinstance(kind, Releasable) and kind.comes_back:
+        until = "; until then, the next apply takes it back, with what the grants give"
+    until = "" if registry.retired else until
+    yield f"Now take repository {at.name} out of the spec, and out of the grants that name it{until}."
 
 
 def question(changes: int) -> str:

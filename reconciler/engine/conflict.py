@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from reconciler.model.address import Address
+from reconciler.model.kind import Releasable, ReleasesAll
 from reconciler.model.marks import ORIGIN, REGISTRY
-from reconciler.model.resource import Live
+from reconciler.model.resource import Desired, Live
+
+from .picture import Picture
 
 #: leaving one spec is a delete, and never how a resource comes to another
 _OWNED = (
@@ -16,16 +19,21 @@ _OWNED_TOO = (
     "an owned resource is never taken over: to leave it there, remove it here; to have it here, release the repositories there,"
     " destroy what is left there, then apply here"
 )
+#: the same where a whole registry can be released
+_OWNED_WHOLE = (
+    "an owned resource is never taken over: to leave it there, remove it here; to have it here, run `reconciler release {whole}`"
+    " there, which lets go of all that it holds, then adopt it here"
+)
 
 
-def in_another_registry(live: Live, address: Address, owner: str, *, releasable: bool) -> str:
-    """Its mark names another registry. `owner`: this spec. `releasable`: whether the owner can let go of it alone."""
-    marks, here = live.marks, address.registry
+def in_another_registry(live: Live, wanted: Desired, owner: str, seen: Picture) -> str:
+    """Its mark names another registry. `owner`: this spec."""
+    marks, here = live.marks, wanted.address.registry
     remedy = (
         f"its mark {REGISTRY} says '{marks.registry}': if that is wrong, set it back to '{here}'; otherwise remove it here (removed"
         " there, it is deleted)"
         if marks.owner == owner
-        else _taking_over(releasable)
+        else _taking_over(live, wanted, seen)
     )
     return (
         f"{live.native or 'it'} belongs to the registry '{marks.registry}' of the spec '{marks.owner}', and this is the registry"
@@ -33,9 +41,10 @@ def in_another_registry(live: Live, address: Address, owner: str, *, releasable:
     )
 
 
-def owned(live: Live, owner: str, *, releasable: bool) -> str:
-    """Another spec owns it. `owner`, `releasable`: as in `in_another_registry`."""
-    return f"{live.native or 'it'} is owned by the spec '{live.marks.owner}', and this spec is '{owner}'; {_taking_over(releasable)}"
+def owned(live: Live, wanted: Desired, owner: str, seen: Picture) -> str:
+    """Another spec owns it. `owner`: this spec."""
+    remedy = _taking_over(live, wanted, seen)
+    return f"{live.native or 'it'} is owned by the spec '{live.marks.owner}', and this spec is '{owner}'; {remedy}"
 
 
 def otherwise_made(live: Live, how_to_adopt: str) -> str:
@@ -48,5 +57,17 @@ def otherwise_made(live: Live, how_to_adopt: str) -> str:
     return f"{live.native or 'it'} {made}, so it is left alone; {how_to_adopt}"
 
 
-def _taking_over(releasable: bool) -> str:
-    return _OWNED if releasable else _OWNED_TOO
+def _taking_over(live: Live, wanted: Desired, seen: Picture) -> str:
+    """What to do so that it is this spec's: its owner lets go of the whole registry, of it, or of what it stands below."""
+    kinds = seen.kinds[wanted.address.registry]
+    if any(isinstance(kind, ReleasesAll) for kind in kinds.values()):
+        for at in seen.desired:
+            above = seen.live.get(at)
+            if above is not None and at.registry == wanted.address.registry and isinstance(kinds[at.kind], ReleasesAll):
+                if above.marks.owner != live.marks.owner:
+                    break
+                whole = Address.of(live.marks.registry or at.registry, at.kind, at.name)
+                return _OWNED_WHOLE.format(whole=whole)
+    parent = seen.desired.get(wanted.parent) if wanted.parent is not None else None
+    may = any(isinstance(kinds[item.kind], Releasable) for item in (wanted, parent) if item is not None)
+    return _OWNED if may else _OWNED_TOO

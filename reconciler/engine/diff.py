@@ -83,12 +83,12 @@ class _Differ:
             return
         marks = live.marks
         if marks.owner is not None and marks.elsewhere(wanted.address.registry):
-            said = in_another_registry(live, wanted.address, self.owner, releasable=self.releasable(wanted))
+            said = in_another_registry(live, wanted, self.owner, self.picture)
             self.problem(wanted.address, said, conflict=True)
         elif (marks.owner == self.owner and marks.origin in PLANNED) or self.lost_its_mark(wanted, live):
             self.compare(wanted, live)
         elif marks.owner not in (None, self.owner):
-            said = owned(live, self.owner, releasable=self.releasable(wanted))
+            said = owned(live, wanted, self.owner, self.picture)
             self.problem(wanted.address, said, conflict=True)
         elif wanted.adopt or not self.adopt.isdisjoint((wanted.address, wanted.parent)):
             self.take_over(wanted, live)
@@ -100,11 +100,6 @@ class _Differ:
                 f"{live.native or 'it'} already exists and has no owner; {self.how_to_adopt(wanted)}",
                 conflict=True,
             )
-
-    def releasable(self, wanted: Desired) -> bool:
-        """Whether a spec can let go of it: of itself, or with what it stands below."""
-        above = self.picture.desired.get(wanted.parent) if wanted.parent is not None else None
-        return any(isinstance(self.kind(item), Releasable) for item in (wanted, above) if item is not None)
 
     def two_addresses(self, address: Address) -> None:
         """One native object under two addresses: whatever one of them did to it, it would do to the other's."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, does
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages, Kind, Releasable
+from reconciler.model.kind import HoldsImages, Kind, Releasable, ReleasedAlong, ReleasesAll
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
 from reconciler.words import all_of, and_along, counted, images_counted, plural
@@ -149,9 +149,12 @@ def adopted(
             continue
         kind = kinds[change.registry][change.kind]
         verb = "replaced" if change.action is Action.REPLACE else "deleted"
+        keep = ""
+        if isinstance(kind, ReleasesAll):
+            keep = f"; to keep it, run `reconciler release {change.address}`"
         # of a copy in another region it would let go of the repository at home, too
-        may_stay = isinstance(kind, Releasable) and not change.address.where
-        keep = "; to keep it, set release: true" if may_stay else ""
+        elif isinstance(kind, Releasable) and not isinstance(kind, ReleasedAlong) and not change.address.where:
+            keep = "; to keep it, set release: true"
         yield Verdict(
             "adopted",
             False,

@@ -33,7 +33,7 @@ from .observe import OnRead, observe
 from .order import edges_of, ordered
 from .picture import Picture, picture
 from .reach import reaching, with_reach
-from .release import check_releases, idle, named, released_by, widened
+from .release import all_released, check_releases, idle, named, released_by, releasing, widened
 from .renamed import renamed
 from .required import required
 from .sessions import Sessions, sessions_of
@@ -143,6 +143,9 @@ def make_plan(
     """
     wishes = wishes or Wishes()
     kinds, desired = expand(spec, platforms)
+    described = desired
+    if wishes.release:
+        desired = expand(releasing(spec, wishes.release, kinds), platforms)[1]
     estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         listed = observe(opened, desired, executor, on_read)
@@ -150,6 +153,7 @@ def make_plan(
         homes = homes_of(spec.name, spec.registries)
         retired = {registry.name for registry in spec.registries if registry.retired}
         released = released_by(spec, wishes.release, kinds, [*desired.values(), *listed.values()])
+        retired |= all_released(released, kinds)
         seen = picture(
             kinds,
             desired,
@@ -165,7 +169,10 @@ def make_plan(
         check_releases(wishes.release, spec.name, seen)
         check_permissions("--allow-delete", wishes.allow_delete, seen)
         check_permissions("--allow", wishes.allow, seen)
-        targets = [*wishes.targets, *(named(wishes.release, difference) if wishes.release else ())]
+        targets = [
+            *wishes.targets,
+            *(named(wishes.release, difference, kinds, described, desired) if wishes.release else ()),
+        ]
         check_targets(targets, [*chain.from_iterable(desired.values()), *known])
         check_along(targets, difference.changes)
         select(difference, targets, seen.desired)

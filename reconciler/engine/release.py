@@ -8,13 +8,13 @@ from itertools import chain
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address, is_address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import Releasable
+from reconciler.model.kind import Kind, Releasable, ReleasedAlong, ReleasesAll
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import NO_REGISTRY
 from reconciler.words import all_of, plural
 
 from .difference import PLANNED, Difference
-from .expand import Kinds
+from .expand import Kinds, Wanted
 from .meant import meant
 from .picture import Picture
 
@@ -22,33 +22,68 @@ from .picture import Picture
 def released_by(
     spec: Spec, release: Iterable[str], kinds: Kinds, found: Iterable[Mapping[Address, object]]
 ) -> frozenset[Address]:
-    """The addresses of the repositories that are to be let go of, those of their copies too."""
-    names = {(item.registry, item.name) for item in spec.repositories if item.release}
-    names |= {(item.registry, item.name) for item in map(Address, release) if is_address(item)}
-    if not names:
+    """The addresses of the repositories that are to be let go of, those of their copies too, and of all that a registry holds which
+    is."""
+    rows = {(item.registry, item.name) for item in spec.repositories if item.release}
+    asked = {_key(item) for item in map(Address, release) if is_address(item)}
+    if not rows and not asked:
         return frozenset()
-    return frozenset(
-        address
-        for address in chain.from_iterable(found)
-        if (address.registry, address.name) in names and isinstance(kinds[address.registry][address.kind], Releasable)
+    releasable = [at for at in chain.from_iterable(found) if isinstance(kinds[at.registry][at.kind], Releasable)]
+    alone = {
+        at
+        for at in releasable
+        if _key(at) in asked or ((at.registry, at.name) in rows and _may_go_alone(kinds[at.registry][at.kind]))
+    }
+    whole = all_released(alone, kinds)
+    return frozenset(alone | {at for at in releasable if at.registry in whole})
+
+
+def releasing(spec: Spec, release: Iterable[str], kinds: Kinds) -> Spec:
+    """The spec as it would be with `release: true` on these repositories, by their addresses: no grant covers what is let go of."""
+    rows = {
+        (at.registry, at.name)
+        for at in map(Address, release)
+        if is_address(at) and at.registry in kinds and _may_go_alone(kinds[at.registry].get(at.kind))
+    }
+    if not any((item.registry, item.name) in rows for item in spec.repositories):
+        return spec
+    return spec.with_repositories(
+        item.model_copy(update={"release": True}) if (item.registry, item.name) in rows else item
+        for item in spec.repositories
     )
 
 
-def named(release: Collection[str], difference: Difference) -> Collection[str]:
-    """The addresses of what will be released by its address, with its copies. Raises ReconcilerError for an address of which nothing
-    would be: a plan of nothing by name would be a plan of everything."""
+def all_released(released: Iterable[Address], kinds: Kinds) -> frozenset[str]:
+    """The registries of which all is let go of with these: nothing of them is wanted any more."""
+    return frozenset(at.registry for at in released if isinstance(kinds[at.registry][at.kind], ReleasesAll))
+
+
+def _may_go_alone(kind: Kind | None) -> bool:
+    return isinstance(kind, Releasable) and not isinstance(kind, ReleasesAll | ReleasedAlong)
+
+
+def named(
+    release: Collection[str], difference: Difference, kinds: Kinds, described: Wanted, desired: Wanted
+) -> Collection[str]:
+    """The addresses of what will be released by its address, with its copies, and with all that a registry holds; and of what gives
+    access to it beside others. `described`, `desired`: what the spec asks for, and what it would if it said so itself. Raises
+    ReconcilerError for an address of which nothing would be: a plan of nothing by name would be a plan of everything."""
     found: list[str] = []
     for address in map(Address, sorted(set(release))):
         those = [
             at
             for at, change in difference.changes.items()
-            if change.action is Action.RELEASE and (at.registry, at.name) == (address.registry, address.name)
+            if change.action is Action.RELEASE and _key(at) == _key(address)
         ]
         if not those:
             raise ReconcilerError(
                 f"{address}: it can't be released: it was not made from a spec, or its repository is gone"
             )
-        found += those
+        whole = all_released(those, kinds)
+        found += [*those, *(at for at in difference.changes if at.registry in whole and at not in those)]
+    for registry, before in described.items():
+        after = desired[registry]
+        found += (at for at, item in before.items() if at in difference.changes and after.get(at) != item)
     return found
 
 
@@ -61,6 +96,7 @@ def check_releases(release: Iterable[str], owner: str, seen: Picture) -> None:
         if live.marks.owner == owner
         and live.marks.origin in PLANNED
         and isinstance(seen.kinds[address.registry][address.kind], Releasable)
+        and not isinstance(seen.kinds[address.registry][address.kind], ReleasedAlong)
     }
     names = set(map(_key, ours))
     wrong = sorted(address for address in set(release) if not (is_address(address) and _key(Address(address)) in names))

@@ -319,6 +319,9 @@ class ReachesMarked:
 class Releasable:
     """What a kind offers that can let go of a resource and leave it there."""
 
+    #: whether a spec that still has it makes it its own again, since nothing of what is there says that nobody owns it
+    comes_back: ClassVar[bool] = False
+
     @abstractmethod
     def left(self, settings: Settings) -> Settings:
         """The settings as they are read once it is let go of: without those that stand in our marks alone. Pure."""
@@ -327,6 +330,14 @@ class Releasable:
     def release(self, session: Any, live: Live) -> Live | None:
         """Takes our marks away, and those of what stands below it; all else stays as it is. Returns it as it is then, None if it is
         gone. Raises PlatformError."""
+
+
+class ReleasesAll(Releasable):
+    """What a kind offers whose resource is the whole of its registry: who lets go of it lets go of all that the registry holds."""
+
+
+class ReleasedAlong(Releasable):
+    """What a kind offers of which nothing is let go of by itself, and all with such a registry."""
 
 
 class ExpiresUncounted:

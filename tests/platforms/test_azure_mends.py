@@ -8,6 +8,8 @@ import pytest
 
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
 from tests.sandbox.azure import GROUP, LISTER, NAME, RESOURCE, STRANGER, AzureSandbox
 
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
@@ -44,12 +46,15 @@ def test_a_label_takes_the_place_of_a_tag_of_others_in_another_casing_and_gives_
     """https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: keys have no case."""
     azure.call("PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Basic"}, "tags": {"Team": "theirs"}})
     document = azure.document("app-a", registry={"adopt": True, "labels": {"team": "ours"}})
+    assert 'labels.team: "theirs" (set by somebody else) → "ours"' in joined(
+        plan_lines(report_of(azure.plan(document)))
+    )
     azure.apply(document)
     found = {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()}
-    assert found == {"team": "ours", "reconciler-was-team": "theirs"}
+    assert found == {"team": "ours", "reconciler-was-Team": "theirs"}
     assert azure.plan(document).changes == ()
     azure.apply(azure.document("app-a", registry={"adopt": True}))
-    assert {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()} == {"team": "theirs"}
+    assert {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()} == {"Team": "theirs"}
 
 
 def test_what_others_have_in_a_registry_is_named_and_guarded_before_it_goes(azure: AzureSandbox) -> None:

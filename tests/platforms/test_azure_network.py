@@ -113,7 +113,11 @@ def test_a_word_that_no_spec_has_stays_until_the_spec_names_another(azure: Azure
     azure.acr.properties["publicNetworkAccess"] = "SecuredByPerimeter"
     document["registries"][0]["labels"] = {"team": "a"}
     plan = azure.plan(document)
-    assert ("public_network_access" in words(plan), reached(plan)) == (False, ([], []))
+    (change,) = plan.changes
+    assert change.notes == (
+        "its public network access is SecuredByPerimeter, which stays until the spec names public_network_access",
+    )
+    assert ([item.path for item in change.fields], reached(plan)) == (["labels.team"], ([], []))
     azure.apply(document)
     assert (azure.acr.tags["team"], azure.acr.properties["publicNetworkAccess"]) == ("a", "SecuredByPerimeter")
     for asked, said, gains, losses in ((True, "true", [OUTSIDE], []), (False, "false", [], [PERIMETER])):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, Home, Kind, ReleasedAlong, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.registry import RegistryBase
@@ -36,7 +36,7 @@ class IdentitySettings:
     registry_name: str = ""
 
 
-class IdentityKind(Kind):
+class IdentityKind(Kind, ReleasedAlong):
     """A user-assigned managed identity."""
 
     name = KIND
@@ -48,6 +48,7 @@ class IdentityKind(Kind):
         Verb.READ: (f"{_TYPE}/read",),
         Verb.CREATE: (f"{_TYPE}/write", f"{_TYPE}/read"),
         Verb.UPDATE: (f"{_TYPE}/write", f"{_TYPE}/read"),
+        Verb.RELEASE: (f"{_TYPE}/write", f"{_TYPE}/read"),
         Verb.DELETE: (f"{_TYPE}/delete",),
     }
 
@@ -111,6 +112,16 @@ class IdentityKind(Kind):
         all_tags = tags.after(tags.read(there.get("tags")), _tags(write))
         found = session.write_identity("PATCH", at, {"tags": all_tags})
         return _live(session, at.name, found)
+
+    def left(self, settings: IdentitySettings) -> IdentitySettings:
+        return replace(settings, registry_name="")
+
+    def release(self, session: AzureSession, live: Live) -> Live | None:
+        there = session.identity(live.address)
+        if there is None:
+            return None
+        left = tags.let_go(tags.read(there.get("tags")))
+        return _live(session, live.address.name, session.write_identity("PATCH", live.address, {"tags": left}))
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         session.delete_identity(live.address)

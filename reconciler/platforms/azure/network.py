@@ -31,6 +31,12 @@ def kept(word: str, *, was_there: bool) -> str:
     return word if word and (was_there or word not in (OPEN, CLOSED)) else OPEN
 
 
+def remark(there: str, wanted: str) -> Iterator[str]:
+    """What there is to say of what stays as it is although no spec can ask for it."""
+    if there == wanted and there not in (OPEN, CLOSED):
+        yield f"its public network access is {there}, which stays until the spec names public_network_access"
+
+
 def has_rules(properties: Mapping[str, Any]) -> bool:
     """Whether a registry, as Azure answers it, lets in only whom its rules name."""
     return str((properties.get("networkRuleSet") or {}).get("defaultAction", "")).lower() == "deny"

@@ -143,9 +143,10 @@ def _noted(here: AzureRegistry, names: Sequence[str]) -> Iterator[Address]:
 
 
 def _grants(spec: Spec, here: AzureRegistry) -> Iterator[tuple[Grant, Sequence[str]]]:
-    """The registry's grants in the order of their names, each with the names of the repositories that it covers."""
+    """The registry's grants in the order of their names, each with the names of the repositories that it covers, but for those that
+    are let go of."""
     covered: dict[str, list[str]] = {}
-    for item in spec.repositories_by_registry[here.name]:
+    for item in (row for row in spec.repositories_by_registry[here.name] if not row.release):
         for grant in spec.grants_by_repository.get((here.name, item.name), ()):
             covered.setdefault(grant.name, []).append(item.name)
     for grant in sorted(spec.grants, key=lambda item: item.name):

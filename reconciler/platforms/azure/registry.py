@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, ReleasesAll, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
@@ -19,7 +19,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, all_of
 
-from . import mode, network, notes, roles, rules, tags, usage
+from . import mode, network, notes, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import Below, below_of, connections_of
 from .reach import WHOLE
@@ -40,6 +40,8 @@ _WRITE = (
     "Microsoft.ContainerRegistry/registries/operationStatuses/read",
     "Microsoft.ContainerRegistry/locations/operationResults/read",
 )
+#: what begins a replication's words
+_REPLICATION = "replication "
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
@@ -47,7 +49,7 @@ _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """What a registry can be set to. `untagged_days`: None: untagged images stay. `admin_user`, `anonymous_pull`: no spec asks for
-    them. `public_network_access`: in Azure's word; "" where the spec leaves it open."""
+    them. `public_network_access`: in Azure's word; "" where the spec leaves it open. `failure`, `under_way`: as in states.py."""
 
     location: str = ""
     sku: str = "Basic"
@@ -56,6 +58,8 @@ class RegistrySettings:
     anonymous_pull: bool = False
     public_network_access: str = network.OPEN
     untagged_days: int | None = None
+    failure: str = ""
+    under_way: str = ""
 
 
 def address_of(registry: AzureRegistry) -> Address:
@@ -75,7 +79,7 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
     )
 
 
-class RegistryKind(Kind, HoldsImages, GivesAccess):
+class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
     """The registry. Its repositories are notes of ours (`repository.py`); what else it holds, nobody noted."""
 
     name = KIND
@@ -88,6 +92,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         Verb.CREATE: (*_WRITE, "Microsoft.ContainerRegistry/checkNameAvailability/read"),
         Verb.UPDATE: _WRITE,
         Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read", usage.ACTION),
+        Verb.RELEASE: _WRITE,
         Verb.DELETE: (
             "Microsoft.ContainerRegistry/registries/delete",
             "Microsoft.ContainerRegistry/locations/operationResults/read",
@@ -96,8 +101,10 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
     def shown(self, settings: RegistrySettings) -> dict[str, Any]:
         kept = settings.untagged_days
+        shown = super().shown(settings)
         return {
-            **super().shown(settings),
+            **{key: value for key, value in shown.items() if key not in ("failure", "under_way")},
+            "provisioning_state": settings.failure or settings.under_way or states.SUCCEEDED,
             "labels": dict(settings.labels),
             "public_network_access": network.shown(settings.public_network_access),
             "untagged_days": Named("", "never deleted") if kept is None else kept,
@@ -121,7 +128,23 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
     def altered(self, settings: RegistrySettings) -> str | None:
         if settings.sku not in rules.TIERS:
             return "sku"
+        if settings.failure or settings.under_way:
+            return "provisioning_state"
         return next((name for name in ("admin_user", "anonymous_pull") if getattr(settings, name)), None)
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        if not changed:
+            return ()
+        there: RegistrySettings = live.settings
+        stands = states.remark(there.failure, there.under_way, "an apply sends its settings again")
+        return *stands, *network.remark(there.public_network_access, wanted.settings.public_network_access)
+
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        return states.remark("", live.settings.under_way, "")
+
+    def fingerprint(self, live: Live | None) -> str:
+        """Without what is under way: it is over when something is written."""
+        return super().fingerprint(states.over(live))
 
     def weakens(self, before: RegistrySettings | None, after: RegistrySettings | None) -> Iterator[Weakening]:
         if before is None or after is None:
@@ -156,13 +179,15 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return [*gains, *reaching(now.public_network_access)], [*losses, *out]
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
+        if live is not None and (doomed := states.limit(live.settings.under_way)):
+            return doomed
         there = live.settings.location if live is not None else ""
         if there and there != desired.settings.location:
             return (
                 f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
                 " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
-        beside = [item for item in _below(live) if item.startswith("replication ")]
+        beside = [item for item in _below(live) if item.startswith(_REPLICATION)]
         if beside and desired.settings.sku != "Premium":
             return f"somebody else's {all_of(beside)} needs sku: Premium: Azure refuses {desired.settings.sku} while it is there"
         if desired.settings.public_network_access == network.CLOSED and desired.settings.sku != "Premium":
@@ -180,7 +205,15 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
         return None
 
     def beside(self, live: Live) -> Mapping[str, Any]:
-        return {f"labels.{key}": value for key, value in _others(live).items()}
+        return tags.Caseless({f"labels.{key}": value for key, value in _others(live).items()})
+
+    def in_order(self, rest: str) -> str:
+        """Without replications: one that is let go of before the registry is somebody else's from then on."""
+        found = json.loads(rest or "{}")
+        beside = [item for item in found.get("below", ()) if not item.startswith(_REPLICATION)]
+        return text(
+            {key: beside if key == "below" else value for key, value in found.items() if key != "below" or beside}
+        )
 
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
@@ -231,7 +264,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
-        if own in addresses and (there := session.acr(own)) is not None:
+        if own in addresses and (there := states.settled(session, own, lambda: session.acr(own))) is not None:
             lists = session.scope_maps(own), session.tokens(own), session.replications(own)
             beneath = Below(session.registry, session.owner, *lists, connections_of(there))
             yield _with_others(session, own, there, session.assignments(own), beneath, frozenset())
@@ -249,7 +282,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             "properties": {**_properties(wanted), "roleAssignmentMode": made_with},
         }
         session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
-        return live_of(at, session.fresh(at))
+        return states.written(live_of(at, session.fresh(at)))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""
@@ -258,7 +291,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             there = session.fresh(at)
             own = {**tags.of_spec(dict(wanted.labels)), **write.marks.texts()}
             again = live.marks.applied == write.marks.applied
-            all_tags = tags.after(tags.read(there.get("tags")), own, kept=_noted(there), again=again)
+            all_tags = tags.after(tags.read(there.get("tags")), own, kept=tags.noted(there.get("tags")), again=again)
             changed = _changed(_properties(wanted), there)
             sku = str((there.get("sku") or {}).get("name", ""))
             up = _ORDER.get(wanted.sku, 0) > _ORDER.get(sku, 0)
@@ -269,7 +302,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             if sku != wanted.sku and not up:
                 self._without_replications(session, at)
                 after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
-        return live_of(at, after)
+        return states.written(live_of(at, after))
 
     def _without_replications(self, session: AzureSession, at: Address) -> None:
         """Deletes those of ours, which a smaller tier does not have: it is refused while they are there."""
@@ -277,6 +310,18 @@ class RegistryKind(Kind, HoldsImages, GivesAccess):
             if Marks.of(tags.read(item.get("tags"))).owner == session.owner:
                 begin = partial(session.client.replications.begin_delete, *session.group, str(item["name"]))
                 session.done(at, "replications:delete", begin)
+
+    def left(self, settings: RegistrySettings) -> RegistrySettings:
+        return settings
+
+    def release(self, session: AzureSession, live: Live) -> Live | None:
+        """Without the note of the mode that was applied, too. Whatever else stands in it was let go of before."""
+        with session.tagging:
+            there = session.acr(live.address)
+            if there is None:
+                return None
+            left = tags.let_go(tags.read(there.get("tags")))
+            return live_of(live.address, session.patch_registry(live.address, {"tags": left}))
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
@@ -310,11 +355,6 @@ def _azure(registry: RegistryBase) -> AzureRegistry:
     if not isinstance(registry, AzureRegistry):
         raise TypeError(f"registry {registry.name} is not on Azure")
     return registry
-
-
-def _noted(there: Document) -> list[str]:
-    """The keys of tags that say what was applied of what has no tags of its own."""
-    return [key for key in tags.read(there.get("tags")) if key.startswith("reconciler-applied-")]
 
 
 def _below(live: Live | None) -> list[str]:
@@ -371,6 +411,8 @@ def live_of(at: Address, found: Document) -> Live:
             anonymous_pull=bool(said.get("anonymousPullEnabled", False)),
             public_network_access=str(said.get("publicNetworkAccess") or network.OPEN),
             untagged_days=int(retention["days"]) if retention.get("status") == "enabled" else None,
+            failure=states.failure(found),
+            under_way=states.under_way(found),
         ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
+from reconciler.model.kind import Found, Home, Kind, ReleasedAlong, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
 
-from . import tags
+from . import states, tags
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -29,37 +30,65 @@ _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingD
 
 @dataclass(frozen=True, slots=True)
 class ReplicationSettings:
-    """Where it is. `endpoint`: whether images are served there; no spec asks for anything else."""
+    """Where it is. `endpoint`: whether images are served there; no spec asks for anything else. `failure`, `under_way`: as in
+    states.py."""
 
     location: str
     endpoint: bool = True
+    failure: str = ""
+    under_way: str = ""
 
 
-class ReplicationKind(Kind):
+class ReplicationKind(Kind, ReleasedAlong):
     """A copy of the registry in another location."""
 
     name = KIND
     settings = ReplicationSettings
     traits = frozenset({Trait.UPSERTS})
-    immutable = frozenset({"location"})
+    #: one that failed is not mended by an update: https://github.com/Azure/ARO-HCP/pull/2366
+    immutable = frozenset({"location", "failure"})
     after = ("registry",)
     permissions = {
         Verb.LIST: (f"{_TYPE}/read",),
         Verb.READ: (f"{_TYPE}/read",),
         Verb.CREATE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
         Verb.UPDATE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
+        Verb.RELEASE: (f"{_TYPE}/write", f"{_TYPE}/operationStatuses/read"),
         Verb.DELETE: (f"{_TYPE}/delete", "Microsoft.ContainerRegistry/locations/operationResults/read"),
     }
 
     def shown(self, settings: ReplicationSettings) -> dict[str, Any]:
         shown = super().shown(settings)
-        return {"location": shown["location"], "served_there": shown["endpoint"]}
+        return {
+            "location": shown["location"],
+            "served_there": shown["endpoint"],
+            "provisioning_state": settings.failure or settings.under_way or states.SUCCEEDED,
+        }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         return self.shown(ReplicationSettings(address.name))
 
     def altered(self, settings: ReplicationSettings) -> str | None:
+        if settings.failure or settings.under_way:
+            return "provisioning_state"
         return None if settings.endpoint else "endpoint"
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        there: ReplicationSettings = live.settings
+        mended = (
+            "an apply deletes it and makes it anew; clients there pull from another location of the registry meanwhile"
+        )
+        return states.remark(there.failure, there.under_way, mended) if changed else ()
+
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        return states.remark("", live.settings.under_way, "")
+
+    def fingerprint(self, live: Live | None) -> str:
+        """Without what is under way: it is over when something is written."""
+        return super().fingerprint(states.over(live))
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        return states.limit(live.settings.under_way) if live is not None else None
 
     def weakens(self, before: ReplicationSettings | None, after: ReplicationSettings | None) -> Iterator[Weakening]:
         if before is not None and before.endpoint and (after is None or not after.endpoint):
@@ -80,27 +109,48 @@ class ReplicationKind(Kind):
             if at.where or at.name == session.registry.location:
                 continue
             ask = partial(session.client.replications.get, *session.group, at.name)
-            found = session.found_plain(at, "replications:get", ask)
+            found = states.settled(session, at, partial(session.found_plain, at, "replications:get", ask))
             if found is not None:
                 yield _live(session, found)
 
     def create(self, session: AzureSession, write: Write) -> Live:
+        return self._made(session, write, {})
+
+    def replace(self, session: AzureSession, write: Write, live: Live, *, force: bool) -> Live:
+        theirs: dict[str, str] = json.loads(live.rest or "{}").get("tags", {})
+        self.delete(session, live, force=force)
+        return self._made(session, write, theirs)
+
+    def _made(self, session: AzureSession, write: Write, theirs: Mapping[str, str]) -> Live:
         at = write.desired.address
-        body = {"location": write.desired.settings.location, "tags": write.marks.texts()}
+        body = {"location": write.desired.settings.location, "tags": tags.after(theirs, write.marks.texts())}
         begin = partial(session.client.replications.begin_create, *session.group, at.name, body)
         make = partial(session.done, at, "replications:create", begin)
         found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
-        return _live(session, found or {})
+        return states.written(_live(session, found or {}))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
-        at = live.address
-        there = session.found_plain(
-            at, "replications:get", partial(session.client.replications.get, *session.group, at.name)
-        )
-        all_tags = tags.after(tags.read((there or {}).get("tags")), write.marks.texts())
-        body = {"tags": all_tags, "properties": {"regionEndpointEnabled": write.desired.settings.endpoint}}
+        there = self._tags(session, live.address) or {}
+        all_tags = tags.after(there, write.marks.texts())
+        properties = {"regionEndpointEnabled": write.desired.settings.endpoint}
+        return self._patched(session, live.address, {"tags": all_tags, "properties": properties})
+
+    def _tags(self, session: AzureSession, at: Address) -> Mapping[str, str] | None:
+        """Its tags, read now; None if it is not there."""
+        ask = partial(session.client.replications.get, *session.group, at.name)
+        there = session.found_plain(at, "replications:get", ask)
+        return tags.read(there.get("tags")) if there is not None else None
+
+    def _patched(self, session: AzureSession, at: Address, body: Mapping[str, Any]) -> Live:
         begin = partial(session.client.replications.begin_update, *session.group, at.name, body)
-        return _live(session, session.done(at, "replications:update", begin) or {})
+        return states.written(_live(session, session.done(at, "replications:update", begin) or {}))
+
+    def left(self, settings: ReplicationSettings) -> ReplicationSettings:
+        return settings
+
+    def release(self, session: AzureSession, live: Live) -> Live | None:
+        there = self._tags(session, live.address)
+        return None if there is None else self._patched(session, live.address, {"tags": tags.let_go(there)})
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         begin = partial(session.client.replications.begin_delete, *session.group, live.address.name)
@@ -115,7 +165,10 @@ def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
         address=Address.of(session.name, KIND, str(found.get("name", location)).lower()),
         kind=KIND,
         settings=ReplicationSettings(
-            location, bool((found.get("properties") or {}).get("regionEndpointEnabled", True))
+            location,
+            bool((found.get("properties") or {}).get("regionEndpointEnabled", True)),
+            states.failure(found),
+            states.under_way(found),
         ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),

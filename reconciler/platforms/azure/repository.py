@@ -52,6 +52,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     name = KIND
     settings = RepositorySettings
+    comes_back = True
     after = ("registry",)
     permissions = {
         Verb.LIST: (f"{_MAPS}/read",),

@@ -56,7 +56,10 @@ class AzureRegistry(RegistryBase):
     cloud: Literal["public", "china", "government"] = Field("public", description="Which of Azure's clouds it is in.")
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
-        return (self.registry_name, self.location)
+        away = () if self.cloud == "public" else (f"cloud {self.cloud}",)
+        signed_in = () if self.tenant_id is None else (f"tenant {self.tenant_id}",)
+        group = (f"resource group {self.resource_group}", f"subscription {self.subscription_id}")
+        return (self.registry_name, self.location, *group, *signed_in, *away)
 
     @property
     def own_account(self) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, REGISTRY
-from reconciler.platforms.spec_labels import WAS, Labels, SpecLabels, displaced
+from reconciler.platforms.spec_labels import WAS, Labels, SpecLabels
 
 from .rules import MAX_TAG_VALUE
 
-__all__ = ["WAS", "Labels", "displaced", "foreign", "is_ours", "of_spec", "own_labels", "read"]
+__all__ = ["WAS", "Labels", "foreign", "is_ours", "noted", "of_spec", "own_labels", "read"]
 
 #: on an identity, of which registry it is: two of a spec that has had another registry_name are called the same
 REGISTRY_NAME = "reconciler-registry-name"
@@ -27,7 +27,41 @@ def _recorded(tags: Mapping[str, str]) -> set[str]:
 
 
 _LABELS = SpecLabels(is_ours, _recorded)
-own_labels, foreign = _LABELS.own, _LABELS.foreign
+
+
+class Caseless(dict[str, str]):
+    """Values by keys that are looked up whatever their casing."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__({key.lower(): value for key, value in values.items()})
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and super().__contains__(key.lower())
+
+    def __getitem__(self, key: str) -> str:
+        return super().__getitem__(key.lower())
+
+
+def own_labels(tags: Mapping[str, str]) -> Labels:
+    """The labels that a spec asked for."""
+    return _LABELS.own(_in_casing_of_labels(tags))
+
+
+def foreign(tags: Mapping[str, str]) -> Labels:
+    """What no spec asked for, in the casing of whoever set it, and also where a label of ours stands in its place."""
+    was = {name.lower(): name for key in tags if (name := _displaced(key))}
+    return {was.get(key.lower(), key): value for key, value in _LABELS.foreign(_in_casing_of_labels(tags)).items()}
+
+
+def _displaced(key: str) -> str:
+    """The key of somebody else's tag in whose place a label of ours stands; "" if this key is not of what is kept of one."""
+    return key.removeprefix(WAS) if key.startswith(WAS) else ""
+
+
+def _in_casing_of_labels(tags: Mapping[str, str]) -> Labels:
+    """The tags, with what is kept of others' under the key of the label that stands in its place."""
+    keys = {key.lower(): key for key in tags if not is_ours(key)}
+    return {WAS + keys.get(name.lower(), name) if (name := _displaced(key)) else key: tags[key] for key in tags}
 
 
 def read(tags: Mapping[str, str] | None) -> Labels:
@@ -37,6 +71,11 @@ def read(tags: Mapping[str, str] | None) -> Labels:
         small = key.lower()
         found[small if is_ours(small) and not small.startswith(WAS) else key] = value
     return found
+
+
+def noted(there: Mapping[str, str] | None) -> list[str]:
+    """The keys of a registry's tags that say what was applied of what has no tags of its own."""
+    return [key for key in read(there) if key.startswith(f"{APPLIED}-")]
 
 
 def of_spec(labels: Mapping[str, str]) -> Labels:
@@ -68,7 +107,14 @@ def after(
     """
     labels = own_labels(own)
     # a tag of others whose key is a label's in another casing is the same tag
-    casing = {key.lower(): key for key in labels}
-    theirs = {casing.get(key.lower(), key): value for key, value in foreign(there).items()}
-    others = {key: value for key, value in theirs.items() if not (again and labels.get(key) == value)}
-    return {**others, **{key: there[key] for key in kept if key in there}, **own, **displaced(others, labels)}
+    ours = Caseless(labels)
+    others = {key: value for key, value in foreign(there).items() if not (again and ours.get(key.lower()) == value)}
+    beside = {WAS + key if key in ours else key: value for key, value in others.items()}
+    return {**beside, **{key: there[key] for key in kept if key in there}, **own}
+
+
+def let_go(there: Mapping[str, str]) -> Labels:
+    """What stays where nothing is ours any more: a spec's labels, and what others had in the place of one."""
+    given_back = {name: value for key, value in there.items() if (name := _displaced(key))}
+    was = Caseless(given_back)
+    return {**{key: value for key, value in there.items() if not is_ours(key) and key not in was}, **given_back}

@@ -121,13 +121,16 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = Trouble.DENIED.hint(operation=operation, account=f"subscription {registry.subscription_id}")
     elif status >= 500:
         hint = Trouble.SERVER.hint(cloud="Azure")
+    elif not code and status < 300:  # the answer to a write, whose provisioningState is Failed or Canceled
+        hint = "run again; if it fails again, ask Azure's support about the request id"
     elif not code:
         hint = BETWEEN
     elif status == 404:
         hint = "what it is in, or what it names, is gone or not yet seen everywhere: make a new plan"
     else:
         hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
-    message = f"{code}: {said}" if code else f"HTTP {status}, without Azure's reason for it"
+    without = "the operation failed" if status < 300 else f"HTTP {status}"
+    message = f"{code}: {said}" if code else f"{without}, without Azure's reason for it"
     return PlatformError(
         _SIGNED.sub("(a signed URL)", message),
         address=address,

@@ -147,6 +147,8 @@ def patch(state: State, asked: Asked) -> Reply:
     tags = _tags(body)
     found.tags = found.tags if tags is None else tags
     found.properties, found.modified = properties, now()
+    # the state is of the last operation, which this one is
+    found.state = "Succeeded"
     return Reply(200, shown(state, found))
 
 
@@ -292,6 +294,7 @@ def get_replication(state: State, asked: Asked) -> Reply:
 
 
 def patch_replication(state: State, asked: Asked) -> Reply:
+    """One that failed stays so: https://github.com/Azure/ARO-HCP/pull/2366"""
     found, body = _replication(state, asked), asked.object()
     tags = _tags(body)
     found.tags = found.tags if tags is None else tags
