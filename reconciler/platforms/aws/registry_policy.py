@@ -239,12 +239,11 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
     elif marks.applied is None:  # with a carrier that doesn't say so, they are somebody else's
         marks = Marks()
     siblings = {item.name for item in session.estate.registries}
+    by = [(registry_statements.registry_of(str(item.get("Sid", ""))), item) for item in policy.statements_of(document)]
     # a sibling's statements change in the same run, so they must not make this one's plan stale
-    others = [
-        item
-        for item in policy.statements_of(document)
-        if registry_statements.registry_of(str(item.get("Sid", ""))) not in siblings
-    ]
+    others = [item for name, item in by if name not in siblings]
+    strangers = {name for name in siblings if name != session.name and not _looked_at(session, name, at)}
+    foreign = [*others, *(item for name, item in by if name in strangers)]
     kept = {**document, "Statement": others}
     own = bool(ours) or marks.applied is not None
     return Live(
@@ -256,8 +255,23 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
         needs=carriers_of(session),
         rest=json.dumps(kept) if others or document.keys() - {"Version", "Statement"} else "",
         vacant=not own,
-        foreign=tuple(_foreign(session, at, others)),
+        foreign=tuple(_foreign(session, at, foreign)),
     )
+
+
+def _looked_at(session: AwsSession, name: str, at: Address) -> bool:
+    """Whether a plan looks at the statements that another registry of the spec has where an address is: the ids of others prove
+    nothing, since anybody can write them."""
+    region = session.region_of(at)
+    sibling = next((item for item in session.siblings if item.name == name), None)
+    if sibling is None:
+        return False
+    if sibling.registry_policy and region in sibling.regions:
+        return True
+    ledger = session.ledger(RegistryPolicyLedger)
+    found = ledger.of(sibling, at, guess=True)
+    ours = (Marks.of(found).owner, Marks.of(found).registry) == (session.owner, name)
+    return ours and region in ledger.regions_with_a_policy(found)
 
 
 def _place(here: AwsRegistry, region: str) -> str:
