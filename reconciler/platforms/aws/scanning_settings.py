@@ -112,8 +112,8 @@ def weaker(
         still = sorted({_pattern(item) for which, item in entries if which in by})
         gone = [
             item
-            for which, item in sorted(before.entries)
-            if which == frequency and not any(fnmatchcase(item, other) for other in still)
+            for item in _names(entry for entry in before.entries if entry[0] in by)
+            if not any(fnmatchcase(item, other) for other in still)
         ]
         if gone:
             some = [item for item in still if any(fnmatchcase(item, other) for other in gone)]
