@@ -310,7 +310,8 @@ def test_a_deny_in_a_trust_policy_is_about_those_that_it_trusts() -> None:
 
 def repository(principal: Any, *actions: str, effect: str = "Allow", **fields: Any) -> Statement:
     whom = fields if "NotPrincipal" in fields else {"Principal": principal, **fields}
-    return policy.normal({"Sid": "no", "Effect": effect, "Action": list(actions or policy.PULL), **whom})
+    acting = {} if "NotAction" in fields else {"Action": list(actions or policy.PULL)}
+    return policy.normal({"Sid": "no", "Effect": effect, **acting, **whom})
 
 
 BOTH = {"AWS": f"arn:aws:iam::{OTHER}:root"}
@@ -324,8 +325,10 @@ OWN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci"
         (repository("*", *policy.WORKER_PULL, effect="Deny"), BOTH),
         (repository(None, "ecr:*", effect="Deny", NotPrincipal={"AWS": OWN_ROLE}), BOTH),
         (repository({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "ecr:*", effect="Deny"), {"AWS": OWN_ROLE}),
+        (repository("*", effect="Deny", NotAction="ecr:BatchGetImage"), BOTH),
+        (repository(BOTH, effect="Deny", NotAction=["ecr:GetDownload*", "s3:*"]), BOTH),
     ],
-    ids=["one action", "everyone", "all but a role", "the own account"],
+    ids=["one action", "everyone", "all but a role", "the own account", "all but an action", "all but some actions"],
 )
 def test_who_is_denied_any_action_that_is_needed_is_not_said_to_have_it(deny: Statement, left: Any) -> None:
     wide, narrow = (deny, repository("*")), (deny, repository(left))
@@ -337,7 +340,12 @@ def test_who_is_denied_any_action_that_is_needed_is_not_said_to_have_it(deny: St
 
 def test_a_deny_under_a_condition_or_of_something_else_leaves_who_has_it() -> None:
     insecure = {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-    for deny in (repository("*", "ecr:*", effect="Deny", **insecure), repository(BOTH, "ecr:PutImage", effect="Deny")):
+    pulling = {"NotAction": list(policy.PULL)}
+    for deny in (
+        repository("*", "ecr:*", effect="Deny", **insecure),
+        repository(BOTH, "ecr:PutImage", effect="Deny"),
+        repository("*", effect="Deny", **pulling),
+    ):
         wide, narrow = (deny, repository("*")), (deny, repository(BOTH))
         assert any(f"but account {OTHER} still can" in item.note for item in effective.losses(wide, narrow, ACCOUNT))
 

@@ -14,6 +14,7 @@ from reconciler.engine.expand import expand
 from reconciler.engine.order import edges_of
 from reconciler.engine.picture import Picture
 from reconciler.engine.plan import homes_of
+from reconciler.model.access import Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied
 from reconciler.model.change import Change
@@ -21,7 +22,7 @@ from reconciler.model.kind import Trait
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Live
 from reconciler.platforms.aws.registry_policy import RegistryPolicySettings
-from reconciler.platforms.aws.replication import ReplicationSettings
+from reconciler.platforms.aws.replication import ReplicationKind, ReplicationSettings
 from reconciler.platforms.aws.scanning_settings import ScanningSettings
 from reconciler.platforms.catalog import CATALOG
 from tests.sandbox.aws import ACCOUNT
@@ -186,6 +187,31 @@ def test_copies_that_another_registry_s_rule_makes_are_made_as_before(
 ) -> None:
     found = said(changed(pair(*before), pair(*after)))["images.replication.rule"]
     assert found == [line.format(f"account {OTHER} in us-east-1") for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("filters", "gains", "losses"),
+    [
+        (None, [], []),
+        (["images-"], [], []),
+        (["i", "x-"], [], []),
+        (["images-a"], ["receive copies of images-*"], ["receive copies of images-* except images-a*"]),
+        (["x-"], ["receive copies of images-*"], ["receive copies of images-*"]),
+    ],
+)
+def test_copies_that_others_rules_make_are_made_as_before(
+    filters: list[str] | None, gains: list[str], losses: list[str]
+) -> None:
+    rule: Document = {"destinations": [{"region": "us-east-1", "registryId": OTHER}]}
+    if filters is not None:
+        rule["repositoryFilters"] = [{"filter": item, "filterType": "PREFIX_MATCH"} for item in filters]
+    ours, nothing = (
+        Given(settings, json.dumps([rule])) for settings in (ReplicationSettings((f"us-east-1/{OTHER}",)), None)
+    )
+    at, home = Address("images.replication.rule"), homes_of("tests", parse_spec(json.dumps(pair({}, {}))).registries)
+    for before, after, gained, lost in ((nothing, ours, gains, []), (ours, nothing, [], losses)):
+        found = ReplicationKind().gains_and_losses(at, before, after, home["images"])
+        assert [[f"{item.verb} {item.note}".strip() for item in some] for some in found] == [gained, lost]
 
 
 def test_what_is_scanned_and_said_no_longer_to_be_is_what_no_registry_chooses_any_more() -> None:

@@ -83,12 +83,16 @@ def test_several_filters_that_others_had_are_named_together_also_where_some_leav
 
 
 @pytest.mark.parametrize("destroy", [False, True])
-@pytest.mark.parametrize(("kind", "how"), [("basic", "when they are pushed"), ("enhanced", "continuously")])
-def test_a_plan_by_which_scanning_ends_says_of_what(aws: AwsSandbox, kind: str, how: str, destroy: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "hows"), [("basic", ["when they are pushed"]), ("enhanced", ["when they are pushed", "continuously"])]
+)
+def test_a_plan_by_which_scanning_ends_says_of_what(aws: AwsSandbox, kind: str, hows: list[str], destroy: bool) -> None:
     document = scanned(aws, type=kind)
     aws.apply(document)
     later = document if destroy else aws.document("web")
-    assert notes_of(aws, later, destroy=destroy) == [f"repositories like images-* are no longer scanned {how}"]
+    assert notes_of(aws, later, destroy=destroy) == [
+        f"repositories like images-* are no longer scanned {how}" for how in hows
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,22 @@ def test_what_filters_of_others_choose_is_scanned_as_before(
     found = [item.what for item in weaker(ScanningSettings(kind, **ours), None, theirs)]
     (mine,) = (item for filters in ours.values() for item in filters)
     assert found == ([f"repositories like {mine} are no longer scanned {gone}"] if gone else [])
+
+
+@pytest.mark.parametrize(
+    ("after", "hows"),
+    [
+        (ScanningSettings("ENHANCED", (), ("b-*",)), ["when they are pushed", "continuously"]),
+        (ScanningSettings("ENHANCED", ("a-*",)), ["continuously"]),
+        (ScanningSettings("ENHANCED", ("*",), ("b-*",)), ["continuously"]),
+        (ScanningSettings("ENHANCED", (), ("*",)), []),
+    ],
+)
+def test_what_was_scanned_continuously_was_scanned_when_it_was_pushed_too(
+    after: ScanningSettings, hows: list[str]
+) -> None:
+    found = [item.what for item in weaker(ScanningSettings("ENHANCED", (), ("a-*",)), after)]
+    assert found == [f"repositories like a-* are no longer scanned {how}" for how in hows]
 
 
 def test_what_is_scanned_continuously_from_now_on_is_scanned_when_it_is_pushed_too() -> None:

@@ -99,6 +99,15 @@ def test_a_type_that_two_registries_change_leaves_no_filter_of_ours_behind(aws: 
     assert configuration(aws) == ("BASIC", {})
 
 
+def test_a_type_that_a_registry_changes_makes_nothing_of_a_new_one_stale(aws: AwsSandbox) -> None:
+    aws.apply(aws.document("web"))
+    document = pair(aws, scanning("a-*", kind="enhanced"), scanning("b-*", kind="enhanced"), "zz")
+    with ThreadPoolExecutor(1) as pool:
+        done = aws.carry_out(aws.plan(document), executor=pool)
+    assert {item.status.value for item in done} == {"done"}, [item.message for item in done]
+    assert configuration(aws) == ("ENHANCED", {"CONTINUOUS_SCAN": ["a-*", "b-*"]})
+
+
 def test_a_filter_that_another_registry_s_type_changed_comes_back_with_the_type(aws: AwsSandbox) -> None:
     enhanced = pair(aws, scanning("a-*", kind="enhanced"), scanning("b-*", kind="enhanced"))
     aws.apply(enhanced)
@@ -116,7 +125,7 @@ def test_a_type_that_was_changed_by_hand_makes_no_filter_of_ours_somebody_else_s
     by_hand(aws, "BASIC", SCAN_ON_PUSH=["images-*"])
     later = aws.document("web") if leaves else document
     plan = aws.plan(later)
-    assert notes(aws, plan) == {AT: [gone("images-*")] if leaves else []}
+    assert notes(aws, plan) == {AT: [gone("images-*")] if leaves else []}, "by now it is only scanned when it is pushed"
     aws.carry_out(plan)
     healed = ("ENHANCED", {"CONTINUOUS_SCAN": ["images-*"]})
     assert configuration(aws) == (("BASIC", {}) if leaves else healed)

@@ -196,8 +196,9 @@ def test_filters_that_are_left_are_named_beside_those_that_go(tmp_path: Path) ->
     was = replaced((REGION, REGION + scanning.format('"images-*", "images-pay*"')))
     now = replaced((REGION, REGION + scanning.format('"images-pay*"')))
     assert said(reviewed(tmp_path, now, was), Risk.WEAKENS) == [
-        "scanning rules of registry images: repositories like images-* are no longer scanned continuously, but those like images-pay*"
-        " still are"
+        f"scanning rules of registry images: repositories like images-* are no longer scanned {how}, but those like images-pay* still"
+        " are"
+        for how in ("continuously", "when they are pushed")
     ]
 
 

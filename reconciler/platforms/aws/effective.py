@@ -149,6 +149,12 @@ def _compared(
     return tuple(_Comparison(one, other, own, words, losing=losing).run())
 
 
+def _denied(denied: Collection[str], action: str) -> bool:
+    """Whether an action is denied for sure; one that is no pattern is by a Deny of all but others (NotAction), too."""
+    answer = action_covered(denied, action)
+    return answer is True or (answer is None and not is_pattern(action) and not action.startswith("!"))
+
+
 class _Comparison:
     """What one document (`more`) gives beyond another (`base`): the gains, or with `losing` the losses."""
 
@@ -262,9 +268,7 @@ class _Comparison:
     def undenied(self, who: Who, allowed: Actions, actions: Collection[str]) -> Actions:
         """Which of these actions somebody has: they are allowed, and no statement of the base denies them to all of who it is."""
         denied = {item for deny in self.base.denies if self.denies(deny, who) for item in deny.actions}
-        return frozenset(
-            item for item in actions if action_covered(allowed, item) and action_covered(denied, item) is not True
-        )
+        return frozenset(item for item in actions if action_covered(allowed, item) and not _denied(denied, item))
 
     def denies(self, deny: Deny, who: Who) -> bool:
         """Whether a Deny is about all of who it is. Of an account's own roles and of all but some, no condition says otherwise."""

@@ -28,7 +28,7 @@ from .account_document import document_of
 from .ledgers import LEDGER, LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, MARKS, RegistryLedger, carriers_of, prefixes_key
 from .registry_statements import mirror_of
 from .replication_owned import KIND, RULE
-from .replication_rules import Rules, beyond, is_there, named, noted, prefix_of, rule_of
+from .replication_rules import Rules, beyond, is_there, named, noted, prefix_of, prefixes_of, rule_of
 from .replication_spec import ALL, MAX_DESTINATIONS
 from .spec import AwsRegistry
 
@@ -103,13 +103,15 @@ class ReplicationKind(Kind, GivesAccess):
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[list[Access], list[Access]]:
-        """A rule for all copies what a prefix does, and a shorter prefix what a longer one does; so does another registry's rule of
-        the same account and region."""
+        """A rule for all copies what a prefix does, and a shorter prefix what a longer one does; so does a rule of another registry,
+        or of others, in the same account and region."""
         then, now = (self._copied(address, given.settings) for given in (before, after))
         had, will_have = dict(then), dict(now)
         for item in before.neighbours:
             had |= self._copied(item.address, item.before)
             will_have |= self._copied(item.address, item.after)
+        had |= self._copied_by_others(address, before.rest, home.account)
+        will_have |= self._copied_by_others(address, after.rest, home.account)
         return [item for item, prefix in now.items() if not _includes(had, item, prefix)], [
             replace(item, note=_but_still(will_have, item, prefix))
             for item, prefix in then.items()
@@ -125,6 +127,15 @@ class ReplicationKind(Kind, GivesAccess):
         for prefix in (settings.prefix.split() or [""]) if settings is not None else ():
             some = self.access(address, replace(settings, prefix=prefix)) if settings is not None else ()
             found |= dict.fromkeys(some, prefix or f"{address.registry}-")
+        return found
+
+    def _copied_by_others(self, address: Address, rest: str, own: str) -> dict[Access, str]:
+        rules: Rules = json.loads(rest) if rest else []
+        found: dict[Access, str] = {}
+        for rule in rules:
+            places = tuple(named(item, own) for item in rule.get("destinations", ()))
+            for prefix in prefixes_of(rule):
+                found |= self._copied(address, ReplicationSettings(places, prefix=prefix))
         return found
 
     def altered(self, settings: ReplicationSettings) -> str | None:

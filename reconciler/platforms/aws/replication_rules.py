@@ -36,6 +36,12 @@ def prefix_of(rule: dict[str, Any]) -> str | None:
     return str(filters[0]["filter"])
 
 
+def prefixes_of(rule: dict[str, Any]) -> list[str]:
+    """Each prefix by which the rule chooses repositories, `*` if it is for all."""
+    filters: Rules = rule.get("repositoryFilters") or []
+    return [str(item["filter"]) for item in filters if item.get("filterType") == PREFIX_MATCH] if filters else [ALL]
+
+
 def beyond(rule: dict[str, Any]) -> dict[str, Any]:
     """What a rule holds beyond its filter, and the regions and accounts that it copies to."""
     found = {key: value for key, value in rule.items() if key not in ("destinations", "repositoryFilters")}

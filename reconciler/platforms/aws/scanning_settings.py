@@ -108,18 +108,16 @@ def weaker(
         what = "scanning is basic instead of enhanced: packages of programming languages are no longer scanned"
         yield Weakening("scanning.type", what)
     entries = now.entries.union(others)
-    for frequency, (by, how) in _DOES.items():
+    for by, how in _DOES.values():
         still = sorted({_pattern(item) for which, item in entries if which in by})
-        gone = [
-            item
-            for which, item in sorted(before.entries)
-            if which == frequency and not any(fnmatchcase(item, other) for other in still)
-        ]
-        if gone:
-            some = [item for item in still if any(fnmatchcase(item, other) for other in gone)]
-            but = f", but those like {all_of(some)} still are" if some else ""
-            what = f"repositories like {all_of(gone)} are no longer scanned {how}{but}"
-            yield Weakening(f"scanning.{NAMES[frequency]}", what)
+        for frequency in by:
+            lost = (item for which, item in sorted(before.entries) if which == frequency)
+            gone = [item for item in lost if not any(fnmatchcase(item, other) for other in still)]
+            if gone:
+                some = [item for item in still if any(fnmatchcase(item, other) for other in gone)]
+                but = f", but those like {all_of(some)} still are" if some else ""
+                what = f"repositories like {all_of(gone)} are no longer scanned {how}{but}"
+                yield Weakening(f"scanning.{NAMES[frequency]}", what)
 
 
 def _pattern(item: str) -> str:
