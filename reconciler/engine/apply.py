@@ -20,7 +20,7 @@ from reconciler.model.resource import Desired, Live
 
 from .observe import read_again
 from .plan import Plan
-from .preflight import at_first, known, refuse, refuse_altered, refuse_stale, stale
+from .preflight import at_first, forgotten, known, refuse, refuse_altered, refuse_stale, stale
 from .sessions import Sessions, check, sessions_of
 from .write import Outcome, Status, Task, carry_out, unconverged
 
@@ -74,6 +74,8 @@ def apply(
             moved = stale(plan, opened)
         elif saved:
             refuse_stale(plan, opened)
+        else:  # somebody may have thought about it for long
+            moved = forgotten(plan, opened)
         for registry in {change.registry for change in plan.changes}:
             opened[registry].begin()
             opened[registry].stop = stop or Event()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
-from reconciler.model.change import Change
+from reconciler.model.change import Action, Change
 from reconciler.model.resource import Live
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ def edges_of(changes: Mapping[Address, Change], *, waiting: bool = True) -> Edge
     going = _going(changes.values())
     carried_by = {below: change.address for change in changes.values() for below in change.along}
     for change in changes.values():
-        if not change.lets_go:
-            for need in change.needs:
-                if need in changes and not changes[need].lets_go:
-                    found.add((need, change.address))
+        for need in change.needs:
+            # what goes, too, waits for what it needs that is made again
+            if need in changes and (
+                changes[need].action is Action.CREATE if change.lets_go else not changes[need].lets_go
+            ):
+                found.add((need, change.address))
         for need in change.needs if change.live is None else (*change.needs, *change.live.needs):
             holder = carried_by.get(need, need)
             if holder != change.address and holder in changes and changes[holder].lets_go:

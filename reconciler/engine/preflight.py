@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from reconciler.errors import GuardViolation, PlanConflict, PlanRefused, StalePlan
 from reconciler.model.address import Address
@@ -168,7 +168,29 @@ def _left_by_others(plan: Plan, sessions: Sessions) -> dict[str, str]:
     return found
 
 
-def _lacking(plan: Plan, sessions: Sessions) -> dict[str, str]:
+def forgotten(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """For a plan of this run, of which each resource is read again right before it is written: the creates that need a note that the
+    plan does not write and that is gone by now, in words. What is made without it, no later plan would find."""
+
+    def notes(change: Change) -> Iterator[Address]:
+        kinds = sessions[change.registry].platform.kinds
+        if change.action is Action.CREATE:
+            yield from (need for need in change.needs if Trait.INHERITS in kinds[need.kind].traits)
+
+    return {at: f"{why}; make a new plan" for at, why in _lacking(plan, sessions, notes).items()}
+
+
+def _needs(change: Change) -> Iterator[Address]:
+    """All that must be there for a write."""
+    if change.desired is not None:
+        yield from change.needs
+        if change.desired.parent is not None:
+            yield change.desired.parent
+
+
+def _lacking(
+    plan: Plan, sessions: Sessions, needs_of: Callable[[Change], Iterable[Address]] = _needs
+) -> dict[str, str]:
     """The changes whose needs, beside those that the plan itself makes, are not there or not the owner's, in words.
 
     A plan is refused where such a need is in conflict; a file may have been edited to keep quiet about it.
@@ -176,10 +198,8 @@ def _lacking(plan: Plan, sessions: Sessions) -> dict[str, str]:
     own = {change.address for change in plan.changes}
     needs: dict[Address, list[Change]] = {}
     for change in plan.changes:
-        if change.desired is not None:
-            parent = change.desired.parent
-            for need in {*change.needs, *([parent] if parent is not None else [])} - own:
-                needs.setdefault(need, []).append(change)
+        for need in {*needs_of(change)} - own:
+            needs.setdefault(need, []).append(change)
     found: dict[str, str] = {}
     for name, session in sessions.items():
         here = [need for need in needs if need.registry == name]

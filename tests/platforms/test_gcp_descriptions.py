@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import ReadFailed
+from reconciler.errors import PlanRefused, ReadFailed
 from reconciler.model.canonical import applied_hash
 from reconciler.platforms import described
 from reconciler.platforms.gcp import description, record
@@ -143,8 +143,34 @@ def test_a_text_of_others_for_which_a_description_has_no_room_is_said_before_any
     free = description.MAX_DESCRIPTION - len(gcp.estate.account(PULL)["description"])
     gcp.estate.change(PULL, "description", lambda found: f"{found} {'x' * (free - 1)}")
     assert gcp.plan(gcp.document("app-a")).changes == ()
-    (problem,) = (item for item in gcp.plan(trusting(gcp, "one")).problems if "pull" in str(item))
+    (problem,) = (item for item in gcp.plan(trusting(gcp, "one", "two")).problems if "pull" in str(item))
     assert "trust a group instead of single principals, or shorten what somebody else wrote there" in str(problem)
+
+
+@pytest.mark.parametrize("layout", ["repository", "shared"])
+@pytest.mark.parametrize("trusted", [(), ("one",)])
+def test_a_move_for_whose_note_a_description_has_no_room_is_a_problem_of_the_plan(
+    gcp: GcpSandbox, layout: str, trusted: tuple[str, ...]
+) -> None:
+    """The account itself does not change."""
+    gcp.apply(trusting(gcp, *trusted))
+    free = description.MAX_DESCRIPTION - len(gcp.estate.account(PULL)["description"])
+    text = f" {'x' * (free - 1)}"
+    gcp.estate.change(PULL, "description", lambda found: found + text)
+    moved = trusting(gcp, *trusted)
+    moved["registries"][0] |= {"location": ELSEWHERE, "layout": layout}
+    plan = gcp.plan(moved)
+    (problem,) = plan.problems
+    size = description.MAX_DESCRIPTION + len(f" at-{ELSEWHERE}={NOTE}")
+    assert (problem.address, problem.message) == (
+        f"images.location.{ELSEWHERE}",
+        f"it is noted on images.account.pull, whose description, in which its marks stand, would have {size} bytes; Google allows at"
+        f" most {description.MAX_DESCRIPTION}; shorten what somebody else wrote there",
+    )
+    with pytest.raises(PlanRefused, match=f"would have {size} bytes"):
+        gcp.carry_out(plan)
+    gcp.estate.change(PULL, "description", lambda found: found.removesuffix(text))
+    assert gcp.plan(moved).problems == ()
 
 
 NOTE = applied_hash(LocationSettings("nowhere"))

@@ -9,7 +9,7 @@ import pytest
 from reconciler import Outcome, Plan, loads
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
-from reconciler.errors import PlanConflict
+from reconciler.errors import PlanConflict, StalePlan
 from reconciler.model.address import Address
 from tests.emulators.gcp import Fails, Server
 from tests.emulators.proxy import Answer, Call
@@ -22,6 +22,7 @@ PLACES: dict[str, Document] = {
     "apart elsewhere": {"location": ELSEWHERE},
     "shared elsewhere": {"layout": "shared", "location": ELSEWHERE},
 }
+ELSE = "elsewhere"
 #: from each layout and location to each other
 MOVES = list(permutations(PLACES, 2))
 #: the second is called as the registry, whose name is that of the one repository of layout `shared`
@@ -163,3 +164,36 @@ def test_a_location_in_which_another_run_made_something_meanwhile_stays_noted(gc
     )
     (change,) = (item for item in gcp.plan(moved).changes if item.kind == "repository")
     assert (change.address, change.images) == ("images.repository.app-b@europe-west1", 1)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after"), [(before, after) for before, after in MOVES if before.endswith(ELSE) != after.endswith(ELSE)]
+)
+def test_nothing_is_made_in_a_location_that_another_run_has_left_meanwhile(
+    gcp: GcpSandbox, before: str, after: str, saved: bool
+) -> None:
+    """While the plan waits at its question, say. What is made there without the location's note, no later plan would find."""
+    there, here = (gcp.document(registry=PLACES[place], guards={"max_deletes": "100%"}) for place in (before, after))
+    gcp.apply(there)
+    plan = gcp.plan(document_of(gcp, before))
+    gcp.apply(here)
+    place = Address.of("images", "location", PLACES[before].get("location", LOCATION))
+    why = f"{place}, which it needs, does not exist"
+    made = [change.address for change in plan.changes if change.kind == "repository"]
+    if saved:
+        with pytest.raises(StalePlan) as stale:
+            gcp.carry_out(loads(dumps(plan)), saved=True)
+        assert stale.value.moved == dict.fromkeys(made, why)
+    else:
+        outcomes = {item.address: (item.status, item.message) for item in gcp.carry_out(plan)}
+        assert {at: outcomes[at] for at in made} == dict.fromkeys(made, (Status.STALE, f"{why}; make a new plan"))
+        assert {outcomes[at][0] for at in outcomes.keys() - made} == {Status.SKIPPED}
+    assert gcp.estate.repositories() == []
+    assert gcp.plan(here).changes == ()
+
+
+def test_a_note_that_the_same_plan_writes_is_not_asked_for(gcp: GcpSandbox) -> None:
+    assert [item.message for item in gcp.apply(document_of(gcp, "apart")) if item.message] == []
+    moved = gcp.plan(document_of(gcp, "apart elsewhere"))
+    assert [item.message for item in gcp.carry_out(moved) if item.message] == []

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import PUSH, Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash, text
+from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.words import Named
 
-from . import description, iam, members, policy_write, record, rules, taken
+from . import description, iam, members, policy_write, record, room, rules, taken
 from .iam import Binding, Document
 from .ledgers import AccountLedger
 from .rules import IAM
@@ -163,8 +163,8 @@ class AccountKind(Kind, GivesAccess):
                 others = json.loads(there.rest or "{}").get("policy", {})
                 lives[at] = taken.over(there, wanted.get(at), others, ROLES)
         for at, item in wanted.items():
-            if item.kind == KIND and (fault := _too_long(session, item, lives.get(at), wanted)):
-                session.refused[at] = fault
+            if item.kind == KIND:
+                session.refused |= room.in_description(session, item, lives.get(at), wanted)
         yield from lives.values()
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -256,24 +256,6 @@ def _noted(marks: Mapping[str, str], hashes: set[str], said: description.Said) -
 
 def _texts(marks: Marks, hashes: set[str]) -> dict[str, str]:
     return {**marks.texts(), **({description.MEMBERS: record.sealed(hashes)} if hashes else {})}
-
-
-def _too_long(session: GcpSession, item: Desired, live: Live | None, wanted: Mapping[Address, Desired]) -> str | None:
-    """Why the account's description has no room for its marks, with the numbers; or None. Counted is what stands there at most while
-    a run is under way: the record of whom the spec wants beside that of who is there, and the locations of then and of now."""
-    at = item.address
-    hashes = {one.hash for one in (*item.settings.bindings, *(live.settings.bindings if live is not None else ()))}
-    applied = applied_hash(item.settings)
-    texts = _texts(Marks(session.owner, "spec", applied, session.name, live is not None and live.marks.adopted), hashes)
-    if at == description.carrier_of(session.registry):
-        ledger = session.ledger(AccountLedger)
-        noted = {one.name for one in wanted if one.kind == "location"} | set(ledger.locations(ledger.texts(at)))
-        texts |= {f"{description.AT}{location}": applied for location in noted}
-    rest = json.loads(live.rest) if live is not None and live.rest else {}
-    theirs = [str(rest.get(part, "")) for part in ("description", "behind")]
-    fault = description.too_long(description.written(texts, *theirs))
-    shorten = ", or shorten what somebody else wrote there" if any(theirs) else ""
-    return None if fault is None else f"{fault}; trust a group instead of single principals{shorten}"
 
 
 def _believed(session: GcpSession, at: Address, *, made: bool = False) -> Document:

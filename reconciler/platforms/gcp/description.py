@@ -57,6 +57,4 @@ def too_long(text: str) -> str | None:
     size = len(text.encode())
     if size <= MAX_DESCRIPTION:
         return None
-    return (
-        f"its description, in which its marks stand, would have {size} bytes; Google allows at most {MAX_DESCRIPTION}"
-    )
+    return f"description, in which its marks stand, would have {size} bytes; Google allows at most {MAX_DESCRIPTION}"

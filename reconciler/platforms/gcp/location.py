@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
-from reconciler.model.kind import Verb
-from reconciler.model.resource import Live
+from reconciler.model.canonical import applied_hash
+from reconciler.model.kind import Found, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.platforms.noted_place import NotedPlaceKind
 
 from .description import carrier_of
 from .ledgers import AccountLedger
-from .seen import check_none_left
+from .seen import check_none_left, is_ours
 
 if TYPE_CHECKING:
     from .session import GcpSession
@@ -34,7 +36,7 @@ class LocationKind(NotedPlaceKind):
     name = "location"
     settings = LocationSettings
     notes = AccountLedger
-    after = ("account",)
+    after = ("account", "repository")
     permissions = {
         Verb.READ: ("iam.serviceAccounts.get",),
         Verb.CREATE: _NOTE,
@@ -46,10 +48,44 @@ class LocationKind(NotedPlaceKind):
         ledger = session.ledger(AccountLedger)
         return ledger.locations(ledger.texts(carrier_of(session.registry)))
 
+    def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        left_alone = {
+            item.address.where
+            for item in found["repository"]
+            if is_ours(session, item.marks) and item.marks.origin != "spec"
+        }
+        for live in super().list(session, wanted, found):
+            if live.address.name in left_alone and live.address not in wanted:
+                # without its note, no later plan would name what is left alone there: it is left alone with it
+                live = replace(live, marks=replace(live.marks, origin=None))
+            yield live
+        for place in sorted(session.unnoted):
+            at = Address.of(session.name, self.name, place)
+            marks = Marks(session.owner, None if place in left_alone else "spec", _note(at), session.name)
+            yield self._unnoted(session, at, marks)
+
+    def create(self, session: GcpSession, write: Write) -> Live:
+        ledger = session.ledger(AccountLedger)
+        lost = [Address.of(session.name, self.name, place) for place in sorted(session.unnoted)]
+        at = write.desired.address
+        ledger.change(at, {ledger.key(at): write.marks.applied or "", **{ledger.key(one): _note(one) for one in lost}})
+        return self._live(session, at, write.marks)
+
     def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
         # once nothing notes the location, no plan would see what another run made there meanwhile, or what no listing has shown yet
-        check_none_left(session, (live.address.name,), live.address)
+        check_none_left(session, (live.address.name,), live.address, left_alone=True)
         super().delete(session, live, force=force)
 
     def carriers(self, session: GcpSession) -> tuple[Address, ...]:
         return (carrier_of(session.registry),)
+
+    def _unnoted(self, session: GcpSession, at: Address, marks: Marks) -> Live:
+        """What has no note: it is made together with that of the registry's own location, and goes after it."""
+        live = self._live(session, at, marks)
+        home = Address.of(session.name, self.name, session.registry.location)
+        return replace(live, needs=(*live.needs, home))
+
+
+def _note(at: Address) -> str:
+    """What is noted of a location."""
+    return applied_hash(LocationSettings(at.name))

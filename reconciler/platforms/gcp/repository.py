@@ -19,7 +19,7 @@ from reconciler.platforms.rescue import naming
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, counted
 
-from . import access, cleanup, iam, labels, remarks
+from . import access, cleanup, iam, labels, lost, remarks
 from .labels import Labels
 from .ledgers import RepositoryLedger
 from .orphans import Orphans
@@ -64,7 +64,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
     name = KIND
     settings = RepositorySettings
     immutable = frozenset({"encryption", "format", "mode"})
-    after = ("location",)
+    after = ("account",)
     uncounted = "Google has no call that counts what cleanup policies would delete"
     permissions = {
         Verb.LIST: ("artifactregistry.repositories.list",),
@@ -170,20 +170,18 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
 
     def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         registry, ledger = session.registry, session.ledger(RepositoryLedger)
-        noted = {item.address.name for item in found["location"]}
-        listed = set()
+        listed: set[Address] = set()
+        notices: list[str] = []
         orphans = Orphans(session.owner, {item.name for item in session.estate.registries})
-        for location in sorted({registry.location, *noted}):
-            place = Address.of(session.name, "location", location)
-            for item in session.repositories(location, at=place):
-                orphans.see(item)
-                at = address_of(registry, session.owner, item, wanted)
-                if at is None:
-                    continue
-                ledger.learn(at, item.get("labels") or {})
-                listed.add(at)
-                yield _owing(session, live_of(at, item))
-        session.notices[:] = orphans.said()
+        for item in lost.repositories(session, notices):
+            orphans.see(item)
+            at = address_of(registry, session.owner, item, wanted)
+            if at is None:
+                continue
+            ledger.learn(at, item.get("labels") or {})
+            listed.add(at)
+            yield _owing(session, live_of(at, item))
+        session.notices[:] = [*notices, *orphans.said()]
         yield from _missing(session, (at for at in wanted if at.kind == KIND and at not in listed))
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:

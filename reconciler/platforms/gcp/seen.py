@@ -3,7 +3,7 @@ any more."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,43 +29,63 @@ def address_of(
     if name is None:
         return None
     at = Address.of(registry.name, KIND, name, _where(registry, location))
-    marks = _marks(found)
+    marks = marks_of(found)
     ours = (marks.owner, marks.registry) == (owner, registry.name)
     if not ours and at not in wanted and registry.layout == "shared":
         return None  # what begins with the registry's name and a dash is no more its than another's
     return at
 
 
-def check_none_left(session: GcpSession, places: Iterable[str], at: Address, *, but: Collection[Address] = ()) -> None:
+def is_ours(session: GcpSession, marks: Marks) -> bool:
+    """Whether something says that it is this spec's, and of no other registry."""
+    return marks.owner == session.owner and not marks.elsewhere(session.name)
+
+
+def check_none_left(
+    session: GcpSession,
+    places: Iterable[str],
+    at: Address,
+    *,
+    but: Collection[Address] = (),
+    left_alone: bool = False,
+) -> None:
     """Looks again whether repositories of the registry are in these locations, for whoever takes away by what a plan would find them.
-    `but`: addresses of repositories that need not be gone yet. Raises PlatformError if some are."""
-    there = {place: _left(session, place, at, but) for place in {*places}}
+    `but`: addresses of repositories that need not be gone yet. `left_alone`: of those, too, that a plan names and leaves alone, since
+    nothing says that the spec made them. Raises PlatformError if some are there."""
+    is_left = partial(_is_left, session, but, left_alone)
+    there = {place: _left(session, place, at, but, is_left) for place in {*places}}
     refuse_left(there, at, f"{REGISTRY}:ListRepositories")
 
 
-def _left(session: GcpSession, place: str, at: Address, but: Collection[Address]) -> Iterator[str]:
+def _left(
+    session: GcpSession,
+    place: str,
+    at: Address,
+    but: Collection[Address],
+    is_left: Callable[[Mapping[str, Any]], bool],
+) -> Iterator[str]:
     """The ids of those that are there: by the listing, and, since a listing may be late, by the name of each that the plan names and
     of the one that layout `shared` has."""
-    is_left = partial(_is_left, session)
     listed = list(session.repositories(place, at=at))
-    yield from (_id(item) for item in listed if is_left(item, but))
+    yield from (_id(item) for item in listed if is_left(item))
     registry = session.registry
     names = {one.name for one in session.named} | {registry.named(registry.name) or registry.name}
     # in layout `shared`, the names of images may be none that a repository can have
     possible = (name for name in names if repository_id_fault(registry.repository_id(name)) is None)
     named = {Address.of(registry.name, KIND, name, _where(registry, place)) for name in possible} - {*but}
     asked = sorted(one for one in named if session.name_of(one) not in {str(item["name"]) for item in listed})
-    yield from (_id(item) for item in session.map(session.repository, asked) if item is not None and is_left(item, but))
+    yield from (_id(item) for item in session.map(session.repository, asked) if item is not None and is_left(item))
 
 
-def _is_left(session: GcpSession, found: Mapping[str, Any], but: Collection[Address]) -> bool:
+def _is_left(session: GcpSession, but: Collection[Address], left_alone: bool, found: Mapping[str, Any]) -> bool:
     """Whether a plan would see a repository as one of the registry's that the spec made, and delete it there."""
-    at, marks = address_of(session.registry, session.owner, found), _marks(found)
-    ours = marks.owner == session.owner and not marks.elsewhere(session.name) and marks.origin == "spec"
+    at, marks = address_of(session.registry, session.owner, found), marks_of(found)
+    ours = is_ours(session, marks) and (left_alone or marks.origin == "spec")
     return ours and at is not None and at not in but
 
 
-def _marks(found: Mapping[str, Any]) -> Marks:
+def marks_of(found: Mapping[str, Any]) -> Marks:
+    """The marks of a repository, as Google answers it. Pure."""
     return Marks.of(found.get("labels") or {})
 
 

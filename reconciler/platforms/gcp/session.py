@@ -63,8 +63,13 @@ class GcpSession(HttpSession):
         self.made: set[Address] = set()
         #: the repositories that the plan names, with the names that the other layout gives them
         self.named: frozenset[Address] = frozenset()
+        #: the locations that have something of the registry and whose notes are gone
+        self.unnoted: set[str] = set()
 
     def learn(self, resources: Iterable[Desired | Live]) -> None:
+        resources = list(resources)
+        home = Address.of(self.name, "location", self.registry.location)
+        self.unnoted.update(item.address.name for item in resources if item.kind == "location" and home in item.needs)
         found = [item for item in resources if item.kind == KIND]
         before = (at for item in found if isinstance(item, Desired) for at in item.instead_of)
         new = {*(item.address for item in found), *before} - self.named
@@ -118,8 +123,9 @@ class GcpSession(HttpSession):
 
     # -- calls --------------------------------------------------------------------------------------------------
 
-    def repositories(self, location: str, *, at: str) -> Iterator[Document]:
-        """All repositories in a location of the project, as JSON. Raises PlatformError."""
+    def repositories(self, location: str, *, at: str, noted: bool = True) -> Iterator[Document]:
+        """All repositories in a location of the project, as JSON. `noted`: whether that is one of the registry's. Raises
+        PlatformError."""
         client, _ = self._connected
         token = ""
         while True:
@@ -128,7 +134,7 @@ class GcpSession(HttpSession):
             try:
                 page: Any = self._call(REGISTRY, "ListRepositories", partial(_first, list_page), at=at)
             except PlatformError as error:
-                raise self._of_note(error, location) from None
+                raise (self._of_note(error, location) if noted else error) from None
             for item in page.repositories:
                 yield as_json(item)
             token = page.next_page_token
