@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash, text
+from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
@@ -293,5 +293,4 @@ def _vacant(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Liv
 
 def _included(session: AzureSession, at: Address) -> Live:
     """That nothing is missing: in mode legacy, the role to pull reads the catalog too."""
-    settings = AssignmentSettings("pull", job=roles.LIST, mode="legacy", whole=True)
-    return Live(at, KIND, settings, Marks(session.owner, "spec", applied_hash(settings), session.name))
+    return Live(at, KIND, AssignmentSettings("pull", job=roles.LIST, mode="legacy", whole=True), Marks(), moot=True)
