@@ -16,10 +16,12 @@ _PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|title)\b.*?(?:</html\s*>
 _TITLED = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 #: https://www.rfc-editor.org/rfc/rfc7468#section-10
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_URL = re.compile(r"https?://[^\s\"'<>?]{1,2000}+\?[^\s\"'<>]+")
-#: what signs a URL: whoever has that URL may do what it is for. Of one letter: those of Azure's operations
-#: (https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)
-_SIGNS = frozenset({"s", "h", "sig", "signature", "x-amz-signature", "x-goog-signature", "x-amz-security-token"})
+#: with its scheme, or as libraries say it, from its path on
+_URL = re.compile(r"(?:https?://|(?<![\w:/])/)[^\s\"'<>?]{1,2000}+\?[^\s\"'<>]+")
+#: what signs a URL: whoever has that URL may do what it is for
+_SIGNS = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature", "x-amz-security-token"})
+#: those of Azure's operations (https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations)
+_OF_OPERATIONS = frozenset({"s", "h"})
 #: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
 _USER = re.compile(r"(?<=://)[^\s/@\"'<>]{1,500}(?=@)")
 #: a short word of prose, or a parameter of a challenge, which are no secret
@@ -48,10 +50,13 @@ _IN_FORM = re.compile(
 _START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 #: what names of images, which are in small letters, don't have: https://distribution.github.io/distribution/spec/api/#overview
 _CAPITAL = r"(?=[\w-]*[A-Z])"
+_BASE64 = r"(?:[A-Za-z0-9/+]|\\/|%2[BFbf])"
+#: a password of a registry or a token on Azure: https://github.com/microsoft/security-utilities, SEC101/176
+_REGISTRY_KEY = rf"{_BASE64}{{32,42}}(?:\+|%2[Bb])ACR{_BASE64}{{4,6}}"
 #: secrets that are known by how they begin. JSON Web Tokens: https://www.rfc-editor.org/rfc/rfc7519#section-3; the others:
 #: https://docs.github.com/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
 _SHAPES = re.compile(
-    rf"eyJ{_CAPITAL}[\w.=-]{{4,}}|{_START}(?:"
+    rf"eyJ{_CAPITAL}[\w.=-]{{4,}}|{_REGISTRY_KEY}|{_START}(?:"
     r"ya29\.[\w.-]+"
     r"|1//0[\w-]{16,}|GOCSPX-[\w-]{8,}|AIza[\w-]{30,}"
     r"|gh[pousr]_\w{30,}|github_pat_\w{20,}"
@@ -105,7 +110,7 @@ def _page(match: re.Match[str]) -> str:
 
 def _signed(match: re.Match[str]) -> str:
     names = {name.lower() for name, _ in parse_qsl(match[0].partition("?")[2], keep_blank_values=True)}
-    return "(a signed URL)" if names & _SIGNS else match[0]
+    return "(a signed URL)" if names & _SIGNS or names >= _OF_OPERATIONS else match[0]
 
 
 def _basic(match: re.Match[str]) -> str:

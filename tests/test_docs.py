@@ -11,7 +11,7 @@ from reconciler.platforms.azure import buckets, condition, rules
 from reconciler.platforms.azure.passwords import ACTION
 from reconciler.platforms.azure.platform import PLATFORM as AZURE
 from reconciler.platforms.azure.session import POLLING
-from reconciler.platforms.azure.token import ACTIONS
+from reconciler.platforms.azure.token_settings import ACTIONS
 from reconciler.platforms.catalog import CATALOG, UNFINISHED, Spec
 from reconciler.render.change_item import SIGNS
 from tests.spec_tables import TABLES, described, table, with_tables

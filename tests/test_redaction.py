@@ -73,6 +73,10 @@ WAYS: tuple[Callable[[str, str], str], ...] = (
     lambda name, token: str({"Authorization": f"Bearer {token}", "Accept": "*/*"}),
     lambda name, token: f"x-amz-security-token:{token}\nx-amz-date:20260101T000000Z",
     lambda name, token: f"https://example.com/x?api-version=1&sig={quote(token)}",
+    lambda name, token: (
+        f"Max retries exceeded with url: /a/operationStatuses/1?t=1&c=MII&s={quote(token)}&h={MARK} (Caused by x)"
+    ),
+    lambda name, token: f"https://management.azure.com/a?api-version=1&t=1&c=MII&s={quote(token)}&h={MARK}",
     lambda name, token: f"https://user:{quote(token, safe='')}@example.com/x",
     lambda name, token: f"Authorization: Basic {base64.b64encode(f'user:{token}'.encode()).decode()}",
     lambda name, token: f"-----BEGIN RSA PRIVATE KEY-----\n{token}\n-----END RSA PRIVATE KEY-----",
@@ -148,6 +152,7 @@ def test_asked_twice_it_changes_nothing_more_of_what_looks_like_a_secret(parts: 
         "images.repository.cookie: artifactregistry:CreateRepository: PERMISSION_DENIED: the caller lacks x",
         "images.repository.auth-token: ecr:CreateRepository: no",
         "images.repository.team/x-api-key: no",
+        "https://console.cloud.google.com/x?project=p&h=de and /x?s=1",
         "repository images-deploy-token: not found",
         "images.repository.cookie: PERMISSION_DENIED: the caller lacks x",
         "gldt-image-processor-service, glft-application-frontend-x and glagent-kubernetes-production-7",
@@ -169,11 +174,20 @@ def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
         f"GOCSPX-{MARK * 3}",
         f"1//0{MARK * 3}",
         f"IQoJ{MARK * 8}",
+        f"{MARK * 6}+ACRA{MARK[:5]}",
+        f"/+{MARK}/{MARK * 4}+a/b+ACRA{MARK[:5]}",
     ],
 )
 @pytest.mark.parametrize("before", ["", "'", "at:", "\\n", "%3D", "x=", "/"])
 def test_what_begins_as_a_secret_is_hidden(token: str, before: str) -> None:
     assert MARK not in redacted(f"a{before if before else ' '}{token} b")
+
+
+@pytest.mark.parametrize("written", [str, quote, lambda key: quote(key, safe=""), lambda key: key.replace("/", "\\/")])
+@given(st.text(string.ascii_letters + string.digits + "+/", min_size=42, max_size=42), st.sampled_from("ABCD"))
+def test_a_password_of_azure_s_registries_is_hidden_whole(written: Callable[[str], str], key: str, letter: str) -> None:
+    password = f"{key}+ACR{letter}{key[:5]}"
+    assert redacted(f"the value '{written(password)}' is refused") == f"the value '{HIDDEN}' is refused"
 
 
 @pytest.mark.parametrize(

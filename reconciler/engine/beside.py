@@ -1,10 +1,12 @@
-"""What the resources of one kind in a registry give beside each other: access that one loses and another gives is no loss. Pure."""
+"""What the resources of a registry give beside each other: access that one loses and another gives is no loss. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
 
-from reconciler.model.access import Access, Given, Principal
+from reconciler.model.access import Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.kind import GivesAccess, Home, Kind, Trait
 from reconciler.model.resource import Live
@@ -13,11 +15,15 @@ from .picture import Picture
 
 
 class Beside:
-    """The access that all resources of a kind give, before and after, each looked at once."""
+    """The access that all resources give whose kinds overlap, before and after, each looked at once.
 
-    def __init__(self, picture: Picture) -> None:
+    `adopt`: addresses that may be taken over.
+    """
+
+    def __init__(self, picture: Picture, adopt: Collection[str] = ()) -> None:
         self._picture = picture
-        self._known: dict[tuple[str, str], tuple[_Given, _Given]] = {}
+        self._adopt = adopt
+        self._known: dict[str, tuple[_Given, _Given]] = {}
 
     def changed(
         self, kind: Kind, at: Address, before: Given, after: Given, home: Home
@@ -25,28 +31,78 @@ class Beside:
         """Who gains and who loses by what a resource gives before and after: of what several give, what no other gave or gives."""
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
+        before, after = self._untaken(before), self._untaken(after)
+        if around := self._picture.neighbours.get(at):
+            before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
         if Trait.OVERLAPS in kind.traits:
-            then, now = self._given(kind, at.registry)
+            then, now = self._given(at.registry)
             gains = set(kind.beyond(gains, then.but(at, gains)))
-            losses = set(kind.beyond(losses, now.but(at, losses)))
+            left = now.but(at, losses)
+            losses = set(kind.beyond(losses, left))
+            own = set(kind.access(at, after.settings)) if after.settings is not None else set()
+            own.update(access for item in self._untaken(after).foreign for access in item.left)
+            gains = set(kind.had(gains, self._others.of(gains)))
+            losses = set(kind.kept(losses, {*left, *own}, self._others.of(losses)))
         return tuple(sorted(gains)), tuple(sorted(losses))
 
-    def _given(self, kind: Kind, registry: str) -> tuple[_Given, _Given]:
-        key = registry, kind.name
-        if key not in self._known:
+    @cached_property
+    def going(self) -> tuple[ForeignAccess, ...]:
+        """What others gave that goes with the resource that has it."""
+        return tuple(item for item in self._picture.foreign if not item.stays)
+
+    @cached_property
+    def above(self) -> Mapping[Address, list[ForeignAccess]]:
+        """What others gave above a resource, by its address."""
+        found: dict[Address, list[ForeignAccess]] = {}
+        for item in self._picture.foreign:
+            if item.stays:
+                found.setdefault(item.address, []).append(item)
+        return found
+
+    @cached_property
+    def _others(self) -> _Given:
+        """What others give before and after."""
+        found = _Given()
+        for item in self._theirs:
+            found.add(item.address, set(item.access).intersection(item.left))
+        return found
+
+    @cached_property
+    def _theirs(self) -> tuple[ForeignAccess, ...]:
+        """What others gave, but for what is taken over."""
+        return tuple(item for item in self._picture.foreign if item.place not in self._taken)
+
+    @cached_property
+    def _taken(self) -> frozenset[Address]:
+        return frozenset(at for at, item in self._picture.desired.items() if item.adopt or at in self._adopt)
+
+    def _untaken(self, given: Given) -> Given:
+        left = tuple(item for item in given.foreign if item.place not in self._taken)
+        return given if left == given.foreign else replace(given, foreign=left)
+
+    def _given(self, registry: str) -> tuple[_Given, _Given]:
+        if registry not in self._known:
             before, after = _Given(), _Given()
             live, desired = self._picture.live, self._picture.desired
-            if isinstance(kind, GivesAccess):
-                for item in live.values():
-                    if (item.address.registry, item.kind) == key and not item.vacant:
-                        before.add(item.address, kind.access(item.address, item.settings))
-                for wanted in desired.values():
-                    if (wanted.address.registry, wanted.kind) == key:
-                        fitted = kind.fitted(wanted, live.get(wanted.address))
-                        after.add(wanted.address, kind.access(wanted.address, fitted.settings))
-            self._known[key] = before, after
-        return self._known[key]
+            kinds = {
+                name: kind for name, kind in self._picture.kinds[registry].items() if Trait.OVERLAPS in kind.traits
+            }
+            for item in live.values():
+                kind = kinds.get(item.kind) if item.address.registry == registry else None
+                if isinstance(kind, GivesAccess) and not item.vacant:
+                    before.add(item.address, kind.gives_now(item))
+            for wanted in desired.values():
+                kind = kinds.get(wanted.kind) if wanted.address.registry == registry else None
+                if kind is not None and isinstance(kind, GivesAccess):
+                    fitted = kind.fitted(wanted, live.get(wanted.address))
+                    after.add(wanted.address, kind.access(wanted.address, fitted.settings))
+            for found in self._theirs:
+                if found.after is not None and found.address.registry == registry:
+                    before.add(found.address, set(found.access).difference(found.after))
+                    after.add(found.address, set(found.after).difference(found.access))
+            self._known[registry] = before, after
+        return self._known[registry]
 
 
 class _Given:
@@ -59,6 +115,10 @@ class _Given:
         """Takes what an address gives."""
         for item in found:
             self._by.setdefault(item.principal, {}).setdefault(item, set()).add(at)
+
+    def of(self, these: Iterable[Access]) -> set[Access]:
+        """What is given to whoever has these."""
+        return {found for who in {item.principal for item in these} for found in self._by.get(who, ())}
 
     def but(self, at: Address, these: Iterable[Access]) -> set[Access]:
         """What others than this address give to whoever has these."""

@@ -18,6 +18,7 @@ from .conflict import in_another_registry, otherwise_made, owned
 from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
+from .neighbours import hanging, with_neighbours
 from .order import needs_of_going
 from .picture import Picture
 from .weaker import Pushers, weakenings
@@ -26,7 +27,9 @@ from .weaker import Pushers, weakenings
 def diff(picture: Picture, owner: str, adopt: Collection[str] = (), *, shown: bool = True) -> Difference:
     """What makes live equal to desired. `adopt`: addresses that may be taken over although nobody marked them. `shown`: whether
     somebody will look at the fields that an update changes."""
-    return _Differ(picture, owner, frozenset(adopt), shown=shown).run()
+    picture = with_neighbours(picture, owner)
+    found = _Differ(picture, owner, frozenset(adopt), shown=shown).run()
+    return hanging(picture, found, lambda part: _Differ(part, owner, frozenset(adopt), shown=False).run())
 
 
 class _Differ:
@@ -36,7 +39,7 @@ class _Differ:
         self.owner = owner
         self.adopt = adopt
         self.pushers = Pushers(picture)
-        self.beside = Beside(picture)
+        self.beside = Beside(picture, self.adopt)
         self.found = Difference(pushers=self.pushers.asked)
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
@@ -166,9 +169,8 @@ class _Differ:
             if self.well_marked(wanted, live):
                 self.found.leave(wanted.address, self.kind(wanted).remarks(live, wanted, changed=False))
             else:
-                self.add(
-                    wanted, live, Action.UPDATE, Cause.CHANGED if mark_of(wanted, live) is not False else Cause.BOTH
-                )
+                why = Cause.CHANGED if mark_of(wanted, live) is not False else Cause.BOTH
+                self.add(wanted, live, Action.UPDATE, why)
             return
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
         self.add(wanted, live, action, cause(mark, wanted, live))
@@ -291,7 +293,7 @@ class _Differ:
     def foreign_below(self, tops: Mapping[Address, Live]) -> Mapping[Address, list[ForeignAccess]]:
         """What others gave, by the resource whose delete takes it along."""
         found: dict[Address, list[ForeignAccess]] = {}
-        for item in self.picture.foreign:
+        for item in self.beside.going:
             at: Address | None = item.address
             while at is not None and at not in tops:
                 at = self.picture.live[at].parent if at in self.picture.live else None
@@ -308,7 +310,9 @@ class _Differ:
         going = list(self.below(live.address, vacant=True))
         losses.update(access for item in going for access in self.access(item, given(item), Given())[1])
         known = {item.address for item in going if isinstance(self.kind(item), GivesAccess)}
-        losses.update(access for item in foreign if item.address not in known for access in item.access)
+        # what was given above it stays, and reaches nothing any more
+        ended = (*foreign, *self.beside.above.get(live.address, ()))
+        losses.update(access for item in ended if item.address not in known for access in item.access)
         whole = going if shared else [live, *going]
         notes = (note for item in whole for note in self.kind(item).takes_along(item))
         return Change(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from reconciler.model.access import ADMIN, DELETE_IMAGES, Access
+from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, does
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
 from reconciler.model.kind import HoldsImages, Kind, Releasable, ReleasedAlong, ReleasesAll
@@ -234,8 +234,9 @@ def accounts(
     allowed = guards.allowed_accounts
     for address, access in given:
         principal = access.principal
-        if access.verb in _ADMINISTERS and not guards.allow_admin:
-            admins.setdefault((principal.label, access.verb), set()).add(address)
+        for verb in _ADMINISTERS:
+            if does(access.verb, verb) and not guards.allow_admin:
+                admins.setdefault((principal.label, verb), set()).add(address)
         if principal.public and not guards.allow_public:
             public.add(address)
             anybody.add(principal.label)

@@ -28,6 +28,8 @@ from .difference import Difference
 from .expand import Kinds, estate_of, expand
 from .expiring import count_expiring, uncounted
 from .guard import Verdict
+from .neighbours import left_out, sharing
+from .nobodys import nobodys
 from .observe import OnRead, observe
 from .order import edges_of, ordered
 from .picture import Picture, picture
@@ -86,7 +88,8 @@ class Plan:
     def kept(self) -> tuple[ForeignAccess, ...]:
         """What others gave and the plan keeps."""
         going = {item for change in self.changes for item in change.foreign}
-        return tuple(item for item in self.foreign if item not in going)
+        gone = {change.address for change in self.changes if change.action is Action.DELETE}
+        return tuple(item for item in self.foreign if item not in going and not (item.stays and item.address in gone))
 
     @property
     def violations(self) -> tuple[Verdict, ...]:
@@ -174,6 +177,8 @@ def make_plan(
         check_targets(targets, [*chain.from_iterable(desired.values()), *known])
         check_along(targets, difference.changes)
         select(difference, targets, seen.desired)
+        if targets:
+            seen = _as_left(seen, difference, spec.name, wishes.adopt)
         count_images(difference, seen, opened, wishes)
         if wishes.count_expiring:
             count_expiring(difference, seen, opened)
@@ -183,11 +188,22 @@ def make_plan(
     plan = replace(plan, warnings=(*plan.warnings, *notices))
     if wishes.count_expiring:
         plan = replace(plan, warnings=(*plan.warnings, *uncounted(difference, seen)))
-    if not wishes.destroy:
-        return plan
-    # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's
-    there = {address: item for found in desired.values() for address, item in found.items()}
-    return replace(plan, warnings=(*plan.warnings, *renamed(spec, seen, there)))
+    # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's, or nobody's
+    going = desired if wishes.destroy else {name: found for name, found in desired.items() if name in retired}
+    there = {address: item for found in going.values() for address, item in found.items()}
+    plan = replace(plan, warnings=(*plan.warnings, *nobodys(seen, there)))
+    return replace(plan, warnings=(*plan.warnings, *renamed(spec, seen, there))) if wishes.destroy else plan
+
+
+def _as_left(seen: Picture, difference: Difference, owner: str, adopt: Collection[str]) -> Picture:
+    """The picture, where what is left out of the plan stays as it is; the changes then say what they do beside that."""
+    staying = left_out(seen, difference.changes)
+    if not staying:
+        return seen
+    seen = replace(seen, staying=staying)
+    changes = diff(seen, owner, adopt).changes
+    difference.changes = {address: changes[address] for address in difference.changes}
+    return seen
 
 
 def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:
@@ -218,7 +234,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         spec_hash=spec_digest(spec) if spec_hash is None else spec_hash,
         registries=registries,
         problems=tuple(sorted(difference.problems)),
-        foreign=seen.foreign,
+        foreign=_left_to_others(seen, changes),
         unowned={name: len(found) for name, found in sorted(seen.unowned.items())},
         nobodys={name: found[:SHOWN_NAMES] for name, found in sorted(seen.unowned.items())},
         runtime=tuple(sorted(difference.runtime)),
@@ -234,6 +250,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
             granted=objected(spec.guards, registries, seen, changes),
             required=() if letting_go else tuple(required(spec, seen)),
             beside=beside(seen, changes),
+            sharing=sharing(seen, changes),
             reaching=tuple(item for item in by if item.address not in changes),
             pushers=tuple((at, who) for at, who in sorted(difference.pushers.items()) if at in changes),
         ),
@@ -248,6 +265,12 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         ),
     )
     return judged(plan, changes, seen.kinds)
+
+
+def _left_to_others(seen: Picture, changes: Mapping[Address, Change]) -> tuple[ForeignAccess, ...]:
+    """What others gave, without what the plan takes over."""
+    taken = {address for address, change in changes.items() if change.action is Action.ADOPT}
+    return tuple(item for item in seen.foreign if item.place not in taken)
 
 
 def judged(plan: Plan, changes: Mapping[Address, Change], kinds: Kinds) -> Plan:

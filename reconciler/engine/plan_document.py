@@ -46,6 +46,10 @@ class ForeignPart(_Part):
     address: str = Field(description="The resource that grants it.")
     what: str = Field(description="What grants it.")
     access: tuple[AccessPart, ...] = Field((), description="Who can do what.")
+    after: tuple[AccessPart, ...] | None = Field(
+        None, description="Who can do what once the plan is applied, if not what they can now."
+    )
+    stays: bool = Field(False, description="Whether it was given above the resource, and does not go with it.")
 
 
 class FieldPart(_Part):
@@ -189,6 +193,10 @@ class BasisPart(_Part):
         description="Live resources that give access by marks, where a change sets or removes marks.",
     )
     pushers: tuple[PushersPart, ...] = Field((), description="Who can overwrite tags that a change makes movable.")
+    sharing: tuple[BesidePart, ...] = Field(
+        (),
+        description="Live resources of other registries that are parts of the same native document as a changed one.",
+    )
 
 
 class ProblemPart(_Part):

@@ -92,6 +92,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             "beside": list(map(_addressed, basis.beside)),
             "reaching": list(map(_addressed, basis.reaching)),
             "pushers": [{"address": address, "who": list(who)} for address, who in basis.pushers],
+            **({"sharing": list(map(_addressed, basis.sharing))} if basis.sharing else {}),
         },
         "guards": plain(plan.verdicts),
         "problems": plain(plan.problems),
@@ -136,8 +137,8 @@ def _change(change: Change, going: Collection[str]) -> dict[str, Any]:
 
 
 def _without_advice(found: Iterable[ForeignAccess]) -> tuple[ForeignAccess, ...]:
-    """Without the commands that remove it: nothing says of a file's whether they are ours."""
-    return tuple(replace(item, removal="") for item in found)
+    """Without the commands that remove it: nothing says of a file's whether they are ours. What is taken over is not there."""
+    return tuple(replace(item, removal="", place=None) for item in found)
 
 
 def _field(item: FieldChange) -> dict[str, Any]:

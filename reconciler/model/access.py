@@ -14,6 +14,13 @@ ADMIN = "change or delete"
 DELETE_IMAGES = "delete images in"
 #: the verb that uploads images and sets tags
 PUSH = "push"
+
+
+def does(verb: str, which: str) -> bool:
+    """Whether a verb is one of these, alone or with what it is about: `push`, `push all repositories of the registry`."""
+    return verb == which or verb.startswith(f"{which} ")
+
+
 #: what is noted of a gain, where some of those that it is said of had it before, and of its reverse
 COULD_ALREADY = "as {} could already"
 STILL_CAN = "but {} still can"
@@ -58,25 +65,56 @@ def taken(gain: Access) -> Access:
 class ForeignAccess:
     """Access to a resource of ours that somebody else gave: always reported, never removed.
 
-    `removal`: how to remove it with the platform's own means, as an imperative sentence; "" where that isn't known.
+    `access`: what it gives now. `removal`: how to remove it with the platform's own means, as an imperative sentence; "" where that
+    isn't known. `after`: what it gives once the plan is applied, where that differs. `stays`: whether it was given above the
+    resource, so that it does not go with it. `place`: the address that it has once a spec takes it over; None if none can.
     """
 
     address: Address
     what: str
     access: tuple[Access, ...] = ()
     removal: str = field(default="", compare=False)
+    after: tuple[Access, ...] | None = field(default=None, compare=False)
+    stays: bool = False
+    place: Address | None = field(default=None, compare=False)
+
+    @property
+    def left(self) -> tuple[Access, ...]:
+        """What it gives once the plan is applied."""
+        return self.access if self.after is None else self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What another registry of the spec has in the same native document before and after a plan is carried out, as settings. None:
+    nothing."""
+
+    address: Address
+    before: Any = None
+    after: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """All that gives access to one resource at one time: our settings (None: none), and what others gave.
 
-    `rest`, `foreign`: as in Live.
+    `rest`, `foreign`: as in Live. `neighbours`: what other registries of the spec have in the same native document.
     """
 
     settings: Any = None
     rest: str = ""
     foreign: tuple[ForeignAccess, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+
+    @property
+    def had(self) -> tuple[Any, ...]:
+        """What neighbours have before the plan, as settings."""
+        return tuple(item.before for item in self.neighbours if item.before is not None)
+
+    @property
+    def will_have(self) -> tuple[Any, ...]:
+        """What neighbours have after it, as settings."""
+        return tuple(item.after for item in self.neighbours if item.after is not None)
 
     def of(self, settings: Any) -> Given:
         """The same with other settings of ours."""

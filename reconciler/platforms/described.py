@@ -13,6 +13,8 @@ from reconciler.model.marks import ADOPTED, APPLIED, ORIGIN, OWNER, PREFIX, REGI
 
 _BEGIN = "reconciler: "
 _BETWEEN = " | "
+#: what the values of marks are made of
+_PLAIN = re.compile(r"[\w-]*")
 _MARKS = frozenset({OWNER, ORIGIN, APPLIED, REGISTRY, ADOPTED})
 
 
@@ -70,12 +72,26 @@ def _divided(text: str, is_ours: Callable[[str, str], bool]) -> tuple[dict[str, 
     """Our texts in what begins with our words, and the rest, with the spaces before each of its words."""
     texts: dict[str, str] = {}
     rest = ""
-    for space, word in re.findall(r"(\s*)(\S+)", text.removeprefix(_BETWEEN).removeprefix(_BEGIN)):
+    for space, word in re.findall(r"(\s*)(\S+|\Z)", text.removeprefix(_BETWEEN).removeprefix(_BEGIN)):
         name, _, value = word.partition("=")
         key = PREFIX + name
-        # the mark of an adoption says nothing but that
-        if value and key not in texts and is_ours(key, value) and (key != ADOPTED or value == "true"):
-            texts[key] = value
-        else:
+        found = _value(key, value, is_ours) if key not in texts else ""
+        if found:
+            texts[key] = found
+            rest += value[len(found) :]
+        elif word:
             rest += (space or " ") + word
+        else:
+            rest += space
     return texts, rest
+
+
+def _value(key: str, said: str, is_ours: Callable[[str, str], bool]) -> str:
+    """What of a word's value is ours: whoever writes on behind it may begin with a comma; "" if nothing."""
+    (start,) = re.findall(rf"\A{_PLAIN.pattern}", said)
+    for value in (said, start):
+        # the mark of an adoption says nothing but that
+        right = value == "true" if key == ADOPTED else key not in _MARKS or _PLAIN.fullmatch(value)
+        if value and right and is_ours(key, value):
+            return value
+    return ""

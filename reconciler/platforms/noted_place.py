@@ -7,11 +7,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Trait, Write
 from reconciler.model.ledger import Ledger
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.words import all_of, plural, some_of
 
 
 class NotedPlaceKind(Kind):
@@ -68,4 +70,22 @@ class NotedPlaceKind(Kind):
             native=f"{self.name} {at.name} of registry {at.registry}",
             needs=carriers,
             parent=session.ledger(self.notes).carrier(at),
+        )
+
+
+def refuse_left(there: Mapping[str, Iterable[str]], at: Address, operation: str) -> None:
+    """For whoever takes away by what a plan would find the registry's repositories in a place. `there`: the platform's names of those
+    that are left, by their places. Raises PlatformError if any are."""
+    found = {place: sorted({*names}) for place, names in sorted(there.items())}
+    said = [
+        f"{some_of(names)} of this registry {plural(len(names), 'is', 'are')} still in {place}"
+        for place, names in found.items()
+        if names
+    ]
+    if said:
+        raise PlatformError(
+            all_of(said),
+            address=at,
+            operation=operation,
+            hint="another run has made it, or the plan did not see it: make a new plan",
         )

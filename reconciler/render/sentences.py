@@ -99,11 +99,12 @@ def _sentences(access: Iterable[Access], verb: str, gathered: bool = False) -> I
             merged.setdefault((registry, label, _verbs(names, verb), places, may, note, danger), []).append(repository)
     for (registry, label, what, places, may, note, danger), repositories in sorted(merged.items()):
         what = f"{what}{_names(repositories, gathered)}{_copies(places, len(repositories))}"
+        everyone = verb == _LOST and label.partition(" (")[0] == "anyone"
         if verb == _LOST:  # "not from every one" would leave some
             what = what.replace(" every repository", " any repository")
+            what = what if everyone else what.replace(" all repositories ", " any repository ")
         end = (f", {note}" if note else "") + (_DANGER if danger else "")
         said = f"{_MAY[verb] if may else verb} {what}{end}"
-        everyone = verb == _LOST and label.partition(" (")[0] == "anyone"
         whole = f"{_no_longer_all(label, what, may)}{end}" if everyone else f"{label} {said}"
         yield Sentence(registry, whole, label in public, said)
 
@@ -155,6 +156,11 @@ def all_losses(plan: Plan) -> list[Sentence]:
 def net_gains(plan: Plan) -> set[Access]:
     """Who can do what after the plan as a whole and could not before."""
     return _net(plan)[0]
+
+
+def net_losses(plan: Plan) -> set[Access]:
+    """Who can do what no longer after the plan as a whole."""
+    return _net(plan)[1]
 
 
 def _net(plan: Plan) -> tuple[set[Access], set[Access]]:

@@ -19,7 +19,7 @@ from reconciler.engine.picture import Picture
 from reconciler.engine.plan import Plan, count_images
 from reconciler.engine.wishes import Wishes
 from reconciler.model import canonical
-from reconciler.model.access import Access, ForeignAccess, Principal
+from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change
 from reconciler.model.kind import Found, GivesAccess, HoldsImages, Kind, Trait, Write
@@ -504,6 +504,27 @@ def test_what_is_protected_says_how_it_is_not_any_more(action: Action, where: st
     item = Change(action, at, "crate", Cause.PENDING, live=Live(at, "crate", Crate(guarded=True), Marks()))
     (verdict,) = guard.protect(Guards(), [item], {"r": {"crate": CrateKind()}}, destroy=destroy)
     assert verdict.message.endswith(f"it was applied with protect: true; {why}")
+
+
+@pytest.mark.parametrize("of", ["", " all repositories of the place", " all repositories under team/"])
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (ADMIN, "x could delete images and change who has access (r.box.a)"),
+        (DELETE_IMAGES, "x could delete images (r.box.a)"),
+    ],
+)
+def test_whoever_can_administer_is_guarded_whatever_it_is_about(verb: str, said: str, of: str) -> None:
+    given = [(Address("r.box.a"), Access(Principal("x"), f"{verb}{of}", "r", "" if of else "a"))]
+    (verdict,) = guard.accounts(Guards(), given, {})
+    assert (verdict.guard, verdict.message.partition(";")[0]) == ("allow_admin", said)
+    assert list(guard.accounts(Guards(allow_admin=True), given, {})) == []
+
+
+@pytest.mark.parametrize("verb", ["pull", "push", f"{DELETE_IMAGES}x", "pull all repositories of the place"])
+def test_whoever_administers_nothing_is_not_guarded_so(verb: str) -> None:
+    given = [(Address("r.box.a"), Access(Principal("x"), verb, "r", "a"))]
+    assert list(guard.accounts(Guards(), given, {})) == []
 
 
 def test_accounts_are_guarded_except_the_registrys_own() -> None:

@@ -21,6 +21,7 @@ from reconciler.platforms.aws.registry_policy import RegistryPolicyKind, Registr
 from reconciler.platforms.aws.replication import ReplicationKind, ReplicationSettings
 from reconciler.platforms.aws.replication_spec import ALL
 from reconciler.platforms.aws.role_documents import RoleSettings
+from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.render.report import report_of
 from reconciler.render.sentences import gained, lost
 from reconciler.render.text import joined, plan_lines
@@ -385,3 +386,40 @@ def test_a_resource_of_another_region_gives_nothing_here() -> None:
 def test_what_is_left_of_a_pattern_behind_a_text_matches_the_rest(pattern: str, start: str, rest: str) -> None:
     left = inclusion.behind(pattern, start)
     assert fnmatchcase(start + rest, pattern) is any(fnmatchcase(rest, item) for item in left)
+
+
+def test_a_resource_of_a_registry_policy_is_of_its_own_region_whatever_others_name_first() -> None:
+    registry = AwsRegistry(name="images", platform="aws", account_id=ACCOUNT, region=REGION)
+    at_two = [f"arn:aws:ecr:{region}:{ACCOUNT}:repository/base-*" for region in ("eu-west-1", REGION)]
+    others = letting("replication", Sid="a", Resource=at_two, to={"Principal": {"AWS": "arn:aws:iam::3:root"}})
+    home = Home("tests", registry)
+    by_hand, ours = (letting("replication", Resource="*"), letting("replication", prefix="*"))
+    before, after = (Given(RegistryPolicySettings(tuple(sorted((item, others))))) for item in (by_hand, ours))
+    assert RegistryPolicyKind().gains_and_losses(AT, before, after, home) == ([], [])
+
+
+def test_a_wider_principal_that_keeps_a_narrower_place_is_said() -> None:
+    role = letting("pull-through", prefix="*", to={"Principal": {"AWS": f"arn:aws:iam::{OTHER}:role/r1"}})
+    account = letting("pull-through", Sid="y", prefix="docker-hub")
+    assert compared([role, account], [account]) == (
+        [],
+        [
+            f"role r1 of account {OTHER} can no longer cache upstream images in any repository of us-east-1,"
+            f" but account {OTHER} (into docker-hub/*) still can"
+        ],
+    )
+
+
+def test_everyone_under_a_condition_of_the_request_is_said_where_an_account_leaves() -> None:
+    vpc: dict[str, Any] = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+    before, after = (repository("*", **vpc), repository(BOTH)), (repository("*", **vpc),)
+    (lost_,) = effective.losses(before, after, ACCOUNT)
+    assert lost_.note == "but anyone (if aws:SourceVpc is vpc-1) still can"
+
+
+def test_a_role_that_keeps_a_part_without_its_tags_says_it() -> None:
+    tagged = {"tags": (("a", "1"),)}
+    found = role_loses({"repositories": ("*",), **tagged}, {"repositories": (OURS,)})
+    assert found == [
+        f"role images-pull can no longer pull any repository tagged a: 1, except images-* in us-east-1 of account {ACCOUNT}"
+    ]

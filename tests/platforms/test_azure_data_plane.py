@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http.client import RemoteDisconnected
 from typing import Any
 
 import pytest
-import requests
-from azure.core.exceptions import ServiceResponseError
-from urllib3.exceptions import ProtocolError
+from azure.core.exceptions import ClientAuthenticationError
 
 from reconciler.engine.plan import Plan
 from reconciler.errors import GuardViolation
 from reconciler.model.kind import UNCOUNTED
-from reconciler.platforms.azure.answers import Said, is_own, said_in
-from reconciler.platforms.azure.denials import unreached
+from reconciler.platforms.azure.endpoints import InTenant
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Server
@@ -183,44 +179,6 @@ def test_what_comes_between_a_plan_and_its_apply_deletes_nothing(azure: AzureSan
     assert "stray" in azure.acr.images
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "text", "own"),
-    [
-        ("GET", "/acr/v1/app-a", 404, '{"errors": [{"code": "NAME_UNKNOWN"}]}', True),
-        ("GET", "/acr/v1/team%2Fc", 404, '{"errors": [{"code": "NAME_UNKNOWN"}]}', True),
-        ("DELETE", "/acr/v1/app-a", 404, '{"errors": [{"code": "NAME_UNKNOWN"}]}', True),
-        ("GET", "/acr/v1/app-a", 404, '{"errors": {"code": "NAME_UNKNOWN"}}', False),
-        ("GET", "/acr/v1/app-a", 404, '{"errors": []}', False),
-        ("GET", "/acr/v1/app-a", 404, '["NAME_UNKNOWN"]', False),
-        ("GET", "/acr/v1/app-a", 404, "", False),
-        ("GET", "/acr/v1/app-a", 200, '{"manifestCount": 0}', True),
-        ("GET", "/acr/v1/app-a", 200, '{"manifestCount": -1}', False),
-        ("GET", "/acr/v1/app-a", 200, '{"manifestCount": true}', False),
-        ("GET", "/acr/v1/app-a", 204, "", False),
-        ("GET", "/acr/v1/_catalog", 200, '{"repositories": []}', True),
-        ("GET", "/acr/v1/_catalog?last=a&n=100", 200, '{"repositories": ["b"]}', True),
-        ("GET", "/acr/v1/_catalog", 200, '{"repositories": null}', True),
-        ("GET", "/acr/v1/_catalog", 200, '{"repositories": [null]}', False),
-        ("GET", "/acr/v1/_catalog", 404, '{"errors": [{"code": "NAME_UNKNOWN"}]}', False),
-        ("POST", "/oauth2/exchange", 200, '{"access_token": "x"}', False),
-        ("POST", "/oauth2/token", 200, '{"access_token": "x"}', True),
-        ("DELETE", "/acr/v1/app-a", 202, '{"manifestsDeleted": [], "tagsDeleted": []}', True),
-        ("DELETE", "/acr/v1/app-a", 202, "", True),
-        ("DELETE", "/acr/v1/app-a", 204, "", False),
-        ("GET", "/login", 200, "{}", False),
-    ],
-)
-def test_which_answers_are_the_registry_s(method: str, path: str, status: int, text: str, own: bool) -> None:
-    assert is_own(method, f"https://acmeimages.azurecr.io{path}", status, text) is own
-
-
-@pytest.mark.parametrize(
-    "found", [None, {}, {"errors": "x"}, {"errors": [1]}, {"errors": [{"code": 1, "message": []}]}]
-)
-def test_an_error_that_says_nothing_is_nothing(found: Any) -> None:
-    assert said_in(found) == Said()
-
-
 def test_a_plan_works_where_nothing_answers_and_waits_for_it_once(
     azure: AzureSandbox, azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,18 +224,6 @@ def test_a_plan_says_why_nothing_answers_and_an_apply_what_to_do(
     assert failed.message.startswith(f"repositories:delete: its images were not deleted: {said}")
     assert failed.message.endswith("\n  check the network, and the endpoint override if one is set; then run again")
     assert set(azure.acr.images) == {"app-b"}
-
-
-def test_what_keeps_an_answer_away_is_said_without_the_name_of_a_program_s_parts() -> None:
-    gone = ProtocolError("Connection aborted.", RemoteDisconnected("Remote end closed connection without response"))
-    assert unreached("a.azurecr.io", ServiceResponseError(gone, error=requests.ConnectionError(gone))) == (
-        "a.azurecr.io can't be reached: Remote end closed connection without response"
-    )
-    late = requests.ReadTimeout("HTTPSConnectionPool(host='a.azurecr.io', port=443): Read timed out. (read timeout=60)")
-    assert unreached("a.azurecr.io", ServiceResponseError(late, error=late)) == (
-        "a.azurecr.io can't be reached: Read timed out. (read timeout=60)"
-    )
-    assert unreached("a.azurecr.io", OSError()) == "a.azurecr.io can't be reached: OSError"
 
 
 FIREWALL = "client with IP '172.214.169.102' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
@@ -346,3 +292,95 @@ def test_images_are_reached_in_registries_that_take_tokens_for_azure_resource_ma
     assert images(plan) == {"images.repository.app-b": 1}
     azure.apply(azure.document("app-a"))
     assert azure.acr.images == {}
+
+
+def test_images_that_the_catalog_does_not_list_keep_a_registry(azure: AzureSandbox, azure_stand_in: Server) -> None:
+    """`az acr repository update --list-enabled false`."""
+    document = azure.document("app-a")
+    azure.apply(document)
+    azure.push_image("hidden")
+    azure.acr.hidden.add("hidden")
+    plan = azure.plan(document, destroy=True)
+    assert images(plan) == {REGISTRY: UNCOUNTED, APP: 0}
+    assert (
+        "its images can't be counted: its catalog lists none, and Azure says that it stores 12,345,678 bytes: they are of"
+        " repositories that are not listed, or of images that were deleted a few minutes ago"
+    ) in words(plan)
+    assert [verdict.addresses for verdict in plan.violations] == [(REGISTRY,)]
+    with pytest.raises(GuardViolation):
+        azure.carry_out(plan)
+    assert "hidden" in azure.acr.images
+    azure_stand_in.calls.clear()
+    azure.plan(azure.document("app-a", "app-b"))
+    assert "registries:usages" not in [call.operation for call in azure_stand_in.calls], "asked for nothing else"
+
+
+def test_what_a_registry_stores_is_known_where_its_images_are_the_spec_s(azure: AzureSandbox) -> None:
+    document = azure.document({"name": "app-a", "delete_images": True})
+    azure.apply(document)
+    azure.push_image("app-a")
+    azure.cloud.knobs.late_usages = True
+    plan = azure.plan(document, destroy=True)
+    assert images(plan) == {REGISTRY: 0, APP: 1}
+    azure.apply(document, destroy=True)
+    assert azure.cloud.registries == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            Answer(403, {"error": {"code": "AuthorizationFailed", "message": "It is refused."}}),
+            "these credentials may not ask whether it stores any that are not listed:"
+            " Microsoft.ContainerRegistry/registries/listUsages/read",
+        ),
+        (Answer(200, {"value": [{"name": "Webhooks", "currentValue": 0}]}), "Azure does not say how much it stores"),
+    ],
+)
+def test_what_a_registry_stores_and_nobody_says_is_not_none(
+    azure: AzureSandbox, azure_stand_in: Server, answer: Answer, said: str
+) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    azure_stand_in.behaviours.append(Says("registries:usages", answer))
+    plan = azure.plan(document, destroy=True)
+    assert images(plan) == {REGISTRY: UNCOUNTED, APP: 0}
+    assert f"its images can't be counted: its catalog lists none, and {said}" in words(plan)
+
+
+def test_a_login_to_nobody_but_the_registry(azure: AzureSandbox, azure_stand_in: Server) -> None:
+    """The next page of its catalog is asked for with a token that is good for an hour."""
+    document = azure.document("app-a")
+    azure.apply(document)
+    azure.push_image("app-a")
+    elsewhere = {"Link": '<https://elsewhere.invalid/acr/v1/_catalog?last=app-a&n=100&orderby=>; rel="next"'}
+    first = Says("data:catalog", Answer(200, {"repositories": ["app-a"]}, headers=elsewhere))
+    azure_stand_in.behaviours.append(first)
+    plan = azure.plan(document, destroy=True)
+    assert images(plan) == {REGISTRY: UNCOUNTED, APP: 1}
+    server = azure.acr.properties["loginServer"]
+    assert f"its images can't be counted: {server} was asked, and the answer did not come from Azure" in words(plan)
+
+
+def test_credentials_that_give_no_token_for_images_are_said(
+    azure: AzureSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure.apply(azure.document("app-a", "app-b"))
+    azure.push_image("app-a")
+    azure.acr.properties["policies"] = {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}
+    give = InTenant.get_token
+
+    def given(self: InTenant, *scopes: str, **options: Any) -> Any:
+        if "https://containerregistry.azure.net/.default" in scopes:
+            raise ClientAuthenticationError("AADSTS500011: The resource principal was not found in the tenant.")
+        return give(self, *scopes, **options)
+
+    monkeypatch.setattr(InTenant, "get_token", given)
+    said = "the credentials gave no token: AADSTS500011: The resource principal was not found in the tenant."
+    (change,) = azure.plan(azure.document("app-b")).changes
+    assert change.notes[-1] == f"its images can't be counted: {said}"
+    (failed,) = azure.carry_out(azure.plan(azure.document("app-b"), allow_delete=[APP]))
+    assert failed.message.startswith(
+        f"repositories:delete: its images were not deleted: {said}\n  log in with `az login`"
+    )
+    assert set(azure.acr.images) == {"app-a"}

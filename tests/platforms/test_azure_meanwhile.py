@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.engine.write import Status
-from reconciler.errors import PlanConflict, ReconcilerError
+from reconciler.errors import PlanConflict, ReconcilerError, StalePlan
 from tests.emulators.azure import Fails, Server, may
 from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import RESOURCE, STRANGER, AzureSandbox
@@ -265,3 +265,76 @@ def test_a_target_on_the_role_that_goes_takes_the_new_one_along(azure: AzureSand
     azure.push_image("app-a")
     assert may(azure.cloud, STRANGER, azure.acr, "app-a", "pull")
     assert azure.plan(document).changes == ()
+
+
+# -- another mode, and a registry that goes
+
+
+def test_a_role_that_somebody_gets_after_the_plan_keeps_the_mode_as_it_is(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    document = azure.document("app-a", registry={"role_assignment_mode": "legacy"})
+    plan = azure.plan(document, **ALLOWED)
+    azure.assign(STRANGER, READER)
+    with pytest.raises(StalePlan, match=r"images\.mode\.acmeimages: what others keep"):
+        azure.carry_out(loads(dumps(plan), platforms=azure.platforms), saved=True)
+    outcomes = {str(item.address): item for item in azure.carry_out(plan)}
+    assert outcomes["images.mode.acmeimages"].status is Status.STALE
+    assert azure.acr.properties["roleAssignmentMode"] == "AbacRepositoryPermissions"
+    azure.apply(document, **ALLOWED)
+    assert azure.plan(document).changes == ()
+
+
+@pytest.mark.parametrize("protect", [False, True])
+def test_images_of_repositories_that_a_list_misses_are_counted_with_the_registry(
+    azure: AzureSandbox, azure_stand_in: Server, protect: bool
+) -> None:
+    document = azure.document("app-a")
+    document["repositories"][0]["protect"] = protect
+    azure.apply(document)
+    azure.push_image("app-a")
+    azure_stand_in.behaviours.append(Unseen("scopeMaps:list"))
+    plan = azure.plan(document, destroy=True)
+    azure_stand_in.behaviours.clear()
+    (change,) = (item for item in plan.changes if item.kind == "registry")
+    assert change.images == 1
+    assert {verdict.guard for verdict in plan.violations} >= {"images"}
+
+
+def test_images_that_are_pushed_while_a_registry_is_destroyed_keep_it(azure: AzureSandbox) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    plan = azure.plan(document, destroy=True)
+    azure.push_image("elsewhere")
+    outcomes = {str(item.address): item for item in azure.carry_out(plan)}
+    assert outcomes["images.registry.acmeimages"].status is Status.STALE
+    assert "it holds 1 image now; it held 0" in outcomes["images.registry.acmeimages"].message
+
+
+# -- tokens and scope maps that others use
+
+
+def test_a_scope_map_that_a_token_of_others_has_stays_with_it(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a", grants=(PARTNER,)))
+    theirs = {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/partner"}}
+    azure.call("PUT", f"{RESOURCE}/tokens/second", theirs)
+    plan = azure.plan(azure.document("app-a"))
+    (change,) = plan.changes
+    assert change.notes == ("it stays, and is nobody's: token second of somebody else has it",)
+    assert {item.principal.label for item in change.losses} == {"whoever holds token partner"}
+    azure.carry_out(plan)
+    assert sorted(azure.acr.tokens) == ["second"]
+    assert "reconciler" not in azure.acr.scope_maps["partner"].properties["description"]
+    assert azure.plan(azure.document("app-a")).changes == ()
+
+
+def test_a_token_that_was_there_goes_with_permission_alone(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    actions = {"actions": ["repositories/app-a/content/read"]}
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/theirs", {"properties": actions})
+    azure.call("PUT", f"{RESOURCE}/tokens/partner", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/theirs"}})
+    azure.apply(azure.document("app-a", grants=(PARTNER,)), adopt=["images.token.partner"])
+    assert azure.plan(azure.document("app-a", grants=(PARTNER,))).changes == ()
+    plan = azure.plan(azure.document("app-a"))
+    assert [item.guard for item in plan.violations] == ["adopted"]
+    azure.apply(azure.document("app-a"), allow_delete=["images.scope-map.partner"])
+    assert sorted(azure.acr.tokens) == []

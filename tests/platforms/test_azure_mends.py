@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
+from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import GuardViolation
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
-from tests.sandbox.azure import GROUP, LISTER, RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure import GROUP, LISTER, NAME, RESOURCE, STRANGER, AzureSandbox
 
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 
@@ -88,3 +91,73 @@ def test_a_smaller_tier_is_refused_while_somebody_else_has_a_replication(azure: 
     assert problem.message == (
         "somebody else's replication uksouth needs sku: Premium: Azure refuses Standard while it is there"
     )
+
+
+@pytest.mark.parametrize("name", ["UP", "a b", "a\nWho gains access", "a/", "-a", "a'b", "a" * 256])
+def test_what_is_no_name_of_a_repository_is_no_note(azure: AzureSandbox, name: str) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    (noted,) = (item for key, item in azure.acr.scope_maps.items() if key == "reconciler-spec-1")
+    noted.properties["actions"].append(f"repositories/{name}/metadata/read")
+    plan = azure.plan(document)
+    assert plan.changes == ()
+    assert loads(dumps(plan), platforms=azure.platforms).changes == ()
+    azure.apply(azure.document("app-a", "app-b"))
+    assert noted.properties["actions"] == [
+        "repositories/app-a/metadata/read",
+        f"repositories/{name}/metadata/read",
+        "repositories/app-b/metadata/read",
+    ]
+
+
+def test_commands_that_are_printed_are_quoted_for_a_shell(azure: AzureSandbox) -> None:
+    """Of resource groups, too: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules"""
+    document = azure.document("app-a", registry={"resource_group": "images(old)"})
+    azure.cloud.knobs.missing_groups.add("images(old)")
+    failed = [item.message for item in azure.carry_out(azure.plan(document)) if item.status.value == "failed"]
+    assert failed
+    for message in failed:
+        assert "az group create --name 'images(old)' --location westeurope" in message
+    azure.reset()
+    azure.apply(document)
+    path = RESOURCE.replace(f"/{GROUP}/", "/images(old)/")
+    given = azure.assign(STRANGER, READER, path)
+    (item,) = azure.plan(document).foreign
+    assert item.removal == f"run `az role assignment delete --ids {shlex.quote(given)}`"
+    assert shlex.split(item.removal.split("`")[1])[-1] == given
+
+
+@pytest.mark.parametrize("names", ["app-a", "team/*", "*"])
+def test_whoever_deletes_images_is_guarded_of_many_repositories_too(azure: AzureSandbox, names: str) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    actions = {"actions": [f"repositories/{names}/content/delete"]}
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/theirs", {"properties": actions})
+    azure.call("PUT", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/theirs"}})
+    plan = azure.plan(document)
+    (verdict,) = plan.strangers
+    assert verdict.message == (
+        f"whoever holds token theirs can delete images (images.registry.{NAME}), and guards.allow_admin is not true"
+    )
+    (item,) = plan.objectionable
+    assert item.removal == f"run `az acr token delete --registry {NAME} --name theirs`"
+
+
+@pytest.mark.parametrize("retired", [False, True])
+def test_a_destroy_says_that_a_registry_without_its_tags_stays(azure: AzureSandbox, retired: bool) -> None:
+    """`az acr update --tags` replaces all of them: https://learn.microsoft.com/cli/azure/acr#az-acr-update"""
+    document = azure.document("app-a")
+    azure.apply(document)
+    if retired:
+        document["registries"][0]["retired"], document["repositories"] = True, []
+    assert azure.plan(document, destroy=not retired).warnings == ()
+    azure.call("PATCH", RESOURCE, {"tags": {"theirs": "only"}})
+    plan = azure.plan(document, destroy=not retired)
+    at = f"images.registry.{NAME}"
+    assert plan.warnings == (
+        f"{at} has no owner, so that it stays as it is: to have it deleted too, run `reconciler apply --adopt {at}` first",
+    )
+    assert at not in {str(item.address) for item in plan.changes}
+    azure.apply(azure.document("app-a"), adopt=[at])
+    azure.apply(document, destroy=not retired, allow_delete=[at])
+    assert azure.state()["registries"] == {}

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.access import ADMIN
-from reconciler.platforms.azure.others_roles import BUILT_IN, of_definition
+from reconciler.model.access import ADMIN, DELETE_IMAGES
+from reconciler.platforms.azure.others_roles import BUILT_IN, IMPORT, of_definition
 from tests.emulators.azure import Fails, Server
 from tests.emulators.azure.assignments import ROLES
-from tests.sandbox.azure import RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox
 from tests.sandbox.azure_fields import SUBSCRIPTION, principal
 from tests.sandbox.base import Document
 
@@ -27,10 +27,24 @@ def definition(**permission: list[str]) -> dict[str, Any]:
     ("permission", "abac", "legacy"),
     [
         ({"dataActions": [f"{DATA}/content/read"]}, ("pull",), ()),
-        ({"dataActions": [f"{DATA}/*"]}, ("pull", "push", ADMIN), ()),
+        ({"dataActions": [f"{DATA}/*"]}, ("pull", "push", DELETE_IMAGES), ()),
+        ({"dataActions": [f"{DATA}/content/delete"]}, (DELETE_IMAGES,), ()),
+        ({"actions": [f"{REGISTRIES}/artifacts/delete"]}, (), (DELETE_IMAGES,)),
+        ({"actions": [f"{REGISTRIES}/delete"]}, (DELETE_IMAGES,), (DELETE_IMAGES,)),
+        ({"actions": [f"{REGISTRIES}/importImage/action"]}, (IMPORT,), (IMPORT,)),
+        ({"actions": [f"{REGISTRIES}/importImage/action", f"{REGISTRIES}/push/write"]}, (IMPORT,), ("push",)),
+        ({"actions": [f"{REGISTRIES}/scheduleRun/action"]}, (), ("pull", "push", DELETE_IMAGES)),
+        ({"actions": [f"{REGISTRIES}/tasks/*"]}, (), ("pull", "push", DELETE_IMAGES)),
+        ({"actions": [f"{REGISTRIES}/taskRuns/write"]}, (), ("pull", "push", DELETE_IMAGES)),
+        ({"actions": [f"{REGISTRIES}/scopeMaps/write"]}, (ADMIN,), (ADMIN,)),
+        ({"actions": [f"{REGISTRIES}/tokens/write"]}, (ADMIN,), (ADMIN,)),
+        ({"actions": ["Microsoft.Authorization/roleDefinitions/write"]}, (ADMIN,), (ADMIN,)),
+        ({"actions": ["Microsoft.Authorization/*/Write"]}, (ADMIN,), (ADMIN,)),
+        ({"actions": [f"{REGISTRIES}/*/write"]}, (ADMIN,), ("pull", "push", ADMIN)),
+        ({"actions": [f"{REGISTRIES}/*/read"]}, (), ("pull",)),
         ({"dataActions": [f"{DATA}/*"], "notDataActions": [f"{DATA}/*/delete"]}, ("pull", "push"), ()),
         ({"dataActions": [f"{DATA}/*/READ"], "actions": ["*/read"]}, ("pull",), ("pull",)),
-        ({"actions": ["*"]}, (ADMIN,), ("pull", "push", ADMIN)),
+        ({"actions": ["*"]}, (IMPORT, ADMIN), ("pull", "push", ADMIN)),
         ({"actions": ["*"], "notActions": ["*/delete", f"{REGISTRIES}/*", "Microsoft.Authorization/*"]}, (), ()),
         ({"actions": [f"{REGISTRIES}/generateCredentials/action"]}, (ADMIN,), (ADMIN,)),
         ({"actions": ["Microsoft.Compute/*"]}, (), ()),
@@ -48,7 +62,7 @@ def test_a_role_allows_what_its_definition_says(
 def test_what_several_permissions_allow_is_not_denied_by_each_other() -> None:
     read, none = {"dataActions": [f"{DATA}/content/read"]}, {"actions": ["*"], "notDataActions": [f"{DATA}/*"]}
     found = of_definition(CUSTOM, {"properties": {"roleName": "Ours", "permissions": [read, none]}})
-    assert found.verbs["abac"] == ("pull", ADMIN)
+    assert found.verbs["abac"] == ("pull", IMPORT, ADMIN)
 
 
 @pytest.mark.parametrize("guid", sorted(BUILT_IN))
@@ -127,3 +141,39 @@ def test_a_definition_is_asked_for_once(azure: AzureSandbox, azure_stand_in: Ser
     azure_stand_in.calls.clear()
     azure.plan(document)
     assert [call.operation for call in azure_stand_in.calls].count("roleDefinitions:GET") == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "actions", "can", "guarded"),
+    [
+        ((f"{DATA}/content/delete",), (), "delete images in all repositories of the registry", "delete images"),
+        ((), (f"{REGISTRIES}/importImage/action",), "import images into all repositories of the registry", ""),
+        ((), (f"{REGISTRIES}/scopeMaps/write",), "change or delete", "delete images and change who has access"),
+        ((), (f"{REGISTRIES}/tokens/write",), "change or delete", "delete images and change who has access"),
+    ],
+)
+def test_a_role_that_lets_somebody_in_or_change_images_is_said_and_guarded(
+    azure: AzureSandbox,
+    document: Document,
+    monkeypatch: pytest.MonkeyPatch,
+    data: tuple[str, ...],
+    actions: tuple[str, ...],
+    can: str,
+    guarded: str,
+) -> None:
+    monkeypatch.setitem(ROLES, CUSTOM, ("Our Other", data, actions))
+    azure.assign(STRANGER, CUSTOM)
+    assert foreign(azure, document) == [(f"Our Other of service principal {STRANGER} on the registry", [(can, False)])]
+    said = [item.message for item in azure.plan(document).strangers if item.guard == "allow_admin"]
+    who = f"service principal {STRANGER} can {guarded} (images.registry.{NAME}), and guards.allow_admin is not true"
+    assert said == ([who] if guarded else [])
+
+
+def test_whoever_only_has_images_imported_does_not_void_a_grant(
+    azure: AzureSandbox, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ROLES, CUSTOM, ("Our Importer", (), (f"{REGISTRIES}/importImage/action",)))
+    azure.assign(principal(1), CUSTOM, f"/subscriptions/{SUBSCRIPTION}")
+    ((what, access),) = foreign(azure, document)
+    assert what == f"Our Importer of service principal {principal(1)} on /subscriptions/{SUBSCRIPTION}"
+    assert access == [("import images into all repositories of the registry", False)]

@@ -105,6 +105,30 @@ def test_the_two_passwords_take_turns_and_what_ends_is_said(
     assert (plan.changes, plan.foreign) == ((), ()), "passwords are no drift"
 
 
+@pytest.mark.parametrize(
+    "actions",
+    [
+        ["repositories/team/c/content/read", "repositories/team/d/content/read", "repositories/team/d/content/delete"],
+        ["repositories/*/content/read"],
+        ["repositories/team/*/content/read"],
+        ["repositories/team/c/content/read", "repositories/team/d/content/read", "repositories/secret/metadata/write"],
+        ["repositories/team/c/content/read", "repositories/team/d/content/read", "repositories/secret/content/read"],
+        ["repositories/team/c/content/read"],
+    ],
+)
+def test_a_scope_map_that_a_hand_changed_logs_nobody_in(
+    azure: AzureSandbox, document: Document, actions: list[str]
+) -> None:
+    azure.call("PATCH", f"{RESOURCE}/scopeMaps/{PULL}", {"properties": {"actions": actions}})
+    assert refusal(azure, document, "*") == (
+        "scope map partner was changed by hand, so that its token does not do what the grant gives; run `reconciler apply`,"
+        " which writes it as the grant is"
+    )
+    assert azure.acr.tokens[PULL].passwords == {}
+    azure.apply(document)
+    assert issued(azure, document, "*").username == PULL
+
+
 def test_a_password_without_an_end_is_somebody_s_and_stays(
     azure: AzureSandbox, azure_stand_in: Server, document: Document
 ) -> None:

@@ -293,7 +293,7 @@ def test_a_login_server_is_read_and_never_derived(azure: AzureSandbox) -> None:
     ("switched_on", "who", "public"),
     [
         ("anonymousPullEnabled", "not everyone can pull all repositories of the registry any more", True),
-        ("adminUserEnabled", "whoever has the password of the admin user can no longer pull all repositories", False),
+        ("adminUserEnabled", "whoever has the password of the admin user can no longer pull any repository", False),
     ],
 )
 def test_what_was_switched_on_by_hand_says_who_loses_access_by_its_end(

@@ -252,3 +252,47 @@ def test_what_is_no_sealed_record_holds_no_hashes(count: int) -> None:
     for cut in range(len(text)):
         assert record.opened(text[:cut]) == record.opened(text[cut + 1 :]) == set()
     assert record.opened(record.joined(hashes)) == set()
+
+
+@pytest.mark.parametrize(
+    "glued", [", used by CI", ".", "; see OPS-1", "(CI)", "\nsecond line", ": x=y", "/", "\n", "  "]
+)
+@pytest.mark.parametrize("last", ["adopted=true", "registry=images", "members=", "at-europe-west1=v1-0123456789abcdef"])
+def test_what_people_write_right_behind_our_last_word_leaves_that_as_it_is(glued: str, last: str) -> None:
+    last = last if last != "members=" else f"members={record.sealed({'abcdefg', 'hijklmn'})}"
+    ours = f"reconciler: owner=shop registry=images origin=spec {last}".replace(
+        "registry=images origin=spec registry=", "origin=spec registry="
+    )
+    said = description.parsed(ours + glued)
+    assert said.texts == description.parsed(ours).texts
+    assert (said.before, said.behind) == ("", glued)
+    assert description.written(said.texts, said.before, said.behind) == ours + glued
+
+
+@pytest.mark.parametrize(
+    "word", ["adopted=truely", "adopted=false", "members=support", "at-least=3,", "at-night=oncall.", "applied=v2,"]
+)
+def test_a_word_of_people_is_none_of_ours_for_what_is_behind_it(word: str) -> None:
+    assert description.parsed(f"reconciler: owner=shop {word}").texts == {"reconciler-owner": "shop"}
+
+
+def test_an_adopted_account_is_guarded_whatever_people_write_behind_its_mark(gcp: GcpSandbox) -> None:
+    document = gcp.document("app-a")
+    gcp.apply(document)
+    gcp.estate.change(
+        PULL.replace("-pull@", "-push@"), "description", lambda found: f"{found} adopted=true, used by CI"
+    )
+    assert gcp.plan(document).changes == ()
+    assert [item.guard for item in gcp.plan(document, destroy=True).violations] == ["adopted"]
+
+
+def test_whom_the_spec_trusts_no_longer_loses_it_whatever_people_write_behind_the_record(gcp: GcpSandbox) -> None:
+    trusting = {"trusted_principals": ["group:admins@example.com"]}
+    gcp.apply(gcp.document("app-a", registry=trusting))
+    push = PULL.replace("-pull@", "-push@")
+    assert "admins@example.com" in str(gcp.estate.policy(push))
+    gcp.estate.change(push, "description", lambda found: f"{found}, used by CI")
+    gcp.apply(gcp.document("app-a"))
+    assert "admins@example.com" not in str(gcp.estate.policy(push))
+    assert gcp.estate.account(push)["description"].endswith(", used by CI")
+    assert gcp.plan(gcp.document("app-a")).changes == ()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,6 +123,22 @@ def test_a_token_that_an_answer_repeats_is_in_nothing_that_is_printed(
     said = done.stdout + done.stderr
     assert shown in said
     assert "SECRET" not in said
+
+
+LOGS = """
+import logging
+import azure.core.pipeline.policies, botocore.auth, google.auth.transport.requests, google.cloud.artifactregistry_v1, urllib3
+from reconciler.cli.options import log_calls
+log_calls(9)
+names = (name for name in ("", *logging.root.manager.loggerDict) if name.split(".")[0] != "reconciler")
+print(*(name for name in names if logging.getLogger(name).isEnabledFor(logging.DEBUG)))
+"""
+
+
+def test_v_turns_on_no_log_of_a_library_which_would_write_tokens_past_us() -> None:
+    """Google's own writes the token that it exchanges: github.com/googleapis/google-auth-library-python (_helpers.request_log)."""
+    done = subprocess.run([sys.executable, "-c", LOGS], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "\n"
 
 
 AWS = AwsRegistry(name="images", platform="aws", account_id="123456789012", region="eu-central-1")

@@ -246,9 +246,18 @@ class _Comparison:
             yield COULD_ALREADY.format(named(kept))
 
     def among(self, who: Who, one: Who) -> bool:
-        """Whether the one is some of who it is, here or in more places."""
-        everywhere = self.words.placed and inclusion.pattern_covers(one.place, who.place) is True
-        return self.covers(replace(who, place=one.place) if everywhere else who, one) is True
+        """Whether the one has it for a part of who it is: of principal, place and conditions each, one side includes the other."""
+        if not (who.principal and one.principal) or who.other or one.other:
+            return self.covers(who, one) is True
+        covers, own, placed = self.words.covers, self.own, inclusion.pattern_covers
+        narrower = covers(who.principal, one.principal, own) is True
+        # of everyone in an organization, nobody knows whether an account is one
+        wider = covers(one.principal, who.principal, own) is True and not inclusion.of_principals(one)
+        return (
+            (narrower or wider)
+            and True in (who.place == one.place, placed(who.place, one.place), placed(one.place, who.place))
+            and True in (inclusion.conditions_cover(who, one), inclusion.conditions_cover(one, who))
+        )
 
     def undenied(self, who: Who, allowed: Actions, actions: Collection[str]) -> Actions:
         """Which of these actions somebody has: they are allowed, and no statement of the base denies them to all of who it is."""

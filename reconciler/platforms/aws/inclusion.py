@@ -89,6 +89,11 @@ def conditions_cover(wide: Who, narrow: Who) -> bool | None:
     return joined(_condition_covers(item, narrow) for item in wide.conditions if item not in narrow.conditions)
 
 
+def of_principals(who: Who) -> bool:
+    """Whether its conditions say who the principal is."""
+    return any(_OF_THE_PRINCIPAL.fullmatch(item.key) for item in who.conditions)
+
+
 def _condition_covers(wide: Condition, narrow: Who) -> bool | None:
     prefix = ANY_VALUE if wide.operator.startswith(ANY_VALUE) else ""
     if not positive(wide.operator, prefix):

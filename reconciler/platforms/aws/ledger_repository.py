@@ -34,6 +34,7 @@ from .ledgers import (
     regions_named,
     tags_in,
 )
+from .left import LOOK, check_none_noted
 from .policy_access import foreign
 from .spec import AwsRegistry
 from .tags import as_list
@@ -64,7 +65,7 @@ class LedgerKind(Kind):
         Verb.READ: LEDGER_READ,
         Verb.CREATE: ("ecr:CreateRepository", "ecr:TagResource", "iam:TagRole", *LEDGER_READ),
         Verb.UPDATE: ("ecr:TagResource", "ecr:ListTagsForResource"),
-        Verb.DELETE: ("ecr:DeleteRepository", "iam:UntagRole", "ecr:UntagResource", *LEDGER_READ),
+        Verb.DELETE: ("ecr:DeleteRepository", "iam:UntagRole", "ecr:UntagResource", *LEDGER_READ, *LOOK),
     }
 
     def shown(self, settings: LedgerSettings) -> dict[str, Any]:
@@ -139,6 +140,7 @@ class LedgerKind(Kind):
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         """Deletes it, unless it has become somebody else's; ECR refuses if somebody has pushed images into it."""
         at, region = live.address, session.region_of(live.address)
+        check_none_noted(session, at)
         hand_over(session, at)
         if is_ours(session, tags_in(session, at) or {}):
             name = session.registry.ledger_name

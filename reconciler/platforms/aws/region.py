@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
 from reconciler.model.kind import Verb
+from reconciler.model.resource import Live
 from reconciler.platforms.noted_place import NotedPlaceKind
 
 from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, RegistryLedger, carrier_of, carriers_of
+from .left import LOOK, check_none_left
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -34,12 +36,17 @@ class RegionKind(NotedPlaceKind):
         Verb.READ: LEDGER_READ,
         Verb.CREATE: LEDGER_PUT,
         Verb.UPDATE: LEDGER_PUT,
-        Verb.DELETE: LEDGER_REMOVE,
+        Verb.DELETE: (*LEDGER_REMOVE, *LOOK),
     }
 
     def noted(self, session: AwsSession) -> Iterable[str]:
         ledger = session.ledger(RegistryLedger)
         return ledger.regions(ledger.texts(carrier_of(session.registry)))
+
+    def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
+        # once nothing notes the region, no plan would see what another run made there meanwhile
+        check_none_left(session, (live.address.name,), live.address)
+        super().delete(session, live, force=force)
 
     def carriers(self, session: AwsSession) -> tuple[Address, ...]:
         return carriers_of(session)

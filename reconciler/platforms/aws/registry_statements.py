@@ -161,37 +161,45 @@ def reaching(statement: Statement, here: AwsRegistry, region: str) -> bool:
 
 
 def gains(
-    at: Address, before: Iterable[Statement], after: Iterable[Statement], own: str, denies: Iterable[Statement] = ()
+    at: Address,
+    before: Iterable[Statement],
+    after: Iterable[Statement],
+    own: str,
+    denies: Iterable[Statement] = (),
+    place: str = "",
 ) -> Iterator[Access]:
-    """What `after` gives and `before` does not. `own`: the registry's account; `denies`: statements of both that may forbid it."""
-    then, now = _comparable((*denies, *before), (*denies, *after))
+    """What `after` gives and `before` does not. `own`: the registry's account; `denies`: statements of both that may forbid it;
+    `place`: how the ARNs of the repositories begin that the policy is for, "" where that is not known."""
+    then, now = _comparable((*denies, *before), (*denies, *after), place)
     return _accesses(at, effective.gains(then, now, own, _WORDS))
 
 
-def losses(at: Address, before: Iterable[Statement], after: Iterable[Statement], own: str) -> Iterator[Access]:
+def losses(
+    at: Address, before: Iterable[Statement], after: Iterable[Statement], own: str, place: str = ""
+) -> Iterator[Access]:
     """What `before` gives and `after` does not, with what of it stays."""
-    then, now = _comparable(before, after)
+    then, now = _comparable(before, after, place)
     return _accesses(at, effective.losses(then, now, own, _WORDS))
 
 
-def accesses(at: Address, statement: Statement, denies: Iterable[Statement] = ()) -> Iterator[Access]:
+def accesses(at: Address, statement: Statement, denies: Iterable[Statement] = (), place: str = "") -> Iterator[Access]:
     """Who can do what because of a statement that allows it. `denies`: others that may forbid it."""
-    return gains(at, (), (statement,), "", denies)
+    return gains(at, (), (statement,), "", denies, place)
 
 
 def _comparable(
-    before: Iterable[Statement], after: Iterable[Statement]
+    before: Iterable[Statement], after: Iterable[Statement], place: str
 ) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
     """The statements of two documents of one region, in which each thing is said in one way."""
     then, now = (tuple(map(_usual, these)) for these in (before, after))
     arns = (arn for item in (*then, *now) for arn in resources_of(item))
     # a registry policy is of one region of one account: any resource is any repository there
-    whole = next((found[0] for arn in arns if (found := _REPOSITORY.match(arn))), "")
+    whole = place or next((found[0] for arn in arns if (found := _REPOSITORY.match(arn))), "")
     return tuple(_whole(item, whole) for item in then), tuple(_whole(item, whole) for item in now)
 
 
 def _whole(statement: Statement, place: str) -> Statement:
-    """The statement with what of its resources is in a place. `place`: how the ARNs of that begin; "": it is not known."""
+    """The statement with what of its resources is in a place, if any is. `place`: how the ARNs of that begin; "": it is not known."""
     arns = resources_of(statement)
     # no name of a repository has a colon, which `*` would match too
     found = {f"{place}{rest}" for arn in arns for rest in inclusion.behind(arn, place) if ":" not in rest}

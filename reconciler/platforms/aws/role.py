@@ -21,6 +21,7 @@ from reconciler.words import Named, duration
 
 from . import policy, role_access
 from .ledgers import AT, DENIED, GONE, RegistryLedger, carrier_of, hand_over, notes_of
+from .left import LOOK, check_none_noted
 from .policy import Document
 from .role_documents import (
     ROLES,
@@ -75,6 +76,7 @@ class RoleKind(Kind, GivesAccess, ReachesMarked):
         Verb.DELETE: (
             *_OTHERS,
             *_LEDGER,
+            *LOOK,
             "iam:GetRole",
             "iam:ListInstanceProfilesForRole",
             "iam:DeleteRolePolicy",
@@ -230,6 +232,7 @@ class RoleKind(Kind, GivesAccess, ReachesMarked):
                 operation="iam:DeleteRole",
                 hint="detach the policies, and remove the role from the instance profiles; reconciler never does that",
             )
+        check_none_noted(session, live.address)
         if live.address.name == "pull":
             hand_over(session, live.address)
         session.forget("iam", "", named["RoleName"], f"{named['RoleName']}/{INLINE}")

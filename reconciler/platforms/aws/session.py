@@ -77,6 +77,8 @@ class AwsSession(HttpSession):
         self._natives: dict[tuple[str, str], str] = {}
         #: the names in the spec that their tags say, where these are not those of their addresses
         self._known_as: dict[tuple[str, str], str] = {}
+        #: the repositories that it was told of
+        self.named: set[Address] = set()
 
     # -- who we are ---------------------------------------------------------------------------------------------
 
@@ -330,6 +332,7 @@ class AwsSession(HttpSession):
     def learn(self, resources: Iterable[Desired | Live]) -> None:
         for item in resources:
             if isinstance(item.settings, RepositorySettings):
+                self.named.add(item.address)
                 self.call_it(item.address, native_of(self.registry, item.address, item.settings))
                 self._known_as[item.address.name, item.address.where] = item.settings.known_as
             elif isinstance(item.settings, AccessSettings):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, Given
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
@@ -22,10 +22,12 @@ from reconciler.platforms import described
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import some_of
 
-from . import assignment_settings, condition, roles
+from . import assignment_settings, condition, others, roles
 from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
+from .documents import mode_of
 from .identity import IDENTITIES
-from .reach import beyond
+from .others import Here, is_at, marks_of
+from .reach import beyond, had, kept
 from .roles import Role
 from .spec import legacy_fault
 
@@ -39,6 +41,8 @@ _TYPE = "Microsoft.Authorization/roleAssignments"
 GRANTS = "reconciler-grants"
 #: seconds in which an identity that was just made may not be found: https://github.com/MicrosoftDocs/azure-docs/issues/103085
 SPREADING = 120.0
+#: what is noted of one of others that gives nothing until the mode changes, and can be taken over
+_DORMANT = "dormant"
 
 
 class AssignmentKind(Kind, GivesAccess):
@@ -116,28 +120,42 @@ class AssignmentKind(Kind, GivesAccess):
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[Iterable[Access], Iterable[Access]]:
-        """What all repositories are covers each of them."""
-        then = set(assignment_settings.access(address, before.settings)) if before.settings is not None else set()
+        """What all repositories are covers each of them. In a registry that is yet to be made, what others gave above it counts from
+        then on, too."""
+        counts = before.settings is not None and _DORMANT not in _kept(before.rest)
+        then = set(assignment_settings.access(address, before.settings)) if counts else set()
         now = set(assignment_settings.access(address, after.settings)) if after.settings is not None else set()
+        then.update(item for found in before.foreign for item in found.access)
+        now.update(item for found in before.foreign for item in found.left)
         return beyond(now, then), beyond(then, now)
+
+    def gives_now(self, live: Live) -> Iterable[Access]:
+        return () if _DORMANT in _kept(live.rest) else self.access(live.address, live.settings)
 
     def beyond(self, these: set[Access], those: set[Access]) -> Iterator[Access]:
         return beyond(these, those)
+
+    def had(self, gains: set[Access], others: set[Access]) -> Iterator[Access]:
+        return had(gains, others)
+
+    def kept(self, losses: set[Access], ours: set[Access], others: set[Access]) -> Iterator[Access]:
+        return kept(losses, ours, others)
 
     # -- verbs --------------------------------------------------------------------------------------------------
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         listed: set[Address] = set()
         if found["registry"]:
-            for live in self._lives(
-                session, session.once("assignments", lambda: session.assignments(session.own_address()))
-            ):
-                # whatever others give stands with the registry, unless it takes a place of ours
-                if live.marks.owner is not None or live.address in wanted:
+            items = session.once("assignments", lambda: session.assignments(session.own_address()))
+            # whatever others give stands with the registry, unless it takes a place of ours
+            for live in self._lives(session, items):
+                if live.address in wanted or (session.owner, "spec") == (live.marks.owner, live.marks.origin):
                     listed.add(live.address)
                     yield live
             _refuse_own(session, wanted)
-        yield from _vacant(session, (at for at, item in wanted.items() if item.kind == KIND and at not in listed))
+        missing = [at for at, item in wanted.items() if item.kind == KIND and at not in listed]
+        waiting = {} if found["registry"] else _waiting(session, wanted)
+        yield from _vacant(session, missing, waiting)
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         missing = set(addresses)
@@ -150,16 +168,14 @@ class AssignmentKind(Kind, GivesAccess):
             for live in self._lives(session, _by_our_name(session, at)):
                 missing.remove(at)
                 yield live
-        yield from _vacant(session, (at for at in addresses if at in missing))
+        yield from _vacant(session, (at for at in addresses if at in missing), {})
 
     def _lives(self, session: AzureSession, items: Iterable[Document]) -> Iterator[Live]:
         mode = session.wanted_mode()
         for item in items:
             said = item.get("properties") or {}
-            if str(said.get("scope", "")).lower() != session.registry.resource.lower():
-                continue
             role = roles.of_guid(str(said.get("roleDefinitionId", "")).rpartition("/")[2])
-            if role is not None:
+            if role is not None and is_at(item, session.registry.resource):
                 yield _live(session, item, role, mode)
 
     def create(self, session: AzureSession, write: Write) -> Live:
@@ -218,7 +234,14 @@ class AssignmentKind(Kind, GivesAccess):
 def _description(marks: Marks, settings: AssignmentSettings, live: Live | None) -> str:
     """The description, with what people wrote in the one that is there."""
     texts = {**marks.texts(), **({GRANTS: ",".join(settings.grants)} if settings.grants else {})}
-    return described.written(texts, **json.loads(live.rest or "{}" if live is not None else "{}"))
+    kept = _kept(live.rest if live is not None else "")
+    return described.written(texts, kept.get("before", ""), kept.get("behind", ""))
+
+
+def _kept(rest: str) -> dict[str, str]:
+    """What people wrote in the description, and whether it is dormant."""
+    found: dict[str, str] = json.loads(rest or "{}")
+    return found
 
 
 def _is_ours(key: str, value: str) -> bool:
@@ -231,7 +254,6 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     texts = description.texts
     principal = str(said.get("principalId", "")).lower()
     who = next((job for job in IDENTITIES if session.principal(job) == principal), principal)
-    suffix = "" if role.mode == mode else f"-{role.mode}"
     grants = texts.get(GRANTS, "")
     settings = AssignmentSettings(
         who,
@@ -241,16 +263,19 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
         grants=tuple(grants.split(",")) if grants else (),
         **assignment_settings.read_condition(str(said.get("condition") or ""), role),
     )
-    at = Address.of(session.name, KIND, f"{who}-{role.job}{suffix}")
+    at = assignment_settings.address_in(session.name, who, role, mode)
     needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]
+    marks = marks_of(item)
+    dormant = marks.owner is None and role.mode == mode != _mode_now(session)
+    rest = {**description.of_people, **({_DORMANT: "true"} if dormant else {})}
     return Live(
         address=at,
         kind=KIND,
         settings=settings,
-        marks=Marks.of(texts),
+        marks=marks,
         native=str(item.get("id", "")),
         needs=tuple(needs),
-        rest=text(description.of_people) if description.of_people else "",
+        rest=text(rest) if rest else "",
     )
 
 
@@ -279,16 +304,50 @@ def _refuse_own(session: AzureSession, wanted: Mapping[Address, Desired]) -> Non
             )
 
 
-def _vacant(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Live]:
-    """That nothing is there, in a registry of which mode, where the spec leaves that open."""
-    if session.registry.role_assignment_mode is not None:
-        return
+def _mode_now(session: AzureSession) -> str:
+    """The mode that the registry has; "" if it is not there."""
+    found = session.once("registry", lambda: session.acr(session.own_address()))
+    return mode_of(found) if found else ""
+
+
+def granted(wanted: Mapping[Address, Desired]) -> frozenset[str]:
+    """The principals to whom the grants of a spec give something."""
+    found = (item.settings for item in wanted.values() if item.kind == KIND)
+    return frozenset(settings.principal for settings in found if not settings.own)
+
+
+def _waiting(session: AzureSession, wanted: Mapping[Address, Desired]) -> Mapping[Address, tuple[ForeignAccess, ...]]:
+    """What others gave above a registry that is yet to be made, by the first assignment to each of those to whom they gave it."""
+    principals = granted(wanted)
+    if not principals:
+        return {}
+    first: dict[str, Address] = {}
+    for at, item in wanted.items():
+        if item.kind == KIND:
+            first.setdefault(item.settings.principal, at)
+    items, mode = session.assignments(session.own_address(), session.registry.group), session.wanted_mode()
+    here = Here(session.name, session.registry.resource, session.owner, mode, mode, principals)
+    known = session.other_roles(others.unknown(items, here))
+    return {
+        first[principal]: tuple(
+            others.waiting(first[principal], items, replace(here, granted=frozenset({principal})), known)
+        )
+        for principal in principals
+    }
+
+
+def _vacant(
+    session: AzureSession, addresses: Iterable[Address], waiting: Mapping[Address, tuple[ForeignAccess, ...]]
+) -> Iterator[Live]:
+    """That nothing is there, and in a registry of which mode. `waiting`: what others gave that counts once it is."""
     mode = session.wanted_mode()
     for at in addresses:
-        if mode == "legacy" and at == assignment_settings.address_of(session.name, "pull", roles.LIST):
+        legacy = session.registry.role_assignment_mode is None and mode == "legacy"
+        if legacy and at == assignment_settings.address_of(session.name, "pull", roles.LIST):
             yield _included(session, at)
         else:
-            yield Live(at, KIND, AssignmentSettings("", mode=mode), Marks(), vacant=True)
+            there = AssignmentSettings("", mode=mode)
+            yield Live(at, KIND, there, Marks(), vacant=True, foreign=waiting.get(at, ()))
 
 
 def _included(session: AzureSession, at: Address) -> Live:

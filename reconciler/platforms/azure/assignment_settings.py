@@ -98,6 +98,12 @@ def address_of(registry: str, principal: str, job: str) -> Address:
     return Address.of(registry, KIND, f"{principal}-{job}")
 
 
+def address_in(registry: str, principal: str, role: Role, mode: str) -> Address:
+    """The address of the assignment of a role to a principal, in a registry that is to have this mode."""
+    suffix = "" if role.mode == mode else f"-{role.mode}"
+    return Address.of(registry, KIND, f"{principal}-{role.job}{suffix}")
+
+
 def of_identities(registry: AzureRegistry) -> Iterator[AssignmentSettings]:
     """What the registry's own identities can do: everything that their names say, everywhere in the registry."""
     mode = registry.role_assignment_mode or ""

@@ -1,74 +1,110 @@
-"""What others have in a registry, beside role assignments: it goes with the registry. Pure."""
+"""What others have in a registry, beside role assignments: it goes with the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.marks import OWNER, Marks
-from reconciler.platforms import described
+from reconciler.model.marks import Marks
 
-from . import tags
+from . import rules, tags, token_settings
 from .documents import properties
 from .spec import AzureRegistry
-from .token import MAP_KIND, ScopeMapKind, ScopeMapSettings
+
+if TYPE_CHECKING:
+    from .session import AzureSession
 
 Documents = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Below:
-    """A registry's scope maps, tokens and replications, as Azure lists them; `owner`: whose they may be."""
+    """A registry's scope maps, tokens and replications, as Azure lists them, and its private endpoint connections, which are never
+    ours; `owner`: whose the others may be."""
 
     registry: AzureRegistry
     owner: str
     scope_maps: Documents
     tokens: Documents
     replications: Documents
+    connections: Documents = ()
 
     def access(self, at: Address) -> Iterator[ForeignAccess]:
-        """The tokens of others, with what each lets its holder do."""
-        for token in sorted(self._their_tokens(), key=lambda item: str(item["name"])):
-            actions = properties(self._maps.get(_map_of(token), {})).get("actions") or ()
-            holder = Address.of(self.registry.name, MAP_KIND, str(token["name"]).lower())
-            access = tuple(ScopeMapKind().access(holder, ScopeMapSettings(tuple(sorted(actions)))))
-            removal = f"run `az acr token delete --registry {self.registry.registry_name} --name {token['name']}`"
-            yield ForeignAccess(at, f"token {token['name']}", access, removal)
+        """The tokens of others, with what each lets its holder do; those with a scope map of ours stand with that."""
+        for item in sorted(self.tokens, key=lambda item: str(item["name"])):
+            name = str(item["name"]).lower()
+            # a token is whose the scope map of its name is
+            if name not in self._ours and token_settings.map_of(item) not in self._ours:
+                actions = properties(self._maps.get(token_settings.map_of(item), {})).get("actions") or ()
+                found = token_settings.of_others(at, item, actions, self.registry.registry_name)
+                nobodys = self._marks.get(name, Marks()).owner in (None, self.owner)
+                yield replace(
+                    found, place=Address.of(self.registry.name, token_settings.KIND, name) if nobodys else None
+                )
+
+    def with_map(self, at: Address) -> tuple[ForeignAccess, ...]:
+        """The tokens of others that have the scope map at an address."""
+        actions = properties(self._maps.get(at.name, {})).get("actions") or ()
+        here = self.registry.registry_name
+        return tuple(
+            token_settings.of_others(at, item, actions, here)
+            for item in sorted(self.tokens, key=lambda item: str(item["name"]))
+            if token_settings.map_of(item) == at.name and str(item["name"]).lower() not in self._ours
+        )
 
     def more(self) -> list[str]:
-        """Their scope maps that no token has, and their replications, in words."""
-        used = {_map_of(token) for token in self.tokens}
-        maps = (key for key in self._maps.keys() - self._ours - used if not key.startswith("_"))
+        """Their scope maps that no token has, their replications, and the private endpoint connections, in words."""
+        used = {token_settings.map_of(item) for item in self.tokens}
+        named = (key for key in self._maps if not key.startswith("_") and not self._is_note(key))
+        maps = set(named) - self._ours - used
         away = (item for item in self.replications if _location(item) != self.registry.location)
         theirs = (item for item in away if Marks.of(tags.read(item.get("tags"))).owner != self.owner)
         return [
+            *sorted(f"private endpoint connection {item.get('name', '')}" for item in self.connections),
             *(f"scope map {key}" for key in sorted(maps)),
             *sorted(f"replication {str(item.get('name', '')).lower()}" for item in theirs),
         ]
 
-    def _their_tokens(self) -> Iterable[Mapping[str, Any]]:
-        # a token is whose the scope map of its name is
-        return (item for item in self.tokens if str(item["name"]).lower() not in self._ours)
-
-    @property
+    @cached_property
     def _maps(self) -> dict[str, Mapping[str, Any]]:
         return {str(item["name"]).lower(): item for item in self.scope_maps}
 
-    @property
+    @cached_property
+    def _marks(self) -> dict[str, Marks]:
+        return {key: token_settings.marks_of(item) for key, item in self._maps.items()}
+
+    @cached_property
     def _ours(self) -> set[str]:
-        return {key for key, item in self._maps.items() if _owner(item) == self.owner}
+        """The scope maps of our grants: what has the name of one of our notes is no token's."""
+        is_ours = partial(token_settings.is_ours, owner=self.owner, registry=self.registry.name)
+        return {key for key, found in self._marks.items() if not key.startswith(rules.NOTES) and is_ours(found)}
 
-
-def _owner(item: Mapping[str, Any]) -> str | None:
-    return described.parsed(str(properties(item).get("description") or "")).texts.get(OWNER)
-
-
-def _map_of(token: Mapping[str, Any]) -> str:
-    return str(properties(token).get("scopeMapId", "")).rpartition("/")[2].lower()
+    def _is_note(self, key: str) -> bool:
+        return key.startswith(rules.NOTES) and self._marks[key].owner == self.owner
 
 
 def _location(item: Mapping[str, Any]) -> str:
     return str(item.get("location", "")).lower().replace(" ", "")
+
+
+def below_of(session: AzureSession, at: Address) -> Below:
+    """What there is in the registry, read once in a listing. `at`: its address. Raises PlatformError."""
+    there = session.once("registry", lambda: session.acr(at))
+    return Below(
+        session.registry,
+        session.owner,
+        session.once("scope maps", lambda: session.scope_maps(at)),
+        session.once("tokens", lambda: session.tokens(at)),
+        session.once("replications", lambda: session.replications(at)),
+        connections_of(there or {}),
+    )
+
+
+def connections_of(there: Mapping[str, Any]) -> Documents:
+    """The private endpoint connections of a registry, as Azure answers that."""
+    found: Documents = properties(there).get("privateEndpointConnections") or ()
+    return found

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from azure.containerregistry import ContainerRegistryClient
 from azure.core.exceptions import HttpResponseError
@@ -23,7 +24,8 @@ from reconciler.redaction import redacted, unnamed_hidden
 from . import endpoints
 from .answers import NOTHING, Said, document_of, is_own, said_in
 from .denials import reason, unreached, way_out
-from .pipeline import PASSING, Patient, read_all
+from .lists import Repeats, gathered, pages_of
+from .pipeline import PASSING, Patient, Sending, read_all
 from .troubles import FAILURES, NotAzure, translated
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class DataPlane:
         self._open = ExitStack()
         #: why nothing answers there, once that was waited for
         self._silent = ""
+        #: whether images were deleted here
+        self.deleted = False
 
     @property
     def _client(self) -> ContainerRegistryClient:
@@ -57,7 +61,7 @@ class DataPlane:
                     f"https://{server}",
                     session.signed_in,
                     audience=endpoints.image_audience(session.registry, session.home),
-                    transport=_OfRegistry(session.transport, session.sending),
+                    transport=_OfRegistry(server, session.transport, session.sending),
                     retry_total=0,
                 )
                 self._open.enter_context(self._known)
@@ -65,19 +69,20 @@ class DataPlane:
 
     def count(self, name: str, at: str) -> int:
         """How many images a repository holds; 0 if the registry says that it is not there. Raises Uncounted if it says neither."""
-        found = self._counting(at, "repositories:get", lambda client: client.get_repository_properties(name))
+        found = self._counting(at, lambda client: client.get_repository_properties(name))
         return int(found.manifest_count or 0) if found is not None else 0
 
     def count_beside(self, names: Collection[str]) -> int:
         """How many images are in repositories that are none of these. Raises Uncounted if the registry does not say that."""
         at = self._session.own_address()
-        listed = self._counting(at, "catalog:list", lambda client: list(client.list_repository_names())) or []
+        listed = self._counting(at, lambda client: _names(client.list_repository_names())) or []
         return sum(self.count(name, at) for name in sorted(listed) if name not in names)
 
     def delete(self, name: str, at: str) -> None:
         """Deletes a repository with its images; one that the registry says is not there is no error. Raises PlatformError."""
         try:
             self._asked(at, lambda client: client.delete_repository(name))
+            self.deleted = True
         except _Vain as vain:
             raise PlatformError(
                 f"its images were not deleted: {vain}",
@@ -88,7 +93,7 @@ class DataPlane:
                 hint=vain.hint or way_out(self._session.registry.registry_name, name, vain.status, vain.said),
             ) from None
 
-    def _counting(self, at: str, operation: str, ask: Callable[[ContainerRegistryClient], T]) -> T | None:
+    def _counting(self, at: str, ask: Callable[[ContainerRegistryClient], T]) -> T | None:
         """A plan is made without what is counted too: whoever reads it hears why it was not. What was waited for is not waited for
         again."""
         if self._silent:
@@ -108,27 +113,28 @@ class DataPlane:
                 return ask(used)
         except NotAzure as error:
             raise _Vain(reason(server, error.status, NOTHING), error.status) from None
+        except Repeats:
+            raise _Vain(f"the pages of the catalog of {server} come again and again") from None
         except HttpResponseError as error:
-            response: Any = error.response
-            if error.status_code == 404:
-                return None
-            if error.status_code == 401 and self._again(used):
-                return self._asked(at, ask)
+            if error.response is None:  # of the credentials
+                raise self._unanswered(error, at) from None
             status = int(error.status_code or 0)
-            said = said_in(document_of(response.text())) if response is not None else NOTHING
-            if status == 401:  # it may repeat what it was sent
-                said = replace(said, message=unnamed_hidden(said.message))
-            number = "" if response is None else str(response.headers.get("x-ms-correlation-request-id", ""))
-            words = reason(server, status, said)
-            raise _Vain(words, status, said, request_id=number, waited=status in PASSING) from None
+            if status == 404:
+                return None
+            if status == 401 and self._again(used):
+                return self._asked(at, ask)
+            raise _refused(error, server, status) from None
         except FAILURES as error:
-            found = translated(error, at, "", self._session.registry)
-            no_token = found.code == "auth"
-            words = found.message if no_token else unreached(server, error)
-            raise _Vain(words, code=found.code, hint=found.hint, waited=not no_token) from None
+            raise self._unanswered(error, at) from None
         except (LookupError, TypeError, ValueError, AttributeError):
             # of the library, which takes an answer, a challenge or a token apart as one of the registry's
             raise _Vain(reason(server, 0, NOTHING)) from None
+
+    def _unanswered(self, error: Exception, at: str) -> _Vain:
+        found = translated(error, at, "", self._session.registry)
+        no_token = found.code == "auth"
+        words = found.message if no_token else unreached(self._session.login_server, error)
+        return _Vain(words, code=found.code, hint=found.hint, waited=not no_token)
 
     def _again(self, used: ContainerRegistryClient) -> bool:
         """Logs in anew, once: a change of the role assignment mode ends every login that there was, ours too. Whether there is now
@@ -163,12 +169,33 @@ class _Vain(Exception):
         self.code = code or said.code or str(status or "NotAzure")
 
 
+def _names(listed: Any) -> list[str]:
+    """The names of a catalog, each once. Raises Repeats."""
+    return gathered(pages_of(listed), str)
+
+
+def _refused(error: HttpResponseError, server: str, status: int) -> _Vain:
+    response: Any = error.response
+    said = said_in(document_of(response.text()))
+    if status == 401:  # it may repeat what it was sent
+        said = replace(said, message=unnamed_hidden(said.message))
+    number = str(response.headers.get("x-ms-correlation-request-id", ""))
+    return _Vain(reason(server, status, said), status, said, request_id=number, waited=status in PASSING)
+
+
 class _OfRegistry(Patient):
     """Connections over which nobody but the registry answers: the library takes each 404 of a delete, and a catalog without names,
     for "there is nothing"."""
 
+    def __init__(self, server: str, transport: Any, sending: Sending) -> None:
+        super().__init__(transport, sending)
+        self._server = server
+
     def send(self, request: Any, **options: Any) -> Any:
-        """The answer of one request. Raises NotAzure if it is none of the registry's."""
+        """The answer of one request. Raises NotAzure if it is none of the registry's, or the request would take a token to somebody
+        else: where the next page of a catalog is said to be there."""
+        if urlsplit(request.url).netloc.lower() != self._server.lower():
+            raise NotAzure
         answer = super().send(request, **options)
         read_all(answer)
         if not is_own(request.method, request.url, answer.status_code, answer.text()):

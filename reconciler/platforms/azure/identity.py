@@ -142,8 +142,7 @@ def principal_of(found: Mapping[str, Any]) -> str:
 
 
 def _of(session: AzureSession, name: str) -> str:
-    """Of which registry a tag says that an identity is; "" if there is none of that name in the resource group. Raises
-    PlatformError."""
+    """Of which registry a tag says that an identity is; "" if the resource group has none of that name. Raises PlatformError."""
     if name == session.own_address().name or not _REGISTRY.fullmatch(name):
         return name if _REGISTRY.fullmatch(name) else ""
     ask = partial(session.client.registries.get, session.registry.resource_group, name)

@@ -7,17 +7,21 @@ container-registry-rbac-abac-repository-permissions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash
-from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
+from reconciler.model.canonical import applied_hash, text
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
-from . import others, rules, tags
+from . import assignment, others, rules, tags
+from .documents import mode_of, properties
+from .others import Here
+from .reach import beyond, kept
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -39,18 +43,13 @@ def applied(mode: str) -> str:
     return applied_hash(ModeSettings(mode))
 
 
-def of_document(found: Mapping[str, Any]) -> str:
-    """The mode of a registry as Azure answers it; one that says nothing is legacy."""
-    said = (found.get("properties") or {}).get("roleAssignmentMode", rules.LEGACY)
-    return "abac" if said == rules.ABAC else "legacy"
-
-
-class ModeKind(Kind):
+class ModeKind(Kind, GivesAccess):
     """Which role assignments the registry honours."""
 
     name = KIND
     settings = ModeSettings
-    traits = frozenset({Trait.INHERITS})
+    said = frozenset()
+    traits = frozenset({Trait.INHERITS, Trait.OVERLAPS})
     after = ("registry",)
     permissions = {
         Verb.LIST: ("Microsoft.ContainerRegistry/registries/read",),
@@ -83,22 +82,45 @@ class ModeKind(Kind):
             f" which takes minutes to hours; role assignments of mode {other} count no longer"
         )
 
+    def access(self, address: Address, settings: ModeSettings) -> Iterable[Access]:
+        """By itself it gives nothing."""
+        return ()
+
+    def gains_and_losses(
+        self, address: Address, before: Given, after: Given, home: Home
+    ) -> tuple[Iterable[Access], Iterable[Access]]:
+        """By the role assignments of others that count from then on, and that count no longer."""
+        then = {item for found in before.foreign for item in found.access}
+        now = {item for found in before.foreign for item in found.left}
+        return (beyond(now, then), beyond(then, now)) if after.settings is not None else ((), then)
+
+    def beyond(self, these: set[Access], those: set[Access]) -> Iterator[Access]:
+        return beyond(these, those)
+
+    def kept(self, losses: set[Access], ours: set[Access], others: set[Access]) -> Iterator[Access]:
+        return kept(losses, ours, others)
+
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         home = session.own_address()
         if (there := session.once("registry", lambda: session.acr(home))) is not None:
             live = _live(session, there)
-            after = session.wanted_mode()
-            if after != live.settings.mode:
+            if switches(session, there):
                 assigned = session.once("assignments", lambda: session.assignments(home))
-                resource = session.registry.resource
-                known = session.other_roles(others.unknown(assigned, resource, session.owner))
-                live = replace(live, notes=tuple(others.ignored(assigned, after, resource, session.owner, known)))
+                here = _here(session, there, assignment.granted(wanted))
+                known = session.other_roles(others.unknown(assigned, here))
+                given = given_by_others(session, live.address, there, assigned, here.granted)
+                live = replace(live, notes=tuple(others.switched(assigned, here, known)), foreign=tuple(given))
+                live = replace(live, rest=_assigned(session, assigned))
             yield live
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = session.mode_address()
-        if own in addresses and (there := session.acr(session.own_address())) is not None:
-            yield _live(session, there)
+        home = session.own_address()
+        if own in addresses and (there := session.acr(home)) is not None:
+            live = _live(session, there)
+            yield (
+                replace(live, rest=_assigned(session, session.assignments(home))) if switches(session, there) else live
+            )
 
     def create(self, session: AzureSession, write: Write) -> Live:
         """The registry was made with it."""
@@ -112,7 +134,7 @@ class ModeKind(Kind):
         with session.tagging:
             there = session.fresh(home)
             body: dict[str, Any] = {}
-            if of_document(there) != wanted:
+            if mode_of(there) != wanted:
                 body["properties"] = {"roleAssignmentMode": rules.MODES[wanted]}
             noted = tags.read(there.get("tags"))
             if noted.get(APPLIED_MODE) != write.marks.applied:
@@ -124,13 +146,51 @@ class ModeKind(Kind):
         """It goes with the registry; alone, only what is noted of it."""
 
 
+def _assigned(session: AzureSession, found: Iterable[Mapping[str, Any]]) -> str:
+    """Which assignments of others there are, with their conditions: what these lose and gain by another mode, a plan says of those
+    that it saw."""
+    theirs = (item for item in found if others.marks_of(item).owner != session.owner)
+    return text(sorted([str(item.get("id", "")).lower(), properties(item).get("condition") or ""] for item in theirs))
+
+
+def switches(session: AzureSession, there: Mapping[str, Any]) -> bool:
+    """Whether the registry is to have another mode than it has. Raises PlatformError."""
+    return session.wanted_mode() != mode_of(there)
+
+
+def given_by_others(
+    session: AzureSession,
+    at: Address,
+    there: Mapping[str, Any],
+    assigned: Iterable[Mapping[str, Any]],
+    granted: frozenset[str],
+) -> Iterator[ForeignAccess]:
+    """The role assignments of others, which stand with the mode where that changes, else with the registry. Raises PlatformError."""
+    items, here = list(assigned), _here(session, there, granted)
+    yield from others.foreign(at, items, here, session.other_roles(others.unknown(items, here)))
+
+
+def _here(session: AzureSession, there: Mapping[str, Any], granted: frozenset[str]) -> Here:
+    registry, jobs = session.registry, ("pull", "push") if session.registry.adopt else ()
+    identities = {session.principal(job): job for job in jobs}
+    return Here(
+        session.name,
+        registry.resource,
+        session.owner,
+        mode_of(there),
+        session.wanted_mode(),
+        granted,
+        identities,
+    )
+
+
 def _live(session: AzureSession, there: Mapping[str, Any]) -> Live:
     noted = tags.read(there.get("tags"))
     marks = Marks.of(noted, APPLIED_MODE)
     return Live(
         address=session.mode_address(),
         kind=KIND,
-        settings=ModeSettings(of_document(there)),
+        settings=ModeSettings(mode_of(there)),
         marks=marks,
         native=f"the role assignment mode of {there.get('id', '')}",
         needs=(session.own_address(),),

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.marks import ORIGIN, OWNER, REGISTRY
 from reconciler.platforms import described
+from reconciler.spec.fields import REPOSITORY
 
 from . import rules
+from .documents import properties
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -71,7 +73,7 @@ def read(maps: Iterable[Mapping[str, Any]]) -> list[Note]:
         whose = described.parsed(str(said.get("description") or "")).texts
         for action in said.get("actions") or ():
             name = _ACTION.fullmatch(str(action))
-            if name is not None:
+            if name is not None and REPOSITORY.fits(name["name"]):  # no other is a note of ours
                 note = Note(
                     name["name"],
                     match["origin"],
@@ -155,7 +157,8 @@ class Notes:
                 return
             # what is added first: a repository that is noted twice for a moment is noted, one that is noted nowhere is forgotten
             for name in sorted(changed, key=lambda item: len(changed[item]) < len(maps.get(item, ()))):
-                self._write(at, name, changed[name], is_there=name in maps)
+                if not self._write(at, name, maps.get(name), changed[name]):
+                    break
         raise PlatformError(
             "what was noted of its repositories was overwritten again and again",
             address=at,
@@ -164,35 +167,47 @@ class Notes:
         )
 
     def _maps(self, at: str) -> tuple[dict[str, list[str]], set[str]]:
-        """The actions of our maps and of nobody's by their names, and the names of those that get no note of ours: another spec's,
-        and nobody's, from which only what is adopted is taken away."""
-        ours, others = {}, set()
-        for item in self._session.scope_maps(at):
-            name, said = str(item.get("name", "")), item.get("properties") or {}
-            if _MAP.fullmatch(name):
-                owner = described.parsed(str(said.get("description") or "")).texts.get(OWNER)
-                if owner in (self._session.owner, None):
-                    ours[name] = list(said.get("actions") or ())
-                if owner != self._session.owner:
-                    others.add(name)
-        return ours, others
+        """As `divided` has them, read now. Raises PlatformError."""
+        return divided(self._session.scope_maps(at), self._session.owner)
 
-    def _write(self, at: str, name: str, actions: Sequence[str], *, is_there: bool) -> None:
+    def _write(self, at: str, name: str, before: Sequence[str] | None, after: Sequence[str]) -> bool:
+        """Whether it was written: not where it is no longer as it was read (None: not there), since another run has its notes there
+        and a PUT or a DELETE would take them away."""
+        session, maps = self._session, self._session.client.scope_maps
+        found = session.found_plain(at, "scopeMaps:get", partial(maps.get, *session.group, name))
+        there = None if found is None else sorted(properties(found).get("actions") or ())
+        if there != (None if before is None else sorted(before)):
+            return False
+        self._send(at, name, after, is_there=there is not None)
+        return True
+
+    def _send(self, at: str, name: str, actions: Sequence[str], *, is_there: bool) -> None:
         session, maps = self._session, self._session.client.scope_maps
         if not actions:
             session.done(at, "scopeMaps:delete", partial(maps.begin_delete, *session.group, name))
             return
-        properties: Document = {"actions": list(actions)}
+        said: Document = {"actions": list(actions)}
         if is_there:
-            session.done(
-                at, "scopeMaps:update", partial(maps.begin_update, *session.group, name, {"properties": properties})
-            )
+            session.done(at, "scopeMaps:update", partial(maps.begin_update, *session.group, name, {"properties": said}))
         else:
             texts = {OWNER: session.owner, REGISTRY: session.name, ORIGIN: name.split("-")[1]}
-            properties["description"] = described.written(texts)
-            session.done(
-                at, "scopeMaps:create", partial(maps.begin_create, *session.group, name, {"properties": properties})
-            )
+            said["description"] = described.written(texts)
+            session.done(at, "scopeMaps:create", partial(maps.begin_create, *session.group, name, {"properties": said}))
+
+
+def divided(maps: Iterable[Mapping[str, Any]], of: str) -> tuple[dict[str, list[str]], set[str]]:
+    """The actions of an owner's maps and of nobody's by their names, and the names of those that get no note of theirs: another
+    spec's, and nobody's, from which only what is adopted is taken away. Pure."""
+    ours, others = {}, set()
+    for item in maps:
+        name, said = str(item.get("name", "")), item.get("properties") or {}
+        if _MAP.fullmatch(name):
+            owner = described.parsed(str(said.get("description") or "")).texts.get(OWNER)
+            if owner in (of, None):
+                ours[name] = list(said.get("actions") or ())
+            if owner != of:
+                others.add(name)
+    return ours, others
 
 
 def arranged(

@@ -3,77 +3,172 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
-from reconciler.model.access import ADMIN, Access, ForeignAccess, Principal
+from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
-from reconciler.model.marks import OWNER
+from reconciler.model.marks import Marks
 from reconciler.platforms import described
 
 from . import assignment_settings, roles
 from .assignment_settings import AssignmentSettings
 from .documents import properties
-from .others_roles import BUILT_IN, OtherRole
+from .others_roles import BUILT_IN, IMPORT, OtherRole
 from .reach import WHOLE
 
 Document = Mapping[str, Any]
 #: what they let somebody do, by the ids of their definitions
 Known = Mapping[str, OtherRole]
+#: what AcrDelete and its like are for
+_DELETES = {ADMIN, DELETE_IMAGES}
 
 
-def unknown(items: Iterable[Document], resource: str, owner: str) -> set[str]:
+@dataclass(frozen=True)
+class Here:
+    """A registry whose role assignments are looked at.
+
+    `registry`: its name in the spec; `resource`: its id; `owner`: whose ours are. `mode`: which roles count there; `after`: which do
+    once the plan is applied. `granted`: the principals to whom the spec gives something. `identities`: `pull` and `push` by the
+    principals of the registry's own identities, where these count.
+    """
+
+    registry: str
+    resource: str
+    owner: str
+    mode: str
+    after: str
+    granted: frozenset[str] = frozenset()
+    identities: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def switches(self) -> bool:
+        """Whether other roles count once the plan is applied."""
+        return self.mode != self.after
+
+    def is_ours(self, item: Document) -> bool:
+        """Whether a plan manages it, or deletes it if the spec does not have it: whatever else says that it is ours is others'."""
+        found = marks_of(item)
+        ours = (found.owner, found.origin) == (self.owner, "spec") and not found.elsewhere(self.registry)
+        return ours and is_at(item, self.resource) and roles.of_guid(_guid(item)) is not None
+
+    def principals(self, items: Iterable[Document]) -> set[str]:
+        """To whom we give something, or shall."""
+        return {*self.granted, *(_principal(item) for item in items if self.is_ours(item))}
+
+
+def marks_of(item: Document) -> Marks:
+    """The marks of a role assignment: none where they were copied onto one that we have neither made nor adopted."""
+    marks = Marks.of(described.parsed(str(properties(item).get("description") or "")).texts)
+    role = roles.of_guid(_guid(item))
+    name = str(item.get("id", "")).rpartition("/")[2].lower()
+    scope = str(properties(item).get("scope", ""))
+    made = role is not None and name == assignment_settings.native_name(scope, _principal(item), role)
+    return marks if made or marks.adopted else Marks()
+
+
+def unknown(items: Iterable[Document], here: Here) -> set[str]:
     """The ids of the roles of which it must be asked what they allow: on the registry, and above it of those to whom we give access,
-    unless we assign them or they are built in and known."""
+    or of everybody where other roles are to count, unless we assign them or they are built in and known."""
     listed = list(items)
-    ours = {_principal(item) for item in listed if _is_ours(item, owner)}
-    reaching = (item for item in listed if _is_here(item, resource) or _principal(item) in ours)
+    ours = here.principals(listed)
+    reaching = (item for item in listed if here.switches or is_at(item, here.resource) or _principal(item) in ours)
     return {_guid(item) for item in reaching if roles.of_guid(_guid(item)) is None} - BUILT_IN.keys()
 
 
-def foreign(
-    at: Address, items: Iterable[Document], resource: str, owner: str, mode: str, known: Known = BUILT_IN
-) -> Iterator[ForeignAccess]:
-    """What others gave. `resource`: the registry's id; `mode`: which roles count there; `known`: what other roles allow."""
-    listed = sorted(items, key=lambda item: str(item.get("id", "")).lower())
-    ours = {_principal(item) for item in listed if _is_ours(item, owner)}
+def foreign(at: Address, items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> Iterator[ForeignAccess]:
+    """What others gave, and above the registry to everybody whose access changes with the mode. `known`: what other roles allow."""
+    listed = _sorted(items)
+    ours = here.principals(listed)
     for item in listed:
-        if _is_ours(item, owner):
+        if here.is_ours(item):
             continue
-        here = _is_here(item, resource)
-        if not here and _principal(item) not in ours:
-            continue
-        given = tuple(_access(at, item, mode, known))
-        if here or given:
-            sure = any(not access.may for access in given)
-            voids = not properties(item).get("condition") and _principal(item) in ours and sure
-            what = f"{_role(item, known)} of {_who(item)} on {_place(item, resource)}"
-            more = ", which reaches every repository whatever its grants say" if voids else ""
-            removal = f"run `az role assignment delete --ids {item.get('id', '')}`"
-            yield ForeignAccess(at, f"{what}{more}", given, removal)
+        on_it, reaches = is_at(item, here.resource), _principal(item) in ours
+        given, after = (tuple(_access(at, item, mode, known)) for mode in (here.mode, here.after))
+        if on_it or (reaches and (given or after)) or given != after:
+            removal = f"run `az role assignment delete --ids {quote(str(item.get('id', '')))}`"
+            what = f"{_named(item, here, known)}{_more(item, here.mode, given, known, voids=reaches)}"
+            changed = after if here.switches else None
+            place = _place(item, here) if on_it else None
+            yield ForeignAccess(at, what, given, removal, changed, stays=not on_it, place=place)
 
 
-def ignored(items: Iterable[Document], after: str, resource: str, owner: str, known: Known = BUILT_IN) -> Iterator[str]:
-    """A sentence for each role assignment at the registry and above it that counts now and counts no longer in another mode."""
-    before = roles.other_mode(after)
-    for item in sorted(items, key=lambda item: str(item.get("id", "")).lower()):
-        role, other = roles.of_guid(_guid(item)), known.get(_guid(item), OtherRole(""))
-        reached = {verb for verb in other.verbs.get(before, ()) if verb not in other.verbs.get(after, ())}
-        if (role is not None and role.mode == before) or reached:
-            ours = ", and another one takes its place" if _is_ours(item, owner) else ""
-            lets = "" if role is not None or reached - {ADMIN} else " for deleting images"
-            yield f"{_role(item, known)} of {_who(item)} on {_place(item, resource)} counts no longer{lets}{ours}"
+def waiting(at: Address, items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> Iterator[ForeignAccess]:
+    """What others gave above a registry that is yet to be made, to those whom its grants narrow."""
+    for item in _sorted(items):
+        given = tuple(_access(at, item, here.after, known))
+        if given and _principal(item) in here.granted:
+            what = f"{_named(item, here, known)}{_more(item, here.after, given, known, voids=True)}"
+            removal = f"run `az role assignment delete --ids {quote(str(item.get('id', '')))}`"
+            yield ForeignAccess(at, what, (), removal, given, stays=True)
 
 
-def _is_here(item: Document, resource: str) -> bool:
+def switched(items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> Iterator[str]:
+    """A sentence for each role assignment at the registry and above it that counts now and counts no longer in the other mode, or the
+    other way round."""
+    for item in _sorted(items):
+        now, then = (_counts(item, mode, known) for mode in (here.mode, here.after))
+        what = _named(item, here, known)
+        if now - then:
+            ours = ", and another one takes its place" if here.is_ours(item) else ""
+            role = roles.of_guid(_guid(item))
+            lets = "" if role is not None or now - then - _DELETES else " for deleting images"
+            yield f"{what} counts no longer{lets}{ours}"
+        elif then - now and not here.is_ours(item):
+            yield f"{what} counts from then on{'' if then - now - _DELETES else ' for deleting images'}"
+
+
+def _sorted(items: Iterable[Document]) -> list[Document]:
+    return sorted(items, key=lambda item: str(item.get("id", "")).lower())
+
+
+def _counts(item: Document, mode: str, known: Known) -> set[str]:
+    """For what it counts in a mode."""
+    role = roles.of_guid(_guid(item))
+    if role is not None:
+        return {role.job} if role.mode == mode else set()
+    return set(known.get(_guid(item), OtherRole("")).verbs.get(mode, ()))
+
+
+def is_at(item: Document, resource: str) -> bool:
+    """Whether it is on the resource itself, and not above it."""
     return str(properties(item).get("scope", "")).lower() == resource.lower()
 
 
-def _place(item: Document, resource: str) -> str:
-    return "the registry" if _is_here(item, resource) else str(properties(item).get("scope", "")) or "/"
+def _named(item: Document, here: Here, known: Known) -> str:
+    scope = "the registry" if is_at(item, here.resource) else str(properties(item).get("scope", "")) or "/"
+    return f"{_role(item, known)} of {_who(item)} on {scope}"
 
 
-def _is_ours(item: Document, owner: str) -> bool:
-    return described.parsed(str(properties(item).get("description") or "")).texts.get(OWNER) == owner
+def _more(item: Document, mode: str, given: Iterable[Access], known: Known, *, voids: bool) -> str:
+    """What there is to know of it, beside what it lets somebody do."""
+    if not given:
+        return _nothing(item, mode, known)
+    # whoever can only let others in, or have images copied, reaches none by that
+    sure = any(not access.may and access.verb not in (ADMIN, f"{IMPORT} {WHOLE}") for access in given)
+    if voids and sure and not properties(item).get("condition"):
+        return ", which reaches every repository whatever its grants say"
+    return ""
+
+
+def _nothing(item: Document, mode: str, known: Known) -> str:
+    """Why it lets nobody do anything with images now."""
+    if not _counts(item, mode, known) and _counts(item, roles.other_mode(mode), known):
+        return f", which counts for nothing in mode {mode}"
+    role = roles.of_guid(_guid(item))
+    if role is not None and role.job != roles.LIST:
+        return ", whose condition lets nothing through"
+    return ", which lists the names of repositories" if role is not None else ", which reaches no image"
+
+
+def _place(item: Document, here: Here) -> Address | None:
+    """Where a spec could take it over; None of another owner's, and of a role that we do not assign."""
+    role = roles.of_guid(_guid(item))
+    if role is None or marks_of(item).owner not in (None, here.owner):
+        return None
+    who = here.identities.get(_principal(item), _principal(item))
+    return assignment_settings.address_in(here.registry, who, role, here.after)
 
 
 def _principal(item: Document) -> str:

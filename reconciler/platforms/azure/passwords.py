@@ -15,13 +15,15 @@ from typing import Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import PUSH
 from reconciler.model.address import Address
+from reconciler.model.canonical import applied_hash
 from reconciler.model.service import NO_REPOSITORY, Credentials
 from reconciler.spec.selection import covered
 from reconciler.words import some_of
 
 from .documents import properties
 from .session import AzureSession
-from .token import KIND, ScopeMapKind, ScopeMapSettings
+from .token import ScopeMapKind
+from .token_settings import KIND, ScopeMapSettings
 
 ACTION = "Microsoft.ContainerRegistry/registries/generateCredentials/action"
 OPERATION = "registries:generateCredentials"
@@ -82,6 +84,11 @@ def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, u
     if scope_map.lower() != at.name:
         raise _refused(
             f"somebody gave token {at.name} the scope map {scope_map}", "run `reconciler apply`, which gives it its own"
+        )
+    if above.marks.applied != applied_hash(above.settings):
+        raise _refused(
+            f"scope map {at.name} was changed by hand, so that its token does not do what the grant gives",
+            "run `reconciler apply`, which writes it as the grant is",
         )
     _check_selection(session, user, above.settings, repositories, push)
     return _issued(session, at, token, ttl)

@@ -15,7 +15,7 @@ from reconciler.platforms.extras import needing
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 
-from . import assignment_settings, identity, registry, replication, repository, roles, token
+from . import assignment_settings, identity, registry, replication, repository, roles, token_settings
 from .assignment import AssignmentKind
 from .identity import IDENTITIES, IdentityKind
 from .mode import ModeKind, ModeSettings
@@ -24,7 +24,8 @@ from .replication import ReplicationKind, ReplicationSettings
 from .repository import RepositoryKind
 from .spec import AzureRegistry
 from .target import AzureTokenTarget
-from .token import ScopeMapKind, ScopeMapSettings, TokenKind, TokenSettings
+from .token import ScopeMapKind, TokenKind
+from .token_settings import ScopeMapSettings, TokenSettings
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -99,12 +100,12 @@ class AzurePlatform(Platform):
         yield Desired(mode, "mode", wanted, (home, *assigned), home, here.adopt, source, instead_of=old)
         for grant, names in grants:
             if isinstance(grant.to, AzureTokenTarget):
-                at = Address.of(here.name, token.MAP_KIND, grant.name)
-                actions = ScopeMapSettings(token.actions_of(grant, names))
+                at = Address.of(here.name, token_settings.MAP_KIND, grant.name)
+                actions = ScopeMapSettings(token_settings.actions_of(grant, names))
                 source = spec.source(here.name, None, (grant,))
-                yield Desired(at, token.MAP_KIND, actions, (home, *_noted(here, names)), source=source)
-                own = Address.of(here.name, token.KIND, grant.name)
-                yield Desired(own, token.KIND, TokenSettings(grant.name), (at,), at, source=source)
+                yield Desired(at, token_settings.MAP_KIND, actions, (home, *_noted(here, names)), source=source)
+                own = Address.of(here.name, token_settings.KIND, grant.name)
+                yield Desired(own, token_settings.KIND, TokenSettings(grant.name), (at,), at, source=source)
 
     def open(self, estate: Estate, registry: RegistryBase) -> AzureSession:
         with needing("azure", registry.name, "Azure"):

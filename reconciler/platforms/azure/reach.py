@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from reconciler.model.access import Access, Principal
+from reconciler.model.access import COULD_ALREADY, STILL_CAN, Access, Principal
+from reconciler.words import natural
 
 WHOLE = "all repositories of the registry"
 _UNDER = "all repositories under "
+#: who had it already, or still has it, is who the sentence is about
+_ALREADY, _STILL = COULD_ALREADY.format("it"), STILL_CAN.format("it")
 
 
 def reached(
@@ -21,16 +25,74 @@ def reached(
 
 
 def beyond(these: Collection[Access], those: Collection[Access]) -> Iterator[Access]:
-    """These without those, and without what one of those covers: all repositories each one, a beginning what begins with it."""
-    covering: dict[tuple[Principal, str], list[str]] = {}
+    """These without those, and without what one of those covers: all repositories each one, a beginning what begins with it. What
+    one that `may` be covers is beyond it perhaps."""
+    covering = _covering(those)
+    for item in sorted(set(these) - set(those)):
+        covered = _covered(item, covering)
+        if not covered[False]:
+            yield replace(item, may=True) if covered[True] else item
+
+
+def changed(then: Collection[Access], now: Collection[Access]) -> tuple[list[Access], list[Access]]:
+    """Who gains and who loses, with what is kept of what is lost."""
+    return list(beyond(now, then)), list(kept(set(beyond(then, now)), now, ()))
+
+
+def had(gains: Iterable[Access], others: Collection[Access]) -> Iterator[Access]:
+    """The gains, with a note of each that the principal had already by what others gave."""
+    covering = _covering(others)
+    for item in gains:
+        yield _noted(item, _ALREADY) if _covered(item, covering)[False] else item
+
+
+def kept(losses: Iterable[Access], ours: Collection[Access], others: Collection[Access]) -> Iterator[Access]:
+    """The losses, with a note of each that the principal still has by what others gave, and of what is left of one of many."""
+    covering, left = _covering(others), sorted({*ours, *others})
+    for item in losses:
+        if _covered(item, covering)[False]:
+            yield _noted(item, _STILL)
+        elif rest := _left(item, left):
+            yield replace(item, note=", ".join(filter(None, (f"except {', '.join(rest)}", item.note))))
+        else:
+            yield item
+
+
+def _noted(item: Access, note: str) -> Access:
+    return replace(item, note=", ".join(filter(None, (item.note, note))))
+
+
+#: beginnings of names that somebody reaches with a verb, for sure and perhaps
+_Covering = Mapping[tuple[Principal, str, bool], list[str]]
+
+
+def _covering(those: Iterable[Access]) -> _Covering:
+    found: dict[tuple[Principal, str, bool], list[str]] = {}
     for item in those:
         verb, name, exact = _parts(item)
-        if not exact and not item.may:
-            covering.setdefault((item.principal, verb), []).append(name)
-    for item in sorted(set(these) - set(those)):
-        verb, name, _ = _parts(item)
-        if item.may or not name.startswith(tuple(covering.get((item.principal, verb), ()))):
-            yield item
+        # a name is itself alone, and no other begins with its end
+        found.setdefault((item.principal, verb, item.may), []).append(f"{name}\0" if exact else name)
+    return found
+
+
+def _covered(item: Access, covering: _Covering) -> Mapping[bool, bool]:
+    """Whether it is covered for sure (False), and perhaps (True)."""
+    verb, name, exact = _parts(item)
+    whole = f"{name}\0" if exact else name
+    return {may: whole.startswith(tuple(covering.get((item.principal, verb, may), ()))) for may in (False, True)}
+
+
+def _left(item: Access, left: Iterable[Access]) -> list[str]:
+    """What is left of many repositories, in words."""
+    verb, prefix, exact = _parts(item)
+    if exact:
+        return []
+    parts = [(one, *_parts(one)) for one in left if one.principal == item.principal and not one.may]
+    inside = [(one, name, exactly) for one, does, name, exactly in parts if does == verb and name.startswith(prefix)]
+    prefixes = tuple(name for _, name, exactly in inside if not exactly)
+    names = {one.repository for one, name, exactly in inside if exactly and not name.startswith(prefixes)}
+    under = {one.verb.removeprefix(f"{verb} ") for one, _, exactly in inside if not exactly}
+    return [*sorted(names, key=natural), *sorted(under, key=natural)]
 
 
 def _parts(item: Access) -> tuple[str, str, bool]:

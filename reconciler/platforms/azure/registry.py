@@ -19,8 +19,9 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
 from reconciler.words import Named, all_of
 
-from . import mode, notes, others, roles, rules, tags
-from .below import Below
+from . import mode, network, notes, roles, rules, states, tags, usage
+from .assignment import granted
+from .below import Below, below_of, connections_of
 from .reach import WHOLE
 from .repository import data_plane, now_in
 from .spec import AzureRegistry, untagged_days
@@ -48,15 +49,17 @@ _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """What a registry can be set to. `untagged_days`: None: untagged images stay. `admin_user`, `anonymous_pull`: no spec asks for
-    them."""
+    them. `public_network_access`: in Azure's word; "" where the spec leaves it open. `failure`, `under_way`: as in states.py."""
 
     location: str = ""
     sku: str = "Basic"
     labels: tuple[tuple[str, str], ...] = ()
     admin_user: bool = False
     anonymous_pull: bool = False
-    public_network_access: bool = True
+    public_network_access: str = network.OPEN
     untagged_days: int | None = None
+    failure: str = ""
+    under_way: str = ""
 
 
 def address_of(registry: AzureRegistry) -> Address:
@@ -71,7 +74,7 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
         # what the spec leaves open is decided by what is there (`fitted`)
         sku=registry.sku if "sku" in registry.model_fields_set else "",
         labels=tuple(sorted(registry.labels.items())),
-        public_network_access=registry.public_network_access,
+        public_network_access=network.word_of(registry.public_network_access),
         untagged_days=untagged_days(repositories[0]) if repositories else None,
     )
 
@@ -88,7 +91,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         Verb.READ: _READ,
         Verb.CREATE: (*_WRITE, "Microsoft.ContainerRegistry/checkNameAvailability/read"),
         Verb.UPDATE: _WRITE,
-        Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read",),
+        Verb.COUNT: ("Microsoft.ContainerRegistry/registries/catalog/read", usage.ACTION),
         Verb.RELEASE: _WRITE,
         Verb.DELETE: (
             "Microsoft.ContainerRegistry/registries/delete",
@@ -98,9 +101,12 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
 
     def shown(self, settings: RegistrySettings) -> dict[str, Any]:
         kept = settings.untagged_days
+        shown = super().shown(settings)
         return {
-            **super().shown(settings),
+            **{key: value for key, value in shown.items() if key not in ("failure", "under_way")},
+            "provisioning_state": settings.failure or settings.under_way or states.SUCCEEDED,
             "labels": dict(settings.labels),
+            "public_network_access": network.shown(settings.public_network_access),
             "untagged_days": Named("", "never deleted") if kept is None else kept,
         }
 
@@ -109,17 +115,36 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         return self.shown(RegistrySettings(location))
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
-        """A tier that the spec leaves open stays as it is in a registry that was there before; one that we made is Basic."""
-        if desired.settings.sku:
+        """What the spec leaves open stays as it is in a registry that was there before; one that we made is Basic and open."""
+        asked: RegistrySettings = desired.settings
+        if asked.sku and asked.public_network_access:
             return desired
         kept = live is not None and (live.marks.adopted or live.marks.owner is None)
         sku = live.settings.sku if live is not None and kept else rules.TIERS[0]
-        return replace(desired, settings=replace(desired.settings, sku=sku))
+        reached = network.kept(live.settings.public_network_access if live is not None else "", was_there=kept)
+        settings = replace(asked, sku=asked.sku or sku, public_network_access=asked.public_network_access or reached)
+        return replace(desired, settings=settings)
 
     def altered(self, settings: RegistrySettings) -> str | None:
         if settings.sku not in rules.TIERS:
             return "sku"
+        if settings.failure or settings.under_way:
+            return "provisioning_state"
         return next((name for name in ("admin_user", "anonymous_pull") if getattr(settings, name)), None)
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        if not changed:
+            return ()
+        there: RegistrySettings = live.settings
+        stands = states.remark(there.failure, there.under_way, "an apply sends its settings again")
+        return *stands, *network.remark(there.public_network_access, wanted.settings.public_network_access)
+
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        return states.remark("", live.settings.under_way, "")
+
+    def fingerprint(self, live: Live | None) -> str:
+        """Without what is under way: it is over when something is written."""
+        return super().fingerprint(states.over(live))
 
     def weakens(self, before: RegistrySettings | None, after: RegistrySettings | None) -> Iterator[Weakening]:
         if before is None or after is None:
@@ -146,12 +171,16 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         then, now = before.settings, after.settings
         if then is None or now is None or then.public_network_access == now.public_network_access:
             return gains, losses
-        outside = Access(
-            Principal("whoever comes through no private endpoint"), "reach the registry", address.registry, ""
-        )
-        return ([*gains, outside], losses) if now.public_network_access else (gains, [*losses, outside])
+        by_rules = network.RULES in json.loads(before.rest or "{}")
+        reaching = partial(network.reaching, registry=address.registry, rules=by_rules)
+        # who is let in from everywhere loses nothing
+        everyone = now.public_network_access == network.OPEN and not by_rules
+        out = () if everyone else reaching(then.public_network_access)
+        return [*gains, *reaching(now.public_network_access)], [*losses, *out]
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
+        if live is not None and (doomed := states.limit(live.settings.under_way)):
+            return doomed
         there = live.settings.location if live is not None else ""
         if there and there != desired.settings.location:
             return (
@@ -161,6 +190,11 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         beside = [item for item in _below(live) if item.startswith(_REPLICATION)]
         if beside and desired.settings.sku != "Premium":
             return f"somebody else's {all_of(beside)} needs sku: Premium: Azure refuses {desired.settings.sku} while it is there"
+        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku != "Premium":
+            return (
+                "it is not reached from the internet, which needs sku: Premium: Azure refuses"
+                f" {desired.settings.sku} until the spec says public_network_access: true"
+            )
         theirs = _others(live)
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
@@ -200,10 +234,16 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         return False
 
     def count(self, session: AzureSession, live: Live) -> int:
-        noted = notes.read(session.scope_maps(live.address))
+        """Those of repositories that the plan has no change for: a plan counts the others with their repositories, by the list that
+        these are from, and an apply has deleted them."""
+        noted = notes.read(session.remembered.read_already("scope maps") or ())
         # of what a program made, its images go with no repository of the plan
         names = {note.name for note in noted if note.owner == session.owner and note.origin == "spec"}
-        return session.part(data_plane).count_beside(names)
+        plane = session.part(data_plane)
+        found = plane.count_beside(names)
+        if not found and not plane.deleted:
+            usage.check(session, live.address, lambda: any(plane.count(name, live.address) for name in sorted(names)))
+        return found
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         """The role assignments and the tokens of others, which go with the registry."""
@@ -219,23 +259,15 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         session.begin_listing()
         own = address_of(session.registry)
         if (there := session.once("registry", lambda: session.acr(own))) is not None:
-            beneath = Below(
-                session.registry,
-                session.owner,
-                session.once("scope maps", lambda: session.scope_maps(own)),
-                session.once("tokens", lambda: session.tokens(own)),
-                session.once("replications", lambda: session.replications(own)),
-            )
             assigned = session.once("assignments", lambda: session.assignments(own))
-            yield _with_others(session, own, there, assigned, beneath)
+            yield _with_others(session, own, there, assigned, below_of(session, own), granted(wanted))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
-        if own in addresses and (there := session.acr(own)) is not None:
+        if own in addresses and (there := states.settled(session, own, lambda: session.acr(own))) is not None:
             lists = session.scope_maps(own), session.tokens(own), session.replications(own)
-            yield _with_others(
-                session, own, there, session.assignments(own), Below(session.registry, session.owner, *lists)
-            )
+            beneath = Below(session.registry, session.owner, *lists, connections_of(there))
+            yield _with_others(session, own, there, session.assignments(own), beneath, frozenset())
 
     def create(self, session: AzureSession, write: Write) -> Live:
         at, here = write.desired.address, session.registry
@@ -250,7 +282,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
             "properties": {**_properties(wanted), "roleAssignmentMode": made_with},
         }
         session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
-        return live_of(at, session.fresh(at))
+        return states.written(live_of(at, session.fresh(at)))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""
@@ -259,18 +291,18 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
             there = session.fresh(at)
             own = {**tags.of_spec(dict(wanted.labels)), **write.marks.texts()}
             again = live.marks.applied == write.marks.applied
-            all_tags = tags.after(tags.read(there.get("tags")), own, kept=_noted(there), again=again)
-            properties = _changed(_properties(wanted), there)
+            all_tags = tags.after(tags.read(there.get("tags")), own, kept=tags.noted(there.get("tags")), again=again)
+            changed = _changed(_properties(wanted), there)
             sku = str((there.get("sku") or {}).get("name", ""))
             up = _ORDER.get(wanted.sku, 0) > _ORDER.get(sku, 0)
             if up:
                 session.patch_registry(at, {"sku": {"name": wanted.sku}})
-            body: Document = {"tags": all_tags, **({"properties": properties} if properties else {})}
+            body: Document = {"tags": all_tags, **({"properties": changed} if changed else {})}
             after = session.patch_registry(at, body)
             if sku != wanted.sku and not up:
                 self._without_replications(session, at)
                 after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
-        return live_of(at, after)
+        return states.written(live_of(at, after))
 
     def _without_replications(self, session: AzureSession, at: Address) -> None:
         """Deletes those of ours, which a smaller tier does not have: it is refused while they are there."""
@@ -300,14 +332,18 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
 
 
 def _with_others(
-    session: AzureSession, at: Address, there: Document, assignments: Iterable[Document], below: Below
+    session: AzureSession,
+    at: Address,
+    there: Document,
+    assignments: Iterable[Document],
+    below: Below,
+    granted: frozenset[str],
 ) -> Live:
-    """The registry, with the role assignments and tokens that others gave on it, and what else they have in it."""
-    resource, items = session.registry.resource, list(assignments)
-    known = session.other_roles(others.unknown(items, resource, session.owner))
-    given = others.foreign(at, items, resource, session.owner, mode.of_document(there), known)
+    """The registry, with the role assignments and tokens that others gave on it, and what else they have in it. `granted`: the
+    principals of the spec's grants."""
     live, more = live_of(at, there), below.more()
     rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
+    given = () if mode.switches(session, there) else mode.given_by_others(session, at, there, assignments, granted)
     return replace(live, foreign=(*given, *below.access(at)), rest=rest)
 
 
@@ -319,11 +355,6 @@ def _azure(registry: RegistryBase) -> AzureRegistry:
     if not isinstance(registry, AzureRegistry):
         raise TypeError(f"registry {registry.name} is not on Azure")
     return registry
-
-
-def _noted(there: Document) -> list[str]:
-    """The keys of tags that say what was applied of what has no tags of its own."""
-    return [key for key in tags.read(there.get("tags")) if key.startswith("reconciler-applied-")]
 
 
 def _below(live: Live | None) -> list[str]:
@@ -344,7 +375,7 @@ def _properties(wanted: RegistrySettings) -> Document:
     return {
         "adminUserEnabled": wanted.admin_user,
         "anonymousPullEnabled": wanted.anonymous_pull,
-        "publicNetworkAccess": "Enabled" if wanted.public_network_access else "Disabled",
+        "publicNetworkAccess": wanted.public_network_access,
         **retention,
     }
 
@@ -368,6 +399,7 @@ def live_of(at: Address, found: Document) -> Live:
     there = tags.read(found.get("tags"))
     retention = (said.get("policies") or {}).get("retentionPolicy") or {}
     theirs = tags.foreign(there)
+    rest = {**({"tags": theirs} if theirs else {}), **({network.RULES: True} if network.has_rules(said) else {})}
     return Live(
         address=at,
         kind=KIND,
@@ -377,10 +409,12 @@ def live_of(at: Address, found: Document) -> Live:
             labels=tuple(sorted(tags.own_labels(there).items())),
             admin_user=bool(said.get("adminUserEnabled", False)),
             anonymous_pull=bool(said.get("anonymousPullEnabled", False)),
-            public_network_access=said.get("publicNetworkAccess", "Enabled") != "Disabled",
+            public_network_access=str(said.get("publicNetworkAccess") or network.OPEN),
             untagged_days=int(retention["days"]) if retention.get("status") == "enabled" else None,
+            failure=states.failure(found),
+            under_way=states.under_way(found),
         ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),
-        rest=text({"tags": theirs}) if theirs else "",
+        rest=text(rest) if rest else "",
     )

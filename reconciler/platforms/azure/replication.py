@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
 
-from . import tags
+from . import states, tags
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -26,13 +27,19 @@ SETTLING = 600.0
 #: codes of what can't be made yet, since one of its name was just deleted
 _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
 
+#: how one that failed is mended
+_ANEW = "deletes it and makes it anew; clients there pull from another location of the registry meanwhile"
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicationSettings:
-    """Where it is. `endpoint`: whether images are served there; no spec asks for anything else."""
+    """Where it is. `endpoint`: whether images are served there; no spec asks for anything else. `failure`, `under_way`: as in
+    states.py."""
 
     location: str
     endpoint: bool = True
+    failure: str = ""
+    under_way: str = ""
 
 
 class ReplicationKind(Kind, ReleasedAlong):
@@ -41,7 +48,8 @@ class ReplicationKind(Kind, ReleasedAlong):
     name = KIND
     settings = ReplicationSettings
     traits = frozenset({Trait.UPSERTS})
-    immutable = frozenset({"location"})
+    #: one that failed is not mended by an update: https://github.com/Azure/ARO-HCP/pull/2366
+    immutable = frozenset({"location", "failure"})
     after = ("registry",)
     permissions = {
         Verb.LIST: (f"{_TYPE}/read",),
@@ -54,13 +62,33 @@ class ReplicationKind(Kind, ReleasedAlong):
 
     def shown(self, settings: ReplicationSettings) -> dict[str, Any]:
         shown = super().shown(settings)
-        return {"location": shown["location"], "served_there": shown["endpoint"]}
+        return {
+            "location": shown["location"],
+            "served_there": shown["endpoint"],
+            "provisioning_state": settings.failure or settings.under_way or states.SUCCEEDED,
+        }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         return self.shown(ReplicationSettings(address.name))
 
     def altered(self, settings: ReplicationSettings) -> str | None:
+        if settings.failure or settings.under_way:
+            return "provisioning_state"
         return None if settings.endpoint else "endpoint"
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        there: ReplicationSettings = live.settings
+        return (*live.notes, *states.remark(there.failure, there.under_way, f"an apply {_ANEW}")) if changed else ()
+
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        return states.remark("", live.settings.under_way, "")
+
+    def fingerprint(self, live: Live | None) -> str:
+        """Without what is under way: it is over when something is written."""
+        return super().fingerprint(states.over(live))
+
+    def limit(self, desired: Desired, live: Live | None) -> str | None:
+        return states.limit(live.settings.under_way) if live is not None else None
 
     def weakens(self, before: ReplicationSettings | None, after: ReplicationSettings | None) -> Iterator[Weakening]:
         if before is not None and before.endpoint and (after is None or not after.endpoint):
@@ -81,17 +109,25 @@ class ReplicationKind(Kind, ReleasedAlong):
             if at.where or at.name == session.registry.location:
                 continue
             ask = partial(session.client.replications.get, *session.group, at.name)
-            found = session.found_plain(at, "replications:get", ask)
+            found = states.settled(session, at, partial(session.found_plain, at, "replications:get", ask))
             if found is not None:
                 yield _live(session, found)
 
     def create(self, session: AzureSession, write: Write) -> Live:
+        return self._made(session, write, {})
+
+    def replace(self, session: AzureSession, write: Write, live: Live, *, force: bool) -> Live:
+        theirs: dict[str, str] = json.loads(live.rest or "{}").get("tags", {})
+        self.delete(session, live, force=force)
+        return self._made(session, write, theirs)
+
+    def _made(self, session: AzureSession, write: Write, theirs: Mapping[str, str]) -> Live:
         at = write.desired.address
-        body = {"location": write.desired.settings.location, "tags": write.marks.texts()}
+        body = {"location": write.desired.settings.location, "tags": tags.after(theirs, write.marks.texts())}
         begin = partial(session.client.replications.begin_create, *session.group, at.name, body)
         make = partial(session.done, at, "replications:create", begin)
         found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
-        return _live(session, found or {})
+        return states.written(_live(session, found or {}))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         there = self._tags(session, live.address) or {}
@@ -107,7 +143,7 @@ class ReplicationKind(Kind, ReleasedAlong):
 
     def _patched(self, session: AzureSession, at: Address, body: Mapping[str, Any]) -> Live:
         begin = partial(session.client.replications.begin_update, *session.group, at.name, body)
-        return _live(session, session.done(at, "replications:update", begin) or {})
+        return states.written(_live(session, session.done(at, "replications:update", begin) or {}))
 
     def left(self, settings: ReplicationSettings) -> ReplicationSettings:
         return settings
@@ -125,13 +161,20 @@ def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
     there = tags.read(found.get("tags"))
     others = tags.foreign(there)
     location = str(found.get("location", "")).lower().replace(" ", "")
+    marks, failure = Marks.of(there), states.failure(found)
+    # what can't be changed can't be adopted: nobody's is adopted as it is
+    notes = states.remark(failure, "", f"once it is adopted, the next apply {_ANEW}") if marks.owner is None else ()
     return Live(
         address=Address.of(session.name, KIND, str(found.get("name", location)).lower()),
         kind=KIND,
         settings=ReplicationSettings(
-            location, bool((found.get("properties") or {}).get("regionEndpointEnabled", True))
+            location,
+            bool((found.get("properties") or {}).get("regionEndpointEnabled", True)),
+            "" if notes else failure,
+            states.under_way(found),
         ),
-        marks=Marks.of(there),
+        marks=marks,
+        notes=notes,
         native=str(found.get("id", "")),
         needs=(session.own_address(),),
         rest=text({"tags": others}) if others else "",

@@ -25,11 +25,12 @@ from reconciler.model.marks import Marks
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
-from . import endpoints, roles, rules, tags
-from .documents import plain, properties
+from . import endpoints, lists, roles, tags
+from .documents import mode_of, plain, properties
 from .operations import Polling
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
+from .remembered import Remembered
 from .spec import AzureRegistry
 from .troubles import FAILURES, NotAzure, is_absent, translated
 
@@ -55,7 +56,7 @@ class AzureSession(HttpSession):
         #: the registry's properties, as they were last read
         self.home: Document = {}
         self._principals: dict[str, str] = {}
-        self._seen: dict[str, _Once] = {}
+        self.remembered = Remembered()
         #: held by whoever writes the registry's tags, which are one map
         self.tagging = Lock()
         self._parts: dict[Any, Any] = {}
@@ -206,12 +207,7 @@ class AzureSession(HttpSession):
 
     def once(self, name: str, read: Callable[[], T]) -> T:
         """What several kinds list from, read once in a listing. The session's first listing of a registry forgets it."""
-        with self._lock:
-            task = self._seen.get(name)
-            if task is None:
-                task = self._seen[name] = _Once(read)
-        found: T = task.value()
-        return found
+        return self.remembered.once(name, read)
 
     def part(self, make: Callable[[AzureSession], T]) -> T:
         """What stands on the session and has a file of its own, made when it is first asked for."""
@@ -221,8 +217,7 @@ class AzureSession(HttpSession):
 
     def begin_listing(self) -> None:
         """A listing begins: nothing of an earlier one is remembered."""
-        with self._lock:
-            self._seen.clear()
+        self.remembered.clear()
 
     def found_plain(self, at: str, operation: str, ask: Callable[[], Any]) -> Document | None:
         """The resource that a call answers, as JSON; None if it is not there. Raises PlatformError."""
@@ -247,7 +242,7 @@ class AzureSession(HttpSession):
 
     def listed(self, at: str, operation: str, ask: Callable[[], Any]) -> list[Document]:
         """All pages of a list, as JSON; empty if the registry is not there. Raises PlatformError."""
-        return self.found(at, operation, lambda: [plain(item) for item in ask()]) or []
+        return self.found(at, operation, lambda: lists.resources(at, operation, lists.pages_of(ask()))) or []
 
     # -- what is read and written as JSON, over the same connections --------------------------------------------
 
@@ -276,21 +271,23 @@ class AzureSession(HttpSession):
 
         return self.found(at, operation, ask)
 
-    def pages(self, operation: str, path: str, *, at: str, version: str, query: str = "") -> Iterator[Document]:
+    def pages(self, operation: str, path: str, *, at: str, version: str, query: str = "") -> list[Document]:
         """The items of a list and its further pages; none if what it is of is not there. Raises PlatformError."""
-        page = self.json("GET", operation, path, at=at, version=version, query=query)
-        while page is not None:
-            yield from page.get("value", ())
-            following = page.get("nextLink")
-            if not following:
-                return
-            page = self.json("GET", operation, str(following), at=at, version=version)
 
-    def assignments(self, at: str) -> list[Document]:
-        """All role assignments at the registry and above it. Raises PlatformError."""
-        path = f"{self.registry.resource}/providers/Microsoft.Authorization/roleAssignments"
+        def read() -> Iterator[tuple[list[Document], str | None]]:
+            page = self.json("GET", operation, path, at=at, version=version, query=query)
+            while page is not None:
+                following = page.get("nextLink")
+                yield page.get("value") or [], following
+                page = self.json("GET", operation, str(following), at=at, version=version) if following else None
+
+        return lists.resources(at, operation, read())
+
+    def assignments(self, at: str, scope: str = "") -> list[Document]:
+        """All role assignments at the registry (or `scope`) and above it. Raises PlatformError."""
+        path = f"{scope or self.registry.resource}/providers/Microsoft.Authorization/roleAssignments"
         query = f"&$filter={quote('atScope()')}"
-        return list(self.pages("roleAssignments:list", path, at=at, version=ASSIGNMENTS, query=query))
+        return self.pages("roleAssignments:list", path, at=at, version=ASSIGNMENTS, query=query)
 
     def other_roles(self, guids: Iterable[str]) -> Mapping[str, OtherRole]:
         """What roles that we don't assign allow: the built-in ones, and these, each asked for once. One that these credentials may
@@ -321,12 +318,12 @@ class AzureSession(HttpSession):
         marks = Marks.of(tags.read(found.get("tags"))) if found else None
         if found is None or marks is None or not (marks.adopted or marks.owner is None):
             return "abac"
-        return "abac" if properties(found).get("roleAssignmentMode", rules.LEGACY) == rules.ABAC else "legacy"
+        return mode_of(found)
 
     def identities(self, at: str) -> list[Document]:
         """All managed identities of the resource group. Raises PlatformError."""
         path = f"{self.registry.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-        return list(self.pages("userAssignedIdentities:list", path, at=at, version=IDENTITIES))
+        return self.pages("userAssignedIdentities:list", path, at=at, version=IDENTITIES)
 
     def identity_path(self, job: str) -> str:
         """The id of one of the registry's two managed identities."""
@@ -341,12 +338,7 @@ class AzureSession(HttpSession):
     def write_identity(self, verb: str, at: Address, body: Document) -> Document:
         """A managed identity after a PUT or a PATCH. Raises PlatformError."""
         path, action = self.identity_path(at.name), f"userAssignedIdentities:{verb.lower()}"
-        found = self.json(verb, action, path, at=at, version=IDENTITIES, body=body)
-        if found is None:
-            raise PlatformError(
-                "its resource group or it is gone", address=at, operation=action, hint="make a new plan"
-            )
-        return found
+        return self.json(verb, action, path, at=at, version=IDENTITIES, body=body) or {}
 
     def delete_identity(self, at: Address) -> None:
         """Deletes a managed identity; none is no error. Raises PlatformError."""
@@ -380,19 +372,3 @@ class AzureSession(HttpSession):
             credentials.close()
         if self._http is not None:
             self._http.close()
-
-
-class _Once:
-    """What is read when it is first asked for, whichever thread asks."""
-
-    def __init__(self, read: Callable[[], Any]) -> None:
-        self._read = read
-        self._lock = Lock()
-        self._found: list[Any] = []
-
-    def value(self) -> Any:
-        """What was read. Raises what the read does, and reads again then."""
-        with self._lock:
-            if not self._found:
-                self._found.append(self._read())
-            return self._found[0]

@@ -45,8 +45,10 @@ class AzureRegistry(RegistryBase):
         " Default: abac for a registry that is created; an adopted one keeps what it has. A change ends all credentials that were"
         " issued.",
     )
-    public_network_access: Flag = Field(
-        True, description="Whether the registry can be reached from the internet; false is Premium only."
+    public_network_access: Flag | None = Field(
+        None,
+        description="Whether the registry can be reached from the internet; false is Premium only. Default: true for a registry that"
+        " is created; an adopted one keeps what it has.",
     )
     labels: dict[LabelKey, LabelValue] = Field({}, description="The registry's tags.")
     adopt: Flag = Field(False, description="Adopt a registry that already exists and has no owner.")
@@ -134,7 +136,7 @@ class AzureRegistry(RegistryBase):
             yield Fault(("replication_regions", at), f"{self.location} is the registry's own location")
 
     def _network(self) -> Iterator[Fault]:
-        if not self.public_network_access and self.sku != "Premium":
+        if self.public_network_access is False and self.sku != "Premium":
             yield Fault(("public_network_access",), f"public_network_access: false needs sku: Premium, not {self.sku}")
 
     def _labels(self) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from reconciler.platforms.spec_labels import WAS, Labels, SpecLabels
 
 from .rules import MAX_TAG_VALUE
 
-__all__ = ["WAS", "Labels", "foreign", "is_ours", "of_spec", "own_labels", "read"]
+__all__ = ["WAS", "Labels", "foreign", "is_ours", "noted", "of_spec", "own_labels", "read"]
 
 #: on an identity, of which registry it is: two of a spec that has had another registry_name are called the same
 REGISTRY_NAME = "reconciler-registry-name"
@@ -71,6 +71,11 @@ def read(tags: Mapping[str, str] | None) -> Labels:
         small = key.lower()
         found[small if is_ours(small) and not small.startswith(WAS) else key] = value
     return found
+
+
+def noted(there: Mapping[str, str] | None) -> list[str]:
+    """The keys of a registry's tags that say what was applied of what has no tags of its own."""
+    return [key for key in read(there) if key.startswith(f"{APPLIED}-")]
 
 
 def of_spec(labels: Mapping[str, str]) -> Labels:

@@ -6,64 +6,46 @@ https://learn.microsoft.com/azure/container-registry/container-registry-token-ba
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import DELETE_IMAGES, PUSH, Access, Given, Principal
+from reconciler.model.access import Access, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms import described
-from reconciler.spec.fields import REPOSITORY
-from reconciler.spec.models import Grant
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import all_of
 
 from . import rules
+from .below import below_of
 from .documents import properties
-from .reach import beyond, reached
+from .limits import Estimate
+from .reach import changed
+from .token_settings import (
+    KIND,
+    MAP_KIND,
+    ScopeMapSettings,
+    TokenSettings,
+    asked_for,
+    enabled_token,
+    given,
+    is_enabled,
+    is_ours,
+    map_of,
+)
 
 if TYPE_CHECKING:
     from .session import AzureSession
 
-MAP_KIND, KIND = "scope-map", "token"
 _TYPES = "Microsoft.ContainerRegistry/registries"
 #: an operation is looked at until it is over
 _RESULTS = "Microsoft.ContainerRegistry/locations/operationResults/read"
-#: what the permissions are as actions of a scope map (same page)
-PULL = ("content/read", "metadata/read")
-ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "pull": PULL,
-    "push-pull": ("content/read", "content/write", "metadata/read", "metadata/write"),
-}
-_ACTION = re.compile(r"repositories/(?P<name>.+)/(?P<verb>(?:content|metadata)/[a-z]+)")
-#: what holders of a token can do by the actions that end so
-_RIGHTS: Mapping[str, str] = {"/content/read": "pull", "/content/write": PUSH, "/content/delete": DELETE_IMAGES}
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeMapSettings:
-    """What whoever has the grant's token can do, as the actions of a scope map, sorted."""
-
-    actions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TokenSettings:
-    """The scope map that the token has, by its name, and whether it is good."""
-
-    scope_map: str
-    enabled: bool = True
-
-
-def actions_of(grant: Grant, names: Sequence[str]) -> tuple[str, ...]:
-    """What a grant gives, as actions."""
-    return tuple(sorted(f"repositories/{name}/{verb}" for name in names for verb in ACTIONS[grant.permission]))
 
 
 class ScopeMapKind(Kind, GivesAccess):
@@ -71,7 +53,8 @@ class ScopeMapKind(Kind, GivesAccess):
 
     name = MAP_KIND
     settings = ScopeMapSettings
-    traits = frozenset({Trait.UPSERTS})
+    # one that tokens of others have stays with them
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED})
     nothing_else = True
     after = ("registry",)
     permissions = {
@@ -86,14 +69,7 @@ class ScopeMapKind(Kind, GivesAccess):
         return {"actions": list(settings.actions)}
 
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
-        found: dict[str, set[str]] = {}
-        for action in wanted.settings.actions:
-            match = _ACTION.fullmatch(action)
-            if match is None or not REPOSITORY.fits(match["name"]):
-                return "actions"
-            found.setdefault(match["name"], set()).add(match["verb"])
-        asked = [set(verbs) for verbs in ACTIONS.values()]
-        return None if all(verbs in asked for verbs in found.values()) else "actions"
+        return None if asked_for(wanted.settings) else "actions"
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
         count = len(desired.settings.actions)
@@ -105,43 +81,58 @@ class ScopeMapKind(Kind, GivesAccess):
         )
 
     def access(self, address: Address, settings: ScopeMapSettings) -> Iterable[Access]:
-        who = Principal(f"whoever holds token {address.name}")
-        for right, verb in _RIGHTS.items():
-            found = [item.removesuffix(right) for item in settings.actions if item.endswith(right)]
-            names = [item.removeprefix("repositories/") for item in found]
-            # `*` stands for every name, and at the end, after a slash, for all that begins so
-            prefixes = [item.removesuffix("*") for item in names if item == "*" or item.endswith("/*")]
-            exact = [item for item in names if item.removesuffix("*") not in prefixes]
-            yield from reached(who, verb, address.registry, names=exact, prefixes=prefixes)
+        return given(address, settings, address.name)
 
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[Iterable[Access], Iterable[Access]]:
-        """What all repositories are covers each of them."""
+        """What all repositories are covers each of them. Tokens of others that have the scope map gain and lose with it."""
+        # a scope map of ours that goes stays where others have it
+        others = before.foreign if after.settings else ()
+        tokens = [address.name, *filter(None, map(enabled_token, others))]
         then, now = (
-            set(self.access(address, given.settings)) if given.settings else set() for given in (before, after)
+            {item for name in tokens for item in given(address, said.settings, name)} if said.settings else set()
+            for said in (before, after)
         )
-        return beyond(now, then), beyond(then, now)
+        return changed(then, now)
 
     def access_by_grant(self, address: Address, settings: ScopeMapSettings) -> Iterable[tuple[str, Access]]:
         return ((address.name, item) for item in self.access(address, settings))
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        self._refuse_too_many(session, wanted, found)
         if not found["registry"]:
             return
+        beneath = below_of(session, session.own_address())
         for live in self.lives(session, session.once("scope maps", lambda: session.scope_maps(session.own_address()))):
-            if live.marks.owner is not None or live.address in wanted:
+            if is_ours(live.marks, session.owner, session.name):
+                yield replace(live, foreign=beneath.with_map(live.address))
+            elif live.address in wanted:
+                # what is nobody's yet is others', and theirs stands with the registry
+                tokens = (
+                    item.what for item in beneath.with_map(live.address) if item.what != f"token {live.address.name}"
+                )
+                has = "of somebody else has this scope map, and gains and loses with it"
+                yield replace(live, notes=tuple(f"{token} {has}" for token in tokens))
+            elif live.marks.owner is not None:
                 yield live
-        count = sum(1 for item in wanted.values() if item.kind == MAP_KIND)
-        sku = found["registry"][0].settings.sku
-        most = rules.TOKENS.get(sku, max(rules.TOKENS.values()))
-        if count > most:
-            for at, item in wanted.items():
-                if item.kind == MAP_KIND:
-                    session.refused[at] = (
-                        f"the registry would have {count} scope maps and tokens; sku {sku} allows {most}"
-                    )
-                    break
+
+    def _refuse_too_many(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> None:
+        home = wanted.get(session.own_address())
+        if home is None:
+            return
+        own, live = home.address, next(iter(found["registry"]), None)
+        estimate = Estimate(
+            session.once("scope maps", lambda: session.scope_maps(own)) if live else (),
+            session.once("tokens", lambda: session.tokens(own)) if live else (),
+            wanted,
+            session.owner,
+            session.name,
+            live.settings.sku if live else "",
+            session.platform.kinds[home.kind].fitted(home, live).settings.sku,
+        )
+        if refusal := estimate.refusal():
+            session.refused[refusal[0]] = refusal[1]
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:
@@ -174,6 +165,15 @@ class ScopeMapKind(Kind, GivesAccess):
         description = described.written(write.marks.texts(), **json.loads(rest or "{}"))
         return {"properties": {"actions": list(write.desired.settings.actions), "description": description}}
 
+    def note_adopted(self, session: AzureSession, at: Address) -> None:
+        """Notes that what goes with a scope map was there before: a token has no place for that. Raises PlatformError."""
+        live = self.read_one(session, at)
+        if live is not None and not live.marks.adopted:
+            texts = replace(live.marks, adopted=True).texts()
+            body = {"properties": {"description": described.written(texts, **json.loads(live.rest or "{}"))}}
+            begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
+            session.done(at, "scopeMaps:update", begin)
+
     def _there(self, session: AzureSession, at: Address) -> Live:
         found = self.read_one(session, at)
         if found is None:
@@ -182,11 +182,24 @@ class ScopeMapKind(Kind, GivesAccess):
             )
         return found
 
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        if live.foreign:
+            yield f"it stays, and is nobody's: {all_of([item.what for item in live.foreign])} of somebody else has it"
+
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
-        """With its token: Azure keeps a scope map that a token has."""
+        """With its token: Azure keeps a scope map that a token has. One that tokens of others have is let go."""
         at = live.address
         session.done(at, "tokens:delete", partial(session.client.tokens.begin_delete, *session.group, at.name))
-        session.done(at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, at.name))
+        users = [item for item in session.tokens(session.own_address()) if map_of(item) == at.name]
+        if users:
+            kept = json.loads(live.rest or "{}")
+            body = {"properties": {"description": f"{kept.get('before', '')}{kept.get('behind', '')}"}}
+            update = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
+            session.done(at, "scopeMaps:update", update)
+        else:
+            session.done(
+                at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, at.name)
+            )
 
 
 class TokenKind(Kind, GivesAccess):
@@ -261,6 +274,8 @@ class TokenKind(Kind, GivesAccess):
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """A PATCH: a PUT would take its passwords away (https://github.com/Azure/acr/issues/667)."""
         at = live.address
+        if write.marks.adopted:
+            ScopeMapKind().note_adopted(session, Address.of(at.registry, MAP_KIND, at.name))
         body = {"properties": {"scopeMapId": self._map(session, write), "status": "enabled"}}
         session.done(at, "tokens:update", partial(session.client.tokens.begin_update, *session.group, at.name, body))
         return self._there(session, at)
@@ -296,10 +311,9 @@ def _map_live(session: AzureSession, found: Mapping[str, Any]) -> Live:
 
 
 def _token_live(session: AzureSession, found: Mapping[str, Any], maps: Mapping[str, Live]) -> Live:
-    said, name = properties(found), str(found.get("name", "")).lower()
-    scope_map = str(said.get("scopeMapId", "")).rpartition("/")[2].lower()
+    name, scope_map = str(found.get("name", "")).lower(), map_of(found)
     above = maps.get(name)
-    settings = TokenSettings(scope_map, said.get("status", "enabled") != "disabled")
+    settings = TokenSettings(scope_map, is_enabled(found))
     ours = above is not None and above.marks.owner is not None
     marks = Marks(
         above.marks.owner if above is not None and ours else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from shlex import quote
 from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
@@ -35,6 +36,8 @@ _HINTS = {
     "PrincipalNotFound": "check the principal's object id, and principal_type",
     "PrincipalTypeNotSupported": "check principal_type",
 }
+#: methods of which a 404 is an answer; of all others it is a refusal
+_ABSENT = ("GET", "HEAD", "DELETE")
 #: whose message is enough
 _IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
 #: signatures in the URLs of operations, which some messages repeat
@@ -70,12 +73,12 @@ def said_in(response: Any) -> dict[str, Any]:
 
 
 def is_absent(error: HttpResponseError) -> bool:
-    """Whether what was asked for is not there: Azure says so itself. A 404 without its JSON is a proxy's, or another service's.
-    What is made in a resource group that is not there is refused, and not absent."""
-    code, request = code_of(error), getattr(error.response, "request", None)
-    if code == "ResourceGroupNotFound" and getattr(request, "method", "") in ("PUT", "PATCH"):
+    """Whether what was asked for, or was to be deleted, is not there: Azure says so itself. A 404 without its JSON is a proxy's, or
+    another service's. What is written is never absent: Azure refuses it, since something that it is in or names is not there."""
+    request = getattr(error.response, "request", None)
+    if getattr(request, "method", "") not in _ABSENT:
         return False
-    return error.status_code == 404 and code not in ("", "SubscriptionNotFound", "InvalidResourceType")
+    return error.status_code == 404 and code_of(error) not in ("", "SubscriptionNotFound", "InvalidResourceType")
 
 
 def translated(error: Exception, address: str, operation: str, registry: AzureRegistry) -> PlatformError:
@@ -112,7 +115,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
     elif code in _HINTS:
         hint = _HINTS[code].format(
-            group=registry.resource_group, location=registry.location, subscription=registry.subscription_id
+            group=quote(registry.resource_group), location=registry.location, subscription=registry.subscription_id
         )
     elif status == 401:
         hint = "log in again: `az login`"
@@ -120,11 +123,16 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = Trouble.DENIED.hint(operation=operation, account=f"subscription {registry.subscription_id}")
     elif status >= 500:
         hint = Trouble.SERVER.hint(cloud="Azure")
+    elif not code and status < 300:  # the answer to a write, whose provisioningState is Failed or Canceled
+        hint = "run again; if it fails again, ask Azure's support about the request id"
     elif not code:
         hint = BETWEEN
+    elif status == 404:
+        hint = "what it is in, or what it names, is gone or not yet seen everywhere: make a new plan"
     else:
         hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
-    message = f"{code}: {said}" if code else f"HTTP {status}, without Azure's reason for it"
+    without = "the operation failed" if status < 300 else f"HTTP {status}"
+    message = f"{code}: {said}" if code else f"{without}, without Azure's reason for it"
     return PlatformError(
         _SIGNED.sub("(a signed URL)", message),
         address=address,

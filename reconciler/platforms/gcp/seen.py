@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
-from reconciler.words import all_of, plural, some_of
+from reconciler.platforms.noted_place import refuse_left
 
 from .repository_settings import KIND, parts_of
-from .rules import REGISTRY
+from .rules import REGISTRY, repository_id_fault
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -40,19 +39,8 @@ def address_of(
 def check_none_left(session: GcpSession, places: Iterable[str], at: Address, *, but: Collection[Address] = ()) -> None:
     """Looks again whether repositories of the registry are in these locations, for whoever takes away by what a plan would find them.
     `but`: addresses of repositories that need not be gone yet. Raises PlatformError if some are."""
-    found = {place: sorted({*_left(session, place, at, but)}) for place in sorted({*places})}
-    there = [
-        f"{some_of(names)} of this registry {plural(len(names), 'is', 'are')} still in {place}"
-        for place, names in found.items()
-        if names
-    ]
-    if there:
-        raise PlatformError(
-            all_of(there),
-            address=at,
-            operation=f"{REGISTRY}:ListRepositories",
-            hint="another run has made it, or the plan did not see it: make a new plan",
-        )
+    there = {place: _left(session, place, at, but) for place in {*places}}
+    refuse_left(there, at, f"{REGISTRY}:ListRepositories")
 
 
 def _left(session: GcpSession, place: str, at: Address, but: Collection[Address]) -> Iterator[str]:
@@ -63,7 +51,9 @@ def _left(session: GcpSession, place: str, at: Address, but: Collection[Address]
     yield from (_id(item) for item in listed if is_left(item, but))
     registry = session.registry
     names = {one.name for one in session.named} | {registry.named(registry.name) or registry.name}
-    named = {Address.of(registry.name, KIND, name, _where(registry, place)) for name in names} - {*but}
+    # in layout `shared`, the names of images may be none that a repository can have
+    possible = (name for name in names if repository_id_fault(registry.repository_id(name)) is None)
+    named = {Address.of(registry.name, KIND, name, _where(registry, place)) for name in possible} - {*but}
     asked = sorted(one for one in named if session.name_of(one) not in {str(item["name"]) for item in listed})
     yield from (_id(item) for item in session.map(session.repository, asked) if item is not None and is_left(item, but))
 

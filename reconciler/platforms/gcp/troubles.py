@@ -309,7 +309,7 @@ def of_note(error: PlatformError, location: str, registry: GcpRegistry, account:
         f"gcloud iam service-accounts update {account} --project {registry.project} --description {shlex.quote(text)}"
     )
     # a text that would be shown otherwise than it stands there must not be written by it
-    way = f"run `{command}`" if redacted(command) == command else "write the rest as it stands there"
+    way = f"run `{command}`" if one_line(redacted(command)) == command else "write the rest as it stands there"
     return PlatformError(
         f"{error.message}; the description of the service account {account} notes that registry {registry.name} has repositories in"
         f" {location} (its word at-{location}=...)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import string
 from typing import Any
 
 from . import operations
@@ -17,6 +18,7 @@ MAX_ACTIONS = 500
 _ACTION = re.compile(
     r"(repositories|gateway)/(?P<name>[^*]*|(?:[^*]+/)?\*)/(content/(read|write|delete)|metadata/(read|write)|config/(read|write)|contentWrite|delete)"
 )
+_BASE64 = string.ascii_letters + string.digits + "+/"
 _NAMES = {"scopeMaps": r"[a-zA-Z0-9-]{5,50}", "tokens": r"[a-zA-Z0-9-]{5,50}"}
 
 
@@ -180,7 +182,8 @@ def generate(state: State, asked: Asked) -> Reply:
         raise invalid(f"The password '{wanted}' is none of password1 and password2.")
     fresh = [wanted] if wanted else ["password1", "password2"]
     for key in fresh:
-        value = f"{secrets.token_urlsafe(32)}+ACR"
+        # in the form that https://github.com/microsoft/security-utilities has of them (SEC101/176)
+        value = "".join(secrets.choice(_BASE64) for _ in range(42)) + "+ACRA" + secrets.token_hex(3)[:5]
         state.secrets.append(value)
         expiry = {"expiry": given["expiry"]} if given.get("expiry") else {}
         token.passwords[key] = {"creationTime": now(), "value": value, **expiry}

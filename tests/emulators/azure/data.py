@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from . import jwt
 from .access import may, may_list, token_may
+from .registries import IMAGE
 from .state import Registry, State
 from .wire import Asked, Document, Refusal, Reply
 
@@ -169,7 +170,7 @@ def catalog(state: State, asked: Asked) -> Reply:
     """All repositories, in pages (`n`, `last`)."""
     registry = _checked(state, asked, "registry", "catalog", "*")
     size, last = int(asked.query.get("n", 100)), asked.query.get("last", "")
-    names = [name for name in sorted(registry.images) if name > last]
+    names = [name for name in sorted(registry.images) if name > last and name not in registry.hidden]
     page = names[:size]
     more = {"Link": f'<{asked.path}?last={page[-1]}&n={size}&orderby=>; rel="next"'} if len(names) > size else {}
     return Reply(200, {"repositories": page}, {**VERSION, **more})
@@ -193,7 +194,7 @@ def attributes(state: State, asked: Asked) -> Reply:
                 "deleteEnabled": True,
                 "writeEnabled": True,
                 "readEnabled": True,
-                "listEnabled": True,
+                "listEnabled": name not in registry.hidden,
             },
         },
     )
@@ -204,6 +205,8 @@ def delete_repository(state: State, asked: Asked) -> Reply:
     registry = _checked(state, asked, "repository", name, "delete")
     tags = _tags_of(registry, name)
     del registry.images[name]
+    registry.hidden.discard(name)
+    registry.freed += IMAGE * len(set(tags.values()))
     return Reply(202, {"manifestsDeleted": sorted(set(tags.values())), "tagsDeleted": sorted(tags)})
 
 

@@ -10,6 +10,8 @@ from .state import Child, Registry, Resource, State, now, zulu
 from .wire import NULL, Asked, Document, Refusal, Reply, invalid, not_found
 
 TYPE = "Microsoft.ContainerRegistry/registries"
+#: bytes of each image
+IMAGE = 12_345_678
 SKUS = ("Basic", "Standard", "Premium")
 ABAC, LEGACY = "AbacRepositoryPermissions", "LegacyRegistryPermissions"
 #: of a registry of which nothing was said, as recorded
@@ -145,6 +147,8 @@ def patch(state: State, asked: Asked) -> Reply:
     tags = _tags(body)
     found.tags = found.tags if tags is None else tags
     found.properties, found.modified = properties, now()
+    # the state is of the last operation, which this one is
+    found.state = "Succeeded"
     return Reply(200, shown(state, found))
 
 
@@ -170,9 +174,12 @@ def delete(state: State, asked: Asked) -> Reply:
 
 
 def usages(state: State, asked: Asked) -> Reply:
-    existing(state, asked)
+    """examples RegistryListUsages. How soon a delete counts: https://learn.microsoft.com/azure/container-registry/container-registry-faq"""
+    found = existing(state, asked)
+    stored = sum(IMAGE * len(set(tags.values())) for tags in found.images.values())
+    stored += found.freed if state.knobs.late_usages else 0
     rows = [
-        {"name": "Size", "limit": 107374182400, "currentValue": 0, "unit": "Bytes"},
+        {"name": "Size", "limit": 107374182400, "currentValue": stored, "unit": "Bytes"},
         {"name": "Webhooks", "limit": 10, "currentValue": 0, "unit": "Count"},
     ]
     return Reply(200, {"value": rows})
@@ -287,6 +294,7 @@ def get_replication(state: State, asked: Asked) -> Reply:
 
 
 def patch_replication(state: State, asked: Asked) -> Reply:
+    """One that failed stays so: https://github.com/Azure/ARO-HCP/pull/2366"""
     found, body = _replication(state, asked), asked.object()
     tags = _tags(body)
     found.tags = found.tags if tags is None else tags

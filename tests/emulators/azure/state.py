@@ -38,6 +38,7 @@ class Knobs:
     denied: beginnings of actions, such as `roleAssignments:PUT`, that the caller may not do
     blind: whether the data plane refuses the caller
     synchronous: whether a registry is made at once: 200, as recorded in 2023
+    late_usages: whether what a registry stores is said without the images that were deleted only some minutes later
     """
 
     polls: int = 0
@@ -55,6 +56,7 @@ class Knobs:
     denied: list[str] = field(default_factory=list)
     blind: bool = False
     synchronous: bool = False
+    late_usages: bool = False
 
 
 @dataclass
@@ -81,7 +83,8 @@ class Child(Resource):
 
 @dataclass
 class Registry(Resource):
-    """A container registry. `since`: credentials issued before this number are void; `images`: tags by repository."""
+    """A container registry. `since`: credentials issued before this number are void; `images`: tags by repository;
+    `hidden`: those that are not listed; `freed`: bytes of images that were deleted."""
 
     sku: str = "Basic"
     replications: dict[str, Resource] = field(default_factory=dict)
@@ -90,6 +93,8 @@ class Registry(Resource):
     images: dict[str, dict[str, str]] = field(default_factory=dict)
     deleted: dict[str, int] = field(default_factory=dict)
     since: int = 0
+    hidden: set[str] = field(default_factory=set)
+    freed: int = 0
 
     @property
     def abac(self) -> bool:

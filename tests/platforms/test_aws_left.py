@@ -1,0 +1,87 @@
+"""What is left in a region of which nothing would say any more that the registry was there: looked for before the note goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler import Outcome, loads
+from reconciler.engine.plan_file import dumps
+from tests.sandbox.aws import AwsSandbox
+from tests.sandbox.base import Document
+
+HOME, OTHER = "us-east-1", "eu-west-1"
+MAKE_ANEW = "another run has made it, or the plan did not see it: make a new plan"
+
+
+def document_of(aws: AwsSandbox, *names: str, **registry: object) -> Document:
+    rows = [{"name": name, "delete_images": True} for name in names]
+    return aws.document(*rows, registry=registry, guards={"max_deletes": "100%"})
+
+
+def messages(outcomes: list[Outcome]) -> dict[str, str]:
+    return {str(item.address): item.message for item in outcomes if item.message}
+
+
+def there(aws: AwsSandbox, region: str) -> list[str]:
+    return sorted(item["repositoryName"] for item in aws.client("ecr", region).describe_repositories()["repositories"])
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("roles", [True, False])
+@pytest.mark.parametrize(("before", "after"), [({"replication_regions": [OTHER]}, {}), ({"region": OTHER}, {})])
+def test_a_region_in_which_another_run_made_something_meanwhile_stays_noted(
+    aws: AwsSandbox, before: Document, after: Document, roles: bool, saved: bool
+) -> None:
+    """Noted nowhere, no plan would see it again, with its images."""
+    before, after = {**before, "roles": roles}, {**after, "roles": roles}
+    aws.apply(document_of(aws, "app-a", **before))
+    wanted = document_of(aws, "app-a", **after)
+    plan = aws.plan(wanted)
+    aws.apply(document_of(aws, "app-a", "app-b", **before))
+    said = messages(aws.carry_out(loads(dumps(plan)) if saved else plan, saved=saved))
+    assert said[f"images.region.{OTHER}"] == (
+        f"ecr:DescribeRepositories: images-app-b of this registry is still in {OTHER}\n  {MAKE_ANEW}"
+    )
+    assert there(aws, OTHER) == ["images-app-b", *ledger(OTHER if not roles and "region" in before else "")]
+    aws.apply(wanted)
+    assert there(aws, OTHER) == []
+    assert aws.plan(wanted).changes == ()
+
+
+@pytest.mark.parametrize("roles", [True, False])
+def test_a_retired_registry_keeps_its_notes_where_another_run_made_something_meanwhile(
+    aws: AwsSandbox, roles: bool
+) -> None:
+    fields = {"replication_regions": [OTHER], "roles": roles}
+    aws.apply(document_of(aws, "app-a", **fields))
+    retired = document_of(aws, retired=True, roles=roles)
+    plan = aws.plan(retired)
+    aws.apply(document_of(aws, "app-a", "app-b", **fields))
+    carrier = "images.role.pull" if roles else "images.ledger.marks"
+    assert messages(aws.carry_out(plan)) == {
+        carrier: "ecr:DescribeRepositories: images-app-b of this registry is still in eu-west-1 and images-app-b of this registry is"
+        f" still in us-east-1\n  {MAKE_ANEW}"
+    }
+    aws.apply(retired)
+    assert (there(aws, HOME), there(aws, OTHER)) == ([], [])
+    assert aws.plan(retired).changes == ()
+
+
+@pytest.mark.parametrize(
+    "tags", [{"reconciler-owner": None}, {"reconciler-registry": "b"}, {"reconciler-origin": "runtime"}]
+)
+def test_what_no_plan_would_delete_in_a_region_keeps_nobody_from_leaving_it(
+    aws: AwsSandbox, tags: dict[str, str | None]
+) -> None:
+    marks = {"reconciler-owner": "tests", "reconciler-registry": "images", "reconciler-origin": "spec", **tags}
+    aws.apply(document_of(aws, "app-a", region=OTHER))
+    plan = aws.plan(document_of(aws, "app-a"))
+    pairs = [{"Key": key, "Value": text} for key, text in marks.items() if text]
+    aws.client("ecr", OTHER).create_repository(repositoryName="images-theirs", tags=pairs)
+    assert messages(aws.carry_out(plan)) == {}
+    assert there(aws, OTHER) == ["images-theirs"]
+
+
+def ledger(region: str) -> list[str]:
+    """What a registry without roles has in its region, beside its repositories."""
+    return ["reconciler/images"] if region else []
