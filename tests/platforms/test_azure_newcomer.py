@@ -120,3 +120,14 @@ def test_without_credentials_our_own_error_is_all_that_is_printed(azure: AzureSa
     assert lines[0].startswith("Error")
     assert "the credentials gave no token" in done.stderr
     assert not [line for line in lines if line.startswith("DefaultAzureCredential")]
+
+
+def test_what_an_identity_that_was_deleted_by_hand_leaves_behind_is_said_as_such(azure: AzureSandbox) -> None:
+    document = azure.document("app-a", grants=({"name": "one", "to": azure.target("1")},))
+    azure.apply(document)
+    (key,) = (key for key, item in azure.cloud.identities.items() if item.name == "images-pull")
+    principal = azure.cloud.identities.pop(key).properties["principalId"]
+    removed = [change for change in azure.plan({**document, "grants": []}).changes if change.action is Action.DELETE]
+    why = ("it names no grant: it was for one of the registry's own identities, which is gone since",)
+    assert {change.notes for change in removed if principal in change.address} == {why}
+    assert [change.notes for change in removed if principal not in change.address] == [()]

@@ -141,6 +141,11 @@ class AssignmentKind(Kind, GivesAccess):
     def kept(self, losses: set[Access], ours: set[Access], others: set[Access]) -> Iterator[Access]:
         return kept(losses, ours, others)
 
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        yield from live.notes
+        if live.marks.owner is not None and not live.settings.grants and not live.settings.own:
+            yield "it names no grant: it was for one of the registry's own identities, which is gone since"
+
     # -- verbs --------------------------------------------------------------------------------------------------
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
