@@ -39,7 +39,9 @@ def run(
         ),
     ],
     spec: SpecOption = DEFAULT_SPEC,
-    push: Annotated[bool, typer.Option("--push", help="Allow pushing and deleting as well.")] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Allow pushing as well, and on the local platform deleting.")
+    ] = False,
     ttl: Annotated[
         float,
         typer.Option(

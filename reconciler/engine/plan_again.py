@@ -39,7 +39,7 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     hidden = sorted(set(found.problems) - set(said.problems))
     if hidden:
         raise ValueError(f"it does not say that {hidden[0].address} has a problem: {hidden[0].message}")
-    if missing := next(unsaid(found.changes.values(), said.basis, kinds), None):
+    if missing := next(unsaid(found.changes.values(), said.basis, kinds, said.registries), None):
         raise ValueError(missing)
     there = (*said.basis.reaching, *(change.live for change in said.changes if change.live is not None))
     by = reaching(there, found.changes, kinds, said.owner)

@@ -55,7 +55,8 @@ class Live:
     thing; it changes with any write beside ours, so it counts for nothing. `vacant`: nothing of ours is there, only what
     others put into the native document, or our mark of what was applied (a crash between a delete and the removal of its mark
     leaves that). `owed`: what others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that
-    others gave in it. `neighbours`: what other registries of the spec have in the same native document; a plan says it.
+    others gave in it. `neighbours`: what other registries of the spec have in the same native document; a plan says it. `moot`: it is
+    not there, and what is wanted of it is given by something else already.
     """
 
     address: Address
@@ -72,6 +73,7 @@ class Live:
     notes: tuple[str, ...] = ()
     foreign: tuple[ForeignAccess, ...] = ()
     neighbours: tuple[Neighbour, ...] = field(default=(), compare=False)
+    moot: bool = False
 
     @property
     def given(self) -> Given:

@@ -91,8 +91,11 @@ def _choices(expected: str) -> list[str]:
 def problems_of(error: ValidationError, annotation: Any, root: Node, at: Loc, fallback: Loc = ()) -> list[Problem]:
     """The problems of one validated item. `at`: the item's path; `fallback`: where its merged defaults stand."""
     found: dict[tuple[int, int, str], Problem] = {}
-    for details in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for details in errors:
         loc = details["loc"]
+        if details["type"] == "too_short" and any(item["loc"][:-1] == loc for item in errors):
+            continue  # only what is right is counted
         inherited = bool(fallback) and _depth(root, fallback, loc) > _depth(root, at, loc)
         problem = _problem(details, annotation, root, fallback if inherited else at)
         position = (problem.line, problem.column, problem.path)

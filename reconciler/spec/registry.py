@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -71,6 +71,11 @@ class RegistryBase(Model):
     def is_one(self) -> bool:
         """Whether all its repositories are one on the platform, so that access to one of them is access to all."""
         return False
+
+    @property
+    def common_labels(self) -> Mapping[str, str]:
+        """The registry's labels that count as each of its repositories' own, where the platform has none of a repository."""
+        return {}
 
     @property
     def own_account(self) -> str:

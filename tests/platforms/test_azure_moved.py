@@ -250,10 +250,11 @@ def test_a_released_repository_takes_what_the_grants_give_along(how: str, azure:
     assert plan.left_out == 0
     assert {change.address for change in plan.changes} == {
         "images.repository.app-a",
-        *(f"images.assignment.{principal(number)}-{job}" for number, job in ((1, "pull"), (1, "push"), (2, "push"))),
+        *(f"images.assignment.{principal(number)}-{job}" for number, job in ((1, "pull"), (2, "push"), (4, "push"))),
     }
     text = joined(plan_lines(report_of(plan)))
-    assert f"service principal {principal(1)} can no longer pull or push app-a" in text
+    assert f"service principal {principal(1)} can no longer pull app-a" in text
+    assert f"group {principal(2)} can no longer pull or push app-a" in text
     azure.carry_out(loads(dumps(plan), platforms=azure.platforms))
     assert "app-a" in azure.acr.images
     assert not [item for item in azure.cloud.assignments.values() if "app-a" in str(item.properties["condition"])]

@@ -116,7 +116,7 @@ class AzureSandbox(Sandbox):
                     "registry": "images",
                     "repositories": ["app-*"],
                     "permission": "push-pull",
-                    "to": {"type": "azure", "principal_ids": [principal(1), principal(2)]},
+                    "to": {"type": "azure", "principal_ids": [principal(2), principal(4)], "principal_type": "Group"},
                 },
                 {"name": "partner", "registry": "images", "repositories": ["team/*"], "to": {"type": "azure-token"}},
             ],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
-from reconciler.model.canonical import applied_hash, text
+from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
@@ -141,6 +141,11 @@ class AssignmentKind(Kind, GivesAccess):
     def kept(self, losses: set[Access], ours: set[Access], others: set[Access]) -> Iterator[Access]:
         return kept(losses, ours, others)
 
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        yield from live.notes
+        if live.marks.owner is not None and not live.settings.grants and not live.settings.own:
+            yield "it names no grant: it was for one of the registry's own identities, which is gone since"
+
     # -- verbs --------------------------------------------------------------------------------------------------
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
@@ -166,8 +171,9 @@ class AssignmentKind(Kind, GivesAccess):
         for at in sorted(missing):
             # a list may lag behind: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
             for live in self._lives(session, _by_our_name(session, at)):
-                missing.remove(at)
-                yield live
+                if live.address == at:
+                    missing.remove(at)
+                    yield live
         yield from _vacant(session, (at for at in addresses if at in missing), {})
 
     def _lives(self, session: AzureSession, items: Iterable[Document]) -> Iterator[Live]:
@@ -352,5 +358,4 @@ def _vacant(
 
 def _included(session: AzureSession, at: Address) -> Live:
     """That nothing is missing: in mode legacy, the role to pull reads the catalog too."""
-    settings = AssignmentSettings("pull", job=roles.LIST, mode="legacy", whole=True)
-    return Live(at, KIND, settings, Marks(session.owner, "spec", applied_hash(settings), session.name))
+    return Live(at, KIND, AssignmentSettings("pull", job=roles.LIST, mode="legacy", whole=True), Marks(), moot=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from .spec import AzureRegistry
 
 #: Azure's own variables: https://learn.microsoft.com/python/api/overview/azure/identity-readme#environment-variables for the second
 MANAGER, AUTHORITY = "AZURE_RESOURCE_MANAGER_ENDPOINT", "AZURE_AUTHORITY_HOST"
+
+
+# what azure-identity has to say is in its errors; without a handler, Python prints it
+logging.getLogger("azure").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, u
     if user is None:
         raise _refused(
             "on Azure, credentials are those of a grant of type azure-token",
-            f"name the grant with --as: {_tokens(session)}",
+            _fitting(session, repositories),
         )
     at = Address.of(session.name, KIND, user.lower())
     token = session.found_plain(at, "tokens:get", partial(session.client.tokens.get, *session.group, at.name))
@@ -201,9 +201,26 @@ def _time(text: Any) -> datetime | None:
 
 def _tokens(session: AzureSession) -> str:
     """The grants that have a token of ours."""
-    maps = ScopeMapKind().lives(session, session.scope_maps(session.own_address()))
-    names = sorted(live.address.name for live in maps if live.marks.owner == session.estate.owner)
+    names = sorted(_given(session))
     return f"it has {some_of(names)}" if names else "it has none yet"
+
+
+def _given(session: AzureSession) -> Mapping[str, set[str]]:
+    """What each token of ours gives access to, by the names of their grants."""
+    maps = ScopeMapKind().lives(session, session.scope_maps(session.own_address()))
+    ours = (live for live in maps if live.marks.owner == session.estate.owner)
+    access = ScopeMapKind().access
+    return {
+        live.address.name: {item.repository for item in access(session.own_address(), live.settings)} for live in ours
+    }
+
+
+def _fitting(session: AzureSession, asked: str) -> str:
+    """What to do for whoever names no grant: which of them give access to what is asked for."""
+    names = sorted(name for name, given in _given(session).items() if set(covered([asked], sorted(given), given)))
+    if names:
+        return f"name the grant with --as, of those whose token reaches {session.name}/{asked}: {some_of(names)}"
+    return f"no token reaches {session.name}/{asked}: write a grant to azure-token, apply, and name it with --as"
 
 
 def _refused(message: str, hint: str) -> PlatformError:

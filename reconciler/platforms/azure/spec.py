@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -67,6 +67,10 @@ class AzureRegistry(RegistryBase):
 
     def found_by(self, later: RegistryBase) -> bool:
         return super().found_by(later) and isinstance(later, AzureRegistry) and self._id == later._id
+
+    @property
+    def common_labels(self) -> Mapping[str, str]:
+        return self.labels
 
     @property
     def resource(self) -> str:

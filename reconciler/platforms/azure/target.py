@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -12,6 +13,18 @@ from reconciler.spec.registry import GrantTarget
 
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 Uuid = Annotated[str, Text(_UUID, "a UUID")]
+
+
+def _no_object_id(value: str) -> str | None:
+    """What is wrong with a name in the place of an object id, where more can be said than that."""
+    if value == "*":
+        return "must be the object id of one principal, not '*': Azure has no grant to everyone"
+    if not re.fullmatch(r"[\w.+-]+@[\w.-]+", value):
+        return None
+    return f"must be the principal's object id, a UUID: `az ad user show --id {value} --query id` says it"
+
+
+ObjectId = Annotated[str, Text(_UUID, "the principal's object id, a UUID", why=_no_object_id)]
 PrincipalType = Literal["ServicePrincipal", "Group", "User"]
 
 
@@ -19,7 +32,7 @@ class AzureTarget(GrantTarget):
     """Principals of the registry's own tenant, by role assignment."""
 
     type: Literal["azure"] = Field(description="Principals of the tenant, by role assignment.")
-    principal_ids: tuple[Uuid, ...] = Field(
+    principal_ids: tuple[ObjectId, ...] = Field(
         min_length=1,
         description="Object ids of service principals, managed identities, groups or users. Of an AKS cluster it is that of the"
         " kubelet's identity.",
