@@ -7,6 +7,7 @@ import json
 import pytest
 
 from reconciler import dumps, loads
+from reconciler.engine.write import Status
 from reconciler.errors import ReconcilerError, StalePlan
 from tests.sandbox.azure import AzureSandbox
 from tests.sandbox.azure_fields import principal
@@ -51,3 +52,11 @@ def test_no_edit_of_a_file_hides_a_gain_behind_what_others_gave(azure: AzureSand
     change["gains"] = []
     with pytest.raises(ReconcilerError, match="'gains' does not follow from what would be written"):
         loads(json.dumps(plan))
+
+
+def test_a_saved_plan_deletes_a_repository_with_a_slash_in_its_name(azure: AzureSandbox) -> None:
+    """What stands below a delete is read by its name, and no token is called so."""
+    azure.apply(azure.document("app-a", {"name": "team/c", "delete_images": True}))
+    plan = azure.plan(azure.document("app-a"))
+    (outcome,) = azure.carry_out(loads(dumps(plan)), saved=True)
+    assert (outcome.address, outcome.status, outcome.message) == ("images.repository.team/c", Status.DONE, "")

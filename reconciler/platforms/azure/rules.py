@@ -20,6 +20,8 @@ MAX_UNTAGGED_DAYS = 365
 #: a token's name has 5 to 50 characters (azure-rest-api-specs, 2025-11-01), a scope map's 5 to 49 (terraform-provider-azurerm,
 #: internal/services/containers/validate); the two have one name
 _TOKEN = re.compile(r"[a-z][a-z0-9-]{4,48}")
+#: what they consist of, as reconciler writes them: a repository's name with a slash is no token's, and no path to one
+_OF_TOKENS = re.compile(r"[a-z0-9-]+")
 #: what the names of the scope maps begin with that are notes of ours
 NOTES = "reconciler-"
 #: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations
@@ -64,6 +66,11 @@ def token_fault(name: str) -> str | None:
     return (
         f"its token would be called '{name}' ({len(name)} characters); Azure takes 5 to 49 letters, digits and hyphens"
     )
+
+
+def may_be_token(name: str) -> bool:
+    """Whether a token or a scope map can be called so."""
+    return _OF_TOKENS.fullmatch(name) is not None
 
 
 def identity_fault(name: str) -> str | None:

@@ -136,7 +136,7 @@ class ScopeMapKind(Kind, GivesAccess):
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:
-            if at.where or at.name.startswith(rules.NOTES):
+            if at.where or at.name.startswith(rules.NOTES) or not rules.may_be_token(at.name):
                 continue
             ask = partial(session.client.scope_maps.get, *session.group, at.name)
             found = session.found_plain(at, "scopeMaps:get", ask)
@@ -255,7 +255,7 @@ class TokenKind(Kind, GivesAccess):
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:
-            if at.where:
+            if at.where or not rules.may_be_token(at.name):
                 continue
             found = session.found_plain(at, "tokens:get", partial(session.client.tokens.get, *session.group, at.name))
             if found is None:
