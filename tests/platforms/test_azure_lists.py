@@ -174,11 +174,11 @@ def test_notes_of_two_applies_at_once_outlive_both(
     write = Notes._write
     ran: list[bool] = []
 
-    def late(self: Notes, *args: Any) -> bool:
+    def late(self: Notes, *args: Any, **options: Any) -> bool:
         if not ran:
             ran.append(True)
             assert {item.status for item in azure.carry_out(first)} == {Status.DONE}
-        return write(self, *args)
+        return write(self, *args, **options)
 
     monkeypatch.setattr(Notes, "_write", late)
     assert {item.status for item in azure.carry_out(second)} == {Status.DONE}

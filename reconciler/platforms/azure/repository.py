@@ -35,11 +35,12 @@ _DATA = "Microsoft.ContainerRegistry/registries/repositories"
 
 @dataclass(frozen=True, slots=True)
 class RepositorySettings:
-    """What is noted of it: Azure has no setting of a repository. `noted_twice`: no spec asks for it."""
+    """What is noted of it: Azure has no setting of a repository. `noted_twice`, `moved_by_hand`: no spec asks for it."""
 
     protect: bool = False
     delete_images: bool = False
     noted_twice: bool = False
+    moved_by_hand: bool = False
 
 
 def settings_of(repository: Repository) -> RepositorySettings:
@@ -76,7 +77,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         return settings.protect
 
     def altered(self, settings: RepositorySettings) -> str | None:
-        return "noted_twice" if settings.noted_twice else None
+        return next((name for name in ("noted_twice", "moved_by_hand") if getattr(settings, name)), None)
 
     def labels(self, settings: RepositorySettings) -> Collection[str]:
         return ()
@@ -159,8 +160,8 @@ def now_in(count: Callable[[], int], at: Address, operation: str, *, force: bool
 
 
 def _live(session: AzureSession, note: Note) -> Live:
-    settings = RepositorySettings(note.protect, note.delete_images, note.twice)
-    applied = applied_hash(replace(settings, noted_twice=False))
+    settings = RepositorySettings(note.protect, note.delete_images, note.twice, note.by_hand)
+    applied = applied_hash(replace(settings, noted_twice=False, moved_by_hand=False))
     return Live(
         address=Address.of(session.name, KIND, note.name),
         kind=KIND,
