@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model.access import Access
+from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Change
-from reconciler.model.kind import HoldsImages, Kind
+from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
 from reconciler.model.resource import Live
 from reconciler.spec.models import Guards
 
@@ -22,9 +22,10 @@ class Basis:
 
     `rules`: the guards'. `owned`: how many resources the owner owns. `destroy`, `allow_delete`, `allow`: as in Wishes. `granted`:
     access that a guard objects to and that no change gives. `required`: what guards say of the spec itself, changes or none.
-    `beside`: the live resources that changes take along or stand below. `reaching`: those that give access to all that is marked,
-    where a change marks something or takes its marks away. `pushers`: who can overwrite tags of what changes so that they can be
-    overwritten.
+    `beside`: the live resources that changes take along or stand below, or that give the same access. `reaching`: those that give
+    access to all that is marked, where a change marks something or takes its marks away. `sharing`: the live resources of other
+    registries that are parts of the same native document as what changes, and that no change has. `pushers`: who can overwrite tags
+    of what changes so that they can be overwritten.
     """
 
     rules: Guards = field(default_factory=Guards)
@@ -37,14 +38,39 @@ class Basis:
     beside: tuple[Live, ...] = ()
     reaching: tuple[Live, ...] = ()
     pushers: tuple[tuple[Address, tuple[str, ...]], ...] = ()
+    sharing: tuple[Live, ...] = ()
 
 
 def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]:
-    """The live resources that stand below what goes, or above what changes, and that no change has."""
+    """The live resources that stand below what goes, or above what changes, or give something to those to whom a change gives or from
+    whom it takes something, and that no change has."""
     wanted = _below(seen, {address for address, change in changes.items() if change.removes})
     wanted |= {change.desired.parent for change in changes.values() if change.desired and change.desired.parent}
+    wanted |= _overlapping(seen, changes)
     had = {address for address, change in changes.items() if change.live is not None}
     return tuple(seen.live[address] for address in sorted(wanted - had) if address in seen.live)
+
+
+def _overlapping(seen: Picture, changes: Mapping[Address, Change]) -> set[Address]:
+    """What gives access to somebody whose access changes, where several resources can give the same."""
+    who: set[tuple[str, Principal]] = set()
+    for change in changes.values():
+        kind = seen.kinds[change.registry][change.kind]
+        if isinstance(kind, GivesAccess) and Trait.OVERLAPS in kind.traits:
+            given = (item.settings for item in (change.desired, change.live) if item is not None)
+            found = [access for settings in given for access in kind.access(change.address, settings)]
+            found += (
+                access for item in (change.live.foreign if change.live else ()) for access in (*item.access, *item.left)
+            )
+            who.update((change.registry, access.principal) for access in found)
+    return {address for address, item in seen.live.items() if who and not who.isdisjoint(_has(seen, item))}
+
+
+def _has(seen: Picture, item: Live) -> Iterator[tuple[str, Principal]]:
+    """Who has access by a resource that can give the same as others."""
+    kind = seen.kinds[item.address.registry][item.kind]
+    if isinstance(kind, GivesAccess) and Trait.OVERLAPS in kind.traits and not item.vacant:
+        yield from ((item.address.registry, access.principal) for access in kind.access(item.address, item.settings))
 
 
 def _below(seen: Picture, going: set[Address]) -> set[Address]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given, Principal
@@ -30,16 +31,19 @@ class Beside:
         """Who gains and who loses by what a resource gives before and after: of what several give, what no other gave or gives."""
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
+        before, after = self._untaken(before), self._untaken(after)
+        if around := self._picture.neighbours.get(at):
+            before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
         if Trait.OVERLAPS in kind.traits:
             then, now = self._given(at.registry)
             gains = set(kind.beyond(gains, then.but(at, gains)))
             left = now.but(at, losses)
             losses = set(kind.beyond(losses, left))
-            own = kind.access(at, after.settings) if after.settings is not None else ()
-            others_then, others_now = self._others
-            gains = set(kind.had(gains, others_then.of(gains)))
-            losses = set(kind.kept(losses, {*left, *own}, others_now.of(losses)))
+            own = set(kind.access(at, after.settings)) if after.settings is not None else set()
+            own.update(access for item in self._untaken(after).foreign for access in item.left)
+            gains = set(kind.had(gains, self._others.of(gains)))
+            losses = set(kind.kept(losses, {*left, *own}, self._others.of(losses)))
         return tuple(sorted(gains)), tuple(sorted(losses))
 
     @cached_property
@@ -57,16 +61,25 @@ class Beside:
         return found
 
     @cached_property
-    def _others(self) -> tuple[_Given, _Given]:
-        """What others give before and after, but for what is taken over."""
-        before, after = _Given(), _Given()
-        for item in self._picture.foreign:
-            wanted = self._picture.desired.get(item.place) if item.place is not None else None
-            if wanted is None or not (wanted.adopt or wanted.address in self._adopt):
-                # what ends, and what comes by something else of the same plan, is a loss and a gain of that
-                before.add(item.address, set(item.access).intersection(item.left))
-                after.add(item.address, item.left)
-        return before, after
+    def _others(self) -> _Given:
+        """What others give before and after."""
+        found = _Given()
+        for item in self._theirs:
+            found.add(item.address, set(item.access).intersection(item.left))
+        return found
+
+    @cached_property
+    def _theirs(self) -> tuple[ForeignAccess, ...]:
+        """What others gave, but for what is taken over."""
+        return tuple(item for item in self._picture.foreign if item.place not in self._taken)
+
+    @cached_property
+    def _taken(self) -> frozenset[Address]:
+        return frozenset(at for at, item in self._picture.desired.items() if item.adopt or at in self._adopt)
+
+    def _untaken(self, given: Given) -> Given:
+        left = tuple(item for item in given.foreign if item.place not in self._taken)
+        return given if left == given.foreign else replace(given, foreign=left)
 
     def _given(self, registry: str) -> tuple[_Given, _Given]:
         if registry not in self._known:
@@ -78,12 +91,16 @@ class Beside:
             for item in live.values():
                 kind = kinds.get(item.kind) if item.address.registry == registry else None
                 if isinstance(kind, GivesAccess) and not item.vacant:
-                    before.add(item.address, kind.access(item.address, item.settings))
+                    before.add(item.address, kind.gives_now(item))
             for wanted in desired.values():
                 kind = kinds.get(wanted.kind) if wanted.address.registry == registry else None
                 if kind is not None and isinstance(kind, GivesAccess):
                     fitted = kind.fitted(wanted, live.get(wanted.address))
                     after.add(wanted.address, kind.access(wanted.address, fitted.settings))
+            for found in self._theirs:
+                if found.after is not None and found.address.registry == registry:
+                    before.add(found.address, set(found.access).difference(found.after))
+                    after.add(found.address, set(found.after).difference(found.access))
             self._known[registry] = before, after
         return self._known[registry]
 

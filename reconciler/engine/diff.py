@@ -18,6 +18,7 @@ from .conflict import in_another_registry, otherwise_made, owned
 from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
+from .neighbours import hanging, with_neighbours
 from .order import needs_of_going
 from .picture import Picture
 from .weaker import Pushers, weakenings
@@ -26,7 +27,9 @@ from .weaker import Pushers, weakenings
 def diff(picture: Picture, owner: str, adopt: Collection[str] = (), *, shown: bool = True) -> Difference:
     """What makes live equal to desired. `adopt`: addresses that may be taken over although nobody marked them. `shown`: whether
     somebody will look at the fields that an update changes."""
-    return _Differ(picture, owner, frozenset(adopt), shown=shown).run()
+    picture = with_neighbours(picture, owner)
+    found = _Differ(picture, owner, frozenset(adopt), shown=shown).run()
+    return hanging(picture, found, lambda part: _Differ(part, owner, frozenset(adopt), shown=False).run())
 
 
 class _Differ:
@@ -164,9 +167,8 @@ class _Differ:
             if self.well_marked(wanted, live):
                 self.found.leave(wanted.address, self.kind(wanted).remarks(live, wanted, changed=False))
             else:
-                self.add(
-                    wanted, live, Action.UPDATE, Cause.CHANGED if mark_of(wanted, live) is not False else Cause.BOTH
-                )
+                why = Cause.CHANGED if mark_of(wanted, live) is not False else Cause.BOTH
+                self.add(wanted, live, Action.UPDATE, why)
             return
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
         self.add(wanted, live, action, cause(mark, wanted, live))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.model.address import Address
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 Edges = tuple[tuple[Address, Address], ...]
 
 
-def edges_of(changes: Mapping[Address, Change]) -> Edges:
-    """The changes' dependencies: an edge from each change to each that must wait for it."""
+def edges_of(changes: Mapping[Address, Change], *, waiting: bool = True) -> Edges:
+    """The changes' dependencies: an edge from each change to each that must wait for it. `waiting`: also where it does not need it
+    but only waits for it (`Change.waits`)."""
     found: set[tuple[Address, Address]] = set()
     going = _going(changes.values())
     carried_by = {below: change.address for change in changes.values() for below in change.along}
@@ -32,6 +33,9 @@ def edges_of(changes: Mapping[Address, Change]) -> Edges:
                 found.add((change.address, holder))
         for place in change.desired.instead_of if change.desired is not None else ():
             found.update((change.address, holder) for holder in going.get(place, ()))
+    for first, then in _waits(changes) if waiting else ():
+        if not _follows(first, then, found):  # two may wait for each other: one of them has to begin
+            found.add((first, then))
     return tuple(sorted(found))
 
 
@@ -42,6 +46,22 @@ def needs_of_going(top: Live, along: Iterable[Live], there: Mapping[Address, Liv
     return tuple(
         sorted({*top.needs, *(need for need in below if need not in there or top.address not in there[need].needs)})
     )
+
+
+def _waits(changes: Mapping[Address, Change]) -> Iterator[tuple[Address, Address]]:
+    for at in sorted(changes):
+        yield from ((first, at) for first in changes[at].waits if first in changes and not changes[first].lets_go)
+
+
+def _follows(then: Address, first: Address, edges: Collection[tuple[Address, Address]]) -> bool:
+    """Whether one must be done after another."""
+    found, left = {first}, [first]
+    while left:
+        now = left.pop()
+        new = {after for before, after in edges if before == now} - found
+        found |= new
+        left += new
+    return then in found
 
 
 def going_with(changes: Iterable[Change]) -> frozenset[str]:

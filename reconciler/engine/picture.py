@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
 
-from reconciler.model.access import ForeignAccess
+from reconciler.model.access import ForeignAccess, Neighbour
 from reconciler.model.address import Address
 from reconciler.model.kind import HoldsImages, Home
 from reconciler.model.resource import Desired, Live
@@ -24,7 +24,9 @@ class Picture:
 
     `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
-    go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave.
+    go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave. `staying`: what
+    registries have of native documents that others have parts of too, where the plan leaves it as it is (None: nothing).
+    `neighbours`: what other registries have in the same native document, by address.
     """
 
     kinds: Kinds
@@ -37,6 +39,8 @@ class Picture:
     refused: Mapping[Address, str] = field(default_factory=dict)
     released: frozenset[Address] = frozenset()
     pushers: Mapping[Address, tuple[str, ...]] | None = None
+    staying: Mapping[Address, Live | None] = field(default_factory=dict)
+    neighbours: Mapping[Address, tuple[Neighbour, ...]] = field(default_factory=dict)
 
 
 def picture(

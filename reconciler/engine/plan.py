@@ -28,6 +28,7 @@ from .difference import Difference
 from .expand import Kinds, estate_of, expand
 from .expiring import count_expiring, uncounted
 from .guard import Verdict
+from .neighbours import left_out, sharing
 from .nobodys import nobodys
 from .observe import OnRead, observe
 from .order import edges_of, ordered
@@ -176,6 +177,8 @@ def make_plan(
         check_targets(targets, [*chain.from_iterable(desired.values()), *known])
         check_along(targets, difference.changes)
         select(difference, targets, seen.desired)
+        if targets:
+            seen = _as_left(seen, difference, spec.name, wishes.adopt)
         count_images(difference, seen, opened, wishes)
         if wishes.count_expiring:
             count_expiring(difference, seen, opened)
@@ -190,6 +193,17 @@ def make_plan(
     there = {address: item for found in going.values() for address, item in found.items()}
     plan = replace(plan, warnings=(*plan.warnings, *nobodys(seen, there)))
     return replace(plan, warnings=(*plan.warnings, *renamed(spec, seen, there))) if wishes.destroy else plan
+
+
+def _as_left(seen: Picture, difference: Difference, owner: str, adopt: Collection[str]) -> Picture:
+    """The picture, where what is left out of the plan stays as it is; the changes then say what they do beside that."""
+    staying = left_out(seen, difference.changes)
+    if not staying:
+        return seen
+    seen = replace(seen, staying=staying)
+    changes = diff(seen, owner, adopt).changes
+    difference.changes = {address: changes[address] for address in difference.changes}
+    return seen
 
 
 def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:
@@ -236,6 +250,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
             granted=objected(spec.guards, registries, seen, changes),
             required=() if letting_go else tuple(required(spec, seen)),
             beside=beside(seen, changes),
+            sharing=sharing(seen, changes),
             reaching=tuple(item for item in by if item.address not in changes),
             pushers=tuple((at, who) for at, who in sorted(difference.pushers.items()) if at in changes),
         ),

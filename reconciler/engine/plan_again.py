@@ -75,7 +75,13 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     released = frozenset(change.address for change in said.changes if change.action is Action.RELEASE)
     homes = homes_of(said.owner, said.registries)
     pushers = dict(said.basis.pushers)
-    return Picture(kinds, desired, live, said.foreign, homes=homes, released=released, pushers=pushers)
+    staying: dict[Address, Live | None] = {item.address: item for item in said.basis.sharing}
+    if twice := sorted(live.keys() & staying.keys()):
+        raise ValueError(f"{twice[0]} is listed twice")
+    # what others gave gives something else after it by a change alone
+    changes = {change.address for change in said.changes}
+    foreign = tuple(item if item.address in changes else replace(item, after=None) for item in said.foreign)
+    return Picture(kinds, desired, live, foreign, homes=homes, released=released, pushers=pushers, staying=staying)
 
 
 def _refuse_circles(seen: Picture) -> None:

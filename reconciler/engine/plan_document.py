@@ -193,6 +193,10 @@ class BasisPart(_Part):
         description="Live resources that give access by marks, where a change sets or removes marks.",
     )
     pushers: tuple[PushersPart, ...] = Field((), description="Who can overwrite tags that a change makes movable.")
+    sharing: tuple[BesidePart, ...] = Field(
+        (),
+        description="Live resources of other registries that are parts of the same native document as a changed one.",
+    )
 
 
 class ProblemPart(_Part):

@@ -92,6 +92,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             "beside": list(map(_addressed, basis.beside)),
             "reaching": list(map(_addressed, basis.reaching)),
             "pushers": [{"address": address, "who": list(who)} for address, who in basis.pushers],
+            **({"sharing": list(map(_addressed, basis.sharing))} if basis.sharing else {}),
         },
         "guards": plain(plan.verdicts),
         "problems": plain(plan.problems),

@@ -128,6 +128,7 @@ class Loading:
             beside=tuple(self.live(self.known(item.address, item.kind), item) for item in part.beside),
             reaching=tuple(self.live(self.known(item.address, item.kind), item) for item in part.reaching),
             pushers=tuple((self.known(item.address), item.who) for item in part.pushers),
+            sharing=tuple(self.live(self.known(item.address, item.kind), item) for item in part.sharing),
         )
 
     def settings(self, address: Address, values: dict[str, JsonValue]) -> Any:

@@ -76,7 +76,8 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry])
         if what:
             moved[change.address] = what
-    moved = _otherwise_reached(plan, sessions) | _lacking(plan, sessions) | _unsaid(plan, sessions) | moved
+    besides = (_otherwise_given, _otherwise_reached, _lacking, _unsaid, _left_by_others)
+    moved = {address: what for found in besides for address, what in found(plan, sessions).items()} | moved
     return moved | _elsewhere(plan, sessions, moved)
 
 
@@ -110,6 +111,24 @@ def _unsaid(plan: Plan, sessions: Sessions) -> dict[str, str]:
     return found
 
 
+def _otherwise_given(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes beside which another resource gives something else than the plan has it, in words: what they give or take hangs on
+    that, and a file may have been edited to keep quiet about it."""
+    found: dict[str, str] = {}
+    for name, session in sessions.items():
+        kinds = {kind.name: kind for kind in session.platform.kinds.values() if Trait.OVERLAPS in kind.traits}
+        said = [item for item in plan.basis.beside if item.address.registry == name and item.kind in kinds]
+        there = {live.address: live for live in read(session, [item.address for item in said])} if said else {}
+        beside = [change.address for change in plan.changes if change.registry == name and change.kind in kinds]
+        for item in said:
+            kind = kinds[item.kind]
+            if kind.fingerprint(there.get(item.address)) != kind.fingerprint(item):
+                found |= dict.fromkeys(
+                    beside, f"{item.address}, which gives some of the same, is not as the plan has it"
+                )
+    return found
+
+
 def _otherwise_reached(plan: Plan, sessions: Sessions) -> dict[str, str]:
     """The changes of marks by which others gain or lose access than the plan says, in words: what gives it has changed, or a file was
     edited to keep quiet about it."""
@@ -127,6 +146,25 @@ def _otherwise_reached(plan: Plan, sessions: Sessions) -> dict[str, str]:
             for at in by:
                 if kind.fingerprint(there.get(at)) != kind.fingerprint(said.get(at)):
                     found |= dict.fromkeys(addresses, f"{at}, which gives access to it, is not as the plan has it")
+    return found
+
+
+def _left_by_others(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes that say of something that it stays, since another registry has it too, where that has changed, in words."""
+    said = {item.address: item for item in plan.basis.sharing}
+    leaning: dict[Address, list[Change]] = {}
+    for change in plan.changes:
+        for at in change.leans:
+            leaning.setdefault(at, []).append(change)
+    found: dict[str, str] = {}
+    for name, session in sessions.items():
+        here = sorted(at for at in leaning if at.registry == name)
+        there = {live.address: live for live in read(session, here)} if here else {}
+        for at in here:
+            kind = session.platform.kinds[at.kind]
+            if kind.fingerprint(there.get(at)) != kind.fingerprint(said.get(at)):
+                why = f"{at}, which is a part of the same document, is not as the plan has it"
+                found |= {change.address: why for change in leaning[at]}
     return found
 
 

@@ -41,7 +41,7 @@ def select(difference: Difference, targets: Collection[str], desired: Mapping[Ad
     if not targets:
         return
     changes = difference.changes
-    edges = edges_of(changes)
+    edges = edges_of(changes, waiting=False)
     kept = needed_first({address for address in changes if matches_any(address, targets)}, edges)
     replaced = {address for address in kept if changes[address].action is Action.REPLACE}
     again = {address for address, item in changes.items() if item.desired and item.desired.parent in replaced}

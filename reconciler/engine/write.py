@@ -170,8 +170,9 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
     if now is None and change.lets_go:
         return ""
     kind = session.platform.kinds[change.kind]
-    if kind.fingerprint(now) != change.fingerprint:
-        before = change.live
+    before = change.live
+    meanwhile = map(kind.fingerprint, kind.meanwhile(before)) if before is not None else ()
+    if (found := kind.fingerprint(now)) != change.fingerprint and found not in meanwhile:
         if now is None:
             return "it was deleted since the plan was made"
         if before is None:

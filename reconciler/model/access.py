@@ -85,15 +85,36 @@ class ForeignAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What another registry of the spec has in the same native document before and after a plan is carried out, as settings. None:
+    nothing."""
+
+    address: Address
+    before: Any = None
+    after: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """All that gives access to one resource at one time: our settings (None: none), and what others gave.
 
-    `rest`, `foreign`: as in Live.
+    `rest`, `foreign`: as in Live. `neighbours`: what other registries of the spec have in the same native document.
     """
 
     settings: Any = None
     rest: str = ""
     foreign: tuple[ForeignAccess, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+
+    @property
+    def had(self) -> tuple[Any, ...]:
+        """What neighbours have before the plan, as settings."""
+        return tuple(item.before for item in self.neighbours if item.before is not None)
+
+    @property
+    def will_have(self) -> tuple[Any, ...]:
+        """What neighbours have after it, as settings."""
+        return tuple(item.after for item in self.neighbours if item.after is not None)
 
     def of(self, settings: Any) -> Given:
         """The same with other settings of ours."""

@@ -34,6 +34,7 @@ class Trait(StrEnum):
     REMEMBERED = (
         "remembered"  # another resource says that it was applied: what that doesn't say is new, not removed by hand
     )
+    COMMON = "common"  # registries of one spec can have parts of one native document, which `document` says
     OVERLAPS = "overlaps"  # several resources of a registry can give the same access: one that goes takes no more than it alone gave
 
 
@@ -186,6 +187,15 @@ class Kind(ABC):
         ours goes it is given back."""
         return {}
 
+    def document(self, address: Address, registry: RegistryBase) -> str:
+        """Which native document the resource is a part of, among those of its kind on the platform: of COMMON kinds, other registries
+        may have parts of the same one. Pure."""
+        return address
+
+    def meanwhile(self, live: Live) -> Iterable[Live]:
+        """As what else it may be found when it is written, since its neighbours are written in the same run. Pure."""
+        return ()
+
     def in_order(self, rest: str) -> str:
         """What others keep in the same document (`Live.rest`) in the one form in which it is compared, where the platform answers
         its parts in any order. It is never written."""
@@ -254,6 +264,10 @@ class GivesAccess:
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
         """Who can do what because of these settings. Pure."""
+
+    def gives_now(self, live: Live) -> Iterable[Access]:
+        """Who can do what by a live resource. Pure."""
+        return self.access(live.address, live.settings)
 
     def access_by_grant(self, address: Address, settings: Settings) -> Iterable[tuple[str, Access]]:
         """The same, each with the name of the grant that gives it: "" where the registry's own settings do. Pure."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.places import Place
 
-from .access import ForeignAccess, Given
+from .access import ForeignAccess, Given, Neighbour
 from .address import Address
 from .marks import Marks
 
@@ -55,7 +55,7 @@ class Live:
     thing; it changes with any write beside ours, so it counts for nothing. `vacant`: nothing of ours is there, only what
     others put into the native document, or our mark of what was applied (a crash between a delete and the removal of its mark
     leaves that). `owed`: what others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that
-    others gave in it.
+    others gave in it. `neighbours`: what other registries of the spec have in the same native document; a plan says it.
     """
 
     address: Address
@@ -71,6 +71,7 @@ class Live:
     owed: bool = False
     notes: tuple[str, ...] = ()
     foreign: tuple[ForeignAccess, ...] = ()
+    neighbours: tuple[Neighbour, ...] = field(default=(), compare=False)
 
     @property
     def given(self) -> Given:

@@ -158,6 +158,11 @@ def net_gains(plan: Plan) -> set[Access]:
     return _net(plan)[0]
 
 
+def net_losses(plan: Plan) -> set[Access]:
+    """Who can do what no longer after the plan as a whole."""
+    return _net(plan)[1]
+
+
 def _net(plan: Plan) -> tuple[set[Access], set[Access]]:
     gains = {access for change in plan.changes for access in change.gains}
     losses = {access for change in plan.changes for access in change.losses}

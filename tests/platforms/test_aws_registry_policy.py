@@ -362,7 +362,7 @@ def test_statements_of_a_registry_of_that_name_in_another_spec_are_a_conflict(aw
     )
     aws.apply(theirs)
     before = aws.registry_policy("eu-west-1")
-    mine = [{"type": "replication", "to": {"account_ids": ["222222222222"]}}]
+    mine = [REPLICATION]
     document = aws.document(
         "web", registry={"roles": False, "replication_regions": ["eu-west-1"], "registry_policy": mine}
     )
@@ -376,7 +376,7 @@ def test_statements_of_a_registry_of_that_name_in_another_spec_are_a_conflict(aw
     [("XimagesReplication", "XtoolsReplication"), ('"aws"', '"aws-cn"'), ('"aws"', '"aws:iam::6:root,arn:aws"')],
 )
 def test_an_edited_plan_file_writes_for_no_other_registry_and_partition(aws: AwsSandbox, old: str, new: str) -> None:
-    grants = [{"type": "replication", "to": {"account_ids": ["222222222222"]}}]
+    grants = [REPLICATION]
     held = json.loads(dumps(aws.plan(aws.document("web", registry={"registry_policy": grants}))))
     for item in held["changes"]:
         if item["address"] == "images.registry_policy.statements":
@@ -390,3 +390,34 @@ def test_an_edited_plan_file_writes_for_no_other_registry_and_partition(aws: Aws
         return
     aws.carry_out(edited, saved=True)
     assert aws.registry_policy("us-east-1") in (None, {})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"region": "us-west-2", "registry_policy": [REPLICATION]},
+    ],
+)
+def test_a_statement_with_the_id_of_a_registry_that_has_none_there_is_somebody_else_s(
+    aws: AwsSandbox, other: dict[str, Any]
+) -> None:
+    letting = [{"type": "replication", "to": {"account_ids": [OTHER]}}]
+    document = aws.document("web", registry={"registry_policy": letting, "replication_regions": []})
+    document["registries"].append({**document["registries"][0], "name": "other", "registry_policy": [], **other})
+    aws.apply(document)
+    policies = aws.registry_policies.policies
+    policy = json.loads(policies["us-east-1"])
+    policy["Statement"].append(
+        {
+            "Sid": "ReconcilerXotherReplicationXimagesX",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{THIRD}:root"},
+            "Action": ["ecr:CreateRepository", "ecr:ReplicateImage"],
+            "Resource": f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/*",
+        }
+    )
+    policies["us-east-1"] = json.dumps(policy)
+    plan = aws.plan(document)
+    assert plan.changes == ()
+    assert any(THIRD in item.principal.label for found in plan.foreign for item in found.access)

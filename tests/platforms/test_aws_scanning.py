@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconciler.api.apply import ApplyFailed
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import PlanRefused, SpecError
-from reconciler.platforms.aws.scanning import Note
+from reconciler.platforms.aws.scanning_notes import Note
 from reconciler.platforms.aws.scanning_settings import ScanningSettings
 from reconciler.platforms.aws.scanning_spec import noted
 from reconciler.render.outcome import outcome_line
@@ -147,7 +147,7 @@ def test_drift_of_the_type_and_of_filters_is_healed(aws: AwsSandbox) -> None:
     by_hand(aws, "BASIC", SCAN_ON_PUSH=["images-*"])
     (change,) = aws.plan(document).changes
     assert change.cause.value == "drift"
-    assert {item.path for item in change.fields} == {"type", "continuous"}
+    assert {item.path for item in change.fields} == {"type", "on_push", "continuous"}
 
 
 def test_two_registries_share_the_account_and_neither_takes_the_other_s_filters(aws: AwsSandbox) -> None:

@@ -95,6 +95,11 @@ def test_a_plan_by_which_scanning_ends_says_of_what(aws: AwsSandbox, kind: str, 
     ("kind", "ours", "theirs", "gone"),
     [
         ("BASIC", {"on_push": ("a-*",)}, [("SCAN_ON_PUSH", "*")], ""),
+        ("BASIC", {"on_push": ("a-*",)}, [("SCAN_ON_PUSH", "a")], ""),
+        ("BASIC", {"on_push": ("a-*",)}, [("SCAN_ON_PUSH", "b")], "when they are pushed"),
+        ("BASIC", {"on_push": ("*-a",)}, [("SCAN_ON_PUSH", "a")], ""),
+        ("ENHANCED", {"continuous": ("*a*",)}, [("CONTINUOUS_SCAN", "a")], ""),
+        ("BASIC", {"on_push": ("*",)}, [("SCAN_ON_PUSH", "a")], "when they are pushed, but those like *a* still are"),
         ("BASIC", {"on_push": ("a-*",)}, [("MANUAL", "*")], "when they are pushed"),
         (
             "BASIC",
@@ -110,7 +115,8 @@ def test_what_filters_of_others_choose_is_scanned_as_before(
     kind: str, ours: dict[str, tuple[str, ...]], theirs: list[tuple[str, str]], gone: str
 ) -> None:
     found = [item.what for item in weaker(ScanningSettings(kind, **ours), None, theirs)]
-    assert found == ([f"repositories like a-* are no longer scanned {gone}"] if gone else [])
+    (mine,) = (item for filters in ours.values() for item in filters)
+    assert found == ([f"repositories like {mine} are no longer scanned {gone}"] if gone else [])
 
 
 def test_what_is_scanned_continuously_from_now_on_is_scanned_when_it_is_pushed_too() -> None:

@@ -308,3 +308,33 @@ def test_images_that_are_pushed_while_a_registry_is_destroyed_keep_it(azure: Azu
     outcomes = {str(item.address): item for item in azure.carry_out(plan)}
     assert outcomes["images.registry.acmeimages"].status is Status.STALE
     assert "it holds 1 image now; it held 0" in outcomes["images.registry.acmeimages"].message
+
+
+# -- tokens and scope maps that others use
+
+
+def test_a_scope_map_that_a_token_of_others_has_stays_with_it(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a", grants=(PARTNER,)))
+    theirs = {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/partner"}}
+    azure.call("PUT", f"{RESOURCE}/tokens/second", theirs)
+    plan = azure.plan(azure.document("app-a"))
+    (change,) = plan.changes
+    assert change.notes == ("it stays, and is nobody's: token second of somebody else has it",)
+    assert {item.principal.label for item in change.losses} == {"whoever holds token partner"}
+    azure.carry_out(plan)
+    assert sorted(azure.acr.tokens) == ["second"]
+    assert "reconciler" not in azure.acr.scope_maps["partner"].properties["description"]
+    assert azure.plan(azure.document("app-a")).changes == ()
+
+
+def test_a_token_that_was_there_goes_with_permission_alone(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    actions = {"actions": ["repositories/app-a/content/read"]}
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/theirs", {"properties": actions})
+    azure.call("PUT", f"{RESOURCE}/tokens/partner", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/theirs"}})
+    azure.apply(azure.document("app-a", grants=(PARTNER,)), adopt=["images.token.partner"])
+    assert azure.plan(azure.document("app-a", grants=(PARTNER,))).changes == ()
+    plan = azure.plan(azure.document("app-a"))
+    assert [item.guard for item in plan.violations] == ["adopted"]
+    azure.apply(azure.document("app-a"), allow_delete=["images.scope-map.partner"])
+    assert sorted(azure.acr.tokens) == []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import PlanRefused, ReconcilerError
@@ -14,6 +16,7 @@ from reconciler.model.change import Action
 from reconciler.platforms.azure import tags
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from tests.command_line import in_this_process
 from tests.sandbox.azure import GROUP, NAME, RESOURCE, AzureSandbox
 from tests.sandbox.azure_fields import SUBSCRIPTION, principal
 from tests.sandbox.base import Document
@@ -255,3 +258,23 @@ def test_a_released_repository_takes_what_the_grants_give_along(how: str, azure:
     assert "app-a" in azure.acr.images
     assert not [item for item in azure.cloud.assignments.values() if "app-a" in str(item.properties["condition"])]
     assert azure.plan(said).changes == ()
+
+
+def test_release_says_what_is_left_to_do(azure: AzureSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = azure.document("app-a", "app-b", grants=({"name": "one", "to": azure.target("1")},))
+    azure.apply(document)
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.chdir(tmp_path)
+    done = in_this_process("release", "images.repository.app-a", "--yes").stdout
+    assert done.endswith(
+        "Now take repository app-a out of the spec, and out of the grants that name it; until then, the next apply takes it back,"
+        " with what the grants give.\n"
+    )
+    assert "Plan: 1 to create, 1 to update, 8 unchanged." in in_this_process("plan").stdout
+    done = in_this_process("release", HOME, "--yes").stdout
+    assert done.endswith(
+        "Now take registry images out of the spec, with its repositories and grants; until then, plan reports it as existing without"
+        " an owner.\n"
+    )
+    said = in_this_process("plan", code=6).stdout
+    assert "already exists and has no owner; to adopt it, add --adopt images.registry.acmeimages" in said

@@ -10,7 +10,7 @@ from reconciler import loads
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
-from reconciler.errors import PlanRefused
+from reconciler.errors import GuardViolation, PlanRefused
 from reconciler.model.change import Action, Cause
 from reconciler.render.report import NO_CHANGES, report_of
 from reconciler.render.text import joined, plan_lines
@@ -116,6 +116,34 @@ def test_a_replication_that_failed_is_made_anew(azure: AzureSandbox, document: D
     azure.apply(document)
     after = of(azure, REPLICATION)
     assert (after is there, after.state, after.tags["cost-center"]) == (False, "Succeeded", "42")
+    assert azure.plan(document).changes == ()
+
+
+def test_a_replication_that_failed_can_be_adopted_and_is_made_anew_then(
+    azure: AzureSandbox, document: Document
+) -> None:
+    there = of(azure, REPLICATION)
+    there.state, there.tags = "Failed", {"cost-center": "42"}
+    (problem,) = azure.plan(document).problems
+    assert problem.conflict
+    plan = azure.plan(document, adopt=[REPLICATION])
+    (change,) = plan.changes
+    assert (change.action, change.notes) == (
+        Action.ADOPT,
+        (
+            "Azure reports that its last operation failed: once it is adopted, the next apply deletes it and makes it anew; clients"
+            " there pull from another location of the registry meanwhile",
+        ),
+    )
+    (outcome,) = azure.carry_out(plan)
+    assert "the operation failed, without Azure's reason for it" in outcome.message
+    assert "run again" in outcome.message
+    assert [item.action for item in azure.plan(document).changes] == [Action.REPLACE]
+    with pytest.raises(GuardViolation, match="was there before reconciler adopted it and would be replaced"):
+        azure.apply(document)
+    azure.apply(document, allow_delete=[REPLICATION])
+    after = of(azure, REPLICATION)
+    assert (after.state, after.tags["cost-center"]) == ("Succeeded", "42")
     assert azure.plan(document).changes == ()
 
 

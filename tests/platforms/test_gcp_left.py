@@ -169,6 +169,15 @@ def test_the_last_account_of_a_retired_registry_stays_where_a_listing_was_late(
     assert (gcp.estate.repositories(), gcp.estate.accounts()) == ([], [])
 
 
+@pytest.mark.parametrize("after", LAYOUTS)
+def test_a_location_is_left_by_images_whose_names_no_repository_can_have(gcp: GcpSandbox, after: str) -> None:
+    gcp.apply(document_of(gcp, "app-a", "team/c", "d.e", layout="shared"))
+    names = ("app-a", "team/c", "d.e") if after == "shared" else ("app-a",)
+    moved = document_of(gcp, *names, layout=after, location=ELSEWHERE)
+    assert messages(gcp.carry_out(gcp.plan(moved))) == {}
+    assert gcp.plan(moved).changes == ()
+
+
 class Goes:
     """A repository whose delete was under way is gone once this is called."""
 

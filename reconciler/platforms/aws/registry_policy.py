@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, W
 from reconciler.model.ledger import Texts
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
+from reconciler.spec.registry import RegistryBase
 from reconciler.words import counted
 
 from . import effective, names, policy, registry_statements, shared
+from .account_document import document_of
 from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, PENDING, RegistryLedger, carrier_of, carriers_of
 from .policy import Document, Statement
 from .spec import AwsRegistry
@@ -65,7 +68,7 @@ class RegistryPolicyKind(Kind, GivesAccess):
 
     name = "registry_policy"
     settings = RegistryPolicySettings
-    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS, Trait.COMMON})
     after = ("role", "ledger", "repository")
     permissions = {
         Verb.LIST: ("ecr:GetRegistryPolicy",),
@@ -84,13 +87,20 @@ class RegistryPolicyKind(Kind, GivesAccess):
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[list[Access], list[Access]]:
-        """By who includes whom, and by the names that the statements are about."""
+        """By who includes whom, and by the names that the statements are about. What another registry's statements of the same policy
+        gave before is no gain, and what they give afterwards is no loss."""
         then, now = _statements(before), _statements(after)
         here = home.registry
         place = _place(here, address.where or here.region) if isinstance(here, AwsRegistry) else ""
-        found = (registry_statements.gains, registry_statements.losses)
-        gains, losses = (list(one(address, then, now, home.account, place=place)) for one in found)
-        return gains, losses
+        had, will_have = (
+            chain.from_iterable(item.statements for item in some) for some in (before.had, after.will_have)
+        )
+        gains = registry_statements.gains(address, (*then, *had), now, home.account, place=place)
+        losses = registry_statements.losses(address, then, (*now, *will_have), home.account, place)
+        return list(gains), list(losses)
+
+    def document(self, address: Address, registry: RegistryBase) -> str:
+        return document_of(address, registry)
 
     def shown(self, settings: RegistryPolicySettings) -> dict[str, Any]:
         shown = {}
@@ -229,12 +239,11 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
     elif marks.applied is None:  # with a carrier that doesn't say so, they are somebody else's
         marks = Marks()
     siblings = {item.name for item in session.estate.registries}
+    by = [(registry_statements.registry_of(str(item.get("Sid", ""))), item) for item in policy.statements_of(document)]
     # a sibling's statements change in the same run, so they must not make this one's plan stale
-    others = [
-        item
-        for item in policy.statements_of(document)
-        if registry_statements.registry_of(str(item.get("Sid", ""))) not in siblings
-    ]
+    others = [item for name, item in by if name not in siblings]
+    strangers = {name for name in siblings if name != session.name and not _looked_at(session, name, at)}
+    foreign = [*others, *(item for name, item in by if name in strangers)]
     kept = {**document, "Statement": others}
     own = bool(ours) or marks.applied is not None
     return Live(
@@ -246,8 +255,23 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
         needs=carriers_of(session),
         rest=json.dumps(kept) if others or document.keys() - {"Version", "Statement"} else "",
         vacant=not own,
-        foreign=tuple(_foreign(session, at, others)),
+        foreign=tuple(_foreign(session, at, foreign)),
     )
+
+
+def _looked_at(session: AwsSession, name: str, at: Address) -> bool:
+    """Whether a plan looks at the statements that another registry of the spec has where an address is: the ids of others prove
+    nothing, since anybody can write them."""
+    region = session.region_of(at)
+    sibling = next((item for item in session.siblings if item.name == name), None)
+    if sibling is None:
+        return False
+    if sibling.registry_policy and region in sibling.regions:
+        return True
+    ledger = session.ledger(RegistryPolicyLedger)
+    found = ledger.of(sibling, at, guess=True)
+    ours = (Marks.of(found).owner, Marks.of(found).registry) == (session.owner, name)
+    return ours and region in ledger.regions_with_a_policy(found)
 
 
 def _place(here: AwsRegistry, region: str) -> str:

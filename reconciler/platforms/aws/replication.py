@@ -24,6 +24,7 @@ from reconciler.words import Named, all_of
 
 from . import names
 from . import replication_owned as owned
+from .account_document import document_of
 from .ledgers import LEDGER, LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, MARKS, RegistryLedger, carriers_of, prefixes_key
 from .registry_statements import mirror_of
 from .replication_owned import KIND, RULE
@@ -63,7 +64,7 @@ class ReplicationKind(Kind, GivesAccess):
 
     name = KIND
     settings = ReplicationSettings
-    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS})
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED, Trait.INHERITS, Trait.COMMON})
     after = ("role", "ledger", "repository", "access")
     said = frozenset()
     permissions = {
@@ -102,13 +103,21 @@ class ReplicationKind(Kind, GivesAccess):
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[list[Access], list[Access]]:
-        """A rule for all copies what a prefix does, and a shorter prefix what a longer one does."""
+        """A rule for all copies what a prefix does, and a shorter prefix what a longer one does; so does another registry's rule of
+        the same account and region."""
         then, now = (self._copied(address, given.settings) for given in (before, after))
-        return [item for item, prefix in now.items() if not _includes(then, item, prefix)], [
-            replace(item, note=_but_still(now, item, prefix))
+        had, will_have = dict(then), dict(now)
+        for item in before.neighbours:
+            had |= self._copied(item.address, item.before)
+            will_have |= self._copied(item.address, item.after)
+        return [item for item, prefix in now.items() if not _includes(had, item, prefix)], [
+            replace(item, note=_but_still(will_have, item, prefix))
             for item, prefix in then.items()
-            if not _includes(now, item, prefix)
+            if not _includes(will_have, item, prefix)
         ]
+
+    def document(self, address: Address, registry: RegistryBase) -> str:
+        return document_of(address, registry)
 
     def _copied(self, address: Address, settings: ReplicationSettings | None) -> dict[Access, str]:
         """What each other account receives, to the prefix of that."""

@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from reconciler.model.access import Neighbour
 from reconciler.model.canonical import text
+from reconciler.model.resource import Live
 from reconciler.model.weakening import Weakening
 from reconciler.words import all_of, plural
 
@@ -23,10 +25,6 @@ _DOES = {
     ON_PUSH: ((ON_PUSH, CONTINUOUS), "when they are pushed"),
     CONTINUOUS: ((CONTINUOUS,), "continuously"),
 }
-
-
-#: what is said of the filter of another registry of the spec
-_SIBLING = "sibling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +43,57 @@ class ScanningSettings:
         )
 
 
-def rest_of(entries: Iterable[Entry], siblings: Iterable[Entry] = ()) -> str:
-    """The filters of others as text, and those that other registries of the spec are to have; "" for none."""
-    found = [*sorted(entries), *((*item, _SIBLING) for item in sorted(siblings))]
+def of_type(kind: str, entries: Iterable[Entry]) -> set[Entry]:
+    """The filters as a type has them: basic scanning scans nothing continuously. `MANUAL`, which others may have, stays as it is."""
+    return {(ON_PUSH if kind == BASIC and frequency == CONTINUOUS else frequency, item) for frequency, item in entries}
+
+
+def rest_of(entries: Iterable[Entry]) -> str:
+    """The filters of others as text; "" for none."""
+    found = sorted(entries)
     return text(found) if found else ""
 
 
 def of_rest(rest: str) -> frozenset[Entry]:
     """The filters of others that a text says, those that are ours too among them."""
-    return frozenset((str(item[0]), str(item[1])) for item in json.loads(rest or "[]") if _SIBLING not in item[2:])
-
-
-def beside(rest: str) -> frozenset[Entry]:
-    """All filters that a text says: what they choose is scanned whatever ours choose."""
     return frozenset((str(item[0]), str(item[1])) for item in json.loads(rest or "[]"))
+
+
+def beside(live: Live, wanted: ScanningSettings | None) -> set[Entry]:
+    """What others choose beside ours, and what other registries of the spec do: it is scanned whatever ours choose."""
+    theirs = of_rest(live.rest).union(*(item.after.entries for item in _after(live)))
+    types = [wanted.type] if wanted is not None else [*(one.type for one in turned(live)), live.settings.type]
+    return of_type(types[0], theirs)
+
+
+def turned(live: Live) -> Iterator[ScanningSettings]:
+    """Ours as it stands once another registry of the spec has changed the type."""
+    there: ScanningSettings = live.settings
+    for kind in sorted({item.after.type for item in _after(live)} - {there.type}):
+        entries = of_type(kind, there.entries)
+        found = {name: tuple(sorted(item for which, item in entries if which == key)) for key, name in NAMES.items()}
+        yield ScanningSettings(kind, **found)
+
+
+def turns(live: Live, wanted: ScanningSettings) -> Iterator[str]:
+    """Whose scanning changes with the type, which the account has one of."""
+    names = [item.address.registry for item in _after(live) if item.before is not None]
+    if names and wanted.type != live.settings.type:
+        yield f"the account has one type of scanning, so it changes for {all_of(names)} too"
+
+
+def kept(live: Live, wanted: ScanningSettings | None) -> Iterator[str]:
+    """Which filters that leave the registry others of the spec have too."""
+    gone = live.settings.entries - (wanted or ScanningSettings()).entries
+    for item in _after(live):
+        if both := _names(gone & item.after.entries):
+            filters = f"the {plural(len(both), 'filter')} {all_of(both)}"
+            they = "it stays, and what it chooses" if len(both) == 1 else "they stay, and what they choose"
+            yield f"registry {item.address.registry} has {filters} too: {they} is still scanned"
+
+
+def _after(live: Live) -> list[Neighbour]:
+    return [item for item in live.neighbours if item.after is not None]
 
 
 def weaker(
@@ -74,7 +109,7 @@ def weaker(
         yield Weakening("scanning.type", what)
     entries = now.entries.union(others)
     for frequency, (by, how) in _DOES.items():
-        still = sorted(item for which, item in entries if which in by)
+        still = sorted({_pattern(item) for which, item in entries if which in by})
         gone = [
             item
             for which, item in sorted(before.entries)
@@ -85,6 +120,14 @@ def weaker(
             but = f", but those like {all_of(some)} still are" if some else ""
             what = f"repositories like {all_of(gone)} are no longer scanned {how}{but}"
             yield Weakening(f"scanning.{NAMES[frequency]}", what)
+
+
+def _pattern(item: str) -> str:
+    """The names that a filter chooses: without a `*`, all that contain it.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-filters.html
+    """
+    return item if "*" in item else f"*{item}*"
 
 
 def shared(wanted: ScanningSettings, rest: str) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import rules
+
 Document = dict[str, Any]
 
 
@@ -17,3 +19,8 @@ def plain(found: Any) -> Document:
 def properties(document: Mapping[str, Any]) -> Document:
     """The `properties` of a resource; empty if it has none."""
     return dict(document.get("properties") or {})
+
+
+def mode_of(found: Mapping[str, Any]) -> str:
+    """The role assignment mode of a registry as Azure answers it, `abac` or `legacy`; one that says nothing is legacy."""
+    return "abac" if properties(found).get("roleAssignmentMode", rules.LEGACY) == rules.ABAC else "legacy"

@@ -19,7 +19,7 @@ from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
 from . import assignment, others, rules, tags
-from .documents import properties
+from .documents import mode_of, properties
 from .others import Here
 from .reach import beyond, kept
 
@@ -41,12 +41,6 @@ class ModeSettings:
 def applied(mode: str) -> str:
     """What is noted of the mode that was applied."""
     return applied_hash(ModeSettings(mode))
-
-
-def of_document(found: Mapping[str, Any]) -> str:
-    """The mode of a registry as Azure answers it; one that says nothing is legacy."""
-    said = (found.get("properties") or {}).get("roleAssignmentMode", rules.LEGACY)
-    return "abac" if said == rules.ABAC else "legacy"
 
 
 class ModeKind(Kind, GivesAccess):
@@ -140,7 +134,7 @@ class ModeKind(Kind, GivesAccess):
         with session.tagging:
             there = session.fresh(home)
             body: dict[str, Any] = {}
-            if of_document(there) != wanted:
+            if mode_of(there) != wanted:
                 body["properties"] = {"roleAssignmentMode": rules.MODES[wanted]}
             noted = tags.read(there.get("tags"))
             if noted.get(APPLIED_MODE) != write.marks.applied:
@@ -161,7 +155,7 @@ def _assigned(session: AzureSession, found: Iterable[Mapping[str, Any]]) -> str:
 
 def switches(session: AzureSession, there: Mapping[str, Any]) -> bool:
     """Whether the registry is to have another mode than it has. Raises PlatformError."""
-    return session.wanted_mode() != of_document(there)
+    return session.wanted_mode() != mode_of(there)
 
 
 def given_by_others(
@@ -183,7 +177,7 @@ def _here(session: AzureSession, there: Mapping[str, Any], granted: frozenset[st
         session.name,
         registry.resource,
         session.owner,
-        of_document(there),
+        mode_of(there),
         session.wanted_mode(),
         granted,
         identities,
@@ -196,7 +190,7 @@ def _live(session: AzureSession, there: Mapping[str, Any]) -> Live:
     return Live(
         address=session.mode_address(),
         kind=KIND,
-        settings=ModeSettings(of_document(there)),
+        settings=ModeSettings(mode_of(there)),
         marks=marks,
         native=f"the role assignment mode of {there.get('id', '')}",
         needs=(session.own_address(),),

@@ -27,6 +27,9 @@ SETTLING = 600.0
 #: codes of what can't be made yet, since one of its name was just deleted
 _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
 
+#: how one that failed is mended
+_ANEW = "deletes it and makes it anew; clients there pull from another location of the registry meanwhile"
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicationSettings:
@@ -75,10 +78,7 @@ class ReplicationKind(Kind, ReleasedAlong):
 
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
         there: ReplicationSettings = live.settings
-        mended = (
-            "an apply deletes it and makes it anew; clients there pull from another location of the registry meanwhile"
-        )
-        return states.remark(there.failure, there.under_way, mended) if changed else ()
+        return (*live.notes, *states.remark(there.failure, there.under_way, f"an apply {_ANEW}")) if changed else ()
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         return states.remark("", live.settings.under_way, "")
@@ -161,16 +161,20 @@ def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
     there = tags.read(found.get("tags"))
     others = tags.foreign(there)
     location = str(found.get("location", "")).lower().replace(" ", "")
+    marks, failure = Marks.of(there), states.failure(found)
+    # what can't be changed can't be adopted: nobody's is adopted as it is
+    notes = states.remark(failure, "", f"once it is adopted, the next apply {_ANEW}") if marks.owner is None else ()
     return Live(
         address=Address.of(session.name, KIND, str(found.get("name", location)).lower()),
         kind=KIND,
         settings=ReplicationSettings(
             location,
             bool((found.get("properties") or {}).get("regionEndpointEnabled", True)),
-            states.failure(found),
+            "" if notes else failure,
             states.under_way(found),
         ),
-        marks=Marks.of(there),
+        marks=marks,
+        notes=notes,
         native=str(found.get("id", "")),
         needs=(session.own_address(),),
         rest=text({"tags": others}) if others else "",

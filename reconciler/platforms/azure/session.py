@@ -25,8 +25,8 @@ from reconciler.model.marks import Marks
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 
-from . import endpoints, lists, roles, rules, tags
-from .documents import plain, properties
+from . import endpoints, lists, roles, tags
+from .documents import mode_of, plain, properties
 from .operations import Polling
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
@@ -318,7 +318,7 @@ class AzureSession(HttpSession):
         marks = Marks.of(tags.read(found.get("tags"))) if found else None
         if found is None or marks is None or not (marks.adopted or marks.owner is None):
             return "abac"
-        return "abac" if properties(found).get("roleAssignmentMode", rules.LEGACY) == rules.ABAC else "legacy"
+        return mode_of(found)
 
     def identities(self, at: str) -> list[Document]:
         """All managed identities of the resource group. Raises PlatformError."""

@@ -20,6 +20,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms import described
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import all_of
 
 from . import rules
 from .below import below_of
@@ -52,7 +53,8 @@ class ScopeMapKind(Kind, GivesAccess):
 
     name = MAP_KIND
     settings = ScopeMapSettings
-    traits = frozenset({Trait.UPSERTS})
+    # one that tokens of others have stays with them
+    traits = frozenset({Trait.UPSERTS, Trait.SHARED})
     nothing_else = True
     after = ("registry",)
     permissions = {
@@ -85,7 +87,9 @@ class ScopeMapKind(Kind, GivesAccess):
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[Iterable[Access], Iterable[Access]]:
         """What all repositories are covers each of them. Tokens of others that have the scope map gain and lose with it."""
-        tokens = [address.name, *filter(None, map(enabled_token, before.foreign))]
+        # a scope map of ours that goes stays where others have it
+        others = before.foreign if after.settings else ()
+        tokens = [address.name, *filter(None, map(enabled_token, others))]
         then, now = (
             {item for name in tokens for item in given(address, said.settings, name)} if said.settings else set()
             for said in (before, after)
@@ -161,6 +165,15 @@ class ScopeMapKind(Kind, GivesAccess):
         description = described.written(write.marks.texts(), **json.loads(rest or "{}"))
         return {"properties": {"actions": list(write.desired.settings.actions), "description": description}}
 
+    def note_adopted(self, session: AzureSession, at: Address) -> None:
+        """Notes that what goes with a scope map was there before: a token has no place for that. Raises PlatformError."""
+        live = self.read_one(session, at)
+        if live is not None and not live.marks.adopted:
+            texts = replace(live.marks, adopted=True).texts()
+            body = {"properties": {"description": described.written(texts, **json.loads(live.rest or "{}"))}}
+            begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
+            session.done(at, "scopeMaps:update", begin)
+
     def _there(self, session: AzureSession, at: Address) -> Live:
         found = self.read_one(session, at)
         if found is None:
@@ -169,11 +182,24 @@ class ScopeMapKind(Kind, GivesAccess):
             )
         return found
 
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        if live.foreign:
+            yield f"it stays, and is nobody's: {all_of([item.what for item in live.foreign])} of somebody else has it"
+
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
-        """With its token: Azure keeps a scope map that a token has."""
+        """With its token: Azure keeps a scope map that a token has. One that tokens of others have is let go."""
         at = live.address
         session.done(at, "tokens:delete", partial(session.client.tokens.begin_delete, *session.group, at.name))
-        session.done(at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, at.name))
+        users = [item for item in session.tokens(session.own_address()) if map_of(item) == at.name]
+        if users:
+            kept = json.loads(live.rest or "{}")
+            body = {"properties": {"description": f"{kept.get('before', '')}{kept.get('behind', '')}"}}
+            update = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
+            session.done(at, "scopeMaps:update", update)
+        else:
+            session.done(
+                at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, at.name)
+            )
 
 
 class TokenKind(Kind, GivesAccess):
@@ -248,6 +274,8 @@ class TokenKind(Kind, GivesAccess):
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """A PATCH: a PUT would take its passwords away (https://github.com/Azure/acr/issues/667)."""
         at = live.address
+        if write.marks.adopted:
+            ScopeMapKind().note_adopted(session, Address.of(at.registry, MAP_KIND, at.name))
         body = {"properties": {"scopeMapId": self._map(session, write), "status": "enabled"}}
         session.done(at, "tokens:update", partial(session.client.tokens.begin_update, *session.group, at.name, body))
         return self._there(session, at)

@@ -12,7 +12,7 @@ from reconciler.model.marks import Marks
 from reconciler.platforms.noted_place import refuse_left
 
 from .repository_settings import KIND, parts_of
-from .rules import REGISTRY
+from .rules import REGISTRY, repository_id_fault
 from .spec import GcpRegistry
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def _left(session: GcpSession, place: str, at: Address, but: Collection[Address]
     yield from (_id(item) for item in listed if is_left(item, but))
     registry = session.registry
     names = {one.name for one in session.named} | {registry.named(registry.name) or registry.name}
-    named = {Address.of(registry.name, KIND, name, _where(registry, place)) for name in names} - {*but}
+    # in layout `shared`, the names of images may be none that a repository can have
+    possible = (name for name in names if repository_id_fault(registry.repository_id(name)) is None)
+    named = {Address.of(registry.name, KIND, name, _where(registry, place)) for name in possible} - {*but}
     asked = sorted(one for one in named if session.name_of(one) not in {str(item["name"]) for item in listed})
     yield from (_id(item) for item in session.map(session.repository, asked) if item is not None and is_left(item, but))
 
