@@ -166,8 +166,9 @@ class AssignmentKind(Kind, GivesAccess):
         for at in sorted(missing):
             # a list may lag behind: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
             for live in self._lives(session, _by_our_name(session, at)):
-                missing.remove(at)
-                yield live
+                if live.address == at:
+                    missing.remove(at)
+                    yield live
         yield from _vacant(session, (at for at in addresses if at in missing), {})
 
     def _lives(self, session: AzureSession, items: Iterable[Document]) -> Iterator[Live]:
