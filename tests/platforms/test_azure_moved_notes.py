@@ -27,7 +27,9 @@ def moved(azure: AzureSandbox, repository: str) -> None:
     azure._note(repository, DELETABLE, "tests")
 
 
-@pytest.mark.parametrize("deletable", [(), ("app-c",), ("app-c", "app-d")])
+@pytest.mark.parametrize(
+    "deletable", [(), ("app-c",), ("app-c", "app-d"), tuple(f"app-{letter}" for letter in "cdefghijk")]
+)
 @pytest.mark.parametrize("repository", ["app-a", "app-b"])
 def test_images_of_a_repository_whose_note_was_moved_stay(
     azure: AzureSandbox, repository: str, deletable: tuple[str, ...]

@@ -95,6 +95,13 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             if after.delete_images and not before.delete_images:
                 yield Weakening("delete_images", "a later plan may delete it with all its images")
 
+    def meanwhile(self, live: Live) -> Iterator[Live]:
+        """Once this run has taken away what a hand put into the same map, the rest of it is as we wrote it."""
+        settings: RepositorySettings = live.settings
+        if settings.moved_by_hand:
+            true = replace(settings, delete_images=True, moved_by_hand=False)
+            yield replace(live, settings=true, marks=replace(live.marks, applied=_applied(true)))
+
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         if found["registry"]:
             maps = session.once("scope maps", lambda: session.scope_maps(session.own_address()))
@@ -161,16 +168,19 @@ def now_in(count: Callable[[], int], at: Address, operation: str, *, force: bool
 
 def _live(session: AzureSession, note: Note) -> Live:
     settings = RepositorySettings(note.protect, note.delete_images, note.twice, note.by_hand)
-    applied = applied_hash(replace(settings, noted_twice=False, moved_by_hand=False))
     return Live(
         address=Address.of(session.name, KIND, note.name),
         kind=KIND,
         settings=settings,
-        # what is noted is what was applied
-        marks=Marks(note.owner or None, note.origin, applied, note.registry or None, note.adopted),
+        marks=Marks(note.owner or None, note.origin, _applied(settings), note.registry or None, note.adopted),
         native=f"repository {note.name} of {session.registry.registry_name}",
         needs=(session.own_address(),),
     )
+
+
+def _applied(settings: RepositorySettings) -> str:
+    """What is noted is what was applied."""
+    return applied_hash(replace(settings, noted_twice=False, moved_by_hand=False))
 
 
 def data_plane(session: AzureSession) -> DataPlane:
