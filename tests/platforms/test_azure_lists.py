@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.engine.write import Outcome, Status
 from reconciler.errors import PlatformError, ReadFailed
+from reconciler.model.kind import UNCOUNTED
 from reconciler.platforms.azure import lists
 from reconciler.platforms.azure.notes import Notes
 from tests.emulators.azure import Fails, Server
@@ -174,12 +175,40 @@ def test_notes_of_two_applies_at_once_outlive_both(
     write = Notes._write
     ran: list[bool] = []
 
-    def late(self: Notes, *args: Any) -> bool:
+    def late(self: Notes, *args: Any, **options: Any) -> bool:
         if not ran:
             ran.append(True)
             assert {item.status for item in azure.carry_out(first)} == {Status.DONE}
-        return write(self, *args)
+        return write(self, *args, **options)
 
     monkeypatch.setattr(Notes, "_write", late)
     assert {item.status for item in azure.carry_out(second)} == {Status.DONE}
     assert azure.repository_names() == {*one, *other} - ({*there} - {*other})
+
+
+class EndlessCatalog:
+    """A catalog whose next page is the same again."""
+
+    calls = 0
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "data:catalog":
+            return None
+        self.calls += 1
+        return Answer(200, {"repositories": ["app-a"]}, headers={"Link": '</acr/v1/_catalog?last=app-a>; rel="next"'})
+
+    def after(self, call: Call) -> Answer | None:
+        return None
+
+
+def test_a_catalog_whose_pages_repeat_counts_nothing(azure: AzureSandbox, azure_stand_in: Server) -> None:
+    azure.apply(azure.document("app-a"))
+    azure.push_image("app-a")
+    catalog = EndlessCatalog()
+    azure_stand_in.behaviours.append(catalog)
+    plan = azure.plan(azure.document("app-a"), destroy=True)
+    (change,) = (item for item in plan.changes if item.kind == "registry")
+    server = azure_stand_in.url.removeprefix("https://")
+    assert f"its images can't be counted: the pages of the catalog of {server} come again and again" in change.notes
+    assert change.images == UNCOUNTED
+    assert catalog.calls == 2

@@ -3,7 +3,8 @@ on one for a mark.
 
 A scope map gives nobody access unless a token has it, and no token has these. Each is called
 `reconciler-ORIGIN[-protected][-deletable][-adopted]-N` and has one action, metadata/read, for each repository that is so; 500 fit
-into one (https://docs.azure.cn/en-us/container-registry/container-registry-skus). Its description says whose it is.
+into one (https://docs.azure.cn/en-us/container-registry/container-registry-skus). Its description says whose it is, and of a
+deletable one which actions we gave it: what a hand puts there is noted, and its images stay.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
+from reconciler.model.canonical import digest
 from reconciler.model.marks import ORIGIN, OWNER, REGISTRY
 from reconciler.platforms import described
 from reconciler.spec.fields import REPOSITORY
@@ -34,12 +36,14 @@ _MAP = re.compile(
 _ACTION = re.compile(r"repositories/(?P<name>[^*]+)/metadata/read")
 #: how often a map is written anew when what somebody else wrote meanwhile took its place: a scope map has no etag
 TRIES = 8
+#: the key, in a description, of what is said of the actions of a map whose repositories lose their images when they leave the spec
+SUM = "reconciler-sum"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:
     """What is noted of a repository. `owner`, `registry`: whose its map says that it is. `twice`: whether several maps do, as after a
-    run that was cut off."""
+    run that was cut off; `by_hand`: whether it says that images may go, and a hand may have put it there."""
 
     name: str
     origin: str = "spec"
@@ -49,6 +53,7 @@ class Note:
     owner: str = field(default="", compare=False)
     registry: str = field(default="", compare=False)
     twice: bool = field(default=False, compare=False)
+    by_hand: bool = field(default=False, compare=False)
 
     @property
     def group(self) -> str:
@@ -71,17 +76,19 @@ def read(maps: Iterable[Mapping[str, Any]]) -> list[Note]:
             continue
         said = item.get("properties") or {}
         whose = described.parsed(str(said.get("description") or "")).texts
+        by_hand = not _is_sound(match[0], said)
         for action in said.get("actions") or ():
-            name = _ACTION.fullmatch(str(action))
-            if name is not None and REPOSITORY.fits(name["name"]):  # no other is a note of ours
+            name = _named(str(action))
+            if name is not None:
                 note = Note(
-                    name["name"],
+                    name,
                     match["origin"],
                     match["protected"] is not None,
-                    match["deletable"] is not None,
+                    match["deletable"] is not None and not by_hand,
                     match["adopted"] is not None,
                     whose.get(OWNER, ""),
                     whose.get(REGISTRY, ""),
+                    by_hand=by_hand,
                 )
                 found[note.name] = _stricter(found.get(note.name), note)
     return list(found.values())
@@ -100,7 +107,29 @@ def _stricter(one: Note | None, other: Note) -> Note:
         one.adopted or other.adopted,
         *((one.owner, one.registry) if one.owner else (other.owner, other.registry)),
         twice=True,
+        by_hand=one.by_hand or other.by_hand,
     )
+
+
+def _sum(name: str, actions: Iterable[str]) -> str:
+    """What the description of a map says of its actions."""
+    return digest([name, sorted(set(actions))])
+
+
+def _is_sound(name: str, said: Mapping[str, Any]) -> bool:
+    """Whether a map has the actions that we gave it. Only those are asked whose repositories lose their images when they leave the
+    spec: whatever else a hand notes makes a repository no easier to delete."""
+    match = _MAP.fullmatch(name)
+    if match is None or match["deletable"] is None:
+        return True
+    texts = described.parsed(str(said.get("description") or "")).texts
+    return texts.get(SUM) == _sum(name, map(str, said.get("actions") or ()))
+
+
+def _named(action: str) -> str | None:
+    """The repository of which an action is a note; None if it is of none."""
+    found = _ACTION.fullmatch(action)
+    return found["name"] if found is not None and REPOSITORY.fits(found["name"]) else None
 
 
 class Notes:
@@ -111,6 +140,8 @@ class Notes:
         self._turn = Condition(Lock())
         self._waiting: dict[str, tuple[Note | None, str]] = {}
         self._failed: dict[str, PlatformError] = {}
+        #: what this run noted: maps in which nothing else stands are as they should be, whatever a hand did to them
+        self._known: dict[str, Note] = {}
         self._busy = False
 
     def put(self, note: Note, at: str) -> None:
@@ -149,15 +180,20 @@ class Notes:
     def _written(self, batch: Mapping[str, tuple[Note | None, str]]) -> None:
         at = next(at for _, at in batch.values())
         wanted = {name: note for name, (note, _) in batch.items()}
+        self._known.update({name: note for name, note in wanted.items() if note is not None})
         for _ in range(TRIES):
-            maps, taken = self._maps(at)
+            items = self._session.scope_maps(at)
+            maps, taken = divided(items, self._session.owner)
+            doubtful = {name for item in items if not _is_sound(name := str(item.get("name")), properties(item))}
             after = arranged(maps, wanted, taken)
-            changed = {name: actions for name, actions in after.items() if actions != maps.get(name)}
+            settled = {name for name in doubtful & after.keys() - taken if self._is_known(name, after[name])}
+            changed = {name: actions for name, actions in after.items() if actions != maps.get(name) or name in settled}
             if not changed:
                 return
             # what is added first: a repository that is noted twice for a moment is noted, one that is noted nowhere is forgotten
             for name in sorted(changed, key=lambda item: len(changed[item]) < len(maps.get(item, ()))):
-                if not self._write(at, name, maps.get(name), changed[name]):
+                is_sound = name not in doubtful or name in settled
+                if not self._write(at, name, maps.get(name), changed[name], is_sound=is_sound):
                     break
         raise PlatformError(
             "what was noted of its repositories was overwritten again and again",
@@ -166,11 +202,12 @@ class Notes:
             hint="is another run under way? run again when it is over",
         )
 
-    def _maps(self, at: str) -> tuple[dict[str, list[str]], set[str]]:
-        """As `divided` has them, read now. Raises PlatformError."""
-        return divided(self._session.scope_maps(at), self._session.owner)
+    def _is_known(self, name: str, actions: Iterable[str]) -> bool:
+        """Whether this run put there all that a map notes."""
+        names, group = filter(None, map(_named, actions)), f"{name.rpartition('-')[0]}-"
+        return all(item in self._known and self._known[item].group == group for item in names)
 
-    def _write(self, at: str, name: str, before: Sequence[str] | None, after: Sequence[str]) -> bool:
+    def _write(self, at: str, name: str, before: Sequence[str] | None, after: Sequence[str], *, is_sound: bool) -> bool:
         """Whether it was written: not where it is no longer as it was read (None: not there), since another run has its notes there
         and a PUT or a DELETE would take them away."""
         session, maps = self._session, self._session.client.scope_maps
@@ -178,21 +215,29 @@ class Notes:
         there = None if found is None else sorted(properties(found).get("actions") or ())
         if there != (None if before is None else sorted(before)):
             return False
-        self._send(at, name, after, is_there=there is not None)
+        self._send(at, name, after, found, is_sound=is_sound)
         return True
 
-    def _send(self, at: str, name: str, actions: Sequence[str], *, is_there: bool) -> None:
+    def _send(self, at: str, name: str, actions: Sequence[str], found: Document | None, *, is_sound: bool) -> None:
         session, maps = self._session, self._session.client.scope_maps
         if not actions:
             session.done(at, "scopeMaps:delete", partial(maps.begin_delete, *session.group, name))
             return
         said: Document = {"actions": list(actions)}
-        if is_there:
-            session.done(at, "scopeMaps:update", partial(maps.begin_update, *session.group, name, {"properties": said}))
-        else:
-            texts = {OWNER: session.owner, REGISTRY: session.name, ORIGIN: name.split("-")[1]}
-            said["description"] = described.written(texts)
+        texts = {SUM: _sum(name, actions)} if "-deletable-" in name else {}
+        if found is None:
+            marks = {OWNER: session.owner, REGISTRY: session.name, ORIGIN: name.split("-")[1]}
+            said["description"] = described.written({**marks, **texts})
             session.done(at, "scopeMaps:create", partial(maps.begin_create, *session.group, name, {"properties": said}))
+            return
+        there = described.parsed(str(properties(found).get("description") or ""), _is_ours)
+        if texts and is_sound and there.texts.get(OWNER) == session.owner:
+            said["description"] = described.written({**there.texts, **texts}, **there.of_people)
+        session.done(at, "scopeMaps:update", partial(maps.begin_update, *session.group, name, {"properties": said}))
+
+
+def _is_ours(key: str, value: str) -> bool:
+    return described.is_mark(key) or key == SUM
 
 
 def divided(maps: Iterable[Mapping[str, Any]], of: str) -> tuple[dict[str, list[str]], set[str]]:

@@ -35,11 +35,12 @@ _DATA = "Microsoft.ContainerRegistry/registries/repositories"
 
 @dataclass(frozen=True, slots=True)
 class RepositorySettings:
-    """What is noted of it: Azure has no setting of a repository. `noted_twice`: no spec asks for it."""
+    """What is noted of it: Azure has no setting of a repository. `noted_twice`, `moved_by_hand`: no spec asks for it."""
 
     protect: bool = False
     delete_images: bool = False
     noted_twice: bool = False
+    moved_by_hand: bool = False
 
 
 def settings_of(repository: Repository) -> RepositorySettings:
@@ -76,7 +77,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         return settings.protect
 
     def altered(self, settings: RepositorySettings) -> str | None:
-        return "noted_twice" if settings.noted_twice else None
+        return next((name for name in ("noted_twice", "moved_by_hand") if getattr(settings, name)), None)
 
     def labels(self, settings: RepositorySettings) -> Collection[str]:
         return ()
@@ -93,6 +94,13 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
                 yield Weakening("protect", "a later plan may delete it")
             if after.delete_images and not before.delete_images:
                 yield Weakening("delete_images", "a later plan may delete it with all its images")
+
+    def meanwhile(self, live: Live) -> Iterator[Live]:
+        """Once this run has taken away what a hand put into the same map, the rest of it is as we wrote it."""
+        settings: RepositorySettings = live.settings
+        if settings.moved_by_hand:
+            true = replace(settings, delete_images=True, moved_by_hand=False)
+            yield replace(live, settings=true, marks=replace(live.marks, applied=_applied(true)))
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         if found["registry"]:
@@ -159,17 +167,20 @@ def now_in(count: Callable[[], int], at: Address, operation: str, *, force: bool
 
 
 def _live(session: AzureSession, note: Note) -> Live:
-    settings = RepositorySettings(note.protect, note.delete_images, note.twice)
-    applied = applied_hash(replace(settings, noted_twice=False))
+    settings = RepositorySettings(note.protect, note.delete_images, note.twice, note.by_hand)
     return Live(
         address=Address.of(session.name, KIND, note.name),
         kind=KIND,
         settings=settings,
-        # what is noted is what was applied
-        marks=Marks(note.owner or None, note.origin, applied, note.registry or None, note.adopted),
+        marks=Marks(note.owner or None, note.origin, _applied(settings), note.registry or None, note.adopted),
         native=f"repository {note.name} of {session.registry.registry_name}",
         needs=(session.own_address(),),
     )
+
+
+def _applied(settings: RepositorySettings) -> str:
+    """What is noted is what was applied."""
+    return applied_hash(replace(settings, noted_twice=False, moved_by_hand=False))
 
 
 def data_plane(session: AzureSession) -> DataPlane:
