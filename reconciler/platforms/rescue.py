@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import digest
 
 FORMAT = 1
+_KEYS = ("format", "owner", "address", "native", "others")
 
 
 class Rescue:
@@ -29,9 +30,7 @@ class Rescue:
 
     def path(self, at: Address, native: str) -> Path:
         """Where the file of a resource is, or would be. `native`: another environment's resource may have the same address."""
-        # shortened, since a file's name may have 255 bytes; the digest keeps it apart from others
-        name = f"{quote(self.owner, safe='')}-{quote(at, safe='@')}"[:180]
-        return self.folder / f"reconciler-rescue-{name}-{digest([self.owner, at, native])}.json"
+        return self.folder / f"reconciler-rescue-{_name(self.owner, at)}-{digest([self.owner, at, native])}.json"
 
     def keep(self, at: Address, native: str, what: dict[str, Any]) -> Path:
         """Writes the file; returns once the disk has it. Raises PlatformError if that fails."""
@@ -65,7 +64,7 @@ class Rescue:
         path = self.path(at, native)
         try:
             document = json.loads(_private(path))
-            if [document[key] for key in ("format", "owner", "address", "native")] != [FORMAT, self.owner, at, native]:
+            if [document[key] for key in _KEYS[:-1]] != [FORMAT, self.owner, at, native]:
                 raise ValueError("it belongs to another resource")
             found: dict[str, Any] = document["others"]
             if not isinstance(found, dict):
@@ -81,10 +80,39 @@ class Rescue:
             ) from None
         return found
 
+    def strays(self, registry: str, known: Collection[Path]) -> Iterator[tuple[Path, str, dict[str, Any], str]]:
+        """The files of a registry's resources beside those that are known, sorted: each with the platform's own name of its resource
+        and what it holds, or with why it can't be read ("" if it can)."""
+        start = f"reconciler-rescue-{_name(self.owner, Address(f'{registry}.'))}"
+        try:
+            names = sorted(item.name for item in os.scandir(self.folder) if item.name.startswith(start))
+        except OSError:  # there is no such folder yet
+            return
+        for path in (self.folder / name for name in names):
+            if path in known:
+                continue
+            try:
+                document = json.loads(_private(path))
+                given, owner, at, native, what = (document[key] for key in _KEYS)
+                if given != FORMAT or not isinstance(what, dict):
+                    raise ValueError("it holds nothing that others set")
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                yield path, "", {}, reason(error)
+            else:
+                if owner == self.owner and str(at).startswith(f"{registry}."):
+                    yield path, str(native), what, ""
+
     def drop(self, at: Address, native: str) -> None:
         """Removes the file: all that it held is back, or has no place any more."""
         with suppress(OSError):
             self.path(at, native).unlink(missing_ok=True)
+
+
+def _name(owner: str, at: Address) -> str:
+    """Shortened, since a file's name may have 255 bytes; a digest keeps it apart from others."""
+    return f"{quote(owner, safe='')}-{quote(at, safe='@')}"[:180]
 
 
 @contextmanager

@@ -152,4 +152,4 @@ def test_a_token_that_is_made_anew_in_the_middle_of_a_run_is_no_other_matter(
         sent("iam:GetServiceAccount", lambda: found.refresh(None))
     assert (failed.value.said, failed.value.hint) == (why, hint)
     with pytest.raises(KeyError, match="other"):  # whatever else is raised stays as it is
-        sent("iam:GetServiceAccount", lambda: dict[str, int]()["other"])
+        sent("iam:GetServiceAccount", lambda: TOKEN["other"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,32 @@ def waiting(session: GcpSession, at: Address) -> Others | None:
 
 def note(session: GcpSession, at: Address, others: Others) -> str:
     """What else to know about it."""
+    path = session.rescue.path(at, session.name_of(at))
+    return f"a replacement was interrupted: what others put on it ({_named(others)}) is kept in {path} ({digest(others.plain)})"
+
+
+def strays(session: GcpSession, owing: Iterable[Address]) -> Iterator[str]:
+    """What is to be said of what waits in files and no apply puts back, since the registry moved meanwhile, say. `owing`: the
+    addresses of what it is put back on."""
+    known = {session.rescue.path(at, session.name_of(at)) for at in owing}
+    for path, native, found, why in session.rescue.strays(session.name, known):
+        if why:
+            yield f"{path}, which keeps what others put on a repository before it was replaced, can't be read: {why}"
+            continue
+        if not native.startswith(f"{session.project}/"):  # that of another environment
+            continue
+        try:
+            named = f" ({_named(_adapter().validate_python(found))})"
+        except ValidationError:
+            named = ""
+        yield (
+            f"a replacement of {native} was interrupted: what others put on it{named} is kept in {path}. No apply puts it back, since"
+            " the spec has no repository of its own there: put back by hand what is still needed, then delete the file"
+        )
+
+
+def _named(others: Others) -> str:
+    """What there is of it."""
     parts = [
         f"{plural(len(found), one, several)} {', '.join(found)}"
         for one, several, found in (
@@ -137,6 +164,4 @@ def note(session: GcpSession, at: Address, others: Others) -> str:
         )
         if found
     ]
-    names = "; ".join([*parts, *(["IAM policy"] if others.policy else [])]) or "nothing"
-    path = session.rescue.path(at, session.name_of(at))
-    return f"a replacement was interrupted: what others put on it ({names}) is kept in {path} ({digest(others.plain)})"
+    return "; ".join([*parts, *(["IAM policy"] if others.policy else [])]) or "nothing"

@@ -23,7 +23,7 @@ from . import access, cleanup, iam, labels, lost, remarks
 from .labels import Labels
 from .ledgers import RepositoryLedger
 from .orphans import Orphans
-from .others import Others, note, others_of, put_back, waiting
+from .others import Others, note, others_of, put_back, strays, waiting
 from .repository_settings import (
     DOCKER,
     KIND,
@@ -171,6 +171,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
     def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         registry, ledger = session.registry, session.ledger(RepositoryLedger)
         listed: set[Address] = set()
+        owing: list[Address] = []
         notices: list[str] = []
         orphans = Orphans(session.owner, {item.name for item in session.estate.registries})
         for item in lost.repositories(session, notices):
@@ -180,9 +181,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
                 continue
             ledger.learn(at, item.get("labels") or {})
             listed.add(at)
-            yield _owing(session, live_of(at, item))
-        session.notices[:] = [*notices, *orphans.said()]
-        yield from _missing(session, (at for at in wanted if at.kind == KIND and at not in listed))
+            live = _owing(session, live_of(at, item))
+            owing += [at] if live.owed else []
+            yield live
+        missing = [at for at in wanted if at.kind == KIND and at not in listed]
+        yield from _missing(session, missing)
+        session.notices[:] = [*notices, *strays(session, [*owing, *missing]), *orphans.said()]
 
     def read(self, session: GcpSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at, item in zip(addresses, session.map(session.repository, addresses), strict=True):
