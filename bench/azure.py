@@ -10,12 +10,7 @@ from bench.process import Figures, run
 from tests.emulators.azure import Server, serving
 
 NUMBER = 1_000
-#: a run with Azure in the catalog, where it is not yet
-RECONCILER = [
-    sys.executable,
-    "-c",
-    "from reconciler.platforms import catalog; catalog.UNFINISHED = frozenset(); from reconciler.cli import main; main()",
-]
+RECONCILER = [sys.executable, "-m", "reconciler"]
 _SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 _GROUP = f"/subscriptions/{_SUBSCRIPTION}/resourceGroups/images"
 _REGISTRY = f"{_GROUP}/providers/Microsoft.ContainerRegistry/registries/acmeimages"

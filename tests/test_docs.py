@@ -12,7 +12,7 @@ from reconciler.platforms.azure.passwords import ACTION
 from reconciler.platforms.azure.platform import PLATFORM as AZURE
 from reconciler.platforms.azure.session import POLLING
 from reconciler.platforms.azure.token_settings import ACTIONS
-from reconciler.platforms.catalog import CATALOG, UNFINISHED, Spec
+from reconciler.platforms.catalog import CATALOG, Spec
 from reconciler.render.change_item import SIGNS
 from tests.spec_tables import TABLES, described, table, with_tables
 
@@ -100,7 +100,3 @@ def test_the_numbers_on_the_page_on_azure_are_those_of_its_rules() -> None:
     (reads, then), (writes, later) = buckets.READS, buckets.WRITES
     rate = f"{reads} reads and then {then:.0f} more each\nsecond, {writes} writes and then {later:.0f}."
     assert (rate in page, f"looked at every {POLLING} seconds" in page) == (True, True)
-
-
-def test_the_page_on_azure_says_that_it_cannot_be_planned_while_that_is_so() -> None:
-    assert ("can't plan them yet" in (DOCS / "azure.md").read_text()) == ("azure" in UNFINISHED)

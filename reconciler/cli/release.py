@@ -60,8 +60,8 @@ def run(
     timeout: Timeout = DEFAULT_TIMEOUT,
     verbose: Verbose = 0,
 ) -> int:
-    """Stop managing a repository, or on Azure a whole registry, and keep its images. Removes its marks and grants; take it out of the
-    spec afterwards."""
+    """Stop managing a repository and keep its images. Removes its marks and grants; take it out of the spec afterwards. On Azure, a
+    whole registry too."""
     from reconciler.api.spec import load_spec
     from reconciler.engine.wishes import Wishes
     from reconciler.model.address import Address

@@ -44,10 +44,6 @@ class Spec(models.Spec):
     grants: tuple[Grant, ...] = Field((), description="Who else can pull or push which repositories.")
 
 
-#: platforms whose code is here and does not do all that it must: no command plans or applies them
-UNFINISHED = frozenset({"azure"})
-
-
 class _Catalog(Mapping[str, "Platform"]):
     """The platforms' code by name, each imported when it is first asked for. A folder with a spec alone is none of them."""
 
@@ -61,8 +57,7 @@ class _Catalog(Mapping[str, "Platform"]):
         return (name for name in self._specified() if name in self)
 
     def __contains__(self, name: object) -> bool:
-        known = name in self._specified() and name not in UNFINISHED
-        return known and find_spec(f"{__package__}.{name}.platform") is not None
+        return name in self._specified() and find_spec(f"{__package__}.{name}.platform") is not None
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -346,7 +346,7 @@ def test_a_platform_that_this_build_lacks_is_told(here: Path) -> None:
     example = str(Path(__file__).parents[2] / "examples" / "every-platform")
     assert "is valid" in reconciler("validate", example).stdout
     told = reconciler("plan", example, code=1).stderr
-    assert "registry images-az: platform azure is not available in this build" in told
+    assert "registry images-onprem: platform external is not available in this build" in told
     # what its comment says that works, and what doesn't
     comment = "".join(line for line in (Path(example) / "registry.yaml").read_text().splitlines(True) if line[0] == "#")
     (command,) = re.findall("`reconciler (output [^`]*)`", comment)

@@ -13,10 +13,9 @@ from tests.platforms.test_aws_troubles import run_apply
 from tests.sandbox.azure import AzureSandbox
 from tests.sandbox.base import Document
 
-#: the command as it is once Azure is in the catalog, which looks at operations as soon as the tests do
+#: the command, which looks at operations as soon as the tests do
 COMMAND = (
     "-c",
-    "from reconciler.platforms import catalog; catalog.UNFINISHED = frozenset(); "
     "from reconciler.platforms.azure import session; session.POLLING = 0.01; "
     "from runpy import run_module; run_module('reconciler', run_name='__main__', alter_sys=True)",
 )

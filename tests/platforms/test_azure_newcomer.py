@@ -109,11 +109,13 @@ def test_without_credentials_our_own_error_is_all_that_is_printed(azure: AzureSa
     nobody = {key: value for key, value in os.environ.items() if not key.startswith(("AZURE_", "IDENTITY_", "MSI_"))}
     # https://learn.microsoft.com/python/api/overview/azure/identity-readme: one kind of credentials alone, which is not set
     environ = {**nobody, "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential", "HOME": str(tmp_path)}
-    program = (
-        "import reconciler.platforms.catalog as c; c.UNFINISHED = frozenset(); from reconciler.cli import main; main()"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", program, "plan"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "reconciler", "plan"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     lines = done.stderr.splitlines()

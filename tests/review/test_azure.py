@@ -134,11 +134,6 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]], 
 }
 
 
-@pytest.fixture(autouse=True)
-def in_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.platforms.catalog.UNFINISHED", frozenset())
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_each_change_has_its_risk_its_sentence_and_its_line(tmp_path: Path, case: str) -> None:
     pairs, expected, sentences, causes = CASES[case]

@@ -406,8 +406,6 @@ def azure(azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
     monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "stand-in-secret")
-    # for the tests, it is in the catalog
-    monkeypatch.setattr("reconciler.platforms.catalog.UNFINISHED", frozenset())
     # what is waited for here is there at once, or never
     monkeypatch.setattr("reconciler.platforms.http._FIRST", 0.01)
     monkeypatch.setattr("reconciler.platforms.azure.session.POLLING", 0.01)

@@ -15,7 +15,7 @@ from reconciler.platforms.extras import needing
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 
-from . import assignment_settings, identity, registry, replication, repository, roles, token_settings
+from . import assignment_settings, identity, registry_settings, replication, repository, roles, token_settings
 from .assignment import AssignmentKind
 from .identity import IDENTITIES, IdentityKind
 from .mode import ModeKind, ModeSettings
@@ -154,6 +154,6 @@ def _grants(spec: Spec, here: AzureRegistry) -> Iterator[tuple[Grant, Sequence[s
             yield grant, covered[grant.name]
 
 
-_home, _settings = registry.address_of, registry.settings_of
+_home, _settings = registry_settings.address_of, registry_settings.settings_of
 
 PLATFORM = AzurePlatform()

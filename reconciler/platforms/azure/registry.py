@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +17,19 @@ from reconciler.model.released import ReleasesAll
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
-from reconciler.spec.repository import Repository
 from reconciler.words import Named, all_of
 
 from . import mode, network, notes, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import Below, below_of, connections_of
 from .reach import WHOLE
+from .registry_settings import KIND, Document, RegistrySettings, address_of, changed_in, live_of, properties_of
 from .repository import data_plane, now_in
-from .spec import AzureRegistry, untagged_days
+from .spec import AzureRegistry
 
 if TYPE_CHECKING:
     from .session import AzureSession
 
-Document = dict[str, Any]
-KIND = "registry"
 _READ = ("Microsoft.ContainerRegistry/registries/read",)
 _WRITE = (
     "Microsoft.ContainerRegistry/registries/write",
@@ -45,39 +43,6 @@ _WRITE = (
 _REPLICATION = "replication "
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
-
-
-@dataclass(frozen=True, slots=True)
-class RegistrySettings:
-    """What a registry can be set to. `untagged_days`: None: untagged images stay. `admin_user`, `anonymous_pull`: no spec asks for
-    them. `public_network_access`: in Azure's word; "" where the spec leaves it open. `failure`, `under_way`: as in states.py."""
-
-    location: str = ""
-    sku: str = "Basic"
-    labels: tuple[tuple[str, str], ...] = ()
-    admin_user: bool = False
-    anonymous_pull: bool = False
-    public_network_access: str = network.OPEN
-    untagged_days: int | None = None
-    failure: str = ""
-    under_way: str = ""
-
-
-def address_of(registry: AzureRegistry) -> Address:
-    """The address of the registry's own resource."""
-    return Address.of(registry.name, KIND, registry.registry_name.lower())
-
-
-def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> RegistrySettings:
-    """What the spec asks for; a rule of the spec sees to it that all repositories have one retention."""
-    return RegistrySettings(
-        location=registry.location,
-        # what the spec leaves open is decided by what is there (`fitted`)
-        sku=registry.sku if "sku" in registry.model_fields_set else "",
-        labels=tuple(sorted(registry.labels.items())),
-        public_network_access=network.word_of(registry.public_network_access),
-        untagged_days=untagged_days(repositories[0]) if repositories else None,
-    )
 
 
 class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
@@ -280,7 +245,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
             "location": wanted.location,
             "sku": {"name": wanted.sku},
             "tags": {**tags.of_spec(dict(wanted.labels)), **write.marks.texts(), **carried},
-            "properties": {**_properties(wanted), "roleAssignmentMode": made_with},
+            "properties": {**properties_of(wanted), "roleAssignmentMode": made_with},
         }
         session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
         return states.written(live_of(at, session.fresh(at)))
@@ -293,7 +258,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
             own = {**tags.of_spec(dict(wanted.labels)), **write.marks.texts()}
             again = live.marks.applied == write.marks.applied
             all_tags = tags.after(tags.read(there.get("tags")), own, kept=tags.noted(there.get("tags")), again=again)
-            changed = _changed(_properties(wanted), there)
+            changed = changed_in(properties_of(wanted), there)
             sku = str((there.get("sku") or {}).get("name", ""))
             up = _ORDER.get(wanted.sku, 0) > _ORDER.get(sku, 0)
             if up:
@@ -367,55 +332,3 @@ def _below(live: Live | None) -> list[str]:
 def _others(live: Live | None) -> dict[str, str]:
     found: dict[str, str] = json.loads(live.rest or "{}").get("tags", {}) if live is not None else {}
     return found
-
-
-def _properties(wanted: RegistrySettings) -> Document:
-    """As they are sent. The retention is said only where it is one: a tier without it refuses the word."""
-    days = wanted.untagged_days
-    retention = {"policies": {"retentionPolicy": {"days": days, "status": "enabled"}}} if days is not None else {}
-    return {
-        "adminUserEnabled": wanted.admin_user,
-        "anonymousPullEnabled": wanted.anonymous_pull,
-        "publicNetworkAccess": wanted.public_network_access,
-        **retention,
-    }
-
-
-def _changed(wanted: Document, there: Document) -> Document:
-    """What differs from what is there, and the end of a retention that is no longer wanted."""
-    found = there.get("properties") or {}
-    changed = {key: value for key, value in wanted.items() if key != "policies" and found.get(key) != value}
-    before = (found.get("policies") or {}).get("retentionPolicy") or {}
-    after = (wanted.get("policies") or {}).get("retentionPolicy")
-    if after is None and before.get("status") == "enabled":
-        changed["policies"] = {"retentionPolicy": {"status": "disabled"}}
-    elif after is not None and (before.get("status"), before.get("days")) != (after["status"], after["days"]):
-        changed["policies"] = {"retentionPolicy": after}
-    return changed
-
-
-def live_of(at: Address, found: Document) -> Live:
-    """The registry as Azure answers it: casing, times and what no spec sets count for nothing."""
-    said: Document = found.get("properties") or {}
-    there = tags.read(found.get("tags"))
-    retention = (said.get("policies") or {}).get("retentionPolicy") or {}
-    theirs = tags.foreign(there)
-    rest = {**({"tags": theirs} if theirs else {}), **({network.RULES: True} if network.has_rules(said) else {})}
-    return Live(
-        address=at,
-        kind=KIND,
-        settings=RegistrySettings(
-            location=str(found.get("location", "")).lower().replace(" ", ""),
-            sku=str((found.get("sku") or {}).get("name", "")),
-            labels=tuple(sorted(tags.own_labels(there).items())),
-            admin_user=bool(said.get("adminUserEnabled", False)),
-            anonymous_pull=bool(said.get("anonymousPullEnabled", False)),
-            public_network_access=str(said.get("publicNetworkAccess") or network.OPEN),
-            untagged_days=int(retention["days"]) if retention.get("status") == "enabled" else None,
-            failure=states.failure(found),
-            under_way=states.under_way(found),
-        ),
-        marks=Marks.of(there),
-        native=str(found.get("id", "")),
-        rest=text(rest) if rest else "",
-    )

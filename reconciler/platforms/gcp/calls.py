@@ -7,10 +7,13 @@ from typing import Any, TypeVar
 
 from reconciler.platforms.http import logged
 
+from .executable import failure_of
 from .rules import RACED
 from .troubles import FAILURES, NoAnswer, NotGoogle, Refusal, understood
 
 T = TypeVar("T")
+#: what google-auth raises of an answer that is of another form
+OTHER_FORM = (ValueError, TypeError, LookupError, AttributeError)
 
 
 def refreshed(credentials: Any, request: Any) -> None:
@@ -19,13 +22,8 @@ def refreshed(credentials: Any, request: Any) -> None:
         credentials.refresh(request)
     except FAILURES as error:
         raise understood(error) from None
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-    ):  # what google-auth raises of an answer that is of another form
-        raise NotGoogle from None
+    except OTHER_FORM as error:
+        raise failure_of(error) or NotGoogle() from None
 
 
 def sent(action: str, make: Callable[[], T]) -> T:
@@ -37,6 +35,12 @@ def sent(action: str, make: Callable[[], T]) -> T:
             found = understood(error)
             log.answered(found.status if isinstance(found, Refusal) else type(found).__name__)
             raise found from None
+        except OTHER_FORM as error:  # a new token is asked for whenever the old one is over
+            failed = failure_of(error)
+            if failed is None:
+                raise
+            log.answered(type(failed).__name__)
+            raise failed from None
         except Refusal as error:
             log.answered(error.status)
             raise

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from reconciler.redaction import redacted, unnamed_hidden
 from reconciler.words import one_line
 
 from . import rules
+from .executable import CommandFailed, failure_of
 from .rules import DENIED, PERMISSIONS, REGISTRY
 from .spec import GcpRegistry
 
@@ -129,11 +131,14 @@ FAILURES = (
     ParseError,
     json.JSONDecodeError,  # google-auth, of what a server of tokens answers
     OSError,
+    subprocess.SubprocessError,  # google-auth, of the command of executable credentials
 )
 
 
 def understood(error: Exception) -> Exception:
     """One of the classes above for what the library or the connection raised; what is said of credentials stays as it is."""
+    if (failed := failure_of(error)) is not None:
+        return failed
     if isinstance(error, api_errors.GoogleAPICallError):
         response = getattr(error, "response", None)
         return refusal_of(int(error.code or 0), json_of(response) if response is not None else None)
@@ -174,6 +179,9 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
         return PlatformError(
             f"{error.status}: {error.message}", address=address, operation=operation, code=error.status, hint=hint
         )
+    if isinstance(error, CommandFailed):
+        message = f"the credentials gave no token: {error.said}"
+        return PlatformError(message, address=address, operation=operation, code="auth", hint=error.hint)
     if isinstance(error, auth_errors.DefaultCredentialsError):
         message, hint = _unusable(error)
         return PlatformError(message, address=address, operation=operation, hint=hint)
