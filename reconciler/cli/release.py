@@ -82,7 +82,8 @@ def run(
 
 def _next(spec: Spec, at: Address) -> Iterator[str]:
     """What is left to do in the spec, a sentence; nothing where it says so itself."""
-    from reconciler.model.kind import Releasable, ReleasesAll
+    from reconciler.model.kind import Releasable
+    from reconciler.model.released import ReleasesAll
     from reconciler.platforms.catalog import CATALOG
 
     registry = next(item for item in spec.registries if item.name == at.registry)

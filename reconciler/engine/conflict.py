@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from reconciler.model.address import Address
-from reconciler.model.kind import Releasable, ReleasesAll
+from reconciler.model.kind import Releasable
 from reconciler.model.marks import ORIGIN, REGISTRY
+from reconciler.model.released import ReleasesAll
 from reconciler.model.resource import Desired, Live
 
 from .picture import Picture

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, does
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages, Kind, Releasable, ReleasedAlong, ReleasesAll
+from reconciler.model.kind import HoldsImages, Kind, Releasable
+from reconciler.model.released import ReleasedAlong, ReleasesAll
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
 from reconciler.words import all_of, and_along, counted, images_counted, plural

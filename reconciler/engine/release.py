@@ -8,7 +8,8 @@ from itertools import chain
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address, is_address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import Kind, Releasable, ReleasedAlong, ReleasesAll
+from reconciler.model.kind import Kind, Releasable
+from reconciler.model.released import ReleasedAlong, ReleasesAll
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import NO_REGISTRY
 from reconciler.words import all_of, plural

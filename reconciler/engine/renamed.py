@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.model.address import Address
-from reconciler.model.kind import ReleasesAll
+from reconciler.model.released import ReleasesAll
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Spec
 from reconciler.words import all_of, counted, plural

@@ -8,7 +8,8 @@ from typing import TypeGuard
 
 from reconciler.model.address import Address
 from reconciler.model.change import Change
-from reconciler.model.kind import HoldsImages, Kind, ReleasesAll
+from reconciler.model.kind import HoldsImages, Kind
+from reconciler.model.released import ReleasesAll
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository, excepts_all

@@ -346,14 +346,6 @@ class Releasable:
         gone. Raises PlatformError."""
 
 
-class ReleasesAll(Releasable):
-    """What a kind offers whose resource is the whole of its registry: who lets go of it lets go of all that the registry holds."""
-
-
-class ReleasedAlong(Releasable):
-    """What a kind offers of which nothing is let go of by itself, and all with such a registry."""
-
-
 class ExpiresUncounted:
     """What a kind offers whose settings say which images expire, on a platform that counts none of them."""
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, Home, Kind, ReleasedAlong, Trait, Verb, Write
+from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
+from reconciler.model.released import ReleasedAlong
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.registry import RegistryBase
 

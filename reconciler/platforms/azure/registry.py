@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, ReleasesAll, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
+from reconciler.model.released import ReleasesAll
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
 from reconciler.spec.registry import RegistryBase
