@@ -32,9 +32,9 @@ def words(plan: Plan) -> str:
 
 
 def who_can(azure: AzureSandbox, action: str) -> dict[str, list[str]]:
-    """Which of the two groups, the two identities and the token can do something with which repository."""
+    """Which of the three principals, the two identities and the token can do something with which repository."""
     identities = {item.name: item.properties["principalId"] for item in azure.cloud.identities.values()}
-    who = {"1": principal(1), "2": principal(2), **identities}
+    who = {**{str(number): principal(number) for number in (1, 2, 4)}, **identities}
     names = ("app-a", "app-b", "team/c", "elsewhere")
     found = {
         key: [name for name in names if may(azure.cloud, value, azure.acr, name, action)] for key, value in who.items()
@@ -52,13 +52,15 @@ def test_after_apply_there_is_nothing_left_to_do_and_who_can_do_what_is_what_the
     assert who_can(azure, "pull") == {
         "1": ["app-a", "app-b", "team/c"],
         "2": ["app-a", "app-b"],
+        "4": ["app-a", "app-b"],
         "images-pull": every,
         "images-push": every,
         "partner": ["team/c"],
     }
     assert who_can(azure, "push") == {
-        "1": ["app-a", "app-b"],
+        "1": [],
         "2": ["app-a", "app-b"],
+        "4": ["app-a", "app-b"],
         "images-pull": [],
         "images-push": every,
         "partner": [],
