@@ -390,6 +390,16 @@ def test_what_stops_needing_something_changes_before_that_is_deleted() -> None:
     assert order_of(change("a", Action.DELETE, there=()), change("z", Action.UPDATE, there=("a",))) == "za"
 
 
+@pytest.mark.parametrize("action", Action)
+def test_what_goes_waits_for_what_it_needs_that_is_made_again_and_for_nothing_else(action: Action) -> None:
+    gone = change("a", Action.DELETE, "b", there=("b",))
+    items = (gone, change("b", action, there=None if action is Action.CREATE else ()))
+    edges = edges_of({item.address: item for item in items})
+    before = {Action.CREATE: (("r.box.b", "r.box.a"),)}
+    after = (("r.box.a", "r.box.b"),) if items[1].lets_go else ()
+    assert edges == before.get(action, after)
+
+
 def test_what_goes_along_is_waited_for_like_its_parent() -> None:
     assert (
         order_of(

@@ -85,3 +85,20 @@ def test_what_no_plan_would_delete_in_a_region_keeps_nobody_from_leaving_it(
 def ledger(region: str) -> list[str]:
     """What a registry without roles has in its region, beside its repositories."""
     return ["reconciler/images"] if region else []
+
+
+@pytest.mark.parametrize("roles", [True, False])
+@pytest.mark.parametrize(("before", "after"), [({"replication_regions": [OTHER]}, {}), ({"region": OTHER}, {})])
+def test_nothing_is_made_in_a_region_that_another_run_has_left_meanwhile(
+    aws: AwsSandbox, before: Document, after: Document, roles: bool
+) -> None:
+    """While the plan waits at its question, say. What is made there without the region's note, no later plan would find."""
+    before, after = {**before, "roles": roles}, {**after, "roles": roles}
+    aws.apply(document_of(aws, **before))
+    plan = aws.plan(document_of(aws, "app-a", **before))
+    here = document_of(aws, **after)
+    aws.apply(here)
+    aws.carry_out(plan)
+    aws.apply(here)
+    assert there(aws, OTHER) == []
+    assert aws.plan(here).changes == ()

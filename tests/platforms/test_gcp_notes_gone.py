@@ -196,3 +196,28 @@ def test_what_is_left_alone_in_a_location_keeps_its_note(
     gcp.apply(moved)
     assert (places(gcp), notes(gcp)) == ({ELSEWHERE}, [ELSEWHERE])
     assert gcp.plan(moved).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "without"), [("teamx-copy", ""), ("images-app-a", "reconciler-owner"), ("images-app-a", "")]
+)
+def test_only_where_a_plan_sees_something_of_the_registry_is_it_said_to_be(
+    gcp: GcpSandbox, name: str, without: str
+) -> None:
+    """Labels may have been copied along with a repository."""
+    document = document_of(gcp, "app-a", location=ELSEWHERE)
+    gcp.apply(document)
+    (ours,) = gcp.estate.repositories()
+    labels = {key: text for key, text in gcp.estate.settings(ours)["labels"].items() if key != without}
+    there = f"projects/{PROJECT}/locations/{LOCATION}/repositories/{name}"
+    gcp.estate.make(there, {"format": "DOCKER", "labels": labels})
+    gcp.estate.remove(PULL)
+    plan = gcp.plan(document)
+    seen = (name, without) == ("images-app-a", "")
+    assert (MADE_AGAIN in plan.warnings) is seen
+    assert {str(change.address) for change in plan.changes if change.lets_go} == (
+        {f"images.repository.app-a@{LOCATION}", f"images.location.{LOCATION}"} if seen else set()
+    )
+    carried_out(gcp, plan)
+    assert (there in gcp.estate.repositories()) is not seen
+    assert notes(gcp) == [ELSEWHERE]

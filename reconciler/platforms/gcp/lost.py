@@ -16,7 +16,7 @@ from .account import KIND as ACCOUNT
 from .description import carrier_of
 from .ledgers import AccountLedger
 from .rules import REGISTRY
-from .seen import is_ours, marks_of
+from .seen import is_ours, sees
 
 #: locations on one page
 PAGE = 1_000
@@ -35,7 +35,7 @@ def repositories(session: GcpSession, notices: list[str]) -> Iterator[dict[str, 
     session.unnoted.clear()
     for location in sorted({registry.location, *noted}):
         for item in session.repositories(location, at=Address.of(session.name, "location", location)):
-            there = there or is_ours(session, marks_of(item))
+            there = there or sees(session, item)
             yield item
     if not noted and there:
         yield from _elsewhere(session, notices)
@@ -56,7 +56,7 @@ def _elsewhere(session: GcpSession, notices: list[str]) -> Iterator[dict[str, An
     def ours_in(location: str) -> list[dict[str, Any]]:
         at = Address.of(session.name, "location", location)
         found = list(session.repositories(location, at=at, noted=False))
-        return found if any(is_ours(session, marks_of(item)) for item in found) else []
+        return found if any(sees(session, item) for item in found) else []
 
     try:
         others = [name for name in _locations(session, carrier) if name != registry.location]

@@ -41,6 +41,12 @@ def is_ours(session: GcpSession, marks: Marks) -> bool:
     return marks.owner == session.owner and not marks.elsewhere(session.name)
 
 
+def sees(session: GcpSession, found: Mapping[str, Any]) -> bool:
+    """Whether a plan sees a repository, as Google answers it, as one of this spec's in the registry."""
+    at = address_of(session.registry, session.owner, found)
+    return at is not None and is_ours(session, marks_of(found))
+
+
 def check_none_left(
     session: GcpSession,
     places: Iterable[str],
@@ -79,9 +85,8 @@ def _left(
 
 def _is_left(session: GcpSession, but: Collection[Address], left_alone: bool, found: Mapping[str, Any]) -> bool:
     """Whether a plan would see a repository as one of the registry's that the spec made, and delete it there."""
-    at, marks = address_of(session.registry, session.owner, found), marks_of(found)
-    ours = is_ours(session, marks) and (left_alone or marks.origin == "spec")
-    return ours and at is not None and at not in but
+    at = address_of(session.registry, session.owner, found)
+    return at not in but and sees(session, found) and (left_alone or marks_of(found).origin == "spec")
 
 
 def marks_of(found: Mapping[str, Any]) -> Marks:
