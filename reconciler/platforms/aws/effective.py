@@ -256,14 +256,12 @@ class _Comparison:
         if not (who.principal and one.principal) or who.other or one.other:
             return self.covers(who, one) is True
         covers, own, placed = self.words.covers, self.own, inclusion.pattern_covers
-        narrower = covers(who.principal, one.principal, own) is True
+        within, around = inclusion.conditions_cover(who, one) is True, inclusion.conditions_cover(one, who) is True
         # of everyone in an organization, nobody knows whether an account is one
-        wider = covers(one.principal, who.principal, own) is True and not inclusion.of_principals(one)
-        return (
-            (narrower or wider)
-            and True in (who.place == one.place, placed(who.place, one.place), placed(one.place, who.place))
-            and True in (inclusion.conditions_cover(who, one), inclusion.conditions_cover(one, who))
-        )
+        narrower = covers(who.principal, one.principal, own) is True and (within or not inclusion.of_principals(who))
+        wider = covers(one.principal, who.principal, own) is True and (around or not inclusion.of_principals(one))
+        places = (who.place == one.place, placed(who.place, one.place), placed(one.place, who.place))
+        return (narrower or wider) and (within or around) and True in places
 
     def undenied(self, who: Who, allowed: Actions, actions: Collection[str]) -> Actions:
         """Which of these actions somebody has: they are allowed, and no statement of the base denies them to all of who it is."""
