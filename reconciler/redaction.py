@@ -24,8 +24,8 @@ _SIGNS = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature", "
 _OF_OPERATIONS = frozenset({"s", "h"})
 #: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
 _USER = re.compile(r"(?<=://)[^\s/@\"'<>]{1,500}(?=@)")
-#: a short word of prose, or a parameter of a challenge, which are no secret
-_PROSE = r"(?-i:(?![a-z]{1,15}(?:[\s.,:;)]|\Z))(?![a-z_]{1,30}=\"))"
+#: a short word of prose, a call of ours, or a parameter of a challenge, which are no secret
+_PROSE = r"(?-i:(?![a-z]{1,15}[.,:;)]{0,2}(?:\s|\Z))(?![a-z]{1,25}:[A-Za-z]{1,60}:\s)(?![a-z_]{1,30}=\"))"
 #: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _BEARER = re.compile(rf"\b(bearer(?:\s+|%20|\+)){_PROSE}[^\s\"'<>]+", re.IGNORECASE)
 _COLON = r"\\{0,3}[\"']?\s{0,3}:\s{0,3}\\{0,3}[\"']?"
@@ -36,7 +36,10 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 #: https://www.rfc-editor.org/rfc/rfc6265#section-4
-_COOKIE = re.compile(r"(cookie\s{0,3}:\s{0,3}(?=[\w!#$%&'*+.^`|~-]{1,200}=))(?:(?!\\[rn])[^\r\n\"'<>])+", re.IGNORECASE)
+_COOKIE = re.compile(
+    r"(cookie\s{0,9}:\s{0,9}(?=(?:[\w-]{1,50};\s{0,9})?[\w!#$%&'*+.^`|~-]{1,200}=))(?:(?!\\[rn])[^\r\n\"'<>])+",
+    re.IGNORECASE,
+)
 #: how the names of secrets end in forms, in JSON, in URLs and in variables of an environment
 _NAME = r"(?:token|assertion|secret|passw(?:or)?d|pwd|signature|(?<![a-z])sig|(?:access|account|private|api|shared)[_-]?key)"
 _IN_QUOTES = re.compile(
@@ -47,7 +50,7 @@ _IN_FORM = re.compile(
     rf"({_NAME}(?:\s{{0,3}}=(?!=)\s{{0,3}}|%3D))(?:(?!%26|\\{{1,3}}[\"'])[^\s&\"'<>])+", re.IGNORECASE
 )
 #: where a word begins: behind a code such as %3D or \n, too
-_START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
+_START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u00[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 #: what names of images, which are in small letters, don't have: https://distribution.github.io/distribution/spec/api/#overview
 _CAPITAL = r"(?=[\w-]*[A-Z])"
 _BASE64 = r"(?:[A-Za-z0-9/+]|\\/|%2[BFbf])"

@@ -95,6 +95,11 @@ WAYS: tuple[Callable[[str, str], str], ...] = (
     lambda name, token: f"response.headers.set-cookie: sid={token}",
     lambda name, token: str(f"HTTP/1.1 400 Bad\r\nSet-Cookie: sid={token}\r\nAuthorization: {token}".encode()),
     lambda name, token: f"token%3Dya29.{token}",
+    lambda name, token: f"X-Vault-Token: hvs.{token}",
+    lambda name, token: f"x-auth-token: admin:{token}",
+    lambda name, token: f"\\u0022ya29.{token}\\u0022 and access_token\\u003dya29.{token}",
+    lambda name, token: f"Cookie: csrf; sid={token}",
+    lambda name, token: f"Cookie:    sid={token}",
 )
 
 

@@ -87,11 +87,12 @@ def _divided(text: str, is_ours: Callable[[str, str], bool]) -> tuple[dict[str, 
 
 
 def _value(key: str, said: str, is_ours: Callable[[str, str], bool]) -> str:
-    """What of a word's value is ours: whoever writes on behind it may begin with a comma; "" if nothing."""
+    """What of a word's value is ours, "" if nothing: whoever writes on behind it may leave no space."""
+    if key == ADOPTED:  # by which nothing is deleted without permission, whatever is behind it
+        return "true" if said.startswith("true") and is_ours(key, "true") else ""
     (start,) = re.findall(rf"\A{_PLAIN.pattern}", said)
-    for value in (said, start):
-        # the mark of an adoption says nothing but that
-        right = value == "true" if key == ADOPTED else key not in _MARKS or _PLAIN.fullmatch(value)
-        if value and right and is_ours(key, value):
-            return value
-    return ""
+    if key in _MARKS and key != APPLIED:
+        return start if start and is_ours(key, start) else ""
+    # those whose form says where they end
+    values = (said, *(start[:end] for end in range(len(start), 0, -1)))
+    return next((value for value in values if value and is_ours(key, value)), "")

@@ -242,7 +242,8 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
     by = [(registry_statements.registry_of(str(item.get("Sid", ""))), item) for item in policy.statements_of(document)]
     # a sibling's statements change in the same run, so they must not make this one's plan stale
     others = [item for name, item in by if name not in siblings]
-    strangers = {name for name in siblings if name != session.name and not _looked_at(session, name, at)}
+    known = {name for name, _ in by if name in siblings and name != session.name}
+    strangers = {name for name in known if not _looked_at(session, name, at)}
     foreign = [*others, *(item for name, item in by if name in strangers)]
     kept = {**document, "Statement": others}
     own = bool(ours) or marks.applied is not None
