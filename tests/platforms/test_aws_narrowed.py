@@ -431,3 +431,28 @@ def test_a_role_that_keeps_a_part_without_its_tags_says_it() -> None:
     assert found == [
         f"role images-pull can no longer pull any repository tagged a: 1, except images-* in us-east-1 of account {ACCOUNT}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        ({"StringEquals": {"aws:PrincipalAccount": OTHER}}, BOTH),
+        ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/r1"}}, {"AWS": f"arn:aws:iam::{OTHER}:role/r1"}),
+        ({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, BOTH),
+    ],
+)
+def test_who_may_be_meant_by_a_deny_is_not_said_to_have_it(condition: Any, left: Any) -> None:
+    deny = repository("*", "ecr:*", effect="Deny", Condition=condition)
+    found = effective.losses((deny, repository("*")), (deny, repository(left)), ACCOUNT)
+    assert "still can" not in str(found)
+
+
+def _in_vpcs(*names: str) -> Any:
+    return {"Condition": {"StringEquals": {"aws:SourceVpc": list(names)}}}
+
+
+def test_a_deny_of_the_own_account_under_the_same_condition_is_about_its_role() -> None:
+    both, one = _in_vpcs("vpc-1", "vpc-2"), _in_vpcs("vpc-1")
+    deny = repository({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "ecr:*", effect="Deny", **both)
+    before, after = repository({"AWS": OWN_ROLE}), repository({"AWS": OWN_ROLE}, **one)
+    assert "still can" not in str(effective.losses((deny, before), (deny, after), ACCOUNT))

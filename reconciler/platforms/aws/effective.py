@@ -269,9 +269,11 @@ class _Comparison:
         return frozenset(item for item in actions if action_covered(allowed, item) and not _denied(denied, item))
 
     def denies(self, deny: Deny, who: Who) -> bool:
-        """Whether a Deny is about all of who it is. Of an account's own roles and of all but some, no condition says otherwise."""
-        answer = self.covers(deny.who, who)
-        return bool(answer) or (answer is None and not deny.who.conditions)
+        """Whether a Deny may be about all of who it is. What a condition of the request says, is not so of every request."""
+        if self.covers(replace(deny.who, conditions=()), who) is False:
+            return False
+        met = inclusion.conditions_cover(deny.who, who)
+        return met is True or (met is None and inclusion.of_principals(deny.who))
 
     def overlaps(self, deny: Deny, who: Who, actions: Iterable[str]) -> bool:
         """Whether a Deny may be about the same principal and actions."""
