@@ -240,11 +240,10 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
         marks = Marks()
     siblings = {item.name for item in session.estate.registries}
     by = [(registry_statements.registry_of(str(item.get("Sid", ""))), item) for item in policy.statements_of(document)]
-    # a sibling's statements change in the same run, so they must not make this one's plan stale
-    others = [item for name, item in by if name not in siblings]
     known = {name for name, _ in by if name in siblings and name != session.name}
     strangers = {name for name in known if not _looked_at(session, name, at)}
-    foreign = [*others, *(item for name, item in by if name in strangers)]
+    # a sibling's statements change in the same run, so they must not make this one's plan stale
+    others = [item for name, item in by if name not in siblings or name in strangers]
     kept = {**document, "Statement": others}
     own = bool(ours) or marks.applied is not None
     return Live(
@@ -256,7 +255,7 @@ def _live(session: AwsSession, at: Address, document: Document, texts: Texts, *,
         needs=carriers_of(session),
         rest=json.dumps(kept) if others or document.keys() - {"Version", "Statement"} else "",
         vacant=not own,
-        foreign=tuple(_foreign(session, at, foreign)),
+        foreign=tuple(_foreign(session, at, others)),
     )
 
 
