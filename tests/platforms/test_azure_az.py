@@ -114,8 +114,8 @@ def test_az_reads_whom_we_let_in(az: Az, document: Document) -> None:
         ("images-pull", "Container Registry Repository Catalog Lister"),
         ("images-push", writer),
         (principal(1), reader),
-        (principal(1), writer),
         (principal(2), writer),
+        (principal(4), writer),
     }
     names = {item["principalName"] for item in assignments}
     assert names == {"", *(item["clientId"] for item in identities.values())}
