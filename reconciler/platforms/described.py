@@ -78,7 +78,8 @@ def _divided(text: str, is_ours: Callable[[str, str], bool]) -> tuple[dict[str, 
         found = _value(key, value, is_ours) if key not in texts else ""
         if found:
             texts[key] = found
-            rest += value[len(found) :]
+            behind = value[len(found) :]
+            rest += f" {behind}" if re.match(r"[\w-]", behind) else behind
         elif word:
             rest += (space or " ") + word
         else:
