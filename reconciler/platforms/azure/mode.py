@@ -19,7 +19,7 @@ from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
 from . import assignment, others, rules, tags
-from .documents import mode_of, properties
+from .documents import mode_of
 from .others import Here
 from .reach import beyond, kept
 
@@ -110,7 +110,7 @@ class ModeKind(Kind, GivesAccess):
                 known = session.other_roles(others.unknown(assigned, here))
                 given = given_by_others(session, live.address, there, assigned, here.granted)
                 live = replace(live, notes=tuple(others.switched(assigned, here, known)), foreign=tuple(given))
-                live = replace(live, rest=_assigned(session, assigned))
+                live = replace(live, rest=_assigned(assigned))
             yield live
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -118,9 +118,7 @@ class ModeKind(Kind, GivesAccess):
         home = session.own_address()
         if own in addresses and (there := session.acr(home)) is not None:
             live = _live(session, there)
-            yield (
-                replace(live, rest=_assigned(session, session.assignments(home))) if switches(session, there) else live
-            )
+            yield (replace(live, rest=_assigned(session.assignments(home))) if switches(session, there) else live)
 
     def create(self, session: AzureSession, write: Write) -> Live:
         """The registry was made with it."""
@@ -146,11 +144,10 @@ class ModeKind(Kind, GivesAccess):
         """It goes with the registry; alone, only what is noted of it."""
 
 
-def _assigned(session: AzureSession, found: Iterable[Mapping[str, Any]]) -> str:
-    """Which assignments of others there are, with their conditions: what these lose and gain by another mode, a plan says of those
-    that it saw."""
-    theirs = (item for item in found if others.marks_of(item).owner != session.owner)
-    return text(sorted([str(item.get("id", "")).lower(), properties(item).get("condition") or ""] for item in theirs))
+def _assigned(found: Iterable[Mapping[str, Any]]) -> str:
+    """Which assignments there are that have another name than ours have, those that were taken over among them: what these lose and
+    gain by another mode, a plan says of those that it saw."""
+    return text(sorted(str(item.get("id", "")).lower() for item in found if not others.named_as_ours(item)))
 
 
 def switches(session: AzureSession, there: Mapping[str, Any]) -> bool:

@@ -58,14 +58,18 @@ class Here:
         return {*self.granted, *(_principal(item) for item in items if self.is_ours(item))}
 
 
-def marks_of(item: Document) -> Marks:
-    """The marks of a role assignment: none where they were copied onto one that we have neither made nor adopted."""
-    marks = Marks.of(described.parsed(str(properties(item).get("description") or "")).texts)
+def named_as_ours(item: Document) -> bool:
+    """Whether a role assignment has the name that we would give it."""
     role = roles.of_guid(_guid(item))
     name = str(item.get("id", "")).rpartition("/")[2].lower()
     scope = str(properties(item).get("scope", ""))
-    made = role is not None and name == assignment_settings.native_name(scope, _principal(item), role)
-    return marks if made or marks.adopted else Marks()
+    return role is not None and name == assignment_settings.native_name(scope, _principal(item), role)
+
+
+def marks_of(item: Document) -> Marks:
+    """The marks of a role assignment: none where they were copied onto one that we have neither made nor adopted."""
+    marks = Marks.of(described.parsed(str(properties(item).get("description") or "")).texts)
+    return marks if marks.adopted or named_as_ours(item) else Marks()
 
 
 def unknown(items: Iterable[Document], here: Here) -> set[str]:
