@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any
 
-from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, ForeignAccess, Principal
+from reconciler.model.access import ADMIN, DELETE_IMAGES, PUSH, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
 from reconciler.platforms import described
@@ -132,7 +132,8 @@ def _counts(item: Document, mode: str, known: Known) -> set[str]:
     role = roles.of_guid(_guid(item))
     if role is not None:
         return {role.job} if role.mode == mode else set()
-    return set(known.get(_guid(item), OtherRole("")).verbs.get(mode, ()))
+    found = set(known.get(_guid(item), OtherRole("")).verbs.get(mode, ()))
+    return found | {IMPORT} if PUSH in found else found  # whoever pushes needs no import
 
 
 def is_at(item: Document, resource: str) -> bool:

@@ -114,8 +114,6 @@ class ScopeMapKind(Kind, GivesAccess):
                 )
                 has = "of somebody else has this scope map, and gains and loses with it"
                 yield replace(live, notes=tuple(f"{token} {has}" for token in tokens))
-            elif live.marks.owner is not None:
-                yield live
 
     def _refuse_too_many(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> None:
         home = wanted.get(session.own_address())
