@@ -52,7 +52,7 @@ _IN_FORM = re.compile(
 #: where a word begins: behind a code such as %3D or \n, too
 _START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u00[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 #: what names of images, which are in small letters, don't have: https://distribution.github.io/distribution/spec/api/#overview
-_CAPITAL = r"(?=[\w-]*[A-Z])"
+_CAPITAL = r"(?=[\w-]{0,99}[A-Z])"
 _BASE64 = r"(?:[A-Za-z0-9/+]|\\/|%2[BFbf])"
 #: a password of a registry or a token on Azure: https://github.com/microsoft/security-utilities, SEC101/176
 _REGISTRY_KEY = rf"{_BASE64}{{32,42}}(?:\+|%2[Bb])ACR{_BASE64}{{4,6}}"

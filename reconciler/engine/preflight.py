@@ -177,7 +177,9 @@ def forgotten(plan: Plan, sessions: Sessions) -> dict[str, str]:
         if change.action is Action.CREATE:
             yield from (need for need in change.needs if Trait.INHERITS in kinds[need.kind].traits)
 
-    return {at: f"{why}; make a new plan" for at, why in _lacking(plan, sessions, notes).items()}
+    # and what is said to stay by something else is looked at, too: no write of this plan reads that
+    gone = _lacking(plan, sessions, notes) | _left_by_others(plan, sessions)
+    return {at: f"{why}; make a new plan" for at, why in gone.items()}
 
 
 def _needs(change: Change) -> Iterator[Address]:

@@ -456,3 +456,27 @@ def test_a_deny_of_the_own_account_under_the_same_condition_is_about_its_role() 
     deny = repository({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "ecr:*", effect="Deny", **both)
     before, after = repository({"AWS": OWN_ROLE}), repository({"AWS": OWN_ROLE}, **one)
     assert "still can" not in str(effective.losses((deny, before), (deny, after), ACCOUNT))
+
+
+def test_whom_a_deny_of_all_but_some_leaves_out_is_said_to_keep_it() -> None:
+    role = {"AWS": f"arn:aws:iam::{OTHER}:role/r1"}
+    deny = repository(None, "ecr:*", effect="Deny", NotPrincipal={"AWS": [BOTH["AWS"], role["AWS"]]})
+    (found,) = effective.losses((deny, repository(BOTH)), (deny, repository(role)), ACCOUNT)
+    assert f"but role r1 of account {OTHER} still can" in found.note
+
+
+@pytest.mark.parametrize(
+    ("resource", "there"),
+    [
+        ("arn:aws:ecr:*:*:repository/images-web*", True),
+        (f"arn:aws:ecr:{REGION}:*:repository/images-web", True),
+        ("*/images-web", True),
+        ("*-web", True),
+        (f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/?mages-web", True),
+        (f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/*", False),
+        (f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/other-*", False),
+    ],
+)
+def test_what_a_statement_of_others_may_be_about_is_shown(resource: str, there: bool) -> None:
+    registry = AwsRegistry(name="images", platform="aws", account_id=ACCOUNT, region=REGION)
+    assert registry_statements.reaching(letting("replication", Resource=resource), registry, REGION) is there

@@ -20,7 +20,7 @@ from .condition import Condition
 from .inclusion import Who, action_covered, is_pattern
 from .policy import Statement
 from .sources import ANY_VALUE, one_source, positive
-from .verbs import ECR, Actions, Verb, Words, named
+from .verbs import ECR, Actions, Verb, Words, excepted_by, named
 
 #: a statement's conditions are looked at value by value up to so many combinations, and as one beyond
 MOST_COMBINATIONS = 200
@@ -270,7 +270,8 @@ class _Comparison:
 
     def denies(self, deny: Deny, who: Who) -> bool:
         """Whether a Deny may be about all of who it is. What a condition of the request says, is not so of every request."""
-        if self.covers(replace(deny.who, conditions=()), who) is False:
+        excepted = any(self.words.covers(item, who.principal, self.own) for item in excepted_by(deny.who))
+        if excepted or self.covers(replace(deny.who, conditions=()), who) is False:
             return False
         met = inclusion.conditions_cover(deny.who, who)
         return met is True or (met is None and inclusion.of_principals(deny.who))

@@ -154,10 +154,9 @@ def resources_of(statement: Statement) -> list[str]:
 
 def reaching(statement: Statement, here: AwsRegistry, region: str) -> bool:
     """Whether a statement may be about repositories whose names begin with the registry's prefix."""
-    sample = names.repository_arn(here.account_id, region, f"{here.name_prefix}*")
-    arns = resources_of(statement) or [ALL]
-    pairs = [(inclusion.pattern_covers(arn, sample), inclusion.pattern_covers(sample, arn)) for arn in arns]
-    return any(pair != (False, False) for pair in pairs)
+    place = names.repository_arn(here.account_id, region, "")
+    found = (rest for arn in resources_of(statement) or [ALL] for rest in inclusion.behind(arn, place))
+    return any(inclusion.patterns_meet(rest, f"{here.name_prefix}*") for rest in found if ":" not in rest)
 
 
 def gains(

@@ -79,6 +79,12 @@ def principal_of(who: Who) -> Principal:
     return replace(found[0], label=label, public=any(item.public for item in found))
 
 
+def excepted_by(who: Who) -> tuple[str, ...]:
+    """Those that NotPrincipal leaves out."""
+    but = json.loads(who.other).get("NotPrincipal") if who.other else None
+    return () if but is None else policy.normal({"Principal": but}).principals
+
+
 @lru_cache(maxsize=4096)
 def principals_of(who: Who) -> tuple[Principal, ...]:
     """The principal in words, with its conditions and what else narrows it, once for each of those that the conditions name."""
@@ -88,8 +94,7 @@ def principals_of(who: Who) -> tuple[Principal, ...]:
     if who.principal or but is None:
         found = policy.who(who.principal or "*", who.conditions)
         return tuple(replace(item, label=item.label + suffix) for item in found)
-    excepted = policy.normal({"Principal": but}).principals
-    names = " and ".join(one.label for item in excepted for one in policy.who(item))
+    names = " and ".join(one.label for item in excepted_by(who) for one in policy.who(item))
     return (Principal(f"anyone but {names}{policy.suffix(who.conditions)}{suffix}", public=True),)
 
 
