@@ -75,6 +75,16 @@ def test_a_saved_plan_by_which_something_stays_is_stale_once_that_has_gone(aws: 
     assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["sc-*"]})
 
 
+def test_so_is_a_plan_that_is_applied_after_somebody_has_thought_about_it(aws: AwsSandbox) -> None:
+    some = scanning("sc-*")
+    aws.apply(pair(aws, some, some))
+    plan = aws.plan(pair(aws, {}, some))
+    aws.apply(pair(aws, some, {}))
+    (outcome,) = aws.carry_out(plan)
+    assert (outcome.status.value, outcome.address) == ("stale", AT)
+    assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["sc-*"]})
+
+
 @pytest.mark.parametrize("name", ["aa", "other"])
 def test_a_type_that_two_registries_change_leaves_no_filter_of_ours_behind(aws: AwsSandbox, name: str) -> None:
     """Whichever writes first, and although what the second finds has changed by then."""
