@@ -145,9 +145,29 @@ def test_where_the_locations_can_t_be_looked_at_that_is_said(gcp: GcpSandbox, st
     (said,) = (line for line in gcp.plan(moved).warnings if line.startswith("registry images"))
     assert said == (
         f"{GONE}; whether it has some in another location than {ELSEWHERE} can't be looked up (PERMISSION_DENIED: not allowed):"
-        " allow artifactregistry.locations.list and artifactregistry.repositories.list to these credentials before you apply this,"
-        " or no later plan looks there"
+        " before you apply this, see to it that Google answers, and allow artifactregistry.locations.list and"
+        " artifactregistry.repositories.list to these credentials, or no later plan looks there"
     )
+
+
+def test_a_location_that_can_t_be_looked_at_hides_no_other(gcp: GcpSandbox, stand_in: Server) -> None:
+    moved = half_moved(gcp, stand_in, "repository", "app-a")
+    gcp.estate.remove(PULL)
+    stand_in.behaviours[:] = [DeniesIn("asia-south1")]
+    warnings = [line for line in gcp.plan(moved).warnings if line.startswith("registry images")]
+    assert any("whether it has some in asia-south1 can't be looked up" in line for line in warnings)
+    assert any("it has some in europe-west1 too" in line for line in warnings)
+
+
+class DeniesIn(Denies):
+    """The listing of one location is denied."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("ListRepositories")
+        self.location = location
+
+    def before(self, call: Call) -> Answer | None:
+        return super().before(call) if f"/locations/{self.location}/" in call.body["path"] else None
 
 
 def test_a_registry_that_is_new_or_whose_notes_stand_asks_for_no_other_location(

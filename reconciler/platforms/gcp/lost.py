@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
-from reconciler.words import all_of, one_line, plural
+from reconciler.words import all_of, one_line, plural, some_of
 
 from .account import ACCOUNTS
 from .account import KIND as ACCOUNT
@@ -53,21 +53,30 @@ def _elsewhere(session: GcpSession, notices: list[str]) -> Iterator[dict[str, An
         " repositories (it was deleted by hand, or its description was replaced)"
     )
 
+    failed: dict[str, str] = {}
+
     def ours_in(location: str) -> list[dict[str, Any]]:
         at = Address.of(session.name, "location", location)
-        found = list(session.repositories(location, at=at, noted=False))
+        try:
+            found = list(session.repositories(location, at=at, noted=False))
+        except PlatformError as error:
+            failed[location] = one_line(error.message)
+            return []
         return found if any(sees(session, item) for item in found) else []
 
     try:
         others = [name for name in _locations(session, carrier) if name != registry.location]
-        found = dict(zip(others, session.map(ours_in, others), strict=True))
     except PlatformError as error:
+        others, failed[""] = [], one_line(error.message)
+    found = dict(zip(others, session.map(ours_in, others), strict=True))
+    if failed:
+        somewhere = f"another location than {registry.location}"
+        where = some_of(sorted(failed)) if failed.keys() < {*others} else somewhere
         notices.append(
-            f"{gone}; whether it has some in another location than {registry.location} can't be looked up"
-            f" ({one_line(error.message)}): allow artifactregistry.locations.list and artifactregistry.repositories.list to these"
-            " credentials before you apply this, or no later plan looks there"
+            f"{gone}; whether it has some in {where} can't be looked up ({failed[min(failed)]}): before you apply this, see to it"
+            " that Google answers, and allow artifactregistry.locations.list and artifactregistry.repositories.list to these"
+            " credentials, or no later plan looks there"
         )
-        return
     places = [name for name in others if found[name]]
     if places:
         session.unnoted.update(places)
