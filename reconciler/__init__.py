@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         StalePlan,
         TimeIsUp,
     )
-    from .model.access import Access, ForeignAccess, Principal
+    from .model.access import Access, ForeignAccess, Neighbour, Principal
     from .model.address import Address
     from .model.change import Action, Cause, Change, FieldChange, PlanProblem
     from .model.resource import Desired, Live, NativeName
@@ -64,6 +64,7 @@ __all__ = [
     "GuardViolation",
     "Live",
     "NativeName",
+    "Neighbour",
     "OtherSpec",
     "Outcome",
     "Place",
@@ -101,6 +102,7 @@ __all__ = [
 #: imported when they are first used: `reconciler --help` needs none of them
 _HOMES = {
     "Access": "model.access",
+    "Neighbour": "model.access",
     "Action": "model.change",
     "Address": "model.address",
     "ApplyFailed": "api.apply",
