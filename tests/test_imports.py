@@ -97,6 +97,7 @@ def test_the_reader_sees_imports_of_every_sort() -> None:
     assert len(edges) > 300
 
 
+@pytest.mark.slow  # all modules are parsed
 def test_no_other_module_imports_by_a_name_made_at_run_time() -> None:
     found = {
         module

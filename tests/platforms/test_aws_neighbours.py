@@ -226,6 +226,7 @@ def test_what_is_scanned_and_said_no_longer_to_be_is_what_no_registry_chooses_an
         assert named & {"f-*", "g-*"} == lost, (mine, theirs, mine_then, theirs_then)
 
 
+@pytest.mark.slow  # all pairs of policies
 def test_who_gains_and_loses_by_two_registries_policies_is_who_gains_and_loses_by_both() -> None:
     """Over all pairs of statements of two registries before and after."""
     some = [(), ("f-",), ("g-",), ("f-", "g-")]

@@ -147,6 +147,7 @@ def test_what_is_written_in_any_form_says_who_has_which_grant(grants: tuple[list
         assert (list(gains), list(losses)) == ([], [])
 
 
+@pytest.mark.slow  # many random statements
 @given(
     _GRANTS,
     st.sampled_from(["add", "add known", "remove", "swap", "action", "drop action", "condition", "id"]),
