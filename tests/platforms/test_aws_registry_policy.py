@@ -421,7 +421,7 @@ def test_a_statement_with_the_id_of_a_registry_that_has_none_there_is_somebody_e
     plan = aws.plan(document)
     assert plan.changes == ()
     assert any(THIRD in item.principal.label for found in plan.foreign for item in found.access)
-    # and what it gives stays where ours goes
+    # whoever has it by that statement gains nothing by one of ours
     more = {**REPLICATION, "to": {"account_ids": [THIRD]}, "prefix": "*"}
     document["registries"][0]["registry_policy"] = [REPLICATION, more]
     assert [change.gains for change in aws.plan(document).changes] == [()]

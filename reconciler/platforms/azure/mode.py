@@ -109,8 +109,8 @@ class ModeKind(Kind, GivesAccess):
                 here = _here(session, there, assignment.granted(wanted))
                 known = session.other_roles(others.unknown(assigned, here))
                 given = given_by_others(session, live.address, there, assigned, here.granted)
-                live = replace(live, notes=tuple(others.switched(assigned, here, known)), foreign=tuple(given))
-                live = replace(live, rest=_assigned(assigned))
+                notes = tuple(others.switched(assigned, here, known))
+                live = replace(live, notes=notes, foreign=tuple(given), rest=_assigned(assigned))
             yield live
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -118,7 +118,9 @@ class ModeKind(Kind, GivesAccess):
         home = session.own_address()
         if own in addresses and (there := session.acr(home)) is not None:
             live = _live(session, there)
-            yield (replace(live, rest=_assigned(session.assignments(home))) if switches(session, there) else live)
+            if switches(session, there):
+                live = replace(live, rest=_assigned(session.assignments(home)))
+            yield live
 
     def create(self, session: AzureSession, write: Write) -> Live:
         """The registry was made with it."""
@@ -145,8 +147,8 @@ class ModeKind(Kind, GivesAccess):
 
 
 def _assigned(found: Iterable[Mapping[str, Any]]) -> str:
-    """Which assignments there are that have another name than ours have, those that were taken over among them: what these lose and
-    gain by another mode, a plan says of those that it saw."""
+    """The ids of all assignments but those with a name of ours. A plan that changes the mode says what each of these gains or loses,
+    so that one that has come since makes it stale."""
     return text(sorted(str(item.get("id", "")).lower() for item in found if not others.named_as_ours(item)))
 
 
