@@ -22,13 +22,14 @@ from reconciler.model.change import Action
 from reconciler.platforms.rescue import Rescue
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from tests.apply_process import run_apply
 from tests.command_line import in_this_process
 from tests.emulators.aws import PrincipalNotFound, Quiet, too_many
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import FOREIGN_STATEMENT, LIFECYCLE, AwsSandbox
 from tests.sandbox.base import Document
 
-from .test_aws_troubles import kill_at, run_apply
+from .test_aws_troubles import kill_at
 
 AT = Address("images.repository.app-a")
 KEY = {"kms_key": "arn:aws:kms:us-east-1:123456789012:key/1"}

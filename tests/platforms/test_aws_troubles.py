@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,6 +13,7 @@ from reconciler.engine.apply import succeeded
 from reconciler.engine.write import Outcome, Status
 from reconciler.platforms.aws.platform import PLATFORM
 from reconciler.render.outcome import outcome_line
+from tests.apply_process import run_apply
 from tests.emulators.aws import Faults, KillAfter, PrincipalNotFound, Quiet
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.aws import AwsSandbox
@@ -30,24 +26,6 @@ def small(aws: AwsSandbox) -> Document:
     return aws.document(
         {"name": "app-a", "retention": {"keep_last": 3}}, "app-b", grants=(GRANT,), guards={"max_deletes": "100%"}
     )
-
-
-def run_apply(
-    folder: Path, document: Document, on_start: Any = None, command: Sequence[str] = ("-m", "reconciler")
-) -> int:
-    """`reconciler apply --yes` as a process of its own; `on_start` gets its process id. `command`: Python's arguments."""
-    (folder / "registry.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    with (folder / "said").open("w") as said:
-        process = subprocess.Popen(
-            [sys.executable, *command, "apply", "--yes", "--parallelism", "2"],
-            cwd=folder,
-            env=os.environ.copy(),
-            stdout=said,
-            stderr=said,
-        )
-        if on_start is not None:
-            on_start(process.pid)
-        return process.wait(60)
 
 
 def test_killed_at_any_api_call_the_next_apply_converges(aws: AwsSandbox, tmp_path: Path) -> None:

@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.platforms.azure import session
+from tests.apply_process import run_apply
 from tests.emulators.aws import KillAfter
 from tests.emulators.azure import Server
-from tests.platforms.test_aws_troubles import run_apply
 from tests.sandbox.azure import AzureSandbox
 from tests.sandbox.base import Document
 
-#: the command, which looks at operations as soon as the tests do
-COMMAND = (
-    "-c",
-    "from reconciler.platforms.azure import session; session.POLLING = 0.01; "
-    "from runpy import run_module; run_module('reconciler', run_name='__main__', alter_sys=True)",
-)
+
+def polling_soon() -> None:
+    """The command looks at operations as soon as the tests do."""
+    session.POLLING = 0.01
 
 
 def document_of(azure: AzureSandbox, first: str, second: str, **registry: object) -> Document:
@@ -54,7 +53,7 @@ def test_killed_at_any_writing_call_the_next_apply_converges(
         azure_stand_in.calls.clear()
 
     start()
-    assert run_apply(tmp_path, after, command=COMMAND) == 0, (tmp_path / "said").read_text()
+    assert run_apply(tmp_path, after, prepare=polling_soon) == 0, (tmp_path / "said").read_text()
     good = azure.state()
     writes = {
         number: call.operation
@@ -67,7 +66,7 @@ def test_killed_at_any_writing_call_the_next_apply_converges(
         killer = KillAfter(number, carried_out)
         azure_stand_in.behaviours.append(killer)
         kill = partial(setattr, killer, "pid")
-        assert run_apply(tmp_path, after, kill, COMMAND) != 0
+        assert run_apply(tmp_path, after, kill, polling_soon) != 0
         assert killer.killed, operation
         azure_stand_in.behaviours.clear()
         assert azure.plan(after).foreign == (), operation

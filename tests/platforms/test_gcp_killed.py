@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.apply_process import run_apply
 from tests.emulators.aws import KillAfter
 from tests.emulators.gcp import Server
-from tests.platforms.test_aws_troubles import run_apply
 from tests.sandbox.base import Document
 from tests.sandbox.gcp import ELSEWHERE, GcpSandbox, account
 
@@ -47,7 +48,7 @@ def test_killed_at_any_writing_call_the_next_apply_converges(
                 gcp.apply(before)
             killer = KillAfter(number, carried_out)
             stand_in.behaviours.append(killer)
-            assert run_apply(tmp_path, after, lambda pid, killer=killer: setattr(killer, "pid", pid)) != 0
+            assert run_apply(tmp_path, after, partial(setattr, killer, "pid")) != 0
             assert killer.killed
             stand_in.behaviours.clear()
             assert gcp.plan(after).foreign == (), number
@@ -79,7 +80,7 @@ def test_killed_at_any_writing_call_of_a_move_the_old_or_the_new_one_is_there_wi
         gcp.apply(before)
         killer = KillAfter(number, carried_out)
         stand_in.behaviours.append(killer)
-        assert run_apply(tmp_path, after, lambda pid, killer=killer: setattr(killer, "pid", pid)) != 0
+        assert run_apply(tmp_path, after, partial(setattr, killer, "pid")) != 0
         assert killer.killed
         stand_in.behaviours.clear()
         found = there(gcp)
