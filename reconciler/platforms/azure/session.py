@@ -39,7 +39,7 @@ Document = dict[str, Any]
 Arm = ARMPipelineClient[Any, Any]
 
 #: seconds between two looks at an operation, where Azure asks for no other: azure-core's own are 30
-POLLING = 2
+POLLING: float = 2
 #: https://learn.microsoft.com/rest/api/authorization/role-assignments, https://learn.microsoft.com/rest/api/managedidentity
 ASSIGNMENTS, IDENTITIES = "2022-04-01", "2024-11-30"
 
