@@ -1,24 +1,26 @@
 """What registries of one spec have in one native document, beside each other: what one of them takes away may stay by another.
 
 A sentence that something stays, or is no news, must not hang on what a plan leaves out or has moved since: what it hangs on is done
-before it, or is looked at again before a saved plan is carried out. Pure.
+before it, or is looked at again before the plan is carried out. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import chain
 from typing import TypeVar
 
 from reconciler.model.access import Neighbour
 from reconciler.model.address import Address
-from reconciler.model.change import Change
 from reconciler.model.kind import Kind, Trait
 from reconciler.model.resource import Desired, Live, Settings
 
 from .difference import Difference
 from .picture import Picture
+from .turns import Turn, ended, turns
+from .weaker import weakenings
 
 T = TypeVar("T")
 #: a document: its platform, the kind of the resources that are parts of it, and what that kind calls it
@@ -44,22 +46,64 @@ def _beside(seen: Picture, neighbours: Mapping[Address, tuple[Neighbour, ...]]) 
 
 def hanging(seen: Picture, found: Difference, differ: Callable[[Picture], Difference]) -> Difference:
     """What was found, in which each change that would say something else without its neighbours knows what it waits for and what it
-    leans on. `differ`: what is found in a part of the picture."""
+    leans on, and says what is missing until others are done. `differ`: what is found in a part of the picture."""
     near = seen.neighbours
     if not near:
         return found
-    part = replace(seen, live=_only(seen.live, near), desired=_only(seen.desired, near))
-    as_it_is, without, kept = (
-        differ(_beside(part, {at: tuple(form(around)) for at, around in near.items()})).changes
-        for form in (tuple, _moving, _idle)
-    )
-    for at in as_it_is.keys() & found.changes.keys():
-        change = as_it_is[at]
-        waits = tuple(item.address for item in near[at] if _gets(item)) if _differ(change, kept.get(at)) else ()
-        stay = tuple(item.address for item in near[at] if item.before == item.after)
-        leans = stay if _differ(change, without.get(at)) else ()
-        found.changes[at] = replace(found.changes[at], waits=waits, leans=leans)
+    said = _said(seen, differ)
+
+    def words(at: Address, around: tuple[Neighbour, ...]) -> object:
+        return said(at, around).words
+
+    for group in _documents(seen).values():
+        changing = {at: near[at] for at in group if at in near and at in found.changes and words(at, near[at])}
+        turn = turns(changing, lambda at, around: said(at, around).lost)
+        for at, around in changing.items():
+            here, change = turn.get(at, Turn()), found.changes[at]
+            found.changes[at] = replace(
+                change,
+                waits=here.waits,
+                leans=tuple(_leans(around, here.waits, partial(words, at))),
+                notes=(*change.notes, *here.notes),
+            )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a change says: who gains and who loses, and its notes; `lost`: what it takes away, in sentences."""
+
+    words: tuple[object, ...] = ()
+    lost: frozenset[str] = frozenset()
+
+
+def _said(seen: Picture, differ: Callable[[Picture], Difference]) -> Callable[[Address, tuple[Neighbour, ...]], _Said]:
+    """What each change says beside any neighbours."""
+
+    @cache
+    def said(at: Address, around: tuple[Neighbour, ...]) -> _Said:
+        part = replace(seen, live=_only(seen.live, (at,)), desired=_only(seen.desired, (at,)))
+        part = _beside(part, {at: around})
+        change = differ(part).changes.get(at)
+        if change is None:
+            return _Said()
+        weaker = frozenset(item.what for item in weakenings(part, change))
+        return _Said((change.gains, change.losses, change.notes), weaker.union(ended(item) for item in change.losses))
+
+    return said
+
+
+def _leans(
+    around: Collection[Neighbour], waits: Collection[Address], words: Callable[[tuple[Neighbour, ...]], object]
+) -> Iterator[Address]:
+    """The neighbours by which a change says something else than without any: by what they have, and do not only get first."""
+    alone = words(())
+    if words(tuple(around)) == alone:
+        return
+    for item in around:
+        by = replace(item, after=None) if item.address in waits else item
+        if words((by,)) != alone:
+            yield item.address
 
 
 def _only(some: Mapping[Address, T], these: Collection[Address]) -> Mapping[Address, T]:
@@ -116,22 +160,3 @@ def _kind(seen: Picture, item: Desired) -> Kind:
 
 def _there(live: Live | None) -> Settings | None:
     return live.settings if live is not None and not live.vacant else None
-
-
-def _moving(around: Iterable[Neighbour]) -> Iterable[Neighbour]:
-    """Without those that stay as they are."""
-    return (item for item in around if item.before != item.after)
-
-
-def _idle(around: Iterable[Neighbour]) -> Iterable[Neighbour]:
-    """As if what they are to get did not come."""
-    return (replace(item, after=item.before) if _gets(item) else item for item in around)
-
-
-def _gets(item: Neighbour) -> bool:
-    return item.after is not None and item.after != item.before
-
-
-def _differ(one: Change, other: Change | None) -> bool:
-    """Whether two changes say different things."""
-    return other is None or (one.gains, one.losses, one.notes) != (other.gains, other.losses, other.notes)

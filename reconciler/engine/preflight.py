@@ -150,8 +150,11 @@ def _otherwise_reached(plan: Plan, sessions: Sessions) -> dict[str, str]:
 
 
 def _left_by_others(plan: Plan, sessions: Sessions) -> dict[str, str]:
-    """The changes that say of something that it stays, since another registry has it too, where that has changed, in words."""
-    said = {item.address: item for item in plan.basis.sharing}
+    """The changes that say of something that it stays, or is no news, since another registry has it too, where that has changed, in
+    words."""
+    said = {change.address: change.live for change in plan.changes} | {
+        item.address: item for item in plan.basis.sharing
+    }
     leaning: dict[Address, list[Change]] = {}
     for change in plan.changes:
         for at in change.leans:

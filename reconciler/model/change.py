@@ -55,8 +55,8 @@ class Change:
     `foreign`: what others gave that is deleted with it. `force`: whether the spec or the command line allows images, and what
     others gave, to be deleted. `gains`, `losses`: who gains and who loses access. `again`: it exists, is deleted with its parent,
     and is created again. `native_name`: of what holds images and is created, replaced or adopted. `expiring`: how many images there
-    are that expire by it, if they were counted. `waits`: what other registries get in the same document, which comes first: it says
-    of something that it stays because of that. `leans`: what other registries have there and keep, of which that is so too.
+    are that expire by it, if they were counted. `waits`: what other registries get in the same document, which comes first: what
+    they get is taken away here. `leans`: what other registries have there, by which something stays or is no news.
     """
 
     action: Action

@@ -142,14 +142,39 @@ def test_what_moves_to_another_registry_comes_there_first_and_is_lost_if_that_is
     assert lost in said(changed(before, after, staying=("other",)))[f"images.{at}"]
 
 
-@pytest.mark.parametrize(("at", "having", "narrow", "wide", "lost"), KINDS)
-def test_two_registries_that_change_places_lose_nothing_and_one_of_them_begins(
-    at: str, having: Any, narrow: str, wide: str, lost: str
+@pytest.mark.parametrize(
+    ("at", "having", "filters", "missing"),
+    [
+        (
+            "scanning.rules",
+            scanning,
+            ("sc-*", "x-*"),
+            "repositories like sc-* are no longer scanned when they are pushed",
+        ),
+        (
+            "registry_policy.statements",
+            letting_in,
+            ("sc-", "x-"),
+            f"account {OTHER} can't replicate images into sc-* of us-east-1",
+        ),
+        (
+            "registry_policy.statements",
+            letting_in,
+            ("*", "x-"),
+            f"account {OTHER} can't replicate images into any repository of us-east-1, except x-*",
+        ),
+    ],
+)
+def test_of_two_registries_that_change_places_one_begins_and_what_is_missing_meanwhile_is_said(
+    at: str, having: Any, filters: tuple[str, str], missing: str
 ) -> None:
-    before, after = pair(having(narrow), having(f"x{narrow}")), pair(having(f"x{narrow}"), having(narrow))
-    found = changed(before, after)
-    assert not any("no longer" in line or line[0] in "+-" for lines in said(found).values() for line in lines)
-    assert len(edges_of({Address(one): change for one, change in found.items()})) == 1
+    one, other = filters
+    found = changed(pair(having(one), having(other)), pair(having(other), having(one)))
+    notes = [line for line in said(found)[f"images.{at}"] if "too: it stays" not in line]
+    wide = one == "*"  # what the narrow one let in, the wide one does all the time
+    first, then = ("images", "other") if not wide else ("other", "images")
+    assert edges_of({Address(one): change for one, change in found.items()}) == ((f"{first}.{at}", f"{then}.{at}"),)
+    assert notes == ([] if wide else [f"until other.{at} is done, {missing}"])
 
 
 def test_what_a_wider_filter_or_statement_of_another_registry_leaves_is_said_as_what_stays() -> None:
@@ -221,7 +246,11 @@ def test_what_is_scanned_and_said_no_longer_to_be_is_what_no_registry_chooses_an
         changes = changed(pair(scanning(*mine), scanning(*theirs)), pair(scanning(*mine_then), scanning(*theirs_then)))
         lost = {*mine, *theirs} - {*mine_then, *theirs_then}
         named = {
-            item for lines in said(changes).values() for line in lines if "no longer" in line for item in line.split()
+            item
+            for lines in said(changes).values()
+            for line in lines
+            if "no longer" in line and not line.startswith("until ")
+            for item in line.split()
         }
         assert named & {"f-*", "g-*"} == lost, (mine, theirs, mine_then, theirs_then)
 
