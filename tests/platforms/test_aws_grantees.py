@@ -470,7 +470,7 @@ ANY, ANY_BELOW = f"any principal of organization {ORG}", f"any principal below {
          [f"{ANY_BELOW} can no longer pull app-a, but any principal directly in {UNIT} still can"]),
         # whether an account is in an organization, only AWS knows
         ({"organization_ids": [ORG]}, {"account_ids": [A]}, [f"account {A} may now be able to pull app-a"],
-         [f"{ANY} can no longer pull app-a"]),
+         [f"{ANY} may no longer be able to pull app-a"]),
         ({"account_ids": [A]}, {"organization_ids": [ORG]}, [f"{ANY} can now pull app-a"],
          [f"account {A} may no longer be able to pull app-a"]),
         ({"account_ids": ["*"]}, {"organization_ids": [ORG]}, [], [f"not everyone can pull app-a any more, but {ANY} still can"]),

@@ -155,6 +155,12 @@ def _denied(denied: Collection[str], action: str) -> bool:
     return answer is True or (answer is None and not is_pattern(action) and not action.startswith("!"))
 
 
+def _but(who: Who) -> Iterator[str]:
+    """The resources that a statement leaves out."""
+    found: Mapping[str, object] = json.loads(who.other) if who.other else {}
+    yield from (str(arn) for arn in policy.listed(found.get("NotResource")))
+
+
 class _Comparison:
     """What one document (`more`) gives beyond another (`base`): the gains, or with `losing` the losses."""
 
@@ -177,7 +183,7 @@ class _Comparison:
         if wide == narrow or replace(wide, place="").anything:
             return place
         principal = self.words.covers(wide.principal, narrow.principal, self.own) if wide.principal else None
-        if not narrow.principal and principal is False:
+        if principal is False and (not narrow.principal or inclusion.of_some(narrow)):
             principal = None
         unknown = None if wide.other or narrow.other else True
         return inclusion.joined((place, principal, inclusion.conditions_cover(wide, narrow), unknown))
@@ -231,37 +237,93 @@ class _Comparison:
         note = f"which {denying} may have denied before" if self.losing else f"unless {denying} denies it"
         notes = [note] if denying else []
         known = [action for action in actions if not action.startswith("!")]
+        kept: list[Who] = []
         if held or known:
-            notes += self.left(
+            kept = self.left(
                 who, actions, held or (lambda allowed: all(action_covered(allowed, item) for item in known))
             )
+            notes += self.said(who, kept)
         notes.sort(key=lambda note: not note.startswith("except "))  # of what is lost, not of a Deny
+        if self.losing and not may:
+            some = held or (lambda allowed: any(action_covered(allowed, item) for item in inclusion.widest(known)))
+            may = some(self.perhaps(who, kept)) is not False
         return Difference(who, what, may or bool(who.other), ", ".join(notes))
 
-    def left(self, who: Who, actions: Collection[str], held: Callable[[Actions], bool | None]) -> Iterator[str]:
-        """Who of those that gain or lose it has it without that, and is not denied it: a role of the account, say."""
-        kept: list[Who] = []
-        for item, allowed in self.base.allows.items():
-            some = item != who and self.among(who, item) and held(self.undenied(item, allowed, actions))
-            # what another one covers is said with that
-            if some and not any(self.covers(one, item) is True for one in kept):
-                kept = [one for one in kept if self.covers(item, one) is not True] + [item]
+    def said(self, who: Who, kept: Collection[Who]) -> Iterator[str]:
         if kept and self.losing:
             yield from self.words.still(who, kept)
         elif kept and self.words is ECR:  # of resources, what comes beside others is more of them
             yield COULD_ALREADY.format(named(kept))
 
-    def among(self, who: Who, one: Who) -> bool:
-        """Whether the one has it for a part of who it is: of principal, place and conditions each, one side includes the other."""
+    def left(self, who: Who, actions: Collection[str], held: Callable[[Actions], bool | None]) -> list[Who]:
+        """Which of those that gain or lose it have it without that, and are not denied it: a role of the account, say."""
+        kept: list[Who] = []
+        sure = self.reach(self.base, who)[0]
+        for item, allowed in self.base.allows.items():
+            both = self.shared(who, item)
+            if both is None or both == who or not held(self.undenied(both, allowed | sure, actions)):
+                continue
+            # what another one covers is said with that
+            if not any(self.covers(one, both) is True for one in kept):
+                kept = [one for one in kept if self.covers(both, one) is not True] + [both]
+        return kept
+
+    def shared(self, who: Who, one: Who) -> Who | None:
+        """What both are about, where that is known: of principal, place and conditions each, one side includes the other."""
         if not (who.principal and one.principal) or who.other or one.other:
-            return self.covers(who, one) is True
+            return one if self.covers(who, one) is True else None
         covers, own, placed = self.words.covers, self.own, inclusion.pattern_covers
         within, around = inclusion.conditions_cover(who, one) is True, inclusion.conditions_cover(one, who) is True
         # of everyone in an organization, nobody knows whether an account is one
         narrower = covers(who.principal, one.principal, own) is True and (within or not inclusion.of_principals(who))
         wider = covers(one.principal, who.principal, own) is True and (around or not inclusion.of_principals(one))
-        places = (who.place == one.place, placed(who.place, one.place), placed(one.place, who.place))
-        return (narrower or wider) and (within or around) and True in places
+        inside, outside = (a == b or placed(a, b) is True for a, b in ((who.place, one.place), (one.place, who.place)))
+        if not ((narrower or wider) and (within or around) and (inside or outside)):
+            return None
+        return Who(
+            (one if narrower else who).principal,
+            # of a resource, what narrows it is said before
+            (one if within or covers is inclusion.resource_covers else who).conditions,
+            place=(one if inside else who).place,
+        )
+
+    def perhaps(self, who: Who, kept: Collection[Who]) -> Actions:
+        """What some of those that lose something may still be allowed, beside those that are said to keep it: an account that may be
+        in an organization, say, or a place that only crosses theirs."""
+        found = set(self.reach(self.base, who)[0])
+        for item, allowed in self.base.allows.items():
+            if self.meet(item, who) and not any(self.around(one, who, item) for one in kept):
+                found |= {action for action in allowed if not self.surely_denied(item, action)}
+        return frozenset(action for action in found if not self.surely_denied(who, action))
+
+    def around(self, one: Who, who: Who, other: Who) -> bool:
+        """Whether one includes all that two others share."""
+        both, covers = (who, other), self.words.covers
+        return (
+            any(one.place == item.place or inclusion.pattern_covers(one.place, item.place) for item in both)
+            and any(covers(one.principal, item.principal, self.own) for item in both if item.principal)
+            and any(inclusion.conditions_cover(one, item) for item in both)
+        )
+
+    def meet(self, one: Who, other: Who) -> bool:
+        """Whether there may be anybody (or any resource) whom both are about."""
+        if not inclusion.patterns_meet(one.place, other.place) or not inclusion.conditions_meet(one, other):
+            return False
+        if not one.principal or not other.principal:
+            return not any(
+                inclusion.pattern_covers(no, b.principal) for a, b in ((one, other), (other, one)) for no in _but(a)
+            )
+        covers = self.words.covers
+        if covers is inclusion.resource_covers:
+            return inclusion.arns_meet(one.principal, other.principal)
+        return (covers(one.principal, other.principal, ""), covers(other.principal, one.principal, "")) != (
+            False,
+            False,
+        )
+
+    def surely_denied(self, who: Who, action: str) -> bool:
+        """Whether the base denies an action to all of who it is."""
+        return any(_denied(deny.actions, action) and self.covers(deny.who, who) is True for deny in self.base.denies)
 
     def undenied(self, who: Who, allowed: Actions, actions: Collection[str]) -> Actions:
         """Which of these actions somebody has: they are allowed, and no statement of the base denies them to all of who it is."""
@@ -283,14 +345,7 @@ class _Comparison:
             for action in actions
             for item in deny.actions
         )
-        about = about and inclusion.patterns_meet(deny.who.place, who.place)
-        if not about or not deny.who.principal or not who.principal:
-            return about
-        covers = self.words.covers
-        if covers is inclusion.resource_covers:
-            return inclusion.patterns_meet(deny.who.principal, who.principal)
-        either = (covers(deny.who.principal, who.principal, ""), covers(who.principal, deny.who.principal, ""))
-        return either != (False, False)
+        return about and self.meet(deny.who, who)
 
     def denied(self) -> Iterator[Difference]:
         """Denies of the base alone: what they forbade may be allowed now (with `losing`: what they forbid was allowed)."""

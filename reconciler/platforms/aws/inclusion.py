@@ -25,6 +25,10 @@ _OF_THE_REQUEST = re.compile(
 _OF_ITSELF = re.compile(r"sts:externalid|[\w.-]+(/[\w./-]+)?:(sub|aud|azp)", re.I)
 #: keys that say who the principal is: they surely narrow only what is for everyone
 _OF_THE_PRINCIPAL = re.compile(r"aws:principal(account|arn|orgid|orgpaths|type)", re.I)
+#: keys that name principals as a policy does
+_OF_SOME = re.compile(r"aws:principal(account|arn)", re.I)
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
 #: what stands for a `*` and a `?` of a narrower pattern while a wider one is matched with it
 _MANY, _ONE = "\x01", "\x02"
 
@@ -87,6 +91,39 @@ def resource_covers(wide: str, narrow: str, own: str) -> bool | None:
 def conditions_cover(wide: Who, narrow: Who) -> bool | None:
     """Whether all that the narrower one's conditions let through is let through by the wider one's."""
     return joined(_condition_covers(item, narrow) for item in wide.conditions if item not in narrow.conditions)
+
+
+def conditions_meet(one: Who, other: Who) -> bool:
+    """Whether there may be a request that the conditions of both let through."""
+    if one_source((*one.conditions, *other.conditions)) is False:
+        return False
+    return all(_conditions_meet(a, b) for a in one.conditions for b in other.conditions)
+
+
+def _conditions_meet(one: Condition, other: Condition) -> bool:
+    ours, theirs = _organizations(one), _organizations(other)
+    if ours and theirs and not ours & theirs:  # an account is in one organization
+        return False
+    if one.key.lower() != other.key.lower() or not all(positive(item.operator, "") for item in (one, other)):
+        return True
+    literal = one.operator == other.operator == "StringEquals"
+    return any(
+        a == b or "${" in a + b or (not literal and patterns_meet(a, b)) for a in one.values for b in other.values
+    )
+
+
+def _organizations(condition: Condition) -> set[str]:
+    """The organizations that a condition asks for, one of them; nothing where it doesn't, or where that isn't known."""
+    prefix = {ORGANIZATION: "", ORGANIZATION_PATHS: ANY_VALUE}.get(condition.key)
+    if prefix is None or not positive(condition.operator, prefix):
+        return set()
+    found = {organization_of(item, condition.key) for item in condition.values}
+    return set() if "" in found else found
+
+
+def of_some(who: Who) -> bool:
+    """Whether it is everyone with a condition that may mean just some accounts, roles or users."""
+    return who.principal == "*" and any(_OF_SOME.fullmatch(item.key) for item in who.conditions)
 
 
 def of_principals(who: Who) -> bool:
@@ -177,13 +214,56 @@ def pattern_covers(wide: str, narrow: str, *, literal: bool = False) -> bool | N
 
 
 def patterns_meet(one: str, other: str) -> bool:
-    """Whether there may be a text that both patterns match: by what they begin and end with."""
+    """Whether there may be a text that both patterns match."""
+    one, other = (without_variables(item) for item in (one, other))
     starts = [re.split(r"[*?]", item)[0] for item in (one, other)]
     ends = [re.split(r"[*?]", item)[-1] for item in (one, other)]
     if not (is_pattern(one) or is_pattern(other)):
         return one == other
     begins = starts[0].startswith(starts[1]) or starts[1].startswith(starts[0])
-    return begins and (ends[0].endswith(ends[1]) or ends[1].endswith(ends[0]))
+    return begins and (ends[0].endswith(ends[1]) or ends[1].endswith(ends[0])) and _meet(one, other)
+
+
+def without_variables(pattern: str) -> str:
+    """The pattern with a `*` for each variable of a policy."""
+    return _VARIABLE.sub("*", pattern)
+
+
+def arns_meet(one: str, other: str) -> bool:
+    """Whether there may be a resource that both patterns match: each part of an ARN is matched by itself."""
+    parts = [item.split(":", 5) for item in (one, other)]
+    if any(len(item) < 6 for item in parts):
+        return patterns_meet(one, other)
+    return all(patterns_meet(a, b) for a, b in zip(*parts, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _meet(one: str, other: str) -> bool:
+    # how much of the one can be behind what is read of the other, letter by letter
+    at = {0}
+    for letter in f"{other}\0":
+        at = _through(one, at)
+        if letter == "\0":
+            return len(one) in at
+        if letter == "*":
+            at = set(range(min(at), len(one) + 1)) if at else set()
+        else:
+            at = {
+                index if one[index] == "*" else index + 1
+                for index in at
+                if index < len(one) and (one[index] in ("*", "?", letter) or letter == "?")
+            }
+    return False
+
+
+def _through(pattern: str, at: set[int]) -> set[int]:
+    """With where one is behind each `*` that may stand for nothing."""
+    found = set(at)
+    for index in sorted(at):
+        while index < len(pattern) and pattern[index] == "*":
+            index += 1
+            found.add(index)
+    return found
 
 
 def behind(pattern: str, start: str) -> set[str]:
@@ -250,6 +330,10 @@ def unsaid(actions: Iterable[str], said: Iterable[str], members: Iterable[str] =
 
 def listed(actions: Iterable[str]) -> str:
     """Actions in words: those that none of the others includes."""
+    return ", ".join(sorted(f"all but {item[1:]}" if item.startswith("!") else item for item in widest(actions)))
+
+
+def widest(actions: Iterable[str]) -> set[str]:
+    """Those of the actions that none of the others includes."""
     chosen = set(actions)
-    most = {item for item in chosen if not any(matches(wide, item) for wide in chosen - {item})}
-    return ", ".join(sorted(f"all but {item[1:]}" if item.startswith("!") else item for item in most or chosen))
+    return {item for item in chosen if not any(matches(wide, item) for wide in chosen - {item})} or chosen

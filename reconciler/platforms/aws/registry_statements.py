@@ -194,15 +194,27 @@ def _comparable(
     arns = (arn for item in (*then, *now) for arn in resources_of(item))
     # a registry policy is of one region of one account: any resource is any repository there
     whole = place or next((found[0] for arn in arns if (found := _REPOSITORY.match(arn))), "")
+    then, now = (tuple(item for item in some if not place or _is_in(item, place)) for some in (then, now))
     return tuple(_whole(item, whole) for item in then), tuple(_whole(item, whole) for item in now)
+
+
+def _is_in(statement: Statement, place: str) -> bool:
+    """Whether a statement may be about anything in a place: one whose resources are all elsewhere gives and denies nothing there."""
+    arns = resources_of(statement)
+    return not arns or any(_behind(arn, place) for arn in arns)
+
+
+def _behind(arn: str, place: str) -> set[str]:
+    """What an ARN says of names in a place, as whole ARNs; itself where a variable of the policy stands for what only AWS knows."""
+    # no name of a repository has a colon, which `*` would match too
+    found = {f"{place}{rest}" for rest in inclusion.behind(arn, place) if ":" not in inclusion.without_variables(rest)}
+    return found or ({arn} if inclusion.without_variables(arn) != arn else set())
 
 
 def _whole(statement: Statement, place: str) -> Statement:
     """The statement with what of its resources is in a place, if any is. `place`: how the ARNs of that begin; "": it is not known."""
-    arns = resources_of(statement)
-    # no name of a repository has a colon, which `*` would match too
-    found = {f"{place}{rest}" for arn in arns for rest in inclusion.behind(arn, place) if ":" not in rest}
-    if not place or not found:
+    found = {one for arn in resources_of(statement) for one in _behind(arn, place)} if place else set()
+    if not found:
         return statement
     widest = [one for one in found if not any(inclusion.pattern_covers(other, one) for other in found - {one})]
     return replace(statement, other=text({**json.loads(statement.other), "Resource": sorted(widest or found)}))
