@@ -23,6 +23,11 @@ GONE = (
     " repositories (it was deleted by hand, or its description was replaced)"
 )
 MADE_AGAIN = f"{GONE}; it has some in {LOCATION} too: the note of that is made again with the note of {ELSEWHERE}"
+STAYS = (
+    f"images.account.pull: stays, since it carries the note of images.location.{LOCATION}, where something is left alone that no"
+    " later plan would find without it; it goes with the next plan once that has been deleted by hand or says reconciler-origin=spec"
+    " again"
+)
 
 
 def document_of(gcp: GcpSandbox, *names: str, **registry: object) -> Document:
@@ -241,3 +246,51 @@ def test_only_where_a_plan_sees_something_of_the_registry_is_it_said_to_be(
     carried_out(gcp, plan)
     assert (there in gcp.estate.repositories()) is not seen
     assert notes(gcp) == [ELSEWHERE]
+
+
+@pytest.mark.parametrize("origin", [None, "runtime", "by-hand"])
+@pytest.mark.parametrize("how", ["retired", "destroy"])
+@pytest.mark.parametrize("saved", [False, True])
+def test_the_account_stays_whose_note_alone_shows_what_is_left_alone(
+    gcp: GcpSandbox, stand_in: Server, origin: str | None, how: str, saved: bool
+) -> None:
+    moved = half_moved(gcp, stand_in, "repository", "app-a", "app-b")
+    stand_in.behaviours.clear()
+    name = f"projects/{PROJECT}/locations/{LOCATION}/repositories/images-app-a"
+    gcp.estate.change(name, "labels", lambda labels: without(labels, ORIGIN) | ({ORIGIN: origin} if origin else {}))
+    gone = document_of(gcp, location=ELSEWHERE, retired=True) if how == "retired" else moved
+    at = f"images.repository.app-a@{LOCATION}"
+    for _ in range(2):
+        plan = gcp.plan(gone, destroy=how == "destroy")
+        assert at in plan.runtime if origin == "runtime" else plan.unclear == {at: origin or ""}
+        assert plan.warnings == (STAYS,)
+        carried_out(gcp, plan, saved=saved)
+        assert gcp.estate.repositories() == [name]
+        assert gcp.estate.accounts() == [PULL]
+    assert plan.changes == ()
+    gcp.estate.change(name, "labels", lambda labels: labels | {ORIGIN: "spec"})
+    carried_out(gcp, gcp.plan(gone, destroy=how == "destroy"), saved=saved)
+    assert gcp.estate.repositories() == gcp.estate.accounts() == []
+
+
+@pytest.mark.parametrize("how", ["retired", "destroy"])
+def test_the_account_stays_if_what_it_notes_is_left_alone_since_the_plan(
+    gcp: GcpSandbox, stand_in: Server, how: str
+) -> None:
+    moved = half_moved(gcp, stand_in, "repository", "app-a")
+    stand_in.behaviours.clear()
+    name = f"projects/{PROJECT}/locations/{LOCATION}/repositories/images-app-c"
+    labels = gcp.estate.settings(name.replace("app-c", "app-a"))["labels"]
+    gone = document_of(gcp, location=ELSEWHERE, retired=True) if how == "retired" else moved
+    plan = gcp.plan(gone, destroy=how == "destroy")
+    gcp.estate.make(name, {"format": "DOCKER", "labels": without(labels, ORIGIN)})
+    messages = [item.message for item in gcp.carry_out(plan) if item.message]
+    assert [line.partition("\n")[0] for line in messages] == [
+        f"artifactregistry:ListRepositories: images-app-c of this registry is still in {LOCATION}"
+    ]
+    assert gcp.estate.accounts() == [PULL]
+    assert gcp.plan(gone, destroy=how == "destroy").warnings == (STAYS,)
+
+
+def without(labels: Document, key: str) -> Document:
+    return {name: labels[name] for name in labels if name != key}
