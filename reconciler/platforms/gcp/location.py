@@ -13,6 +13,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms.noted_place import NotedPlaceKind
 
+from . import room
 from .description import carrier_of
 from .ledgers import AccountLedger
 from .seen import check_none_left
@@ -51,6 +52,10 @@ class LocationKind(NotedPlaceKind):
     def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         left_alone = self.left_alone(session, found)
         yield from super().list(session, wanted, found)
+        carrier = carrier_of(session.registry)
+        if (account := wanted.get(carrier)) is not None:
+            live = next((item for item in found["account"] if item.address == carrier), None)
+            session.refused |= room.in_description(session, account, live, wanted)
         for place in sorted(session.unnoted):
             at = Address.of(session.name, self.name, place)
             marks = Marks(session.owner, None if place in left_alone else "spec", _note(at), session.name)
