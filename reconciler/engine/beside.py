@@ -60,6 +60,13 @@ class Beside:
                 found.setdefault(item.address, []).append(item)
         return found
 
+    def waiting(self, live: Live | None) -> set[Access]:
+        """What others will have again once what waits is put back; they have it now if the replacement did not come to the delete."""
+        if live is None or not live.owed:
+            return set()
+        there = {access for item in self._picture.foreign if item.address != live.address for access in item.access}
+        return {access for item in live.foreign for access in item.access} - there
+
     @cached_property
     def _others(self) -> _Given:
         """What others give before and after."""

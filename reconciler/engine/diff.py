@@ -164,7 +164,6 @@ class _Differ:
         return live is not None and not live.vacant and live.marks.owner is None
 
     def compare(self, wanted: Desired, live: Live) -> None:
-        mark = live.marks.applied
         if live.settings == wanted.settings:
             if self.well_marked(wanted, live):
                 self.found.leave(wanted.address, self.kind(wanted).remarks(live, wanted, changed=False))
@@ -173,7 +172,7 @@ class _Differ:
                 self.add(wanted, live, Action.UPDATE, why)
             return
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
-        self.add(wanted, live, action, cause(mark, wanted, live))
+        self.add(wanted, live, action, cause(live.marks.applied, wanted, live))
 
     def well_marked(self, wanted: Desired, live: Live) -> bool:
         """Whether what is set as wanted has the marks that say so; what inherits has those of another resource beside its hash."""
@@ -205,7 +204,7 @@ class _Differ:
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
-        gains = tuple(sorted({*gains, *self.waiting(live)}))
+        gains = tuple(sorted({*gains, *self.beside.waiting(live)}))
         change = Change(
             action=action,
             address=wanted.address,
@@ -253,15 +252,9 @@ class _Differ:
         """Who gains and who loses by what a resource's whole document gives, others' parts included."""
         return self.beside.changed(self.kind(item), item.address, before, after, self.home(item))
 
-    def waiting(self, live: Live | None) -> set[Access]:
-        """What others will have again once what waits is put back; they have it now if the replacement did not come to the delete."""
-        if live is None or not live.owed:
-            return set()
-        there = {access for item in self.picture.foreign if item.address != live.address for access in item.access}
-        return {access for item in live.foreign for access in item.access} - there
-
     def unwanted(self) -> None:
         doomed: list[Live] = []
+        noted: dict[Address, list[Address]] = {}  # what is left alone with a note, by what carries that
         for address, live in self.picture.live.items():
             if address in self.picture.desired or live.marks.owner != self.owner:
                 continue
@@ -282,6 +275,9 @@ class _Differ:
                 self.found.runtime.append(address)
             elif live.parent is None or not self.inherits(live):  # what inherits its origin is named with its parent
                 self.found.unclear[address] = live.marks.origin or ""
+            else:
+                noted.setdefault(live.parent, []).append(address)
+        doomed = self.found.spared(doomed, noted)
         going = {live.address for live in doomed}
         tops = {live.address: live for live in doomed if live.parent not in going}
         foreign = self.foreign_below(tops)

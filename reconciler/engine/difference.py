@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.model.address import Address
 from reconciler.model.change import Change, PlanProblem
-from reconciler.words import some_of
+from reconciler.model.marks import ORIGIN
+from reconciler.model.resource import Live
+from reconciler.words import all_of, plural, some_of
 
 #: origins of what a plan may change: one that was removed by hand is put right
 PLANNED = ("spec", None)
@@ -33,6 +35,22 @@ class Difference:
         self.unchanged += 1
         if found := tuple(remarks):
             self.remarks[address] = found
+
+    def spared(self, doomed: Iterable[Live], noted: Mapping[Address, Iterable[Address]]) -> list[Live]:
+        """Of what is to be deleted, what is: whatever carries the note of something that is left alone stays, since no later plan
+        would find that without it. `noted`: what is left alone, by what carries the note of it."""
+        going = []
+        for live in doomed:
+            if live.address not in noted:
+                going.append(live)
+                continue
+            names = sorted(noted[live.address])
+            self.remarks[live.address] = (
+                f"stays, since it carries the {plural(len(names), 'note', 'notes')} of {all_of(names)}, where something is left alone"
+                " that no later plan would find without it; it goes with the next plan once that has been deleted by hand or says"
+                f" {ORIGIN}=spec again",
+            )
+        return going
 
     def remarked(self) -> Iterator[str]:
         """The remarks, each once, with whom it is about."""

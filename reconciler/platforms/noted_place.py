@@ -4,7 +4,8 @@ in the spec would be forgotten together with the repositories that were made the
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from reconciler.errors import PlatformError
@@ -32,14 +33,33 @@ class NotedPlaceKind(Kind):
     def carriers(self, session: Any) -> tuple[Address, ...]:
         """What may carry the notes of the registry."""
 
+    @abstractmethod
+    def place_of(self, session: Any, repository: Address) -> str:
+        """The place that a repository is in."""
+
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         """Which place it is, the address says already."""
         return self.shown(self.settings(address.name))
 
     def list(self, session: Any, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        left_alone = self.left_alone(session, found)
         for place in self.noted(session):
             at = Address.of(session.name, self.name, place)
-            yield self._live(session, at, session.ledger(self.notes).marks(at))
+            marks = session.ledger(self.notes).marks(at)
+            if place in left_alone and at not in wanted:
+                # without its note, no later plan would name what is left alone there: it is left alone with it
+                marks = replace(marks, origin=None)
+            yield self._live(session, at, marks)
+
+    def left_alone(self, session: Any, found: Found) -> Collection[str]:
+        """The places that hold repositories of the registry that no plan deletes, since nothing says that the spec made them."""
+        return {
+            self.place_of(session, item.address)
+            for item in found["repository"]
+            if item.marks.owner == session.owner
+            and item.marks.origin != "spec"
+            and not item.marks.elsewhere(session.name)
+        }
 
     def read(self, session: Any, addresses: Sequence[Address]) -> Iterator[Live]:
         ledger = session.ledger(self.notes)

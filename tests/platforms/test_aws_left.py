@@ -67,9 +67,7 @@ def test_a_retired_registry_keeps_its_notes_where_another_run_made_something_mea
     assert aws.plan(retired).changes == ()
 
 
-@pytest.mark.parametrize(
-    "tags", [{"reconciler-owner": None}, {"reconciler-registry": "b"}, {"reconciler-origin": "runtime"}]
-)
+@pytest.mark.parametrize("tags", [{"reconciler-owner": None}, {"reconciler-registry": "b"}])
 def test_what_no_plan_would_delete_in_a_region_keeps_nobody_from_leaving_it(
     aws: AwsSandbox, tags: dict[str, str | None]
 ) -> None:
@@ -80,6 +78,69 @@ def test_what_no_plan_would_delete_in_a_region_keeps_nobody_from_leaving_it(
     aws.client("ecr", OTHER).create_repository(repositoryName="images-theirs", tags=pairs)
     assert messages(aws.carry_out(plan)) == {}
     assert there(aws, OTHER) == ["images-theirs"]
+
+
+ORIGIN = "reconciler-origin"
+
+
+def give_origin(aws: AwsSandbox, region: str, origin: str | None) -> None:
+    """The repository app-a of a region says that origin from now on."""
+    client = aws.client("ecr", region)
+    arn = client.describe_repositories(repositoryNames=["images-app-a"])["repositories"][0]["repositoryArn"]
+    client.untag_resource(resourceArn=arn, tagKeys=[ORIGIN])
+    if origin:
+        client.tag_resource(resourceArn=arn, tags=[{"Key": ORIGIN, "Value": origin}])
+
+
+def stays(carrier: str) -> str:
+    return (
+        f"{carrier}: stays, since it carries the note of images.region.{OTHER}, where something is left alone that no later plan"
+        " would find without it; it goes with the next plan once that has been deleted by hand or says reconciler-origin=spec again"
+    )
+
+
+@pytest.mark.parametrize("origin", [None, "runtime", "by-hand"])
+@pytest.mark.parametrize("how", ["left", "retired", "destroy"])
+@pytest.mark.parametrize("roles", [True, False])
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_is_left_alone_in_a_region_that_left_the_spec_keeps_its_note_and_what_carries_that(
+    aws: AwsSandbox, origin: str | None, how: str, roles: bool, saved: bool
+) -> None:
+    carrier = "images.role.pull" if roles else "images.ledger.marks"
+    aws.apply(document_of(aws, "app-a", replication_regions=[OTHER], roles=roles))
+    give_origin(aws, OTHER, origin)
+    document = document_of(aws, *(["app-a"] if how != "retired" else []), roles=roles, retired=how == "retired")
+    at = f"images.repository.app-a@{OTHER}"
+    for _ in range(2):
+        plan = aws.plan(document, destroy=how == "destroy")
+        assert at in plan.runtime if origin == "runtime" else plan.unclear == {at: origin or ""}
+        assert (stays(carrier) in plan.warnings) is (how != "left")
+        assert messages(aws.carry_out(loads(dumps(plan)) if saved else plan, saved=saved)) == {}
+        assert there(aws, OTHER) == ["images-app-a"]
+    assert plan.changes == ()
+    give_origin(aws, OTHER, "spec")
+    aws.apply(document, destroy=how == "destroy")
+    assert there(aws, OTHER) == []
+    plan = aws.plan(document, destroy=how == "destroy")
+    assert (plan.changes, stays(carrier) in plan.warnings) == ((), False)
+
+
+@pytest.mark.parametrize("origin", [None, "runtime", "by-hand"])
+@pytest.mark.parametrize("retired", [False, True])
+def test_what_is_left_alone_in_a_region_since_the_plan_keeps_its_note(
+    aws: AwsSandbox, origin: str | None, retired: bool
+) -> None:
+    aws.apply(document_of(aws, replication_regions=[OTHER]))
+    document = document_of(aws, retired=retired)
+    plan = aws.plan(document)
+    pairs = [{"Key": f"reconciler-{key}", "Value": text} for key, text in (("owner", "tests"), ("registry", "images"))]
+    aws.client("ecr", OTHER).create_repository(repositoryName="images-app-a", tags=pairs)
+    give_origin(aws, OTHER, origin)
+    at = "images.role.pull" if retired else f"images.region.{OTHER}"
+    assert messages(aws.carry_out(plan)) == {
+        at: f"ecr:DescribeRepositories: images-app-a of this registry is still in {OTHER}\n  {MAKE_ANEW}"
+    }
+    assert (stays("images.role.pull") in aws.plan(document).warnings) is retired
 
 
 def ledger(region: str) -> list[str]:

@@ -8,6 +8,8 @@ import pytest
 
 from reconciler import Plan, loads
 from reconciler.engine.plan_file import dumps
+from reconciler.errors import PlanRefused
+from reconciler.platforms.gcp.description import MAX_DESCRIPTION
 from tests.emulators.gcp import Fails, Server
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.base import Document
@@ -18,11 +20,23 @@ PULL, PUSH = (
 )
 LAYOUTS = ("repository", "shared")
 ORIGIN = "reconciler-origin"
-GONE = (
-    f"registry images: images-pull@{PROJECT}.iam.gserviceaccount.com does not say any more in which locations the registry has"
-    " repositories (it was deleted by hand, or its description was replaced)"
+THIRD = "asia-south1"
+EMAIL = f"images-pull@{PROJECT}.iam.gserviceaccount.com"
+WHAT = "in which locations registry images has repositories"
+GONE = f"{EMAIL} is not there, so that nothing says {WHAT}"
+REPLACED = f"{EMAIL} does not say {WHAT} (its description was replaced, or it was made by somebody else)"
+NOT_NOTED = f"{EMAIL} does not say {WHAT} (no apply has noted it yet, or it was taken out by hand)"
+
+
+def made_again(why: str, here: str = ELSEWHERE) -> str:
+    return f"{why}; it has some in {LOCATION} too, which is noted again when {here} is"
+
+
+STAYS = (
+    f"images.account.pull: stays, since it carries the note of images.location.{LOCATION}, where something is left alone that no"
+    " later plan would find without it; it goes with the next plan once that has been deleted by hand or says reconciler-origin=spec"
+    " again"
 )
-MADE_AGAIN = f"{GONE}; it has some in {LOCATION} too: the note of that is made again with the note of {ELSEWHERE}"
 
 
 def document_of(gcp: GcpSandbox, *names: str, **registry: object) -> Document:
@@ -70,7 +84,7 @@ def without_notes(gcp: GcpSandbox) -> dict[str, object]:
 
 
 Hand = Callable[[GcpSandbox], dict[str, object]]
-HANDS: tuple[Hand, ...] = (deleted, both_deleted, replaced, without_notes)
+HANDS: dict[Hand, str] = {deleted: GONE, both_deleted: GONE, replaced: REPLACED, without_notes: NOT_NOTED}
 
 
 def half_moved(gcp: GcpSandbox, stand_in: Server, layout: str, *left: str) -> Document:
@@ -83,30 +97,55 @@ def half_moved(gcp: GcpSandbox, stand_in: Server, layout: str, *left: str) -> Do
     return moved
 
 
-@pytest.mark.parametrize(
-    ("hand", "left"),
-    [
-        *((hand, ("app-a",)) for hand in HANDS),
-        # without either account, nothing of the registry is where it is looked at: as if there had never been one
-        *((hand, ()) for hand in HANDS if hand is not both_deleted),
-    ],
-)
+@pytest.mark.parametrize("hand", HANDS)
+@pytest.mark.parametrize("left", [("app-a",), ()])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_notes_of_all_locations_are_made_again(
     gcp: GcpSandbox, stand_in: Server, hand: Hand, layout: str, left: tuple[str, ...]
 ) -> None:
     moved = half_moved(gcp, stand_in, layout, *left)
     plan = gcp.plan(moved, **hand(gcp))
-    assert MADE_AGAIN in plan.warnings
+    assert made_again(HANDS[hand]) in plan.warnings
     # the deletes still fail: what is left is noted
     gcp.carry_out(plan)
     assert notes(gcp) == [LOCATION, ELSEWHERE]
     stand_in.behaviours.clear()
     plan = gcp.plan(moved)
-    assert MADE_AGAIN not in plan.warnings
+    assert plan.warnings == ()
     carried_out(gcp, plan)
     assert (places(gcp), notes(gcp)) == ({ELSEWHERE} if left else set(), [ELSEWHERE])
     assert gcp.plan(moved).changes == ()
+
+
+@pytest.mark.parametrize("hand", HANDS)
+@pytest.mark.parametrize("left", [("app-a",), ()])
+def test_a_registry_that_goes_on_to_a_third_location_leaves_nothing_in_those_of_which_the_notes_are_gone(
+    gcp: GcpSandbox, stand_in: Server, hand: Hand, left: tuple[str, ...]
+) -> None:
+    half_moved(gcp, stand_in, "repository", *left)
+    stand_in.behaviours.clear()
+    third = document_of(gcp, *left, location=THIRD)
+    plan = gcp.plan(third, **hand(gcp))
+    both = f"{LOCATION} and {ELSEWHERE}" if left else LOCATION
+    (said,) = (line for line in plan.warnings if line.startswith(HANDS[hand]))
+    assert said.startswith(f"{HANDS[hand]}; it has some in {both} too, which ")
+    carried_out(gcp, plan)
+    assert (places(gcp), notes(gcp)) == ({THIRD} if left else set(), [THIRD])
+    assert gcp.plan(third).changes == ()
+
+
+@pytest.mark.parametrize("hand", HANDS)
+def test_a_registry_that_is_retired_is_gone_only_where_it_was_too(
+    gcp: GcpSandbox, stand_in: Server, hand: Hand
+) -> None:
+    half_moved(gcp, stand_in, "repository", "app-a")
+    stand_in.behaviours.clear()
+    hand(gcp)
+    retired = document_of(gcp, location=ELSEWHERE, retired=True)
+    plan = gcp.plan(retired)
+    assert made_again(HANDS[hand]) in plan.warnings
+    gcp.apply(retired)
+    assert gcp.estate.repositories() == []
 
 
 @pytest.mark.parametrize("saved", [False, True])
@@ -142,21 +181,38 @@ def test_where_the_locations_can_t_be_looked_at_that_is_said(gcp: GcpSandbox, st
     moved = half_moved(gcp, stand_in, "repository", "app-a")
     gcp.estate.remove(PULL)
     stand_in.behaviours[:] = [Denies(operation)]
-    (said,) = (line for line in gcp.plan(moved).warnings if line.startswith("registry images"))
-    assert said == (
-        f"{GONE}; whether it has some in another location than {ELSEWHERE} can't be looked up (PERMISSION_DENIED: not allowed):"
-        " before you apply this, see to it that Google answers, and allow artifactregistry.locations.list and"
-        " artifactregistry.repositories.list to these credentials, or no later plan looks there"
+    assert gcp.plan(moved).warnings == (unknown(GONE),)
+
+
+def unknown(why: str) -> str:
+    return (
+        f"{why}; whether it has some in another location than {ELSEWHERE} can't be looked up (PERMISSION_DENIED: not allowed):"
+        " unless it has never been in another location, see to it that Google answers, and allow artifactregistry.locations.list and"
+        " artifactregistry.repositories.list to these credentials, before you apply this, or no later plan looks there"
     )
+
+
+@pytest.mark.parametrize("targets", [[], ["images.account.*"], ["images.account.push"]])
+def test_of_a_registry_that_is_only_being_made_nothing_is_said_that_is_not_so(
+    gcp: GcpSandbox, stand_in: Server, targets: list[str]
+) -> None:
+    stand_in.behaviours[:] = [Denies("ListLocations")]
+    document = document_of(gcp, "app-a", location=ELSEWHERE)
+    if targets:
+        gcp.apply(document, targets=targets)
+    why = NOT_NOTED if "images.account.*" in targets else GONE
+    assert gcp.plan(document).warnings == (unknown(why),)
+    gcp.apply(document)
+    assert gcp.plan(document).warnings == ()
 
 
 def test_a_location_that_can_t_be_looked_at_hides_no_other(gcp: GcpSandbox, stand_in: Server) -> None:
     moved = half_moved(gcp, stand_in, "repository", "app-a")
     gcp.estate.remove(PULL)
-    stand_in.behaviours[:] = [DeniesIn("asia-south1")]
-    warnings = [line for line in gcp.plan(moved).warnings if line.startswith("registry images")]
-    assert any("whether it has some in asia-south1 can't be looked up" in line for line in warnings)
-    assert any("it has some in europe-west1 too" in line for line in warnings)
+    stand_in.behaviours[:] = [DeniesIn(THIRD)]
+    failed, found = gcp.plan(moved).warnings
+    assert failed.startswith(f"{GONE}; whether it has some in {THIRD} can't be looked up")
+    assert found == made_again(GONE)
 
 
 class DeniesIn(Denies):
@@ -170,10 +226,10 @@ class DeniesIn(Denies):
         return super().before(call) if f"/locations/{self.location}/" in call.body["path"] else None
 
 
-def test_a_registry_that_is_new_or_whose_notes_stand_asks_for_no_other_location(
-    gcp: GcpSandbox, stand_in: Server
-) -> None:
+def test_a_registry_whose_notes_stand_asks_for_no_other_location(gcp: GcpSandbox, stand_in: Server) -> None:
+    assert gcp.plan(document_of(gcp, "app-a")).warnings == ()
     gcp.apply(document_of(gcp, "app-a"))
+    stand_in.calls.clear()
     assert gcp.plan(document_of(gcp, "app-a")).changes == ()
     gcp.estate.remove(PUSH)
     gcp.apply(document_of(gcp, "app-a"))
@@ -234,10 +290,94 @@ def test_only_where_a_plan_sees_something_of_the_registry_is_it_said_to_be(
     gcp.estate.remove(PULL)
     plan = gcp.plan(document)
     seen = (name, without) == ("images-app-a", "")
-    assert (MADE_AGAIN in plan.warnings) is seen
+    assert (made_again(GONE) in plan.warnings) is seen
     assert {str(change.address) for change in plan.changes if change.lets_go} == (
         {f"images.repository.app-a@{LOCATION}", f"images.location.{LOCATION}"} if seen else set()
     )
     carried_out(gcp, plan)
     assert (there in gcp.estate.repositories()) is not seen
     assert notes(gcp) == [ELSEWHERE]
+
+
+@pytest.mark.parametrize("origin", [None, "runtime", "by-hand"])
+@pytest.mark.parametrize("how", ["retired", "destroy"])
+@pytest.mark.parametrize("saved", [False, True])
+def test_the_account_stays_whose_note_alone_shows_what_is_left_alone(
+    gcp: GcpSandbox, stand_in: Server, origin: str | None, how: str, saved: bool
+) -> None:
+    moved = half_moved(gcp, stand_in, "repository", "app-a", "app-b")
+    stand_in.behaviours.clear()
+    name = f"projects/{PROJECT}/locations/{LOCATION}/repositories/images-app-a"
+    gcp.estate.change(name, "labels", lambda labels: without(labels, ORIGIN) | ({ORIGIN: origin} if origin else {}))
+    gone = document_of(gcp, location=ELSEWHERE, retired=True) if how == "retired" else moved
+    at = f"images.repository.app-a@{LOCATION}"
+    for _ in range(2):
+        plan = gcp.plan(gone, destroy=how == "destroy")
+        assert at in plan.runtime if origin == "runtime" else plan.unclear == {at: origin or ""}
+        assert plan.warnings == (STAYS,)
+        carried_out(gcp, plan, saved=saved)
+        assert gcp.estate.repositories() == [name]
+        assert gcp.estate.accounts() == [PULL]
+    assert plan.changes == ()
+    gcp.estate.change(name, "labels", lambda labels: labels | {ORIGIN: "spec"})
+    carried_out(gcp, gcp.plan(gone, destroy=how == "destroy"), saved=saved)
+    assert gcp.estate.repositories() == gcp.estate.accounts() == []
+
+
+@pytest.mark.parametrize("how", ["retired", "destroy"])
+def test_the_account_stays_if_what_it_notes_is_left_alone_since_the_plan(
+    gcp: GcpSandbox, stand_in: Server, how: str
+) -> None:
+    moved = half_moved(gcp, stand_in, "repository", "app-a")
+    stand_in.behaviours.clear()
+    name = f"projects/{PROJECT}/locations/{LOCATION}/repositories/images-app-c"
+    labels = gcp.estate.settings(name.replace("app-c", "app-a"))["labels"]
+    gone = document_of(gcp, location=ELSEWHERE, retired=True) if how == "retired" else moved
+    plan = gcp.plan(gone, destroy=how == "destroy")
+    gcp.estate.make(name, {"format": "DOCKER", "labels": without(labels, ORIGIN)})
+    messages = [item.message for item in gcp.carry_out(plan) if item.message]
+    assert [line.partition("\n")[0] for line in messages] == [
+        f"artifactregistry:ListRepositories: images-app-c of this registry is still in {LOCATION}"
+    ]
+    assert gcp.estate.accounts() == [PULL]
+    assert gcp.plan(gone, destroy=how == "destroy").warnings == (STAYS,)
+
+
+def without(labels: Document, key: str) -> Document:
+    return {name: labels[name] for name in labels if name != key}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_whether_all_notes_fit_is_known_before_anything_is_written(
+    gcp: GcpSandbox, stand_in: Server, layout: str
+) -> None:
+    """Those, too, that are made again beside what people wrote."""
+    moved = half_moved(gcp, stand_in, layout, "app-a")
+    adopt = ["images.account.pull"]
+
+    def written_by_people(size: int) -> str:
+        gcp.estate.change(PULL, "description", lambda _: "x" * size)
+        return "x" * size
+
+    text = written_by_people(1)
+    gcp.carry_out(gcp.plan(moved, adopt=adopt))  # the deletes fail: all notes stand there
+    assert notes(gcp) == [LOCATION, ELSEWHERE]
+    room = MAX_DESCRIPTION - (len(gcp.estate.account(PULL)["description"]) - len(text))
+    text = written_by_people(room + 1)
+    plan = gcp.plan(moved, adopt=adopt)
+    assert [(problem.address, problem.message) for problem in plan.problems] == [
+        (
+            "images.account.pull",
+            f"its description, in which its marks stand, would have {MAX_DESCRIPTION + 1} bytes; Google allows at most"
+            f" {MAX_DESCRIPTION}; shorten what somebody else wrote there",
+        )
+    ]
+    with pytest.raises(PlanRefused):
+        gcp.carry_out(plan)
+    assert gcp.estate.account(PULL)["description"] == text
+    written_by_people(room)
+    plan = gcp.plan(moved, adopt=adopt)
+    assert plan.problems == ()
+    gcp.carry_out(plan)
+    assert notes(gcp) == [LOCATION, ELSEWHERE]
+    assert len(gcp.estate.account(PULL)["description"]) == MAX_DESCRIPTION

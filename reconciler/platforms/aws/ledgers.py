@@ -219,6 +219,12 @@ def notes_of(texts: Texts) -> Texts:
     return {key: value for key, value in texts.items() if key.startswith(_NOTES)}
 
 
+def regions_noted(session: AwsSession) -> Iterator[str]:
+    """The regions that the registry extends to, by what the listing has found on its carriers, sorted."""
+    ledger = session.ledger(RegistryLedger)
+    return ledger.regions(ledger.texts(carrier_of(session.registry)))
+
+
 def carriers_of(session: AwsSession) -> tuple[Address, ...]:
     """What carries what is noted of the session's registry: nothing of it is deleted before what is noted there."""
     return session.carriers or (carrier_of(session.registry),)

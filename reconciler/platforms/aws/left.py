@@ -19,15 +19,24 @@ if TYPE_CHECKING:
 LOOK = ("ecr:DescribeRepositories", "ecr:ListTagsForResource", "tag:GetResources")
 
 
-def check_none_left(session: AwsSession, regions: Iterable[str], at: Address, but: Collection[Address] = ()) -> None:
+def check_none_left(
+    session: AwsSession,
+    regions: Iterable[str],
+    at: Address,
+    but: Collection[Address] = (),
+    *,
+    left_alone: Collection[str] = (),
+) -> None:
     """Looks again whether repositories of the registry that the spec made are in these regions. `but`: addresses of repositories that
-    need not be gone yet. Raises PlatformError if some are."""
+    need not be gone yet. `left_alone`: in which of the regions also those count that a plan names and leaves alone, since nothing
+    says that the spec made them. Raises PlatformError if some are."""
     there: dict[str, list[str]] = {}
     for found, (described, tags) in registrys_own(session, {}, sorted({*regions})).items():
         marks = Marks.of(tags)
-        ours = marks.owner == session.owner and not marks.elsewhere(session.name) and marks.origin == "spec"
-        if ours and found not in but:
-            there.setdefault(session.region_of(found), []).append(str(described["repositoryName"]))
+        region = session.region_of(found)
+        ours = marks.owner == session.owner and not marks.elsewhere(session.name)
+        if ours and (marks.origin == "spec" or region in left_alone) and found not in but:
+            there.setdefault(region, []).append(str(described["repositoryName"]))
     refuse_left(there, at, "ecr:DescribeRepositories")
 
 
@@ -39,4 +48,7 @@ def check_none_noted(session: AwsSession, at: Address) -> None:
         return
     ledger = session.ledger(RegistryLedger)
     (texts,) = ledger.read([home])
-    check_none_left(session, {*session.registry.regions, *ledger.regions(texts)}, at, session.named)
+    regions = {*session.registry.regions}
+    # by its note alone a plan names what it leaves alone in a region that the spec does not have
+    noted = {*ledger.regions(texts)} - regions
+    check_none_left(session, regions | noted, at, session.named, left_alone=noted)

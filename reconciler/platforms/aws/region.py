@@ -11,7 +11,7 @@ from reconciler.model.kind import Verb
 from reconciler.model.resource import Live
 from reconciler.platforms.noted_place import NotedPlaceKind
 
-from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, RegistryLedger, carrier_of, carriers_of
+from .ledgers import LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, RegistryLedger, carriers_of, regions_noted
 from .left import LOOK, check_none_left
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class RegionKind(NotedPlaceKind):
     name = "region"
     settings = RegionSettings
     notes = RegistryLedger
-    after = ("role", "ledger")
+    after = ("role", "ledger", "repository")
     permissions = {
         Verb.READ: LEDGER_READ,
         Verb.CREATE: LEDGER_PUT,
@@ -40,13 +40,15 @@ class RegionKind(NotedPlaceKind):
     }
 
     def noted(self, session: AwsSession) -> Iterable[str]:
-        ledger = session.ledger(RegistryLedger)
-        return ledger.regions(ledger.texts(carrier_of(session.registry)))
+        return regions_noted(session)
 
     def delete(self, session: AwsSession, live: Live, *, force: bool) -> None:
         # once nothing notes the region, no plan would see what another run made there meanwhile
-        check_none_left(session, (live.address.name,), live.address)
+        check_none_left(session, (live.address.name,), live.address, left_alone=(live.address.name,))
         super().delete(session, live, force=force)
 
     def carriers(self, session: AwsSession) -> tuple[Address, ...]:
         return carriers_of(session)
+
+    def place_of(self, session: AwsSession, repository: Address) -> str:
+        return session.region_of(repository)

@@ -21,7 +21,7 @@ from reconciler.spec.repository import excepts_all, shown_tags
 from reconciler.words import Named
 
 from . import access, native, policy_access
-from .ledgers import RepositoryLedger, lasting_arn
+from .ledgers import RepositoryLedger, lasting_arn, regions_noted
 from .others import others_of, put_back, put_on_new
 from .repository_listing import GONE, copies_of, describe_one, missing, owing
 from .repository_names import registrys_own
@@ -55,7 +55,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     name = KIND
     settings = RepositorySettings
     immutable = frozenset({"encryption", "native_name"})
-    after = ("region",)
+    after = ("role", "ledger")
     permissions = {
         # the policies that the spec wants are read beside the tags
         Verb.LIST: (*_READ, "tag:GetResources", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy"),
@@ -137,7 +137,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     def list(self, session: AwsSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         ledger = session.ledger(RepositoryLedger)
         # the spec's regions, and those that the registry once extended to
-        regions = sorted({*(item.address.name for item in found["region"]), *session.registry.regions})
+        regions = sorted({*regions_noted(session), *session.registry.regions})
         there = registrys_own(session, wanted, regions)
         for at, (repository, tags) in there.items():
             live = live_of(session.registry, at, repository, tags)

@@ -16,7 +16,18 @@ from reconciler.platforms.described import Said, written
 from . import record, rules
 from .spec import GcpRegistry
 
-__all__ = ["AT", "MAX_DESCRIPTION", "MEMBERS", "Said", "carrier_of", "parsed", "too_long", "without", "written"]
+__all__ = [
+    "AT",
+    "CARRIER",
+    "MAX_DESCRIPTION",
+    "MEMBERS",
+    "Said",
+    "carrier_of",
+    "parsed",
+    "too_long",
+    "without",
+    "written",
+]
 
 #: bytes of UTF-8: https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount.FIELDS.description
 MAX_DESCRIPTION = 256

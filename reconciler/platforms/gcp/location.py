@@ -13,9 +13,10 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms.noted_place import NotedPlaceKind
 
+from . import room
 from .description import carrier_of
 from .ledgers import AccountLedger
-from .seen import check_none_left, is_ours
+from .seen import check_none_left
 
 if TYPE_CHECKING:
     from .session import GcpSession
@@ -49,16 +50,12 @@ class LocationKind(NotedPlaceKind):
         return ledger.locations(ledger.texts(carrier_of(session.registry)))
 
     def list(self, session: GcpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        left_alone = {
-            item.address.where
-            for item in found["repository"]
-            if is_ours(session, item.marks) and item.marks.origin != "spec"
-        }
-        for live in super().list(session, wanted, found):
-            if live.address.name in left_alone and live.address not in wanted:
-                # without its note, no later plan would name what is left alone there: it is left alone with it
-                live = replace(live, marks=replace(live.marks, origin=None))
-            yield live
+        left_alone = self.left_alone(session, found)
+        yield from super().list(session, wanted, found)
+        carrier = carrier_of(session.registry)
+        if (account := wanted.get(carrier)) is not None:
+            live = next((item for item in found["account"] if item.address == carrier), None)
+            session.refused |= room.in_description(session, account, live, wanted)
         for place in sorted(session.unnoted):
             at = Address.of(session.name, self.name, place)
             marks = Marks(session.owner, None if place in left_alone else "spec", _note(at), session.name)
@@ -73,11 +70,14 @@ class LocationKind(NotedPlaceKind):
 
     def delete(self, session: GcpSession, live: Live, *, force: bool) -> None:
         # once nothing notes the location, no plan would see what another run made there meanwhile, or what no listing has shown yet
-        check_none_left(session, (live.address.name,), live.address, left_alone=True)
+        check_none_left(session, (live.address.name,), live.address, left_alone=(live.address.name,))
         super().delete(session, live, force=force)
 
     def carriers(self, session: GcpSession) -> tuple[Address, ...]:
         return (carrier_of(session.registry),)
+
+    def place_of(self, session: GcpSession, repository: Address) -> str:
+        return session.location_of(repository)
 
     def _unnoted(self, session: GcpSession, at: Address, marks: Marks) -> Live:
         """What has no note: it is made together with that of the registry's own location, and goes after it."""

@@ -1,19 +1,18 @@
-"""The locations of a registry whose notes are gone, with the account that carried them or with its description: what is in them would
-never be looked at again."""
+"""The locations of a registry of which nothing is noted, since it is new, or since the notes are gone with the account that carried
+them or with its description: what is in them would never be looked at again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
+from reconciler.model.resource import Live
 from reconciler.words import all_of, one_line, plural, some_of
 
-from .account import ACCOUNTS
-from .account import KIND as ACCOUNT
-from .description import carrier_of
+from .description import CARRIER, carrier_of
 from .ledgers import AccountLedger
 from .rules import REGISTRY
 from .seen import is_ours, sees
@@ -25,34 +24,34 @@ if TYPE_CHECKING:
     from .session import GcpSession
 
 
-def repositories(session: GcpSession, notices: list[str]) -> Iterator[dict[str, Any]]:
-    """All repositories, as JSON, in the registry's location and in those that are noted; where nothing is noted although there is
-    something of the registry, also in each other location that has something of it, which the session keeps in `unnoted`. `notices`
-    takes what is to be said of that. Raises PlatformError."""
-    registry, ledger = session.registry, session.ledger(AccountLedger)
-    noted = {*ledger.locations(ledger.texts(carrier_of(registry)))}
-    there = any(_is_account_ours(session, ledger, name) for name in ACCOUNTS)
+def repositories(session: GcpSession, accounts: Iterable[Live], notices: list[str]) -> Iterator[dict[str, Any]]:
+    """All repositories, as JSON, in the registry's location and in those that are noted; where nothing is noted, as before the first
+    apply, also in each other location that has something of the registry, which the session keeps in `unnoted`. `accounts`: the
+    registry's that are there. `notices` takes what is to be said of that. Raises PlatformError."""
+    registry, ledger, carrier = session.registry, session.ledger(AccountLedger), carrier_of(session.registry)
+    noted = {*ledger.locations(ledger.texts(carrier))}
     session.unnoted.clear()
     for location in sorted({registry.location, *noted}):
-        for item in session.repositories(location, at=Address.of(session.name, "location", location)):
-            there = there or sees(session, item)
-            yield item
-    if not noted and there:
-        yield from _elsewhere(session, notices)
+        yield from session.repositories(location, at=Address.of(session.name, "location", location))
+    if not noted:
+        there = {item.address: item.marks for item in accounts}
+        yield from _elsewhere(session, _silent(session, there.get(carrier)), notices)
 
 
-def _is_account_ours(session: GcpSession, ledger: AccountLedger, name: str) -> bool:
-    return is_ours(session, Marks.of(ledger.texts(Address.of(session.name, ACCOUNT, name))))
-
-
-def _elsewhere(session: GcpSession, notices: list[str]) -> Iterator[dict[str, Any]]:
+def _silent(session: GcpSession, carrier: Marks | None) -> str:
+    """Why nothing is noted, with what is not known by that. `carrier`: the marks of the account that would carry the notes, None if
+    it is not there."""
     registry = session.registry
-    carrier = carrier_of(registry)
-    gone = (
-        f"registry {registry.name}: {registry.email(carrier.name)} does not say any more in which locations the registry has"
-        " repositories (it was deleted by hand, or its description was replaced)"
-    )
+    who, what = registry.email(CARRIER), f"in which locations registry {registry.name} has repositories"
+    if carrier is None:
+        return f"{who} is not there, so that nothing says {what}"
+    if is_ours(session, carrier):
+        return f"{who} does not say {what} (no apply has noted it yet, or it was taken out by hand)"
+    return f"{who} does not say {what} (its description was replaced, or it was made by somebody else)"
 
+
+def _elsewhere(session: GcpSession, silent: str, notices: list[str]) -> Iterator[dict[str, Any]]:
+    registry, carrier = session.registry, carrier_of(session.registry)
     failed: dict[str, str] = {}
 
     def ours_in(location: str) -> list[dict[str, Any]]:
@@ -73,17 +72,15 @@ def _elsewhere(session: GcpSession, notices: list[str]) -> Iterator[dict[str, An
         somewhere = f"another location than {registry.location}"
         where = some_of(sorted(failed)) if failed.keys() < {*others} else somewhere
         notices.append(
-            f"{gone}; whether it has some in {where} can't be looked up ({failed[min(failed)]}): before you apply this, see to it"
-            " that Google answers, and allow artifactregistry.locations.list and artifactregistry.repositories.list to these"
-            " credentials, or no later plan looks there"
+            f"{silent}; whether it has some in {where} can't be looked up ({failed[min(failed)]}): unless it has never been in"
+            " another location, see to it that Google answers, and allow artifactregistry.locations.list and"
+            " artifactregistry.repositories.list to these credentials, before you apply this, or no later plan looks there"
         )
     places = [name for name in others if found[name]]
     if places:
         session.unnoted.update(places)
-        notices.append(
-            f"{gone}; it has some in {all_of(places)} too: the {plural(len(places), 'note', 'notes')} of that"
-            f" {plural(len(places), 'is', 'are')} made again with the note of {registry.location}"
-        )
+        which = f"which {plural(len(places), 'is', 'are')} noted again when {registry.location} is"
+        notices.append(f"{silent}; it has some in {all_of(places)} too, {which}")
     for name in places:
         yield from found[name]
 

@@ -174,7 +174,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
         owing: list[Address] = []
         notices: list[str] = []
         orphans = Orphans(session.owner, {item.name for item in session.estate.registries})
-        for item in lost.repositories(session, notices):
+        for item in lost.repositories(session, found["account"], notices):
             orphans.see(item)
             at = address_of(registry, session.owner, item, wanted)
             if at is None:

@@ -49,19 +49,21 @@ def in_description(
     and the locations that are yet to be noted. Empty if there is room.
 
     Counted is what stands there at most while a run is under way: the record of whom the spec wants beside that of who is there, and
-    the locations of then and of now.
+    the locations of then and of now, those too whose notes are gone and are made again.
     """
     at = item.address
     hashes = {one.hash for one in (*item.settings.bindings, *(live.settings.bindings if live is not None else ()))}
     applied = applied_hash(item.settings)
-    marks = Marks(session.owner, "spec", applied, session.name, live is not None and live.marks.adopted)
+    adopted = live is not None and (live.marks.adopted or live.marks.owner is None)
+    marks = Marks(session.owner, "spec", applied, session.name, adopted)
     texts = {**marks.texts(), **({description.MEMBERS: record.sealed(hashes)} if hashes else {})}
     new: dict[Address, str] = {}
     if at == description.carrier_of(session.registry):
         ledger = session.ledger(AccountLedger)
         noted = {*ledger.locations(ledger.texts(at))}
         new = {one: one.name for one in wanted if one.kind == "location" and one.name not in noted}
-        texts |= {f"{description.AT}{location}": applied for location in (*noted, *new.values())}
+        places = {*noted, *new.values(), *session.unnoted}
+        texts |= {f"{description.AT}{location}": applied for location in sorted(places)}
     rest = json.loads(live.rest) if live is not None and live.rest else {}
     theirs = [str(rest.get(part, "")) for part in ("description", "behind")]
     fault = description.too_long(description.written(texts, *theirs))

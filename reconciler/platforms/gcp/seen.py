@@ -53,13 +53,15 @@ def check_none_left(
     at: Address,
     *,
     but: Collection[Address] = (),
-    left_alone: bool = False,
+    left_alone: Collection[str] = (),
 ) -> None:
     """Looks again whether repositories of the registry are in these locations, for whoever takes away by what a plan would find them.
-    `but`: addresses of repositories that need not be gone yet. `left_alone`: of those, too, that a plan names and leaves alone, since
-    nothing says that the spec made them. Raises PlatformError if some are there."""
-    is_left = partial(_is_left, session, but, left_alone)
-    there = {place: _left(session, place, at, but, is_left) for place in {*places}}
+    `but`: addresses of repositories that need not be gone yet. `left_alone`: in which of the locations also those count that a plan
+    names and leaves alone, since nothing says that the spec made them. Raises PlatformError if some are there."""
+    there = {
+        place: _left(session, place, at, but, partial(_is_left, session, but, place in left_alone))
+        for place in {*places}
+    }
     refuse_left(there, at, f"{REGISTRY}:ListRepositories")
 
 
