@@ -211,6 +211,8 @@ def _lacking(
         there = {live.address: live for live in read(session, here)} if here else {}
         for need in sorted(here):
             live = there.get(need)
+            if live is not None and live.moot:
+                continue
             if live is None or live.vacant:
                 why = f"{need}, which it needs, does not exist"
             elif live.marks.owner != plan.owner or live.marks.elsewhere(name):
