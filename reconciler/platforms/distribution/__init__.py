@@ -1,0 +1,1 @@
+"""What talks to a registry by the OCI Distribution API, whoever runs it."""

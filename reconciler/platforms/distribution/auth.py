@@ -1,0 +1,207 @@
+"""How a registry is logged in to: by Basic, or by a token that a service of its choice gives.
+
+https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from threading import Lock
+from typing import Any
+
+import httpx
+
+from reconciler.errors import PlatformError
+from reconciler.redaction import redacted
+
+from .challenge import Challenge, challenges
+
+Flow = Generator[httpx.Request, httpx.Response, None]
+
+#: what whoever has no login can do about a refusal
+NO_LOGIN = "give credentials for the registry"
+#: bytes of a token service's answer that are read: tokens for many repositories are some kB
+LONGEST_ANSWER = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What logs in. `source`: where it comes from, for people. `repr` leaves the password out."""
+
+    username: str
+    password: str = field(repr=False)
+    source: str = ""
+
+    @property
+    def basic(self) -> str:
+        """The header's value. https://www.rfc-editor.org/rfc/rfc7617#section-2: a password may hold colons, a user name none."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+class LoginRefused(PlatformError):
+    """Whoever decides it refuses the login."""
+
+
+class RegistryAuth(httpx.Auth):
+    """Answers a registry's challenges, for each request that is sent with it; tokens are kept and used again.
+
+    A request's extension `scope` says what it needs, such as `repository:app:pull`; without one, what the challenge asks for counts.
+    The login is sent to the registry itself and to a token service over TLS alone. Raises LoginRefused where the service refuses
+    it, and PlatformError where the login can't be sent, or no token came.
+    """
+
+    requires_response_body = True
+
+    def __init__(self, registry: httpx.URL, login: Login | None = None) -> None:
+        self._registry = registry
+        self._login = login
+        self._lock = Lock()
+        self._known: dict[str, str] = {}
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        scope = str(request.extensions.get("scope", ""))
+        with self._lock:
+            known = self._known.get(scope)
+        if known:
+            request.headers["Authorization"] = known
+        answer = yield request
+        if answer.status_code != httpx.codes.UNAUTHORIZED:
+            return
+        asked = challenges(answer.headers.get_list("WWW-Authenticate"))
+        found = next((item for item in asked if item.scheme == "bearer" and item.parameters.get("realm")), None)
+        if found is not None:
+            header = yield from self._by_token(found, scope)
+        elif self._login is not None and any(item.scheme == "basic" for item in asked):
+            header = self._basic(request.url)
+            if known == header:
+                return  # it was sent, and is refused
+        else:
+            return
+        with self._lock:
+            self._known[scope] = header
+        request.headers["Authorization"] = header
+        yield request
+
+    def _by_token(self, asked: Challenge, scope: str) -> Generator[httpx.Request, httpx.Response, str]:
+        realm = asked.parameters["realm"]
+        try:
+            url = httpx.URL(realm)
+        except httpx.InvalidURL:
+            url = httpx.URL("")
+        if (fault := _fault(url, self._registry)) is not None:
+            raise PlatformError(
+                f"the registry sends logins to {_shown(realm)}, {fault}: nothing was sent there",
+                operation=operation_of("GET", self._registry),
+                hint="have its operator set the realm of its token service right",
+            )
+        wanted = {"service": asked.parameters.get("service", ""), "scope": scope or asked.parameters.get("scope", "")}
+        # what the realm itself asks for stays
+        request = httpx.Request("GET", url.copy_merge_params({key: value for key, value in wanted.items() if value}))
+        if self._login is not None:
+            request.headers["Authorization"] = self._basic(url)
+        answer = yield request
+        return "Bearer " + self._read(answer)
+
+    def _basic(self, url: httpx.URL) -> str:
+        login = self._login
+        assert login is not None
+        if url.scheme != "https" and not is_loopback(url.host):
+            raise PlatformError(
+                f"{url.host} would get the login in clear: nothing was sent",
+                operation=operation_of("GET", url),
+                hint="give the registry's https:// address",
+            )
+        return login.basic
+
+    def _read(self, answer: httpx.Response) -> str:
+        operation = operation_of("GET", answer.request.url)
+        login = self._login
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            whose = f"the login of user {login.username}" if login is not None else "a token without a login"
+            raise LoginRefused(
+                f"the registry's token service refuses {whose}{said_of(answer)}",
+                operation=operation,
+                code=str(answer.status_code),
+                hint=f"check {login.source}" if login is not None else NO_LOGIN,
+            )
+        found = document_of(answer) if answer.is_success else {}
+        # https://distribution.github.io/distribution/spec/auth/token/#token-response-fields: one of the two, or both and equal
+        token = found.get("token") or found.get("access_token")
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
+            raise PlatformError(
+                f"the registry's token service gave no token: it answered {answer.status_code}{said_of(answer)}",
+                operation=operation,
+                code=str(answer.status_code),
+                hint="ask the registry's operator",
+            )
+        return token
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to a host stays on this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def operation_of(method: str, url: httpx.URL) -> str:
+    """A call, for people: without the query, which may hold what is nobody's business."""
+    port = f":{url.port}" if url.port else ""
+    return f"{method} {url.scheme}://{url.host}{port}{url.path}"
+
+
+def said_of(answer: httpx.Response) -> str:
+    """What a registry or a token service says in an answer, in parentheses; "" if nothing that is for people.
+
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+    """
+    errors = document_of(answer).get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    words = [str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str) and first[key]]
+    return f" ({redacted(': '.join(words))[:300]})" if words else ""
+
+
+def document_of(answer: httpx.Response) -> Mapping[str, Any]:
+    """What an answer holds, {} if it is no JSON object, or too long."""
+    if len(answer.content) > LONGEST_ANSWER:
+        return {}
+    try:
+        found = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _fault(realm: httpx.URL, registry: httpx.URL) -> str | None:
+    """Why no login is sent to a realm; None if it may be. As go-containerregistry has it: a registry that is asked for in clear, on
+    this machine, may have its token service there too.
+
+    https://github.com/google/go-containerregistry/pull/2258
+    """
+    own = realm.host == registry.host
+    if realm.scheme not in ("http", "https") or not realm.host:
+        return "which is no https:// address"
+    if realm.userinfo:
+        return "which holds a login of its own"
+    if realm.scheme == "http" and not (own and registry.scheme == "http" and is_loopback(realm.host)):
+        return "which is not https://"
+    if not own and _is_private(realm.host):
+        return "which is a private address of another host"
+    return None
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _shown(realm: str) -> str:
+    shown = realm if realm.isprintable() else repr(realm)
+    return redacted(shown[:200]).partition("?")[0]

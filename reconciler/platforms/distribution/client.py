@@ -1,0 +1,248 @@
+"""What a registry is asked: whether it is one, whether a login works, which repositories it has.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from reconciler.errors import PlatformError
+from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, logged
+from reconciler.redaction import redacted
+
+from .auth import NO_LOGIN, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
+from .challenge import challenges
+from .trouble import trouble
+
+#: names on a page of the catalog; a registry may give fewer
+PAGE = 1000
+#: pages of a catalog that are read, however many there are
+PAGES = 1000
+#: what an answer is to somebody who may not ask, or of a registry that does not have it: Docker Hub has no catalog, Harbor's is for
+#: administrators (https://github.com/docker/hub-feedback/issues/2094, https://github.com/goharbor/harbor/issues/13573)
+REFUSED = frozenset({401, 403, 404, 405, 501})
+
+
+#: what may pass: too many calls, and what a proxy says in the place of the registry
+PASSING = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """That a registry does not say which repositories it has: what can't be known is not missing. `why`: in words."""
+
+    why: str
+
+
+class RegistryClient:
+    """Calls to one registry. A context manager, which closes the connections.
+
+    `url`: the registry's address. `ca_file`: certificates of authorities that are trusted beside the system's, in PEM.
+    Every call raises PlatformError: what failed, and what to do.
+    """
+
+    def __init__(self, url: str, login: Login | None = None, ca_file: Path | None = None) -> None:
+        self.url = httpx.URL(url.rstrip("/"))
+        self.login = login
+        self._auth = RegistryAuth(self.url, login)
+        self._http = httpx.Client(
+            verify=_context(ca_file),
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+            # an answer that sends elsewhere would take the login along
+            follow_redirects=False,
+            headers={"User-Agent": "reconciler", "Accept": "application/json"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def reach(self) -> httpx.Response:
+        """Fails unless a registry answers there. Returns what it answered somebody without a login."""
+        answer = self._get("/v2/", login=False)
+        if answer.status_code not in (200, 401) or (answer.status_code == 200 and _is_page(answer)):
+            raise self._no_registry(answer)
+        if answer.status_code == 401 and not challenges(answer.headers.get_list("WWW-Authenticate")):
+            raise PlatformError(
+                "the registry asks for a login and does not say which kind",
+                operation=operation_of("GET", answer.request.url),
+                code="401",
+                hint="ask its operator: the answer has no WWW-Authenticate header that can be read",
+            )
+        return answer
+
+    def check_login(self, repository: str) -> None:
+        """Fails unless the login works, also for pulling from a repository, whether or not that is there yet.
+
+        What decides is the token service, or the registry by Basic: where a service gives tokens to everybody, /v2/ answers 200 to
+        any login. Where nothing asks for a login, there is none to check.
+        """
+        self.reach()
+        answer = self._get("/v2/", scope=_pull(repository))
+        if answer.status_code in (401, 403):
+            raise self._refused(answer)
+        if answer.status_code == 200:
+            answer = self._tags(repository)
+        if answer.status_code in (401, 403):
+            raise self._refused(answer, repository)
+        if answer.status_code not in (200, 404):
+            raise self._failed(answer)
+
+    def holds(self, repository: str) -> bool | Refusal:
+        """Whether there is such a repository; a Refusal if the registry doesn't say that to these credentials."""
+        try:
+            answer = self._tags(repository)
+        except LoginRefused as refused:
+            return Refusal(refused.message)
+        found = document_of(answer)
+        if answer.status_code == 200 and "tags" in found:
+            return True
+        # that of the registry itself, and of nobody between: its errors are a list
+        if answer.status_code == 404 and found.get("errors"):
+            return False
+        if answer.status_code in REFUSED:
+            return Refusal(f"it answers {answer.status_code}{said_of(answer)} to whether there is {repository}")
+        raise self._failed(answer)
+
+    def repositories(self) -> frozenset[str] | Refusal:
+        """The names of all repositories; a Refusal if the registry doesn't list them to these credentials."""
+        found: set[str] = set()
+        path = f"/v2/_catalog?n={PAGE}"
+        for _ in range(PAGES):
+            try:
+                answer = self._get(path, scope="registry:catalog:*")
+            except LoginRefused as refused:  # GitLab's service refuses the scope itself
+                return Refusal(f"it lists its repositories to others alone: {refused.message}")
+            if answer.status_code in REFUSED:
+                return Refusal(f"it lists its repositories to others alone ({answer.status_code}{said_of(answer)})")
+            names = _names(answer) if answer.status_code == 200 else None
+            if names is None:
+                raise self._failed(answer)
+            new = names - found
+            found |= names
+            following = self._next(answer)
+            if following is None:
+                return frozenset(found)
+            if not new:
+                break
+            path = following
+        raise PlatformError(
+            "the registry's list of repositories does not end",
+            operation=operation_of("GET", self.url.copy_with(path="/v2/_catalog")),
+            hint="ask its operator: a page repeats what was on another, or there are more pages than are read",
+        )
+
+    # -- calls --------------------------------------------------------------------------------------------------
+
+    def _tags(self, repository: str) -> httpx.Response:
+        return self._get(f"/v2/{repository}/tags/list?n=1", scope=_pull(repository))
+
+    def _get(self, path: str, *, scope: str = "", login: bool = True) -> httpx.Response:
+        request = self._http.build_request("GET", self.url.join(path), extensions={"scope": scope})
+        with logged(operation_of("GET", request.url)) as line:
+            try:
+                answer = self._http.send(request, auth=self._auth if login else None)
+            except httpx.HTTPError as error:
+                raise trouble(error, self.url) from None
+            line.answered(str(answer.status_code))
+            return answer
+
+    def _next(self, answer: httpx.Response) -> str | None:
+        """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags: the catalog's pages are linked as those
+        of tags are. The login stays at the registry, wherever a link leads."""
+        link = answer.links.get("next", {}).get("url")
+        if not link:
+            return None
+        url = answer.request.url.join(link)
+        return url.raw_path.decode() if url.path == "/v2/_catalog" else None
+
+    # -- errors -------------------------------------------------------------------------------------------------
+
+    def _no_registry(self, answer: httpx.Response) -> PlatformError:
+        operation = operation_of("GET", answer.request.url)
+        if answer.is_redirect:
+            to = answer.headers.get("Location", "")
+            host = redacted(to if to.isprintable() else repr(to)).partition("?")[0][:200]
+            return PlatformError(
+                f"it sends elsewhere, to {host}, which is not followed",
+                operation=operation,
+                code=str(answer.status_code),
+                hint="give the address of the registry itself as `url`",
+            )
+        if answer.status_code in PASSING:
+            return self._failed(answer)
+        return PlatformError(
+            f"no registry answers there: /v2/ answers {answer.status_code}",
+            operation=operation,
+            code=str(answer.status_code),
+            hint="check `url`: a registry's address is that of its host and port, and its API is below /v2/",
+        )
+
+    def _refused(self, answer: httpx.Response, repository: str = "") -> LoginRefused:
+        login = self.login
+        if repository:
+            whose = f"user {login.username}" if login is not None else "whoever has no login"
+            said, hint = f"does not let {whose} pull {repository}", "have its operator allow that"
+        else:
+            whose = f"the login of user {login.username}" if login is not None else "whoever has no login"
+            said, hint = f"refuses {whose}", f"check {login.source}" if login is not None else NO_LOGIN
+        return LoginRefused(
+            f"the registry {said}{said_of(answer)}",
+            operation=operation_of("GET", answer.request.url),
+            code=str(answer.status_code),
+            hint=hint if login is not None else NO_LOGIN,
+        )
+
+    def _failed(self, answer: httpx.Response) -> PlatformError:
+        passing = answer.status_code in PASSING
+        return PlatformError(
+            f"the registry answers {answer.status_code}{said_of(answer)}",
+            operation=operation_of("GET", answer.request.url),
+            code=str(answer.status_code),
+            hint="run again later" if passing else "ask the registry's operator",
+        )
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "it holds no certificate in PEM"
+            raise PlatformError(
+                f"the certificates in {ca_file} can't be read: {why}", hint="check ca_file: certificates in PEM"
+            ) from None
+    return context
+
+
+def _is_page(answer: httpx.Response) -> bool:
+    return "html" in answer.headers.get("Content-Type", "")
+
+
+def _pull(repository: str) -> str:
+    return f"repository:{repository}:pull"
+
+
+def _names(answer: httpx.Response) -> set[str] | None:
+    document = document_of(answer)
+    if "repositories" not in document:
+        return None
+    found = document["repositories"]
+    if found is None:  # as some say that there is none
+        return set()
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        return None
+    return set(found)
