@@ -5,9 +5,16 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from reconciler import apply
+import pytest
+
+from reconciler import StalePlan, apply
 from reconciler.engine.apply import succeeded
+from reconciler.engine.plan_file import dumps, loads
+from reconciler.platforms.aws import replication_owned
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
+from tests.sandbox.base import Document
 
 FOREIGN: list[dict[str, Any]] = [
     {"destinations": [{"region": "ap-south-1", "registryId": "111122223333"}]},
@@ -120,3 +127,126 @@ def test_a_rule_with_our_prefix_that_somebody_made_is_a_conflict(aws: AwsSandbox
     aws.replication.rules["us-east-1"] = [rule]
     (problem,) = aws.plan(aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})).problems
     assert "has no owner" in problem.message
+
+
+OTHER = "222222222222"
+
+
+def to_other(prefix: str = "", account: str = OTHER) -> dict[str, Any]:
+    """A rule that somebody made."""
+    chosen = {"repositoryFilters": [{"filter": prefix, "filterType": "PREFIX_MATCH"}]} if prefix else {}
+    return {"destinations": [{"region": "us-east-1", "registryId": account}], **chosen}
+
+
+def two(aws: AwsSandbox, mine: Document, theirs: Document) -> Document:
+    """A spec with two registries of one account and region."""
+    document = aws.document("app-a", registry=mine)
+    base = {key: value for key, value in document["registries"][0].items() if key not in mine}
+    document["registries"].append({**base, "name": "other", **theirs})
+    return document
+
+
+def words(aws: AwsSandbox, document: Document, **wishes: Any) -> str:
+    return joined(plan_lines(report_of(aws.plan(document, **wishes))))
+
+
+ALL_TO_OTHER = {"replication": {"accounts": [OTHER], "filter": "all"}}
+
+
+@pytest.mark.parametrize("theirs", [{}, {"region": "us-west-2"}], ids=["in the region", "in another region"])
+def test_a_rule_of_others_with_the_prefix_of_a_registry_that_has_none_is_theirs(
+    aws: AwsSandbox, theirs: Document
+) -> None:
+    aws.apply(two(aws, ALL_TO_OTHER, theirs))
+    rules(aws).append(to_other("other-"))
+    without = two(aws, {}, theirs)
+    said = words(aws, without)
+    lost = f"account {OTHER} in us-east-1 can no longer receive copies of any repository, except other-*\n"
+    shown = (
+        f"  images.replication.rule: account {OTHER} in us-east-1 can receive copies of other-*"
+        " (the rule for other-* of the replication configuration)\n"
+    )
+    assert lost in said
+    assert shown in said
+    saved = loads(dumps(aws.plan(without)), platforms=aws.platforms)
+    rules(aws)[-1]["destinations"][0]["registryId"] = "333333333333"
+    with pytest.raises(StalePlan):
+        aws.carry_out(saved, saved=True)
+    aws.apply(without)
+    assert rules(aws) == [to_other("other-", "333333333333")]
+
+
+def test_the_rule_of_a_registry_that_is_copied_no_longer_is_its_own_until_it_goes(aws: AwsSandbox) -> None:
+    both = two(aws, ALL_TO_OTHER, {"replication": {"accounts": [OTHER]}})
+    aws.apply(both)
+    assert "Foreign access" not in words(aws, two(aws, ALL_TO_OTHER, {}))
+    saved = loads(dumps(aws.plan(two(aws, {}, {}))), platforms=aws.platforms)
+    assert succeeded(aws.carry_out(saved, saved=True))
+    assert rules(aws) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        (to_other(), "every repository (the rule for all repositories of"),
+        (to_other("im"), "im* (the rule for im* of"),
+        (to_other("images-app"), "images-app* (the rule for images-app* of"),
+        (to_other("web-"), ""),
+        (to_other("images-app", ACCOUNT), ""),
+    ],
+)
+def test_who_gets_copies_of_the_registry_s_images_by_rules_of_others_is_shown(
+    aws: AwsSandbox, rule: dict[str, Any], shown: str
+) -> None:
+    document = aws.document("app-a", registry={"replication_regions": ["eu-west-1"]})
+    aws.apply(document)
+    rules(aws).append(rule)
+    plan = aws.plan(document)
+    assert plan.changes == ()
+    said = joined(plan_lines(report_of(plan)))
+    assert f"account {OTHER} in us-east-1 can receive copies of {shown}" in said if shown else "Foreign" not in said
+
+
+def test_the_rule_for_all_of_another_registry_is_said_to_be_its_own_also_where_there_is_one_by_prefix(
+    aws: AwsSandbox,
+) -> None:
+    by_prefix = {"replication": {"accounts": [OTHER]}}
+    aws.apply(two(aws, ALL_TO_OTHER, by_prefix))
+    swapped = two(aws, by_prefix, ALL_TO_OTHER)
+    (problem,) = aws.plan(swapped).problems
+    assert problem.message == (
+        "registry images has the account's rule for all repositories until the spec is applied there: do that first, with"
+        " --target 'images.*'"
+    )
+    saved = loads(dumps(aws.plan(swapped, targets=["images.*"])), platforms=aws.platforms)
+    assert succeeded(aws.carry_out(saved, saved=True))
+    aws.apply(swapped)
+    assert rules(aws) == [to_other("images-"), to_other()]
+    assert aws.plan(swapped).changes == ()
+
+
+def test_a_plan_from_before_another_registry_took_the_rule_for_all_takes_it_from_nobody(aws: AwsSandbox) -> None:
+    by_prefix = {"replication": {"accounts": [OTHER]}}
+    aws.apply(two(aws, by_prefix, by_prefix))
+    plan = aws.plan(two(aws, by_prefix, ALL_TO_OTHER))
+    aws.apply(two(aws, ALL_TO_OTHER, by_prefix))
+    there = copy.deepcopy(rules(aws))
+    assert not succeeded(aws.carry_out(plan))
+    assert rules(aws) == there
+
+
+def test_a_rule_that_goes_with_its_note_while_they_are_read_is_nobody_elses(
+    aws: AwsSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.apply(two(aws, ALL_TO_OTHER, {"replication": {"accounts": [OTHER]}}))
+    ask = replication_owned.of_siblings
+
+    def late(*asked: Any) -> set[str]:
+        monkeypatch.setattr(replication_owned, "of_siblings", ask)
+        aws.apply(two(aws, ALL_TO_OTHER, {}), targets=["other.*"])
+        return ask(*asked)
+
+    monkeypatch.setattr(replication_owned, "of_siblings", late)
+    plan = aws.plan(two(aws, {}, {}), targets=["images.*"])
+    (live,) = (change.live for change in plan.changes if change.live is not None)
+    assert (live.rest, live.foreign) == ("", ())

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.engine.plan_file import dumps, loads
-from reconciler.platforms.aws.scanning_settings import ScanningSettings, weaker
+from reconciler.platforms.aws.scanning_notes import Note
+from reconciler.platforms.aws.scanning_settings import ScanningSettings, of_type, weaker
+from reconciler.platforms.aws.scanning_spec import CONTINUOUS, ON_PUSH, Entry
+from reconciler.platforms.aws.tags import MAX_VALUE
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.platforms.test_aws_scanning import AT, by_hand, configuration, scanned
@@ -185,3 +190,53 @@ def test_what_another_registry_of_the_spec_chooses_too_is_still_scanned(aws: Aws
     loaded = loads(dumps(plan), platforms=aws.platforms)
     assert all(outcome.message == "" for outcome in aws.carry_out(loaded, saved=True))
     assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": [others]})
+
+
+IN_BOTH_WAYS = pytest.mark.parametrize(
+    ("theirs", "ours"), [("SCAN_ON_PUSH", "continuous"), ("CONTINUOUS_SCAN", "on_push")]
+)
+
+
+@IN_BOTH_WAYS
+def test_what_others_scan_in_another_way_than_ours_stays_also_once_the_type_makes_both_the_same(
+    aws: AwsSandbox, theirs: str, ours: str
+) -> None:
+    by_hand(aws, "ENHANCED", **{theirs: ["images-*"]})
+    document = scanned(aws, type="enhanced", **{ours: ["images-*", "mine-*"]})
+    aws.apply(document)
+    assert aws.plan(document).changes == ()
+    by_hand(aws, "BASIC", SCAN_ON_PUSH=["images-*", "mine-*"])
+    assert STAYS in notes_of(aws, aws.document("web"))
+    aws.apply(aws.document("web"))
+    assert configuration(aws) == ("BASIC", {"SCAN_ON_PUSH": ["images-*"]})
+
+
+@IN_BOTH_WAYS
+def test_what_others_scan_in_another_way_keeps_nothing_of_ours_while_the_type_is_the_same(
+    aws: AwsSandbox, theirs: str, ours: str
+) -> None:
+    by_hand(aws, "ENHANCED", **{theirs: ["images-*"]})
+    aws.apply(scanned(aws, type="enhanced", **{ours: ["images-*"]}))
+    assert STAYS not in notes_of(aws, aws.document("web"))
+    aws.apply(aws.document("web"))
+    assert configuration(aws) == ("ENHANCED", {theirs: ["images-*"]})
+
+
+@given(st.sets(st.tuples(st.sampled_from([ON_PUSH, CONTINUOUS]), st.sampled_from(["a*", "b*", "c-*"]))), st.data())
+def test_a_note_is_read_back_as_it_was_written(ours: set[Entry], data: st.DataObject) -> None:
+    frequencies = st.sampled_from([ON_PUSH, CONTINUOUS, "MANUAL"])
+    theirs = data.draw(st.sets(st.tuples(frequencies, st.sampled_from(["a*", "b*", "c-*", "d*"]))))
+    note = Note.between(ours, theirs)
+    assert Note.of(note.value("v1-0123456789abcdef")) == note
+    assert note.ours == ours
+    assert note.alone == ours - theirs
+    assert not note.on("BASIC").alone & of_type("BASIC", theirs)
+
+
+def test_a_note_that_is_full_leaves_out_what_others_have_beside_ours() -> None:
+    filters = [f"{number:020}-*" for number in range(8)]
+    note = Note.between({(CONTINUOUS, item) for item in filters}, {(ON_PUSH, item) for item in filters})
+    value = note.value("v1-0123456789abcdef")
+    assert 200 < len(value) <= MAX_VALUE
+    assert Note.of(value).ours == note.ours
+    assert Note.of(value).theirs < note.theirs

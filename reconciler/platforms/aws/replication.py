@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model.access import Access, Given, Principal
+from reconciler.errors import PlatformError
+from reconciler.model.access import Access, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
@@ -27,8 +28,9 @@ from . import replication_owned as owned
 from .account_document import document_of
 from .ledgers import LEDGER, LEDGER_PUT, LEDGER_READ, LEDGER_REMOVE, MARKS, RegistryLedger, carriers_of, prefixes_key
 from .registry_statements import mirror_of
+from .replication_given import Received, but_still, by_others, foreign, includes, received
 from .replication_owned import KIND, RULE
-from .replication_rules import Rules, beyond, is_there, named, noted, prefix_of, prefixes_of, rule_of
+from .replication_rules import Rules, beyond, is_there, named, noted, prefix_of, rule_of
 from .replication_spec import ALL, MAX_DESTINATIONS
 from .spec import AwsRegistry
 
@@ -92,13 +94,7 @@ class ReplicationKind(Kind, GivesAccess):
 
     def access(self, address: Address, settings: ReplicationSettings) -> Iterator[Access]:
         """Other accounts that get the images: who can pull them there is theirs to say."""
-        prefixes = settings.prefix.split() or [f"{address.registry}-"]
-        for destination in settings.destinations:
-            region, _, account = destination.partition("/")
-            for prefix in prefixes if account else ():
-                what = "every repository" if prefix == ALL else f"{prefix}*"
-                who = Principal(f"account {account} in {region}", account)
-                yield Access(who, f"receive copies of {what}", address.registry, "")
+        yield from self._copied(address, settings)
 
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
@@ -110,33 +106,21 @@ class ReplicationKind(Kind, GivesAccess):
         for item in before.neighbours:
             had |= self._copied(item.address, item.before)
             will_have |= self._copied(item.address, item.after)
-        had |= self._copied_by_others(address, before.rest, home.account)
-        will_have |= self._copied_by_others(address, after.rest, home.account)
-        return [item for item, prefix in now.items() if not _includes(had, item, prefix)], [
-            replace(item, note=_but_still(will_have, item, prefix))
+        had |= by_others(address, json.loads(before.rest or "[]"), home.account)
+        will_have |= by_others(address, json.loads(after.rest or "[]"), home.account)
+        return [item for item, prefix in now.items() if not includes(had, item, prefix)], [
+            replace(item, note=but_still(will_have, item, prefix))
             for item, prefix in then.items()
-            if not _includes(will_have, item, prefix)
+            if not includes(will_have, item, prefix)
         ]
 
     def document(self, address: Address, registry: RegistryBase) -> str:
         return document_of(address, registry)
 
-    def _copied(self, address: Address, settings: ReplicationSettings | None) -> dict[Access, str]:
-        """What each other account receives, to the prefix of that."""
-        found: dict[Access, str] = {}
-        for prefix in (settings.prefix.split() or [""]) if settings is not None else ():
-            some = self.access(address, replace(settings, prefix=prefix)) if settings is not None else ()
-            found |= dict.fromkeys(some, prefix or f"{address.registry}-")
-        return found
-
-    def _copied_by_others(self, address: Address, rest: str, own: str) -> dict[Access, str]:
-        rules: Rules = json.loads(rest) if rest else []
-        found: dict[Access, str] = {}
-        for rule in rules:
-            places = tuple(named(item, own) for item in rule.get("destinations", ()))
-            for prefix in prefixes_of(rule):
-                found |= self._copied(address, ReplicationSettings(places, prefix=prefix))
-        return found
+    def _copied(self, address: Address, settings: ReplicationSettings | None) -> Received:
+        if settings is None:
+            return {}
+        return received(address, settings.destinations, settings.prefix.split() or [f"{address.registry}-"])
 
     def altered(self, settings: ReplicationSettings) -> str | None:
         if settings != replace(settings, rules=1, other=""):
@@ -165,8 +149,9 @@ class ReplicationKind(Kind, GivesAccess):
             at = Address.of(session.name, self.name, RULE, session.where(region))
             copies = [item for item in copied if session.region_of(item.address) != region]
             rules = _rules(session, at)
-            prefixes = owned.prefixes_of(session, at, role, rules)
-            marks = _marks_of(session, at, role, rules)
+            reason = _of_another(session, at, rules)
+            prefixes = _prefixes_of(session, at, role, rules, reason)
+            marks = _marks_of(session, at, role, rules, reason)
             # one that it had before it moved, or before it had roles or had none, says it as well
             carriers = [
                 item for kind in ("role", LEDGER) for item in found[kind] if item.address.name in ("pull", MARKS)
@@ -182,8 +167,6 @@ class ReplicationKind(Kind, GivesAccess):
                     marks = Marks(session.owner, "spec", None, session.name)
             notes: tuple[str, ...] = ()
             if at in wanted and not session.registry.retired:
-                if reason := _of_another(session, at, rules):
-                    prefixes = prefixes - {ALL}
                 if reason := reason or _too_many(session, rules, prefixes):
                     session.refused[at] = reason
                 notes = tuple(_to_be_let_in(session, rules, prefixes, wanted[at].settings))
@@ -195,13 +178,16 @@ class ReplicationKind(Kind, GivesAccess):
         addresses = [at for at in addresses if at.name == RULE]
         for at, texts in zip(addresses, ledger.read(addresses), strict=True):
             rules = _rules(session, at)
-            marks = _marks_of(session, at, texts, rules)
-            yield _live(session, at, rules, marks, owned.prefixes_of(session, at, texts, rules))
+            reason = _of_another(session, at, rules)
+            marks = _marks_of(session, at, texts, rules, reason)
+            yield _live(session, at, rules, marks, _prefixes_of(session, at, texts, rules, reason))
 
     def create(self, session: AwsSession, write: Write) -> Live:
+        _check(session, write)
         return self._put(session, write, _prefixes(session.registry, write.desired.settings))
 
     def update(self, session: AwsSession, write: Write, live: Live) -> Live:
+        _check(session, write)
         before = set() if live.vacant else _prefixes(session.registry, live.settings)
         now = _prefixes(session.registry, write.desired.settings)
         ledger, at = session.ledger(RegistryLedger), write.desired.address
@@ -264,15 +250,25 @@ def _too_many(session: AwsSession, rules: Rules, prefixes: set[str]) -> str:
 
 
 def _of_another(session: AwsSession, at: Address, rules: Rules) -> str:
-    """Why the rule for all repositories is another registry's of the spec for now; "" if it isn't."""
-    if session.registry.copied_prefix == ALL and is_there(ALL, rules):
-        for item in [session.registry, *session.siblings]:
-            if item.name != session.name and ALL in owned.noted_by(session, item, session.region_of(at)):
+    """Why the rule for all repositories, which the registry is to have, is another registry's of the spec for now; "" if it isn't."""
+    here, region = session.registry, session.region_of(at)
+    if here.copied_prefix == ALL and region == here.region and not here.retired and is_there(ALL, rules):
+        for item in session.siblings:
+            if ALL in owned.noted_by(session, item, region):
                 return (
                     f"registry {item.name} has the account's rule for all repositories until the spec is applied there: do that"
                     f" first, with --target '{item.name}.*'"
                 )
     return ""
+
+
+def _check(session: AwsSession, write: Write) -> None:
+    """Raises PlatformError where the rule to be written has become another registry's of the spec since the plan was made."""
+    at = write.desired.address
+    if _prefixes(session.registry, write.desired.settings) == {ALL} and (
+        reason := _of_another(session, at, _rules(session, at))
+    ):
+        raise PlatformError(reason, address=at, operation="ecr:PutReplicationConfiguration", hint="make a new plan")
 
 
 def _to_be_let_in(session: AwsSession, rules: Rules, prefixes: set[str], wanted: ReplicationSettings) -> Iterator[str]:
@@ -286,30 +282,17 @@ def _to_be_let_in(session: AwsSession, rules: Rules, prefixes: set[str], wanted:
         yield f"{places} must let the images in: `reconciler output --registry {session.name}` prints the registry policy for that"
 
 
-def _marks_of(session: AwsSession, at: Address, texts: Texts, rules: Rules) -> Marks:
+def _marks_of(session: AwsSession, at: Address, texts: Texts, rules: Rules, reason: str) -> Marks:
     """The marks of what is there: none where the wanted rule stands there and is not noted as ours, whatever else is. With a filter
-    for ours alone it would be ours by its name; without one it may be anybody's."""
+    for ours alone it would be ours by its name; without one it may be anybody's. `reason`: why it is another registry's."""
     found = session.ledger(RegistryLedger).marks(at, texts)
-    strange = owned.is_strange(session, at, texts, rules)
+    strange = not reason and owned.is_strange(session, at, texts, rules)
     return Marks() if strange or found.applied is None else found
 
 
-def _includes(given: Mapping[Access, str], item: Access, prefix: str) -> bool:
-    """Whether the same account receives all that begins with a prefix."""
-    return any(
-        other.principal == item.principal and (there == ALL or (prefix != ALL and prefix.startswith(there)))
-        for other, there in given.items()
-    )
-
-
-def _but_still(given: Mapping[Access, str], item: Access, prefix: str) -> str:
-    """What of that which begins with a prefix the same account receives, as a note; "" if none of it."""
-    left = [
-        f"{there}*"
-        for other, there in given.items()
-        if other.principal == item.principal and (prefix == ALL or there.startswith(prefix))
-    ]
-    return f"except {all_of(left)}" if left else ""
+def _prefixes_of(session: AwsSession, at: Address, texts: Texts, rules: Rules, reason: str) -> set[str]:
+    """The prefixes by which a rule is the registry's. `reason`: why the rule for all is another registry's."""
+    return owned.prefixes_of(session, at, texts, rules) - ({ALL} if reason else set())
 
 
 def _as_wanted(session: AwsSession, rules: Rules, prefixes: set[str], wanted: Desired | None) -> bool:
@@ -363,9 +346,7 @@ def _live(
     registry = session.registry
     ours = [rule for rule in rules if prefix_of(rule) in prefixes]
     found = {str(prefix_of(rule)) for rule in ours}
-    siblings = owned.of_siblings(session, session.region_of(at), rules, prefixes)
-    # a sibling's rule changes in the same run, so it must not make this one's plan stale
-    others = [rule for rule in rules if prefix_of(rule) not in siblings | prefixes]
+    others = _others(session, at, rules, prefixes)
     extra = [more for rule in ours if (more := beyond(rule))]
     destinations = {named(item, registry.account_id) for rule in ours for item in rule.get("destinations", ())}
     return Live(
@@ -382,7 +363,19 @@ def _live(
         needs=(*carriers_of(session), *copies),
         rest=json.dumps(others) if others else "",
         vacant=not ours and marks.applied is None,
+        foreign=tuple(
+            foreign(at, others, registry.account_id, session.region_of(at), {registry.name_prefix, *prefixes})
+        ),
     )
+
+
+def _others(session: AwsSession, at: Address, rules: Rules, prefixes: set[str]) -> Rules:
+    """The rules that are nobody's in the spec. A sibling's changes in the same run, so it must not make this one's plan stale."""
+    siblings = owned.of_siblings(session, session.region_of(at), rules, prefixes)
+    others = [rule for rule in rules if prefix_of(rule) not in siblings | prefixes]
+    # one that no note says to be a sibling's any more may have gone with the note since the rules were read
+    there = _rules(session, at) if others and session.siblings else rules
+    return [rule for rule in others if rule in there]
 
 
 def _prefixes(registry: AwsRegistry, settings: ReplicationSettings) -> set[str]:

@@ -32,10 +32,12 @@ def still_ours(session: AwsSession, at: Address, rules: Rules, ours: set[str]) -
 
 def of_siblings(session: AwsSession, region: str, rules: Rules, own: set[str]) -> set[str]:
     """The prefixes by which rules in a region are those of the spec's other registries in this account. The ledgers are asked where
-    a rule has none that follows from the spec: it may be of a registry that had another prefix. `own`: the registry's own."""
+    a rule has none that follows from the spec: it may be of a registry that had another prefix, or is copied no longer. A registry
+    without a rule has none by its name: one that stands there is somebody else's. `own`: the registry's own."""
     siblings = list(session.siblings)
-    known = {prefix for item in siblings for prefix in (item.name_prefix, item.usual_prefix)}
-    known |= {item.copied_prefix for item in siblings if item.copied_prefix and item.region == region}
+    known = {
+        item.copied_prefix for item in siblings if item.copied_prefix and item.region == region and not item.retired
+    }
     if not siblings or {prefix_of(rule) for rule in rules} <= {*known, *own, None}:
         return known
     return known.union(*(noted_by(session, item, region) for item in siblings))

@@ -136,18 +136,19 @@ class ScanningKind(Kind):
             # what no note says to be ours may be somebody else's, whatever it is called: it stays when ours goes
             strange = before.entries - before.siblings.ours - before.note.ours
             # others had it before a sibling did, so it stays with the last of us too
-            theirs = before.note.theirs.union(strange, before.siblings.theirs & before.entries)
+            theirs = before.note.theirs & (before.note.ours | before.entries)
+            theirs = theirs.union(strange, before.siblings.theirs & before.entries)
             gone = before.note.ours - wanted.entries - theirs - before.siblings.ours
             stays = before.entries - gone
             both = before.note.ours | wanted.entries
-            note = Note(both, theirs & both)
+            note = Note.between(both, theirs)
             if len(note.value(PENDING)) > MAX_VALUE:  # no room to note both at once: what goes, goes first
                 _put(session, at, before.type, stays)
-                note = Note(wanted.entries, theirs & wanted.entries)
+                note = Note.between(wanted.entries, theirs)
             # noted first, so that what is written is known as ours whenever this ends
             ledger.put(at, note, PENDING)
             document = _put(session, at, wanted.type, before.as_type(wanted.type, stays) | wanted.entries)
-            entry = ledger.put(at, Note(wanted.entries, theirs & wanted.entries), write.marks.applied or "")
+            entry = ledger.put(at, Note.between(wanted.entries, theirs), write.marks.applied or "")
             texts = {**write.marks.texts(), **entry}
             return _live(session, at, _Found.of(document, ledger.note(at, texts), before.noted), texts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.model.address import Address
@@ -10,16 +10,21 @@ from reconciler.model.ledger import Texts
 from reconciler.model.marks import applied_key
 
 from .ledgers import RegistryLedger
-from .scanning_settings import of_type
-from .scanning_spec import LETTERS, Entry, noted
+from .scanning_settings import BASIC, of_type
+from .scanning_spec import BESIDE, LETTERS, Entry, noted
+from .tags import MAX_VALUE
 
-_LETTERS = {letter: frequency for frequency, letter in LETTERS.items()}
+_LETTERS, _BESIDE = ({letter: frequency for frequency, letter in found.items()} for found in (LETTERS, BESIDE))
 _APPLIED = f"{applied_key('scanning')}-"
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the ledger says of a region: which filters are ours, and which of these others had before."""
+    """What the ledger says of a region: which filters are ours, and which of these others had before.
+
+    `theirs` also holds what others scan continuously where ours scan on push, and the other way round: it is the same once the
+    account's type is basic.
+    """
 
     ours: frozenset[Entry] = frozenset()
     theirs: frozenset[Entry] = frozenset()
@@ -27,12 +32,21 @@ class Note:
     @classmethod
     def of(cls, value: str) -> Note:
         """The note in a tag, after the mark."""
+        words = value.split()[1:]
+        beside = [(_BESIDE[word[0]], word[2:].replace("+", "*")) for word in words if word[0] in _BESIDE]
         found = {
             (_LETTERS[word[0].lower()], word[2:].replace("+", "*")): word[0].isupper()
-            for word in value.split()[1:]
+            for word in words
             if word[0].lower() in _LETTERS
         }
-        return cls(frozenset(found), frozenset(entry for entry, also in found.items() if also))
+        return cls(frozenset(found), frozenset(beside).union(entry for entry, also in found.items() if also))
+
+    @classmethod
+    def between(cls, ours: Iterable[Entry], theirs: Iterable[Entry]) -> Note:
+        """The note of our filters, of which others had some before. `theirs`: all that others have."""
+        mine, others = frozenset(ours), frozenset(theirs)
+        basic = of_type(BASIC, mine)
+        return cls(mine, frozenset(item for item in others if item in mine or of_type(BASIC, [item]) <= basic))
 
     @property
     def alone(self) -> frozenset[Entry]:
@@ -44,8 +58,12 @@ class Note:
         return Note(frozenset(of_type(kind, self.ours)), frozenset(of_type(kind, self.theirs)))
 
     def value(self, mark: str) -> str:
-        """The tag's value."""
-        return " ".join((mark, *noted(self.ours, self.theirs)))
+        """The tag's value, with what others have beside ours as far as there is room for it."""
+        found = " ".join((mark, *noted(self.ours, self.theirs)))
+        for frequency, item in sorted(self.theirs - self.ours):
+            more = f"{found} {BESIDE[frequency]}:{item.replace('*', '+')}"
+            found = more if len(more) <= MAX_VALUE else found
+        return found
 
 
 class ScanningLedger(RegistryLedger):

@@ -14,6 +14,8 @@ ON_PUSH, CONTINUOUS = "SCAN_ON_PUSH", "CONTINUOUS_SCAN"
 MAX_FILTERS = 100
 #: how a note of ours names a frequency
 LETTERS = {ON_PUSH: "p", CONTINUOUS: "c"}
+#: how it names what others scan so where ours scan the same in the other way
+BESIDE = {ON_PUSH: "o", CONTINUOUS: "k"}
 #: characters that the value of a tag can have, less those of the mark that stands before the filters
 MAX_NOTED = 256 - 24
 #: a frequency and a filter
