@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 #: what stands in the place of a secret: one word that no rule below changes again
@@ -40,6 +41,16 @@ _COOKIE = re.compile(
     r"(cookie\s{0,9}:\s{0,9}(?=(?:[\w-]{1,50};\s{0,9})?[\w!#$%&'*+.^`|~-]{1,200}=))(?:(?!\\[rn])[^\r\n\"'<>])+",
     re.IGNORECASE,
 )
+#: where what looks like a header is the name of a repository: at the end of an address of a resource, or of an image's path
+_ADDRESS = re.compile(r"(?:^|[\s\"'(])[a-z][a-z0-9-]{0,62}\.(?:repository|access)\.[\w./-]{0,255}\Z")
+_IMAGE = re.compile(r"(?:^|[\s\"'(])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,6}(?::[0-9]{1,5})?/[a-z0-9._/-]{0,255}\Z")
+#: what is said of a resource (`NOT_FOUND: ...`, `Not found`, `3 images`), and what is the tag of an image and can't be a secret
+_SAID = re.compile(r"(?i:-token|x-api-key): (?:[A-Z][A-Z_]{1,30}:|[A-Z][a-z]{1,15}|[0-9]{1,6})\Z")
+_TAG = re.compile(r"(?:-token|x-api-key):[vV]?[0-9]{1,4}(?:[.-][0-9]{1,4}){0,2}\Z", re.IGNORECASE)
+#: how much before such a name can be of the address or the path that it ends
+_BEFORE = 400
+#: how often a text is looked at again: what is hidden may show where the next secret begins
+_PASSES = 4
 #: how the names of secrets end in forms, in JSON, in URLs and in variables of an environment
 _NAME = r"(?:token|assertion|secret|passw(?:or)?d|pwd|signature|(?<![a-z])sig|(?:access|account|private|api|shared)[_-]?key)"
 _IN_QUOTES = re.compile(
@@ -62,7 +73,8 @@ _SHAPES = re.compile(
     rf"eyJ{_CAPITAL}[\w.=-]{{4,}}|{_REGISTRY_KEY}|{_START}(?:"
     r"ya29\.[\w.-]+"
     r"|1//0[\w-]{16,}|GOCSPX-[\w-]{8,}|AIza[\w-]{30,}"
-    r"|gh[pousr]_\w{30,}|github_pat_\w{20,}"
+    # the names of images may have that form, in small letters alone
+    r"|gh[pousr]_(?=\w{0,99}[A-Z0-9])\w{30,}|github_pat_\w{20,}"
     # https://docs.gitlab.com/security/tokens/#token-prefixes
     rf"|gl(?:pat|oas|dt|rt|rtr|cbt|ptt|ft|imt|agent|wt|soat|ffct)-{_CAPITAL}[\w.-]{{16,}}"
     r"|(?:IQoJ|FwoG|FQoG)[\w+/=%-]{40,}"
@@ -85,12 +97,25 @@ def redacted(text: str) -> str:
 
     What is no secret stays as it is: asked twice, it changes nothing more.
     """
+    return _settled(_hidden, text)
+
+
+def _settled(hide: Callable[[str], str], text: str) -> str:
+    """The text once hiding changes nothing more."""
+    for _ in range(_PASSES):
+        before, text = text, hide(text)
+        if text == before:
+            break
+    return text
+
+
+def _hidden(text: str) -> str:
     text = _PAGE.sub(_page, text)
     text = _KEY.sub(HIDDEN, text)
     text = _URL.sub(_signed, text)
     text = _USER.sub(HIDDEN, text)
-    text = _HEADER.sub(rf"\1{HIDDEN}", text)
-    text = _COOKIE.sub(rf"\1{HIDDEN}", text)
+    text = _HEADER.sub(_header, text)
+    text = _COOKIE.sub(_header, text)
     text = _BASIC.sub(_basic, text)
     text = _BEARER.sub(rf"\1{HIDDEN}", text)
     text = _IN_QUOTES.sub(rf"\1{HIDDEN}", text)
@@ -102,13 +127,23 @@ def unnamed_hidden(text: str) -> str:
     """The text as `redacted` leaves it, without what may be a secret that no name or form says: words such as programs make, of
     small and capital letters and digits, or long ones with digits. For what a server of tokens says, which may repeat what it was
     sent in any way."""
-    return _MADE.sub(HIDDEN, redacted(text))
+    return _settled(lambda found: _MADE.sub(HIDDEN, redacted(found)), text)
 
 
 def _page(match: re.Match[str]) -> str:
     found = _TITLED.search(match[0])
     title = " ".join(found[1].split())[:_TITLE] if found else ""
     return f'a web page, "{title}"' if title else "a web page"
+
+
+def _header(match: re.Match[str]) -> str:
+    before = match.string[max(0, match.start() - _BEFORE) : match.start()]
+    cookie = match[0][:6].lower() == "cookie"
+    if _ADDRESS.search(before) and (cookie or _SAID.match(match[0])):
+        return match[0]
+    if _IMAGE.search(before) and _TAG.match(match[0]):
+        return match[0]
+    return f"{match[1]}{HIDDEN}"
 
 
 def _signed(match: re.Match[str]) -> str:

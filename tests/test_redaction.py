@@ -138,6 +138,48 @@ def test_asked_twice_it_changes_nothing_more_of_what_looks_like_a_secret(parts: 
 @pytest.mark.parametrize(
     "text",
     [
+        *(f"ya29.abc/x?s={MARK}&h={MARK}", f"A1b2C3d4E5f6G7h8i9/x?sig={MARK}", f"ghs_{'a1' * 20}/x?s={MARK}&h=1"),
+        f"sid=abceyJhbGciOi.x.y/x?s={MARK}&h=2password: bearer )",
+    ],
+)
+@pytest.mark.parametrize("hide", [redacted, unnamed_hidden])
+def test_what_is_hidden_may_show_where_the_next_secret_begins(text: str, hide: Callable[[str], str]) -> None:
+    once = hide(text)
+    assert MARK not in once
+    assert hide(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "images.repository.x-token: OPENSESAME",
+            f"images.repository.x-token: {MARK}",
+            f"images.repository.x-token: {MARK}: x",
+            f"r.io/p/x-token: {MARK}",
+        ),
+        *(
+            f"r.io/p/x-token:{MARK}",
+            f"request.repository.headers.x-api-key: {MARK * 3}",
+            "headers.x-auth-token: SECRET7",
+        ),
+        *("headers.x-auth-token: SECRET_SEVEN: x", "request/headers/x-auth-token:7700", "x-auth-token: 7700 x"),
+        *(
+            "https://r.io/p/x-auth-token:7700",
+            "headers.cookie: sid=SECRET7",
+            "x-vault-token: Opensesame",
+            "a-token:7.7",
+        ),
+    ],
+)
+def test_the_name_of_a_header_is_that_of_a_repository_only_where_it_can_be(text: str) -> None:
+    assert HIDDEN in redacted(text)
+    assert not any(secret in redacted(text) for secret in (MARK, "7700", "SEVEN", "sesame", "SESAME", "7.7"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "the SKU Basic does not support geo-replication",
         "Basic authentication is not allowed",
         "the Bearer token is expired",
@@ -162,6 +204,17 @@ def test_asked_twice_it_changes_nothing_more_of_what_looks_like_a_secret(parts: 
         "images.repository.cookie: PERMISSION_DENIED: the caller lacks x",
         "gldt-image-processor-service, glft-application-frontend-x and glagent-kubernetes-production-7",
         "projects/p/locations/l/repositories/monkeyJar-app and eyJob-runner-2",
+        "images.repository.ci-token: NOT_FOUND: x",
+        "images.repository.deploy-token: Not found",
+        "images.repository.team/x-api-key: INVALID_ARGUMENT: bad",
+        "  images.repository.web-token: 3 images",
+        "  images.access.web-token: PERMISSION_DENIED: the caller lacks x",
+        "images.repository.cookie: a=b",
+        "images.repository.cookie: reconciler-applied=1 -> 2",
+        "europe-docker.pkg.dev/p/images-token:V1",
+        "docker pull gcr.io/p/auth-token:1.2.3 and 'localhost.localdomain:5000/x/csrf-token:v2'",
+        "image r.io/p/auth-token:2024-01-01 has tag",
+        "ghs_images_for_the_production_cluster_eu",
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.model.canonical import applied_hash, records
 from reconciler.model.change import Cause, FieldChange
-from reconciler.model.marks import APPLIED, REGISTRY
+from reconciler.model.marks import APPLIED, ORIGIN, REGISTRY
 from reconciler.model.resource import Desired, Live
 
 
@@ -26,16 +26,14 @@ def mark_of(wanted: Desired, live: Live) -> bool | None:
     return None if live.marks.applied is None else records(live.marks.applied, wanted.settings)
 
 
-def marks_written(wanted: Desired, live: Live) -> FieldChange:
-    """The one field of a change that writes nothing but our marks: the one that is not as it should be."""
-    applied = applied_hash(wanted.settings)
-    if (
-        live.marks.applied is not None
-        and records(live.marks.applied, wanted.settings) is not False
-        and not live.marks.registry
-    ):
-        return FieldChange(REGISTRY, None, wanted.address.registry)
-    return FieldChange(APPLIED, live.marks.applied, applied)
+def marks_written(wanted: Desired, live: Live) -> tuple[FieldChange, ...]:
+    """The fields of a change that writes nothing but our marks: those that are not as they should be."""
+    marks = live.marks
+    well = marks.applied is not None and records(marks.applied, wanted.settings) is not False
+    if well and not (marks.registry and marks.origin == "spec"):
+        registry = () if marks.registry else (FieldChange(REGISTRY, None, wanted.address.registry),)
+        return (*(() if marks.origin == "spec" else (FieldChange(ORIGIN, marks.origin, "spec"),)), *registry)
+    return (FieldChange(APPLIED, marks.applied, applied_hash(wanted.settings)),)
 
 
 def changed_settings(wanted: Desired, live: Live | None) -> frozenset[str]:

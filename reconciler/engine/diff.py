@@ -199,7 +199,7 @@ class _Differ:
                 else set_by(kind, wanted, self.home(wanted))
             )
         if live is not None and not changed and action is Action.UPDATE:
-            changed = () if live.owed else (marks_written(wanted, live),)
+            changed = () if live.owed else marks_written(wanted, live)
         for limit in self.limits(wanted, live if live is not None else self.picture.live.get(wanted.address), action):
             self.problem(wanted.address, limit)
         before = given(live)

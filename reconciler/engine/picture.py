@@ -26,7 +26,8 @@ class Picture:
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
     go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave. `staying`: what
     registries have of native documents that others have parts of too, where the plan leaves it as it is (None: nothing).
-    `neighbours`: what other registries have in the same native document, by address.
+    `neighbours`: what other registries have in the same native document, by address. `elsewhere`: what the spec describes, wants no
+    more, and is by its mark of a registry that the spec does not have.
     """
 
     kinds: Kinds
@@ -41,6 +42,7 @@ class Picture:
     pushers: Mapping[Address, tuple[str, ...]] | None = None
     staying: Mapping[Address, Live | None] = field(default_factory=dict)
     neighbours: Mapping[Address, tuple[Neighbour, ...]] = field(default_factory=dict)
+    elsewhere: Mapping[Address, Live] = field(default_factory=dict)
 
 
 def picture(
@@ -58,7 +60,8 @@ def picture(
     `released`, `homes`, `refused`: as in Picture."""
     wanted = {} if destroy else _joined([found for name, found in desired.items() if name not in retired])
     wanted = _without(wanted, released)
-    live = _own(_joined(listed.values()), wanted)
+    everything = _joined(listed.values())
+    live = _own(everything, wanted)
     return Picture(
         kinds=kinds,
         desired=wanted,
@@ -73,6 +76,7 @@ def picture(
         homes=homes or {},
         refused=refused or {},
         released=released,
+        elsewhere=_elsewhere(everything, live, _joined(desired.values())),
     )
 
 
@@ -99,6 +103,20 @@ def _own(live: Mapping[Address, Live], wanted: Mapping[Address, Desired]) -> Map
         address: item
         for address, item in live.items()
         if address in wanted or not (item.marks.elsewhere(address.registry) or address in others)
+    }
+
+
+def _elsewhere(
+    there: Mapping[Address, Live], own: Mapping[Address, Live], described: Mapping[Address, Desired]
+) -> Mapping[Address, Live]:
+    """Of what is there and described, what no registry of the spec has. `own`: what they have."""
+    if len(own) == len(there):
+        return {}
+    known = {item.native for item in own.values()}
+    return {
+        address: item
+        for address, item in there.items()
+        if address in described and address not in own and item.native not in known and item.marks.registry
     }
 
 

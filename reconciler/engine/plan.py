@@ -191,7 +191,9 @@ def make_plan(
     # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's, or nobody's
     going = desired if wishes.destroy else {name: found for name, found in desired.items() if name in retired}
     there = {address: item for found in going.values() for address, item in found.items()}
-    plan = replace(plan, warnings=(*plan.warnings, *nobodys(seen, there)))
+    plan = replace(
+        plan, warnings=(*plan.warnings, *nobodys(seen, there, {item.name for item in spec.registries if item.retired}))
+    )
     return replace(plan, warnings=(*plan.warnings, *renamed(spec, seen, there))) if wishes.destroy else plan
 
 

@@ -140,11 +140,12 @@ def idle(spec: Spec, seen: Picture, *, destroy: bool) -> Iterator[str]:
     """What of the spec asks for nothing: what a registry held that has left the spec is not found again."""
     if not spec.registries:
         yield NO_REGISTRY
-    elif not (seen.desired or seen.live or destroy or spec.repositories):
+    elif not (seen.desired or seen.live or seen.elsewhere or destroy or spec.repositories):
         yield "the spec describes no resources: it has no repositories"
     owned = {address for address, live in seen.live.items() if live.marks.owner == spec.name and not live.vacant}
+    left = {address.registry for address in (*owned, *seen.elsewhere)}
     for registry in spec.registries:
-        if registry.retired and not any(address.registry == registry.name for address in owned):
+        if registry.retired and registry.name not in left:
             yield f"registry {registry.name} is retired and nothing of it is left; take it out of the spec"
     # what waits to be put back after a replacement that was interrupted is no repository that is let go of
     busy = {(at.registry, at.name) for at, live in seen.live.items() if at in owned or live.owed}

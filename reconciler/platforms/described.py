@@ -44,7 +44,7 @@ def _is_key(key: str, value: str) -> bool:
 
 def parsed(text: str, is_ours: Callable[[str, str], bool] = _is_key) -> Said:
     """What a description says; no texts if it is not ours. `is_ours`: which keys our texts have, with which values, if not any; each
-    other word, and whatever comes a second time, is somebody else's."""
+    other word, and whatever comes a second time or behind the beginning of a second description, is somebody else's."""
     starts = list(_starts(text))
     if not starts:
         return Said({}, text)
@@ -71,11 +71,14 @@ def _starts(text: str) -> Iterator[int]:
 def _divided(text: str, is_ours: Callable[[str, str], bool]) -> tuple[dict[str, str], str]:
     """Our texts in what begins with our words, and the rest, with the spaces before each of its words."""
     texts: dict[str, str] = {}
-    rest = ""
+    rest = before = ""
+    whole = False  # what follows is a copy of a whole description of ours, which somebody put behind it
     for space, word in re.findall(r"(\s*)(\S+|\Z)", text.removeprefix(_BETWEEN).removeprefix(_BEGIN)):
         name, _, value = word.partition("=")
         key = PREFIX + name
-        found = _value(key, value, is_ours) if key not in texts else ""
+        whole = whole or (key == OWNER and key in texts and before.endswith(_BEGIN.strip()))
+        found = _value(key, value, is_ours) if key not in texts and not whole else ""
+        before = word
         if found:
             texts[key] = found
             behind = value[len(found) :]

@@ -332,3 +332,35 @@ def test_what_people_write_without_a_space_behind_our_last_word_takes_nothing_fr
     assert said.texts == description.parsed(ours).texts
     assert said.behind == f" {glued}"
     assert description.parsed(description.written(said.texts, said.before, said.behind)) == said
+
+
+@pytest.mark.parametrize("copied", [" (like push: {})", " | {}", "\n{}", " see reconciler: {}"])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_copy_of_a_whole_description_behind_ours_is_somebody_elses(
+    gcp: GcpSandbox, copied: str, by_hand: bool
+) -> None:
+    """With its record of members, too, whose sum is right: who is trusted by hand stays, and is said to be by somebody else."""
+    gcp.apply(trusting(gcp, "admins"))
+    push = gcp.estate.account(PULL.replace("images-pull@", "images-push@"))["description"]
+    assert record.opened(description.parsed(push).texts[description.MEMBERS])
+    document = trusting(gcp)
+    gcp.apply(document)
+    gcp.estate.change(PULL, "description", lambda found: found + copied.format(push))
+    if by_hand:
+        binding = {"role": "roles/iam.serviceAccountTokenCreator", "members": ["group:admins@example.com"]}
+        gcp.estate.change_policy(PULL, lambda bindings: bindings.append(binding))
+    before, policy = gcp.estate.account(PULL)["description"], gcp.estate.policy(PULL)
+    plan = gcp.plan(document)
+    assert (plan.changes, len(plan.foreign)) == ((), int(by_hand))
+    gcp.apply(trusting(gcp, "more"))
+    gcp.apply(document)
+    assert gcp.estate.account(PULL)["description"] == before
+    assert gcp.estate.policy(PULL).get("bindings") == policy.get("bindings")
+
+
+def test_only_behind_a_whole_description_a_second_one_is_a_copy() -> None:
+    said = description.parsed(
+        "reconciler: owner=shop (reconciler: origin=runtime) owner=me origin=spec registry=images"
+    )
+    assert said.texts == {"reconciler-owner": "shop", "reconciler-origin": "runtime", "reconciler-registry": "images"}
+    assert said.behind == " (reconciler:) owner=me origin=spec"

@@ -18,6 +18,8 @@ from tests.sandbox.gcp import GcpSandbox
 #: nothing by which it would be known as a secret
 SECRET = "k3j9x8q7w6e5r4t3y2u1i0o9p8a7s6d5f4g3h2j1"
 PROVIDER = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/providers/github"
+#: what no form says to be a secret
+PASSWORD, PIN = "correcthorsebatterystaple", 240117
 TOKEN = {"version": 1, "success": True, "token_type": "urn:ietf:params:oauth:token-type:id_token", "id_token": SECRET}
 BY_HAND = "run the command that stands in the file of credentials by hand, as who and where reconciler runs"
 ANSWERS = f"{BY_HAND}, and check that it answers as https://google.aip.dev/auth/4117 says"
@@ -41,6 +43,21 @@ COMMANDS = {
     "no version": ("echo '[1]'", f"{NO_FORM}: The executable response is missing the version field", ANSWERS),
     "no token": (
         f"echo '{json.dumps({key: TOKEN[key] for key in TOKEN if key != 'id_token'})}'",
+        f"{NO_FORM}, which is not repeated",
+        ANSWERS,
+    ),
+    "no success": (
+        f'echo \'{{"version": 1, "success": false, "code": "401", "message": "bad {PASSWORD}"}}\'',
+        "their command answered that it has no token (code 401); what else it said is not repeated",
+        BY_HAND,
+    ),
+    "no success with a code": (
+        f'echo \'{{"version": 1, "success": false, "code": "{PASSWORD}", "message": "no"}}\'',
+        "their command answered that it has no token; what else it said is not repeated",
+        BY_HAND,
+    ),
+    "another version": (
+        f'echo \'{{"version": {PIN}, "success": true}}\'',
         f"{NO_FORM}, which is not repeated",
         ANSWERS,
     ),
@@ -132,13 +149,20 @@ def test_a_file_that_the_command_does_not_write_is_said_as_that(
     assert failure(gcp) == said(why, BY_HAND)
 
 
-def test_what_the_command_says_itself_is_said(gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    answer = {"version": 1, "success": False, "code": "401", "message": "you are not logged in"}
-    credentials(tmp_path, monkeypatch, script(tmp_path, f"echo '{json.dumps(answer)}'"))
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"expiration_time": 7}, "The token returned by the executable is expired."),
+        ({"token_type": PASSWORD}, "Executable returned unsupported token type."),
+    ],
+)
+def test_what_google_s_library_says_of_an_answer_in_words_of_its_own_is_said(
+    gcp: GcpSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fields: dict[str, Any], why: str
+) -> None:
+    credentials(tmp_path, monkeypatch, script(tmp_path, f"echo '{json.dumps({**TOKEN, **fields})}'"))
     found = failure(gcp)
-    assert (
-        "gave no token: Executable returned unsuccessful response: code: 401, message: you are not logged in" in found
-    )
+    assert found.startswith(f"registry images: credentials: the credentials gave no token: {why}\n")
+    assert not any(secret in found for secret in (SECRET, PASSWORD))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

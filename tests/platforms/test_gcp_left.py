@@ -209,3 +209,48 @@ def test_a_repository_that_goes_while_its_images_are_counted_is_gone(
     outcomes = gcp.carry_out(plan)
     assert [item.status.value for item in outcomes] == ["done"] * len(plan.changes)
     assert gcp.estate.repositories() == []
+
+
+@pytest.mark.parametrize("how", ["retired", "destroy"])
+@pytest.mark.parametrize("name", ["pull", "push"])
+def test_an_account_whose_description_was_replaced_stays_with_advice_that_works(
+    gcp: GcpSandbox, how: str, name: str
+) -> None:
+    document = document_of(gcp, "app-a")
+    gcp.apply(document)
+    (mine,) = (account for account in ACCOUNTS if f"images-{name}@" in account)
+    gcp.estate.change(mine, "description", lambda _: "ours")
+    at = f"images.account.{name}"
+    command = f"run `reconciler apply --adopt {at}`"
+    advice = (
+        f"take `retired` out of registry images, {command}, and put it back" if how == "retired" else f"{command} first"
+    )
+    gone = document_of(gcp, retired=True) if how == "retired" else document
+    plan = gcp.plan(gone, destroy=how == "destroy")
+    assert f"{at} has no owner, so that it stays as it is: to have it deleted too, {advice}" in plan.warnings
+    gcp.apply(document_of(gcp) if how == "retired" else document, adopt=[at])
+    gcp.apply(gone, destroy=how == "destroy", allow_delete=[at])
+    assert gcp.estate.accounts() == []
+
+
+@pytest.mark.parametrize("how", ["retired", "destroy"])
+@pytest.mark.parametrize("text", ["Used by CI", "-ci"])
+def test_an_account_that_says_another_registry_is_named_where_all_goes(gcp: GcpSandbox, how: str, text: str) -> None:
+    """As it does when people write on right behind our last word."""
+    document = document_of(gcp, "app-a")
+    gcp.apply(document)
+    before = gcp.estate.account(ACCOUNTS[1])["description"]
+    gcp.estate.change(ACCOUNTS[1], "description", lambda found: found + text)
+    gone = document_of(gcp, retired=True) if how == "retired" else document
+    said = f"images{text.partition(' ')[0]}"
+    for _ in range(2):
+        plan = gcp.plan(gone, destroy=how == "destroy")
+        assert plan.warnings == (
+            f"images.account.push belongs to a registry '{said}' by its mark, so that it stays as it is: to have it deleted too, set"
+            f" reconciler-registry back to images, or, if the registry was called '{said}' before, change its name back first",
+        )
+        gcp.carry_out(plan)
+        assert gcp.estate.accounts() == [ACCOUNTS[1]]
+    gcp.estate.change(ACCOUNTS[1], "description", lambda _: before)
+    gcp.apply(gone, destroy=how == "destroy")
+    assert gcp.estate.accounts() == []

@@ -250,3 +250,25 @@ def test_a_dry_run_by_hand_is_drift(gcp: GcpSandbox) -> None:
     assert [item.path for item in change.fields] == ["dry_run"]
     gcp.apply(document)
     assert gcp.plan(document).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("without", "shown"),
+    [
+        (["reconciler-origin"], [("reconciler-origin", None, "spec")]),
+        (["reconciler-registry"], [("reconciler-registry", None, "images")]),
+        (
+            ["reconciler-origin", "reconciler-registry"],
+            [("reconciler-origin", None, "spec"), ("reconciler-registry", None, "images")],
+        ),
+    ],
+)
+def test_a_plan_shows_the_label_that_was_removed_by_hand(
+    gcp: GcpSandbox, without: list[str], shown: list[tuple[str, str | None, str]]
+) -> None:
+    gcp.apply(gcp.document("app-a"))
+    gcp.estate.change(REPOSITORY, "labels", lambda labels: {key: labels[key] for key in labels if key not in without})
+    (change,) = gcp.plan(gcp.document("app-a")).changes
+    assert [(item.path, item.old, item.new) for item in change.fields] == shown
+    gcp.apply(gcp.document("app-a"))
+    assert gcp.plan(gcp.document("app-a")).changes == ()

@@ -21,6 +21,11 @@ _LONGEST = 120
 _BY_HAND = "run the command that stands in the file of credentials by hand, as who and where reconciler runs"
 _ANSWERS = f"{_BY_HAND}, and check that it answers as https://google.aip.dev/auth/4117 says"
 _CODE = re.compile(r"Executable exited with non-zero return code (-?\d+)")
+#: the function of that module that reads the answer, and says of these with nothing of what stands there why it takes none
+_READS = "_parse_subject_token"
+_OWN_WORDS = ("The token returned by the executable is expired", "Executable returned unsupported token type")
+#: an answer that says, as it may, that there is no token: with a code and a message of the command's own
+_UNSUCCESSFUL = re.compile(r"Executable returned unsuccessful response(?:: code: ([0-9]{1,3}),)?")
 #: what the library says of an answer's form, without anything of it
 _FORM = re.compile(
     r"The executable response is missing the \w+ field|Error code and message fields are required in the response"
@@ -38,7 +43,8 @@ class CommandFailed(auth_errors.GoogleAuthError):
 def failure_of(error: BaseException) -> CommandFailed | None:
     """What an error says of the command, if it came up in running it or in reading what it answered; None of any other, and of one
     that Google's library says in words of its own."""
-    modules = {frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)}
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    modules = {frame.f_globals.get("__name__") for frame in frames}
     if _MODULE not in modules:
         return None
     if isinstance(error, subprocess.TimeoutExpired):
@@ -60,5 +66,11 @@ def failure_of(error: BaseException) -> CommandFailed | None:
             )
         if form := _FORM.match(text):
             return CommandFailed(f"their command did not answer as it must: {form[0]}", _ANSWERS)
-        return None
+        if refused := _UNSUCCESSFUL.match(text):
+            which = f" (code {refused[1]})" if refused[1] else ""
+            return CommandFailed(
+                f"their command answered that it has no token{which}; what else it said is not repeated", _BY_HAND
+            )
+        if text.startswith(_OWN_WORDS) or _READS not in {frame.f_code.co_name for frame in frames}:
+            return None
     return CommandFailed("their command did not answer as it must, which is not repeated", _ANSWERS)
