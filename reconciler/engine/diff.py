@@ -206,6 +206,7 @@ class _Differ:
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
         gains = tuple(sorted({*gains, *self.waiting(live)}))
+        silent = self.beside.silent(wanted)
         change = Change(
             action=action,
             address=wanted.address,
@@ -218,7 +219,10 @@ class _Differ:
             needs=wanted.needs,
             gains=gains,
             losses=losses,
-            notes=tuple(kind.remarks(live, wanted, changed=True)) if live is not None else (),
+            notes=(
+                *(kind.remarks(live, wanted, changed=True) if live is not None else ()),
+                *((silent,) if silent else ()),
+            ),
             native_name=None if action is Action.UPDATE else self.native_name(wanted),
         )
         self.found.changes[wanted.address] = self.weaker(change)
