@@ -210,7 +210,7 @@ def _lacking(
             live = there.get(need)
             if live is None or live.vacant:
                 why = f"{need}, which it needs, does not exist"
-            elif live.marks.owner != plan.owner or live.marks.elsewhere(name):
+            elif not live.moot and (live.marks.owner != plan.owner or live.marks.elsewhere(name)):
                 why = f"{need}, which it needs, is not owned by this spec"
             else:
                 continue

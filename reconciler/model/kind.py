@@ -370,6 +370,9 @@ class HoldsImages:
 
     #: what people call one
     noun: ClassVar[str] = "repository"
+    #: where the images alone make one, and nothing of ours: what becomes of those that are there before it is the spec's, as a
+    #: sentence without its end
+    images_before: ClassVar[str] = ""
 
     @abstractmethod
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
