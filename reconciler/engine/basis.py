@@ -52,18 +52,34 @@ def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]
 
 
 def _overlapping(seen: Picture, changes: Mapping[Address, Change]) -> set[Address]:
-    """What gives access to somebody whose access changes, where several resources can give the same."""
+    """What gives access to somebody whose access changes, where several resources can give the same, and what says which of that
+    counts; all that gives any, where that changes."""
     who: set[tuple[str, Principal]] = set()
+    touched: set[str] = set()
+    switched: set[str] = set()
     for change in changes.values():
         kind = seen.kinds[change.registry][change.kind]
         if isinstance(kind, GivesAccess) and Trait.OVERLAPS in kind.traits:
+            touched.add(change.registry)
+            switched.update((change.registry,) if kind.governs else ())
             given = (item.settings for item in (change.desired, change.live) if item is not None)
             found = [access for settings in given for access in kind.access(change.address, settings)]
             found += (
                 access for item in (change.live.foreign if change.live else ()) for access in (*item.access, *item.left)
             )
             who.update((change.registry, access.principal) for access in found)
-    return {address for address, item in seen.live.items() if who and not who.isdisjoint(_has(seen, item))}
+    there = seen.live.items() if touched else ()
+    beside = {
+        at
+        for at, item in there
+        if not who.isdisjoint(has := set(_has(seen, item))) or (at.registry in switched and has)
+    }
+    return beside | {at for at, item in there if at.registry in touched and _governs(seen, item)}
+
+
+def _governs(seen: Picture, item: Live) -> bool:
+    kind = seen.kinds[item.address.registry][item.kind]
+    return isinstance(kind, GivesAccess) and kind.governs
 
 
 def _has(seen: Picture, item: Live) -> Iterator[tuple[str, Principal]]:

@@ -8,9 +8,10 @@ from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
-from reconciler.model.kind import GivesAccess, Home, Kind, Trait
-from reconciler.model.resource import Live
+from reconciler.model.kind import GivesAccess, Home, Kind
+from reconciler.model.resource import Desired, Live
 
+from .overlapping import Overlapping, overlaps
 from .picture import Picture
 
 
@@ -24,6 +25,7 @@ class Beside:
         self._picture = picture
         self._adopt = adopt
         self._known: dict[str, tuple[_Given, _Given]] = {}
+        self._registries: dict[str, Overlapping] = {}
 
     def changed(
         self, kind: Kind, at: Address, before: Given, after: Given, home: Home
@@ -31,14 +33,25 @@ class Beside:
         """Who gains and who loses by what a resource gives before and after: of what several give, what no other gave or gives."""
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
+        overlapping = self._overlapping(at.registry) if overlaps(kind) else None
         before, after = self._untaken(before), self._untaken(after)
+        if overlapping is not None:
+            before, after = overlapping.heard(before, after)
         if around := self._picture.neighbours.get(at):
             before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
-        if Trait.OVERLAPS in kind.traits:
+        if overlapping is not None:
             then, now = self._given(at.registry)
-            gains = set(kind.beyond(gains, then.but(at, gains)))
-            left = now.but(at, losses)
+            if kind.governs:
+                woken, silenced = overlapping.switched()
+                gains |= woken
+                losses |= silenced
+            # what others gave stands with what governs, which may take by one of those what it gives by another
+            had, left = (
+                known.of(these) if kind.governs else known.but(at, these)
+                for known, these in ((then, gains), (now, losses))
+            )
+            gains = set(kind.beyond(gains, had))
             losses = set(kind.beyond(losses, left))
             own = set(kind.access(at, after.settings)) if after.settings is not None else set()
             own.update(access for item in self._untaken(after).foreign for access in item.left)
@@ -82,7 +95,20 @@ class Beside:
 
     @cached_property
     def _taken(self) -> frozenset[Address]:
-        return frozenset(at for at, item in self._picture.desired.items() if item.adopt or at in self._adopt)
+        desired, staying = self._picture.desired, self._picture.staying
+        return frozenset(at for at, item in desired.items() if at not in staying and (item.adopt or at in self._adopt))
+
+    def silent(self, item: Desired) -> str:
+        """Why a resource gives nothing of what it is set to once the plan is applied, as a sentence without its end; "" if it does
+        give that."""
+        here = item.address.registry
+        kind = self._picture.kinds[here][item.kind]
+        return self._overlapping(here).silence(item.settings)[1] if overlaps(kind) else ""
+
+    def _overlapping(self, registry: str) -> Overlapping:
+        if registry not in self._registries:
+            self._registries[registry] = Overlapping(self._picture, registry)
+        return self._registries[registry]
 
     def _untaken(self, given: Given) -> Given:
         left = tuple(item for item in given.foreign if item.place not in self._taken)
@@ -91,19 +117,9 @@ class Beside:
     def _given(self, registry: str) -> tuple[_Given, _Given]:
         if registry not in self._known:
             before, after = _Given(), _Given()
-            live, desired = self._picture.live, self._picture.desired
-            kinds = {
-                name: kind for name, kind in self._picture.kinds[registry].items() if Trait.OVERLAPS in kind.traits
-            }
-            for item in live.values():
-                kind = kinds.get(item.kind) if item.address.registry == registry else None
-                if isinstance(kind, GivesAccess) and not item.vacant:
-                    before.add(item.address, kind.gives_now(item))
-            for wanted in desired.values():
-                kind = kinds.get(wanted.kind) if wanted.address.registry == registry else None
-                if kind is not None and isinstance(kind, GivesAccess):
-                    fitted = kind.fitted(wanted, live.get(wanted.address))
-                    after.add(wanted.address, kind.access(wanted.address, fitted.settings))
+            for when, known in enumerate((before, after)):
+                for at, access in self._overlapping(registry).given(when):
+                    known.add(at, access)
             for found in self._theirs:
                 if found.after is not None and found.address.registry == registry:
                     before.add(found.address, set(found.access).difference(found.after))

@@ -10,7 +10,7 @@ from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Releasable, Trait
-from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.resource import Desired, Live
 
 from .beside import Beside, given
 from .cause import cause, mark_of, marks_written
@@ -19,6 +19,7 @@ from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
 from .neighbours import hanging, with_neighbours
+from .new import images_before, native_name
 from .order import needs_of_going
 from .picture import Picture
 from .weaker import Pushers, weakenings
@@ -205,6 +206,8 @@ class _Differ:
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
         gains = tuple(sorted({*gains, *self.beside.waiting(live)}))
+        maybe = images_before(self.picture, kind, wanted, self.adopt) if action is Action.CREATE else ""
+        remarks = kind.remarks(live, wanted, changed=True) if live is not None else ()
         change = Change(
             action=action,
             address=wanted.address,
@@ -217,8 +220,9 @@ class _Differ:
             needs=wanted.needs,
             gains=gains,
             losses=losses,
-            notes=tuple(kind.remarks(live, wanted, changed=True)) if live is not None else (),
-            native_name=None if action is Action.UPDATE else self.native_name(wanted),
+            notes=tuple(filter(None, (*remarks, self.beside.silent(wanted), maybe))),
+            native_name=None if action is Action.UPDATE else native_name(self.picture, kind, wanted),
+            may_be_there=maybe != "",
         )
         self.found.changes[wanted.address] = self.weaker(change)
 
@@ -226,15 +230,6 @@ class _Differ:
         """The change with what gets weaker by it in its notes."""
         weaker = tuple(self.pushers.said(change, item) for item in weakenings(self.picture, change))
         return replace(change, notes=(*change.notes, *weaker)) if weaker else change
-
-    def native_name(self, wanted: Desired) -> NativeName | None:
-        """What the platform calls it; None of what holds no images."""
-        kind, registry = self.kind(wanted), self.home(wanted).registry
-        if registry is None or not isinstance(kind, HoldsImages):
-            return None
-        homes = self.picture.homes.values()
-        others = (item.registry for item in homes if item.registry not in (None, registry))
-        return kind.native_name(wanted, registry, filter(None, others))
 
     def limits(self, wanted: Desired, live: Live | None, action: Action) -> Iterator[str]:
         """Which limits of the platform the write would exceed."""

@@ -32,6 +32,7 @@ from .neighbours import left_out, sharing
 from .nobodys import nobodys
 from .observe import OnRead, observe
 from .order import edges_of, ordered
+from .overlapping import given_after, left_alone
 from .picture import Picture, picture
 from .reach import reaching, with_reach
 from .release import all_released, check_releases, idle, named, released_by, releasing, widened
@@ -199,10 +200,10 @@ def make_plan(
 
 def _as_left(seen: Picture, difference: Difference, owner: str, adopt: Collection[str]) -> Picture:
     """The picture, where what is left out of the plan stays as it is; the changes then say what they do beside that."""
-    staying = left_out(seen, difference.changes)
+    staying = {**left_out(seen, difference.changes), **left_alone(seen, difference.changes)}
     if not staying:
         return seen
-    seen = replace(seen, staying=staying)
+    seen = replace(seen, staying=staying, foreign=given_after(seen.foreign, difference.changes))
     changes = diff(seen, owner, adopt).changes
     difference.changes = {address: changes[address] for address in difference.changes}
     return seen

@@ -14,6 +14,7 @@ from .basis import images_may_go
 from .diff import diff
 from .expand import Kinds
 from .expiring import expires
+from .overlapping import given_after, overlaps
 from .picture import Picture
 from .plan import Plan, homes_of, judged
 from .reach import reaching, with_reach
@@ -65,8 +66,14 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
         if item.address in live:
             raise ValueError(f"{item.address} is listed twice")
         live[item.address] = item
+    # what gives the same as a change stays as it is, however that is
+    beside = {item.address: item for item in said.basis.beside if item.address not in along and _overlaps(item, kinds)}
     # what stands above a change and has none of its own is as it is wanted
-    above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
+    above = [
+        item
+        for item in said.basis.beside
+        if item.address not in along and not item.vacant and item.address not in beside
+    ]
     for item in above:
         if altered := kinds[item.address.registry][item.kind].altered(item.settings):
             raise ValueError(f"{item.address}: {altered} is not as any spec has it, and the plan does not change it")
@@ -78,10 +85,14 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     staying: dict[Address, Live | None] = {item.address: item for item in said.basis.sharing}
     if twice := sorted(live.keys() & staying.keys()):
         raise ValueError(f"{twice[0]} is listed twice")
-    # what others gave gives something else after it by a change alone
-    changes = {change.address for change in said.changes}
-    foreign = tuple(item if item.address in changes else replace(item, after=None) for item in said.foreign)
+    staying |= beside
+    live = {at: item for at, item in live.items() if at not in beside}
+    foreign = given_after(said.foreign, {change.address for change in said.changes})
     return Picture(kinds, desired, live, foreign, homes=homes, released=released, pushers=pushers, staying=staying)
+
+
+def _overlaps(item: Live, kinds: Kinds) -> bool:
+    return overlaps(kinds[item.address.registry][item.kind])
 
 
 def _refuse_circles(seen: Picture) -> None:

@@ -57,6 +57,7 @@ class Change:
     and is created again. `native_name`: of what holds images and is created, replaced or adopted. `expiring`: how many images there
     are that expire by it, if they were counted. `waits`: what other registries get in the same document, which comes first: what
     they get is taken away here. `leans`: what other registries have there, by which something stays or is no news.
+    `may_be_there`: what it needs is adopted as it is, so that it may exist and hold images, although nothing of ours says so.
     """
 
     action: Action
@@ -80,6 +81,7 @@ class Change:
     expiring: int | None = None
     waits: tuple[Address, ...] = ()
     leans: tuple[Address, ...] = ()
+    may_be_there: bool = False
 
     @property
     def registry(self) -> str:

@@ -246,6 +246,8 @@ def _gap(change: Change) -> str:
 def _state(change: Change) -> str:
     if change.again and change.desired is not None:
         return f"is deleted with {change.desired.parent} and created again"
+    if change.may_be_there:
+        return "may exist: what it is in is adopted as it is"
     if change.action is Action.CREATE and change.cause is Cause.DRIFT:
         return "was deleted by hand, or the apply that was creating it was interrupted"
     if change.action is Action.CREATE and change.cause is Cause.CHANGED:

@@ -19,6 +19,7 @@ from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
 from . import assignment, others, rules, tags
+from .assignment_settings import AssignmentSettings
 from .documents import mode_of
 from .others import Here
 from .reach import beyond, kept
@@ -49,6 +50,7 @@ class ModeKind(Kind, GivesAccess):
     name = KIND
     settings = ModeSettings
     said = frozenset()
+    governs = True
     traits = frozenset({Trait.INHERITS, Trait.OVERLAPS})
     after = ("registry",)
     permissions = {
@@ -85,6 +87,13 @@ class ModeKind(Kind, GivesAccess):
     def access(self, address: Address, settings: ModeSettings) -> Iterable[Access]:
         """By itself it gives nothing."""
         return ()
+
+    def silences(self, settings: ModeSettings, other: Any) -> str:
+        """A role assignment counts in the mode of its role alone."""
+        mode = other.mode if isinstance(other, AssignmentSettings) else ""
+        if not mode or mode == settings.mode:
+            return ""
+        return f"it gives nothing until the registry is in mode {mode}"
 
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home

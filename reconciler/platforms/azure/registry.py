@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
@@ -122,12 +123,7 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
 
     def access(self, address: Address, settings: RegistrySettings) -> Iterable[Access]:
         """What no spec asks for, and somebody may have switched on by hand."""
-        at = address.registry, ""
-        if settings.anonymous_pull:
-            yield Access(Principal("anyone", public=True), f"{roles.PULL} {WHOLE}", *at)
-        if settings.admin_user:
-            admin = Principal("whoever has the password of the admin user")
-            yield from (Access(admin, f"{verb} {WHOLE}", *at) for verb in (roles.PULL, PUSH, ADMIN))
+        return (*_to_anyone(address, settings), *_to_admin(address, settings))
 
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
@@ -310,7 +306,32 @@ def _with_others(
     live, more = live_of(at, there), below.more()
     rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
     given = () if mode.switches(session, there) else mode.given_by_others(session, at, there, assignments, granted)
-    return replace(live, foreign=(*given, *below.access(at)), rest=rest)
+    ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
+    own = () if ours else _switched_on(session, live)
+    return replace(live, foreign=(*own, *given, *below.access(at)), rest=rest)
+
+
+def _to_anyone(at: Address, settings: RegistrySettings) -> Iterator[Access]:
+    if settings.anonymous_pull:
+        yield Access(Principal("anyone", public=True), f"{roles.PULL} {WHOLE}", at.registry, "")
+
+
+def _to_admin(at: Address, settings: RegistrySettings) -> Iterator[Access]:
+    if settings.admin_user:
+        admin = Principal("whoever has the password of the admin user")
+        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, ADMIN))
+
+
+def _switched_on(session: AzureSession, live: Live) -> Iterator[ForeignAccess]:
+    """What the settings of a registry that is not ours give, until it is adopted."""
+    at, name = live.address, quote(session.registry.registry_name)
+    for what, option, access in (
+        ("its anonymous pull", "anonymous-enabled", _to_anyone(at, live.settings)),
+        ("its admin user", "admin-enabled", _to_admin(at, live.settings)),
+    ):
+        if found := tuple(access):
+            removal = f"run `az acr update --name {name} --{option} false`"
+            yield ForeignAccess(at, what, found, removal, place=at)
 
 
 #: tags that marks take: owner, origin, applied, registry, adopted, and what is noted of the mode

@@ -54,6 +54,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
     name = KIND
     settings = RepositorySettings
     comes_back = True
+    images_before = "images that were pushed to it before stay, and are the spec's from then on"
     after = ("registry",)
     permissions = {
         Verb.LIST: (f"{_MAPS}/read",),
@@ -70,7 +71,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         if not isinstance(registry, AzureRegistry):
             raise TypeError(f"registry {registry.name} is not on Azure")
         name = wanted.address.name
-        note = "from its first push on, unless Azure adds a hash to the login server"
+        note = "as soon as it holds an image, unless Azure adds a hash to the login server"
         return NativeName(name, f"{registry.registry_name.lower()}.azurecr.io/{name}", note)
 
     def protected(self, settings: RepositorySettings) -> bool:

@@ -1,0 +1,88 @@
+"""A registry that was there before: what it lets in is seen before it is adopted, and what it holds is not called new."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler import Plan, dumps, loads
+from reconciler.model.change import Action
+from reconciler.model.marks import Marks
+from reconciler.render.change_item import change_item
+from reconciler.render.sentences import all_losses, given
+from tests.sandbox.azure import NAME, RESOURCE, AzureSandbox
+from tests.sandbox.base import Document
+
+AT = f"images.registry.{NAME}"
+WHOLE = "all repositories of the registry"
+ADMIN = "whoever has the password of the admin user"
+OPEN = {"anonymousPullEnabled": True, "adminUserEnabled": True}
+SEEN = [
+    f"anyone can pull {WHOLE} (its anonymous pull)",
+    f"{ADMIN} can change or delete {WHOLE} (its admin user)",
+    f"{ADMIN} can pull {WHOLE} (its admin user)",
+    f"{ADMIN} can push {WHOLE} (its admin user)",
+]
+
+
+def foreign(plan: Plan) -> list[str]:
+    return sorted(sentence.text for item in plan.kept for sentence in given(item))
+
+
+def make(azure: AzureSandbox, **tags: str) -> None:
+    azure.call(
+        "PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Standard"}, "properties": OPEN, "tags": tags}
+    )
+
+
+@pytest.mark.parametrize("owner", ["", "others"])
+def test_what_its_settings_let_in_is_seen_as_long_as_it_is_not_ours(owner: str, azure: AzureSandbox) -> None:
+    make(azure, **(Marks(owner, "spec", None, "images").texts() if owner else {}))
+    plan = azure.plan(azure.document("app-a"))
+    assert [item.address for item in plan.problems] == [AT]
+    assert [text for text in foreign(plan) if "(its " in text] == SEEN
+    assert sorted(item.removal for item in plan.objectionable if item.what.startswith("its ")) == [
+        f"run `az acr update --name {NAME} --admin-enabled false`",
+        f"run `az acr update --name {NAME} --anonymous-enabled false`",
+    ]
+    assert {"allow_admin", "allow_public"} == {item.guard for item in plan.strangers}
+
+
+@pytest.mark.parametrize("wishes", [{}, {"adopt": [AT]}])
+def test_what_its_adoption_ends_is_lost_and_no_longer_others(wishes: Document, azure: AzureSandbox) -> None:
+    make(azure)
+    document = azure.document("app-a", registry={} if wishes else {"adopt": True})
+    plan = azure.plan(document, **wishes)
+    assert foreign(plan) == []
+    assert sorted(item.text for item in all_losses(plan)) == [
+        f"not everyone can pull {WHOLE} any more",
+        *(
+            f"{ADMIN} can no longer {verb} any repository of the registry"
+            for verb in ("change or delete", "pull", "push")
+        ),
+    ]
+    saved = loads(dumps(plan))
+    assert (dumps(saved), foreign(saved)) == (dumps(plan), [])
+    azure.carry_out(saved, saved=True)
+    assert (azure.plan(document).changes, foreign(azure.plan(document))) == ((), [])
+
+
+@pytest.mark.parametrize("wishes", [{}, {"adopt": [AT]}])
+def test_a_repository_of_an_adopted_registry_is_not_said_to_be_new(wishes: Document, azure: AzureSandbox) -> None:
+    make(azure)
+    azure.push_image("app-a")
+    plan = azure.plan(azure.document("app-a", registry={} if wishes else {"adopt": True}), **wishes)
+    for found in (plan, loads(dumps(plan))):
+        (change,) = (item for item in found.changes if item.kind == "repository")
+        assert change.action is Action.CREATE
+        assert change.notes == ("images that were pushed to it before stay, and are the spec's from then on",)
+        assert change_item(change).state == "may exist: what it is in is adopted as it is"
+        when = "as soon as it holds an image, unless Azure adds a hash to the login server"
+        assert change_item(change).native_name == f"as app-a, pulled from {NAME}.azurecr.io/app-a {when}"
+    azure.carry_out(loads(dumps(plan)), saved=True)
+    assert set(azure.acr.images) == {"app-a"}
+
+
+def test_a_repository_of_a_registry_that_is_ours_is_new(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    (change,) = azure.plan(azure.document("app-a", "app-b")).changes
+    assert (change.notes, change_item(change).state) == ((), "does not exist: new in the spec, or deleted by hand")
