@@ -26,7 +26,8 @@ class Picture:
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
     go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave. `staying`: what
     registries have of native documents that others have parts of too, where the plan leaves it as it is (None: nothing).
-    `neighbours`: what other registries have in the same native document, by address.
+    `neighbours`: what other registries have in the same native document, by address. `ending`: the registries of which all is
+    deleted, each with the resource that holds it.
     """
 
     kinds: Kinds
@@ -41,6 +42,7 @@ class Picture:
     pushers: Mapping[Address, tuple[str, ...]] | None = None
     staying: Mapping[Address, Live | None] = field(default_factory=dict)
     neighbours: Mapping[Address, tuple[Neighbour, ...]] = field(default_factory=dict)
+    ending: Mapping[str, Address] = field(default_factory=dict)
 
 
 def picture(
