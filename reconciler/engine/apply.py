@@ -22,6 +22,7 @@ from .observe import read_again
 from .plan import Plan
 from .preflight import at_first, forgotten, known, refuse, refuse_altered, refuse_stale, stale
 from .sessions import Sessions, check, sessions_of
+from .whole import going_with
 from .write import Outcome, Status, Task, carry_out, unconverged
 
 T = TypeVar("T")
@@ -116,6 +117,7 @@ class _Run:
         self.on_start = on_start
         self.on_outcome = on_outcome
         self.changes = {change.address: change for change in plan.changes}
+        self.kinds = {name: session.platform.kinds for name, session in sessions.items()}
         self.before: dict[Address, list[Address]] = {address: [] for address in self.changes}
         for first, then in plan.graph:
             self.before[then].append(first)
@@ -198,6 +200,7 @@ class _Run:
             remade=parent in self.remade,
             fresh=frozenset(self.made.intersection(change.needs)),
             known=tuple(self.known(change)),
+            going=going_with(self.plan.changes, change, self.kinds),
         )
 
     def known(self, change: Change) -> Iterator[Desired | Live]:

@@ -23,12 +23,13 @@ from .new import images_before, native_name
 from .order import needs_of_going
 from .picture import Picture
 from .weaker import Pushers, weakenings
+from .whole import as_it_goes, ended, foreign_below
 
 
 def diff(picture: Picture, owner: str, adopt: Collection[str] = (), *, shown: bool = True) -> Difference:
     """What makes live equal to desired. `adopt`: addresses that may be taken over although nobody marked them. `shown`: whether
     somebody will look at the fields that an update changes."""
-    picture = with_neighbours(picture, owner)
+    picture = with_neighbours(ended(picture), owner)
     found = _Differ(picture, owner, frozenset(adopt), shown=shown).run()
     return hanging(picture, found, lambda part: _Differ(part, owner, frozenset(adopt), shown=False).run())
 
@@ -275,23 +276,11 @@ class _Differ:
         doomed = self.found.spared(doomed, noted)
         going = {live.address for live in doomed}
         tops = {live.address: live for live in doomed if live.parent not in going}
-        foreign = self.foreign_below(tops)
+        foreign = foreign_below(self.picture, self.beside.going, tops)
         for live in tops.values():
             if refusal := self.kind(live).refusal(live):
                 self.problem(live.address, refusal)
             self.found.changes[live.address] = self.weaker(self.removal(live, tuple(foreign.get(live.address, ()))))
-
-    def foreign_below(self, tops: Mapping[Address, Live]) -> Mapping[Address, list[ForeignAccess]]:
-        """What others gave, by the resource whose delete takes it along."""
-        found: dict[Address, list[ForeignAccess]] = {}
-        for item in self.beside.going:
-            at: Address | None = item.address
-            while at is not None and at not in tops:
-                at = self.picture.live[at].parent if at in self.picture.live else None
-            if at is None or (at == item.address and Trait.SHARED in self.kind(tops[at]).traits):
-                continue
-            found.setdefault(at, []).append(item)
-        return found
 
     def removal(self, live: Live, foreign: tuple[ForeignAccess, ...]) -> Change:
         along = sorted(self.below(live.address), key=lambda item: item.address)
@@ -317,7 +306,7 @@ class _Differ:
             along=tuple(item.address for item in along),
             losses=tuple(sorted(losses)),
             foreign=foreign,
-            notes=(*self.kind(live).remarks_gone(live), *notes),
+            notes=(*self.kind(live).remarks_gone(as_it_goes(self.picture, live)), *notes),
         )
 
     def released(self, live: Live) -> Change:

@@ -28,7 +28,8 @@ class Picture:
     registries have of native documents that others have parts of too, and what gives access that others can give too, where the plan
     leaves it as it is (None: nothing).
     `neighbours`: what other registries have in the same native document, by address. `elsewhere`: what the spec describes, wants no
-    more, and is by its mark of a registry that the spec does not have.
+    more, and is by its mark of a registry that the spec does not have. `ending`: the registries of which all is deleted, each with
+    the resource that holds it.
     """
 
     kinds: Kinds
@@ -44,6 +45,7 @@ class Picture:
     staying: Mapping[Address, Live | None] = field(default_factory=dict)
     neighbours: Mapping[Address, tuple[Neighbour, ...]] = field(default_factory=dict)
     elsewhere: Mapping[Address, Live] = field(default_factory=dict)
+    ending: Mapping[str, Address] = field(default_factory=dict)
 
 
 def picture(

@@ -13,9 +13,10 @@ from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
-from reconciler.model.kind import UNCOUNTED, GivesAccess, HoldsImages, Home, Uncounted
+from reconciler.model.kind import GivesAccess, HoldsImages, Home
 from reconciler.model.platform import Estate, Platforms
 from reconciler.model.resource import Desired
+from reconciler.model.whole import HoldsAll
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.variables import hidden
@@ -41,6 +42,8 @@ from .required import required
 from .sessions import Sessions, sessions_of
 from .targets import check_along, check_targets, select
 from .unmatched import check_permissions, unmatched
+from .whole import count as images_of
+from .whole import ending_by, going_with, note_of, released_inside
 from .wishes import Wishes
 
 
@@ -89,7 +92,9 @@ class Plan:
     def kept(self) -> tuple[ForeignAccess, ...]:
         """What others gave and the plan keeps."""
         going = {item for change in self.changes for item in change.foreign}
-        gone = {change.address for change in self.changes if change.action is Action.DELETE}
+        gone = {
+            at for change in self.changes if change.action is Action.DELETE for at in (change.address, *change.along)
+        }
         return tuple(item for item in self.foreign if item not in going and not (item.stays and item.address in gone))
 
     @property
@@ -167,6 +172,9 @@ def make_plan(
             refused=refused,
         )
         difference = diff(seen, spec.name, wishes.adopt)
+        if ending := ending_by(difference.changes.values(), kinds):
+            seen = replace(seen, ending=ending)
+            difference = diff(seen, spec.name, wishes.adopt)
         known = (address for address, live in seen.live.items() if live.marks.owner is not None)
         check_releases(wishes.release, spec.name, seen)
         check_permissions("--allow-delete", wishes.allow_delete, seen)
@@ -180,6 +188,7 @@ def make_plan(
         select(difference, targets, seen.desired)
         if targets:
             seen = _as_left(seen, difference, spec.name, wishes.adopt)
+        difference.problems += released_inside(difference.changes, kinds)
         count_images(difference, seen, opened, wishes)
         if wishes.count_expiring:
             count_expiring(difference, seen, opened)
@@ -201,9 +210,10 @@ def make_plan(
 def _as_left(seen: Picture, difference: Difference, owner: str, adopt: Collection[str]) -> Picture:
     """The picture, where what is left out of the plan stays as it is; the changes then say what they do beside that."""
     staying = {**left_out(seen, difference.changes), **left_alone(seen, difference.changes)}
-    if not staying:
+    ending = ending_by(difference.changes.values(), seen.kinds)
+    if not staying and ending == seen.ending:
         return seen
-    seen = replace(seen, staying=staying, foreign=given_after(seen.foreign, difference.changes))
+    seen = replace(seen, staying=staying, foreign=given_after(seen.foreign, difference.changes), ending=ending)
     changes = diff(seen, owner, adopt).changes
     difference.changes = {address: changes[address] for address in difference.changes}
     return seen
@@ -211,17 +221,19 @@ def _as_left(seen: Picture, difference: Difference, owner: str, adopt: Collectio
 
 def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:
     """Counts the images of what would be deleted or replaced, and of nothing else."""
-    for address, change in difference.changes.items():
-        kind = seen.kinds[change.registry][change.kind]
+    kinds, changes = seen.kinds, difference.changes
+    # what is in a registry first, since that says what it holds beside it
+    for address, change in sorted(
+        changes.items(), key=lambda item: isinstance(kinds[item[1].registry][item[1].kind], HoldsAll)
+    ):
+        kind = kinds[change.registry][change.kind]
         if not (change.removes and isinstance(kind, HoldsImages) and change.live is not None):
             continue
-        notes = change.notes
-        try:
-            count = kind.count(sessions[change.registry], change.live)
-        except Uncounted as error:
-            count, notes = UNCOUNTED, (*notes, f"its images can't be counted: {error}")
+        going = going_with(changes.values(), change, kinds)
+        count, why = images_of(kind, sessions[change.registry], change.live, going)
+        notes = (*change.notes, note_of(count, why)) if why else change.notes
         allowed = images_may_go(change, kind, wishes.allow_delete)
-        difference.changes[address] = replace(change, images=count, force=allowed, notes=notes)
+        changes[address] = replace(change, images=count, force=allowed, notes=notes)
 
 
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *, spec_hash: str | None = None) -> Plan:

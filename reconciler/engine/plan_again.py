@@ -20,6 +20,7 @@ from .plan import Plan, homes_of, judged
 from .reach import reaching, with_reach
 from .required import unsaid
 from .weaker import with_expiring
+from .whole import ending_by, note_of, released_inside
 
 
 def again(said: Plan, kinds: Kinds) -> Plan:
@@ -37,7 +38,7 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     odd = sorted(given.keys() ^ found.changes.keys())
     if odd:
         raise ValueError(f"the change of {odd[0]} does not follow from the desired and live resources")
-    hidden = sorted(set(found.problems) - set(said.problems))
+    hidden = sorted({*found.problems, *released_inside(found.changes, kinds)} - set(said.problems))
     if hidden:
         raise ValueError(f"it does not say that {hidden[0].address} has a problem: {hidden[0].message}")
     if missing := next(unsaid(found.changes.values(), said.basis, kinds, said.registries), None):
@@ -88,7 +89,18 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     staying |= beside
     live = {at: item for at, item in live.items() if at not in beside}
     foreign = given_after(said.foreign, {change.address for change in said.changes})
-    return Picture(kinds, desired, live, foreign, homes=homes, released=released, pushers=pushers, staying=staying)
+    ending = ending_by(said.changes, kinds)
+    return Picture(
+        kinds,
+        desired,
+        live,
+        foreign,
+        homes=homes,
+        released=released,
+        pushers=pushers,
+        staying=staying,
+        ending=ending,
+    )
 
 
 def _overlaps(item: Live, kinds: Kinds) -> bool:
@@ -115,4 +127,7 @@ def _counted(change: Change, said: Change, plan: Plan, seen: Picture) -> Change:
         return change
     if said.images is None:
         raise ValueError(f"the change of {change.address} does not say how many images are lost")
-    return replace(change, images=said.images, force=images_may_go(change, kind, plan.basis.allow_delete))
+    # why it was not counted, only whoever counted knows
+    uncounted = [note for note in said.notes[-1:] if note.startswith(note_of(said.images, ""))]
+    allowed = images_may_go(change, kind, plan.basis.allow_delete)
+    return replace(change, images=said.images, force=allowed, notes=(*change.notes, *uncounted))

@@ -15,6 +15,7 @@ from .observe import read, read_again
 from .plan import Plan
 from .reach import crossing
 from .sessions import Sessions
+from .whole import ending_by, going_with
 from .write import moved_since, unconverged
 
 
@@ -72,8 +73,9 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
     made = {change.address: change for change in plan.changes if change.makes}
     touched = [change for change in plan.changes if not _appears_with(change, made)]
     moved: dict[str, str] = {}
+    kinds = {name: session.platform.kinds for name, session in sessions.items()}
     for change, now in read_again(touched, sessions):
-        what = moved_since(change, now, sessions[change.registry])
+        what = moved_since(change, now, sessions[change.registry], going_with(plan.changes, change, kinds))
         if what:
             moved[change.address] = what
     besides = (_otherwise_given, _otherwise_reached, _lacking, _unsaid, _left_by_others)
@@ -182,7 +184,21 @@ def forgotten(plan: Plan, sessions: Sessions) -> dict[str, str]:
 
     # and what is said to stay by something else is looked at, too: no write of this plan reads that
     gone = _lacking(plan, sessions, notes) | _left_by_others(plan, sessions)
-    return {at: f"{why}; make a new plan" for at, why in gone.items()}
+    return {at: f"{why}; make a new plan" for at, why in gone.items()} | _wholes_moved(plan, sessions)
+
+
+def _wholes_moved(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes of a registry of which all is deleted, where what goes with it is not what the plan says, in words: it would stay,
+    and what is deleted before it would be gone."""
+    kinds = {name: session.platform.kinds for name, session in sessions.items()}
+    homes = ending_by(plan.changes, kinds)
+    found: dict[str, str] = {}
+    for home, now in read_again([change for change in plan.changes if change.address in homes.values()], sessions):
+        what = moved_since(home, now, sessions[home.registry], going_with(plan.changes, home, kinds))
+        for change in plan.changes if what else ():
+            if change.registry == home.registry:
+                found[change.address] = what if change is home else f"{home.address}, in which it is, has moved: {what}"
+    return found
 
 
 def _needs(change: Change) -> Iterator[Address]:

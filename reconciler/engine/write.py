@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.errors import Moved, PlatformError, ReconcilerError, TimeIsUp, os_sentence
@@ -12,7 +13,7 @@ from reconciler.model.address import Address
 from reconciler.model.call_log import changing, working_on
 from reconciler.model.canonical import applied_hash
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import UNCOUNTED, HoldsImages, Kind, Releasable, Trait, Uncounted, Write
+from reconciler.model.kind import UNCOUNTED, HoldsImages, Kind, Releasable, Trait, Write
 from reconciler.model.marks import ADOPTED, APPLIED, REGISTRY, Marks, Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
@@ -22,6 +23,8 @@ from reconciler.words import counted, one_line, value
 
 from .cause import changed_settings
 from .fields import changes_of
+from .whole import count as images_of
+from .whole import given_since
 
 LOGGER = logging.getLogger("reconciler.faults")
 #: the message of a delete that had nothing to delete
@@ -59,7 +62,8 @@ class Task:
 
     `origin`: what the resource will say made it. `carried`: its parent was made in this run, with its mark. `remade`: its
     parent was replaced, in this run or in one that was cut off, and holds what others had put there.
-    `known`: what the session is told of its resource and the parent before it reads them.
+    `known`: what the session is told of its resource and the parent before it reads them. `going`: what else the plan deletes in the
+    registry, as `whole.going_with` has it.
     """
 
     change: Change
@@ -70,6 +74,7 @@ class Task:
     remade: bool = False
     fresh: frozenset[Address] = frozenset()
     known: tuple[Desired | Live, ...] = ()
+    going: Mapping[Address, int] = field(default_factory=dict)
 
 
 def carry_out(session: Session, task: Task) -> Outcome:
@@ -159,14 +164,15 @@ def _current(session: Session, kind: Kind, task: Task) -> Live | None:
     if task.carried or (change.live is None and Trait.UPSERTS not in kind.traits):
         return change.live
     live = kind.read_one(session, change.address)
-    moved = moved_since(change, live, session)
+    moved = moved_since(change, live, session, task.going)
     if moved:
         raise Moved(moved)
     return live
 
 
-def moved_since(change: Change, now: Live | None, session: Session) -> str:
-    """What moved between the plan and now, in words; "" if nothing did, or if what was to be deleted is gone already."""
+def moved_since(change: Change, now: Live | None, session: Session, going: Mapping[Address, int]) -> str:
+    """What moved between the plan and now, in words; "" if nothing did, or if what was to be deleted is gone already. `going`: as
+    `whole.going_with` has it."""
     if now is None and change.lets_go:
         return ""
     kind = session.platform.kinds[change.kind]
@@ -184,15 +190,14 @@ def moved_since(change: Change, now: Live | None, session: Session) -> str:
             return "what others keep in the same document changed"
         return "its owner's marks changed"
     if change.removes and change.images is not None and now is not None and isinstance(kind, HoldsImages):
-        try:
-            count = kind.count(session, now)
-        except Uncounted as error:
-            return "" if change.images == UNCOUNTED else f"its images can't be counted now: {error}"
+        count, why = images_of(kind, session, now, going)
+        if count == UNCOUNTED:
+            return "" if change.images == UNCOUNTED else f"its images can't be counted now: {why}"
         if change.images != UNCOUNTED and count > change.images:
             return f"it holds {counted(count, 'image')} now; it held {change.images} when the plan was made"
         # a replacement keeps what others gave
         given = kind.given_by_others(session, now) if change.desired is None else ()
-        new = ", ".join(item.what for item in given if item not in change.foreign)
+        new = ", ".join(given_since(kind, change, given))
         if new:
             return f"somebody else gave access since the plan was made: {new}"
     return ""

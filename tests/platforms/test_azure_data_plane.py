@@ -315,17 +315,6 @@ def test_images_that_the_catalog_does_not_list_keep_a_registry(azure: AzureSandb
     assert "registries:usages" not in [call.operation for call in azure_stand_in.calls], "asked for nothing else"
 
 
-def test_what_a_registry_stores_is_known_where_its_images_are_the_spec_s(azure: AzureSandbox) -> None:
-    document = azure.document({"name": "app-a", "delete_images": True})
-    azure.apply(document)
-    azure.push_image("app-a")
-    azure.cloud.knobs.late_usages = True
-    plan = azure.plan(document, destroy=True)
-    assert images(plan) == {REGISTRY: 0, APP: 1}
-    azure.apply(document, destroy=True)
-    assert azure.cloud.registries == {}
-
-
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

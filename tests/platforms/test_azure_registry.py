@@ -234,7 +234,7 @@ def test_nothing_deletes_a_registry_with_images_unless_each_repository_may_go(
     with pytest.raises(GuardViolation, match="holds 1 image and would be deleted without permission"):
         azure.carry_out(plan)
     azure.remove_repository("stray")
-    azure.apply(document, destroy=True)
+    azure.apply(document, destroy=True, allow_delete=[f"images.registry.{NAME}"])
     assert azure.cloud.registries == {}
 
 

@@ -33,12 +33,13 @@ class Below:
     replications: Documents
     connections: Documents = ()
 
-    def access(self, at: Address) -> Iterator[ForeignAccess]:
-        """The tokens of others, with what each lets its holder do; those with a scope map of ours stand with that."""
+    def access(self, at: Address, *, every: bool = False) -> Iterator[ForeignAccess]:
+        """The tokens of others, with what each lets its holder do; those with a scope map of ours stand with that, and are here with
+        `every`."""
         for item in sorted(self.tokens, key=lambda item: str(item["name"])):
             name = str(item["name"]).lower()
             # a token is whose the scope map of its name is
-            if name not in self._ours and token_settings.map_of(item) not in self._ours:
+            if name not in self._ours and (every or token_settings.map_of(item) not in self._ours):
                 actions = properties(self._maps.get(token_settings.map_of(item), {})).get("actions") or ()
                 found = token_settings.of_others(at, item, actions, self.registry.registry_name)
                 nobodys = self._marks.get(name, Marks()).owner in (None, self.owner)

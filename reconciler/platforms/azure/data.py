@@ -44,8 +44,6 @@ class DataPlane:
         self._open = ExitStack()
         #: why nothing answers there, once that was waited for
         self._silent = ""
-        #: whether images were deleted here
-        self.deleted = False
 
     @property
     def _client(self) -> ContainerRegistryClient:
@@ -82,7 +80,6 @@ class DataPlane:
         """Deletes a repository with its images; one that the registry says is not there is no error. Raises PlatformError."""
         try:
             self._asked(at, lambda client: client.delete_repository(name))
-            self.deleted = True
         except _Vain as vain:
             raise PlatformError(
                 f"its images were not deleted: {vain}",

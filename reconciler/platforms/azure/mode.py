@@ -172,9 +172,13 @@ def given_by_others(
     there: Mapping[str, Any],
     assigned: Iterable[Mapping[str, Any]],
     granted: frozenset[str],
+    *,
+    switched: bool = True,
 ) -> Iterator[ForeignAccess]:
-    """The role assignments of others, which stand with the mode where that changes, else with the registry. Raises PlatformError."""
+    """The role assignments of others, which stand with the mode where that changes, else with the registry. `switched`: whether the
+    mode may change by the plan. Raises PlatformError."""
     items, here = list(assigned), _here(session, there, granted)
+    here = here if switched else replace(here, after=here.mode)
     yield from others.foreign(at, items, here, session.other_roles(others.unknown(items, here)))
 
 

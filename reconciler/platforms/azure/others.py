@@ -21,6 +21,8 @@ from .reach import WHOLE
 Document = Mapping[str, Any]
 #: what they let somebody do, by the ids of their definitions
 Known = Mapping[str, OtherRole]
+#: what is said of one without a condition, beside those of ours to the same principal
+VOIDS = ", which reaches every repository whatever its grants say"
 #: what AcrDelete and its like are for
 _DELETES = {ADMIN, DELETE_IMAGES}
 
@@ -153,7 +155,7 @@ def _more(item: Document, mode: str, given: Iterable[Access], known: Known, *, v
     # whoever can only let others in, or have images copied, reaches none by that
     sure = any(not access.may and access.verb not in (ADMIN, f"{IMPORT} {WHOLE}") for access in given)
     if voids and sure and not properties(item).get("condition"):
-        return ", which reaches every repository whatever its grants say"
+        return VOIDS
     return ""
 
 

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
-from reconciler.model.kind import Found, GivesAccess, HoldsImages, Home, Kind, Verb, Write
+from reconciler.model.kind import Found, GivesAccess, Home, Kind, Uncounted, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.released import ReleasesAll
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
+from reconciler.model.whole import HoldsAll, PartlyCounted
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
-from . import mode, network, notes, roles, rules, states, tags, usage
+from . import mode, network, others, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import Below, below_of, connections_of
 from .reach import WHOLE
@@ -46,7 +47,7 @@ _REPLICATION = "replication "
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
 
-class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
+class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
     """The registry. Its repositories are notes of ours (`repository.py`); what else it holds, nobody noted."""
 
     name = KIND
@@ -195,17 +196,19 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         """Not those that no repository of the spec is for: these are counted here, the others with their repositories."""
         return False
 
-    def count(self, session: AzureSession, live: Live) -> int:
-        """Those of repositories that the plan has no change for: a plan counts the others with their repositories, by the list that
-        these are from, and an apply has deleted them."""
-        noted = notes.read(session.remembered.read_already("scope maps") or ())
-        # of what a program made, its images go with no repository of the plan
-        names = {note.name for note in noted if note.owner == session.owner and note.origin == "spec"}
-        plane = session.part(data_plane)
-        found = plane.count_beside(names)
-        if not found and not plane.deleted:
-            usage.check(session, live.address, lambda: any(plane.count(name, live.address) for name in sorted(names)))
-        return found
+    def count_beside(self, session: AzureSession, live: Live, going: Mapping[Address, int]) -> int:
+        """Those of every other repository, whosever it is: one that is let go of, or noted for somebody else, goes with the registry
+        too."""
+        found = session.part(data_plane).count_beside({at.name for at in going})
+        if found:
+            raise PartlyCounted(usage.UNTOLD, found)
+        if any(going.values()):
+            raise Uncounted(usage.UNTOLD)
+        usage.check(session, live.address)
+        return 0
+
+    def as_it_goes(self, item: ForeignAccess) -> ForeignAccess:
+        return replace(item, what=item.what.removesuffix(others.VOIDS))
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         """The role assignments and the tokens of others, which go with the registry."""
@@ -222,14 +225,21 @@ class RegistryKind(Kind, HoldsImages, GivesAccess, ReleasesAll):
         own = address_of(session.registry)
         if (there := session.once("registry", lambda: session.acr(own))) is not None:
             assigned = session.once("assignments", lambda: session.assignments(own))
-            yield _with_others(session, own, there, assigned, below_of(session, own), granted(wanted))
+            given: tuple[ForeignAccess, ...] = ()
+            if not mode.switches(session, there):
+                given = tuple(mode.given_by_others(session, own, there, assigned, granted(wanted)))
+            beneath = below_of(session, own)
+            yield _with_others(session, own, there, (*given, *beneath.access(own)), beneath)
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
         if own in addresses and (there := states.settled(session, own, lambda: session.acr(own))) is not None:
             lists = session.scope_maps(own), session.tokens(own), session.replications(own)
             beneath = Below(session.registry, session.owner, *lists, connections_of(there))
-            yield _with_others(session, own, there, session.assignments(own), beneath, frozenset())
+            # what is read is written next: all that would go with it, whatever else a list has it stand with
+            assigned = session.assignments(own)
+            given = mode.given_by_others(session, own, there, assigned, frozenset(), switched=False)
+            yield _with_others(session, own, there, (*given, *beneath.access(own, every=True)), beneath)
 
     def create(self, session: AzureSession, write: Write) -> Live:
         at, here = write.desired.address, session.registry
@@ -297,18 +307,15 @@ def _with_others(
     session: AzureSession,
     at: Address,
     there: Document,
-    assignments: Iterable[Document],
+    given: tuple[ForeignAccess, ...],
     below: Below,
-    granted: frozenset[str],
 ) -> Live:
-    """The registry, with the role assignments and tokens that others gave on it, and what else they have in it. `granted`: the
-    principals of the spec's grants."""
+    """The registry, with the role assignments and tokens that others gave on it, and what else they have in it."""
     live, more = live_of(at, there), below.more()
     rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
-    given = () if mode.switches(session, there) else mode.given_by_others(session, at, there, assignments, granted)
     ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
     own = () if ours else _switched_on(session, live)
-    return replace(live, foreign=(*own, *given, *below.access(at)), rest=rest)
+    return replace(live, foreign=(*own, *given), rest=rest)
 
 
 def _to_anyone(at: Address, settings: RegistrySettings) -> Iterator[Access]:

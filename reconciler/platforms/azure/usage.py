@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,12 @@ if TYPE_CHECKING:
 ACTION = "Microsoft.ContainerRegistry/registries/listUsages/read"
 
 
-def check(session: AzureSession, at: str, are_known: Callable[[], bool]) -> None:
-    """Raises Uncounted if a registry in which no images were counted stores some. `are_known`: whether repositories of the spec hold
-    images, which says where they are; asked only if some are stored. Raises PlatformError."""
+#: where some images are known: those of a repository that is not listed can't be told from them
+UNTOLD = "its catalog leaves out repositories that somebody took off the list, and Azure says how much it stores, but not where"
+
+
+def check(session: AzureSession, at: str) -> None:
+    """Raises Uncounted if a registry in which no images were counted stores some. Raises PlatformError."""
     ask = partial(session.client.registries.list_usages, *session.group)
     try:
         found = session.found_plain(at, "registries:listUsages", ask)
@@ -34,7 +36,7 @@ def check(session: AzureSession, at: str, are_known: Callable[[], bool]) -> None
     size = sizes[0] if sizes else None
     if not isinstance(size, int):
         raise Uncounted("its catalog lists none, and Azure does not say how much it stores")
-    if size and not are_known():
+    if size:
         # how soon: https://learn.microsoft.com/azure/container-registry/container-registry-faq
         raise Uncounted(
             f"its catalog lists none, and Azure says that it stores {size:,} bytes: they are of repositories that are not listed, or"
