@@ -49,13 +49,12 @@ def turns(near: Mapping[Address, Around], lost: Lost) -> Mapping[Address, Turn]:
     order = document.order(sorted({at for pair in pairs for at in pair}))
     found: dict[Address, Turn] = {}
     for place, at in enumerate(order):
+        done = frozenset(order[:place])
         helpers = sorted(first for first, then in pairs if then == at)
-        missing = tuple(sorted(document.missing(at, frozenset(order[:place]))))
-        found[at] = Turn(
-            waits=tuple(item for item in helpers if item in order[:place]),
-            missing=missing,
-            until=tuple(item for item in helpers if item not in order[:place]) if missing else (),
-        )
+        missing = tuple(sorted(document.missing(at, done)))
+        # where what is missing is missing only beside others that move, it is there again once all of them are done
+        until = [item for item in helpers if item not in done] or document.undone(at, done)
+        found[at] = Turn(tuple(item for item in helpers if item in done), missing, tuple(until) if missing else ())
     return found
 
 
@@ -90,8 +89,13 @@ class _Document:
 
     def missing(self, at: Address, done: Collection[Address]) -> frozenset[str]:
         """What this change takes away when these are done, and would not if all were."""
-        undone = tuple(item for item in self._moving[at] if item.address not in done)
+        left = self.undone(at, done)
+        undone = tuple(item for item in self._moving[at] if item.address in left)
         return self._given(at, undone, tuple(_has(x, x.after) for x in self._moving[at] if x.address in done))
+
+    def undone(self, at: Address, done: Collection[Address]) -> list[Address]:
+        """The neighbours that concern a change and are not done."""
+        return [item.address for item in self._moving[at] if item.address not in done]
 
     def _given(self, at: Address, undone: Around, others: Around) -> frozenset[str]:
         """What of that which this change takes away some give that are not done. `others`: what there is beside these."""
