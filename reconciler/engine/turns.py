@@ -6,7 +6,7 @@ the order is that in which the least is missing meanwhile, and that is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import product
@@ -49,34 +49,36 @@ def turns(near: Mapping[Address, Around], lost: Lost) -> Mapping[Address, Turn]:
     order = document.order(sorted({at for pair in pairs for at in pair}))
     found: dict[Address, Turn] = {}
     for place, at in enumerate(order):
+        done = frozenset(order[:place])
         helpers = sorted(first for first, then in pairs if then == at)
-        missing = tuple(sorted(document.missing(at, frozenset(order[:place]))))
-        found[at] = Turn(
-            waits=tuple(item for item in helpers if item in order[:place]),
-            missing=missing,
-            until=tuple(item for item in helpers if item not in order[:place]) if missing else (),
-        )
+        missing = tuple(sorted(document.missing(at, done)))
+        # where what is missing is missing only beside others that move, it is there again once all of them are done
+        until = [item for item in helpers if item not in done] or document.undone(at, done)
+        found[at] = Turn(tuple(item for item in helpers if item in done), missing, tuple(until) if missing else ())
     return found
 
 
 class _Document:
     def __init__(self, near: Mapping[Address, Around], lost: Lost) -> None:
         self._lost = lost
-        self._moving = {
-            at: tuple(item for item in around if item.before != item.after and item.address in near)
-            for at, around in near.items()
-        }
-        self._still = {
-            at: tuple(item for item in around if item not in self._moving[at]) for at, around in near.items()
-        }
+        moving = {at: [item for item in around if _moves(item) and item.address in near] for at, around in near.items()}
+        self._still = {at: tuple(item for item in around if item not in moving[at]) for at, around in near.items()}
+        #: those that move, and have before or after what this one takes away and nobody keeps
+        self._moving = {at: tuple(self._concerned(at, some)) for at, some in moving.items()}
+
+    def _concerned(self, at: Address, moving: Collection[Neighbour]) -> Iterator[Neighbour]:
+        still = self._still[at]
+
+        def have(some: Iterable[Neighbour]) -> frozenset[str]:
+            found = (_has(item, settings) for item in some for settings in (item.before, item.after))
+            return self._lost(at, still) - self._lost(at, (*still, *found))
+
+        if moving and have(moving):
+            yield from (item for item in moving if have((item,)))
 
     def helpers(self, at: Address) -> list[Address]:
         """The neighbours whose change gives what this one takes away and nobody else has all the time."""
-        moving, still = self._moving[at], self._still[at]
-        all_of_them = (_has(item, settings) for item in moving for settings in (item.before, item.after))
-        if not moving or not self._lost(at, still) - self._lost(at, (*still, *all_of_them)):
-            return []
-        return [item.address for item in moving if self._helps(at, item)]
+        return [item.address for item in self._moving[at] if self._helps(at, item)]
 
     def _helps(self, at: Address, one: Neighbour) -> bool:
         others = [item for item in self._moving[at] if item is not one]
@@ -87,8 +89,13 @@ class _Document:
 
     def missing(self, at: Address, done: Collection[Address]) -> frozenset[str]:
         """What this change takes away when these are done, and would not if all were."""
-        undone = tuple(item for item in self._moving[at] if item.address not in done)
+        left = self.undone(at, done)
+        undone = tuple(item for item in self._moving[at] if item.address in left)
         return self._given(at, undone, tuple(_has(x, x.after) for x in self._moving[at] if x.address in done))
+
+    def undone(self, at: Address, done: Collection[Address]) -> list[Address]:
+        """The neighbours that concern a change and are not done."""
+        return [item.address for item in self._moving[at] if item.address not in done]
 
     def _given(self, at: Address, undone: Around, others: Around) -> frozenset[str]:
         """What of that which this change takes away some give that are not done. `others`: what there is beside these."""
@@ -114,6 +121,10 @@ class _Document:
                     # once there are too many, whichever has come furthest goes on
                     key = (then, -len(begun)) if len(looked) < MOST_BEGINNINGS else (-len(begun) - 1, then)
                     heappush(left, (key, then, (*begun, at)))
+
+
+def _moves(item: Neighbour) -> bool:
+    return bool(item.before != item.after)
 
 
 def _has(item: Neighbour, settings: Any) -> Neighbour:

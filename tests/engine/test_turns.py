@@ -29,6 +29,7 @@ def turns_of(parts: Parts, still: str = "") -> Mapping[Address, tuple[set[Addres
         return given.difference(*(item.after for item in around if item.after is not None))
 
     found = turns(near, lost)
+    assert all(bool(item.missing) == bool(item.until) == bool(item.notes) for item in found.values())
     return {at: (set(found[at].waits), set(found[at].missing)) if at in found else (set(), set()) for at in own}
 
 
