@@ -281,6 +281,23 @@ def test_a_deny_that_leaves_a_role_gives_what_the_role_is_allowed_alone(resource
     assert role_loses(usual, others) == []
 
 
+def test_a_deny_of_all_but_some_resources_that_leaves_a_role_gives_what_it_is_allowed_of_the_others() -> None:
+    def all_but(*resources: str, action: str = "ecr:*") -> dict[str, Any]:
+        deny = {"Sid": "no", "Effect": "Deny", "Action": action, "NotResource": list(resources)}
+        return {"repositories": (OURS,), "other_permissions": json.dumps([deny])}
+
+    usual = {"repositories": (OURS,)}
+    for resources in ([OURS], ["*"], [f"arn:aws:ecr:*:*:repository/{name}" for name in ("x", "*")]):
+        assert role_gains(all_but(*resources, action="ecr:BatchGetImage"), usual) == []
+        assert role_loses(usual, all_but(*resources, action="ecr:BatchGetImage")) == []
+    # to log in is on no resource, so it is among all but some
+    end = ", which statement 'no' denied"
+    assert role_gains(all_but(OURS), usual) == [f"role images-pull may now be able to log in to ECR{end}"]
+    assert role_gains(all_but("*"), usual) == []
+    found = role_gains(all_but(f"{OURS}secret", action="ecr:BatchGetImage"), usual)
+    assert found == [f"role images-pull may now be able to pull everything but {OURS}secret{end}"]
+
+
 def test_a_deny_elsewhere_gives_a_role_nothing_when_it_leaves() -> None:
     usual = {"repositories": (OURS,)}
     elsewhere = denying("ecr:*", resource=f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/*")

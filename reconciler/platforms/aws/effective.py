@@ -20,7 +20,7 @@ from .condition import Condition
 from .inclusion import Who, action_covered, is_pattern
 from .policy import Statement
 from .sources import ANY_VALUE, one_source, positive
-from .verbs import ECR, Actions, Verb, Words, excepted_by, named
+from .verbs import ECR, Actions, Verb, Words, excepted_by, named, resources_but
 
 #: a statement's conditions are looked at value by value up to so many combinations, and as one beyond
 MOST_COMBINATIONS = 200
@@ -153,12 +153,6 @@ def _denied(denied: Collection[str], action: str) -> bool:
     """Whether an action is denied for sure; one that is no pattern is by a Deny of all but others (NotAction), too."""
     answer = action_covered(denied, action)
     return answer is True or (answer is None and not is_pattern(action) and not action.startswith("!"))
-
-
-def _but(who: Who) -> Iterator[str]:
-    """The resources that a statement leaves out."""
-    found: Mapping[str, object] = json.loads(who.other) if who.other else {}
-    yield from (str(arn) for arn in policy.listed(found.get("NotResource")))
 
 
 class _Comparison:
@@ -311,7 +305,9 @@ class _Comparison:
             return False
         if not one.principal or not other.principal:
             return not any(
-                inclusion.pattern_covers(no, b.principal) for a, b in ((one, other), (other, one)) for no in _but(a)
+                inclusion.pattern_covers(no, b.principal)
+                for a, b in ((one, other), (other, one))
+                for no in resources_but(a)
             )
         covers = self.words.covers
         if covers is inclusion.resource_covers:
@@ -369,7 +365,8 @@ class _Comparison:
         """What is allowed to those (on those resources) that the Deny may be about."""
         about = (actions for who, actions in self.more.allows.items() if self.overlaps(deny, who, actions))
         # to log in is on no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
-        return frozenset().union(*about) - {policy.LOGIN if deny.who.principal != "*" else ""}
+        # so that it is among all but some
+        return frozenset().union(*about) - {policy.LOGIN if deny.who.principal not in ("*", "") else ""}
 
     def unsaid(self, actions: Iterable[str], said: Iterable[str]) -> set[str]:
         members = {item for verb in self.words.verbs for item in verb.members}

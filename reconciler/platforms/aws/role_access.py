@@ -19,7 +19,7 @@ from .inclusion import Who
 from .policy import Document, Statement
 from .role_documents import ROLES, TAG, RoleSettings, settings_of, tag_conditions, usual_permissions
 from .spec import AwsRegistry
-from .verbs import ECR, Verb, Words, principal_of
+from .verbs import ECR, Verb, Words, principal_of, resources_but
 
 #: what is said of a resource is put together in `_said`: `pull any repository`, `perform s3:getobject on any resource`
 _PERMISSIONS = replace(
@@ -240,7 +240,7 @@ def _said(at: Address, who: Who, verbs: Sequence[str]) -> Iterator[tuple[str, st
     """What a role can do with a resource: verbs in words, the registry, and what they are about."""
     images = [verb for verb in verbs if verb in _ON_IMAGES]
     yield from ((verb, at.registry, _resource(who, "any repository")) for verb in images)
-    login = who.anything and policy.LOGIN in verbs
+    login = policy.LOGIN in verbs and (who.anything or _is_all_but(who))
     if login:
         yield "log in to ECR", at.registry, ""
     others = [verb for verb in verbs if verb not in images and not (login and verb == policy.LOGIN)]
@@ -304,9 +304,9 @@ def _of_registry(
     found: dict[str, dict[tuple[bool, str], set[str]]] = {}
     for item in allowed:
         regions: set[str] = set()
-        if item.who.anything and (
-            item.what == policy.LOGIN or item.may
-        ):  # who can't log in, or is denied it, can't pull
+        # who can't log in, or is denied it, can't pull
+        login = item.what == policy.LOGIN and _is_all_but(item.who)
+        if login or (item.who.anything and (item.what == policy.LOGIN or item.may)):
             regions = set(places.values())
         elif item.who.principal in places and item.who.conditions == marked and not item.who.other:
             regions = {places[item.who.principal]}
@@ -324,6 +324,11 @@ def _of_registry(
         for (where, may, note), verbs in said.items()
         if places
     }
+
+
+def _is_all_but(who: Who) -> bool:
+    """Whether it is all resources but some, to log in to ECR among them, which is on no resource."""
+    return replace(who, other="") == Who("") and bool(resources_but(who))
 
 
 def _is_of(registry: AwsRegistry, arn: str) -> bool:

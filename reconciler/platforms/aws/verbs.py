@@ -85,6 +85,12 @@ def excepted_by(who: Who) -> tuple[str, ...]:
     return () if but is None else policy.normal({"Principal": but}).principals
 
 
+def resources_but(who: Who) -> tuple[str, ...]:
+    """Those that NotResource leaves out."""
+    but = json.loads(who.other).get("NotResource") if who.other else None
+    return tuple(str(arn) for arn in policy.listed(but))
+
+
 @lru_cache(maxsize=4096)
 def principals_of(who: Who) -> tuple[Principal, ...]:
     """The principal in words, with its conditions and what else narrows it, once for each of those that the conditions name."""
