@@ -44,9 +44,19 @@ _COOKIE = re.compile(
 #: where what looks like a header is the name of a repository: at the end of an address of a resource, or of an image's path
 _ADDRESS = re.compile(r"(?:^|[\s\"'(])[a-z][a-z0-9-]{0,62}\.(?:repository|access)\.[\w./-]{0,255}\Z")
 _IMAGE = re.compile(r"(?:^|[\s\"'(])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,6}(?::[0-9]{1,5})?/[a-z0-9._/-]{0,255}\Z")
-#: what is said of a resource (`NOT_FOUND: ...`, `Not found`, `3 images`), and what is the tag of an image and can't be a secret
-_SAID = re.compile(r"(?i:-token|x-api-key): (?:[A-Z][A-Z_]{1,30}:|[A-Z][a-z]{1,15}|[0-9]{1,6})\Z")
-_TAG = re.compile(r"(?:-token|x-api-key):[vV]?[0-9]{1,4}(?:[.-][0-9]{1,4}){0,2}\Z", re.IGNORECASE)
+#: what is said of a resource and is no secret: a code (https://grpc.io/docs/guides/status-codes/), how a sentence begins, a count
+_CODE = (
+    "CANCELLED|UNKNOWN|INVALID_ARGUMENT|DEADLINE_EXCEEDED|NOT_FOUND|ALREADY_EXISTS|PERMISSION_DENIED|RESOURCE_EXHAUSTED"
+    "|FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS|UNAUTHENTICATED"
+)
+_FIRST = "Not|No|The|This|Permission|Request|Requested|Resource|Repository|Invalid|Error"
+_SAID = re.compile(
+    rf"(?i:-token|x-api-key): (?:(?:{_CODE}):\s|(?:{_FIRST})\s|[0-9]{{1,6}} (?:images?|resources?|members?)\b)"
+)
+#: a version or a day as the tag of an image
+_TAG = re.compile(
+    r"(?i:-token|x-api-key):(?:[vV][0-9]{1,3}(?:\.[0-9]{1,4}){0,2}|[0-9]{1,4}(?:[.-][0-9]{1,4}){1,2})(?![^\s\"')])"
+)
 #: how much before such a name can be of the address or the path that it ends
 _BEFORE = 400
 #: how often a text is looked at again: what is hidden may show where the next secret begins
@@ -115,7 +125,7 @@ def _hidden(text: str) -> str:
     text = _URL.sub(_signed, text)
     text = _USER.sub(HIDDEN, text)
     text = _HEADER.sub(_header, text)
-    text = _COOKIE.sub(_header, text)
+    text = _COOKIE.sub(rf"\1{HIDDEN}", text)
     text = _BASIC.sub(_basic, text)
     text = _BEARER.sub(rf"\1{HIDDEN}", text)
     text = _IN_QUOTES.sub(rf"\1{HIDDEN}", text)
@@ -137,11 +147,10 @@ def _page(match: re.Match[str]) -> str:
 
 
 def _header(match: re.Match[str]) -> str:
-    before = match.string[max(0, match.start() - _BEFORE) : match.start()]
-    cookie = match[0][:6].lower() == "cookie"
-    if _ADDRESS.search(before) and (cookie or _SAID.match(match[0])):
-        return match[0]
-    if _IMAGE.search(before) and _TAG.match(match[0]):
+    """The name with its value hidden, or what stands there if it is no header."""
+    text, at = match.string, match.start()
+    before = text[max(0, at - _BEFORE) : at]
+    if (_SAID.match(text, at) and _ADDRESS.search(before)) or (_TAG.match(text, at) and _IMAGE.search(before)):
         return match[0]
     return f"{match[1]}{HIDDEN}"
 
