@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -246,10 +247,26 @@ class _Run:
         for start in range(0, len(done), VERIFIED_AT_ONCE):
             if self.stop.is_set():
                 return
-            for change, now in read_again(done[start : start + VERIFIED_AT_ONCE], self.sessions):
-                wrong = unconverged(change, now, self.sessions[change.registry])
-                if wrong:
-                    self.settle(Outcome(change.address, change.action, Status.FAILED, f"did not converge: {wrong}"))
+            for change, wrong in self.unconverged(done[start : start + VERIFIED_AT_ONCE]):
+                self.settle(Outcome(change.address, change.action, Status.FAILED, f"did not converge: {wrong}"))
+
+    def unconverged(self, changes: Sequence[Change]) -> Sequence[tuple[Change, str]]:
+        """What is not as wanted, and how, looked at again for as long as what is read may be behind what was written; nothing once a
+        stop is asked for."""
+        begun, pause = time.monotonic(), 1.0
+        while True:
+            wrong = [
+                (change, how)
+                for change, now in read_again(changes, self.sessions)
+                if (how := unconverged(change, now, self.sessions[change.registry]))
+            ]
+            patience = max((self.sessions[change.registry].behind for change, _ in wrong), default=0.0)
+            left = begun + patience - time.monotonic()
+            if left <= 0:
+                return wrong
+            if self.stop.wait(min(pause, left)):
+                return ()
+            changes, pause = [change for change, _ in wrong], min(2 * pause, 10.0)
 
 
 def _owed(change: Change) -> bool:

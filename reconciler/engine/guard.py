@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from reconciler.model.access import ADMIN, DELETE_IMAGES, Access, does
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages, Kind, Releasable
+from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Releasable
 from reconciler.model.released import ReleasedAlong, ReleasesAll
 from reconciler.spec.models import Guards
 from reconciler.spec.selection import matches_any
@@ -47,6 +47,18 @@ class Verdict:
     passed: bool
     message: str
     addresses: tuple[Address, ...] = ()
+
+
+def for_good(changes: Collection[Change], kinds: Mapping[str, Mapping[str, Kind]]) -> Iterator[Change]:
+    """Without the deletes of what is nothing but access, where a change of the plan puts another resource of the kind in its place:
+    that says who loses what, and leaves no fewer resources."""
+    new = [change for change in changes if change.action in (Action.CREATE, Action.ADOPT)]
+    placed = {(change.kind, at) for change in new if change.desired is not None for at in change.desired.instead_of}
+    for change in changes:
+        kind = kinds[change.registry][change.kind]
+        access = isinstance(kind, GivesAccess) and kind.nothing_else
+        if not (access and change.action is Action.DELETE and (change.kind, change.address.anywhere) in placed):
+            yield change
 
 
 def max_deletes(guards: Guards, changes: Iterable[Change], owned: int) -> Verdict:

@@ -314,7 +314,7 @@ def verdicts(
         *guard.accounts(basis.rules, chain(granted, basis.granted), own_accounts(registries)),
     ]
     if not basis.destroy:
-        found += (guard.max_deletes(basis.rules, changes, basis.owned), *basis.required)
+        found += (guard.max_deletes(basis.rules, guard.for_good(changes, kinds), basis.owned), *basis.required)
     return tuple(sorted(found))
 
 

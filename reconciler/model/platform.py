@@ -61,6 +61,8 @@ class Session(ABC):
     what is under way.
     """
 
+    #: seconds for which what is read may still be what was there before a write, where no write waits until it is
+    behind: float = 0.0
     #: whether the session itself sees to it that no more than `parallelism` calls are under way, however many threads make them
     limits_calls: ClassVar[bool] = False
 

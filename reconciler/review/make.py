@@ -101,12 +101,19 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     for registry in base.registries:
         now = kept.get(registry.name)
         # what a registry that leaves holds stays as it is, and no plan looks at it
-        if now is not None and not registry.retired and registry.found_by(now):
+        found_by = now is not None and registry.found_by(now)
+        if now is not None and not registry.retired and (found_by or registry.still_finds(now)):
             released = released_by(base, (), base_kinds, [there[registry.name]])
             platform = platform_of(platforms, registry.platform)
-            names = _names(base, registry, there[registry.name], head, now, desired[now.name], kinds[now.name])
+            names = (
+                _names(base, registry, there[registry.name], head, now, desired[now.name], kinds[now.name])
+                if found_by
+                else {}
+            )
             renamed |= {(now.name, name): was for was, name in names.items()}
             for at, item in there[registry.name].items():
+                if not found_by and item.kind not in registry.still_finds(now):
+                    continue
                 if at not in released and item.parent not in released:
                     fitted = base_kinds[registry.name][item.kind].fitted(item, None)
                     found = _called(

@@ -41,10 +41,10 @@ class OfTheWhole(Parts):
             has = f"its {count} and the access that the spec gave there stay as they are, unwatched"
             if not self.base.repositories_by_registry[registry.name]:
                 has = "what the spec made there stays as it is, unwatched"
-            part.messages.append(
-                f"registry {registry.name} {what}: {has}: neither a plan nor drift looks at it again; to delete it all, apply"
-                " retired: true first"
-            )
+            end = "neither a plan nor drift looks at it again; to delete it all, apply retired: true first"
+            if now is not None and registry.still_finds(now):
+                end = "a plan is refused until it is put back"
+            part.messages.append(f"registry {registry.name} {what}: {has}: {end}")
             # what else of it differs is part of that
             self.used.update(id(one) for one in found)
             self.used.update(

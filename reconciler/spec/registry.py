@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -85,6 +85,11 @@ class RegistryBase(Model):
     def found_by(self, later: RegistryBase) -> bool:
         """Whether a plan of a later form of the registry still finds what this one holds; else that stays behind, unwatched."""
         return type(self) is type(later) and self.own_account == later.own_account
+
+    def still_finds(self, later: RegistryBase) -> Collection[str]:
+        """The kinds of what this registry made that a plan of a later form finds although it does not find the rest (`found_by`): it
+        is refused then."""
+        return ()
 
     @abstractmethod
     def native_name(self, repository: str) -> str:

@@ -11,6 +11,7 @@ from reconciler.errors import GuardViolation
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.sandbox.azure import GROUP, LISTER, NAME, RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.base import Document
 
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 
@@ -91,6 +92,37 @@ def test_a_smaller_tier_is_refused_while_somebody_else_has_a_replication(azure: 
     assert problem.message == (
         "somebody else's replication uksouth needs sku: Premium: Azure refuses Standard while it is there"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ({"networkRuleSet": {"defaultAction": "Deny"}}, "its network rule set"),
+        ({"networkRuleSet": {"defaultAction": "Allow", "ipRules": [{"value": "192.0.2.1"}]}}, "its network rule set"),
+        ({"privateEndpointConnections": [{"name": "theirs"}]}, "somebody else's private endpoint connection theirs"),
+        ({"dataEndpointEnabled": True}, "its dedicated data endpoint"),
+        ({"encryption": {"status": "enabled"}}, "its customer-managed key"),
+        ({"policies": {"trustPolicy": {"status": "enabled"}}}, "its content trust"),
+        ({"policies": {"exportPolicy": {"status": "disabled"}}}, "its ban on exports"),
+        ({"networkRuleSet": {"defaultAction": "Allow", "ipRules": []}, "encryption": {"status": "disabled"}}, ""),
+        ({"policies": {"trustPolicy": {"status": "disabled"}, "exportPolicy": {"status": "enabled"}}}, ""),
+    ],
+)
+def test_a_smaller_tier_is_refused_while_somebody_else_uses_what_it_lacks(
+    said: Document, what: str, azure: AzureSandbox
+) -> None:
+    azure.apply(azure.document("app-a", registry={"sku": "Premium"}))
+    azure.acr.properties.update(said)
+    assert azure.plan(azure.document("app-a", registry={"sku": "Premium"})).changes == ()
+    plan = azure.plan(azure.document("app-a", registry={"sku": "Standard"}))
+    if what:
+        (problem,) = plan.problems
+        assert problem.message == f"{what} needs sku: Premium: Azure refuses Standard while it is there"
+        with pytest.raises(AssertionError, match="FeatureNotSupported"):
+            azure.call("PATCH", RESOURCE, {"sku": {"name": "Standard"}})
+    else:
+        azure.carry_out(plan)
+        assert azure.acr.sku == "Standard"
 
 
 @pytest.mark.parametrize("name", ["UP", "a b", "a\nWho gains access", "a/", "-a", "a'b", "a" * 256])

@@ -412,6 +412,7 @@ def azure(azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     folder = tmp_path / "rescue"
     folder.mkdir()
     sandbox = AzureSandbox(azure_stand_in, folder)
+    monkeypatch.setattr("reconciler.platforms.azure.session.AzureSession.behind", 3.0)
     sandbox.reset()
     yield sandbox
     # a connection that nobody closed is warned of here, at the test that left it, and not in whichever test runs next

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .session import AzureSession
 
 Documents = Sequence[Mapping[str, Any]]
+#: what begins a private endpoint connection's words
+CONNECTION = "private endpoint connection "
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Below:
         away = (item for item in self.replications if _location(item) != self.registry.location)
         theirs = (item for item in away if Marks.of(tags.read(item.get("tags"))).owner != self.owner)
         return [
-            *sorted(f"private endpoint connection {item.get('name', '')}" for item in self.connections),
+            *sorted(f"{CONNECTION}{item.get('name', '')}" for item in self.connections),
             *(f"scope map {key}" for key in sorted(maps)),
             *sorted(f"replication {str(item.get('name', '')).lower()}" for item in theirs),
         ]

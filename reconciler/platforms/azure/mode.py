@@ -91,7 +91,7 @@ class ModeKind(Kind, GivesAccess):
     def silences(self, settings: ModeSettings, other: Any) -> str:
         """A role assignment counts in the mode of its role alone."""
         mode = other.mode if isinstance(other, AssignmentSettings) else ""
-        if not mode or mode == settings.mode:
+        if not mode or settings.mode in ("", mode):
             return ""
         return f"it gives nothing until the registry is in mode {mode}"
 

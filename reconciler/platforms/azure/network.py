@@ -13,6 +13,8 @@ from reconciler.model.access import Access, Principal
 OPEN, CLOSED = "Enabled", "Disabled"
 #: in what others keep beside our settings: whether only those are let in whom rules name
 RULES = "network_rules"
+#: and what they set that only the largest tier has
+LARGE = "premium"
 
 
 def word_of(asked: bool | None) -> str:
@@ -40,6 +42,29 @@ def remark(there: str, wanted: str) -> Iterator[str]:
 def has_rules(properties: Mapping[str, Any]) -> bool:
     """Whether a registry, as Azure answers it, lets in only whom its rules name."""
     return str((properties.get("networkRuleSet") or {}).get("defaultAction", "")).lower() == "deny"
+
+
+def needing_premium(properties: Mapping[str, Any]) -> list[str]:
+    """What somebody else set on a registry, as Azure answers it, that no smaller tier has, in words; the same of private endpoints
+    and replications stands elsewhere.
+
+    https://learn.microsoft.com/azure/container-registry/container-registry-skus
+    https://learn.microsoft.com/azure/container-registry/data-loss-prevention
+    """
+    rules = properties.get("networkRuleSet") or {}
+    policies = properties.get("policies") or {}
+    found = {
+        "its network rule set": has_rules(properties) or rules.get("ipRules") or rules.get("virtualNetworkRules"),
+        "its dedicated data endpoint": properties.get("dataEndpointEnabled"),
+        "its customer-managed key": _status(properties.get("encryption")) == "enabled",
+        "its content trust": _status(policies.get("trustPolicy")) == "enabled",
+        "its ban on exports": _status(policies.get("exportPolicy")) == "disabled",
+    }
+    return [what for what, there in found.items() if there]
+
+
+def _status(found: Any) -> str:
+    return str((found or {}).get("status", "")).lower()
 
 
 def reaching(word: str, registry: str, *, rules: bool) -> Iterator[Access]:

@@ -15,7 +15,7 @@ from reconciler.platforms.extras import needing
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 
-from . import assignment_settings, identity, registry_settings, replication, repository, roles, token_settings
+from . import assignment_settings, identity, registry_settings, replication, repository, roles, rules, token_settings
 from .assignment import AssignmentKind
 from .identity import IDENTITIES, IdentityKind
 from .mode import ModeKind, ModeSettings
@@ -81,21 +81,27 @@ class AzurePlatform(Platform):
             at = of_job(settings.principal, settings.job)
             assigned.append(at)
             needs = (home, identities[settings.principal])
-            yield Desired(at, "assignment", settings, needs, adopt=here.adopt, source=spec.source(here.name))
+            source = spec.source(here.name)
+            # in mode legacy, the role to pull is the catalog's too
+            also = (roles.LIST,) if settings.job == roles.PULL else ()
+            before = tuple(old for job in (settings.job, *also) for old in _in_modes(of_job(settings.principal, job)))
+            yield Desired(at, "assignment", settings, needs, None, here.adopt, source, before)
         for settings, by in assignment_settings.of_grants(here, grants):
             at = of_job(settings.principal, settings.job)
             assigned.append(at)
             source = spec.source(here.name, None, by)
             noted = _noted(here, settings.names)
             # who may do more or less than before keeps the old role until the new one is there
-            before = tuple(item for job in roles.GRANTED if (item := of_job(settings.principal, job)) != at)
+            places = [of_job(settings.principal, job) for job in roles.GRANTED]
+            before = (*(item for item in places if item != at), *(old for item in places for old in _in_modes(item)))
             yield Desired(at, "assignment", settings, (home, *noted), source=source, instead_of=before)
         mode = Address.of(here.name, "mode", home.name)
         wanted = ModeSettings(here.role_assignment_mode or "")
         # what one mode needs and the other does not, too, and what whoever keeps a role could do before
         principals = {at.name.rpartition("-")[0] for at in assigned}
-        jobs = [of_job(principal, job) for principal in sorted(principals) for job in (*roles.GRANTED, roles.LIST)]
-        old = tuple(Address(f"{at}-{word}") for at in jobs for word in ("abac", "legacy"))
+        all_jobs = (*roles.GRANTED, roles.LIST)
+        jobs = [of_job(principal, job) for principal in sorted(principals) for job in all_jobs]
+        old = tuple(item for at in jobs for item in _in_modes(at))
         source = spec.source(here.name)
         yield Desired(mode, "mode", wanted, (home, *assigned), home, here.adopt, source, instead_of=old)
         for grant, names in grants:
@@ -135,6 +141,11 @@ def _azure(registry: RegistryBase) -> AzureRegistry:
     if not isinstance(registry, AzureRegistry):
         raise TypeError(f"registry {registry.name} is not on Azure")
     return registry
+
+
+def _in_modes(at: Address) -> Iterator[Address]:
+    """Where a role assignment is found once the registry is to have another mode than that of its role."""
+    yield from (Address(f"{at}-{mode}") for mode in rules.MODES)
 
 
 def _noted(here: AzureRegistry, names: Sequence[str]) -> Iterator[Address]:

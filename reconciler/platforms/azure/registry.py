@@ -23,7 +23,7 @@ from reconciler.words import Named, all_of
 
 from . import mode, network, others, roles, rules, states, tags, usage
 from .assignment import granted
-from .below import Below, below_of, connections_of
+from .below import CONNECTION, Below, below_of, connections_of
 from .reach import WHOLE
 from .registry_settings import KIND, Document, RegistrySettings, address_of, changed_in, live_of, properties_of
 from .repository import data_plane, now_in
@@ -150,9 +150,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
                 " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
-        beside = [item for item in _below(live) if item.startswith(_REPLICATION)]
-        if beside and desired.settings.sku != "Premium":
-            return f"somebody else's {all_of(beside)} needs sku: Premium: Azure refuses {desired.settings.sku} while it is there"
+        if desired.settings.sku != "Premium" and (large := _large(live)):
+            verb, they, are = ("need", "they", "are") if large[1:] else ("needs", "it", "is")
+            return f"{all_of(large)} {verb} sku: Premium: Azure refuses {desired.settings.sku} while {they} {are} there"
         if desired.settings.public_network_access == network.CLOSED and desired.settings.sku != "Premium":
             return (
                 "it is not reached from the internet, which needs sku: Premium: Azure refuses"
@@ -355,6 +355,16 @@ def _below(live: Live | None) -> list[str]:
     """What else others have in it, in words."""
     found: list[str] = json.loads(live.rest or "{}").get("below", []) if live is not None else []
     return found
+
+
+def _large(live: Live | None) -> list[str]:
+    """What somebody else made or set that needs the tier that the registry has, in words: only the largest one has any of it."""
+    if live is None or live.settings.sku != "Premium":
+        return []
+    beside = [item for item in _below(live) if item.startswith((_REPLICATION, CONNECTION))]
+    theirs = [f"somebody else's {item}" for item in beside]
+    found: list[str] = json.loads(live.rest or "{}").get(network.LARGE, [])
+    return [*theirs, *found]
 
 
 def _others(live: Live | None) -> dict[str, str]:

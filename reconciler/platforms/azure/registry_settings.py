@@ -83,7 +83,12 @@ def live_of(at: Address, found: Document) -> Live:
     there = tags.read(found.get("tags"))
     retention = (said.get("policies") or {}).get("retentionPolicy") or {}
     theirs = tags.foreign(there)
-    rest = {**({"tags": theirs} if theirs else {}), **({network.RULES: True} if network.has_rules(said) else {})}
+    large = network.needing_premium(said)
+    rest = {
+        **({"tags": theirs} if theirs else {}),
+        **({network.RULES: True} if network.has_rules(said) else {}),
+        **({network.LARGE: large} if large else {}),
+    }
     return Live(
         address=at,
         kind=KIND,

@@ -47,6 +47,10 @@ ASSIGNMENTS, IDENTITIES = "2022-04-01", "2024-11-30"
 class AzureSession(HttpSession):
     """Calls for one registry's subscription."""
 
+    #: a list of Azure Resource Manager may lag behind:
+    #: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
+    behind = 60.0
+
     def __init__(self, platform: Platform, estate: Estate, registry: AzureRegistry) -> None:
         super().__init__(platform, estate, registry)
         self.registry = registry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -67,6 +67,10 @@ class AzureRegistry(RegistryBase):
 
     def found_by(self, later: RegistryBase) -> bool:
         return super().found_by(later) and isinstance(later, AzureRegistry) and self._id == later._id
+
+    def still_finds(self, later: RegistryBase) -> Collection[str]:
+        """The identities, which are called after the registry's name in the spec."""
+        return ("identity",) if isinstance(later, AzureRegistry) and self.group.lower() == later.group.lower() else ()
 
     @property
     def common_labels(self) -> Mapping[str, str]:

@@ -384,6 +384,22 @@ def _check(sku: str, properties: Document) -> None:
         raise invalid(f"The role assignment mode '{properties.get('roleAssignmentMode')}' is not known.")
 
 
+def _check_large(properties: Document) -> None:
+    """What the largest tier alone has: https://learn.microsoft.com/azure/container-registry/container-registry-skus"""
+    rules = properties.get("networkRuleSet") or {}
+    policies = properties.get("policies") or {}
+    used = (
+        rules.get("defaultAction") == "Deny" or rules.get("ipRules"),
+        properties.get("privateEndpointConnections"),
+        properties.get("dataEndpointEnabled"),
+        (properties.get("encryption") or {}).get("status") == "enabled",
+        (policies.get("trustPolicy") or {}).get("status") == "enabled",
+        (policies.get("exportPolicy") or {}).get("status") == "disabled",
+    )
+    if any(used):
+        raise invalid("The registry has features that are supported in the Premium tier only.", "FeatureNotSupported")
+
+
 def _change_sku(found: Registry, sku: str) -> None:
     if sku != "Premium" and found.replications:
         raise Refusal(
@@ -391,6 +407,8 @@ def _change_sku(found: Registry, sku: str) -> None:
             "CannotDowngradeWithReplications",
             f"The registry has replications: they must be deleted before it is {sku}.",
         )
+    if sku != "Premium":
+        _check_large(found.properties)
     found.sku = sku
 
 
