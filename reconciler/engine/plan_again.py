@@ -128,6 +128,6 @@ def _counted(change: Change, said: Change, plan: Plan, seen: Picture) -> Change:
     if said.images is None:
         raise ValueError(f"the change of {change.address} does not say how many images are lost")
     # why it was not counted, only whoever counted knows
-    uncounted = [note for note in said.notes[-1:] if note.startswith(note_of(said.images, ""))]
+    uncounted = [note for note in said.notes[-1:] if said.images and note.startswith(note_of(said.images, ""))]
     allowed = images_may_go(change, kind, plan.basis.allow_delete)
     return replace(change, images=said.images, force=allowed, notes=(*change.notes, *uncounted))

@@ -122,7 +122,7 @@ def write(session: Session, task: Task) -> str:
     live = _current(session, kind, task)
     wanted = change.desired
     if wanted is None:
-        if live is None:
+        if live is None or _is_gone(change, live):
             return GONE
         if change.action is Action.RELEASE:
             return _release(session, kind, live)
@@ -173,7 +173,7 @@ def _current(session: Session, kind: Kind, task: Task) -> Live | None:
 def moved_since(change: Change, now: Live | None, session: Session, going: Mapping[Address, int]) -> str:
     """What moved between the plan and now, in words; "" if nothing did, or if what was to be deleted is gone already. `going`: as
     `whole.going_with` has it."""
-    if now is None and change.lets_go:
+    if change.lets_go and _is_gone(change, now):
         return ""
     kind = session.platform.kinds[change.kind]
     before = change.live
@@ -201,6 +201,14 @@ def moved_since(change: Change, now: Live | None, session: Session, going: Mappi
         if new:
             return f"somebody else gave access since the plan was made: {new}"
     return ""
+
+
+def _is_gone(change: Change, now: Live | None) -> bool:
+    """Whether nothing is left of what was there, and nothing that says that it is ours."""
+    if now is None:
+        return True
+    was_there = change.live is not None and not change.live.vacant
+    return was_there and now.vacant and not now.owed and now.marks == Marks()
 
 
 def unconverged(change: Change, now: Live | None, session: Session) -> str:

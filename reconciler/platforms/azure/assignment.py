@@ -279,8 +279,7 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
 
 def _by_our_name(session: AzureSession, at: Address) -> list[Document]:
     """The assignment at an address that has the name that we give it."""
-    who, _, job = at.name.rpartition("-")
-    role = roles.of_job(session.wanted_mode(), job)
+    who, role = assignment_settings.named_in(at, session.wanted_mode())
     principal = session.principal(who) if who in IDENTITIES else who
     if role is None or not principal:
         return []

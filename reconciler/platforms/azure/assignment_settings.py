@@ -14,7 +14,7 @@ from reconciler.spec.fields import GRANT, REPOSITORY, Text
 from reconciler.spec.models import Grant
 from reconciler.words import Named
 
-from . import condition, roles
+from . import condition, roles, rules
 from .condition import Names
 from .reach import WHOLE, reached
 from .roles import Role
@@ -102,6 +102,16 @@ def address_in(registry: str, principal: str, role: Role, mode: str) -> Address:
     """The address of the assignment of a role to a principal, in a registry that is to have this mode."""
     suffix = "" if role.mode == mode else f"-{role.mode}"
     return Address.of(registry, KIND, f"{principal}-{role.job}{suffix}")
+
+
+def named_in(at: Address, mode: str) -> tuple[str, Role | None]:
+    """The principal and the role of an address in a registry that is to have this mode; None where that has no such role."""
+    name, suffix = at.name, mode
+    for other in rules.MODES:
+        if at.name.endswith(f"-{other}"):
+            name, suffix = at.name.removesuffix(f"-{other}"), other
+    who, _, job = name.rpartition("-")
+    return who, roles.of_job(suffix, job)
 
 
 def of_identities(registry: AzureRegistry) -> Iterator[AssignmentSettings]:

@@ -174,9 +174,8 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         """Without replications: one that is let go of before the registry is somebody else's from then on."""
         found = json.loads(rest or "{}")
         beside = [item for item in found.get("below", ()) if not item.startswith(_REPLICATION)]
-        return text(
-            {key: beside if key == "below" else value for key, value in found.items() if key != "below" or beside}
-        )
+        kept = {key: beside if key == "below" else value for key, value in found.items() if key != "below" or beside}
+        return text(kept) if kept else ""
 
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
