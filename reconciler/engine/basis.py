@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Change
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
 from reconciler.model.resource import Live
 from reconciler.spec.models import Guards
@@ -52,18 +53,32 @@ def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]
 
 
 def _overlapping(seen: Picture, changes: Mapping[Address, Change]) -> set[Address]:
-    """What gives access to somebody whose access changes, where several resources can give the same."""
+    """What gives access to somebody whose access changes, where several resources can give the same, and what decides what of it
+    counts; all that gives access, where that changes."""
     who: set[tuple[str, Principal]] = set()
+    asking: set[str] = set()
+    deciding: set[str] = set()
     for change in changes.values():
         kind = seen.kinds[change.registry][change.kind]
+        if isinstance(kind, DecidesWhatCounts):
+            deciding.add(change.registry)
         if isinstance(kind, GivesAccess) and Trait.OVERLAPS in kind.traits:
+            asking.add(change.registry)
             given = (item.settings for item in (change.desired, change.live) if item is not None)
             found = [access for settings in given for access in kind.access(change.address, settings)]
             found += (
                 access for item in (change.live.foreign if change.live else ()) for access in (*item.access, *item.left)
             )
             who.update((change.registry, access.principal) for access in found)
-    return {address for address, item in seen.live.items() if who and not who.isdisjoint(_has(seen, item))}
+
+    def counts(item: Live) -> bool:
+        here = item.address.registry
+        has = set(_has(seen, item)) if here in asking else set()
+        return bool(has if here in deciding else has & who) or (
+            here in asking and isinstance(seen.kinds[here][item.kind], DecidesWhatCounts)
+        )
+
+    return {address for address, item in seen.live.items() if counts(item)}
 
 
 def _has(seen: Picture, item: Live) -> Iterator[tuple[str, Principal]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
+from reconciler.model.change import Change
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import GivesAccess, Home, Kind, Trait
-from reconciler.model.resource import Live
+from reconciler.model.resource import Live, Settings
 
+from .counting import Counting, counting_of, lasting, overlapping
 from .picture import Picture
 
 
@@ -24,6 +27,7 @@ class Beside:
         self._picture = picture
         self._adopt = adopt
         self._known: dict[str, tuple[_Given, _Given]] = {}
+        self._counting: dict[str, Counting] = {}
 
     def changed(
         self, kind: Kind, at: Address, before: Given, after: Given, home: Home
@@ -31,10 +35,13 @@ class Beside:
         """Who gains and who loses by what a resource gives before and after: of what several give, what no other gave or gives."""
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
-        before, after = self._untaken(before), self._untaken(after)
+        before, after = self.counting(at.registry).both(self._untaken(before), self._untaken(after))
         if around := self._picture.neighbours.get(at):
             before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
+        if isinstance(kind, DecidesWhatCounts):
+            for found, more in zip((gains, losses), self._by_what_counts(at.registry), strict=True):
+                found |= more
         if Trait.OVERLAPS in kind.traits:
             then, now = self._given(at.registry)
             gains = set(kind.beyond(gains, then.but(at, gains)))
@@ -45,6 +52,31 @@ class Beside:
             gains = set(kind.had(gains, self._others.of(gains)))
             losses = set(kind.kept(losses, {*left, *own}, self._others.of(losses)))
         return tuple(sorted(gains)), tuple(sorted(losses))
+
+    def counting(self, registry: str) -> Counting:
+        """What counts in a registry before and after."""
+        if registry not in self._counting:
+            self._counting[registry] = counting_of(self._picture, registry)
+        return self._counting[registry]
+
+    def idle(self, change: Change) -> Iterator[str]:
+        """Why what a change gives counts for nothing, as a sentence without its name."""
+        kind = self._picture.kinds[change.registry][change.kind]
+        if change.desired is None or Trait.OVERLAPS not in kind.traits:
+            return
+        if why := self.counting(change.registry).idle(change.desired.settings):
+            yield why
+
+    def _by_what_counts(self, registry: str) -> tuple[set[Access], set[Access]]:
+        """What is given from then on, and no longer, by what stays as it is."""
+        counting = self.counting(registry)
+        gains: set[Access] = set()
+        losses: set[Access] = set()
+        for item in lasting(self._picture, registry):
+            then, now = counting.before(item.settings), counting.after(item.settings)
+            if then != now:
+                (gains if now else losses).update(item.kind.access(item.address, item.settings))
+        return gains, losses
 
     @cached_property
     def going(self) -> tuple[ForeignAccess, ...]:
@@ -85,18 +117,16 @@ class Beside:
         if registry not in self._known:
             before, after = _Given(), _Given()
             live, desired = self._picture.live, self._picture.desired
-            kinds = {
-                name: kind for name, kind in self._picture.kinds[registry].items() if Trait.OVERLAPS in kind.traits
-            }
+            kinds, counting = overlapping(self._picture.kinds, registry), self.counting(registry)
             for item in live.values():
                 kind = kinds.get(item.kind) if item.address.registry == registry else None
-                if isinstance(kind, GivesAccess) and not item.vacant:
-                    before.add(item.address, kind.gives_now(item))
+                if isinstance(kind, GivesAccess) and not item.vacant and counting.before(item.settings):
+                    before.add(item.address, kind.access(item.address, item.settings))
             for wanted in desired.values():
                 kind = kinds.get(wanted.kind) if wanted.address.registry == registry else None
                 if kind is not None and isinstance(kind, GivesAccess):
-                    fitted = kind.fitted(wanted, live.get(wanted.address))
-                    after.add(wanted.address, kind.access(wanted.address, fitted.settings))
+                    settings: Settings = kind.fitted(wanted, live.get(wanted.address)).settings
+                    after.add(wanted.address, kind.access(wanted.address, settings) if counting.after(settings) else ())
             for found in self._theirs:
                 if found.after is not None and found.address.registry == registry:
                     before.add(found.address, set(found.access).difference(found.after))

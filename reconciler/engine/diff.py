@@ -224,9 +224,9 @@ class _Differ:
         self.found.changes[wanted.address] = self.weaker(change)
 
     def weaker(self, change: Change) -> Change:
-        """The change with what gets weaker by it in its notes."""
-        weaker = tuple(self.pushers.said(change, item) for item in weakenings(self.picture, change))
-        return replace(change, notes=(*change.notes, *weaker)) if weaker else change
+        """The change with what gets weaker by it in its notes, and why it gives nothing."""
+        weaker = (self.pushers.said(change, item) for item in weakenings(self.picture, change))
+        return replace(change, notes=more) if (more := (*change.notes, *self.beside.idle(change), *weaker)) else change
 
     def native_name(self, wanted: Desired) -> NativeName | None:
         """What the platform calls it; None of what holds no images."""

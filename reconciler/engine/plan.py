@@ -23,6 +23,7 @@ from reconciler.words import SHOWN_NAMES
 
 from . import guard
 from .basis import Basis, beside, images_may_go
+from .counting import as_it_stays
 from .diff import diff
 from .difference import Difference
 from .expand import Kinds, estate_of, expand
@@ -197,13 +198,18 @@ def make_plan(
 
 def _as_left(seen: Picture, difference: Difference, owner: str, adopt: Collection[str]) -> Picture:
     """The picture, where what is left out of the plan stays as it is; the changes then say what they do beside that."""
-    staying = left_out(seen, difference.changes)
-    if not staying:
+    staying, left = left_out(seen, difference.changes), as_it_stays(seen, difference.changes)
+    if not staying and left is seen:
         return seen
-    seen = replace(seen, staying=staying)
-    changes = diff(seen, owner, adopt).changes
+    changes = diff(replace(left, staying=staying), owner, _still_adopted(left, difference, adopt)).changes
     difference.changes = {address: changes[address] for address in difference.changes}
-    return seen
+    return replace(seen, staying=staying)
+
+
+def _still_adopted(left: Picture, difference: Difference, adopt: Collection[str]) -> list[str]:
+    """What is to be adopted, but for what stays as it is."""
+    staying = {at for at in left.desired.keys() - difference.changes.keys() if not left.desired[at].adopt}
+    return [at for at in adopt if at not in staying]
 
 
 def count_images(difference: Difference, seen: Picture, sessions: Sessions, wishes: Wishes) -> None:

@@ -7,7 +7,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.kind import HoldsImages
+from reconciler.model.counting import DecidesWhatCounts
+from reconciler.model.kind import HoldsImages, Trait
 from reconciler.model.resource import Desired, Live
 
 from .basis import images_may_go
@@ -31,12 +32,15 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     _refuse_unasked(said, kinds)
     seen = _picture(said, kinds)
     _refuse_circles(seen)
+    _refuse_undecided(said, seen)
     adopt = [change.address for change in said.changes if change.action is Action.ADOPT]
     found = diff(seen, said.owner, adopt)
-    odd = sorted(given.keys() ^ found.changes.keys())
+    # what gives something beside the changes stays as it is, be it as the spec wants it or not
+    left = frozenset(item.address for item in said.basis.beside if _overlaps(item, kinds))
+    odd = sorted(given.keys() ^ (found.changes.keys() - left))
     if odd:
         raise ValueError(f"the change of {odd[0]} does not follow from the desired and live resources")
-    hidden = sorted(set(found.problems) - set(said.problems))
+    hidden = sorted({item for item in found.problems if item.address not in left}.difference(said.problems))
     if hidden:
         raise ValueError(f"it does not say that {hidden[0].address} has a problem: {hidden[0].message}")
     if missing := next(unsaid(found.changes.values(), said.basis, kinds, said.registries), None):
@@ -68,7 +72,7 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     # what stands above a change and has none of its own is as it is wanted
     above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
     for item in above:
-        if altered := kinds[item.address.registry][item.kind].altered(item.settings):
+        if not _overlaps(item, kinds) and (altered := kinds[item.address.registry][item.kind].altered(item.settings)):
             raise ValueError(f"{item.address}: {altered} is not as any spec has it, and the plan does not change it")
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
@@ -82,6 +86,24 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     changes = {change.address for change in said.changes}
     foreign = tuple(item if item.address in changes else replace(item, after=None) for item in said.foreign)
     return Picture(kinds, desired, live, foreign, homes=homes, released=released, pushers=pushers, staying=staying)
+
+
+def _overlaps(item: Desired | Live | Change, kinds: Kinds) -> bool:
+    return Trait.OVERLAPS in kinds[item.address.registry][item.kind].traits
+
+
+def _refuse_undecided(said: Plan, seen: Picture) -> None:
+    """A file may have been edited to keep quiet about what decides which access counts."""
+    asking = {change.registry for change in said.changes if _overlaps(change, seen.kinds)}
+    for registry in sorted(asking):
+        there = {item.kind for item in seen.live.values() if item.address.registry == registry}
+        there |= {item.kind for item in seen.desired.values() if item.address.registry == registry}
+        made = {
+            change.kind for change in said.changes if change.registry == registry and change.action is Action.CREATE
+        }
+        for name, kind in seen.kinds[registry].items():
+            if isinstance(kind, DecidesWhatCounts) and name not in there and made.isdisjoint(kind.after):
+                raise ValueError(f"it does not say which {name} registry {registry} has")
 
 
 def _refuse_circles(seen: Picture) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from reconciler.errors import GuardViolation, PlanConflict, PlanRefused, StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import ReachesMarked, Trait
 from reconciler.model.resource import Desired, Live
 from reconciler.words import one_line
@@ -123,9 +124,8 @@ def _otherwise_given(plan: Plan, sessions: Sessions) -> dict[str, str]:
         for item in said:
             kind = kinds[item.kind]
             if kind.fingerprint(there.get(item.address)) != kind.fingerprint(item):
-                found |= dict.fromkeys(
-                    beside, f"{item.address}, which gives some of the same, is not as the plan has it"
-                )
+                what = "decides what counts" if isinstance(kind, DecidesWhatCounts) else "gives some of the same"
+                found |= dict.fromkeys(beside, f"{item.address}, which {what}, is not as the plan has it")
     return found
 
 

@@ -265,10 +265,6 @@ class GivesAccess:
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
         """Who can do what because of these settings. Pure."""
 
-    def gives_now(self, live: Live) -> Iterable[Access]:
-        """Who can do what by a live resource. Pure."""
-        return self.access(live.address, live.settings)
-
     def access_by_grant(self, address: Address, settings: Settings) -> Iterable[tuple[str, Access]]:
         """The same, each with the name of the grant that gives it: "" where the registry's own settings do. Pure."""
         return (("", item) for item in self.access(address, settings))

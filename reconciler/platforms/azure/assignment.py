@@ -23,8 +23,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import some_of
 
 from . import assignment_settings, condition, others, roles
-from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
-from .documents import mode_of
+from .assignment_settings import GRANTS, MAX_DESCRIPTION, AssignmentSettings
 from .identity import IDENTITIES
 from .others import Here, is_at, marks_of
 from .reach import beyond, had, kept
@@ -37,12 +36,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 KIND = assignment_settings.KIND
 _TYPE = "Microsoft.Authorization/roleAssignments"
-#: the key, in a description, of the names of the grants that an assignment is for
-GRANTS = "reconciler-grants"
 #: seconds in which an identity that was just made may not be found: https://github.com/MicrosoftDocs/azure-docs/issues/103085
 SPREADING = 120.0
-#: what is noted of one of others that gives nothing until the mode changes, and can be taken over
-_DORMANT = "dormant"
 
 
 class AssignmentKind(Kind, GivesAccess):
@@ -122,15 +117,11 @@ class AssignmentKind(Kind, GivesAccess):
     ) -> tuple[Iterable[Access], Iterable[Access]]:
         """What all repositories are covers each of them. In a registry that is yet to be made, what others gave above it counts from
         then on, too."""
-        counts = before.settings is not None and _DORMANT not in _kept(before.rest)
-        then = set(assignment_settings.access(address, before.settings)) if counts else set()
+        then = set(assignment_settings.access(address, before.settings)) if before.settings is not None else set()
         now = set(assignment_settings.access(address, after.settings)) if after.settings is not None else set()
         then.update(item for found in before.foreign for item in found.access)
         now.update(item for found in before.foreign for item in found.left)
         return beyond(now, then), beyond(then, now)
-
-    def gives_now(self, live: Live) -> Iterable[Access]:
-        return () if _DORMANT in _kept(live.rest) else self.access(live.address, live.settings)
 
     def beyond(self, these: set[Access], those: set[Access]) -> Iterator[Access]:
         return beyond(these, those)
@@ -245,7 +236,7 @@ def _description(marks: Marks, settings: AssignmentSettings, live: Live | None) 
 
 
 def _kept(rest: str) -> dict[str, str]:
-    """What people wrote in the description, and whether it is dormant."""
+    """What people wrote in the description."""
     found: dict[str, str] = json.loads(rest or "{}")
     return found
 
@@ -271,14 +262,12 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     )
     at = assignment_settings.address_in(session.name, who, role, mode)
     needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]
-    marks = marks_of(item)
-    dormant = marks.owner is None and role.mode == mode != _mode_now(session)
-    rest = {**description.of_people, **({_DORMANT: "true"} if dormant else {})}
+    rest = description.of_people
     return Live(
         address=at,
         kind=KIND,
         settings=settings,
-        marks=marks,
+        marks=marks_of(item),
         native=str(item.get("id", "")),
         needs=tuple(needs),
         rest=text(rest) if rest else "",
@@ -308,12 +297,6 @@ def _refuse_own(session: AzureSession, wanted: Mapping[Address, Desired]) -> Non
                 f"{item.settings.principal} is the registry's own identity {name}, which can {job} everything: take it out of grant"
                 f"{'s' if len(item.settings.grants) > 1 else ''} {some_of(item.settings.grants)}"
             )
-
-
-def _mode_now(session: AzureSession) -> str:
-    """The mode that the registry has; "" if it is not there."""
-    found = session.once("registry", lambda: session.acr(session.own_address()))
-    return mode_of(found) if found else ""
 
 
 def granted(wanted: Mapping[Address, Desired]) -> frozenset[str]:

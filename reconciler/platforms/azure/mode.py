@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
 
 from . import assignment, others, rules, tags
+from .assignment_settings import AssignmentSettings
 from .documents import mode_of
 from .others import Here
 from .reach import beyond, kept
@@ -43,7 +45,7 @@ def applied(mode: str) -> str:
     return applied_hash(ModeSettings(mode))
 
 
-class ModeKind(Kind, GivesAccess):
+class ModeKind(Kind, GivesAccess, DecidesWhatCounts):
     """Which role assignments the registry honours."""
 
     name = KIND
@@ -85,6 +87,14 @@ class ModeKind(Kind, GivesAccess):
     def access(self, address: Address, settings: ModeSettings) -> Iterable[Access]:
         """By itself it gives nothing."""
         return ()
+
+    def counts(self, settings: ModeSettings, given: Any) -> bool:
+        """A registry honours the roles of its own mode; which one it has may not be known."""
+        modes = {settings.mode, given.mode} - {""} if isinstance(given, AssignmentSettings) else ()
+        return len(modes) < 2
+
+    def idle(self, settings: ModeSettings, given: Any) -> str:
+        return f"it counts for nothing as long as the registry is in mode {settings.mode}"
 
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home

@@ -1,0 +1,22 @@
+"""What decides which of the access that other resources give counts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from .resource import Settings
+
+
+class DecidesWhatCounts(ABC):
+    """What a kind offers that has one resource in each registry, by which some of what others of it give counts and some does not.
+
+    Both its own kind and those whose access it decides on OVERLAP.
+    """
+
+    @abstractmethod
+    def counts(self, settings: Settings, given: Settings) -> bool:
+        """Whether what is `given`, settings of any kind that OVERLAPS, counts where these settings hold. Pure."""
+
+    @abstractmethod
+    def idle(self, settings: Settings, given: Settings) -> str:
+        """Why what is `given` counts for nothing where these settings hold, as a sentence without its name. Pure."""
