@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.change import Change
-from reconciler.model.kind import GivesAccess, HoldsImages, Kind, Trait
+from reconciler.model.counting import DecidesWhatCounts
+from reconciler.model.kind import GivesAccess, HoldsImages, Kind
 from reconciler.model.resource import Live
 from reconciler.spec.models import Guards
 
+from .counting import overlaps
 from .guard import Verdict
 from .picture import Picture
 
@@ -52,40 +54,38 @@ def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]
 
 
 def _overlapping(seen: Picture, changes: Mapping[Address, Change]) -> set[Address]:
-    """What gives access to somebody whose access changes, where several resources can give the same, and what says which of that
-    counts; all that gives any, where that changes."""
+    """What gives access to somebody whose access changes, where several resources can give the same, and what decides what of it
+    counts; all that gives access, where that changes."""
     who: set[tuple[str, Principal]] = set()
-    touched: set[str] = set()
+    asking: set[str] = set()
     switched: set[str] = set()
     for change in changes.values():
         kind = seen.kinds[change.registry][change.kind]
-        if isinstance(kind, GivesAccess) and Trait.OVERLAPS in kind.traits:
-            touched.add(change.registry)
-            switched.update((change.registry,) if kind.governs else ())
+        if isinstance(kind, GivesAccess) and overlaps(kind):
+            asking.add(change.registry)
+            switched.update((change.registry,) if isinstance(kind, DecidesWhatCounts) else ())
             given = (item.settings for item in (change.desired, change.live) if item is not None)
             found = [access for settings in given for access in kind.access(change.address, settings)]
             found += (
                 access for item in (change.live.foreign if change.live else ()) for access in (*item.access, *item.left)
             )
             who.update((change.registry, access.principal) for access in found)
-    there = seen.live.items() if touched else ()
-    beside = {
-        at
-        for at, item in there
-        if not who.isdisjoint(has := set(_has(seen, item))) or (at.registry in switched and has)
-    }
-    return beside | {at for at, item in there if at.registry in touched and _governs(seen, item)}
 
+    def matters(item: Live) -> bool:
+        here = item.address.registry
+        if isinstance(seen.kinds[here][item.kind], DecidesWhatCounts):
+            return True
+        has = set(_has(seen, item))
+        return bool(has if here in switched else has & who)
 
-def _governs(seen: Picture, item: Live) -> bool:
-    kind = seen.kinds[item.address.registry][item.kind]
-    return isinstance(kind, GivesAccess) and kind.governs
+    there = seen.live.items() if asking else ()
+    return {address for address, item in there if address.registry in asking and matters(item)}
 
 
 def _has(seen: Picture, item: Live) -> Iterator[tuple[str, Principal]]:
     """Who has access by a resource that can give the same as others."""
     kind = seen.kinds[item.address.registry][item.kind]
-    if isinstance(kind, GivesAccess) and Trait.OVERLAPS in kind.traits and not item.vacant:
+    if isinstance(kind, GivesAccess) and overlaps(kind) and not item.vacant:
         yield from ((item.address.registry, access.principal) for access in kind.access(item.address, item.settings))
 
 

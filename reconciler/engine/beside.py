@@ -8,10 +8,11 @@ from functools import cached_property
 
 from reconciler.model.access import Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import GivesAccess, Home, Kind
 from reconciler.model.resource import Desired, Live
 
-from .overlapping import Overlapping, overlaps
+from .counting import Counting, overlaps
 from .picture import Picture
 
 
@@ -25,7 +26,7 @@ class Beside:
         self._picture = picture
         self._adopt = adopt
         self._known: dict[str, tuple[_Given, _Given]] = {}
-        self._registries: dict[str, Overlapping] = {}
+        self._counting: dict[str, Counting] = {}
 
     def changed(
         self, kind: Kind, at: Address, before: Given, after: Given, home: Home
@@ -33,23 +34,22 @@ class Beside:
         """Who gains and who loses by what a resource gives before and after: of what several give, what no other gave or gives."""
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
-        overlapping = self._overlapping(at.registry) if overlaps(kind) else None
+        counting = self._counts(at.registry) if overlaps(kind) else None
         before, after = self._untaken(before), self._untaken(after)
-        if overlapping is not None:
-            before, after = overlapping.heard(before, after)
+        if counting is not None:
+            before, after = counting.both(before, after)
         if around := self._picture.neighbours.get(at):
             before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
-        if overlapping is not None:
+        if counting is not None:
             then, now = self._given(at.registry)
-            if kind.governs:
-                woken, silenced = overlapping.switched()
-                gains |= woken
-                losses |= silenced
-            # what others gave stands with what governs, which may take by one of those what it gives by another
+            if decides := isinstance(kind, DecidesWhatCounts):
+                come, gone = counting.switched()
+                gains |= come
+                losses |= gone
+            # what others gave stands with what decides, which may take by one of those what it gives by another
             had, left = (
-                known.of(these) if kind.governs else known.but(at, these)
-                for known, these in ((then, gains), (now, losses))
+                known.of(these) if decides else known.but(at, these) for known, these in ((then, gains), (now, losses))
             )
             gains = set(kind.beyond(gains, had))
             losses = set(kind.beyond(losses, left))
@@ -98,17 +98,16 @@ class Beside:
         desired, staying = self._picture.desired, self._picture.staying
         return frozenset(at for at, item in desired.items() if at not in staying and (item.adopt or at in self._adopt))
 
-    def silent(self, item: Desired) -> str:
-        """Why a resource gives nothing of what it is set to once the plan is applied, as a sentence without its end; "" if it does
-        give that."""
+    def idle(self, item: Desired) -> str:
+        """Why what a resource is set to counts for nothing after the plan, as a sentence without its end; "" if it counts."""
         here = item.address.registry
         kind = self._picture.kinds[here][item.kind]
-        return self._overlapping(here).silence(item.settings)[1] if overlaps(kind) else ""
+        return self._counts(here).idle(item.settings)[1] if overlaps(kind) else ""
 
-    def _overlapping(self, registry: str) -> Overlapping:
-        if registry not in self._registries:
-            self._registries[registry] = Overlapping(self._picture, registry)
-        return self._registries[registry]
+    def _counts(self, registry: str) -> Counting:
+        if registry not in self._counting:
+            self._counting[registry] = Counting(self._picture, registry)
+        return self._counting[registry]
 
     def _untaken(self, given: Given) -> Given:
         left = tuple(item for item in given.foreign if item.place not in self._taken)
@@ -118,7 +117,7 @@ class Beside:
         if registry not in self._known:
             before, after = _Given(), _Given()
             for when, known in enumerate((before, after)):
-                for at, access in self._overlapping(registry).given(when):
+                for at, access in self._counts(registry).given(when):
                     known.add(at, access)
             for found in self._theirs:
                 if found.after is not None and found.address.registry == registry:

@@ -221,7 +221,7 @@ class _Differ:
             needs=wanted.needs,
             gains=gains,
             losses=losses,
-            notes=tuple(filter(None, (*remarks, self.beside.silent(wanted), maybe))),
+            notes=tuple(filter(None, (*remarks, self.beside.idle(wanted), maybe))),
             native_name=None if action is Action.UPDATE else native_name(self.picture, kind, wanted),
             may_be_there=maybe != "",
         )

@@ -24,6 +24,7 @@ from reconciler.words import SHOWN_NAMES
 
 from . import guard
 from .basis import Basis, beside, images_may_go
+from .counting import given_after, left_alone
 from .diff import diff
 from .difference import Difference
 from .expand import Kinds, estate_of, expand
@@ -33,7 +34,6 @@ from .neighbours import left_out, sharing
 from .nobodys import nobodys
 from .observe import OnRead, observe
 from .order import edges_of, ordered
-from .overlapping import given_after, left_alone
 from .picture import Picture, picture
 from .reach import reaching, with_reach
 from .release import all_released, check_releases, idle, named, released_by, releasing, widened

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import HoldsImages
 from reconciler.model.resource import Desired, Live
 
 from .basis import images_may_go
+from .counting import given_after, overlaps
 from .diff import diff
 from .expand import Kinds
 from .expiring import expires
-from .overlapping import given_after, overlaps
 from .picture import Picture
 from .plan import Plan, homes_of, judged
 from .reach import reaching, with_reach
@@ -33,6 +35,7 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     _refuse_unasked(said, kinds)
     seen = _picture(said, kinds)
     _refuse_circles(seen)
+    _refuse_undecided(said, seen)
     adopt = [change.address for change in said.changes if change.action is Action.ADOPT]
     found = diff(seen, said.owner, adopt)
     odd = sorted(given.keys() ^ found.changes.keys())
@@ -103,8 +106,20 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     )
 
 
-def _overlaps(item: Live, kinds: Kinds) -> bool:
+def _overlaps(item: Live | Change, kinds: Kinds) -> bool:
     return overlaps(kinds[item.address.registry][item.kind])
+
+
+def _refuse_undecided(said: Plan, seen: Picture) -> None:
+    """A file may have been edited to keep quiet about what decides which access counts."""
+    for registry in sorted({change.registry for change in said.changes if _overlaps(change, seen.kinds)}):
+        there = {at.kind for at in chain(seen.live, seen.desired, seen.staying) if at.registry == registry}
+        made = {
+            change.kind for change in said.changes if change.registry == registry and change.action is Action.CREATE
+        }
+        for name, kind in seen.kinds[registry].items():
+            if isinstance(kind, DecidesWhatCounts) and name not in there and made.isdisjoint(kind.after):
+                raise ValueError(f"it does not say which {name} registry {registry} has")
 
 
 def _refuse_circles(seen: Picture) -> None:

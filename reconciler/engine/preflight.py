@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from reconciler.errors import GuardViolation, PlanConflict, PlanRefused, StalePlan
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import ReachesMarked, Trait
 from reconciler.model.resource import Desired, Live
 from reconciler.words import one_line
 
+from .counting import overlaps
 from .observe import read, read_again
 from .plan import Plan
 from .reach import crossing
@@ -118,16 +120,15 @@ def _otherwise_given(plan: Plan, sessions: Sessions) -> dict[str, str]:
     that, and a file may have been edited to keep quiet about it."""
     found: dict[str, str] = {}
     for name, session in sessions.items():
-        kinds = {kind.name: kind for kind in session.platform.kinds.values() if Trait.OVERLAPS in kind.traits}
+        kinds = {kind.name: kind for kind in session.platform.kinds.values() if overlaps(kind)}
         said = [item for item in plan.basis.beside if item.address.registry == name and item.kind in kinds]
         there = {live.address: live for live in read(session, [item.address for item in said])} if said else {}
         beside = [change.address for change in plan.changes if change.registry == name and change.kind in kinds]
         for item in said:
             kind = kinds[item.kind]
             if kind.fingerprint(there.get(item.address)) != kind.fingerprint(item):
-                found |= dict.fromkeys(
-                    beside, f"{item.address}, which gives some of the same, is not as the plan has it"
-                )
+                what = "decides what counts" if isinstance(kind, DecidesWhatCounts) else "gives some of the same"
+                found |= dict.fromkeys(beside, f"{item.address}, which {what}, is not as the plan has it")
     return found
 
 

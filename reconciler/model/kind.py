@@ -260,17 +260,10 @@ class GivesAccess:
     unsaid: ClassVar[frozenset[str]] = frozenset()
     #: whether such a resource is nothing but access, so that who gains by a new one says all of it
     nothing_else: ClassVar[bool] = False
-    #: whether such a resource, of which a registry has one at most, says which of those that OVERLAP count (`silences`)
-    governs: ClassVar[bool] = False
 
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:
         """Who can do what because of these settings. Pure."""
-
-    def silences(self, settings: Settings, other: Settings) -> str:
-        """Why another resource of the registry gives nothing of what it is set to as long as this one has these settings, as a
-        sentence without its end; "" if it does give that. Of what `governs`. Pure."""
-        return ""
 
     def access_by_grant(self, address: Address, settings: Settings) -> Iterable[tuple[str, Access]]:
         """The same, each with the name of the grant that gives it: "" where the registry's own settings do. Pure."""

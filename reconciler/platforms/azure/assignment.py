@@ -23,7 +23,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import some_of
 
 from . import assignment_settings, condition, others, roles
-from .assignment_settings import MAX_DESCRIPTION, AssignmentSettings
+from .assignment_settings import GRANTS, MAX_DESCRIPTION, AssignmentSettings
 from .identity import IDENTITIES
 from .others import Here, is_at, marks_of
 from .reach import beyond, had, kept
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 KIND = assignment_settings.KIND
 _TYPE = "Microsoft.Authorization/roleAssignments"
-#: the key, in a description, of the names of the grants that an assignment is for
-GRANTS = "reconciler-grants"
 #: seconds in which an identity that was just made may not be found: https://github.com/MicrosoftDocs/azure-docs/issues/103085
 SPREADING = 120.0
 
@@ -264,13 +262,12 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     )
     at = assignment_settings.address_in(session.name, who, role, mode)
     needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]
-    marks = marks_of(item)
     rest = description.of_people
     return Live(
         address=at,
         kind=KIND,
         settings=settings,
-        marks=marks,
+        marks=marks_of(item),
         native=str(item.get("id", "")),
         needs=tuple(needs),
         rest=text(rest) if rest else "",

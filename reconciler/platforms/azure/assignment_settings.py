@@ -22,6 +22,8 @@ from .spec import AzureRegistry
 from .target import AzureTarget, PrincipalType
 
 KIND = "assignment"
+#: the key, in a description, of the names of the grants that an assignment is for
+GRANTS = "reconciler-grants"
 #: of names: https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list (any GUID)
 _NAMES = UUID("3d1c9c5e-58a6-4f0d-8d2b-0a6c6e5a7b11")
 #: characters: "2 KB" in azure-docs' conditions FAQ until 2025-02-26, since then "a recommended maximum of 512 characters"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks, applied_key
 from reconciler.model.resource import Desired, Live
@@ -44,13 +45,12 @@ def applied(mode: str) -> str:
     return applied_hash(ModeSettings(mode))
 
 
-class ModeKind(Kind, GivesAccess):
+class ModeKind(Kind, GivesAccess, DecidesWhatCounts):
     """Which role assignments the registry honours."""
 
     name = KIND
     settings = ModeSettings
     said = frozenset()
-    governs = True
     traits = frozenset({Trait.INHERITS, Trait.OVERLAPS})
     after = ("registry",)
     permissions = {
@@ -88,9 +88,9 @@ class ModeKind(Kind, GivesAccess):
         """By itself it gives nothing."""
         return ()
 
-    def silences(self, settings: ModeSettings, other: Any) -> str:
-        """A role assignment counts in the mode of its role alone."""
-        mode = other.mode if isinstance(other, AssignmentSettings) else ""
+    def idle(self, settings: ModeSettings, given: Any) -> str:
+        """A registry honours the roles of its own mode alone; which one it has may not be known."""
+        mode = given.mode if isinstance(given, AssignmentSettings) else ""
         if not mode or settings.mode in ("", mode):
             return ""
         return f"it gives nothing until the registry is in mode {mode}"

@@ -13,7 +13,7 @@ from reconciler.model.marks import Marks
 from reconciler.platforms import described
 
 from . import assignment_settings, roles
-from .assignment_settings import AssignmentSettings
+from .assignment_settings import GRANTS, AssignmentSettings
 from .documents import properties
 from .others_roles import BUILT_IN, IMPORT, OtherRole
 from .reach import WHOLE
@@ -117,12 +117,19 @@ def switched(items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> 
         now, then = (_counts(item, mode, known) for mode in (here.mode, here.after))
         what = _named(item, here, known)
         if now - then:
-            ours = ", and another one takes its place" if here.is_ours(item) else ""
+            ours = ", and another one takes its place" if here.is_ours(item) and _comes_again(item, here) else ""
             role = roles.of_guid(_guid(item))
             lets = "" if role is not None or now - then - _DELETES else " for deleting images"
             yield f"{what} counts no longer{lets}{ours}"
         elif then - now and not here.is_ours(item):
             yield f"{what} counts from then on{'' if then - now - _DELETES else ' for deleting images'}"
+
+
+def _comes_again(item: Document, here: Here) -> bool:
+    """Whether whoever has one of ours gets another one in the other mode: one that names no grant is of the registry's own
+    identities."""
+    texts = described.parsed(str(properties(item).get("description") or "")).texts
+    return GRANTS not in texts or _principal(item) in here.granted
 
 
 def _sorted(items: Iterable[Document]) -> list[Document]:

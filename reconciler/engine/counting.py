@@ -1,4 +1,4 @@
-"""What the resources of a registry that can give the same access are set to before and after a plan, and which of it counts. Pure."""
+"""What the resources of a registry that can give the same access are set to before and after a plan, and what of it counts. Pure."""
 
 from __future__ import annotations
 
@@ -8,68 +8,68 @@ from itertools import chain
 
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
+from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import GivesAccess, Kind, Trait
 from reconciler.model.resource import Live, Settings
 
 from .picture import Picture
 
-#: what something is before and after
+#: what something is set to before and after; None: nothing is there, or what is there is vacant
 _Both = tuple[Settings | None, Settings | None]
 
 
-class Overlapping:
-    """What can give the same access in one registry."""
+class Counting:
+    """What can give the same access in one registry, and what counts of it."""
 
     def __init__(self, picture: Picture, registry: str) -> None:
         self._kinds: dict[str, GivesAccess] = {}
-        self._governor: GivesAccess | None = None
-        self._governing: _Both = None, None
-        #: by address; None: nothing is there, or what is there is vacant
-        self.settings: dict[Address, _Both] = {}
+        self._decides: DecidesWhatCounts | None = None
+        self._deciding: _Both = None, None
+        self._settings: dict[Address, _Both] = {}
         for name, kind in picture.kinds[registry].items():
             if isinstance(kind, GivesAccess) and overlaps(kind):
                 self._kinds[name] = kind
         for at in chain(picture.live, picture.desired, picture.staying) if self._kinds else ():
-            if at.registry == registry and at.kind in self._kinds and at not in self.settings:
-                self.settings[at] = _before_and_after(picture, at)
-        for at, both in self.settings.items():
-            if self._kinds[at.kind].governs:
-                self._governor, self._governing = self._kinds[at.kind], both
+            if at.registry == registry and at.kind in self._kinds and at not in self._settings:
+                self._settings[at] = _before_and_after(picture, at)
+        for at, both in self._settings.items():
+            if isinstance(kind := self._kinds[at.kind], DecidesWhatCounts):
+                self._decides, self._deciding = kind, both
 
-    def silence(self, settings: Settings) -> tuple[str, str]:
-        """Why what is set to this gives nothing, before and after, as sentences without their ends."""
+    def idle(self, settings: Settings) -> tuple[str, str]:
+        """Why what is set to this counts for nothing, before and after, as sentences without their ends."""
         then, now = (
-            self._governor.silences(item, settings) if self._governor is not None and item is not None else ""
-            for item in self._governing
+            self._decides.idle(item, settings) if self._decides is not None and item is not None else ""
+            for item in self._deciding
         )
         return then, now
 
-    def heard(self, before: Given, after: Given) -> tuple[Given, Given]:
-        """The same without settings that give nothing at their time."""
+    def both(self, before: Given, after: Given) -> tuple[Given, Given]:
+        """What gives access before and after, without settings that count for nothing at their time."""
         then, now = (
-            item.of(None) if item.settings is not None and self.silence(item.settings)[when] else item
+            item.of(None) if item.settings is not None and self.idle(item.settings)[when] else item
             for when, item in enumerate((before, after))
         )
         return then, now
 
     def given(self, when: int) -> Iterator[tuple[Address, Iterable[Access]]]:
         """Who can do what, by the addresses that give it: before (0) or after (1)."""
-        for at, both in self.settings.items():
+        for at, both in self._settings.items():
             settings = both[when]
-            if settings is not None and not self.silence(settings)[when]:
+            if settings is not None and not self.idle(settings)[when]:
                 yield at, self._kinds[at.kind].access(at, settings)
 
     def switched(self) -> tuple[set[Access], set[Access]]:
         """What resources that stay as they are give only after it, and what they give only before."""
-        woken: set[Access] = set()
-        silenced: set[Access] = set()
-        for at, (before, after) in self.settings.items():
+        come: set[Access] = set()
+        gone: set[Access] = set()
+        for at, (before, after) in self._settings.items():
             if before is None or before != after:
                 continue
-            then, now = map(bool, self.silence(before))
+            then, now = map(bool, self.idle(before))
             if then != now:
-                (woken if then else silenced).update(self._kinds[at.kind].access(at, before))
-        return woken, silenced
+                (come if then else gone).update(self._kinds[at.kind].access(at, before))
+        return come, gone
 
 
 def overlaps(kind: Kind | GivesAccess) -> bool:
