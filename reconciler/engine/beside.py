@@ -40,8 +40,9 @@ class Beside:
             before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
         if isinstance(kind, DecidesWhatCounts):
-            for found, more in zip((gains, losses), self._by_what_counts(at.registry), strict=True):
-                found |= more
+            come, go = self._by_what_counts(at.registry)
+            gains = set(kind.beyond(gains | come, {access for item in before.foreign for access in item.access}))
+            losses = set(kind.beyond(losses | go, {access for item in after.foreign for access in item.left}))
         if Trait.OVERLAPS in kind.traits:
             then, now = self._given(at.registry)
             gains = set(kind.beyond(gains, then.but(at, gains)))

@@ -109,7 +109,7 @@ def as_it_stays(seen: Picture, changes: Collection[Address]) -> Picture:
     }
     # what others gave gives something else after it by a change alone
     foreign = tuple(item if item.address in changes else replace(item, after=None) for item in seen.foreign)
-    return replace(seen, desired={**kept, **same}, foreign=foreign)
+    return replace(seen, desired={**kept, **same}, foreign=foreign, left=frozenset(same))
 
 
 def _as_it_is(live: Live) -> Desired:

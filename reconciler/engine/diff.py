@@ -81,7 +81,7 @@ class _Differ:
         if wanted.address in self.picture.twice:
             self.two_addresses(wanted.address)
             return
-        if live is not None and live.moot:
+        if wanted.address in self.picture.left or (live is not None and live.moot):
             return
         if live is None or live.vacant:
             self.add(wanted, live, Action.CREATE, self.missing_cause(wanted, live))

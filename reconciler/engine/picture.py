@@ -26,7 +26,7 @@ class Picture:
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
     go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave. `staying`: what
     registries have of native documents that others have parts of too, where the plan leaves it as it is (None: nothing).
-    `neighbours`: what other registries have in the same native document, by address.
+    `neighbours`: what other registries have in the same native document, by address. `left`: what stays, whatever it is like.
     """
 
     kinds: Kinds
@@ -41,6 +41,7 @@ class Picture:
     pushers: Mapping[Address, tuple[str, ...]] | None = None
     staying: Mapping[Address, Live | None] = field(default_factory=dict)
     neighbours: Mapping[Address, tuple[Neighbour, ...]] = field(default_factory=dict)
+    left: frozenset[Address] = frozenset()
 
 
 def picture(

@@ -35,12 +35,10 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     _refuse_undecided(said, seen)
     adopt = [change.address for change in said.changes if change.action is Action.ADOPT]
     found = diff(seen, said.owner, adopt)
-    # what gives something beside the changes stays as it is, be it as the spec wants it or not
-    left = frozenset(item.address for item in said.basis.beside if _overlaps(item, kinds))
-    odd = sorted(given.keys() ^ (found.changes.keys() - left))
+    odd = sorted(given.keys() ^ found.changes.keys())
     if odd:
         raise ValueError(f"the change of {odd[0]} does not follow from the desired and live resources")
-    hidden = sorted({item for item in found.problems if item.address not in left}.difference(said.problems))
+    hidden = sorted(set(found.problems) - set(said.problems))
     if hidden:
         raise ValueError(f"it does not say that {hidden[0].address} has a problem: {hidden[0].message}")
     if missing := next(unsaid(found.changes.values(), said.basis, kinds, said.registries), None):
@@ -71,8 +69,10 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
         live[item.address] = item
     # what stands above a change and has none of its own is as it is wanted
     above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
+    # what gives something beside the changes stays as it is, be it as the spec wants it or not
+    left = frozenset(item.address for item in above if _overlaps(item, kinds))
     for item in above:
-        if not _overlaps(item, kinds) and (altered := kinds[item.address.registry][item.kind].altered(item.settings)):
+        if item.address not in left and (altered := kinds[item.address.registry][item.kind].altered(item.settings)):
             raise ValueError(f"{item.address}: {altered} is not as any spec has it, and the plan does not change it")
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
@@ -85,7 +85,17 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     # what others gave gives something else after it by a change alone
     changes = {change.address for change in said.changes}
     foreign = tuple(item if item.address in changes else replace(item, after=None) for item in said.foreign)
-    return Picture(kinds, desired, live, foreign, homes=homes, released=released, pushers=pushers, staying=staying)
+    return Picture(
+        kinds,
+        desired,
+        live,
+        foreign,
+        homes=homes,
+        released=released,
+        pushers=pushers,
+        staying=staying,
+        left=left - changes,
+    )
 
 
 def _overlaps(item: Desired | Live | Change, kinds: Kinds) -> bool:
