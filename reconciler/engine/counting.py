@@ -33,8 +33,9 @@ class Counting:
             if at.registry == registry and at.kind in self._kinds and at not in self._settings:
                 self._settings[at] = _before_and_after(picture, at)
         for at, both in self._settings.items():
-            if isinstance(kind := self._kinds[at.kind], DecidesWhatCounts):
-                self._decides, self._deciding = kind, both
+            decides = self._kinds[at.kind]
+            if isinstance(decides, DecidesWhatCounts):
+                self._decides, self._deciding = decides, both
 
     def idle(self, settings: Settings) -> tuple[str, str]:
         """Why what is set to this counts for nothing, before and after, as sentences without their ends."""

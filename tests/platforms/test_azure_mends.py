@@ -186,9 +186,9 @@ def test_a_destroy_says_that_a_registry_without_its_tags_stays(azure: AzureSandb
     azure.call("PATCH", RESOURCE, {"tags": {"theirs": "only"}})
     plan = azure.plan(document, destroy=not retired)
     at = f"images.registry.{NAME}"
-    assert plan.warnings == (
-        f"{at} has no owner, so that it stays as it is: to have it deleted too, run `reconciler apply --adopt {at}` first",
-    )
+    adopt = f"run `reconciler apply --adopt {at}`"
+    how = f"take `retired` out of registry images, {adopt}, and put it back" if retired else f"{adopt} first"
+    assert plan.warnings == (f"{at} has no owner, so that it stays as it is: to have it deleted too, {how}",)
     assert at not in {str(item.address) for item in plan.changes}
     azure.apply(azure.document("app-a"), adopt=[at])
     azure.apply(document, destroy=not retired, allow_delete=[at])
