@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler import dumps, loads
 from reconciler.model.access import ADMIN, DELETE_IMAGES
 from reconciler.platforms.azure.others_roles import BUILT_IN, IMPORT, of_definition
 from tests.emulators.azure import Fails, Server
@@ -177,3 +178,28 @@ def test_whoever_only_has_images_imported_does_not_void_a_grant(
     ((what, access),) = foreign(azure, document)
     assert what == f"Our Importer of service principal {principal(1)} on /subscriptions/{SUBSCRIPTION}"
     assert access == [("import images into all repositories of the registry", False)]
+
+
+def test_what_an_identity_of_ours_has_above_the_registry_is_said_before_it_goes(azure: AzureSandbox) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    found = {item.name: item.properties["principalId"] for item in azure.cloud.identities.values()}
+    group = RESOURCE.partition("/providers/")[0]
+    assert {change.notes for change in azure.plan(document, destroy=True).changes if change.kind == "identity"} == {()}
+    for scope in (group, group.partition("/resourceGroups/")[0], f"{group}-elsewhere", RESOURCE):
+        azure.assign(found["images-pull"], "b24988ac-6180-42a0-ab88-20f7382dd24c", scope)
+    notes = {
+        change.address.name: change.notes
+        for change in azure.plan(document, destroy=True).changes
+        if change.kind == "identity"
+    }
+    assert notes == {
+        "pull": tuple(
+            f"it also has Contributor on {scope}, which somebody else gave it: what uses it there loses that"
+            for scope in (group.partition("/resourceGroups/")[0], group)
+        ),
+        "push": (),
+    }
+    assert azure.plan(document).changes == ()
+    saved = loads(dumps(azure.plan(document, destroy=True)))
+    assert {change.address.name: change.notes for change in saved.changes if change.kind == "identity"} == notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from reconciler.model.released import ReleasedAlong
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.registry import RegistryBase
 
-from . import tags
+from . import others, tags
 from .spec import AzureRegistry
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class IdentityKind(Kind, ReleasedAlong):
     name = KIND
     settings = IdentitySettings
     traits = frozenset({Trait.UPSERTS})
+    after = ("registry",)
     immutable = frozenset({"location"})
     permissions = {
         Verb.LIST: (f"{_TYPE}/read",),
@@ -76,6 +77,10 @@ class IdentityKind(Kind, ReleasedAlong):
             f" give {now} a second registry in the spec, under another name; once its images are copied, retire the first"
         )
 
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        """What it has elsewhere is of interest once it goes."""
+        return ()
+
     def refusal(self, live: Live) -> str | None:
         was, now = live.settings.registry_name, live.needs[0].name
         if was in ("", now):
@@ -89,7 +94,7 @@ class IdentityKind(Kind, ReleasedAlong):
             if job is not None:
                 live = _live(session, job, item)
                 session.learn_principal(job, principal_of(item))
-                yield live
+                yield replace(live, notes=_elsewhere(session, principal_of(item)) if found["registry"] else ())
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:
@@ -140,6 +145,14 @@ def _tags(write: Write) -> dict[str, str]:
 def principal_of(found: Mapping[str, Any]) -> str:
     """The object id of an identity, by which role assignments name it; "" if it is not there."""
     return str((found.get("properties") or {}).get("principalId", "")).lower()
+
+
+def _elsewhere(session: AzureSession, principal: str) -> tuple[str, ...]:
+    """What the identity was given above the registry, in sentences. Raises PlatformError."""
+    assigned = session.once("assignments", lambda: session.assignments(session.own_address()))
+    above = others.above_of(assigned, principal, session.registry.resource)
+    known = session.other_roles(others.roles_of(above)) if above else {}
+    return tuple(others.also_has(item, known) for item in above)
 
 
 def _of(session: AzureSession, name: str) -> str:

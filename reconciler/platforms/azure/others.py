@@ -100,6 +100,22 @@ def foreign(at: Address, items: Iterable[Document], here: Here, known: Known = B
             yield ForeignAccess(at, what, given, removal, changed, stays=not on_it, place=place)
 
 
+def above_of(items: Iterable[Document], principal: str, resource: str) -> list[Document]:
+    """What a principal is assigned above the registry."""
+    return [item for item in _sorted(items) if _principal(item) == principal and not is_at(item, resource)]
+
+
+def roles_of(items: Iterable[Document]) -> set[str]:
+    """The ids of the roles of which it must be asked what they are called."""
+    return {guid for item in items if roles.of_guid(guid := _guid(item)) is None} - BUILT_IN.keys()
+
+
+def also_has(item: Document, known: Known) -> str:
+    """A role of an identity that is not ours to give, and ends with the identity."""
+    scope = str(properties(item).get("scope", "")) or "/"
+    return f"it also has {_role(item, known)} on {scope}, which somebody else gave it: what uses it there loses that"
+
+
 def waiting(at: Address, items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> Iterator[ForeignAccess]:
     """What others gave above a registry that is yet to be made, to those whom its grants narrow."""
     for item in _sorted(items):
