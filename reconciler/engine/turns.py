@@ -12,6 +12,8 @@ from heapq import heappop, heappush
 from itertools import product
 from typing import Any
 
+import networkx as nx
+
 from reconciler.model.access import Access, Neighbour
 from reconciler.model.address import Address
 from reconciler.words import all_of
@@ -22,7 +24,7 @@ Lost = Callable[[Address, Around], frozenset[str]]
 #: so many others are looked at before and after their changes, in all combinations
 MOST_OTHERS = 5
 #: so many beginnings are looked at for the order in which the least is missing
-MOST_BEGINNINGS = 500
+MOST_BEGINNINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,17 @@ def turns(near: Mapping[Address, Around], lost: Lost) -> Mapping[Address, Turn]:
     """The turns of the changes of one document. `near`: the neighbours of each change, whether they change or not."""
     document = _Document(near, lost)
     pairs = {(first, at) for at in near for first in document.helpers(at)}
-    order = document.order(sorted({at for pair in pairs for at in pair}))
     found: dict[Address, Turn] = {}
-    for place, at in enumerate(order):
-        done = frozenset(order[:place])
-        helpers = sorted(first for first, then in pairs if then == at)
-        missing = tuple(sorted(document.missing(at, done)))
-        # where what is missing is missing only beside others that move, it is there again once all of them are done
-        until = [item for item in helpers if item not in done] or document.undone(at, done)
-        found[at] = Turn(tuple(item for item in helpers if item in done), missing, tuple(until) if missing else ())
+    # what has nothing to do with each other is ordered apart: together, there are as many beginnings as combinations
+    for group in nx.connected_components(nx.Graph(sorted(pairs))):
+        order = document.order(sorted(group))
+        for place, at in enumerate(order):
+            done = frozenset(order[:place])
+            helpers = sorted(first for first, then in pairs if then == at)
+            missing = tuple(sorted(document.missing(at, done)))
+            # where what is missing is missing only beside others that move, it is there again once all of them are done
+            until = [item for item in helpers if item not in done] or document.undone(at, done)
+            found[at] = Turn(tuple(item for item in helpers if item in done), missing, tuple(until) if missing else ())
     return found
 
 

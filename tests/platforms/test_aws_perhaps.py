@@ -116,6 +116,16 @@ def test_what_is_said_to_stay_makes_nothing_else_of_the_loss_uncertain() -> None
     assert found == [f"account {A} {CAN} {EVERY}, except images-*"]
 
 
+def test_what_some_may_keep_makes_it_no_less_certain_that_not_everyone_has_it() -> None:
+    """A Deny of them may or may not hold; of everybody else there is no doubt."""
+    everyone, theirs = pulling({"Principal": "*"}), pulling(root(A))
+    denied = {"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": A}}}
+    deny = pulling(denied, Effect="Deny")
+    for staying in ((theirs,), (theirs, deny), (pulling(of(ORG)),)):
+        (found,) = effective.losses((everyone, *staying), staying, ACCOUNT)
+        assert (found.what, found.may) == ("pull", False)
+
+
 def test_what_several_statements_may_give_together_may_stay() -> None:
     parts = [
         policy.normal({"Sid": "y", "Effect": "Allow", "Action": [action], **of(ORG)}) for action in policy.WORKER_PULL
@@ -385,7 +395,9 @@ def _false(
         yield f"not all have it: {item} in {world}"
     kept = [one for number, some in enumerate(pair.kept) if f"<{number}>" in item.note for one in some]
     left = [asks for asks in about if held(lacks[asks]) and not any(is_among(one, asks, world) for one in kept)]
-    if left and not item.may and not gaining:
+    # "not everyone can any more": that some still can makes it no less true
+    everyone = item.who.principal == "*" and not inclusion.of_principals(item.who)
+    if left and not item.may and not gaining and not everyone:
         yield f"some keep it: {item}, {left[0]} in {world}"
     # an organization may get more accounts than it has, and everyone is more than these
     if about and len(left) == len(about) and gaining and not item.may and item.who.principal != "*":

@@ -286,9 +286,19 @@ class _Comparison:
         in an organization, say, or a place that only crosses theirs."""
         found = set(self.reach(self.base, who)[0])
         for item, allowed in self.base.allows.items():
+            if self.of_all(who) and not self.of_all(item):
+                continue  # whatever some have, not everyone has it any more
             if self.meet(item, who) and not any(self.around(one, who, item) for one in kept):
                 found |= {action for action in allowed if not self.surely_denied(item, action)}
         return frozenset(action for action in found if not self.surely_denied(who, action))
+
+    def of_all(self, who: Who) -> bool:
+        """Whether it is about everyone, be it under conditions that don't say who they are."""
+        return (
+            who.principal == "*"
+            and self.words.covers is not inclusion.resource_covers
+            and not inclusion.of_principals(who)
+        )
 
     def around(self, one: Who, who: Who, other: Who) -> bool:
         """Whether one includes all that two others share."""
