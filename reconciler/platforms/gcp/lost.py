@@ -1,5 +1,5 @@
-"""The locations of a registry of which nothing is noted, since it is new, or since the notes are gone with the account that carried
-them or with its description: what is in them would never be looked at again."""
+"""The locations of a registry of which nothing is noted any more, since the notes are gone with the account that carried them or with
+its description: what is in them would never be looked at again."""
 
 from __future__ import annotations
 
@@ -25,17 +25,21 @@ if TYPE_CHECKING:
 
 
 def repositories(session: GcpSession, accounts: Iterable[Live], notices: list[str]) -> Iterator[dict[str, Any]]:
-    """All repositories, as JSON, in the registry's location and in those that are noted; where nothing is noted, as before the first
-    apply, also in each other location that has something of the registry, which the session keeps in `unnoted`. `accounts`: the
-    registry's that are there. `notices` takes what is to be said of that. Raises PlatformError."""
+    """All repositories, as JSON, in the registry's location and in those that are noted; where nothing is noted although there is
+    something of the registry, also in each other location that has something of it, which the session keeps in `unnoted`: of a
+    registry that is yet to be made, no other location is asked for. `accounts`: the registry's that are there. `notices` takes what
+    is to be said of that. Raises PlatformError."""
     registry, ledger, carrier = session.registry, session.ledger(AccountLedger), carrier_of(session.registry)
     noted = {*ledger.locations(ledger.texts(carrier))}
+    by_account = {item.address: item.marks for item in accounts}
+    there = any(is_ours(session, marks) for marks in by_account.values())
     session.unnoted.clear()
     for location in sorted({registry.location, *noted}):
-        yield from session.repositories(location, at=Address.of(session.name, "location", location))
-    if not noted:
-        there = {item.address: item.marks for item in accounts}
-        yield from _elsewhere(session, _silent(session, there.get(carrier)), notices)
+        for item in session.repositories(location, at=Address.of(session.name, "location", location)):
+            there = there or sees(session, item)
+            yield item
+    if there and not noted:
+        yield from _elsewhere(session, _silent(session, by_account.get(carrier)), notices)
 
 
 def _silent(session: GcpSession, carrier: Marks | None) -> str:
