@@ -36,6 +36,8 @@ class Beside:
         if not isinstance(kind, GivesAccess) or before == after:
             return (), ()
         before, after = self.counting(at.registry).both(self._untaken(before), self._untaken(after))
+        if kind.by:
+            before, after = self._held(kind, at, before, after)
         if around := self._picture.neighbours.get(at):
             before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
@@ -67,6 +69,29 @@ class Beside:
             return
         if why := self.counting(change.registry).idle(change.desired.settings):
             yield why
+
+    def _held(self, kind: GivesAccess, at: Address, before: Given, after: Given) -> tuple[Given, Given]:
+        """With what others have through it, and with that by which it is had."""
+        through = self._untaken(Given(foreign=self._through.get(at, ()))).foreign
+        then, now = self._picture.live.get(at.sibling(kind.by)), self._picture.desired.get(at.sibling(kind.by))
+        fitted = self._picture.kinds[at.registry][kind.by].fitted(now, then) if now is not None else None
+        return (
+            replace(
+                before,
+                foreign=(*before.foreign, *through),
+                by=then.settings if then is not None and not then.vacant else None,
+            ),
+            replace(after, foreign=(*after.foreign, *through), by=fitted.settings if fitted is not None else None),
+        )
+
+    @cached_property
+    def _through(self) -> Mapping[Address, tuple[ForeignAccess, ...]]:
+        """What others gave that changes with something that can be taken over, by its address."""
+        found: dict[Address, tuple[ForeignAccess, ...]] = {}
+        for item in self._picture.foreign:
+            if item.through is not None:
+                found[item.through] = (*found.get(item.through, ()), item)
+        return found
 
     def _by_what_counts(self, registry: str) -> tuple[set[Access], set[Access]]:
         """What is given from then on, and no longer, by what stays as it is."""

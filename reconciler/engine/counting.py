@@ -89,10 +89,15 @@ def overlapping(kinds: Kinds, registry: str) -> Mapping[str, Kind]:
     return {name: kind for name, kind in kinds[registry].items() if Trait.OVERLAPS in kind.traits}
 
 
+def leans(kind: Kind) -> bool:
+    """Whether who gains or loses by a resource of this kind hangs on others of its registry."""
+    return Trait.OVERLAPS in kind.traits or (isinstance(kind, GivesAccess) and kind.by != "")
+
+
 def as_it_stays(seen: Picture, changes: Collection[Address]) -> Picture:
-    """The picture, where what gives access beside other resources and has none of these changes stays as it is; the same picture if
-    nothing is left out so."""
-    known = {name: overlapping(seen.kinds, name) for name in seen.kinds}
+    """The picture, where what gives access beside or by other resources and has none of these changes stays as it is; the same
+    picture if nothing is left out so."""
+    known = {name: {at for at, kind in kinds.items() if leans(kind)} for name, kinds in seen.kinds.items()}
     if not any(known.values()):
         return seen
 

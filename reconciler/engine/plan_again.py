@@ -12,6 +12,7 @@ from reconciler.model.kind import HoldsImages, Trait
 from reconciler.model.resource import Desired, Live
 
 from .basis import images_may_go
+from .counting import leans
 from .diff import diff
 from .expand import Kinds
 from .expiring import expires
@@ -70,7 +71,7 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     # what stands above a change and has none of its own is as it is wanted
     above = [item for item in said.basis.beside if item.address not in along and not item.vacant]
     # what gives something beside the changes stays as it is, be it as the spec wants it or not
-    left = frozenset(item.address for item in above if _overlaps(item, kinds))
+    left = frozenset(item.address for item in above if leans(kinds[item.address.registry][item.kind]))
     for item in above:
         if item.address not in left and (altered := kinds[item.address.registry][item.kind].altered(item.settings)):
             raise ValueError(f"{item.address}: {altered} is not as any spec has it, and the plan does not change it")
