@@ -50,7 +50,8 @@ def turns(near: Mapping[Address, Around], lost: Lost) -> Mapping[Address, Turn]:
     pairs = {(first, at) for at in near for first in document.helpers(at)}
     found: dict[Address, Turn] = {}
     # what has nothing to do with each other is ordered apart: together, there are as many beginnings as combinations
-    for group in nx.connected_components(nx.Graph(sorted(pairs))):
+    groups: Iterable[set[Address]] = nx.connected_components(nx.Graph(sorted(pairs)))
+    for group in groups:
         order = document.order(sorted(group))
         for place, at in enumerate(order):
             done = frozenset(order[:place])
