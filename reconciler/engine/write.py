@@ -128,8 +128,11 @@ def write(session: Session, task: Task) -> str:
             return _release(session, kind, live)
         kind.delete(session, live, force=change.force)
         return ""
-    adopted = change.action is Action.ADOPT or (
-        change.action is Action.UPDATE and live is not None and live.marks.adopted
+    # what may hold images from before is guarded as what was there before is
+    adopted = (
+        change.action is Action.ADOPT
+        or change.may_be_there
+        or (change.action is Action.UPDATE and live is not None and live.marks.adopted)
     )
     marks = Marks(task.owner, task.origin, applied_hash(wanted.settings), change.registry, adopted)
     asked = Write(wanted, marks, changed_settings(wanted, live), task.children, task.carried, task.fresh)

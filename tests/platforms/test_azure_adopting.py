@@ -86,3 +86,19 @@ def test_a_repository_of_a_registry_that_is_ours_is_new(azure: AzureSandbox) -> 
     azure.apply(azure.document("app-a"))
     (change,) = azure.plan(azure.document("app-a", "app-b")).changes
     assert (change.notes, change_item(change).state) == ((), "does not exist: new in the spec, or deleted by hand")
+
+
+def test_images_that_were_there_before_need_permission_also_where_the_spec_lets_images_go(azure: AzureSandbox) -> None:
+    make(azure)
+    azure.push_image("app-a")
+    guards, registry = {"max_deletes": "100%"}, {"adopt": True}
+    with_it = azure.document({"name": "app-a", "delete_images": True}, "app-b", guards=guards, registry=registry)
+    azure.carry_out(loads(dumps(azure.plan(with_it))), saved=True)
+    assert azure.plan(with_it).changes == ()
+    without = azure.document("app-b", guards=guards, registry=registry)
+    assert [item.message for item in azure.plan(without).violations] == [
+        "images.repository.app-a was there before reconciler adopted it and would be deleted without permission:"
+        " add --allow-delete images.repository.app-a; to keep it, set release: true"
+    ]
+    azure.apply(without, allow_delete=["images.repository.app-a"])
+    assert set(azure.acr.images) == set()

@@ -13,6 +13,9 @@ import pytest
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.engine.write import Status
 from reconciler.errors import PlanConflict, ReconcilerError, StalePlan
+from reconciler.platforms.azure.condition import Names
+from reconciler.platforms.azure.condition import written as condition_of
+from reconciler.platforms.azure.roles import of_guid
 from tests.emulators.azure import Fails, Server, may
 from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import RESOURCE, STRANGER, AzureSandbox
@@ -282,6 +285,21 @@ def test_a_role_that_somebody_gets_after_the_plan_keeps_the_mode_as_it_is(azure:
     assert azure.acr.properties["roleAssignmentMode"] == "AbacRepositoryPermissions"
     azure.apply(document, **ALLOWED)
     assert azure.plan(document).changes == ()
+
+
+def test_a_role_whose_condition_changes_after_the_plan_keeps_the_mode_as_it_is(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    reader = of_guid(READER)
+    assert reader is not None
+    condition = condition_of(Names(frozenset(["app-a"]), frozenset()), reader.actions)
+    azure.assign(STRANGER, READER, condition=condition, conditionVersion="2.0")
+    plan = azure.plan(azure.document("app-a", registry={"role_assignment_mode": "legacy"}), **ALLOWED)
+    for item in azure.cloud.assignments.values():
+        if item.principal == STRANGER:
+            item.properties["condition"] = None
+    with pytest.raises(StalePlan, match=r"images\.mode\.acmeimages: what others keep"):
+        azure.carry_out(loads(dumps(plan), platforms=azure.platforms), saved=True)
+    assert azure.acr.properties["roleAssignmentMode"] == "AbacRepositoryPermissions"
 
 
 @pytest.mark.parametrize("protect", [False, True])

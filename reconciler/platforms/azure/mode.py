@@ -21,7 +21,7 @@ from reconciler.model.resource import Desired, Live
 
 from . import assignment, others, rules, tags
 from .assignment_settings import AssignmentSettings
-from .documents import mode_of
+from .documents import mode_of, properties
 from .others import Here
 from .reach import beyond, kept
 
@@ -156,9 +156,15 @@ class ModeKind(Kind, GivesAccess, DecidesWhatCounts):
 
 
 def _assigned(found: Iterable[Mapping[str, Any]]) -> str:
-    """The ids of all assignments but those with a name of ours. A plan that changes the mode says what each of these gains or loses,
-    so that one that has come since makes it stale."""
-    return text(sorted(str(item.get("id", "")).lower() for item in found if not others.named_as_ours(item)))
+    """All assignments but those with a name of ours, each with what it gives. A plan that changes the mode says what each of these
+    gains or loses, so that one that has come since, or was changed in place, makes it stale."""
+    there = {}
+    for item in found:
+        if not others.named_as_ours(item):
+            given = properties(item)
+            # the rest of an assignment can't change: RoleAssignmentUpdateNotPermitted
+            there[str(item.get("id", "")).lower()] = str(given.get("condition") or "")
+    return text(there)
 
 
 def switches(session: AzureSession, there: Mapping[str, Any]) -> bool:
