@@ -15,6 +15,8 @@ _BEGIN = "reconciler: "
 _BETWEEN = " | "
 #: what the values of marks are made of
 _PLAIN = re.compile(r"[\w-]*")
+#: by which nothing is deleted without permission, whatever a hand has made of it
+_MAY_BE_ADOPTED = re.compile(r"adopted\s*=\s*[ty]", re.IGNORECASE)
 _MARKS = frozenset({OWNER, ORIGIN, APPLIED, REGISTRY, ADOPTED})
 
 
@@ -52,6 +54,8 @@ def parsed(text: str, is_ours: Callable[[str, str], bool] = _is_key) -> Said:
     # what somebody appends may begin as our words do
     start = next((at for at, end in parts if OWNER in _divided(text[at:end], is_ours)[0]), starts[-1])
     texts, behind = _divided(text[start:], is_ours)
+    if OWNER in texts and is_ours(ADOPTED, "true") and _MAY_BE_ADOPTED.search(text):
+        texts.setdefault(ADOPTED, "true")
     return Said(texts, text[:start], behind)
 
 

@@ -300,13 +300,27 @@ def test_a_word_of_people_is_none_of_ours_for_what_is_behind_it(word: str) -> No
     assert description.parsed(f"reconciler: owner=shop {word}").texts == {"reconciler-owner": "shop"}
 
 
-def test_an_adopted_account_is_guarded_whatever_people_write_behind_its_mark(gcp: GcpSandbox) -> None:
+@pytest.mark.parametrize(
+    "mark",
+    [
+        *(
+            " adopted=true, used by CI",
+            ",adopted=true",
+            ";adopted=true",
+            "|adopted=true",
+            " (adopted=true)",
+            " 'adopted=true'",
+        ),
+        *(" Adopted=true", " adopted=True", " adopted=yes", " adopted = true", " adopted=tr"),
+    ],
+)
+def test_an_adopted_account_is_guarded_whatever_people_make_of_its_mark(gcp: GcpSandbox, mark: str) -> None:
     document = gcp.document("app-a")
     gcp.apply(document)
-    gcp.estate.change(
-        PULL.replace("-pull@", "-push@"), "description", lambda found: f"{found} adopted=true, used by CI"
-    )
+    push = PULL.replace("-pull@", "-push@")
+    gcp.estate.change(push, "description", lambda found: f"{found}{mark}")
     assert gcp.plan(document).changes == ()
+    gcp.apply(gcp.document("app-a", registry={"trusted_principals": ["group:admins@example.com"]}))
     assert [item.guard for item in gcp.plan(document, destroy=True).violations] == ["adopted"]
 
 

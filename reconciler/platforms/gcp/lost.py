@@ -15,7 +15,7 @@ from reconciler.words import all_of, one_line, plural, some_of
 from .description import CARRIER, carrier_of
 from .ledgers import AccountLedger
 from .rules import REGISTRY
-from .seen import is_ours, sees
+from .seen import is_ours, marks_of, sees
 
 #: locations on one page
 PAGE = 1_000
@@ -65,7 +65,9 @@ def _elsewhere(session: GcpSession, silent: str, notices: list[str]) -> Iterator
         except PlatformError as error:
             failed[location] = one_line(error.message)
             return []
-        return found if any(sees(session, item) for item in found) else []
+        # where no note says that the registry is there, its own name must
+        own = (item for item in found if sees(session, item) and marks_of(item).registry == registry.name)
+        return found if next(own, None) is not None else []
 
     try:
         others = [name for name in _locations(session, carrier) if name != registry.location]
