@@ -9,7 +9,7 @@ import pytest
 from reconciler import dumps, loads
 from reconciler.engine.write import Status
 from reconciler.errors import ReconcilerError, StalePlan
-from tests.sandbox.azure import AzureSandbox
+from tests.sandbox.azure import RESOURCE, AzureSandbox
 from tests.sandbox.azure_fields import principal
 from tests.sandbox.base import Document
 
@@ -60,3 +60,19 @@ def test_a_saved_plan_deletes_a_repository_with_a_slash_in_its_name(azure: Azure
     plan = azure.plan(azure.document("app-a"))
     (outcome,) = azure.carry_out(loads(dumps(plan)), saved=True)
     assert (outcome.address, outcome.status, outcome.message) == ("images.repository.team/c", Status.DONE, "")
+
+
+def test_a_saved_plan_that_changes_a_scope_map_is_stale_once_others_have_it(azure: AzureSandbox) -> None:
+    def wanted(*repositories: str) -> Document:
+        partner = {"name": "partner", "repositories": list(repositories), "to": {"type": "azure-token"}}
+        return azure.document("app-a", "app-b", grants=(partner,))
+
+    azure.apply(wanted("app-a"))
+    plan = dumps(azure.plan(wanted("app-a", "app-b")))
+    azure.call("PUT", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/partner"}})
+    with pytest.raises(StalePlan, match=r"images\.scope-map\.partner: what others keep"):
+        azure.carry_out(loads(plan), saved=True)
+    plan = dumps(azure.plan(wanted("app-a", "app-b")))
+    azure.carry_out(loads(plan), saved=True)
+    assert azure.plan(wanted("app-a", "app-b")).changes == ()
+    assert azure.acr.tokens["theirs"].properties["scopeMapId"].endswith("/scopeMaps/partner")

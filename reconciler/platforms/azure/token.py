@@ -112,7 +112,8 @@ class ScopeMapKind(Kind, GivesAccess):
         beneath = below_of(session, session.own_address())
         for live in self.lives(session, session.once("scope maps", lambda: session.scope_maps(session.own_address()))):
             if is_ours(live.marks, session.owner, session.name):
-                yield replace(live, foreign=beneath.with_map(live.address))
+                tokens = session.once("tokens", lambda: session.tokens(session.own_address()))
+                yield replace(_beside(live, tokens), foreign=beneath.with_map(live.address))
             elif live.address in wanted:
                 # what is nobody's yet is others', and theirs stands with the registry
                 others = (item for item in beneath.with_map(live.address) if name_of(item) != live.address.name)
@@ -136,13 +137,18 @@ class ScopeMapKind(Kind, GivesAccess):
             session.refused[refusal[0]] = refusal[1]
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        tokens: list[dict[str, Any]] | None = None
         for at in addresses:
             if at.where or at.name.startswith(rules.NOTES) or not rules.may_be_token(at.name):
                 continue
             ask = partial(session.client.scope_maps.get, *session.group, at.name)
             found = session.found_plain(at, "scopeMaps:get", ask)
             if found is not None:
-                yield _map_live(session, found)
+                live = _map_live(session, found)
+                if is_ours(live.marks, session.owner, session.name):
+                    tokens = list(session.tokens(session.own_address())) if tokens is None else tokens
+                    live = _beside(live, tokens)
+                yield live
 
     def lives(self, session: AzureSession, items: Iterable[Mapping[str, Any]]) -> Iterator[Live]:
         """The scope maps of grants among all that the registry has: neither Azure's own nor our notes."""
@@ -163,7 +169,7 @@ class ScopeMapKind(Kind, GivesAccess):
         return self._there(session, at)
 
     def _body(self, write: Write, rest: str = "") -> dict[str, Any]:
-        description = described.written(write.marks.texts(), **json.loads(rest or "{}"))
+        description = described.written(write.marks.texts(), **_of_people(rest))
         return {"properties": {"actions": list(write.desired.settings.actions), "description": description}}
 
     def note_adopted(self, session: AzureSession, at: Address) -> None:
@@ -171,7 +177,7 @@ class ScopeMapKind(Kind, GivesAccess):
         live = self.read_one(session, at)
         if live is not None and not live.marks.adopted:
             texts = replace(live.marks, adopted=True).texts()
-            body = {"properties": {"description": described.written(texts, **json.loads(live.rest or "{}"))}}
+            body = {"properties": {"description": described.written(texts, **_of_people(live.rest))}}
             begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
             session.done(at, "scopeMaps:update", begin)
 
@@ -193,7 +199,7 @@ class ScopeMapKind(Kind, GivesAccess):
         session.done(at, "tokens:delete", partial(session.client.tokens.begin_delete, *session.group, at.name))
         users = [item for item in session.tokens(session.own_address()) if map_of(item) == at.name]
         if users:
-            kept = json.loads(live.rest or "{}")
+            kept = _of_people(live.rest)
             body = {"properties": {"description": f"{kept.get('before', '')}{kept.get('behind', '')}"}}
             update = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
             session.done(at, "scopeMaps:update", update)
@@ -314,6 +320,24 @@ def _map_live(session: AzureSession, found: Mapping[str, Any]) -> Live:
         needs=(session.own_address(),),
         rest=text(description.of_people) if description.of_people else "",
     )
+
+
+#: in what others keep: the tokens of others that have the scope map, which gain and lose with it
+_TOKENS = "tokens"
+
+
+def _beside(live: Live, tokens: Iterable[Mapping[str, Any]]) -> Live:
+    """The scope map with the names of the tokens that have it beside its own, so that a plan is stale once there are others."""
+    names = {str(item.get("name", "")).lower() for item in tokens if map_of(item) == live.address.name}
+    if not (theirs := sorted(names - {live.address.name})):
+        return live
+    return replace(live, rest=text({**_of_people(live.rest), _TOKENS: theirs}))
+
+
+def _of_people(rest: str) -> dict[str, str]:
+    """What people wrote in the description."""
+    found: dict[str, str] = json.loads(rest or "{}")
+    return {key: value for key, value in found.items() if key != _TOKENS}
 
 
 def _token_live(
