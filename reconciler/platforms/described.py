@@ -17,6 +17,9 @@ _BETWEEN = " | "
 _PLAIN = re.compile(r"[\w-]*")
 #: by which nothing is deleted without permission, whatever a hand has made of it
 _MAY_BE_ADOPTED = re.compile(r"adopted\s*=\s*[ty]", re.IGNORECASE)
+#: where a word that may be ours begins in one without spaces, and what stands before it
+_NEXT = re.compile(r"(?<=[\w-])(?=[^\w\s=-]+[A-Za-z][\w-]*=)")
+_LED = re.compile(r"([^\w=]*)([^=]*)=(.*)", re.DOTALL)
 _MARKS = frozenset({OWNER, ORIGIN, APPLIED, REGISTRY, ADOPTED})
 
 
@@ -77,21 +80,30 @@ def _divided(text: str, is_ours: Callable[[str, str], bool]) -> tuple[dict[str, 
     texts: dict[str, str] = {}
     rest = before = ""
     whole = False  # what follows is a copy of a whole description of ours, which somebody put behind it
-    for space, word in re.findall(r"(\s*)(\S+|\Z)", text.removeprefix(_BETWEEN).removeprefix(_BEGIN)):
-        name, _, value = word.partition("=")
+    for space, word in _words(text.removeprefix(_BETWEEN).removeprefix(_BEGIN)):
+        led = _LED.fullmatch(word)
+        lead, name, value = led.groups() if led is not None else ("", "", "")
         key = PREFIX + name
         whole = whole or (key == OWNER and key in texts and before.endswith(_BEGIN.strip()))
-        found = _value(key, value, is_ours) if key not in texts and not whole else ""
+        found = _value(key, value, is_ours) if name and key not in texts and not whole else ""
         before = word
         if found:
             texts[key] = found
             behind = value[len(found) :]
-            rest += f" {behind}" if re.match(r"[\w-]", behind) else behind
+            rest += lead + (f" {behind}" if re.match(r"[\w-]", behind) else behind)
         elif word:
-            rest += (space or " ") + word
+            rest += space + word
         else:
             rest += space
     return texts, rest
+
+
+def _words(text: str) -> Iterator[tuple[str, str]]:
+    """The words of a text, each with the space before it; a hand may have put a comma, or the like, in the place of that."""
+    for space, word in re.findall(r"(\s*)(\S+|\Z)", text):
+        first, *others = _NEXT.split(word)
+        yield (space or " " if word else space), first
+        yield from (("", item) for item in others)
 
 
 def _value(key: str, said: str, is_ours: Callable[[str, str], bool]) -> str:

@@ -378,3 +378,13 @@ def test_only_behind_a_whole_description_a_second_one_is_a_copy() -> None:
     )
     assert said.texts == {"reconciler-owner": "shop", "reconciler-origin": "runtime", "reconciler-registry": "images"}
     assert said.behind == " (reconciler:) owner=me origin=spec"
+
+
+@pytest.mark.parametrize("between", [",", ";", "|", " (", "', '", ") [", ":", "/", " . "])
+def test_what_a_hand_puts_between_our_words_hides_none_of_them(between: str) -> None:
+    note, hashed = "v1-0123456789abcdef", record.sealed([record.hash_of("group:admins@example.com")])
+    ours = ["owner=shop", "registry=images", f"members={hashed}", f"at-europe-west1={note}", f"at-us-central1={note}"]
+    said = description.parsed("reconciler: " + between.join(ours))
+    assert said.texts == {f"reconciler-{key}": value for key, value in (item.split("=", 1) for item in ours)}
+    again = description.parsed(description.written(said.texts, **said.of_people))
+    assert again == said
