@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 
 from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
@@ -275,6 +276,8 @@ class _Differ:
                 noted.setdefault(live.parent, []).append(address)
         doomed = self.found.spared(doomed, noted)
         going = {live.address for live in doomed}
+        left = chain(self.found.runtime, self.found.unclear, *noted.values())
+        self.found.emptied(map(self.picture.live.__getitem__, left), going)
         tops = {live.address: live for live in doomed if live.parent not in going}
         foreign = foreign_below(self.picture, self.beside.going, tops)
         for live in tops.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.model.address import Address
@@ -51,6 +51,14 @@ class Difference:
                 f" {ORIGIN}=spec again",
             )
         return going
+
+    def emptied(self, left: Iterable[Live], going: Collection[Address]) -> None:
+        """What is left alone and needs what is deleted stays, and gives that nothing any more: no change says who loses by it."""
+        for live in left:
+            ended = sorted({at for at in live.needs if at in going})
+            if ended:
+                said = f"is left alone; what it gives to {all_of(ended)} ends, since that is deleted"
+                self.remarks[live.address] = (*self.remarks.get(live.address, ()), said)
 
     def remarked(self) -> Iterator[str]:
         """The remarks, each once, with whom it is about."""

@@ -256,7 +256,7 @@ def _lacking(
                 continue
             if live is None or live.vacant:
                 why = f"{need}, which it needs, does not exist"
-            elif not live.moot and (live.marks.owner != plan.owner or live.marks.elsewhere(name)):
+            elif live.marks.owner != plan.owner or live.marks.elsewhere(name):
                 why = f"{need}, which it needs, is not owned by this spec"
             else:
                 continue
