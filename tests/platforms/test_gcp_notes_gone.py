@@ -10,6 +10,7 @@ from reconciler import Plan, loads
 from reconciler.engine.plan_file import dumps
 from reconciler.errors import PlanRefused
 from reconciler.platforms.gcp.description import MAX_DESCRIPTION
+from reconciler.platforms.gcp.troubles import BETWEEN
 from tests.emulators.gcp import Fails, Server
 from tests.emulators.proxy import Answer, Call
 from tests.sandbox.base import Document
@@ -29,7 +30,7 @@ NOT_NOTED = f"{EMAIL} does not say {WHAT} (no apply has noted it yet, or it was 
 
 
 def made_again(why: str, here: str = ELSEWHERE) -> str:
-    return f"{why}; it has some in {LOCATION} too, which is noted again when {here} is"
+    return f"{why}; it has some in {LOCATION} too: that is noted again with {here}, unless all of it goes"
 
 
 STAYS = (
@@ -134,7 +135,7 @@ def test_a_registry_that_goes_on_to_a_third_location_leaves_nothing_in_those_of_
     plan = gcp.plan(third, **hand(gcp))
     both = f"{LOCATION} and {ELSEWHERE}" if left else LOCATION
     (said,) = (line for line in plan.warnings if line.startswith(HANDS[hand]))
-    assert said.startswith(f"{HANDS[hand]}; it has some in {both} too, which ")
+    assert said.startswith(f"{HANDS[hand]}; it has some in {both} too: ")
     carried_out(gcp, plan)
     assert (places(gcp), notes(gcp)) == ({THIRD} if left else set(), [THIRD])
     assert gcp.plan(third).changes == ()
@@ -187,15 +188,38 @@ def test_where_the_locations_can_t_be_looked_at_that_is_said(gcp: GcpSandbox, st
     moved = half_moved(gcp, stand_in, "repository", "app-a")
     gcp.estate.remove(PULL)
     stand_in.behaviours[:] = [Denies(operation)]
-    assert gcp.plan(moved).warnings == (unknown(GONE),)
+    assert gcp.plan(moved).warnings == (unknown(GONE, operation),)
 
 
-def unknown(why: str) -> str:
+def unknown(why: str, operation: str = "ListLocations") -> str:
+    what = {"ListLocations": "locations", "ListRepositories": "repositories"}[operation]
     return (
         f"{why}; whether it has some in another location than {ELSEWHERE} can't be looked up (PERMISSION_DENIED: not allowed):"
-        " unless it has never been in another location, see to it that Google answers, and allow artifactregistry.locations.list and"
-        " artifactregistry.repositories.list to these credentials, before you apply this, or no later plan looks there"
+        f" before you apply this, allow artifactregistry.{what}.list to these credentials in project {PROJECT}, unless it has never"
+        " been in another location: no later plan looks there"
     )
+
+
+@pytest.mark.parametrize("body", [{"locations": [{}]}, {"locations": [{"locationId": ""}]}])
+def test_locations_without_names_are_none_of_google_s(gcp: GcpSandbox, stand_in: Server, body: Document) -> None:
+    moved = half_moved(gcp, stand_in, "repository", "app-a")
+    gcp.estate.remove(PULL)
+    stand_in.behaviours[:] = [Answers(body)]
+    (said,) = gcp.plan(moved).warnings
+    assert f"can't be looked up (the answer did not come from Google): before you apply this, {BETWEEN}, unless" in said
+
+
+class Answers:
+    """The locations are answered with this."""
+
+    def __init__(self, body: Document) -> None:
+        self.body = body
+
+    def before(self, call: Call) -> Answer | None:
+        return Answer(body=self.body) if call.operation == "ListLocations" else None
+
+    def after(self, call: Call) -> Answer | None:
+        return None
 
 
 @pytest.mark.parametrize("targets", [["images.account.*"], ["images.account.push"]])

@@ -16,6 +16,7 @@ from .description import CARRIER, carrier_of
 from .ledgers import AccountLedger
 from .rules import REGISTRY
 from .seen import is_ours, marks_of, sees
+from .troubles import BETWEEN, NotGoogle
 
 #: locations on one page
 PAGE = 1_000
@@ -56,14 +57,14 @@ def _silent(session: GcpSession, carrier: Marks | None) -> str:
 
 def _elsewhere(session: GcpSession, silent: str, notices: list[str]) -> Iterator[dict[str, Any]]:
     registry, carrier = session.registry, carrier_of(session.registry)
-    failed: dict[str, str] = {}
+    failed: dict[str, PlatformError] = {}
 
     def ours_in(location: str) -> list[dict[str, Any]]:
         at = Address.of(session.name, "location", location)
         try:
             found = list(session.repositories(location, at=at, noted=False))
         except PlatformError as error:
-            failed[location] = one_line(error.message)
+            failed[location] = error
             return []
         # where no note says that the registry is there, its own name must
         own = (item for item in found if sees(session, item) and marks_of(item).registry == registry.name)
@@ -72,21 +73,23 @@ def _elsewhere(session: GcpSession, silent: str, notices: list[str]) -> Iterator
     try:
         others = [name for name in _locations(session, carrier) if name != registry.location]
     except PlatformError as error:
-        others, failed[""] = [], one_line(error.message)
+        others, failed[""] = [], error
     found = dict(zip(others, session.map(ours_in, others), strict=True))
     if failed:
         somewhere = f"another location than {registry.location}"
         where = some_of(sorted(failed)) if failed.keys() < {*others} else somewhere
+        why = failed[min(failed)]
         notices.append(
-            f"{silent}; whether it has some in {where} can't be looked up ({failed[min(failed)]}): unless it has never been in"
-            " another location, see to it that Google answers, and allow artifactregistry.locations.list and"
-            " artifactregistry.repositories.list to these credentials, before you apply this, or no later plan looks there"
+            f"{silent}; whether it has some in {where} can't be looked up ({one_line(why.message)}): before you apply this,"
+            f" {one_line(why.hint)}, unless it has never been in another location: no later plan looks there"
         )
     places = [name for name in others if found[name]]
     if places:
         session.unnoted.update(places)
-        which = f"which {plural(len(places), 'is', 'are')} noted again when {registry.location} is"
-        notices.append(f"{silent}; it has some in {all_of(places)} too, {which}")
+        that = plural(len(places), "that is", "these are")
+        notices.append(
+            f"{silent}; it has some in {all_of(places)} too: {that} noted again with {registry.location}, unless all of it goes"
+        )
     for name in places:
         yield from found[name]
 
@@ -100,7 +103,10 @@ def _locations(session: GcpSession, at: Address) -> Iterator[str]:
     while True:
         query = {"pageSize": PAGE, "pageToken": token}
         page = session.json("GET", REGISTRY, "ListLocations", f"{session.project}/locations", at=at, query=query)
-        yield from (str(item["locationId"]) for item in page.get("locations", ()))
+        found = [item.get("locationId") for item in page.get("locations") or () if isinstance(item, dict)]
+        if not all(found):
+            raise PlatformError(str(NotGoogle()), operation="ListLocations", hint=BETWEEN)
+        yield from map(str, found)
         token = page.get("nextPageToken", "")
         if not token:
             return

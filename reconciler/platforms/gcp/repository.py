@@ -67,7 +67,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
     after = ("account",)
     uncounted = "Google has no call that counts what cleanup policies would delete"
     permissions = {
-        Verb.LIST: ("artifactregistry.repositories.list",),
+        # locations: where notes are gone (lost.py)
+        Verb.LIST: ("artifactregistry.repositories.list", "artifactregistry.locations.list"),
         Verb.READ: (_GET,),
         Verb.CREATE: ("artifactregistry.repositories.create", _GET),
         Verb.UPDATE: ("artifactregistry.repositories.update", _GET),

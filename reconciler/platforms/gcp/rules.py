@@ -17,6 +17,7 @@ PERMISSIONS = {
             REGISTRY,
             {
                 "ListRepositories": "repositories.list",
+                "ListLocations": "locations.list",
                 "GetRepository": "repositories.get",
                 "CreateRepository": "repositories.create",
                 "UpdateRepository": "repositories.update",

@@ -63,7 +63,7 @@ _REASON = re.compile(
     r"|Executables need to be explicitly allowed [^\n]*"
 )
 #: what to do about an answer that Google does not write
-_BETWEEN = (
+BETWEEN = (
     "check the endpoint override if one is set, and anything between here and Google, such as a proxy with a login page"
 )
 
@@ -198,7 +198,7 @@ def translated(error: Exception, address: str, operation: str, registry: GcpRegi
             hint=hint,
         )
     hint = (
-        _BETWEEN
+        BETWEEN
         if isinstance(error, NotGoogle)
         else "check the network, and the endpoint override if one is set; then run again"
     )
@@ -344,7 +344,7 @@ def _of_key(error: Refusal, registry: GcpRegistry) -> str:
 
 def _hint(error: Refusal, operation: str, registry: GcpRegistry) -> str:
     if error.status.isdigit():
-        return _BETWEEN
+        return BETWEEN
     trouble = _TROUBLES.get(error.status)
     if error.status == "INVALID_ARGUMENT" and operation == f"{REGISTRY}:ListRepositories":
         return f"if Artifact Registry has no location {registry.location}, give another: `gcloud artifacts locations list` names them"
