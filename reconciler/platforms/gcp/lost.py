@@ -16,7 +16,6 @@ from .description import CARRIER, carrier_of
 from .ledgers import AccountLedger
 from .rules import REGISTRY
 from .seen import is_ours, marks_of, sees
-from .troubles import BETWEEN, NotGoogle
 
 #: locations on one page
 PAGE = 1_000
@@ -99,6 +98,8 @@ def _locations(session: GcpSession, at: Address) -> Iterator[str]:
 
     https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations/list
     """
+    from .troubles import BETWEEN, NotGoogle  # here: it imports the cloud's library
+
     token = ""
     while True:
         query = {"pageSize": PAGE, "pageToken": token}
