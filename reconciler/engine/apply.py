@@ -21,7 +21,7 @@ from reconciler.model.resource import Desired, Live
 
 from .observe import read_again
 from .plan import Plan
-from .preflight import at_first, forgotten, known, refuse, refuse_altered, refuse_stale, stale
+from .preflight import at_first, forgotten, known, refuse, refuse_altered, refuse_stale, stale, with_wholes
 from .sessions import Sessions, check, sessions_of
 from .whole import going_with
 from .write import Outcome, Status, Task, carry_out, unconverged
@@ -73,7 +73,7 @@ def apply(
         refuse_altered(plan, opened)
         moved: Mapping[str, str] = {}
         if saved and skip_stale:
-            moved = stale(plan, opened)
+            moved = with_wholes(plan, opened, stale(plan, opened))
         elif saved:
             refuse_stale(plan, opened)
         else:  # somebody may have thought about it for long

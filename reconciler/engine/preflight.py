@@ -213,16 +213,24 @@ def forgotten(plan: Plan, sessions: Sessions) -> dict[str, str]:
 
 
 def _wholes_moved(plan: Plan, sessions: Sessions) -> dict[str, str]:
-    """The changes of a registry of which all is deleted, where what goes with it is not what the plan says, in words: it would stay,
-    and what is deleted before it would be gone."""
+    """The changes of a registry of which all is deleted, where what goes with it is not what the plan says, in words."""
     kinds = {name: session.platform.kinds for name, session in sessions.items()}
-    homes = ending_by(plan.changes, kinds)
+    homes = set(ending_by(plan.changes, kinds).values())
     found: dict[str, str] = {}
-    for home, now in read_again([change for change in plan.changes if change.address in homes.values()], sessions):
-        what = moved_since(home, now, sessions[home.registry], going_with(plan.changes, home, kinds))
-        for change in plan.changes if what else ():
+    for home, now in read_again([change for change in plan.changes if change.address in homes], sessions):
+        if what := moved_since(home, now, sessions[home.registry], going_with(plan.changes, home, kinds)):
+            found[home.address] = what
+    return with_wholes(plan, sessions, found)
+
+
+def with_wholes(plan: Plan, sessions: Sessions, moved: Mapping[str, str]) -> dict[str, str]:
+    """What moved, in words, with all other changes of a registry of which all was to be deleted and that moved: it stays, and must
+    not be without what the plan deletes before it. Pure."""
+    found = dict(moved)
+    for home in ending_by(plan.changes, {name: session.platform.kinds for name, session in sessions.items()}).values():
+        for change in plan.changes if home in moved else ():
             if change.registry == home.registry:
-                found[change.address] = what if change is home else f"{home.address}, in which it is, has moved: {what}"
+                found.setdefault(change.address, f"{home}, in which it is, has moved: {moved[home]}")
     return found
 
 
