@@ -50,7 +50,9 @@ def turns(near: Mapping[Address, Around], lost: Lost) -> Mapping[Address, Turn]:
     pairs = {(first, at) for at in near for first in document.helpers(at)}
     found: dict[Address, Turn] = {}
     # what has nothing to do with each other is ordered apart: together, there are as many beginnings as combinations
-    groups: Iterable[set[Address]] = nx.connected_components(nx.Graph(sorted(pairs)))
+    graph: nx.Graph[Address] = nx.Graph()
+    graph.add_edges_from(sorted(pairs))
+    groups: Iterable[set[Address]] = nx.connected_components(graph)
     for group in groups:
         order = document.order(sorted(group))
         for place, at in enumerate(order):
