@@ -404,6 +404,7 @@ def _false(
         yield f"all had it: {item} in {world}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placed", [False, True], ids=["repository", "registry"])
 @pytest.mark.parametrize("seed", range(int(os.environ.get("AWS_EXAMPLES", "2"))))
 def test_what_is_said_of_policies_at_random_is_so(placed: bool, seed: int) -> None:

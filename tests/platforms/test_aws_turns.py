@@ -140,6 +140,7 @@ def told(changes: dict[str, Any]) -> bool:
     return any(note.startswith("until ") for change in changes.values() for note in change.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize(
     ("some", "has"),
