@@ -14,6 +14,7 @@ from reconciler.model.resource import Live
 from reconciler.spec.models import Guards
 
 from .counting import overlaps
+from .expand import Kinds
 from .guard import Verdict
 from .picture import Picture
 
@@ -49,8 +50,15 @@ def beside(seen: Picture, changes: Mapping[Address, Change]) -> tuple[Live, ...]
     wanted = _below(seen, {address for address, change in changes.items() if change.removes})
     wanted |= {change.desired.parent for change in changes.values() if change.desired and change.desired.parent}
     wanted |= _overlapping(seen, changes)
+    wanted |= {at.sibling(by) for at, change in changes.items() if (by := had_by(seen.kinds, change))}
     had = {address for address, change in changes.items() if change.live is not None}
     return tuple(seen.live[address] for address in sorted(wanted - had) if address in seen.live)
+
+
+def had_by(kinds: Kinds, change: Change) -> str:
+    """The kind of the resource by which somebody has what a change gives; "" if there is none."""
+    kind = kinds[change.registry][change.kind]
+    return kind.by if isinstance(kind, GivesAccess) else ""
 
 
 def _overlapping(seen: Picture, changes: Mapping[Address, Change]) -> set[Address]:

@@ -12,7 +12,7 @@ from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import GivesAccess, Home, Kind
 from reconciler.model.resource import Desired, Live
 
-from .counting import Counting, overlaps
+from .counting import Counting, before_and_after, overlaps
 from .picture import Picture
 
 
@@ -38,6 +38,8 @@ class Beside:
         before, after = self._untaken(before), self._untaken(after)
         if counting is not None:
             before, after = counting.both(before, after)
+        if kind.by:
+            before, after = self._held(kind, at, before, after)
         if around := self._picture.neighbours.get(at):
             before, after = (replace(item, neighbours=around) for item in (before, after))
         gains, losses = map(set, kind.gains_and_losses(at, before, after, home))
@@ -58,6 +60,24 @@ class Beside:
             gains = set(kind.had(gains, self._others.of(gains)))
             losses = set(kind.kept(losses, {*left, *own}, self._others.of(losses)))
         return tuple(sorted(gains)), tuple(sorted(losses))
+
+    def _held(self, kind: GivesAccess, at: Address, before: Given, after: Given) -> tuple[Given, Given]:
+        """With what others have through it, and with that by which it is had."""
+        through = self._untaken(Given(foreign=self._through.get(at, ()))).foreign
+        then, now = before_and_after(self._picture, at.sibling(kind.by))
+        return (
+            replace(before, foreign=(*before.foreign, *through), by=then),
+            replace(after, foreign=(*after.foreign, *through), by=now),
+        )
+
+    @cached_property
+    def _through(self) -> Mapping[Address, tuple[ForeignAccess, ...]]:
+        """What others gave that changes with something that can be taken over, by its address."""
+        found: dict[Address, tuple[ForeignAccess, ...]] = {}
+        for item in self._picture.foreign:
+            if item.through is not None:
+                found[item.through] = (*found.get(item.through, ()), item)
+        return found
 
     @cached_property
     def going(self) -> tuple[ForeignAccess, ...]:

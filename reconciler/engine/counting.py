@@ -31,7 +31,7 @@ class Counting:
                 self._kinds[name] = kind
         for at in chain(picture.live, picture.desired, picture.staying) if self._kinds else ():
             if at.registry == registry and at.kind in self._kinds and at not in self._settings:
-                self._settings[at] = _before_and_after(picture, at)
+                self._settings[at] = before_and_after(picture, at)
         for at, both in self._settings.items():
             decides = self._kinds[at.kind]
             if isinstance(decides, DecidesWhatCounts):
@@ -78,7 +78,13 @@ def overlaps(kind: Kind | GivesAccess) -> bool:
     return isinstance(kind, Kind) and Trait.OVERLAPS in kind.traits
 
 
-def _before_and_after(picture: Picture, at: Address) -> _Both:
+def leans(kind: Kind) -> bool:
+    """Whether who gains or loses by a resource of this kind hangs on others of its registry."""
+    return overlaps(kind) or (isinstance(kind, GivesAccess) and kind.by != "")
+
+
+def before_and_after(picture: Picture, at: Address) -> _Both:
+    """What a resource is set to."""
     if at in picture.staying:
         there = _settings(picture.staying[at])
         return there, there
@@ -92,11 +98,11 @@ def _settings(live: Live | None) -> Settings | None:
 
 
 def left_alone(picture: Picture, changes: Collection[Address]) -> Mapping[Address, Live | None]:
-    """What gives access that others can give too, and no change is about, as it stays."""
+    """What gives access beside or by other resources, and no change is about, as it stays."""
     return {
         at: picture.live.get(at)
         for at in chain(picture.live, picture.desired)
-        if at not in changes and overlaps(picture.kinds[at.registry][at.kind])
+        if at not in changes and leans(picture.kinds[at.registry][at.kind])
     }
 
 

@@ -25,7 +25,7 @@ class Picture:
     `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
     registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
     go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave. `staying`: what
-    registries have of native documents that others have parts of too, and what gives access that others can give too, where the plan
+    registries have of native documents that others have parts of too, and what gives access beside or by others, where the plan
     leaves it as it is (None: nothing).
     `neighbours`: what other registries have in the same native document, by address. `elsewhere`: what the spec describes, wants no
     more, and is by its mark of a registry that the spec does not have. `ending`: the registries of which all is deleted, each with

@@ -13,7 +13,7 @@ from reconciler.model.kind import HoldsImages
 from reconciler.model.resource import Desired, Live
 
 from .basis import images_may_go
-from .counting import given_after, overlaps
+from .counting import given_after, leans, overlaps
 from .diff import diff
 from .expand import Kinds
 from .expiring import expires
@@ -38,10 +38,12 @@ def again(said: Plan, kinds: Kinds) -> Plan:
     _refuse_undecided(said, seen)
     adopt = [change.address for change in said.changes if change.action is Action.ADOPT]
     found = diff(seen, said.owner, adopt)
-    odd = sorted(given.keys() ^ found.changes.keys())
+    # what stays beside the changes does so be it as the spec wants it or not
+    odd = sorted(given.keys() ^ (found.changes.keys() - seen.staying.keys()))
     if odd:
         raise ValueError(f"the change of {odd[0]} does not follow from the desired and live resources")
-    hidden = sorted({*found.problems, *released_inside(found.changes, kinds)} - set(said.problems))
+    problems = {*found.problems, *released_inside(found.changes, kinds)} - set(said.problems)
+    hidden = sorted(item for item in problems if item.address not in seen.staying)
     if hidden:
         raise ValueError(f"it does not say that {hidden[0].address} has a problem: {hidden[0].message}")
     if missing := next(unsaid(found.changes.values(), said.basis, kinds, said.registries), None):
@@ -70,16 +72,15 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
         if item.address in live:
             raise ValueError(f"{item.address} is listed twice")
         live[item.address] = item
-    # what gives the same as a change stays as it is, however that is
-    beside = {item.address: item for item in said.basis.beside if item.address not in along and _overlaps(item, kinds)}
+    # what a change's access hangs on stays, however it is; what only gives the same is in no other way part of the plan
+    beside = {item.address: item for item in said.basis.beside if item.address not in along and _leans(item, kinds)}
+    live = {at: item for at, item in live.items() if at not in beside or not overlaps(kinds[at.registry][item.kind])}
     # what stands above a change and has none of its own is as it is wanted
     above = [
-        item
-        for item in said.basis.beside
-        if item.address not in along and not item.vacant and item.address not in beside
+        item for item in said.basis.beside if item.address not in along and not item.vacant and item.address in live
     ]
     for item in above:
-        if altered := kinds[item.address.registry][item.kind].altered(item.settings):
+        if item.address not in beside and (altered := kinds[item.address.registry][item.kind].altered(item.settings)):
             raise ValueError(f"{item.address}: {altered} is not as any spec has it, and the plan does not change it")
     desired = {item.address: Desired(item.address, item.kind, item.settings) for item in above}
     desired |= {change.address: change.desired for change in said.changes if change.desired is not None}
@@ -87,10 +88,9 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     homes = homes_of(said.owner, said.registries)
     pushers = dict(said.basis.pushers)
     staying: dict[Address, Live | None] = {item.address: item for item in said.basis.sharing}
-    if twice := sorted(live.keys() & staying.keys()):
+    if twice := sorted((live.keys() | beside.keys()) & staying.keys()):
         raise ValueError(f"{twice[0]} is listed twice")
     staying |= beside
-    live = {at: item for at, item in live.items() if at not in beside}
     foreign = given_after(said.foreign, {change.address for change in said.changes})
     ending = ending_by(said.changes, kinds)
     return Picture(
@@ -106,13 +106,15 @@ def _picture(said: Plan, kinds: Kinds) -> Picture:
     )
 
 
-def _overlaps(item: Live | Change, kinds: Kinds) -> bool:
-    return overlaps(kinds[item.address.registry][item.kind])
+def _leans(item: Live, kinds: Kinds) -> bool:
+    return leans(kinds[item.address.registry][item.kind])
 
 
 def _refuse_undecided(said: Plan, seen: Picture) -> None:
     """A file may have been edited to keep quiet about what decides which access counts."""
-    for registry in sorted({change.registry for change in said.changes if _overlaps(change, seen.kinds)}):
+    for registry in sorted(
+        {change.registry for change in said.changes if overlaps(seen.kinds[change.registry][change.kind])}
+    ):
         there = {at.kind for at in chain(seen.live, seen.desired, seen.staying) if at.registry == registry}
         made = {
             change.kind for change in said.changes if change.registry == registry and change.action is Action.CREATE

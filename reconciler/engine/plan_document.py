@@ -50,6 +50,9 @@ class ForeignPart(_Part):
         None, description="Who can do what once the plan is applied, if not what they can now."
     )
     stays: bool = Field(False, description="Whether it was given above the resource, and does not go with it.")
+    through: str | None = Field(
+        None, description="The address of what gives it, where a plan can take that over: it then changes with that."
+    )
 
 
 class FieldPart(_Part):

@@ -230,4 +230,6 @@ def _access(part: AccessPart) -> Access:
 
 def _foreign(part: ForeignPart) -> ForeignAccess:
     after = None if part.after is None else tuple(map(_access, part.after))
-    return ForeignAccess(_address(part.address), part.what, tuple(map(_access, part.access)), "", after, part.stays)
+    through = None if part.through is None else _address(part.through)
+    access = tuple(map(_access, part.access))
+    return ForeignAccess(_address(part.address), part.what, access, "", after, part.stays, through=through)

@@ -12,6 +12,7 @@ from reconciler.model.kind import ReachesMarked, Trait
 from reconciler.model.resource import Desired, Live
 from reconciler.words import one_line
 
+from .basis import had_by
 from .counting import overlaps
 from .observe import read, read_again
 from .plan import Plan
@@ -80,7 +81,7 @@ def stale(plan: Plan, sessions: Sessions) -> dict[str, str]:
         what = moved_since(change, now, sessions[change.registry], going_with(plan.changes, change, kinds))
         if what:
             moved[change.address] = what
-    besides = (_otherwise_given, _otherwise_reached, _lacking, _unsaid, _left_by_others)
+    besides = (_otherwise_given, _otherwise_held, _otherwise_reached, _lacking, _unsaid, _left_by_others)
     moved = {address: what for found in besides for address, what in found(plan, sessions).items()} | moved
     return moved | _elsewhere(plan, sessions, moved)
 
@@ -129,6 +130,29 @@ def _otherwise_given(plan: Plan, sessions: Sessions) -> dict[str, str]:
             if kind.fingerprint(there.get(item.address)) != kind.fingerprint(item):
                 what = "decides what counts" if isinstance(kind, DecidesWhatCounts) else "gives some of the same"
                 found |= dict.fromkeys(beside, f"{item.address}, which {what}, is not as the plan has it")
+    return found
+
+
+def _otherwise_held(plan: Plan, sessions: Sessions) -> dict[str, str]:
+    """The changes of what somebody has by another resource than the plan has it, in words: who gains or loses hangs on that, and a
+    file may have been edited to keep quiet about it."""
+    kinds = {name: session.platform.kinds for name, session in sessions.items()}
+    said = {item.address: item for item in plan.basis.beside}
+    own = {change.address for change in plan.changes}
+    own |= {at for change in plan.changes for at in change.along}
+    held = {
+        at: change.address
+        for change in plan.changes
+        if (by := had_by(kinds, change)) and (at := change.address.sibling(by)) not in own
+    }
+    found: dict[str, str] = {}
+    for name, session in sessions.items():
+        here = [at for at in held if at.registry == name]
+        there = {live.address: live for live in read(session, here)} if here else {}
+        for at in here:
+            kind = kinds[name][at.kind]
+            if kind.fingerprint(there.get(at)) != kind.fingerprint(said.get(at)):
+                found[held[at]] = f"{at}, by which somebody has it, is not as the plan has it"
     return found
 
 

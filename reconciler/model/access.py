@@ -67,7 +67,8 @@ class ForeignAccess:
 
     `access`: what it gives now. `removal`: how to remove it with the platform's own means, as an imperative sentence; "" where that
     isn't known. `after`: what it gives once the plan is applied, where that differs. `stays`: whether it was given above the
-    resource, so that it does not go with it. `place`: the address that it has once a spec takes it over; None if none can.
+    resource, so that it does not go with it. `place`: the address that it has once a spec takes it over; None if none can. `through`:
+    the address of what gives it, where that can be taken over, and it changes with that from then on.
     """
 
     address: Address
@@ -77,6 +78,7 @@ class ForeignAccess:
     after: tuple[Access, ...] | None = field(default=None, compare=False)
     stays: bool = False
     place: Address | None = field(default=None, compare=False)
+    through: Address | None = field(default=None, compare=False)
 
     @property
     def left(self) -> tuple[Access, ...]:
@@ -98,13 +100,15 @@ class Neighbour:
 class Given:
     """All that gives access to one resource at one time: our settings (None: none), and what others gave.
 
-    `rest`, `foreign`: as in Live. `neighbours`: what other registries of the spec have in the same native document.
+    `rest`, `foreign`: as in Live. `neighbours`: what other registries of the spec have in the same native document. `by`: settings of
+    the resource by which somebody has it (`GivesAccess.by`); None: there is none.
     """
 
     settings: Any = None
     rest: str = ""
     foreign: tuple[ForeignAccess, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
+    by: Any = None
 
     @property
     def had(self) -> tuple[Any, ...]:

@@ -260,6 +260,8 @@ class GivesAccess:
     unsaid: ClassVar[frozenset[str]] = frozenset()
     #: whether such a resource is nothing but access, so that who gains by a new one says all of it
     nothing_else: ClassVar[bool] = False
+    #: the kind of the resource of the same name without which it gives nothing; "" if it gives it by itself
+    by: ClassVar[str] = ""
 
     @abstractmethod
     def access(self, address: Address, settings: Settings) -> Iterable[Access]:

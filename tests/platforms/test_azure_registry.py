@@ -388,11 +388,15 @@ def test_a_repository_that_is_let_go_of_was_there(azure: AzureSandbox) -> None:
 @pytest.mark.parametrize(
     ("properties", "gains", "losses"),
     [
-        ({"status": "disabled"}, ["log in with it"], []),
+        ({"status": "disabled"}, ["pull"], []),
         (
             {"scopeMapId": f"{RESOURCE}/scopeMaps/_repositories_admin"},
             [],
-            ["do what scope map _repositories_admin allows"],
+            [
+                "delete images in all repositories of the registry",
+                "pull all repositories of the registry",
+                "push all repositories of the registry",
+            ],
         ),
     ],
 )

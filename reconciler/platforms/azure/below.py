@@ -43,8 +43,12 @@ class Below:
                 actions = properties(self._maps.get(token_settings.map_of(item), {})).get("actions") or ()
                 found = token_settings.of_others(at, item, actions, self.registry.registry_name)
                 nobodys = self._marks.get(name, Marks()).owner in (None, self.owner)
+                scope_map = token_settings.map_of(item)
+                nobodys_map = rules.may_be_token(scope_map) and self._marks.get(scope_map, Marks()).owner is None
                 yield replace(
-                    found, place=Address.of(self.registry.name, token_settings.KIND, name) if nobodys else None
+                    found,
+                    place=Address.of(self.registry.name, token_settings.KIND, name) if nobodys else None,
+                    through=Address.of(self.registry.name, token_settings.MAP_KIND, scope_map) if nobodys_map else None,
                 )
 
     def with_map(self, at: Address) -> tuple[ForeignAccess, ...]:

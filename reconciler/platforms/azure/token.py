@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, Given, Principal
+from reconciler.model.access import Access, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
@@ -35,9 +35,12 @@ from .token_settings import (
     asked_for,
     enabled_token,
     given,
+    has_map,
+    held,
     is_enabled,
     is_ours,
     map_of,
+    name_of,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ class ScopeMapKind(Kind, GivesAccess):
     # one that tokens of others have stays with them
     traits = frozenset({Trait.UPSERTS, Trait.SHARED})
     nothing_else = True
+    by = KIND
     after = ("registry",)
     permissions = {
         Verb.LIST: (f"{_TYPES}/scopeMaps/read",),
@@ -89,11 +93,13 @@ class ScopeMapKind(Kind, GivesAccess):
         """What all repositories are covers each of them. Tokens of others that have the scope map gain and lose with it."""
         # a scope map of ours that goes stays where others have it
         others = before.foreign if after.settings else ()
-        tokens = [address.name, *filter(None, map(enabled_token, others))]
+        tokens = {*filter(None, map(enabled_token, others))} - {address.name}
         then, now = (
             {item for name in tokens for item in given(address, said.settings, name)} if said.settings else set()
             for said in (before, after)
         )
+        then |= held(address, before.settings, before.by)
+        now |= held(address, after.settings, after.by)
         return changed(then, now)
 
     def access_by_grant(self, address: Address, settings: ScopeMapSettings) -> Iterable[tuple[str, Access]]:
@@ -109,11 +115,8 @@ class ScopeMapKind(Kind, GivesAccess):
                 yield replace(live, foreign=beneath.with_map(live.address))
             elif live.address in wanted:
                 # what is nobody's yet is others', and theirs stands with the registry
-                tokens = (
-                    item.what for item in beneath.with_map(live.address) if item.what != f"token {live.address.name}"
-                )
-                has = "of somebody else has this scope map, and gains and loses with it"
-                yield replace(live, notes=tuple(f"{token} {has}" for token in tokens))
+                others = (item for item in beneath.with_map(live.address) if name_of(item) != live.address.name)
+                yield replace(live, notes=tuple(map(has_map, others)))
 
     def _refuse_too_many(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> None:
         home = wanted.get(session.own_address())
@@ -207,6 +210,7 @@ class TokenKind(Kind, GivesAccess):
     said = frozenset()
     settings = TokenSettings
     traits = frozenset({Trait.INHERITS, Trait.UPSERTS})
+    by = MAP_KIND
     after = ("registry", MAP_KIND)
     permissions = {
         Verb.LIST: (f"{_TYPES}/tokens/read",),
@@ -216,25 +220,23 @@ class TokenKind(Kind, GivesAccess):
         Verb.DELETE: (f"{_TYPES}/tokens/delete", _RESULTS),
     }
 
+    def shown(self, settings: TokenSettings) -> dict[str, Any]:
+        return {"scope_map": settings.scope_map, "enabled": settings.enabled}
+
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         return self.shown(TokenSettings(address.name))
 
     def access(self, address: Address, settings: TokenSettings) -> Iterable[Access]:
         """What its holder can do by a scope map of somebody else: its own says the rest."""
-        if settings.enabled and settings.scope_map != address.name:
-            who = Principal(f"whoever holds token {address.name}")
-            yield Access(who, f"do what scope map {settings.scope_map} allows", address.registry, "")
+        return held(address, None, settings)
 
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
     ) -> tuple[Iterable[Access], Iterable[Access]]:
-        """Whether its holder can log in, too, where that changes."""
-        gains, losses = super().gains_and_losses(address, before, after, home)
-        then, now = before.settings, after.settings
-        if then is None or now is None or then.enabled == now.enabled:
-            return gains, losses
-        login = Access(Principal(f"whoever holds token {address.name}"), "log in with it", address.registry, "")
-        return ([*gains, login], losses) if now.enabled else (gains, [*losses, login])
+        """What its holder can do; where its own scope map changes too, that says it."""
+        if before.by != after.by:
+            return (), ()
+        return changed(held(address, before.by, before.settings), held(address, after.by, after.settings))
 
     def altered(self, settings: TokenSettings) -> str | None:
         return None if settings.enabled else "enabled"
@@ -246,8 +248,10 @@ class TokenKind(Kind, GivesAccess):
         maps = {live.address.name: live for live in found[MAP_KIND]}
         if not found["registry"]:
             return
+        listed = session.once("scope maps", lambda: session.scope_maps(session.own_address()))
+        allowed = {str(item.get("name", "")).lower(): item for item in listed}
         for item in session.once("tokens", lambda: session.tokens(session.own_address())):
-            live = _token_live(session, item, maps)
+            live = _token_live(session, item, maps, allowed)
             if live.marks.owner is not None or live.address in wanted:
                 yield live
 
@@ -260,7 +264,11 @@ class TokenKind(Kind, GivesAccess):
                 continue
             home = Address.of(at.registry, MAP_KIND, at.name)
             above = ScopeMapKind().read_one(session, home)
-            yield _token_live(session, found, {at.name: above} if above is not None else {})
+            name = map_of(found)
+            ask = partial(session.client.scope_maps.get, *session.group, name)
+            other = session.found_plain(at, "scopeMaps:get", ask) if name not in ("", at.name) else None
+            maps = {at.name: above} if above is not None else {}
+            yield _token_live(session, found, maps, {name: other} if other is not None else {})
 
     def create(self, session: AzureSession, write: Write) -> Live:
         """A PUT, without passwords: they come from `reconciler credentials` alone."""
@@ -308,10 +316,17 @@ def _map_live(session: AzureSession, found: Mapping[str, Any]) -> Live:
     )
 
 
-def _token_live(session: AzureSession, found: Mapping[str, Any], maps: Mapping[str, Live]) -> Live:
+def _token_live(
+    session: AzureSession,
+    found: Mapping[str, Any],
+    maps: Mapping[str, Live],
+    allowed: Mapping[str, Mapping[str, Any]],
+) -> Live:
+    """A token as Azure answers it. `maps`: scope maps with the names of tokens; `allowed`: those that tokens have."""
     name, scope_map = str(found.get("name", "")).lower(), map_of(found)
     above = maps.get(name)
-    settings = TokenSettings(scope_map, is_enabled(found))
+    actions = () if scope_map == name else properties(allowed.get(scope_map, {})).get("actions") or ()
+    settings = TokenSettings(scope_map, is_enabled(found), tuple(sorted(actions)))
     ours = above is not None and above.marks.owner is not None
     marks = Marks(
         above.marks.owner if above is not None and ours else None,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.model.access import DELETE_IMAGES, PUSH, Access, ForeignAccess, Principal
 from reconciler.model.address import Address
+from reconciler.model.canonical import plain
 from reconciler.model.marks import Marks
 from reconciler.platforms import described
 from reconciler.spec.fields import REPOSITORY
@@ -39,10 +40,16 @@ class ScopeMapSettings:
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """The scope map that the token has, by its name, and whether it is good."""
+    """The scope map that the token has, by its name, and whether it is good. `actions`: what that allows, if it is not its own."""
 
     scope_map: str
     enabled: bool = True
+    actions: tuple[str, ...] = field(default=(), compare=False)
+
+    def as_v1(self) -> dict[str, Any]:
+        """What the mark is a hash of."""
+        found: dict[str, Any] = plain(replace(self, actions=()))
+        return found
 
 
 def asked_for(settings: ScopeMapSettings) -> bool:
@@ -79,9 +86,35 @@ def given(address: Address, settings: ScopeMapSettings, token: str) -> Iterator[
         yield from reached(who, verb, address.registry, names=exact, prefixes=prefixes)
 
 
+def held(at: Address, scope_map: ScopeMapSettings | None, token: TokenSettings | None) -> set[Access]:
+    """What whoever holds the token of a grant can do: nothing where there is none, or it is disabled. `scope_map`: the grant's own,
+    None if it is not there; `at`: the address of either."""
+    if token is None or not token.enabled:
+        return set()
+    if token.scope_map == at.name:
+        return set(given(at, scope_map, at.name)) if scope_map is not None else set()
+    if token.actions:
+        return set(given(at, ScopeMapSettings(token.actions), at.name))
+    who = Principal(f"whoever holds token {at.name}")
+    return {Access(who, f"do what scope map {token.scope_map} allows", at.registry, "")}
+
+
 def enabled_token(item: ForeignAccess) -> str:
     """The name of a token of others in small letters; "" of one that is disabled."""
-    return "" if item.what.endswith(_DISABLED) else item.what.removeprefix("token ").lower()
+    return "" if item.what.endswith(_DISABLED) else name_of(item)
+
+
+def name_of(item: ForeignAccess) -> str:
+    """The name of a token of others in small letters."""
+    return item.what.removeprefix("token ").removesuffix(_DISABLED).lower()
+
+
+def has_map(item: ForeignAccess) -> str:
+    """That a token of others has a scope map that is to be adopted, as a sentence without its end."""
+    if item.what.endswith(_DISABLED):
+        name = item.what.removesuffix(_DISABLED)
+        return f"{name} of somebody else, which is disabled, has this scope map, and what it allows once it is enabled"
+    return f"{item.what} of somebody else has this scope map, and gains and loses with it"
 
 
 def is_enabled(found: Mapping[str, Any]) -> bool:
