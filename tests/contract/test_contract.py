@@ -460,8 +460,7 @@ def test_a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale(
     edited["basis"] |= {"beside": [], "reaching": []}
     below = change.pop("along")
     del change["needs"]
-    if leaving.loses_along:
-        del change["losses"]
+    del change["losses"]
     if change["live"]["needs"]:
         change["needs"] = change["live"]["needs"]
     (guard,) = edited["guards"]

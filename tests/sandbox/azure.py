@@ -191,7 +191,6 @@ class AzureSandbox(Sandbox):
             "images.scope-map.partner",
             "images.token.partner",
             lambda: not {"partner"} & {*self.acr.scope_maps, *self.acr.tokens},
-            loses_along=False,
         )
 
     @property

@@ -46,7 +46,7 @@ class Setting:
 @dataclass(frozen=True)
 class TakesAlong:
     """A change of a spec that deletes one resource, and one below it. `before`, `after`: the specs; `address`: what is deleted;
-    `along`: what goes with it; `gone`: whether it is, asked without our code; `loses_along`: whether it is by what goes along that
+    `along`: what goes with it; `gone`: whether it is, asked without our code. It is by what goes along that
     access is lost."""
 
     before: Document
@@ -54,7 +54,6 @@ class TakesAlong:
     address: str
     along: str
     gone: Callable[[], bool]
-    loses_along: bool = True
 
 
 class Sandbox(ABC):
