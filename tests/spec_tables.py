@@ -18,8 +18,9 @@ from reconciler.platforms.aws.spec import AwsRegistry
 from reconciler.platforms.aws.target import AwsTarget
 from reconciler.platforms.azure.spec import AzureRegistry, AzureTarget, AzureTokenTarget
 from reconciler.platforms.catalog import Grant, Spec
-from reconciler.platforms.external.spec import ExternalRegistry, KubernetesTarget
+from reconciler.platforms.external.spec import ExternalRegistry
 from reconciler.platforms.gcp.spec import GcpRegistry, GcpTarget
+from reconciler.platforms.kubernetes.spec import KubernetesTarget
 from reconciler.platforms.local.spec import LocalRegistry, LocalTarget
 from reconciler.spec.fields import Text
 from reconciler.spec.models import Guards

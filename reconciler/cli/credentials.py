@@ -86,13 +86,13 @@ def run(
         "registry": issued.registry,
         "username": issued.username,
         "password": issued.password,
-        "expires_at": issued.expires_at.isoformat().replace("+00:00", "Z"),
+        "expires_at": issued.expires_at.isoformat().replace("+00:00", "Z") if issued.expires_at else None,
     }
     if form is CredentialsFormat.JSON:
         typer.echo(json.dumps(fields, indent=2))
     else:
         for name, value in fields.items():
-            typer.echo(f"{name + ':':<12}{value}")
+            typer.echo(f"{name + ':':<12}{value or 'unknown'}")
     return Exit.OK
 
 

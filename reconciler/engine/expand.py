@@ -28,7 +28,7 @@ def platform_of(platforms: Platforms, name: str) -> Platform:
 def estate_of(spec: Spec, parallelism: int = PARALLELISM, timeout: float = TIMEOUT, rescue: str = ".") -> Estate:
     """What the sessions must know of a spec."""
     registries = tuple(sorted(spec.registries, key=lambda item: item.name))
-    return Estate(spec.name, spec.base, registries, parallelism, timeout, rescue)
+    return Estate(spec.name, spec.base, registries, parallelism, timeout, rescue, clusters=spec.clusters)
 
 
 def expand(spec: Spec, platforms: Platforms) -> tuple[Kinds, dict[str, dict[Address, Desired]]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, ClassVar, TypeVar, cast
 
+from reconciler.spec.cluster import Cluster
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 
@@ -29,7 +30,7 @@ TIMEOUT = 1800.0
 
 @dataclass(frozen=True)
 class Estate:
-    """What a session must know beyond its own registry: the owner, the folder of relative paths, all registries.
+    """What a session must know beyond its own registry: the owner, the folder of relative paths, all registries and clusters.
 
     `parallelism`: how many calls a session may have under way at once. `timeout`: for how many seconds it may try what is throttled.
     `rescue`: the folder for files that keep what others had put on a resource while it is replaced. `rates`: how often each operation
@@ -43,6 +44,7 @@ class Estate:
     timeout: float = TIMEOUT
     rescue: str = "."
     rates: Rates = field(default_factory=Rates, repr=False, compare=False)
+    clusters: tuple[Cluster, ...] = ()
 
     def registry(self, name: str) -> RegistryBase:
         """The registry of that name."""

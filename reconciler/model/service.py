@@ -24,7 +24,8 @@ CONNECTIONS = 256
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What logs in to a registry: `docker login REGISTRY -u USERNAME -p PASSWORD`. `expires_at` has a time zone.
+    """What logs in to a registry: `docker login REGISTRY -u USERNAME -p PASSWORD`. `expires_at` has a time zone; None: they
+    have no end that is known here.
 
     `repr` leaves the password out. `served`: whether the registry is being served now; if not, `registry`
     is its default address. `notes`: what whoever uses them must know, as sentences.
@@ -33,7 +34,7 @@ class Credentials:
     registry: str
     username: str
     password: str = field(repr=False)
-    expires_at: datetime
+    expires_at: datetime | None
     served: bool = True
     notes: tuple[str, ...] = ()
 
@@ -119,6 +120,15 @@ class IssuesCredentials(Protocol):
 
         With `user`, a user or a grant as the platform has it, they can do no more than the spec's grants allow. Raises PlatformError.
         """
+
+
+@runtime_checkable
+class LogsIn(Protocol):
+    """A session that makes what logs in to its registry without a grant's principal having a login of its own on the platform, such
+    as for the secret by which a cluster pulls."""
+
+    def login_of(self, grant: str) -> Credentials:
+        """What whoever a grant is for logs in to the registry with, for as long as the platform lets it be good. Raises PlatformError."""
 
 
 @runtime_checkable

@@ -14,8 +14,9 @@ from reconciler.spec import models
 from .aws.spec import AwsRegistry
 from .aws.target import AwsTarget
 from .azure.spec import AzureRegistry, AzureTarget, AzureTokenTarget
-from .external.spec import ExternalRegistry, KubernetesTarget
+from .external.spec import ExternalRegistry
 from .gcp.spec import GcpRegistry, GcpTarget
+from .kubernetes.spec import KubernetesTarget
 from .local.spec import LocalRegistry, LocalTarget
 
 if TYPE_CHECKING:

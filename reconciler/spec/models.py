@@ -14,6 +14,7 @@ from pydantic_core import PydanticKnownError
 
 from reconciler.places import Place
 
+from .cluster import Cluster
 from .fields import Flag, Model, SpecName, Text
 from .registry import GrantBase, GrantTarget, RegistryBase
 from .repository import LabelKey, Repository, RepositoryDefaults
@@ -93,6 +94,7 @@ class Spec(Model):
     name: SpecName = Field(description="The spec's name: the owner of everything that it creates.")
     defaults: Defaults = Field(Defaults(), description="Default values for every repository.")
     guards: Guards = Field(Guards(), description="Rules that stop a plan.")
+    clusters: tuple[Cluster, ...] = Field((), description="Kubernetes clusters that grants can name.")
     registries: tuple[RegistryBase, ...] = Field((), description="Collections of repositories, each on one platform.")
     repositories: tuple[Repository, ...] = Field((), description="Image repositories.")
     grants: tuple[Grant, ...] = Field((), description="Who else can pull or push which repositories.")

@@ -78,6 +78,7 @@ def test_a_grant_s_token_logs_in_until_the_password_ends(
 ) -> None:
     login = issued(azure, document, "*")
     assert (login.registry, login.username) == (azure_stand_in.url.removeprefix("https://"), PULL)
+    assert login.expires_at is not None
     assert abs(login.expires_at - datetime.now(UTC) - timedelta(hours=1)) < timedelta(minutes=1)
     assert can(azure_stand_in, login, "repository:team/c:pull,push") == ["pull"]
     assert can(azure_stand_in, login, "repository:app-a:pull") == []
@@ -96,6 +97,7 @@ def test_the_two_passwords_take_turns_and_what_ends_is_said(
     assert [can(azure_stand_in, login, pull) for login in (first, second)] == [["pull"], ["pull"]]
     third = issued(azure, document, "*")
     assert [can(azure_stand_in, login, pull) for login in (first, second, third)] == [None, ["pull"], ["pull"]]
+    assert first.expires_at is not None
     ended = first.expires_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     assert third.notes == (
         f"token partner has two passwords: an earlier one, good until {ended}, ended with this one",

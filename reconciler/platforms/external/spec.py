@@ -1,4 +1,4 @@
-"""External registries in the spec: a registry that somebody else runs, and pull secrets in a Kubernetes cluster."""
+"""External registries in the spec: registries that somebody else runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.spec.fields import Fault, Model, Text, each, repeated
-from reconciler.spec.registry import GrantTarget, RegistryBase, refused
+from reconciler.spec.cluster import Namespace, ObjectName
+from reconciler.spec.fields import Fault, Model, RegistryName, Text, each
+from reconciler.spec.registry import RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 Url = Annotated[str, Text(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?", "an http(s) URL with no query")]
@@ -17,14 +18,6 @@ EnvName = Annotated[
     Text(
         r"[A-Za-z_][A-Za-z0-9_]*",
         "the name of an environment variable: letters, digits and _, not starting with a digit",
-    ),
-]
-#: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ (RFC 1123 labels)
-KubernetesName = Annotated[
-    str,
-    Text(
-        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
-        "a Kubernetes name: lower-case letters, digits and dashes, starting and ending with a letter or digit, at most 63 characters",
     ),
 ]
 
@@ -39,8 +32,9 @@ class EnvCredentials(Model):
 class SecretReference(Model):
     """A secret in the cluster."""
 
-    namespace: KubernetesName = Field(description="The secret's namespace.")
-    name: str = Field(min_length=1, max_length=253, description="The secret's name.")
+    cluster: RegistryName = Field(description="The cluster, by its name in this spec.")
+    namespace: Namespace = Field(description="The secret's namespace.")
+    name: ObjectName = Field(description="The secret's name.")
 
 
 class LoginSource(Model):
@@ -56,17 +50,6 @@ class LoginSource(Model):
         return None
 
 
-class Cluster(Model):
-    """The Kubernetes cluster that grants of type kubernetes are made in."""
-
-    context: str | None = Field(
-        None, min_length=1, description="The context in the kubeconfig. Default: the current one."
-    )
-    kubeconfig: str | None = Field(
-        None, min_length=1, description="The kubeconfig's path. Default: as kubectl finds it."
-    )
-
-
 class ExternalRegistry(RegistryBase):
     """A registry that the cluster's operator runs; repositories appear there with the first push."""
 
@@ -77,7 +60,6 @@ class ExternalRegistry(RegistryBase):
     url: Url = Field(description="The registry's address.")
     credentials: LoginSource | None = Field(None, description="Where its login comes from. Default: anonymous access.")
     ca_file: str | None = Field(None, min_length=1, description="A private CA's certificates; TLS is always verified.")
-    cluster: Cluster | None = Field(None, description="The cluster for grants of type kubernetes.")
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         return (self.url,)
@@ -92,20 +74,3 @@ class ExternalRegistry(RegistryBase):
         yield from each(
             *(refused(repository, field, why) for field in fields), refused(repository, "native_name", own_name)
         )
-
-    def grant_faults(self, target: GrantTarget, repositories: object, narrowed: bool) -> Iterator[Fault]:
-        if self.cluster is None:
-            yield Fault(("to",), f"registry {self.name} names no cluster: add `cluster: {{context: ...}}`")
-
-
-class KubernetesTarget(GrantTarget):
-    """Service accounts in namespaces, by an image pull secret."""
-
-    type: Literal["kubernetes"] = Field(description="Service accounts of a Kubernetes cluster.")
-    namespaces: tuple[KubernetesName, ...] = Field(min_length=1, description="The namespaces.")
-    service_accounts: tuple[KubernetesName, ...] = Field(
-        ("default",), min_length=1, description="The service accounts in each namespace."
-    )
-
-    def faults(self) -> Iterator[Fault]:
-        yield from each(repeated(self, "namespaces"), repeated(self, "service_accounts"))

@@ -1,0 +1,57 @@
+"""Clusters: where grants to service accounts are made, named once for all registries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .fields import Flag, Model, RegistryName, Text
+
+#: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+LABEL = Text(
+    r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+    "a Kubernetes name: lower-case letters, digits and dashes, starting and ending with a letter or digit, at most 63 characters",
+)
+#: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
+SUBDOMAIN = Text(
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
+    "a Kubernetes name: words of lower-case letters, digits and dashes, joined by dots, each starting and ending with a letter or digit",
+    253,
+)
+Namespace = Annotated[str, LABEL]
+ObjectName = Annotated[str, SUBDOMAIN]
+
+
+class Cluster(Model):
+    """A Kubernetes cluster, and how it is reached."""
+
+    name: RegistryName = Field(description="The cluster's name in this spec.")
+    context: str | None = Field(
+        None, min_length=1, description="A context of the kubeconfig. Default: the file's current one."
+    )
+    kubeconfig: str | None = Field(
+        None,
+        min_length=1,
+        description="The kubeconfig's path, relative to the spec's folder. Default: as kubectl finds it.",
+    )
+    in_cluster: Flag = Field(
+        False, description="Whether it is reached from one of its own pods, as that pod's service account."
+    )
+    namespace: Namespace = Field(
+        "default", description="The namespace of the ConfigMap that says which secrets the spec has made."
+    )
+
+    def fault(self) -> str | None:
+        if self.in_cluster and (self.context or self.kubeconfig):
+            return "in_cluster needs no context and no kubeconfig: give one or the other"
+        if not (self.in_cluster or self.context or self.kubeconfig):
+            return "give context, kubeconfig or `in_cluster: true`"
+        return None
+
+    def place(self) -> tuple[str, ...]:
+        """How it is reached, for people."""
+        if self.in_cluster:
+            return ("from its own pods",)
+        context = f"context {self.context}" if self.context else "the current context"
+        return (context, f"of {self.kubeconfig}") if self.kubeconfig else (context,)
