@@ -124,11 +124,18 @@ class IssuesCredentials(Protocol):
 
 @runtime_checkable
 class LogsIn(Protocol):
-    """A session that makes what logs in to its registry without a grant's principal having a login of its own on the platform, such
-    as for the secret by which a cluster pulls."""
+    """A session that makes what logs in to its registry for somebody who has no account on its platform, such as a cluster.
+
+    `lasting`: whether that is the same each time and has no end, so that what somebody holds can be compared with it.
+    """
+
+    lasting: bool
+
+    def login_host(self) -> str:
+        """The registry as clients log in to it: `host` or `host:port`. Raises PlatformError."""
 
     def login_of(self, grant: str) -> Credentials:
-        """What whoever a grant is for logs in to the registry with, for as long as the platform lets it be good. Raises PlatformError."""
+        """What whoever a grant is for logs in with, for as long as the platform lets it be good. Raises PlatformError."""
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ LABEL = Text(
 #: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
 SUBDOMAIN = Text(
     r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
-    "a Kubernetes name: words of lower-case letters, digits and dashes, joined by dots, each starting and ending with a letter or digit",
+    "a Kubernetes name: words of lower-case letters, digits and inner dashes, joined by dots",
     253,
 )
 Namespace = Annotated[str, LABEL]

@@ -1,0 +1,206 @@
+"""Calls to one cluster, by the official client. Every call is for one named object: what a renewal needs are rights on named secrets.
+
+https://kubernetes.io/docs/reference/kubernetes-api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+from reconciler.errors import PlatformError
+from reconciler.model.call_log import current_address, wrote
+from reconciler.platforms.extras import needing
+from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
+from reconciler.spec.cluster import Cluster
+
+from .trouble import GONE, TAKEN, THROTTLED, NoAnswer, refused, retry_after, unreachable, unreadable
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+#: who writes, in an object's `metadata.managedFields`
+MANAGER = "reconciler"
+#: the kinds of object, as RBAC calls them, with what the client's methods call them
+SECRETS, ACCOUNTS, NOTES = "secrets", "serviceaccounts", "configmaps"
+_METHODS = {SECRETS: "secret", ACCOUNTS: "service_account", NOTES: "config_map"}
+#: changes the fields that it names and no others; a list is replaced whole. Said at each patch: what the client would take instead
+#: puts our entry in the place of everybody's (https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply)
+MERGE = "application/merge-patch+json"
+#: seconds for which what passes is asked for again
+PATIENCE = 10.0
+
+
+class Connection:
+    """A cluster, as somebody reaches it. Every call raises PlatformError."""
+
+    def __init__(self, session: HttpSession, cluster: Cluster) -> None:
+        self.session = session
+        self.cluster = cluster
+        self._lock = Lock()
+        self._made: Any = None
+
+    @property
+    def name(self) -> str:
+        """The cluster's name in the spec."""
+        return self.cluster.name
+
+    def read(self, resource: str, namespace: str, name: str) -> Document | None:
+        """The object; None if it isn't there, or its namespace isn't."""
+        try:
+            return self._call("get", resource, namespace, partial(self._method("read", resource), name, namespace))
+        except PlatformError as error:
+            if error.code == GONE:
+                return None
+            raise
+
+    def create(self, resource: str, namespace: str, body: Document) -> Document:
+        """Makes an object. Its code is TAKEN if one of that name is there. If no answer comes, what is there afterwards says whether
+        it was made: it counts if it carries the same annotations."""
+        make = partial(self._method("create", resource), namespace, body, field_manager=MANAGER)
+        try:
+            return self._call("create", resource, namespace, make)
+        except NoAnswer:
+            there = self.read(resource, namespace, body["metadata"]["name"])
+            if there is None or not annotations_of(body).items() <= annotations_of(there).items():
+                raise
+            return there
+
+    def patch(self, resource: str, namespace: str, name: str, body: Document) -> Document:
+        """Changes the fields that the body names. With a `resourceVersion` or a `uid` in it, its code is TAKEN if the object has
+        another one."""
+        make = partial(
+            self._method("patch", resource), name, namespace, body, field_manager=MANAGER, _content_type=MERGE
+        )
+        return self._call("patch", resource, namespace, make)
+
+    def delete(self, resource: str, namespace: str, seen: Document) -> None:
+        """Deletes an object as it was seen; its code is TAKEN if it is another one now. It is no error if it is gone."""
+        from kubernetes.client import V1DeleteOptions, V1Preconditions
+
+        metadata = seen["metadata"]
+        only = V1Preconditions(uid=metadata["uid"], resource_version=metadata["resourceVersion"])
+        make = partial(
+            self._method("delete", resource), metadata["name"], namespace, body=V1DeleteOptions(preconditions=only)
+        )
+        try:
+            self._call("delete", resource, namespace, make)
+        except PlatformError as error:
+            if error.code != GONE:
+                raise
+
+    def close(self) -> None:
+        """Closes the connections."""
+        with self._lock:
+            if self._made is not None:
+                self._made.rest_client.pool_manager.clear()
+
+    def _method(self, verb: str, resource: str) -> Callable[..., Any]:
+        from kubernetes.client import CoreV1Api
+
+        found: Callable[..., Any] = getattr(CoreV1Api(self._client()), f"{verb}_namespaced_{_METHODS[resource]}")
+        return found
+
+    def _call(self, verb: str, resource: str, namespace: str, make: Callable[..., Any]) -> Document:
+        operation = f"{verb} {resource}"
+        reads = verb == "get"
+
+        def once() -> Document:
+            while True:
+                try:
+                    return self._once(operation, namespace, make, reads=reads)
+                except PlatformError as error:
+                    if error.code != THROTTLED:
+                        raise
+                    self.session.pause(retry_after(error), operation, f"cluster {self.name}")
+
+        if not reads:
+            return once()
+        return self.session.patiently(once, lambda error: isinstance(error, NoAnswer), PATIENCE)
+
+    def _once(self, operation: str, namespace: str, make: Callable[..., Any], *, reads: bool) -> Document:
+        import urllib3
+        from kubernetes.client import ApiException
+
+        at = current_address() or self.session.name
+        with self.session.under_way, logged(operation) as line:
+            try:
+                found = make(_request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT))
+            except ApiException as error:
+                if error.status:
+                    line.answered(str(error.status))
+                    raise refused(error, at, operation, namespace, self.name) from None
+                if not reads:
+                    wrote()  # perhaps
+                raise unreachable(error, at, operation, self.name) from None
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                if not reads:
+                    wrote()  # perhaps
+                raise unreachable(error, at, operation, self.name) from None
+            except (ValueError, TypeError) as error:
+                if not reads:
+                    wrote()
+                raise unreadable(error, at, operation, self.name) from None
+            line.answered("200")
+            if not reads:
+                wrote()
+            document: Document = self._client().sanitize_for_serialization(found) or {}
+            return document
+
+    def _client(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                with needing("kubernetes", self.session.name, "a grant to a cluster"):
+                    from kubernetes import client, config
+                settings = client.Configuration()
+                settings.retries = False  # what is asked for again is decided here
+                settings.connection_pool_maxsize = self.session.estate.parallelism
+                try:
+                    if self.cluster.in_cluster:
+                        config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+                    else:
+                        config.load_kube_config(  # type: ignore[no-untyped-call]
+                            self._kubeconfig(),
+                            self.cluster.context,
+                            client_configuration=settings,
+                            persist_config=False,
+                        )
+                except Exception as error:  # whatever a file, or a command that it names, makes of it
+                    raise self._not_configured(error) from None
+                self._made = client.ApiClient(settings)
+            return self._made
+
+    def _kubeconfig(self) -> str | None:
+        given = self.cluster.kubeconfig
+        return str(Path(self.session.estate.base, Path(given).expanduser())) if given is not None else None
+
+    def _not_configured(self, error: Exception) -> PlatformError:
+        if self.cluster.in_cluster:
+            hint = "`in_cluster: true` is for a pod of the cluster; elsewhere give a context or a kubeconfig"
+        else:
+            hint = "check the kubeconfig with `kubectl" + "".join(
+                f" --{key} {value}"
+                for key, value in (("kubeconfig", self._kubeconfig()), ("context", self.cluster.context))
+                if value
+            )
+            hint += " get --raw /version`"
+        said = str(error) if isinstance(error, (OSError, ValueError)) or "Config" in type(error).__name__ else ""
+        return PlatformError(
+            f"cluster {self.name} can't be reached as the spec says: {said or type(error).__name__}",
+            address=self.session.name,
+            operation="kubeconfig",
+            hint=hint,
+        )
+
+
+def annotations_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """An object's annotations."""
+    return dict(found.get("metadata", {}).get("annotations") or {})
+
+
+def is_taken(error: BaseException) -> bool:
+    """Whether an object was not as the call said that it was."""
+    return isinstance(error, PlatformError) and error.code == TAKEN

@@ -1,0 +1,197 @@
+"""Links: that a service account names a pull secret, so that the pods which are made with it have that.
+
+The list of names is one value to Kubernetes: what merges strategically, and what applies by force, puts its own entry in the place of
+everybody's. So it is read, and written whole with the version that was read. https://kubernetes.io/docs/reference/kubernetes-api/
+authentication-resources/service-account-v1/ ("Atomic: will be replaced during a merge")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import tenacity
+
+from reconciler.errors import PlatformError
+from reconciler.model.access import Access, Principal
+from reconciler.model.address import Address
+from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
+from reconciler.model.resource import Desired, Live
+from reconciler.platforms.http import HttpSession
+from reconciler.spec.registry import RegistryBase
+
+from .connection import ACCOUNTS, Document, is_taken
+from .notes import Notes
+from .settings import LINK, SECRET, LinkSettings, Place
+from .trouble import GONE
+from .written_by import by_others
+
+_LIST = "imagePullSecrets"
+#: seconds in which the list is written again that others write too: 50 writers were done in 4
+PATIENCE = 30.0
+#: seconds between two tries, at first and at most; each waits for a random part of it
+_FIRST, _MOST = 0.1, 3.0
+#: what whoever has a secret can do with the registry: its login is not narrower
+PULL_ALL = "pull all repositories of the registry"
+
+
+class LinkKind(Kind, GivesAccess):
+    """That a service account names a grant's pull secret. `gives`: whether that is what gives access; else a login of the grant's own
+    does, of which the platform knows what it may do."""
+
+    name = LINK
+    settings = LinkSettings
+    after = (SECRET,)
+    permissions = {
+        Verb.LIST: ("get serviceaccounts",),
+        Verb.READ: ("get configmaps", "get serviceaccounts"),
+        Verb.CREATE: ("create configmaps", "patch configmaps", "get serviceaccounts", "patch serviceaccounts"),
+        Verb.UPDATE: ("patch configmaps", "get serviceaccounts", "patch serviceaccounts"),
+        Verb.DELETE: ("get serviceaccounts", "patch serviceaccounts", "patch configmaps", "delete configmaps"),
+    }
+
+    def __init__(self, *, gives: bool = True) -> None:
+        self.gives = gives
+
+    def access(self, address: Address, settings: LinkSettings) -> Iterable[Access]:
+        place = Place.of(address)
+        if self.gives and place is not None:
+            who = Principal(f"service account {place} in cluster {place.cluster}")
+            yield Access(who, PULL_ALL, address.registry, "")
+
+    def access_by_grant(self, address: Address, settings: LinkSettings) -> Iterable[tuple[str, Access]]:
+        place = Place.of(address)
+        grant = place.grant if place is not None else ""
+        return ((grant, item) for item in self.access(address, settings))
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        place = Place.of(wanted.address)
+        return None if place is not None and wanted.settings.secret.endswith(f"-{place.grant}") else "secret"
+
+    def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        notes = session.ledger(Notes)
+        moot = {live.address for live in found[SECRET] if live.moot}
+        named = (at for cluster in notes.clusters for at in notes.addresses(cluster, LINK))
+        for at in sorted({*(at for at, item in wanted.items() if item.kind == LINK), *named}):
+            place = Place.of(at)
+            if place is None:
+                continue
+            account = notes.accounts.get((place.cluster, place.namespace, place.account))
+            if at in wanted and account is None:
+                if place.secret_at(at.registry) not in moot:
+                    session.notices.append(_pending(place))
+                yield replace(_live(session, at, place, None), moot=True)
+            elif at in wanted or notes.noted(at):
+                live = _live(session, at, place, account)
+                if at not in wanted and live.vacant and live.marks.applied is None:
+                    live = replace(live, marks=replace(live.marks, applied=""))  # its note goes
+                yield live
+
+    def read(self, session: HttpSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        notes = session.ledger(Notes)
+        known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
+        for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
+            notes.learn(notes.carrier(at), texts)
+            account = notes.account((place.cluster, place.namespace, place.account))
+            if account is not None or notes.noted(at):
+                live = _live(session, at, place, account)
+                if not (live.vacant and live.marks.owner is None):
+                    yield live
+
+    def create(self, session: HttpSession, write: Write) -> Live:
+        at = write.desired.address
+        place = Place.of(at)
+        if place is None:
+            raise PlatformError("no link has such an address", address=at, hint="make a new plan")
+        name = place.secret_of(session.owner)
+        with session.ledger(Notes).noting(write):
+            account = _change(session, place, lambda names: names if name in names else [*names, name])
+        if account is None:
+            raise PlatformError(
+                f"there is no service account {place} in cluster {place.cluster} any more",
+                address=at,
+                hint="it is linked once it is there: apply again then",
+            )
+        return replace(_live(session, at, place, account), marks=write.marks)
+
+    def update(self, session: HttpSession, write: Write, live: Live) -> Live:
+        return self.create(session, write)
+
+    def delete(self, session: HttpSession, live: Live, *, force: bool) -> None:
+        place = Place.of(live.address)
+        if place is not None:
+            name = place.secret_of(session.owner)
+            _change(session, place, lambda names: [item for item in names if item != name])
+        session.ledger(Notes).forget(live.address)
+
+
+def _pending(place: Place) -> str:
+    missing = f"cluster {place.cluster}: service account {place} is not there yet"
+    return f"{missing}: the pull secret of grant {place.grant} is linked once it is"
+
+
+def _live(session: HttpSession, at: Address, place: Place, account: Document | None) -> Live:
+    marks = session.ledger(Notes).marks(at)
+    settings = LinkSettings(place.secret_of(session.owner))
+    linked = account is not None and settings.secret in _names(account)
+    if linked and marks.owner is None:  # whoever wrote it there keeps it
+        return Live(at, LINK, settings, marks, moot=True)
+    return Live(
+        at,
+        LINK,
+        settings,
+        marks,
+        native=f"service account {place} in cluster {place.cluster}",
+        needs=(place.secret_at(at.registry),),
+        vacant=not linked,
+        notes=by_others(account, f"f:{_LIST}", "its list of pull secrets")
+        if account is not None and not linked
+        else (),
+    )
+
+
+def _names(account: Document) -> list[str]:
+    return [str(item.get("name")) for item in account.get(_LIST) or ()]
+
+
+def _change(session: HttpSession, place: Place, changed: Callable[[list[str]], list[str]]) -> Document | None:
+    """Writes the names of a service account's pull secrets as somebody changes them; None if it is not there. Others may write it at
+    the same time. Raises PlatformError."""
+    connection = session.ledger(Notes).clusters[place.cluster]
+
+    def once() -> Document | None:
+        account = connection.read(ACCOUNTS, place.namespace, place.account)
+        if account is None:
+            return None
+        before = account.get(_LIST) or []
+        names = changed(_names(account))
+        if names == _names(account):
+            return account
+        metadata = {key: account["metadata"][key] for key in ("uid", "resourceVersion")}
+        body: dict[str, Any] = {"metadata": metadata, _LIST: _entries(before, names)}
+        return connection.patch(ACCOUNTS, place.namespace, place.account, body)
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(is_taken),
+        stop=tenacity.stop_after_delay(PATIENCE),
+        wait=tenacity.wait_random_exponential(_FIRST, max=_MOST),
+        reraise=True,
+    )
+    try:
+        return retrying(once)
+    except PlatformError as error:
+        if error.code == GONE:  # since it was read
+            return None
+        raise
+
+
+def _entries(before: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The entries that are left of those which were there, each as it was, and the new ones."""
+    left = list(names)
+    kept: list[dict[str, Any]] = []
+    for item in before:
+        if (name := str(item.get("name"))) in left:
+            left.remove(name)
+            kept.append(dict(item))
+    return [*kept, *({"name": name} for name in left)]

@@ -1,0 +1,82 @@
+"""What a pull secret holds: a docker config.json with one login. Pure.
+
+https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets: the cluster checks only that it is a JSON object; a
+kubelet that can't read one entry uses none of a pod's pull secrets (pkg/credentialprovider of Kubernetes).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.model.service import Credentials
+
+#: the key of a secret's data, and the type of a secret that has it
+KEY = ".dockerconfigjson"
+TYPE = "kubernetes.io/dockerconfigjson"
+#: what is said of a secret that no kubelet could log in with
+UNREADABLE = "none that a kubelet can read"
+
+
+def written(login: Credentials) -> str:
+    """The value of KEY in a secret's data: base64, as the API has it.
+
+    Kubelets read `auth`, or user name and password; skopeo needs `auth` (release 1.9.3), so that all three are written.
+    """
+    pair = f"{login.username}:{login.password}"
+    auth = base64.b64encode(pair.encode()).decode()
+    entry = {"username": login.username, "password": login.password, "auth": auth}
+    document = json.dumps({"auths": {login.registry: entry}}, separators=(",", ":"))
+    return base64.b64encode(document.encode()).decode()
+
+
+class Held:
+    """What a secret holds. `host`: of the one registry that it logs in to; `login`: user name and password; None of what is not one
+    login that a kubelet can read. `others`: further registries in it."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.host = ""
+        self.login: tuple[str, str] | None = None
+        self.others: tuple[str, ...] = ()
+        self._read(data)
+
+    def __repr__(self) -> str:
+        return f"Held({self.host!r})"
+
+    def _read(self, data: Mapping[str, Any]) -> None:
+        auths = _auths(data.get(KEY))
+        if auths is None:
+            return
+        logins = {host: _login(entry) for host, entry in auths.items()}
+        if not logins or None in logins.values():
+            return
+        self.host, self.login = next(iter(logins.items()))
+        self.others = tuple(logins)[1:]
+
+    def of(self, host: str) -> bool:
+        """Whether it logs in to this registry alone."""
+        return self.login is not None and self.host == host and not self.others
+
+
+def _auths(value: Any) -> Mapping[str, Any] | None:
+    try:
+        found = json.loads(base64.b64decode(value, validate=True))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    auths = found.get("auths") if isinstance(found, dict) else None
+    return auths if isinstance(auths, dict) else None
+
+
+def _login(entry: Any) -> tuple[str, str] | None:
+    """User name and password of one entry; None if it is not one that kubelets and skopeo both read alike."""
+    if not isinstance(entry, dict):
+        return None
+    try:
+        name, colon, password = base64.b64decode(entry.get("auth") or "", validate=True).decode().partition(":")
+    except (TypeError, ValueError, binascii.Error):
+        return None
+    said = entry.get("username", name), entry.get("password", password)
+    return (name, password) if colon and name and password and said == (name, password) else None

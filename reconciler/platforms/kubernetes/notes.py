@@ -1,0 +1,157 @@
+"""What a spec has made in a cluster, noted in a ConfigMap of the cluster. The secrets: so that those which the spec wants no longer
+are found without the right to list secrets, which shows what all of them hold. And the links: a list of names has no place for marks.
+
+One entry for each, so that nobody who writes another one is in the way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from reconciler.errors import PlatformError
+from reconciler.model.address import Address, is_address
+from reconciler.model.canonical import digest
+from reconciler.model.kind import Write
+from reconciler.model.ledger import Ledger, Texts
+from reconciler.model.marks import OWNER, Marks
+from reconciler.model.resource import Desired
+from reconciler.platforms.http import HttpSession
+
+from .connection import ACCOUNTS, NOTES, Connection, Document, annotations_of, is_taken
+from .trouble import GONE
+
+#: what selects everything that this tool makes
+LABELS = {"app.kubernetes.io/managed-by": "reconciler"}
+#: the kind of the carrier's address; no resource of the spec has it
+_CARRIER = "note"
+_AT, _APPLIED = "address", "applied"
+
+
+def name_of(owner: str) -> str:
+    """What the ConfigMap of a spec is called."""
+    return f"reconciler-{owner}-notes"
+
+
+class Notes(Ledger):
+    """The notes of one registry's session, and its connections to the clusters. What is noted of a link is its applied hash."""
+
+    def __init__(self, session: HttpSession) -> None:
+        super().__init__(session)
+        self.clusters = {item.name: Connection(session, item) for item in session.estate.clusters}
+        #: what a listing has read of service accounts, by cluster, namespace and name
+        self.accounts: dict[tuple[str, str, str], Document | None] = {}
+
+    def account(self, at: tuple[str, str, str]) -> Document | None:
+        """A service account, by cluster, namespace and name; None if it isn't there. Raises PlatformError."""
+        cluster, namespace, name = at
+        return self.clusters[cluster].read(ACCOUNTS, namespace, name)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        for connection in self.clusters.values():
+            connection.close()
+
+    def carrier(self, at: Address) -> Address:
+        return self.of(at.name.partition("/")[0])
+
+    def of(self, cluster: str) -> Address:
+        """Where the notes of a cluster stand."""
+        return Address.of(self.session.name, _CARRIER, cluster)
+
+    def key(self, at: Address) -> str:
+        return f"{at.registry}.{at.kind}.{digest(at)}"
+
+    def entries(self, desired: Desired, applied: str) -> Texts:
+        return {self.key(desired.address): _entry(desired.address, applied)}
+
+    def claims(self, write: Write) -> Texts:
+        """Before the write: what is written leaves no trace of whose it is."""
+        return self.entries(write.desired, "")
+
+    def noted(self, at: Address) -> Collection[str]:
+        return (self.key(at),) if self.key(at) in self.texts(self.carrier(at)) else ()
+
+    def forget(self, at: Address) -> None:
+        self.change(at, {}, (self.key(at),))
+
+    def marks(self, at: Address, texts: Texts | None = None) -> Marks:
+        """Whose the resource at an address is by its note; none if nothing is noted."""
+        found = self.texts(self.carrier(at)) if texts is None else texts
+        entry = _read(found.get(self.key(at), ""))
+        if entry.get(_AT) != at:
+            return Marks()
+        return Marks(self.session.owner, "spec", entry.get(_APPLIED) or None, at.registry)
+
+    def addresses(self, cluster: str, kind: str) -> Iterator[Address]:
+        """The addresses of a kind in this registry that a listing has found noted."""
+        carrier = self.of(cluster)
+        for text in self.texts(carrier).values():
+            at = Address(_read(text).get(_AT, ""))
+            ours = is_address(at) and (at.registry, at.kind) == (self.session.name, kind)
+            if ours and self.carrier(at) == carrier and self.key(at) in self.texts(carrier):
+                yield at
+
+    def fetch(self, carriers: Sequence[Address]) -> Sequence[Texts]:
+        found: Sequence[Texts] = self.session.map(self._fetched, carriers)
+        return found
+
+    def _fetched(self, carrier: Address) -> Texts:
+        connection = self.clusters[carrier.name]
+        found = connection.read(NOTES, connection.cluster.namespace, name_of(self.session.owner))
+        return self._data(connection, found) if found is not None else {}
+
+    def _data(self, connection: Connection, found: Document) -> Texts:
+        whose = annotations_of(found).get(OWNER)
+        if whose != self.session.owner:
+            place = f"{connection.cluster.namespace} of cluster {connection.name}"
+            raise PlatformError(
+                f"ConfigMap {name_of(self.session.owner)} in namespace {place} "
+                + (f"belongs to spec {whose}" if whose else "was not made by reconciler"),
+                address=self.session.name,
+                operation=f"get {NOTES}",
+                hint="rename it, or give the cluster another `namespace` in the spec",
+            )
+        return found.get("data") or {}
+
+    def write(self, at: Address, put: Texts, remove: Sequence[str]) -> None:
+        carrier = self.carrier(at)
+        connection = self.clusters[carrier.name]
+        namespace, name = connection.cluster.namespace, name_of(self.session.owner)
+        if carrier not in self._known:
+            self.learn(carrier, self._fetched(carrier))  # whose it is, before it is written
+        try:
+            found = connection.patch(NOTES, namespace, name, {"data": {**put, **dict.fromkeys(remove)}})
+        except PlatformError as error:
+            if error.code != GONE:
+                raise
+            found = self._made(connection, put) if put else {}
+        data = self._data(connection, found) if found else {}
+        self.learn(carrier, data)
+        if found and not data:
+            with suppress(PlatformError):  # one that notes nothing is in nobody's way
+                connection.delete(NOTES, namespace, found)
+
+    def _made(self, connection: Connection, put: Texts) -> Document:
+        namespace, name = connection.cluster.namespace, name_of(self.session.owner)
+        metadata = {"name": name, "labels": LABELS, "annotations": {OWNER: self.session.owner}}
+        try:
+            return connection.create(NOTES, namespace, {"metadata": metadata, "data": dict(put)})
+        except PlatformError as error:
+            if not is_taken(error):
+                raise
+            return connection.patch(NOTES, namespace, name, {"data": dict(put)})  # another run was faster
+
+
+def _entry(at: Address, applied: str) -> str:
+    return json.dumps({_AT: at, **({_APPLIED: applied} if applied else {})})
+
+
+def _read(text: str) -> Mapping[str, str]:
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    plain = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+    return found if plain else {}

@@ -1,0 +1,265 @@
+"""Pull secrets: what the pods of a namespace log in to a registry with.
+
+They are changed in place: a node that has an image by a secret needs no new login for it as long as the secret is the same object
+(KubeletEnsureSecretPulledImages, https://kep.k8s.io/2535).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.errors import Moved, PlatformError
+from reconciler.model.address import Address
+from reconciler.model.kind import Found, Home, Kind, Verb, Write
+from reconciler.model.marks import Marks
+from reconciler.model.resource import Desired, Live
+from reconciler.model.service import Credentials, LogsIn
+from reconciler.platforms.http import HttpSession
+from reconciler.spec.registry import RegistryBase
+from reconciler.words import all_of
+
+from . import login_document, validity
+from .connection import SECRETS, Document, annotations_of, is_taken
+from .login_document import Held
+from .notes import LABELS, Notes
+from .settings import GOOD, LINK, SECRET, Place, SecretSettings
+from .written_by import by_others
+
+#: where a secret says that it was made: a copy of it in another namespace, or a backup in another cluster, is not ours
+_CLUSTER, _NAMESPACE, _GRANT = "reconciler-cluster", "reconciler-namespace", "reconciler-grant"
+_IDENTITY = "reconciler-identity"
+
+
+class SecretKind(Kind):
+    """The image pull secret of a grant in one namespace."""
+
+    name = SECRET
+    settings = SecretSettings
+    immutable = frozenset({"type"})
+    permissions = {
+        Verb.LIST: ("get configmaps", "get secrets", "get serviceaccounts"),
+        Verb.READ: ("get configmaps", "get secrets"),
+        Verb.CREATE: ("create configmaps", "patch configmaps", "create secrets"),
+        Verb.UPDATE: ("patch configmaps", "patch secrets"),
+        Verb.DELETE: ("get secrets", "delete secrets", "patch configmaps", "delete configmaps"),
+    }
+
+    def usual(self, address: Address, home: Home) -> dict[str, Any]:
+        usual = self.shown(SecretSettings("", ""))
+        return {key: usual[key] for key in ("login", "type", "noted")}
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        place, settings = Place.of(wanted.address), wanted.settings
+        asked = SecretSettings(settings.secret, settings.identity)
+        if place is None or not settings.secret.endswith(f"-{place.grant}"):
+            return "secret"
+        return next(
+            (key for key in ("login", "type", "noted") if getattr(settings, key) != getattr(asked, key)),
+            None,
+        )
+
+    def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
+        notes = session.ledger(Notes)
+        clusters = [notes.of(name) for name in notes.clusters]
+        for carrier, texts in zip(clusters, notes.fetch(clusters), strict=True):
+            notes.learn(carrier, texts)
+        secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
+        accounts = sorted({(place.cluster, place.namespace, place.account) for place in links.values()})
+        read, there = session.maps((notes.account, accounts), (lambda at: _read(session, at), secrets))
+        notes.accounts = dict(zip(accounts, read, strict=True))
+        for (at, place), document in zip(secrets.items(), there, strict=True):
+            if document is not None:
+                yield _live(session, at, place, document)
+            elif at in wanted and not any(_accounts_of(notes, place, links)):
+                session.notices.append(_pending(place))
+                yield replace(_gone(notes, at, place), moot=True)
+            elif at not in wanted or notes.marks(at).owner:
+                yield _gone(notes, at, place, wanted=at in wanted)
+
+    def read(self, session: HttpSession, addresses: Sequence[Address]) -> Iterator[Live]:
+        notes = session.ledger(Notes)
+        known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
+        for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
+            notes.learn(notes.carrier(at), texts)
+            document = _read(session, at)
+            if document is not None:
+                yield _live(session, at, place, document)
+            elif notes.marks(at).owner:
+                yield _gone(notes, at, place)
+
+    def create(self, session: HttpSession, write: Write) -> Live:
+        at = write.desired.address
+        place = _place(at)
+        notes = session.ledger(Notes)
+        login = _issuer(session).login_of(place.grant)
+        with notes.noting(write):
+            body = {
+                "metadata": {
+                    "name": place.secret_of(session.owner),
+                    "labels": LABELS,
+                    "annotations": _annotations(write, place, login),
+                },
+                "type": login_document.TYPE,
+                "data": {login_document.KEY: login_document.written(login)},
+            }
+            try:
+                made = notes.clusters[place.cluster].create(SECRETS, place.namespace, body)
+            except PlatformError as error:
+                if is_taken(error):
+                    raise Moved("somebody else has made a secret of that name meanwhile") from None
+                raise
+        return _live(session, at, place, made, login)
+
+    def update(self, session: HttpSession, write: Write, live: Live) -> Live:
+        if live.vacant:
+            return self.create(session, write)
+        at = live.address
+        place = _place(at)
+        notes = session.ledger(Notes)
+        renews = live.settings.login != GOOD
+        login = _issuer(session).login_of(place.grant) if renews else None
+        connection, name = notes.clusters[place.cluster], place.secret_of(session.owner)
+        uid, _, version = live.etag.partition("/")
+        body: Document = {
+            "metadata": {
+                "uid": uid,
+                "resourceVersion": version,
+                "labels": LABELS,
+                "annotations": _annotations(write, place, login),
+            }
+        }
+        if login is not None:
+            body["data"] = {login_document.KEY: login_document.written(login)}
+        with notes.noting(write):
+            try:
+                made = connection.patch(SECRETS, place.namespace, name, body)
+            except PlatformError as error:
+                if is_taken(error):
+                    raise Moved("somebody else has changed it meanwhile") from None
+                raise
+        return _live(session, at, place, made, login)
+
+    def delete(self, session: HttpSession, live: Live, *, force: bool) -> None:
+        at = live.address
+        place = _place(at)
+        notes = session.ledger(Notes)
+        document = _read(session, at)
+        if document is not None and _marks(document, place).owner == session.owner:
+            try:
+                notes.clusters[place.cluster].delete(SECRETS, place.namespace, document)
+            except PlatformError as error:
+                if is_taken(error):
+                    raise Moved("somebody else has changed it meanwhile") from None
+                raise
+        notes.forget(at)
+
+
+def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> dict[Address, Place]:
+    """What is wanted or noted of a kind, with its place."""
+    named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
+    found = {*(at for at, item in wanted.items() if item.kind == kind), *named}
+    return {at: place for at in sorted(found) if (place := Place.of(at)) is not None}
+
+
+def _accounts_of(notes: Notes, place: Place, links: Mapping[Address, Place]) -> Iterator[Document | None]:
+    for link in links.values():
+        if (link.cluster, link.namespace, link.grant) == (place.cluster, place.namespace, place.grant):
+            yield notes.accounts.get((link.cluster, link.namespace, link.account))
+
+
+def _pending(place: Place) -> str:
+    return (
+        f"cluster {place.cluster}: namespace {place.namespace} is not there yet, or has no service account of grant {place.grant}:"
+        " its pull secret is made once it has one"
+    )
+
+
+def _place(at: Address) -> Place:
+    place = Place.of(at)
+    if place is None:
+        raise PlatformError("no pull secret has such an address", address=at, hint="make a new plan")
+    return place
+
+
+def _issuer(session: Any) -> LogsIn:
+    if not isinstance(session, LogsIn):
+        raise TypeError(f"platform {session.platform.name} makes no logins")
+    return session
+
+
+def _read(session: HttpSession, at: Address) -> Document | None:
+    place = _place(at)
+    connection = session.ledger(Notes).clusters[place.cluster]
+    return connection.read(SECRETS, place.namespace, place.secret_of(session.owner))
+
+
+def _annotations(write: Write, place: Place, login: Credentials | None) -> dict[str, Any]:
+    """What a secret says of itself. `login`: the one that is written with it, if one is."""
+    where = {_CLUSTER: place.cluster, _NAMESPACE: place.namespace, _GRANT: place.grant}
+    ends = validity.noted(login) if login is not None else {}
+    return {**write.marks.texts(), **where, _IDENTITY: write.desired.settings.identity, **ends}
+
+
+def _marks(document: Document, place: Place) -> Marks:
+    texts = annotations_of(document)
+    here = (place.cluster, place.namespace, place.grant)
+    return Marks.of(texts) if (texts.get(_CLUSTER), texts.get(_NAMESPACE), texts.get(_GRANT)) == here else Marks()
+
+
+def _gone(notes: Notes, at: Address, place: Place, *, wanted: bool = True) -> Live:
+    """A secret that is noted and not there."""
+    marks = notes.marks(at)
+    if not wanted and marks.owner and marks.applied is None:
+        marks = replace(marks, applied="")  # it was to be made and was not: its note goes
+    settings = SecretSettings(place.secret_of(notes.session.owner), "")
+    return Live(at, SECRET, settings, marks, vacant=True)
+
+
+def _live(
+    session: HttpSession, at: Address, place: Place, document: Document, written: Credentials | None = None
+) -> Live:
+    """A secret as it is there. `written`: the login that was written just now."""
+    notes = session.ledger(Notes)
+    metadata, texts = document["metadata"], annotations_of(document)
+    marks = _marks(document, place)
+    ours = marks.owner == session.owner
+    login = _said(session, place, document, written) if ours else GOOD
+    name = metadata["name"]
+    return Live(
+        at,
+        SECRET,
+        SecretSettings(
+            name,
+            texts.get(_IDENTITY, ""),
+            login,
+            str(document.get("type") or ""),
+            # what was written is noted right after
+            bool(written) or bool(notes.noted(at)) or not ours,
+        ),
+        marks,
+        native=f"secret {name} in namespace {place.namespace} of cluster {place.cluster}",
+        etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
+        notes=by_others(document, "f:data", "what it holds") if login != GOOD else (),
+    )
+
+
+def _said(session: HttpSession, place: Place, document: Document, written: Credentials | None) -> str:
+    """What is wrong with the login that a secret holds, in words; GOOD if nothing is."""
+    issuer = _issuer(session)
+    held = Held(document.get("data") or {})
+    login = written or (issuer.login_of(place.grant) if issuer.lasting else None)
+    host = login.registry if login is not None else issuer.login_host()
+    if held.login is None:
+        return login_document.UNREADABLE
+    if held.host != host:
+        return f"one of {held.host}"
+    if held.others:
+        return f"beside those of {all_of(held.others)}"
+    if login is not None:
+        return GOOD if held.login == (login.username, login.password) else "another one"
+    if by_others(document, "f:data", ""):
+        return "changed by hand"
+    return validity.trouble(annotations_of(document), datetime.now(UTC)) or GOOD

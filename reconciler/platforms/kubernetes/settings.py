@@ -1,0 +1,91 @@
+"""What a pull secret and its links are, as values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from reconciler.model.address import Address
+from reconciler.model.resource import Desired
+from reconciler.spec.models import Grant, Spec
+from reconciler.spec.registry import RegistryBase
+
+from .login_document import TYPE
+from .spec import KubernetesTarget
+
+#: what the login of a secret is that needs nothing done
+GOOD = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSettings:
+    """A pull secret. `secret`: its name in its namespace. `identity`: who logs in by it. `login`: GOOD, or what is wrong with the one
+    that it holds, in words. `noted`: whether the cluster's notes have it."""
+
+    secret: str
+    identity: str
+    login: str = GOOD
+    type: str = TYPE
+    noted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """That a service account names a pull secret, so that pods which are made with it have that. `secret`: its name."""
+
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a pull secret or a link is. `account`: the service account; "" of a secret."""
+
+    cluster: str
+    namespace: str
+    grant: str
+    account: str = ""
+
+    @classmethod
+    def of(cls, at: Address) -> Place | None:
+        """The place of an address; None if it is none of such a thing."""
+        parts = at.name.split("/")
+        whole = len(parts) == (4 if at.kind == LINK else 3) and all(parts) and not at.where
+        return cls(*parts) if whole else None
+
+    def secret_of(self, owner: str) -> str:
+        """What a spec calls the secret."""
+        return f"{owner}-{self.grant}"
+
+    def secret_at(self, registry: str) -> Address:
+        """The address of the secret."""
+        return Address.of(registry, SECRET, f"{self.cluster}/{self.namespace}/{self.grant}")
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.account}" if self.account else self.namespace
+
+
+#: the kinds, as addresses have them
+SECRET, LINK = "pull-secret", "link"
+
+
+def desired(
+    spec: Spec,
+    registry: RegistryBase,
+    identity: Callable[[Grant], str],
+    needs: Callable[[Grant], tuple[Address, ...]] = lambda grant: (),
+) -> Iterator[Desired]:
+    """What the grants to clusters on a registry become: in each namespace a secret, and a link for each service account.
+
+    `identity`: who logs in by a grant's secrets, in words. `needs`: what must be there before they can.
+    """
+    for grant in sorted(spec.grants, key=lambda item: item.name):
+        if grant.registry != registry.name or not isinstance(grant.to, KubernetesTarget):
+            continue
+        source = spec.source(registry.name, None, (grant,))
+        settings = SecretSettings(f"{spec.name}-{grant.name}", identity(grant))
+        for namespace in sorted(grant.to.namespaces):
+            at = Address.of(registry.name, SECRET, f"{grant.to.cluster}/{namespace}/{grant.name}")
+            yield Desired(at, SECRET, settings, needs(grant), source=source)
+            for account in sorted(grant.to.service_accounts):
+                link = Address.of(registry.name, LINK, f"{at.name}/{account}")
+                yield Desired(link, LINK, LinkSettings(settings.secret), (at,), source=source)

@@ -1,0 +1,28 @@
+"""Who has written a field of an object last. https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .connection import MANAGER
+
+
+def last_writer(found: Mapping[str, Any], field: str) -> tuple[str, str] | None:
+    """Who has written a field of an object last, and when ("" if that is not noted); None where nobody is noted.
+
+    `field`: as the object's `metadata.managedFields` name it, such as `f:imagePullSecrets`; of several that have it, the latest.
+    """
+    entries = found.get("metadata", {}).get("managedFields") or ()
+    having = [item for item in entries if field in (item.get("fieldsV1") or {})]
+    last = max(having, key=lambda item: str(item.get("time") or ""), default=None)
+    return (str(last.get("manager") or ""), str(last.get("time") or "")) if last is not None else None
+
+
+def by_others(found: Mapping[str, Any], field: str, what: str) -> tuple[str, ...]:
+    """A sentence on who else has written a field last; none if that was this tool, or nobody knows. `what`: the field, in words."""
+    last = last_writer(found, field)
+    if last is None or last[0] in ("", MANAGER):
+        return ()
+    when = f" at {last[1]}" if last[1] else ""
+    return (f"{what} was last written by {last[0]}{when}",)
