@@ -22,9 +22,9 @@ class Spot:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a registry, a repository (named `REGISTRY/NAME`) or a grant stands. `line` and `column` count from 1."""
+    """Where a registry, a repository (named `REGISTRY/NAME`), a grant or a cluster stands. `line` and `column` count from 1."""
 
-    kind: Literal["registry", "repository", "grant"]
+    kind: Literal["registry", "repository", "grant", "cluster"]
     name: str
     file: str
     line: int

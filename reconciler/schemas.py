@@ -71,7 +71,7 @@ def _spec(*, part: bool) -> dict[str, Any]:
         schema["description"] += " This file is part of a folder: other files may hold the keys that it leaves out."
         for name in _ONCE:
             schema["properties"][name]["description"] += " One file of the folder must have it."
-    for name in ("registries", "repositories", "grants"):
+    for name in ("registries", "repositories", "grants", "clusters"):
         schema["properties"][name]["type"] = ["array", "null"]  # a list may be left empty
     return schema
 

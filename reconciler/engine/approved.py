@@ -39,6 +39,8 @@ def _differences(plan: Plan, spec: Spec, platforms: Platforms) -> Iterator[str]:
                 key for key in type(now[name]).model_fields if getattr(now[name], key) != getattr(then[name], key, None)
             )
             yield f"registry {name}: {all_of(keys) or 'platform'} differ{'s' if len(keys) < 2 else ''}"
+    if spec.clusters != plan.clusters:
+        yield "the clusters differ"
     if spec.guards != plan.basis.rules:
         yield "the guards differ"
     kinds, groups = expand(spec, platforms)

@@ -17,6 +17,7 @@ from reconciler.model.kind import GivesAccess, HoldsImages, Home
 from reconciler.model.platform import Estate, Platforms
 from reconciler.model.resource import Desired
 from reconciler.model.whole import HoldsAll
+from reconciler.spec.cluster import Cluster
 from reconciler.spec.models import Guards, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.variables import hidden
@@ -56,7 +57,7 @@ class Plan:
     the owner's that are left alone because their origin is neither spec nor runtime, each with its origin. `left_out`: how
     many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
     the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing, and what there
-    is to know of resources that do not change.
+    is to know of resources that do not change. `clusters`: those of the spec.
     """
 
     owner: str
@@ -77,6 +78,7 @@ class Plan:
     basis: Basis = field(default_factory=Basis)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
 
     @property
     def destroy(self) -> bool:
@@ -86,7 +88,7 @@ class Plan:
     @property
     def estate(self) -> Estate:
         """What sessions need to know."""
-        return Estate(self.owner, self.base, self.registries)
+        return Estate(self.owner, self.base, self.registries, clusters=self.clusters)
 
     @property
     def kept(self) -> tuple[ForeignAccess, ...]:
@@ -248,6 +250,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         base=spec.base,
         spec_hash=spec_digest(spec) if spec_hash is None else spec_hash,
         registries=registries,
+        clusters=spec.clusters,
         problems=tuple(sorted(difference.problems)),
         foreign=_left_to_others(seen, changes),
         unowned={name: len(found) for name, found in sorted(seen.unowned.items())},

@@ -7,6 +7,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from reconciler.model.change import Action, Cause
+from reconciler.spec.cluster import Cluster
 from reconciler.spec.fields import SpecName
 from reconciler.spec.models import Guards
 
@@ -229,6 +230,7 @@ class PlanDocument(_Part, Generic[R]):
         " loaded. `${env:NAME}` takes the place of a value.",
     )
     registries: tuple[R, ...] = Field(description="The registries, as the spec has them.")
+    clusters: tuple[Cluster, ...] = Field((), description="The clusters, as the spec has them.")
     where: dict[str, str] = Field(
         {},
         description="Where each registry is, and the role that calls are made as, if any. Relative"

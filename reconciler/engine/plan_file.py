@@ -57,7 +57,12 @@ def dumps(plan: Plan, folder: str | Path = ".") -> str:
     if plan.variables or REFERENCE in text(document):
         document = hidden(document, plan.variables, words)
     parts = head | document
-    return json.dumps({name: parts[name] for name in _ORDER}, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
+    return (
+        json.dumps(
+            {name: parts[name] for name in _ORDER if name in parts}, indent=1, ensure_ascii=False, sort_keys=False
+        )
+        + "\n"
+    )
 
 
 _ORDER = tuple(PlanDocument.model_fields)
@@ -78,6 +83,11 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
         "registries": [
             registry.model_dump(mode="json", by_alias=True, exclude_defaults=True) for registry in plan.registries
         ],
+        **(
+            {"clusters": [item.model_dump(mode="json", exclude_defaults=True) for item in plan.clusters]}
+            if plan.clusters
+            else {}
+        ),
         "where": {item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
         "changes": [_change(change, going) for change in plan.changes],
         "graph": plain(plan.graph),

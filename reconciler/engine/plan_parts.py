@@ -98,6 +98,7 @@ class Loading:
             base=os.path.realpath(os.path.join(os.path.realpath(self.folder), document.base)),
             spec_hash=document.spec_hash,
             registries=self.registries,
+            clusters=document.clusters,
             changes=changes,
             graph=tuple((_address(first), _address(then)) for first, then in document.graph),
             verdicts=_verdicts(document.guards),

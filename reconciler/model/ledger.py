@@ -139,6 +139,9 @@ class Ledger(ABC):
             entries = self.entries(write.desired, self.note_of(write.marks))
             self.change(at, entries, [key for key in before if key not in entries])
 
+    def close(self) -> None:  # noqa: B027 - most have no connections of their own
+        """Lets go of connections."""
+
     def forget(self, at: Address) -> None:
         """Takes the note away. Raises PlatformError."""
         self.change(at, {}, list(self.noted(at)))

@@ -170,6 +170,8 @@ class HttpSession(Session):
 
     def close(self) -> None:
         self._pool.shutdown(wait=not self.given_up, cancel_futures=True)
+        for ledger in self._ledgers.values():
+            ledger.close()
 
 
 class LogLine:

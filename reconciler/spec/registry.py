@@ -23,6 +23,11 @@ class GrantTarget(Model):
 
     type: str = Field(description="Which kind of principal.")
 
+    @property
+    def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
+        """Where below the target a cluster of the spec is named, and its name; None if none is."""
+        return None
+
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the target by itself, beyond its fields' types."""
         yield from ()
@@ -44,6 +49,8 @@ class RegistryBase(Model):
     #: the permissions, and what else beside them, that its grants can give
     permissions: ClassVar[tuple[str, ...]] = ("pull", "push-pull")
     beside: ClassVar[tuple[str, ...]] = ()
+    #: what a login that is made for a cluster can do with the registry, whatever a grant says of it, in words; "" if grants say it
+    whole_login: ClassVar[str] = ""
     #: the keys that say where its repositories stand, and what they are called there
     placing: ClassVar[tuple[str, ...]] = ()
     #: the key by which a repository's name on the platform can be another
@@ -61,6 +68,11 @@ class RegistryBase(Model):
         `base`: the folder that relative paths start from. `start`: the folder that they are said relative to, or None: resolved.
         """
         return ()
+
+    @property
+    def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
+        """Where below the registry a cluster of the spec is named, and its name; None if none is."""
+        return None
 
     @property
     def unseen(self) -> str:

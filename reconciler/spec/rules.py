@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from reconciler.words import did_you_mean
 
+from .cluster import Cluster
 from .fields import Absent, Fault, each
 from .models import Grant
 from .registry import RegistryBase
@@ -21,9 +22,9 @@ from .selection import covered, is_glob
 class Parts:
     """The valid parts of a spec by their index in the text, and the names that the text gives, valid or not.
 
-    `base`: the folder that relative paths in it start from. `defaults`: those of repositories. `all_registries`, `all_repositories`:
-    whether the names are all that there are; else one that is not among them may stand in a file that can't be read, or in a row
-    whose name is wrong. `checked`: repositories that are right by themselves, and for their registry.
+    `base`: the folder that relative paths in it start from. `defaults`: those of repositories. `all_registries`, `all_repositories`,
+    `all_clusters`: whether the names are all that there are; else one that is not among them may stand in a file that can't be read,
+    or in a row whose name is wrong. `checked`: repositories that are right by themselves, and for their registry.
     """
 
     registries: Mapping[int, RegistryBase]
@@ -36,6 +37,9 @@ class Parts:
     all_registries: bool = True
     all_repositories: bool = True
     checked: frozenset[int] = frozenset()
+    clusters: Mapping[int, Cluster] = field(default_factory=dict)
+    cluster_names: frozenset[str] = frozenset()
+    all_clusters: bool = True
 
     @cached_property
     def known(self) -> Mapping[str, RegistryBase]:
@@ -58,8 +62,13 @@ def faults(parts: Parts) -> Iterator[Fault]:
     yield from _together_faults(parts)
     for index, grant in parts.grants.items():
         at = ("grants", index)
-        yield from each(_target_faults((*at, "to"), grant), _grant_faults(at, grant, parts))
+        yield from each(
+            _target_faults((*at, "to"), grant),
+            _cluster_unknown((*at, "to"), grant.to.named_cluster, parts),
+            _grant_faults(at, grant, parts),
+        )
     yield from _targets_together(parts)
+    yield from each(_one_cluster_twice(parts))
 
 
 def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts) -> Iterator[Fault]:
@@ -149,6 +158,33 @@ def _target_faults(at: tuple[str | int, ...], grant: Grant) -> Iterator[Fault]:
     yield from _below(at, grant.to.faults())
 
 
+def _cluster_unknown(
+    at: tuple[str | int, ...], named: tuple[tuple[str, ...], str] | None, parts: Parts
+) -> Iterator[Fault]:
+    """`named`: where a cluster is named, below the path, and its name."""
+    if named is None or named[1] in parts.cluster_names or not parts.all_clusters:
+        return
+    where, name = named
+    if not parts.cluster_names:
+        said = "the spec has no clusters: add `clusters: [{name: " + name + ", context: ...}]`"
+    else:
+        said = f"no cluster is named '{name}'{did_you_mean(name, parts.cluster_names)}"
+    yield Fault((*at, *where), said)
+
+
+def _one_cluster_twice(parts: Parts) -> Iterator[Fault]:
+    first: dict[tuple[object, ...], Cluster] = {}
+    for index, item in parts.clusters.items():
+        with suppress(Absent):
+            reached = (item.in_cluster, item.kubeconfig, item.context)
+            other = first.setdefault(reached, item)
+            if other.name != item.name:
+                yield Fault(
+                    ("clusters", index),
+                    f"it is reached as cluster {other.name} is, so it is the same: what is made in it would have two names",
+                )
+
+
 def _registry_faults(parts: Parts) -> Iterator[Fault]:
     items = sorted(parts.registries.items())
     for index, registry in items:
@@ -156,7 +192,8 @@ def _registry_faults(parts: Parts) -> Iterator[Fault]:
         clashes = (_clash(index, registry, other, parts.base) for other in others)
         gone = (_retired(index, registry, other) for other in others)
         own = (registry.faults(), registry.default_faults(parts.defaults))
-        yield from each(*(_below(("registries", index), found) for found in own), *clashes, *gone)
+        cluster = _cluster_unknown(("registries", index), registry.named_cluster, parts)
+        yield from each(*(_below(("registries", index), found) for found in own), cluster, *clashes, *gone)
     yield from each(_circle(items))
 
 
@@ -237,6 +274,10 @@ def _not_honoured(
             f" {' or '.join(registry.grant_types)}",
         )
         return
+    if registry.whole_login and grant.to.named_cluster is not None:
+        yield from _whole_login(at, grant, registry.whole_login)
+        yield from _below(at, registry.grant_faults(grant.to, [], False))
+        return
     for key, given, known in (
         ("permission", (grant.permission,), registry.permissions),
         ("also", grant.also, registry.beside),
@@ -250,6 +291,15 @@ def _not_honoured(
     chosen = list(covered(grant.repositories, parts.ordered.get(grant.registry, []), names))
     yield from _below(at, registry.named_faults(grant.to, grant.name))
     yield from _below(at, registry.grant_faults(grant.to, chosen, grant.repositories is not None))
+
+
+def _whole_login(at: tuple[str, int], grant: Grant, why: str) -> Iterator[Fault]:
+    """What would narrow or widen a login that can do what it can."""
+    for key, given in (("repositories", grant.repositories is not None), ("also", bool(grant.also))):
+        if given:
+            yield Fault((*at, key), f"{why}: remove `{key}`")
+    if grant.permission != "pull":
+        yield Fault((*at, "permission"), f"{why}: remove `permission`")
 
 
 def _unnamed(at: tuple[str, int], name: str, parts: Parts) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from reconciler.places import Spot
 from .source import Loc, exists, locate
 
 #: the lists of a spec, and what one of their items is called
-ITEMS = {"registries": "registry", "repositories": "repository", "grants": "grant"}
+ITEMS = {"registries": "registry", "repositories": "repository", "grants": "grant", "clusters": "cluster"}
 
 
 class SpecText:
@@ -38,7 +38,7 @@ class SpecText:
         return exists(self._root, loc)
 
     def items(self) -> Iterator[tuple[tuple[str, str], Loc, Any]]:
-        """Each registry, repository (named `REGISTRY/NAME`) and grant: what it is and its name, where it stands, and its value."""
+        """Each registry, repository (named `REGISTRY/NAME`), grant and cluster: what it is and its name, its place, and its value."""
         for section, kind in ITEMS.items():
             for index, value in enumerate(self.values.get(section) or ()):
                 name = f"{value['registry']}/{value['name']}" if kind == "repository" else value["name"]

@@ -25,11 +25,11 @@ from .repository import Repository, RepositoryDefaults, merge_defaults
 from .source import Loc, exists, locate, path_text, place_of, problem_at
 
 #: the sections of a spec that are lists
-LISTS = ("registries", "repositories", "grants")
+LISTS = ("registries", "repositories", "grants", "clusters")
 _KEYS = tuple(Spec.model_fields)
 #: what the top level of a plan file has, and no spec
 _PLAN = {"format", "changes"}
-_PlaceKind = Literal["registry", "repository", "grant"]
+_PlaceKind = Literal["registry", "repository", "grant", "cluster"]
 S = TypeVar("S", bound=Spec)
 
 
@@ -174,6 +174,7 @@ class Validation(Generic[S]):
             registries=tuple(parts.registries.values()),
             repositories=tuple(parts.repositories.values()),
             grants=tuple(parts.grants.values()),
+            clusters=tuple(parts.clusters.values()),
         )
         spec._places = self.places(parts)
         spec._base = self.base
@@ -222,10 +223,11 @@ class Validation(Generic[S]):
         defaults = self.values.get("defaults")
         under = defaults.get("repository") if isinstance(defaults, dict) else None
         under = under if isinstance(under, dict) else {}
-        registry_rows, repository_rows, grant_rows = (self.rows(section) for section in LISTS)
+        registry_rows, repository_rows, grant_rows, cluster_rows = (self.rows(section) for section in LISTS)
         self.unique("registries", registry_rows, ("name",))
         self.unique("repositories", repository_rows, ("registry", "name"))
         self.unique("grants", grant_rows, ("name",))
+        self.unique("clusters", cluster_rows, ("name",))
         repositories = [
             (
                 index,
@@ -251,6 +253,9 @@ class Validation(Generic[S]):
             registries=registries,
             repositories=found,
             grants=self.valid("grants", grant_rows),
+            clusters=self.valid("clusters", cluster_rows),
+            cluster_names=frozenset(str(row.get("name")) for _, row in cluster_rows if isinstance(row, dict)),
+            all_clusters=self.whole and _all_named(self.values.get("clusters"), "name"),
             registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
             repository_names={registry: frozenset(found) for registry, found in names.items()},
             base=self.base,
@@ -320,6 +325,7 @@ class Validation(Generic[S]):
             ("registry", "registries", parts.registries),
             ("repository", "repositories", parts.repositories),
             ("grant", "grants", parts.grants),
+            ("cluster", "clusters", parts.clusters),
         )
         found: dict[tuple[str, str], Place] = {}
         for kind, section, items in sections:

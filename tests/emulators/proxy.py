@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Protocol
 
 from aiohttp import ClientSession, web
@@ -38,7 +39,10 @@ class Wire(Protocol):
 
 
 class Proxy(Serving):
-    """A running proxy. `stand_ins` carry calls out in the place of the server, between what behaviours do before and after."""
+    """A running proxy. `stand_ins` carry calls out in the place of the server, between what behaviours do before and after.
+    `trusted`: whom it trusts to be the server, over TLS."""
+
+    trusted: SSLContext | None = None
 
     def __init__(self, target: str, wire: Wire) -> None:
         super().__init__()
@@ -53,7 +57,8 @@ class Proxy(Serving):
 
     @asynccontextmanager
     async def handler(self) -> AsyncIterator[Handler]:
-        async with ClientSession(auto_decompress=False) as client:
+        # what the caller does not say of its body, the proxy says neither
+        async with ClientSession(auto_decompress=False, skip_auto_headers=("Content-Type",)) as client:
 
             async def handle(request: web.BaseRequest) -> web.StreamResponse:
                 return await self._handle(request, client)
@@ -74,7 +79,8 @@ class Proxy(Serving):
                 if carried_out is not None:
                     return self._answer(request, call, self.answer_after(call) or carried_out)
         sent = {key: value for key, value in request.headers.items() if key.lower() != "content-length"}
-        async with client.request(request.method, self.target + request.path_qs, data=data, headers=sent) as reply:
+        where = self.target + request.path_qs
+        async with client.request(request.method, where, data=data, headers=sent, ssl=self.trusted or True) as reply:
             body = await reply.read()
             if call is not None:
                 instead = self.answer_after(call)

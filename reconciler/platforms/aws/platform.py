@@ -130,7 +130,8 @@ class AwsPlatform(Platform):
             marker = Address.of(here.name, RegionKind.name, region)
             yield Desired(marker, RegionKind.name, RegionSettings(region), (carrier,), carrier, source=source)
             for wanted in spec.repositories_by_registry[here.name]:
-                grants = spec.grants_by_repository.get((here.name, wanted.name), ())
+                by = spec.grants_by_repository.get((here.name, wanted.name), ())
+                grants = tuple(item for item in by if isinstance(item.to, AwsTarget))
                 needs = (marker, *(copies_of(here, wanted.name) if region == here.region else ()))
                 for desired in _in_region(spec, here, region, needs, wanted, grants, given):
                     if region != here.region and desired.kind != LifecycleKind.name:

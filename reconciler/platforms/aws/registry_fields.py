@@ -52,7 +52,10 @@ class AssumeRole(Model):
 class RegistryFields(RegistryBase):
     """What the spec says of an ECR registry, and what follows from it."""
 
-    grant_types = ("aws",)
+    grant_types = ("aws", "kubernetes")
+    whole_login = (
+        "a grant to a cluster hands on a login of the registry's role to pull, which can pull all of its repositories"
+    )
     identity = ("assume_role",)
     placing = ("prefix", "region", "account_id")
     permissions = ("pull", "push-pull", "admin")

@@ -167,6 +167,11 @@ class AwsRegistry(RegistryFields):
         return repository_spec.faults(self, repository)
 
     def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
+        if target.named_cluster is not None and not self.roles:
+            yield Fault(
+                ("to", "type"),
+                f"registry {self.name} has roles: false, and so no role by which a cluster could pull: make roles, or grant to aws",
+            )
         if isinstance(target, AwsTarget):
             yield from each(
                 *(

@@ -23,7 +23,7 @@ from .registry import RegistryKind
 from .replication import ReplicationKind, ReplicationSettings
 from .repository import RepositoryKind
 from .spec import AzureRegistry
-from .target import AzureTokenTarget
+from .target import TOKEN_TARGETS
 from .token import ScopeMapKind, TokenKind
 from .token_settings import ScopeMapSettings, TokenSettings
 
@@ -105,7 +105,7 @@ class AzurePlatform(Platform):
         source = spec.source(here.name)
         yield Desired(mode, "mode", wanted, (home, *assigned), home, here.adopt, source, instead_of=old)
         for grant, names in grants:
-            if isinstance(grant.to, AzureTokenTarget):
+            if isinstance(grant.to, TOKEN_TARGETS):
                 at = Address.of(here.name, token_settings.MAP_KIND, grant.name)
                 actions = ScopeMapSettings(token_settings.actions_of(grant, names))
                 source = spec.source(here.name, None, (grant,))

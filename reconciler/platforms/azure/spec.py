@@ -13,7 +13,7 @@ from reconciler.spec.repository import LabelKey, LabelValue, Repository
 from reconciler.words import some_of
 
 from . import rules
-from .target import AzureTarget, AzureTokenTarget, Uuid
+from .target import TOKEN_TARGETS, AzureTarget, AzureTokenTarget, Uuid
 
 __all__ = ["AzureRegistry", "AzureTarget", "AzureTokenTarget"]
 
@@ -25,7 +25,7 @@ AcrName = Annotated[str, Text(r"[A-Za-z0-9]{5,50}", "5 to 50 letters and digits"
 class AzureRegistry(RegistryBase):
     """One Azure Container Registry."""
 
-    grant_types = ("azure", "azure-token")
+    grant_types = ("azure", "azure-token", "kubernetes")
     placing = ("registry_name", "resource_group", "subscription_id", "location")
     identity = ("tenant_id",)
     leaves_out = True
@@ -213,7 +213,7 @@ class AzureRegistry(RegistryBase):
                     break
 
     def named_faults(self, target: GrantTarget, name: str) -> Iterator[Fault]:
-        if isinstance(target, AzureTokenTarget) and (fault := rules.token_fault(name)):
+        if isinstance(target, TOKEN_TARGETS) and (fault := rules.token_fault(name)):
             yield Fault(("name",), fault)
 
     def clashes(self, other: RegistryBase, base: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from reconciler.platforms.kubernetes.spec import KubernetesTarget
 from reconciler.spec.fields import Fault, Text
 from reconciler.spec.registry import GrantTarget
 
@@ -54,3 +55,7 @@ class AzureTokenTarget(GrantTarget):
     """Whoever holds the repository-scoped token that the grant becomes."""
 
     type: Literal["azure-token"] = Field(description="A repository-scoped token: works across tenants.")
+
+
+#: those whose grant becomes a token of its own: what a cluster pulls by is one
+TOKEN_TARGETS = (AzureTokenTarget, KubernetesTarget)

@@ -29,6 +29,8 @@ PAGES = 1000
 REFUSED = frozenset({401, 403, 404, 405, 501})
 
 
+#: a repository that need not be there: a service of tokens that is asked for none may give one to anybody
+_NONE = "reconciler"
 #: what may pass: too many calls, and what a proxy says in the place of the registry
 PASSING = frozenset({429, 500, 502, 503, 504})
 
@@ -83,21 +85,21 @@ class RegistryClient:
             )
         return answer
 
-    def check_login(self, repository: str) -> None:
-        """Fails unless the login works, also for pulling from a repository, whether or not that is there yet.
+    def check_login(self, repository: str = "") -> None:
+        """Fails unless the login works, also for pulling from a repository if one is given, whether or not that is there yet.
 
         What decides is the token service, or the registry by Basic: where a service gives tokens to everybody, /v2/ answers 200 to
         any login. Where nothing asks for a login, there is none to check.
         """
         self.reach()
-        answer = self._get("/v2/", scope=_pull(repository))
+        answer = self._get("/v2/", scope=_pull(repository or _NONE))
         if answer.status_code in (401, 403):
             raise self._refused(answer)
-        if answer.status_code == 200:
+        if answer.status_code == 200 and repository:
             answer = self._tags(repository)
         if answer.status_code in (401, 403):
             raise self._refused(answer, repository)
-        if answer.status_code not in (200, 404):
+        if answer.status_code not in (200, *((404,) if repository else ())):
             raise self._failed(answer)
 
     def holds(self, repository: str) -> bool | Refusal:

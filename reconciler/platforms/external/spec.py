@@ -55,11 +55,19 @@ class ExternalRegistry(RegistryBase):
 
     grant_types = ("kubernetes",)
     leaves_out = True
+    whole_login = (
+        "a grant to a cluster hands on the login that the registry has in this spec, whatever that may do there"
+    )
 
     platform: Literal["external"] = Field(description="A registry that somebody else runs.")
     url: Url = Field(description="The registry's address.")
     credentials: LoginSource | None = Field(None, description="Where its login comes from. Default: anonymous access.")
     ca_file: str | None = Field(None, min_length=1, description="A private CA's certificates; TLS is always verified.")
+
+    @property
+    def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
+        secret = self.credentials.kubernetes_secret if self.credentials is not None else None
+        return (("credentials", "kubernetes_secret", "cluster"), secret.cluster) if secret is not None else None
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         return (self.url,)

@@ -59,7 +59,8 @@ class GcpPlatform(Platform):
                 source=tuple(dict.fromkeys(where)),
                 instead_of=before,
             )
-            grants = spec.grants_by_repository.get((here.name, repositories[0].name), ())
+            by = spec.grants_by_repository.get((here.name, repositories[0].name), ())
+            grants = tuple(item for item in by if isinstance(item.to, GcpTarget))
             members = {item for grant in grants for item in _members(grant.to)}
             waits = sorted({made[item] for item in members if item in made} | {*accounts})
             yield Desired(

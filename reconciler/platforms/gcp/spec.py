@@ -30,7 +30,8 @@ Location = Annotated[str, Text(rules.LOCATION, "a region or multi-region, such a
 class GcpRegistry(RegistryBase):
     """Google Artifact Registry in one project and location."""
 
-    grant_types = ("gcp",)
+    grant_types = ("gcp", "kubernetes")
+    whole_login = "a grant to a cluster hands on a login of the registry's account to pull, which can pull all of its repositories"
     naming = "name"
     identity = ("impersonate_service_account",)
     leaves_out = True

@@ -56,7 +56,7 @@ class LinkKind(Kind, GivesAccess):
 
     def access(self, address: Address, settings: LinkSettings) -> Iterable[Access]:
         place = Place.of(address)
-        if self.gives and place is not None:
+        if self.gives and place is not None and settings.secret:
             who = Principal(f"service account {place} in cluster {place.cluster}")
             yield Access(who, PULL_ALL, address.registry, "")
 
@@ -82,10 +82,11 @@ class LinkKind(Kind, GivesAccess):
                 if place.secret_at(at.registry) not in moot:
                     session.notices.append(_pending(place))
                 yield replace(_live(session, at, place, None), moot=True)
-            elif at in wanted or notes.noted(at):
-                live = _live(session, at, place, account)
-                if at not in wanted and live.vacant and live.marks.applied is None:
-                    live = replace(live, marks=replace(live.marks, applied=""))  # its note goes
+                continue
+            live = _live(session, at, place, account)
+            if at not in wanted and live.vacant and live.marks.owner is not None and live.marks.applied is None:
+                live = replace(live, marks=replace(live.marks, applied=""))  # its note goes
+            if not live.vacant or live.marks.owner is not None:
                 yield live
 
     def read(self, session: HttpSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -94,10 +95,9 @@ class LinkKind(Kind, GivesAccess):
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
             account = notes.account((place.cluster, place.namespace, place.account))
-            if account is not None or notes.noted(at):
-                live = _live(session, at, place, account)
-                if not (live.vacant and live.marks.owner is None):
-                    yield live
+            live = _live(session, at, place, account)
+            if not live.vacant or live.marks.owner is not None:
+                yield live
 
     def create(self, session: HttpSession, write: Write) -> Live:
         at = write.desired.address
@@ -133,8 +133,9 @@ def _pending(place: Place) -> str:
 
 def _live(session: HttpSession, at: Address, place: Place, account: Document | None) -> Live:
     marks = session.ledger(Notes).marks(at)
-    settings = LinkSettings(place.secret_of(session.owner))
-    linked = account is not None and settings.secret in _names(account)
+    name = place.secret_of(session.owner)
+    linked = account is not None and name in _names(account)
+    settings = LinkSettings(name) if linked else LinkSettings()
     if linked and marks.owner is None:  # whoever wrote it there keeps it
         return Live(at, LINK, settings, marks, moot=True)
     return Live(

@@ -100,7 +100,7 @@ class SecretKind(Kind):
                 "metadata": {
                     "name": place.secret_of(session.owner),
                     "labels": LABELS,
-                    "annotations": _annotations(write, place, login),
+                    "annotations": {k: v for k, v in _annotations(write, place, login).items() if v is not None},
                 },
                 "type": login_document.TYPE,
                 "data": {login_document.KEY: login_document.written(login)},
@@ -214,8 +214,7 @@ def _gone(notes: Notes, at: Address, place: Place, *, wanted: bool = True) -> Li
     marks = notes.marks(at)
     if not wanted and marks.owner and marks.applied is None:
         marks = replace(marks, applied="")  # it was to be made and was not: its note goes
-    settings = SecretSettings(place.secret_of(notes.session.owner), "")
-    return Live(at, SECRET, settings, marks, vacant=True)
+    return Live(at, SECRET, SecretSettings("", ""), marks, vacant=True)
 
 
 def _live(

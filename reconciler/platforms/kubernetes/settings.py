@@ -31,9 +31,10 @@ class SecretSettings:
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """That a service account names a pull secret, so that pods which are made with it have that. `secret`: its name."""
+    """That a service account names a pull secret, so that pods which are made with it have that. `secret`: its name; "" where it is not
+    named."""
 
-    secret: str
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,5 +25,9 @@ class KubernetesTarget(GrantTarget):
         ("default",), min_length=1, description="The service accounts in each namespace."
     )
 
+    @property
+    def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
+        return ("cluster",), self.cluster
+
     def faults(self) -> Iterator[Fault]:
         yield from each(repeated(self, "namespaces"), repeated(self, "service_accounts"))

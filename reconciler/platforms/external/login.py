@@ -1,0 +1,188 @@
+"""Where the login of a registry that somebody else runs comes from. It is read when it is first needed, and kept nowhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from reconciler.errors import PlatformError, os_sentence
+from reconciler.platforms.distribution.auth import Login
+from reconciler.platforms.http import HttpSession
+from reconciler.platforms.kubernetes.connection import SECRETS
+from reconciler.platforms.kubernetes.login_document import KEY, TYPE
+from reconciler.platforms.kubernetes.notes import Notes
+
+from .spec import EnvCredentials, ExternalRegistry, SecretReference
+
+#: what Docker writes for Docker Hub, whose registry has another name (https://github.com/docker/cli, cli/config/credentials)
+HUB = "https://index.docker.io/v1/"
+_HUBS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+#: seconds in which a credential helper must answer
+_HELPER_TIMEOUT = 30.0
+_OPERATION = "log in"
+
+
+def login_of(session: HttpSession, registry: ExternalRegistry) -> Login | None:
+    """The login; None where the spec gives none. Raises PlatformError."""
+    source = registry.credentials
+    if source is None:
+        return None
+    if source.env is not None:
+        return _of_env(registry, source.env)
+    if source.docker_config is not None:
+        return _of_config(registry, _path(session.estate.base, source.docker_config))
+    assert source.kubernetes_secret is not None
+    return _of_secret(session, registry, source.kubernetes_secret)
+
+
+def identity_of(registry: ExternalRegistry) -> str:
+    """Whose login it is, in words without the login."""
+    source = registry.credentials
+    if source is None:
+        return "nobody"
+    if source.env is not None:
+        return f"the login in {source.env.username} and {source.env.password}"
+    if source.docker_config is not None:
+        return f"the login in {source.docker_config}"
+    assert source.kubernetes_secret is not None
+    found = source.kubernetes_secret
+    return f"the login in secret {found.namespace}/{found.name} of cluster {found.cluster}"
+
+
+def host_of(registry: ExternalRegistry) -> str:
+    """The registry as clients log in to it, `host` or `host:port`; Docker Hub is logged in to as HUB."""
+    url = httpx.URL(registry.url)
+    if url.host in _HUBS:
+        return HUB
+    return f"{url.host}:{url.port}" if url.port is not None else url.host
+
+
+def _of_env(registry: ExternalRegistry, names: EnvCredentials) -> Login:
+    found = {name: os.environ.get(name, "") for name in (names.username, names.password)}
+    if missing := [name for name, value in found.items() if not value]:
+        raise _refused(
+            registry,
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, or empty",
+            "set what credentials.env names in the environment",
+        )
+    return _checked(
+        registry,
+        found[names.username],
+        found[names.password],
+        f"the variables {names.username} and {names.password}",
+    )
+
+
+def _of_config(registry: ExternalRegistry, file: Path) -> Login:
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as error:
+        raise _refused(
+            registry, f"{file} can't be read: {os_sentence(error)}", "check credentials.docker_config"
+        ) from None
+    except (ValueError, RecursionError):
+        raise _refused(registry, f"{file} is no JSON", "check credentials.docker_config") from None
+    source = f"{file}"
+    host = host_of(registry)
+    helpers = _mapping(document, "credHelpers")
+    helper = next((helpers[key] for key in helpers if _is(key, host)), None) or _mapping({"": document}, "").get(
+        "credsStore"
+    )
+    if isinstance(helper, str) and helper:
+        return _of_helper(registry, helper, host, source)
+    return _of_auths(registry, document, source)
+
+
+def _of_auths(registry: ExternalRegistry, document: Any, source: str) -> Login:
+    """The login of a config.json for the registry."""
+    host = host_of(registry)
+    auths = _mapping(document, "auths")
+    entry = next((auths[key] for key in auths if _is(key, host)), None)
+    if not isinstance(entry, dict):
+        raise _refused(
+            registry,
+            f"{source} has no login for {host}",
+            f"log in with `docker login {'' if host == HUB else host}`".rstrip(),
+        )
+    name, password = entry.get("username"), entry.get("password")
+    if entry.get("auth"):
+        try:
+            name, _, password = base64.b64decode(str(entry["auth"]), validate=True).decode().partition(":")
+        except ValueError:
+            raise _refused(registry, f"{source}: `auth` of {host} can't be read", "log in again") from None
+    if not (isinstance(name, str) and isinstance(password, str) and name and password):
+        raise _refused(registry, f"{source}: the login for {host} has no user name and password", "log in again")
+    return _checked(registry, name, password, source)
+
+
+def _of_helper(registry: ExternalRegistry, helper: str, host: str, source: str) -> Login:
+    """https://github.com/docker/docker-credential-helpers: it is asked on standard input, and answers JSON."""
+    program = f"docker-credential-{helper}"
+    said = f"{program}, which {source} names,"
+    try:
+        ran = subprocess.run(  # noqa: S603 - what the user's own configuration names, as docker runs it
+            [program, "get"], input=host, capture_output=True, text=True, timeout=_HELPER_TIMEOUT, check=False
+        )
+    except FileNotFoundError:
+        raise _refused(registry, f"{said} is not installed", f"install {program}, or log in without it") from None
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        why = "does not answer in time" if isinstance(error, subprocess.TimeoutExpired) else "can't be run"
+        raise _refused(registry, f"{said} {why}", f"run `{program} get` by hand") from None
+    try:
+        found = json.loads(ran.stdout) if ran.returncode == 0 else {}
+    except ValueError:
+        found = {}
+    name, password = (found.get(key) for key in ("Username", "Secret")) if isinstance(found, dict) else (None, None)
+    if not (isinstance(name, str) and isinstance(password, str) and name and password):
+        raise _refused(registry, f"{said} has no login for {host}", f"log in with `docker login {host}`")
+    return _checked(registry, name, password, program)
+
+
+def _of_secret(session: HttpSession, registry: ExternalRegistry, at: SecretReference) -> Login:
+    where = f"secret {at.namespace}/{at.name} of cluster {at.cluster}"
+    found = session.ledger(Notes).clusters[at.cluster].read(SECRETS, at.namespace, at.name)
+    if found is None:
+        raise _refused(registry, f"{where} is not there", "check credentials.kubernetes_secret")
+    try:
+        document = json.loads(base64.b64decode((found.get("data") or {}).get(KEY) or "", validate=True))
+    except (ValueError, RecursionError):
+        raise _refused(registry, f"{where} holds no {TYPE}", "check credentials.kubernetes_secret") from None
+    return _of_auths(registry, document, where)
+
+
+def _checked(registry: ExternalRegistry, name: str, password: str, source: str) -> Login:
+    if ":" in name:  # https://www.rfc-editor.org/rfc/rfc7617#section-2
+        raise _refused(registry, "the user name holds a colon, which no login can", f"check {source}")
+    if any(ord(character) < 32 or ord(character) == 127 for character in name + password):
+        raise _refused(registry, "the login holds a control character, such as a line break", f"check {source}")
+    return Login(name, password, source)
+
+
+def _refused(registry: ExternalRegistry, message: str, hint: str) -> PlatformError:
+    return PlatformError(message, address=registry.name, operation=_OPERATION, hint=hint)
+
+
+def _is(key: str, host: str) -> bool:
+    """Whether a key of a config.json names the host, with or without a scheme and a path behind it."""
+    if host == HUB:
+        return key == HUB or key in _HUBS
+    bare = key.partition("://")[2] or key
+    return bare.rstrip("/") == host or (
+        bare.partition("/")[0] == host and bare.partition("/")[2] in ("v1/", "v2/", "v1", "v2")
+    )
+
+
+def _mapping(document: Any, key: str) -> Mapping[str, Any]:
+    found = document.get(key) if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _path(base: str, path: str) -> Path:
+    return Path(base, Path(path).expanduser())

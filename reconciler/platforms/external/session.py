@@ -1,0 +1,79 @@
+"""A session with a registry that somebody else runs: it is reached, and logged in to."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from reconciler.errors import PlatformError
+from reconciler.model.platform import Estate, Platform
+from reconciler.model.service import Credentials
+from reconciler.platforms.distribution.auth import Login
+from reconciler.platforms.distribution.client import RegistryClient
+from reconciler.platforms.http import HttpSession
+
+from . import login
+from .spec import ExternalRegistry
+
+
+class ExternalSession(HttpSession):
+    """A registry of others. Its login is the operator's: it is handed on as it is."""
+
+    lasting = True
+
+    def __init__(self, platform: Platform, estate: Estate, registry: ExternalRegistry) -> None:
+        super().__init__(platform, estate, registry)
+        self.registry = registry
+
+    @cached_property
+    def login(self) -> Login | None:
+        """The operator's login; None if there is none. Raises PlatformError."""
+        return login.login_of(self, self.registry)
+
+    @cached_property
+    def client(self) -> RegistryClient:
+        """What asks the registry. Raises PlatformError if the login can't be had."""
+        given = self.registry.ca_file
+        ca_file = Path(self.estate.base, Path(given).expanduser()) if given is not None else None
+        return RegistryClient(self.registry.url, self.login, ca_file)
+
+    def check(self) -> None:
+        """Whether a registry is there, and takes the login."""
+        try:
+            self.client.check_login()
+        except PlatformError as error:
+            error.address = error.address or self.name
+            raise
+
+    def login_host(self) -> str:
+        return login.host_of(self.registry)
+
+    def login_of(self, grant: str) -> Credentials:
+        """The operator's login."""
+        found = self.login
+        if found is None:
+            raise PlatformError(
+                f"registry {self.name} has no login in the spec, and whoever has none needs no pull secret",
+                address=self.name,
+                operation="log in",
+                hint="remove the grant, or give `credentials`",
+            )
+        return Credentials(self.login_host(), found.username, found.password, None)
+
+    def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
+        """The operator's login, whatever is asked for."""
+        if user is not None:
+            raise PlatformError(
+                "an external registry has no users of this spec",
+                address=self.name,
+                operation="credentials",
+                hint="leave out --as: the login is the operator's",
+            )
+        found = self.login_of("")
+        note = "the login is the operator's: what it may do, and until when, is up to the registry"
+        return Credentials(found.registry, found.username, found.password, None, notes=(note,))
+
+    def close(self) -> None:
+        if "client" in self.__dict__:
+            self.client.close()
+        super().close()
