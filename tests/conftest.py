@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from tests.sandbox import PLATFORMS, sandbox_class
 from tests.sandbox.base import Sandbox
 
-#: each has a fixture of its name
-pytest_plugins = [f"tests.sandbox.{platform}" for platform in PLATFORMS]
+#: each platform has a fixture of its name
+pytest_plugins = ["tests.cluster", *(f"tests.sandbox.{platform}" for platform in PLATFORMS)]
 
 # examples are the same in every run, so that a red build is red for everybody; --hypothesis-profile=explore looks further
 settings.register_profile(
@@ -45,7 +45,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a server or git's processes is slow; all else is quick."""
     slow_platforms = {platform for platform in PLATFORMS if sandbox_class(platform).slow}
-    slow = {*slow_platforms, "azure_server", "forge", "gcp_server", "stand_in", "http", "clone"}
+    slow = {*slow_platforms, "azure_server", "cluster", "forge", "gcp_server", "stand_in", "http", "clone"}
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         used = {*getattr(item, "fixturenames", ()), parameters.get("sandbox")}
