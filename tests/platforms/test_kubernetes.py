@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler import Spec
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
-from tests.cluster import MARKS, Cluster
-from tests.cluster import _cluster, cluster  # noqa: F401 - fixtures
+from tests.cluster import ADMIN, Cluster
 from tests.command_line import Reconciler
 from tests.emulators.distribution import Distribution, available, docker_registry
 
-pytestmark = [
-    *MARKS,
-    pytest.mark.skipif(bool(available()) and not os.environ.get("CI"), reason=available() or "it is there"),
-]
+pytestmark = pytest.mark.skipif(bool(available()) and not os.environ.get("CI"), reason=available() or "it is there")
 PASSWORD = "pass:word"
 
 
@@ -63,6 +57,12 @@ class Stage:
         """What a plan prints."""
         return self.reconciler("plan", *arguments, code=code)
 
+    def secret(self, namespace: str, name: str) -> Any:
+        """A secret; None if there is none."""
+        with self.cluster.http() as http:
+            answer = http.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        return None if answer.status_code == 404 else answer.json()
+
     def login_as(self, user: str, password: str) -> None:
         """Puts a login into the environment."""
         self.monkeypatch.setenv("REG_USER", user)
@@ -71,7 +71,7 @@ class Stage:
 
 @pytest.fixture
 def stage(
-    cluster: Cluster,  # noqa: F811
+    cluster: Cluster,
     _registry: Distribution,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -79,7 +79,7 @@ def stage(
     document = {
         "version": 1,
         "name": f"s{abs(hash(tmp_path)) % 10**8}",
-        "clusters": [{"name": "prod", "kubeconfig": str(cluster.kubeconfig())}],
+        "clusters": [{"name": "prod", "kubeconfig": str(cluster.kubeconfig(ADMIN))}],
         "registries": [
             {
                 "name": "onprem",
@@ -110,11 +110,11 @@ def test_a_grant_becomes_a_secret_with_one_login_and_a_link(stage: Stage) -> Non
     print(stage.plan())
     print(stage.apply())
     name = f"{stage.document['name']}-prod"
-    secret = stage.cluster.secret(namespace, name)
+    secret = stage.secret(namespace, name)
     auth = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
     host = stage.registry.url.removeprefix("https://")
     assert secret["type"] == TYPE
     assert login_in(secret) == {"auths": {host: {"username": "alice", "password": PASSWORD, "auth": auth}}}
-    assert stage.cluster.linked(namespace, "default") == [name]
+    assert stage.cluster.pull_secrets(namespace, "default") == [name]
     print(stage.plan())
     assert "No changes" in stage.plan()

@@ -31,8 +31,7 @@ class SecretSettings:
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """That a service account names a pull secret, so that pods which are made with it have that. `secret`: its name; "" where it is not
-    named."""
+    """That a service account names a pull secret, so that pods made with it have that. `secret`: its name, "" if it is not named."""
 
     secret: str = ""
 
