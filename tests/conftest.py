@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from reconciler.platforms.catalog import CATALOG
 from tests.sandbox import PLATFORMS, sandbox_class
 from tests.sandbox.base import Sandbox
 
@@ -59,6 +60,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def without_external(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that can validate specs for one of the platforms, and does not have it."""
+    there = type(CATALOG).__contains__
+    monkeypatch.setattr(type(CATALOG), "__contains__", lambda self, name: name != "external" and there(self, name))
 
 
 @pytest.fixture(params=PLATFORMS)

@@ -22,6 +22,7 @@ from reconciler.platforms.external.spec import ExternalRegistry
 from reconciler.platforms.gcp.spec import GcpRegistry, GcpTarget
 from reconciler.platforms.kubernetes.spec import KubernetesTarget
 from reconciler.platforms.local.spec import LocalRegistry, LocalTarget
+from reconciler.spec.cluster import Cluster
 from reconciler.spec.fields import Text
 from reconciler.spec.models import Guards
 from reconciler.spec.registry import GrantTarget, RegistryBase
@@ -36,6 +37,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     GcpRegistry,
     AzureRegistry,
     ExternalRegistry,
+    Cluster,
     Repository,
     Grant,
     AwsTarget,
@@ -47,7 +49,7 @@ TABLES: tuple[type[BaseModel], ...] = (
     Guards,
 )
 #: models whose fields stand in a table of their own
-_ELSEWHERE = (RepositoryDefaults, GrantTarget, RegistryBase, Guards, Repository, Grant)
+_ELSEWHERE = (RepositoryDefaults, GrantTarget, RegistryBase, Guards, Repository, Grant, Cluster)
 _PLAIN: dict[type, list[str]] = {bool: ["`true`", "`false`"], int: ["a number"], str: ["a string"], NoneType: []}
 _HEAD = "| field | type | default | meaning |\n|---|---|---|---|\n"
 

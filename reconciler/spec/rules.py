@@ -13,7 +13,7 @@ from reconciler.words import did_you_mean
 from .cluster import Cluster
 from .fields import Absent, Fault, each
 from .models import Grant
-from .registry import RegistryBase
+from .registry import GrantTarget, RegistryBase
 from .repository import Repository, RepositoryDefaults
 from .selection import covered, is_glob
 
@@ -64,7 +64,7 @@ def faults(parts: Parts) -> Iterator[Fault]:
         at = ("grants", index)
         yield from each(
             _target_faults((*at, "to"), grant),
-            _cluster_unknown((*at, "to"), grant.to.named_cluster, parts),
+            _target_cluster((*at, "to"), grant, parts),
             _grant_faults(at, grant, parts),
         )
     yield from _targets_together(parts)
@@ -158,10 +158,13 @@ def _target_faults(at: tuple[str | int, ...], grant: Grant) -> Iterator[Fault]:
     yield from _below(at, grant.to.faults())
 
 
-def _cluster_unknown(
-    at: tuple[str | int, ...], named: tuple[tuple[str, ...], str] | None, parts: Parts
-) -> Iterator[Fault]:
-    """`named`: where a cluster is named, below the path, and its name."""
+def _target_cluster(at: tuple[str | int, ...], grant: Grant, parts: Parts) -> Iterator[Fault]:
+    yield from _cluster_unknown(at, grant.to, parts)
+
+
+def _cluster_unknown(at: tuple[str | int, ...], names: RegistryBase | GrantTarget, parts: Parts) -> Iterator[Fault]:
+    """`names`: what may name a cluster, which stands at the path."""
+    named = names.named_cluster
     if named is None or named[1] in parts.cluster_names or not parts.all_clusters:
         return
     where, name = named
@@ -192,7 +195,7 @@ def _registry_faults(parts: Parts) -> Iterator[Fault]:
         clashes = (_clash(index, registry, other, parts.base) for other in others)
         gone = (_retired(index, registry, other) for other in others)
         own = (registry.faults(), registry.default_faults(parts.defaults))
-        cluster = _cluster_unknown(("registries", index), registry.named_cluster, parts)
+        cluster = _cluster_unknown(("registries", index), registry, parts)
         yield from each(*(_below(("registries", index), found) for found in own), cluster, *clashes, *gone)
     yield from each(_circle(items))
 

@@ -121,7 +121,9 @@ def test_full_names_all_that_somebody_gains_in_every_command_that_gathers(here: 
     assert "--full" in reconciler("destroy", "--help").stdout
 
 
-def test_a_registry_that_this_build_cannot_plan_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_this_build_cannot_plan_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_external: None
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "registry.yaml").write_text(
         "version: 1\nname: tests\nregistries:\n"

@@ -244,7 +244,7 @@ def test_a_pull_request_that_loosens_a_guard_and_uses_it_is_told_so(tmp_path: Pa
     assert "Guards of the base that would stop the plan, and that the head loosens" in review_text(found)
 
 
-def test_a_platform_that_is_not_in_this_build_is_named(tmp_path: Path) -> None:
+def test_a_platform_that_is_not_in_this_build_is_named(tmp_path: Path, without_external: None) -> None:
     absent = f"  - {ABSENT}\nrepositories:\n"
     head = replaced(
         ("repositories:\n", absent),
@@ -304,7 +304,9 @@ def test_null_over_a_default_is_a_change_with_a_place(tmp_path: Path, own: str, 
     assert lines(found, head, risk) == [f"- {{name: cart, registry: images, {own}}}"]
 
 
-def test_a_registry_that_could_not_be_reviewed_is_never_said_to_have_no_effect(tmp_path: Path) -> None:
+def test_a_registry_that_could_not_be_reviewed_is_never_said_to_have_no_effect(
+    tmp_path: Path, without_external: None
+) -> None:
     base = replaced(("repositories:\n", f"  - {ABSENT}\nrepositories:\n  - {{name: far, registry: eu}}\n"))
     found = reviewed(tmp_path, replaced(("  - {name: far, registry: eu}\n", ""), base=base), base)
     assert found.findings == ()

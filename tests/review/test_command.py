@@ -25,7 +25,9 @@ LOOSER = replaced(
 )
 
 
-def test_the_exit_code_says_the_risks_that_are_asked_for(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_says_the_risks_that_are_asked_for(
+    clone: Clone, capsys: pytest.CaptureFixture[str], without_external: None
+) -> None:
     clone.write(WIDER)
     review(capsys, "--base", "main", "--fail-on", "destroys,widens", code=5)
     review(capsys, "--base", "main", "--fail-on", "destroys, narrows")

@@ -73,6 +73,7 @@ ELSEWHERE: Mapping[str, str] = {
     "Spec.version": "there is one version",
     "Spec.name": "another owner: test_what_another_spec_owns_is_never_taken_over",
     "Spec.registries": "another registry: the chains of test_transitions.py",
+    "Spec.clusters": "what is made in one: test_kubernetes.py",
     "Repository.registry": "another registry: the chains of test_transitions.py",
     "Repository.release": "what is let go of stays: test_leaving.py",
     "Grant.registry": "another registry: the chains of test_transitions.py",

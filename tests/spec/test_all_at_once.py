@@ -63,7 +63,7 @@ def test_what_a_wrong_row_refers_to_is_looked_up() -> None:
         "grants[1].repositories[0]: registry images has no repository named 'web'",
         "grants[1].to.type: must be aws, gcp, azure, azure-token, kubernetes or local, not 'asw' (did you mean 'aws'?)",
         "grants[2].permission: must be pull, push-pull or admin, not 'no'",
-        "grants[2].to.type: a grant to 'local' is not supported by registry images, which can grant to aws",
+        "grants[2].to.type: a grant to 'local' is not supported by registry images, which can grant to aws or kubernetes",
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_row_whose_registry_is_wrong_is_checked_against_what_is_known_of_it() 
         "registries[1].region: is required",
         'registries[1].account_id: YAML reads 5 as a number: quote it ("5")',
         "repositories[0].name: ECR refuses the repository name 'other-a__b': words must be joined by a single '.', '_' or '-'",
-        "grants[0].to.type: a grant to 'local' is not supported by registry other, which can grant to aws",
+        "grants[0].to.type: a grant to 'local' is not supported by registry other, which can grant to aws or kubernetes",
     ]
 
 

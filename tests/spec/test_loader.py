@@ -26,7 +26,7 @@ registries:
   - {name: gcp-each, platform: gcp, project: my-project, location: europe-west1}
   - {name: az, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: g,
      location: westeurope, registry_name: acmeimages, sku: Basic}
-  - {name: onprem, platform: external, url: "https://registry.example.com", cluster: {context: prod}}
+  - {name: onprem, platform: external, url: "https://registry.example.com"}
   - {name: sandbox, platform: local, path: here}
 """
 
@@ -124,7 +124,7 @@ grants:
         ),
         (
             grant("registry: images, to: {type: gcp, service_account_emails: ['a@b.iam.gserviceaccount.com']}"),
-            "a grant to 'gcp' is not supported by registry images, which can grant to aws",
+            "a grant to 'gcp' is not supported by registry images, which can grant to aws or kubernetes",
         ),
         (
             grant("registry: onprem, to: {type: aws, account_ids: ['123456789012']}"),
