@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +19,16 @@ import yaml
 
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from tests.cluster import ADMIN, Cluster
-from tests.command_line import Reconciler
+from tests.command_line import Reconciler, in_this_process
 from tests.emulators.distribution import Distribution, available, docker_registry
 
 pytestmark = pytest.mark.skipif(bool(available()) and not os.environ.get("CI"), reason=available() or "it is there")
-PASSWORD = "pass:word"
+PASSWORD, OTHER = "pass:word", "an0ther-passw0rd"
 
 
 @pytest.fixture(scope="module")
 def _registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
-    with docker_registry(tmp_path_factory.mktemp("registry"), users={"alice": PASSWORD, "bob": "other"}) as found:
+    with docker_registry(tmp_path_factory.mktemp("registry"), users={"alice": PASSWORD, "bob": OTHER}) as found:
         found.push("team/app", ("alice", PASSWORD))
         yield found
 
@@ -49,13 +53,19 @@ class Stage:
         self.document["grants"].append({"name": name, "registry": "onprem", "to": to})
         self.write()
 
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Runs a command that must end with `code`; all that it printed."""
+        with chdir(self.reconciler.folder):
+            done = in_this_process(*arguments, code=code)
+        return done.stdout + done.stderr
+
     def apply(self, *arguments: str, code: int = 0) -> str:
         """Applies; what it printed."""
-        return self.reconciler("apply", "--yes", *arguments, code=code)
+        return self.run("apply", "--yes", *arguments, code=code)
 
     def plan(self, *arguments: str, code: int = 0) -> str:
         """What a plan prints."""
-        return self.reconciler("plan", *arguments, code=code)
+        return self.run("plan", *arguments, code=code)
 
     def secret(self, namespace: str, name: str) -> Any:
         """A secret; None if there is none."""
@@ -118,3 +128,313 @@ def test_a_grant_becomes_a_secret_with_one_login_and_a_link(stage: Stage) -> Non
     assert stage.cluster.pull_secrets(namespace, "default") == [name]
     print(stage.plan())
     assert "No changes" in stage.plan()
+
+
+def secret_name(stage: Stage, grant: str = "prod") -> str:
+    return f"{stage.document['name']}-{grant}"
+
+
+def notes_of(stage: Stage) -> Any:
+    """The ConfigMap of the spec's notes; None if there is none."""
+    with stage.cluster.http() as http:
+        answer = http.get(f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes")
+    return None if answer.status_code == 404 else answer.json()
+
+
+def test_what_others_have_linked_stays_when_ours_comes_and_when_it_goes(stage: Stage) -> None:
+    namespace = stage.cluster.namespace()
+    stage.cluster.service_account(namespace, "app", "theirs", "other")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == ["theirs", "other", secret_name(stage)]
+    stage.document["grants"].clear()
+    stage.write()
+    said = stage.plan()
+    assert f"service account {namespace}/app in cluster prod can no longer pull any repository of the registry" in said
+    applied = stage.apply()
+    assert applied.index("onprem.link.") < applied.index("onprem.pull-secret."), "a list never names what is gone"
+    assert stage.cluster.pull_secrets(namespace, "app") == ["theirs", "other"]
+    assert stage.secret(namespace, secret_name(stage)) is None
+    assert notes_of(stage) is None
+    assert "No changes" in stage.plan()
+
+
+def test_a_login_that_was_rotated_is_drift_and_is_written_in_place(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    before = stage.secret(namespace, secret_name(stage))
+    stage.login_as("bob", OTHER)
+    drift = stage.reconciler("drift", code=2)
+    assert 'login: "another one" (live), "good" (spec)' in drift
+    stage.apply()
+    after = stage.secret(namespace, secret_name(stage))
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    (entry,) = login_in(after)["auths"].values()
+    assert (entry["username"], entry["password"]) == ("bob", OTHER)
+    assert "No changes" in stage.plan()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({}, "none that a kubelet can read"),
+        ({"auths": {}}, "none that a kubelet can read"),
+        ({"auths": {"elsewhere.example.com": {"auth": "YTpi"}}}, "one of elsewhere.example.com"),
+        ({"auths": {"HOST": {"auth": "!!"}}}, "none that a kubelet can read"),
+        ({"auths": {"HOST": {"username": "alice", "password": "pass:word"}}}, "none that a kubelet can read"),
+        ({"auths": {"HOST": {"auth": "YTpi"}, "ghcr.io": {"auth": "YTpi"}}}, "beside those of ghcr.io"),
+        ({"auths": {"HOST": {"auth": "YTpi"}}}, "another one"),
+    ],
+)
+def test_what_a_hand_made_of_the_login_is_said_and_healed(stage: Stage, config: Any, said: str) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    at = f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage)}"
+    good = stage.secret(namespace, secret_name(stage))["data"]
+    text = json.dumps(config).replace("HOST", stage.registry.url.removeprefix("https://"))
+    body = {"data": {KEY: base64.b64encode(text.encode()).decode()}}
+    stage.cluster.request("PATCH", f"{at}?fieldManager=a-person", body, kind="application/merge-patch+json")
+    drift = stage.reconciler("drift", code=2)
+    assert f'login: "{said}" (live), "good" (spec)' in drift
+    assert "what it holds was last written by a-person at 20" in drift
+    stage.apply()
+    assert stage.secret(namespace, secret_name(stage))["data"] == good
+
+
+def test_a_foreign_secret_of_that_name_is_a_conflict_and_can_be_adopted(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    name = secret_name(stage)
+    theirs = {
+        "metadata": {"name": name, "labels": {"team": "theirs"}},
+        "type": TYPE,
+        "data": {KEY: base64.b64encode(b"{}").decode()},
+    }
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    said = stage.plan(code=6)
+    at = f"onprem.pull-secret.prod/{namespace}/prod"
+    assert f"secret {name} in namespace {namespace} of cluster prod already exists and has no owner" in said
+    stage.apply("--adopt", at)
+    found = stage.secret(namespace, name)
+    assert found["metadata"]["labels"]["team"] == "theirs"
+    assert list(login_in(found)["auths"]) == [stage.registry.url.removeprefix("https://")]
+    assert "No changes" in stage.plan()
+
+
+def test_a_copy_in_another_namespace_is_nobody_s_and_stays(stage: Stage) -> None:
+    namespace, other = stage.cluster.namespace("app"), stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    name = secret_name(stage)
+    copy = stage.secret(namespace, name)
+    copy["metadata"] = {key: copy["metadata"][key] for key in ("name", "annotations", "labels")}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{other}/secrets", copy)
+    assert "No changes" in stage.plan()
+    stage.document["grants"][0]["to"]["namespaces"] = [namespace, other]
+    stage.write()
+    assert f"secret {name} in namespace {other} of cluster prod already exists and has no owner" in stage.plan(code=6)
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert stage.secret(other, name) is not None
+    assert stage.secret(namespace, name) is None
+
+
+def test_a_secret_of_a_wrong_type_is_made_anew(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    name = secret_name(stage)
+    at = f"/api/v1/namespaces/{namespace}/secrets"
+    found = stage.secret(namespace, name)
+    stage.cluster.request("DELETE", f"{at}/{name}")
+    wrong = {"metadata": {"name": name, "annotations": found["metadata"]["annotations"]}, "type": "Opaque"}
+    stage.cluster.request("POST", at, wrong)
+    said = stage.plan()
+    assert f'type: "Opaque" → "{TYPE}"' in said
+    stage.apply()
+    after = stage.secret(namespace, name)
+    assert after["type"] == TYPE
+    assert login_in(after) == login_in(found)
+    assert "No changes" in stage.plan()
+
+
+def test_what_is_not_there_yet_is_pending_with_a_sentence(stage: Stage) -> None:
+    missing, there = "soon", stage.cluster.namespace("app")
+    missing = f"{there}-soon"
+    stage.grant("one", missing, "app")
+    stage.grant("two", there, "app", "later")
+    said = stage.plan()
+    assert f"cluster prod: namespace {missing} is not there yet, or has no service account of grant one" in said
+    assert f"cluster prod: service account {there}/later is not there yet" in said
+    stage.apply()
+    assert stage.cluster.pull_secrets(there, "app") == [secret_name(stage, "two")]
+    assert "No changes" in stage.plan()
+    assert "is not there yet" in stage.reconciler("drift")
+    stage.cluster.service_account(there, "later")
+    stage.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": missing}})
+    stage.cluster.service_account(missing, "app")
+    stage.apply()
+    assert stage.cluster.pull_secrets(there, "later") == [secret_name(stage, "two")]
+    assert stage.cluster.pull_secrets(missing, "app") == [secret_name(stage, "one")]
+    assert "is not there yet" not in stage.plan()
+
+
+def test_a_forced_apply_by_another_manager_is_drift_that_names_it(stage: Stage) -> None:
+    namespace = stage.cluster.namespace()
+    stage.cluster.service_account(namespace, "app", "theirs")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    body = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "app", "namespace": namespace},
+        "imagePullSecrets": [{"name": "theirs"}],
+    }
+    at = f"/api/v1/namespaces/{namespace}/serviceaccounts/app?fieldManager=argocd-controller&force=true"
+    stage.cluster.request("PATCH", at, body, kind="application/apply-patch+yaml")
+    drift = stage.reconciler("drift", code=2)
+    assert "its list of pull secrets was last written by argocd-controller at 20" in drift
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == ["theirs", secret_name(stage)]
+    assert "No changes" in stage.plan()
+
+
+def test_who_lists_our_secret_by_themselves_keeps_it(stage: Stage) -> None:
+    """What a GitOps tool writes is its own: there is nothing for us to add, and nothing to take away."""
+    namespace = stage.cluster.namespace()
+    stage.cluster.service_account(namespace, "app", secret_name(stage))
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage)]
+    assert "No changes" in stage.plan()
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage)]
+
+
+def test_fifty_writers_on_one_service_account_lose_nothing(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    for number in range(25):
+        stage.grant(f"g{number}", namespace, "app")
+    at = f"/api/v1/namespaces/{namespace}/serviceaccounts/app"
+
+    def write(number: int) -> None:
+        with stage.cluster.http() as http:
+            while True:
+                found = http.get(at).json()
+                names = [*found.get("imagePullSecrets", []), {"name": f"theirs-{number}"}]
+                version = found["metadata"]["resourceVersion"]
+                body = {"metadata": {"resourceVersion": version}, "imagePullSecrets": names}
+                answer = http.patch(at, json=body, headers={"Content-Type": "application/merge-patch+json"})
+                if answer.status_code != 409:
+                    answer.raise_for_status()
+                    return
+
+    with ThreadPoolExecutor(26) as pool:
+        others = [pool.submit(write, number) for number in range(25)]
+        stage.apply()
+        for other in others:
+            other.result()
+    ours = {secret_name(stage, f"g{number}") for number in range(25)}
+    assert {*stage.cluster.pull_secrets(namespace, "app")} == ours | {f"theirs-{number}" for number in range(25)}
+    assert "No changes" in stage.plan()
+
+
+def test_names_with_dots_and_of_253_characters_work(stage: Stage) -> None:
+    long = ".".join(["a" * 62] * 4)[:253].rstrip(".")
+    namespace = stage.cluster.namespace("a.b", long)
+    stage.grant("prod", namespace, "a.b", long)
+    stage.apply()
+    for account in ("a.b", long):
+        assert stage.cluster.pull_secrets(namespace, account) == [secret_name(stage)]
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    for account in ("a.b", long):
+        assert stage.cluster.pull_secrets(namespace, account) == []
+
+
+def test_skopeo_pulls_with_nothing_but_what_is_in_the_secret(stage: Stage, tmp_path: Path) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    (tmp_path / "auth.json").write_text(json.dumps(login_in(stage.secret(namespace, secret_name(stage)))))
+    certificates = tmp_path / "certificates"
+    certificates.mkdir()
+    (certificates / "ca.crt").write_bytes(stage.registry.authority.file.read_bytes())
+    image = f"docker://{stage.registry.url.removeprefix('https://')}/team/app"
+    command = ["skopeo", "list-tags", f"--cert-dir={certificates}", f"--authfile={tmp_path / 'auth.json'}", image]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["Tags"]
+
+
+def test_a_pod_that_is_admitted_afterwards_carries_it(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    pod = {
+        "metadata": {"name": "web"},
+        "spec": {
+            "serviceAccountName": "app",
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "web", "image": "team/app"}],
+        },
+    }
+    made = stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
+    assert made["spec"]["imagePullSecrets"] == [{"name": secret_name(stage)}]
+
+
+def test_the_smallest_roles_suffice_for_plan_and_apply(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.document["clusters"] = [
+        {"name": "prod", "kubeconfig": str(stage.cluster.kubeconfig("reconciler")), "namespace": namespace}
+    ]
+    stage.write()
+    name, notes = secret_name(stage), f"reconciler-{stage.document['name']}-notes"
+    refused = stage.plan(code=1)
+    assert f"user reconciler may not get configmaps in namespace {namespace} of cluster prod" in refused
+    assert "without rights in it, a namespace that does not exist looks the same" in refused
+    cluster = stage.cluster
+    cluster.allow("reconciler", namespace, ["get"], "configmaps", names=[notes])
+    cluster.allow("reconciler", namespace, ["get"], "secrets", names=[name])
+    cluster.allow("reconciler", namespace, ["get"], "serviceaccounts", names=["app"])
+    assert "Plan: 2 to create" in stage.plan()
+    assert f"user reconciler may not patch configmaps in namespace {namespace}" in stage.apply(code=1)
+    cluster.allow("reconciler", namespace, ["create"], "configmaps", "secrets")
+    cluster.allow("reconciler", namespace, ["patch", "delete"], "configmaps", names=[notes])
+    cluster.allow("reconciler", namespace, ["patch", "delete"], "secrets", names=[name])
+    cluster.allow("reconciler", namespace, ["patch"], "serviceaccounts", names=["app"])
+    stage.apply()
+    assert "No changes" in stage.plan()
+    stage.login_as("bob", OTHER)
+    stage.apply()
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == []
+
+
+def test_plans_and_logs_hold_no_secret_and_no_hash_of_one(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    folder = stage.reconciler.folder
+    said = [
+        stage.plan("--out", "plan.json", "-v"),
+        stage.reconciler("show", "plan.json"),
+        stage.apply("plan.json", "-v"),
+    ]
+    stage.login_as("bob", OTHER)
+    said += [stage.plan("--out", "later.json"), (folder / "plan.json").read_text(), (folder / "later.json").read_text()]
+    auth = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+    hidden = [PASSWORD, auth, OTHER]
+    for algorithm in ("md5", "sha1", "sha256", "sha512"):
+        for text in (PASSWORD, auth, f"alice:{PASSWORD}"):
+            hidden.append(hashlib.new(algorithm, text.encode()).hexdigest()[:12])  # noqa: PERF401
+    for text in said:
+        assert [item for item in hidden if item in text] == []

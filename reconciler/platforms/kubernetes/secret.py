@@ -225,7 +225,7 @@ def _live(
     metadata, texts = document["metadata"], annotations_of(document)
     marks = _marks(document, place)
     ours = marks.owner == session.owner
-    login = _said(session, place, document, written) if ours else GOOD
+    login = _said(session, place, document, written)
     name = metadata["name"]
     return Live(
         at,

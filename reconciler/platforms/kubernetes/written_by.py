@@ -24,5 +24,5 @@ def by_others(found: Mapping[str, Any], field: str, what: str) -> tuple[str, ...
     last = last_writer(found, field)
     if last is None or last[0] in ("", MANAGER):
         return ()
-    when = f" at {last[1]}" if last[1] else ""
+    when = f" at {last[1].replace('+00:00', 'Z')}" if last[1] else ""
     return (f"{what} was last written by {last[0]}{when}",)
