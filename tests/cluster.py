@@ -26,7 +26,10 @@ import yaml
 
 from tests.command_line import ROOT
 from tests.emulators.distribution import Authority
+from tests.emulators.kubernetes import KubernetesWire
+from tests.emulators.proxy import Proxy
 from tests.emulators.servers import free_port
+from tests.emulators.serving import served
 
 Document = dict[str, Any]
 
@@ -56,15 +59,20 @@ def available() -> str:
 
 @dataclass
 class Cluster:
-    """A kube-apiserver that runs. `ca`: the file of its authority; `tokens`: by user."""
+    """A kube-apiserver that runs. `tokens`: by user."""
 
     url: str
-    ca: Path
+    authority: Authority
     tokens: Mapping[str, str]
     folder: Path
 
     def __post_init__(self) -> None:
         self._names = count(1)
+
+    @property
+    def ca(self) -> Path:
+        """The file of the authority that has signed its certificate."""
+        return self.authority.file
 
     def http(self, user: str = ADMIN) -> httpx.Client:
         """A client that sends what it is told, as the user; "": without a token."""
@@ -185,7 +193,7 @@ def running(folder: Path) -> Iterator[Cluster]:
         }
         log = folder / "kube-apiserver.log"
         process = stack.enter_context(_process(programs / "kube-apiserver", apiserver, log))
-        cluster = Cluster(f"https://localhost:{port}", authority.file, tokens, folder)
+        cluster = Cluster(f"https://localhost:{port}", authority, tokens, folder)
         _wait(cluster, process, log)
         yield cluster
 
@@ -233,3 +241,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     with running(tmp_path_factory.mktemp("cluster")) as found:
         yield found
+
+
+@pytest.fixture
+def cluster_proxy(cluster: Cluster) -> Iterator[Proxy]:
+    """A proxy in front of the cluster, with a certificate of the same authority: it logs calls, and tests put faults into it."""
+    trusted = ssl.create_default_context(cafile=str(cluster.ca))
+    proxy = Proxy(cluster.url, KubernetesWire(cluster.tokens), trusted)
+    proxy.tls, proxy.host = cluster.authority.context(), "localhost"
+    with served(proxy):
+        yield proxy

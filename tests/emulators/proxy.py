@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Protocol
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, TCPConnector, web
 
 from .serving import Answer, Behaviour, Call, Handler, Serving, dropped, served
 
@@ -40,14 +40,15 @@ class Wire(Protocol):
 
 class Proxy(Serving):
     """A running proxy. `stand_ins` carry calls out in the place of the server, between what behaviours do before and after.
-    `trusted`: whom it trusts to be the server, over TLS."""
 
-    trusted: SSLContext | None = None
+    `trusted`: with which the target's TLS is checked.
+    """
 
-    def __init__(self, target: str, wire: Wire) -> None:
+    def __init__(self, target: str, wire: Wire, trusted: SSLContext | None = None) -> None:
         super().__init__()
         self.target = target
         self.wire = wire
+        self.trusted = trusted
         self.stand_ins: list[Behaviour] = []
 
     def reset(self) -> None:
@@ -57,8 +58,10 @@ class Proxy(Serving):
 
     @asynccontextmanager
     async def handler(self) -> AsyncIterator[Handler]:
-        # what the caller does not say of its body, the proxy says neither
-        async with ClientSession(auto_decompress=False, skip_auto_headers=("Content-Type",)) as client:
+        connector = TCPConnector(ssl=self.trusted or True)
+        # a request goes on with its own headers alone: a GET of a Content-Type is refused by Kubernetes' /version
+        added = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+        async with ClientSession(connector=connector, skip_auto_headers=added, auto_decompress=False) as client:
 
             async def handle(request: web.BaseRequest) -> web.StreamResponse:
                 return await self._handle(request, client)
@@ -71,24 +74,32 @@ class Proxy(Serving):
         call = self.wire.call(Request(request.method, request.path_qs, headers, data))
         if call is not None:
             self.calls.append(call)
-            answer = self.answer_before(call)
-            if answer is not None:
-                return self._answer(request, call, answer)
+            if (instead := await self._instead(request, call, self.answer_before(call))) is not None:
+                return instead
             for stand_in in tuple(self.stand_ins):
                 carried_out = stand_in.before(call)
                 if carried_out is not None:
-                    return self._answer(request, call, self.answer_after(call) or carried_out)
+                    instead = await self._instead(request, call, self.answer_after(call))
+                    return self._answer(request, call, carried_out) if instead is None else instead
         sent = {key: value for key, value in request.headers.items() if key.lower() != "content-length"}
-        where = self.target + request.path_qs
-        async with client.request(request.method, where, data=data, headers=sent, ssl=self.trusted or True) as reply:
+        async with client.request(request.method, self.target + request.path_qs, data=data, headers=sent) as reply:
             body = await reply.read()
-            if call is not None:
-                instead = self.answer_after(call)
-                if instead is not None:
-                    return self._answer(request, call, instead)
+            if (
+                call is not None
+                and (instead := await self._instead(request, call, self.answer_after(call))) is not None
+            ):
+                return instead
             skipped = ("transfer-encoding", "content-length", "connection", "server", "date")
             kept = {key: value for key, value in reply.headers.items() if key.lower() not in skipped}
             return web.Response(status=reply.status, body=body, headers=kept)
+
+    async def _instead(self, request: web.BaseRequest, call: Call, answer: Answer | None) -> web.StreamResponse | None:
+        """A behaviour's answer when its time has come, None if it has none or it is the server's own."""
+        if answer is None:
+            return None
+        if answer.delay:
+            await self.pause(answer.delay)
+        return None if answer.own else self._answer(request, call, answer)
 
     def _answer(self, request: web.BaseRequest, call: Call, answer: Answer) -> web.StreamResponse:
         if answer.drop:

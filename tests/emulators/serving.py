@@ -6,7 +6,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from threading import Event, Thread
@@ -33,7 +33,10 @@ class Call:
 
 @dataclass
 class Answer:
-    """What a behaviour answers instead of the server. `text`: a body that no cloud sends. `drop`: close the connection instead."""
+    """What a behaviour answers instead of the server. `text`: a body that no cloud sends. `drop`: close the connection instead.
+
+    A proxy heeds two more: `delay`, the seconds that pass before, and `own`: what comes then is the server's own answer.
+    """
 
     status: int = 200
     body: dict[str, Any] = field(default_factory=dict)
@@ -41,6 +44,8 @@ class Answer:
     drop: bool = False
     text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    own: bool = False
 
 
 class Behaviour(Protocol):
@@ -109,6 +114,12 @@ class Serving(ABC):
         """What a behaviour answers although the call was carried out."""
         answers = (behaviour.after(call) for behaviour in tuple(self.behaviours))
         return next((answer for answer in answers if answer is not None), None)
+
+    async def pause(self, seconds: float) -> None:
+        """Lets time pass, unless the server stops."""
+        assert self._stop is not None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

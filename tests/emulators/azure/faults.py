@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.emulators.fails import FailsNext
 from tests.emulators.serving import Answer, Call
 
 #: what share-wise faults answer: the ways in which a call to Azure fails and may be made again
@@ -29,31 +30,16 @@ def fault(kind: str, retry_after: int = 0) -> Answer:
     return Answer(status=400, body={"error": {"code": kind, "message": "It is refused."}})
 
 
-def _asked(pattern: str, call: Call) -> bool:
-    return pattern in ("*", call.operation) or (pattern.endswith("*") and call.operation.startswith(pattern[:-1]))
-
-
 @dataclass
-class Fails:
-    """The next `times` calls of an operation (`tokens:PUT`, `tokens:*`, `*`) fail; -1: all. `lost`: carried out, its answer lost."""
+class Fails(FailsNext):
+    """Calls of Azure's own API fail in the ways of `fault`."""
 
-    operation: str
-    kind: str
-    times: int = 1
-    lost: bool = False
-    failed: int = 0
     retry_after: int = 0
 
-    def before(self, call: Call) -> Answer | None:
-        return None if self.lost else self._fail(call)
+    def concerns(self, call: Call) -> bool:
+        return call.service != "entra" and super().concerns(call)
 
-    def after(self, call: Call) -> Answer | None:
-        return self._fail(call) if self.lost else None
-
-    def _fail(self, call: Call) -> Answer | None:
-        if not _asked(self.operation, call) or self.failed == self.times or call.service == "entra":
-            return None
-        self.failed += 1
+    def fault(self, call: Call) -> Answer:
         return fault(self.kind, self.retry_after)
 
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.emulators.fails import FailsNext
 from tests.emulators.proxy import Answer, Call
 
 from .state import project_number
@@ -41,25 +42,10 @@ def quota_text(call: Call) -> str:
 
 
 @dataclass
-class Fails:
-    """The next `times` calls of an operation (`*`: of any) fail; -1: all. `lost`: each is carried out, and its answer is lost."""
+class Fails(FailsNext):
+    """Calls fail in the ways of `fault`."""
 
-    operation: str
-    kind: str
-    times: int = 1
-    lost: bool = False
-    failed: int = 0
-
-    def before(self, call: Call) -> Answer | None:
-        return None if self.lost else self._fail(call)
-
-    def after(self, call: Call) -> Answer | None:
-        return self._fail(call) if self.lost else None
-
-    def _fail(self, call: Call) -> Answer | None:
-        if self.operation not in ("*", call.operation) or self.failed == self.times:
-            return None
-        self.failed += 1
+    def fault(self, call: Call) -> Answer:
         return fault(self.kind, call)
 
 
