@@ -13,7 +13,7 @@ from tests.sandbox import PLATFORMS, sandbox_class
 from tests.sandbox.base import Sandbox
 
 #: each platform has a fixture of its name
-pytest_plugins = ["tests.cluster", *(f"tests.sandbox.{platform}" for platform in PLATFORMS)]
+pytest_plugins = ["tests.cluster", "tests.onprem", *(f"tests.sandbox.{platform}" for platform in PLATFORMS)]
 
 # examples are the same in every run, so that a red build is red for everybody; --hypothesis-profile=explore looks further
 settings.register_profile(

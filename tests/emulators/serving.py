@@ -134,7 +134,8 @@ class Serving(ABC):
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         async with self.handler() as handle:
-            runner = web.ServerRunner(web.Server(handle))
+            server = web.Server(handle)
+            runner = web.ServerRunner(server)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self.tls).start()
@@ -142,7 +143,12 @@ class Serving(ABC):
                 self._ready.set()
                 await self._stop.wait()
             finally:
+                # over TLS, a connection that is only closed waits for its client, and outlives the loop
+                for connection in tuple(server.connections):
+                    if connection.transport is not None:
+                        connection.transport.abort()
                 await runner.cleanup()
+                await asyncio.sleep(0)
 
 
 Server = TypeVar("Server", bound=Serving)

@@ -5,120 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
-from tests.cluster import ADMIN, Cluster
-from tests.command_line import Reconciler, in_this_process
-from tests.emulators.distribution import Distribution, available, docker_registry
-
-pytestmark = pytest.mark.skipif(bool(available()) and not os.environ.get("CI"), reason=available() or "it is there")
-PASSWORD, OTHER = "pass:word", "an0ther-passw0rd"
-
-
-@pytest.fixture(scope="module")
-def _registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
-    with docker_registry(tmp_path_factory.mktemp("registry"), users={"alice": PASSWORD, "bob": OTHER}) as found:
-        found.push("team/app", ("alice", PASSWORD))
-        yield found
-
-
-@dataclass
-class Stage:
-    """A spec of one external registry, `onprem`, and a cluster, `prod`, in a folder of the test."""
-
-    reconciler: Reconciler
-    cluster: Cluster
-    registry: Distribution
-    document: dict[str, Any]
-    monkeypatch: pytest.MonkeyPatch
-
-    def write(self) -> None:
-        """Writes the spec."""
-        (self.reconciler.folder / "registry.yaml").write_text(yaml.safe_dump(self.document))
-
-    def grant(self, name: str, namespace: str, *accounts: str) -> None:
-        """Adds a grant, and writes the spec."""
-        to = {"type": "kubernetes", "cluster": "prod", "namespaces": [namespace], "service_accounts": list(accounts)}
-        self.document["grants"].append({"name": name, "registry": "onprem", "to": to})
-        self.write()
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Runs a command that must end with `code`; all that it printed."""
-        with chdir(self.reconciler.folder):
-            done = in_this_process(*arguments, code=code)
-        return done.stdout + done.stderr
-
-    def apply(self, *arguments: str, code: int = 0) -> str:
-        """Applies; what it printed."""
-        return self.run("apply", "--yes", *arguments, code=code)
-
-    def plan(self, *arguments: str, code: int = 0) -> str:
-        """What a plan prints."""
-        return self.run("plan", *arguments, code=code)
-
-    def secret(self, namespace: str, name: str) -> Any:
-        """A secret; None if there is none."""
-        with self.cluster.http() as http:
-            answer = http.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
-        return None if answer.status_code == 404 else answer.json()
-
-    def login_as(self, user: str, password: str) -> None:
-        """Puts a login into the environment."""
-        self.monkeypatch.setenv("REG_USER", user)
-        self.monkeypatch.setenv("REG_PASSWORD", password)
-
-
-@pytest.fixture
-def stage(
-    cluster: Cluster,
-    _registry: Distribution,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Stage:
-    document = {
-        "version": 1,
-        "name": f"s{abs(hash(tmp_path)) % 10**8}",
-        "clusters": [{"name": "prod", "kubeconfig": str(cluster.kubeconfig(ADMIN))}],
-        "registries": [
-            {
-                "name": "onprem",
-                "platform": "external",
-                "url": _registry.url,
-                "ca_file": str(_registry.authority.file),
-                "credentials": {"env": {"username": "REG_USER", "password": "REG_PASSWORD"}},
-            }
-        ],
-        "repositories": [{"name": "team/app", "registry": "onprem"}],
-        "grants": [],
-    }
-    found = Stage(Reconciler(tmp_path), cluster, _registry, document, monkeypatch)
-    found.login_as("alice", PASSWORD)
-    found.write()
-    return found
-
-
-def login_in(secret: Any) -> dict[str, Any]:
-    """The config.json that a secret holds."""
-    found: dict[str, Any] = json.loads(base64.b64decode(secret["data"][KEY]))
-    return found
+from tests.onprem import OTHER, PASSWORD, Stage, login_in, notes_of, secret_name
 
 
 def test_a_grant_becomes_a_secret_with_one_login_and_a_link(stage: Stage) -> None:
     namespace = stage.cluster.namespace("default")
     stage.grant("prod", namespace, "default")
-    print(stage.plan())
-    print(stage.apply())
+    stage.apply()
     name = f"{stage.document['name']}-prod"
     secret = stage.secret(namespace, name)
     auth = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
@@ -126,19 +27,7 @@ def test_a_grant_becomes_a_secret_with_one_login_and_a_link(stage: Stage) -> Non
     assert secret["type"] == TYPE
     assert login_in(secret) == {"auths": {host: {"username": "alice", "password": PASSWORD, "auth": auth}}}
     assert stage.cluster.pull_secrets(namespace, "default") == [name]
-    print(stage.plan())
     assert "No changes" in stage.plan()
-
-
-def secret_name(stage: Stage, grant: str = "prod") -> str:
-    return f"{stage.document['name']}-{grant}"
-
-
-def notes_of(stage: Stage) -> Any:
-    """The ConfigMap of the spec's notes; None if there is none."""
-    with stage.cluster.http() as http:
-        answer = http.get(f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes")
-    return None if answer.status_code == 404 else answer.json()
 
 
 def test_what_others_have_linked_stays_when_ours_comes_and_when_it_goes(stage: Stage) -> None:

@@ -1,0 +1,135 @@
+"""A spec of one external registry and one cluster, on a real registry and a real cluster's API, for the tests of pull secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.cli.app import run
+from reconciler.platforms.kubernetes.login_document import KEY
+from tests.cluster import ADMIN, Cluster
+from tests.command_line import Reconciler
+from tests.emulators.distribution import Distribution, available, docker_registry
+
+PASSWORD, OTHER = "pass:word", "an0ther-passw0rd"
+
+
+@pytest.fixture(scope="session")
+def onprem_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
+    """One for the session: alice and bob may log in, and it has team/app."""
+    if why := available():
+        # where everything is to be there, what is missing fails
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    with docker_registry(tmp_path_factory.mktemp("registry"), users={"alice": PASSWORD, "bob": OTHER}) as found:
+        found.push("team/app", ("alice", PASSWORD))
+        yield found
+
+
+@dataclass
+class Stage:
+    """A spec of one external registry, `onprem`, and a cluster, `prod`, in a folder of the test."""
+
+    reconciler: Reconciler
+    cluster: Cluster
+    registry: Distribution
+    document: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch
+
+    def write(self) -> None:
+        """Writes the spec."""
+        (self.reconciler.folder / "registry.yaml").write_text(yaml.safe_dump(self.document))
+
+    def grant(self, name: str, namespace: str, *accounts: str) -> None:
+        """Adds a grant, and writes the spec."""
+        to = {"type": "kubernetes", "cluster": "prod", "namespaces": [namespace], "service_accounts": list(accounts)}
+        self.document["grants"].append({"name": name, "registry": "onprem", "to": to})
+        self.write()
+
+    def reach(self, user: str = ADMIN, url: str = "") -> None:
+        """Reaches the cluster as a user, and by a proxy if its url is given."""
+        self.document["clusters"][0]["kubeconfig"] = str(self.cluster.kubeconfig(user, url=url))
+        self.write()
+
+    def run(self, *arguments: str, code: int | None = 0) -> str:
+        """Runs a command that must end with `code` (None: any); all that it printed."""
+        output, errors = StringIO(), StringIO()
+        with chdir(self.reconciler.folder), redirect_stdout(output), redirect_stderr(errors):
+            found = run(arguments)
+        said = output.getvalue() + errors.getvalue()
+        assert code in (None, found), said
+        return said
+
+    def apply(self, *arguments: str, code: int = 0) -> str:
+        """Applies; what it printed."""
+        return self.run("apply", "--yes", *arguments, code=code)
+
+    def plan(self, *arguments: str, code: int = 0) -> str:
+        """What a plan prints."""
+        return self.run("plan", *arguments, code=code)
+
+    def secret(self, namespace: str, name: str) -> Any:
+        """A secret; None if there is none."""
+        with self.cluster.http() as http:
+            answer = http.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        return None if answer.status_code == 404 else answer.json()
+
+    def login_as(self, user: str, password: str) -> None:
+        """Puts a login into the environment."""
+        self.monkeypatch.setenv("REG_USER", user)
+        self.monkeypatch.setenv("REG_PASSWORD", password)
+
+
+@pytest.fixture
+def stage(
+    cluster: Cluster,
+    onprem_registry: Distribution,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Stage:
+    document = {
+        "version": 1,
+        "name": f"s{abs(hash(tmp_path)) % 10**8}",
+        "clusters": [{"name": "prod", "kubeconfig": str(cluster.kubeconfig(ADMIN))}],
+        "registries": [
+            {
+                "name": "onprem",
+                "platform": "external",
+                "url": onprem_registry.url,
+                "ca_file": str(onprem_registry.authority.file),
+                "credentials": {"env": {"username": "REG_USER", "password": "REG_PASSWORD"}},
+            }
+        ],
+        "repositories": [{"name": "team/app", "registry": "onprem"}],
+        "grants": [],
+    }
+    found = Stage(Reconciler(tmp_path), cluster, onprem_registry, document, monkeypatch)
+    found.login_as("alice", PASSWORD)
+    found.write()
+    return found
+
+
+def login_in(secret: Any) -> dict[str, Any]:
+    """The config.json that a secret holds."""
+    found: dict[str, Any] = json.loads(base64.b64decode(secret["data"][KEY]))
+    return found
+
+
+def secret_name(stage: Stage, grant: str = "prod") -> str:
+    return f"{stage.document['name']}-{grant}"
+
+
+def notes_of(stage: Stage) -> Any:
+    """The ConfigMap of the spec's notes; None if there is none."""
+    with stage.cluster.http() as http:
+        answer = http.get(f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes")
+    return None if answer.status_code == 404 else answer.json()
