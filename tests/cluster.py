@@ -57,6 +57,12 @@ def available() -> str:
     return "" if _programs() is not None else f"NOT RUN: {missing}"
 
 
+def require() -> None:
+    """Skips a test that can't run here, and fails it in CI, where everything is to be there."""
+    if why := available():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+
+
 @dataclass
 class Cluster:
     """A kube-apiserver that runs. `tokens`: by user."""
@@ -236,9 +242,7 @@ def _wait(cluster: Cluster, process: subprocess.Popen[bytes], log: Path) -> None
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster for the session; each test makes namespaces of its own in it."""
-    if why := available():
-        # where everything is to be there, what is missing fails
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+    require()
     with running(tmp_path_factory.mktemp("cluster")) as found:
         yield found
 

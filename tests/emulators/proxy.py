@@ -84,10 +84,8 @@ class Proxy(Serving):
         sent = {key: value for key, value in request.headers.items() if key.lower() != "content-length"}
         async with client.request(request.method, self.target + request.path_qs, data=data, headers=sent) as reply:
             body = await reply.read()
-            if (
-                call is not None
-                and (instead := await self._instead(request, call, self.answer_after(call))) is not None
-            ):
+            instead = None if call is None else await self._instead(request, call, self.answer_after(call))
+            if instead is not None:
                 return instead
             skipped = ("transfer-encoding", "content-length", "connection", "server", "date")
             kept = {key: value for key, value in reply.headers.items() if key.lower() not in skipped}
