@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.model.change import Action
 from reconciler.model.kind import HoldsImages
@@ -10,7 +10,7 @@ from reconciler.places import Spot
 from reconciler.spec.models import Grant, Guards
 from reconciler.spec.repository import Repository
 from reconciler.spec.selection import matches_any
-from reconciler.words import all_of, any_of, counted
+from reconciler.words import all_of, any_of, counted, plural
 
 from .edits import Edit, How
 from .guards import loosened
@@ -50,6 +50,30 @@ class OfTheWhole(Parts):
             self.used.update(
                 id(one) for one in self.edits if one.how is How.REMOVED and self._is_in(one, registry.name)
             )
+
+        self.of_clusters()
+
+    def of_clusters(self) -> None:
+        """Clusters that the head does not have, or reaches otherwise: what was made in them is found by nobody."""
+        now = {item.name: item for item in self.head.clusters}
+        for cluster in self.base.clusters:
+            grants = [item.name for item in self.base.grants if (item.to.named_cluster or ((), ""))[1] == cluster.name]
+            there = now.get(cluster.name)
+            if not grants or there == cluster:
+                continue
+            found = self.causes.of.get(("cluster", cluster.name), [])
+            what = (
+                "leaves the spec"
+                if there is None
+                else "is reached otherwise, or notes elsewhere what the spec makes in it"
+            )
+            part = self.part(Risk.UNMANAGED, found[0] if found else None)
+            part.messages.append(
+                f"cluster {cluster.name} {what}: unless it is the same by another name, what {_of_grants(grants)} made there stays as"
+                " it is, unwatched, and pods go on pulling with it: neither a plan nor drift looks at it again; to delete it, apply"
+                " without these grants first"
+            )
+            self.used.update(id(one) for one in found)
 
     def _is_in(self, edit: Edit, registry: str) -> bool:
         return isinstance(edit.old, dict) and edit.old.get("registry") == registry
@@ -157,3 +181,7 @@ def _targets(grant: Grant) -> Iterator[str]:
     """Whom a grant names, as the spec has it."""
     for found in grant.to.model_dump(mode="json", exclude={"type"}).values():
         yield from (str(item) for item in found) if isinstance(found, list) else ()
+
+
+def _of_grants(names: Sequence[str]) -> str:
+    return f"{plural(len(names), 'grant')} {all_of(names)}"

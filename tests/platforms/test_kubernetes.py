@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
+from tests.cluster import ADMIN
 from tests.onprem import OTHER, PASSWORD, Stage, login_in, notes_of, secret_name
 
 
@@ -327,3 +328,33 @@ def test_plans_and_logs_hold_no_secret_and_no_hash_of_one(stage: Stage) -> None:
             hidden.append(hashlib.new(algorithm, text.encode()).hexdigest()[:12])  # noqa: PERF401
     for text in said:
         assert [item for item in hidden if item in text] == []
+
+
+def test_a_cluster_can_get_another_name(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    before = stage.secret(namespace, secret_name(stage))
+    stage.document["clusters"][0]["name"] = "production"
+    stage.document["grants"][0]["to"]["cluster"] = "production"
+    stage.write()
+    assert "No changes" in stage.plan()
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert before["metadata"]["uid"]
+    assert stage.secret(namespace, secret_name(stage)) is None
+    assert stage.cluster.pull_secrets(namespace, "app") == []
+
+
+def test_one_cluster_by_two_names_is_an_error_and_deletes_nothing(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.document["clusters"].append({"name": "same", "kubeconfig": str(stage.cluster.kubeconfig(ADMIN))})
+    stage.write()
+    assert "clusters prod and same are one" in stage.plan(code=1)
+    stage.document["clusters"][1]["kubeconfig"] = stage.document["clusters"][0]["kubeconfig"]
+    stage.write()
+    assert "it is reached as cluster prod is, so it is the same" in stage.run("validate", code=1)
+    assert stage.secret(namespace, secret_name(stage)) is not None

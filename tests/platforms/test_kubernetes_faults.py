@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.canonical import digest
 from reconciler.platforms.kubernetes import connection
 from tests.apply_process import run_apply
 from tests.emulators.aws import KillAfter
@@ -226,9 +227,8 @@ def test_a_hand_that_empties_the_notes_is_healed(stage: Stage) -> None:
     assert "noted: false → true" in said
     stage.apply()
     assert "No changes" in stage.plan()
-    assert [json.loads(text)["address"] for text in notes_of(stage)["data"].values()] == [
-        f"onprem.pull-secret.prod/{namespace}/prod"
-    ]
+    (noted,) = (json.loads(text) for text in notes_of(stage)["data"].values())
+    assert (noted["kind"], noted["name"]) == ("pull-secret", f"{namespace}/prod")
 
 
 def test_a_secret_deleted_by_hand_is_drift_and_made_again(stage: Stage) -> None:
@@ -263,13 +263,12 @@ def test_what_somebody_writes_into_the_notes_reaches_nothing_that_is_not_ours(st
     stage.apply()
     victim = {"metadata": {"name": secret_name(stage, "victim")}, "data": {"key": base64.b64encode(b"x").decode()}}
     stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", victim)
-    forged = f"onprem.pull-secret.prod/{namespace}/victim"
-    from reconciler.model.canonical import digest
-
-    key = f"onprem.pull-secret.{digest(forged)}"
-    text = json.dumps({"address": forged, "applied": "v1-0123456789abcdef"})
+    place = {"registry": "onprem", "kind": "pull-secret", "name": f"{namespace}/victim"}
+    key = f"onprem.pull-secret.{digest(place['name'])}"
+    text = json.dumps({**place, "applied": "v1-0123456789abcdef"})
     at = f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes"
-    for value in (text, "not json", '{"address": "onprem.pull-secret.nowhere/a/b"}', '{"address": 1}', "[[["):
+    others = ({**place, "name": "a/b"}, {**place, "kind": "x.y"}, {**place, "registry": "a@b"}, {"name": 1})
+    for value in (text, "not json", "[[[", *map(json.dumps, others)):
         stage.cluster.request("PATCH", at, {"data": {key: value}}, kind="application/merge-patch+json")
         stage.apply()
         assert stage.secret(namespace, secret_name(stage, "victim")) is not None

@@ -46,10 +46,10 @@ class RepositoryKind(Kind):
         if missing:
             session.notices.append(_missing(session.name, sorted(missing)))
         for at in named.values():
-            yield Live(at, self.name, RepositorySettings(), Marks(), moot=True)
+            yield Live(at, self.name, RepositorySettings(), Marks(), vacant=True, moot=True)
 
     def read(self, session: ExternalSession, addresses: Sequence[Address]) -> Iterator[Live]:
-        yield from (Live(at, self.name, RepositorySettings(), Marks(), moot=True) for at in addresses)
+        yield from (Live(at, self.name, RepositorySettings(), Marks(), vacant=True, moot=True) for at in addresses)
 
     def create(self, session: ExternalSession, write: Write) -> Live:
         raise _not_ours(write.desired.address)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from reconciler.errors import PlatformError
-from reconciler.model.address import Address, is_address
+from reconciler.model.address import Address
 from reconciler.model.canonical import digest
 from reconciler.model.kind import Write
 from reconciler.model.ledger import Ledger, Texts
@@ -26,7 +26,7 @@ from .trouble import GONE
 LABELS = {"app.kubernetes.io/managed-by": "reconciler"}
 #: the kind of the carrier's address; no resource of the spec has it
 _CARRIER = "note"
-_AT, _APPLIED = "address", "applied"
+_REGISTRY, _KIND, _NAME, _APPLIED = "registry", "kind", "name", "applied"
 
 
 def name_of(owner: str) -> str:
@@ -40,6 +40,7 @@ class Notes(Ledger):
     def __init__(self, session: HttpSession) -> None:
         super().__init__(session)
         self.clusters = {item.name: Connection(session, item) for item in session.estate.clusters}
+        self._uids: dict[str, str] = {}
         #: what a listing has read of service accounts, by cluster, namespace and name
         self.accounts: dict[tuple[str, str, str], Document | None] = {}
 
@@ -61,10 +62,13 @@ class Notes(Ledger):
         return Address.of(self.session.name, _CARRIER, cluster)
 
     def key(self, at: Address) -> str:
-        return f"{at.registry}.{at.kind}.{digest(at)}"
+        # without the cluster, which may get another name in the spec
+        return f"{at.registry}.{at.kind}.{digest(at.name.partition('/')[2])}"
 
     def entries(self, desired: Desired, applied: str) -> Texts:
-        return {self.key(desired.address): _entry(desired.address, applied)}
+        at = desired.address
+        where = {_REGISTRY: at.registry, _KIND: at.kind, _NAME: at.name.partition("/")[2]}
+        return {self.key(at): json.dumps({**where, **({_APPLIED: applied} if applied else {})})}
 
     def claims(self, write: Write) -> Texts:
         """Before the write: what is written leaves no trace of whose it is."""
@@ -80,18 +84,28 @@ class Notes(Ledger):
         """Whose the resource at an address is by its note; none if nothing is noted."""
         found = self.texts(self.carrier(at)) if texts is None else texts
         entry = _read(found.get(self.key(at), ""))
-        if entry.get(_AT) != at:
+        if _address(entry, at.name.partition("/")[0]) != at:
             return Marks()
         return Marks(self.session.owner, "spec", entry.get(_APPLIED) or None, at.registry)
 
     def addresses(self, cluster: str, kind: str) -> Iterator[Address]:
         """The addresses of a kind in this registry that a listing has found noted."""
-        carrier = self.of(cluster)
-        for text in self.texts(carrier).values():
-            at = Address(_read(text).get(_AT, ""))
-            ours = is_address(at) and (at.registry, at.kind) == (self.session.name, kind)
-            if ours and self.carrier(at) == carrier and self.key(at) in self.texts(carrier):
+        for key, text in self.texts(self.of(cluster)).items():
+            at = _address(_read(text), cluster)
+            if at is not None and (at.registry, at.kind) == (self.session.name, kind) and self.key(at) == key:
                 yield at
+
+    def check_clusters(self) -> None:
+        """Fails if two of the clusters have the same notes, and so are one. Raises PlatformError."""
+        first: dict[str, str] = {}
+        for name, uid in self._uids.items():
+            if (other := first.setdefault(uid, name)) != name:
+                raise PlatformError(
+                    f"clusters {other} and {name} are one: what one of them makes, the other would take for what nobody wants",
+                    address=self.session.name,
+                    operation=f"get {NOTES}",
+                    hint="take one of them out of the spec, and name the other in its grants",
+                )
 
     def fetch(self, carriers: Sequence[Address]) -> Sequence[Texts]:
         found: Sequence[Texts] = self.session.map(self._fetched, carriers)
@@ -100,7 +114,11 @@ class Notes(Ledger):
     def _fetched(self, carrier: Address) -> Texts:
         connection = self.clusters[carrier.name]
         found = connection.read(NOTES, connection.cluster.namespace, name_of(self.session.owner))
-        return self._data(connection, found) if found is not None else {}
+        if found is None:
+            self._uids.pop(connection.name, None)
+            return {}
+        self._uids[connection.name] = str(found["metadata"].get("uid"))
+        return self._data(connection, found)
 
     def _data(self, connection: Connection, found: Document) -> Texts:
         whose = annotations_of(found).get(OWNER)
@@ -144,8 +162,12 @@ class Notes(Ledger):
             return connection.patch(NOTES, namespace, name, {"data": dict(put)})  # another run was faster
 
 
-def _entry(at: Address, applied: str) -> str:
-    return json.dumps({_AT: at, **({_APPLIED: applied} if applied else {})})
+def _address(entry: Mapping[str, str], cluster: str) -> Address | None:
+    """Of what an entry is, in that cluster; None if it is no entry of ours."""
+    if not all(entry.get(key) for key in (_REGISTRY, _KIND, _NAME)):
+        return None
+    at = Address.of(entry[_REGISTRY], entry[_KIND], f"{cluster}/{entry[_NAME]}")
+    return at if (at.registry, at.kind) == (entry[_REGISTRY], entry[_KIND]) else None
 
 
 def _read(text: str) -> Mapping[str, str]:

@@ -28,8 +28,8 @@ from .notes import LABELS, Notes
 from .settings import GOOD, LINK, SECRET, Place, SecretSettings
 from .written_by import by_others
 
-#: where a secret says that it was made: a copy of it in another namespace, or a backup in another cluster, is not ours
-_CLUSTER, _NAMESPACE, _GRANT = "reconciler-cluster", "reconciler-namespace", "reconciler-grant"
+#: where a secret says that it was made: a copy of it in another namespace is not ours
+_NAMESPACE, _GRANT = "reconciler-namespace", "reconciler-grant"
 _IDENTITY = "reconciler-identity"
 
 
@@ -66,6 +66,7 @@ class SecretKind(Kind):
         clusters = [notes.of(name) for name in notes.clusters]
         for carrier, texts in zip(clusters, notes.fetch(clusters), strict=True):
             notes.learn(carrier, texts)
+        notes.check_clusters()
         secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
         accounts = sorted({(place.cluster, place.namespace, place.account) for place in links.values()})
         read, there = session.maps((notes.account, accounts), (lambda at: _read(session, at), secrets))
@@ -198,15 +199,15 @@ def _read(session: HttpSession, at: Address) -> Document | None:
 
 def _annotations(write: Write, place: Place, login: Credentials | None) -> dict[str, Any]:
     """What a secret says of itself. `login`: the one that is written with it, if one is."""
-    where = {_CLUSTER: place.cluster, _NAMESPACE: place.namespace, _GRANT: place.grant}
+    where = {_NAMESPACE: place.namespace, _GRANT: place.grant}
     ends = validity.noted(login) if login is not None else {}
     return {**write.marks.texts(), **where, _IDENTITY: write.desired.settings.identity, **ends}
 
 
 def _marks(document: Document, place: Place) -> Marks:
     texts = annotations_of(document)
-    here = (place.cluster, place.namespace, place.grant)
-    return Marks.of(texts) if (texts.get(_CLUSTER), texts.get(_NAMESPACE), texts.get(_GRANT)) == here else Marks()
+    here = (place.namespace, place.grant)
+    return Marks.of(texts) if (texts.get(_NAMESPACE), texts.get(_GRANT)) == here else Marks()
 
 
 def _gone(notes: Notes, at: Address, place: Place, *, wanted: bool = True) -> Live:
