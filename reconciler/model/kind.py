@@ -106,7 +106,9 @@ class Kind(ABC):
     traits: ClassVar[frozenset[Trait]] = frozenset()
     #: the kinds that must be listed before this one; kinds that don't wait for each other are listed side by side
     after: ClassVar[tuple[str, ...]] = ()
-    #: what the platform must allow for each verb, in the platform's own words
+    #: where it is, in words, if that is not the registry's own platform: "a cluster"
+    elsewhere: ClassVar[str] = ""
+    #: what must be allowed for each verb by where it is, in the words of that
     permissions: ClassVar[Mapping[Verb, tuple[str, ...]]] = {}
 
     # -- facts --------------------------------------------------------------------------------------------------

@@ -137,6 +137,11 @@ class Platform(ABC):
     registry: ClassVar[type[RegistryBase]]
     kinds: Mapping[str, Kind]
 
+    @property
+    def own_kinds(self) -> Mapping[str, Kind]:
+        """The kinds of what is on the platform itself: what it must allow is theirs alone."""
+        return {name: kind for name, kind in self.kinds.items() if not kind.elsewhere}
+
     @abstractmethod
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         """The registry's desired resources. Pure."""

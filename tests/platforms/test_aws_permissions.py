@@ -60,7 +60,7 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return run
 
-    for kind in PLATFORM.kinds.values():
+    for kind in PLATFORM.own_kinds.values():
         for function, verb in FUNCTIONS.items():
             original = getattr(kind, function, None)
             if original is not None:
@@ -391,7 +391,7 @@ def test_each_verb_calls_what_it_declares_and_declares_what_it_calls(
     assert seen.pop("none") == {"sts:GetCallerIdentity"}, "only the check of who we are belongs to no kind"
     declared = {
         f"{kind.name} {verb.value}": set(actions)
-        for kind in PLATFORM.kinds.values()
+        for kind in PLATFORM.own_kinds.values()
         for verb, actions in kind.permissions.items()
     }
     assert seen.keys() == declared.keys()
@@ -407,7 +407,9 @@ def test_the_documentation_lists_what_the_kinds_declare() -> None:
     to_plan, _, to_apply = text.partition("To apply, also")
     at_login = {"sts:AssumeRole"}  # on the role that the spec names
     reading = {Verb.LIST, Verb.COUNT}
-    declared = [(verb, set(actions)) for kind in PLATFORM.kinds.values() for verb, actions in kind.permissions.items()]
+    declared = [
+        (verb, set(actions)) for kind in PLATFORM.own_kinds.values() for verb, actions in kind.permissions.items()
+    ]
     reads = {"sts:GetCallerIdentity", *at_login}.union(*(actions for verb, actions in declared if verb in reading))
     writes = at_login.union(*(actions for verb, actions in declared if verb not in reading))
     names = re.compile(r"\b(?:ecr|iam|inspector2|kms|sts|tag):[A-Z]\w+")

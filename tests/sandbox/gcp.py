@@ -200,6 +200,11 @@ class GcpSandbox(Sandbox):
     def repository_names(self) -> set[str]:
         return {name.rpartition("/")[2].removeprefix("images-") for name in self.estate.repositories()}
 
+    def readers(self, repository: str) -> list[str]:
+        """Who can pull from a repository, as its policy names them."""
+        bindings = self.estate.policy(self._name(repository)).get("bindings", [])
+        return [member for binding in bindings if binding["role"] == READER for member in binding["members"]]
+
     def foreign_access(self, repository: str) -> list[Any]:
         bindings = self.estate.policy(self._name(repository)).get("bindings", [])
         return [{**binding, "members": [FOREIGN]} for binding in bindings if FOREIGN in binding["members"]]
@@ -283,7 +288,7 @@ def _no_google_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def gcp(stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> GcpSandbox:
     """Google Cloud with nothing in it."""
-    for service in ("ARTIFACTREGISTRY", "IAM", "SERVICEUSAGE"):
+    for service in ("ARTIFACTREGISTRY", "IAM", "IAMCREDENTIALS", "SERVICEUSAGE"):
         # without the slash at the end gcloud asks for nothing that is there
         monkeypatch.setenv(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}", f"{stand_in.url}/")
     monkeypatch.setenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true")

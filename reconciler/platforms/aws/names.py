@@ -80,7 +80,12 @@ def repository_arn(account: str, region: str, native: str) -> str:
 
 def repository_uri(account: str, region: str, native: str) -> str:
     """What an ECR repository's images are pulled from: https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html"""
-    return f"{account}.dkr.ecr.{region}.{dns_suffix(region)}/{native}"
+    return f"{registry_host(account, region)}/{native}"
+
+
+def registry_host(account: str, region: str) -> str:
+    """What clients log in to for an account's repositories in a region."""
+    return f"{account}.dkr.ecr.{region}.{dns_suffix(region)}"
 
 
 def role_arn(account: str, region: str, name: str) -> str:

@@ -12,6 +12,9 @@ from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
 from reconciler.model.resource import Desired
 from reconciler.platforms.extras import needing
+from reconciler.platforms.kubernetes.link import LinkKind
+from reconciler.platforms.kubernetes.secret import SecretKind
+from reconciler.platforms.kubernetes.settings import desired as in_clusters
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
@@ -52,7 +55,8 @@ from .target import AwsTarget
 
 
 class AwsPlatform(Platform):
-    """Roles or a ledger, regions, repositories with their lifecycle and repository policies, and the replication rule."""
+    """Roles or a ledger, regions, repositories with their lifecycle and repository policies, the replication rule, and pull secrets
+    in clusters."""
 
     name = "aws"
     registry = AwsRegistry
@@ -70,6 +74,8 @@ class AwsPlatform(Platform):
             PullThroughCacheKind(),
             CreationTemplateKind(),
             RegistryPolicyKind(),
+            SecretKind(),
+            LinkKind(),
         )
     }
 
@@ -163,12 +169,15 @@ class AwsPlatform(Platform):
             )
             letting_in = (_policy_at(mirror, region) for mirror, region in mirrors if mirror is not None)
             yield Desired(at, ReplicationKind.name, rule, (*copies, *letting_in), source=source)
+        pull = Address.of(here.name, RoleKind.name, role_documents.PULL_ROLE)
+        who = f"role {here.role_name(role_documents.PULL_ROLE)} of account {here.account_id}"
+        yield from in_clusters(spec, here, lambda _: who, lambda _: (pull,))
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         with needing("aws", registry.name, "AWS"):
-            from .session import AwsSession
+            from .login import LoginSession
 
-        return AwsSession(self, estate, _aws(registry))
+        return LoginSession(self, estate, _aws(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         here = _aws(registry)

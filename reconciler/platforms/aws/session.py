@@ -166,12 +166,31 @@ class AwsSession(HttpSession):
             "ecr", operation, self.region_of(at), address=at, absent=absent, repositoryName=self.native_of(at), **params
         )
 
+    def as_role(self, service: str, operation: str, given: Mapping[str, str], **params: Any) -> Any:
+        """The answer of one call in the home region with the credentials that `sts:AssumeRole` gave. Raises PlatformError."""
+        region = self.registry.region
+        client = clients.client(
+            self._session(),
+            service,
+            region_name=region,
+            config=clients.config(),
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
+        try:
+            make = partial(getattr(client, operation), **params)
+            return understood(client, operation, self._once(service, operation, region, make))
+        except (aws_errors.ClientError, *FAILURES) as error:
+            raise self._translated(error, service, operation, region, "") from None
+        finally:
+            client.close()
+
     def probe(self, service: str, operation: str, region: str, **params: Any) -> Any:
         """The answer of a call to a region that may not be open to us; None if it is not, or can't be reached soon. Raises
         PlatformError for anything else: it must not count as an answer."""
-        client = clients.client(
-            self._session(), service, region_name=region, config=clients.config().merge(clients.IN_PASSING)
-        )
+        settings = clients.config().merge(clients.IN_PASSING)
+        client = clients.client(self._session(), service, region_name=region, config=settings)
         try:
             return self._once(service, operation, region, partial(getattr(client, operation), **params))
         except aws_errors.ClientError as error:
@@ -245,6 +264,10 @@ class AwsSession(HttpSession):
             names = [
                 str(item) for value in params.values() for item in (value if isinstance(value, list) else (value,))
             ]
+        return self.is_new(service, region, *names)
+
+    def is_new(self, service: str, region: str, *names: str) -> bool:
+        """Whether something of one of these names was made a moment ago."""
         born = (self._fresh.get((service, region or self.registry.region, name)) for name in names)
         return any(when is not None and time.monotonic() - when < PATIENCE for when in born)
 
@@ -348,7 +371,7 @@ class AwsSession(HttpSession):
 
 def reads(operation: str) -> bool:
     """Whether a call changes nothing."""
-    return operation.startswith(("describe_", "get_", "list_"))
+    return operation.startswith(("describe_", "get_", "list_", "assume_"))
 
 
 @cache

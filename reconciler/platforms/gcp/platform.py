@@ -9,6 +9,9 @@ from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform, Session
 from reconciler.model.resource import Desired
 from reconciler.platforms.extras import needing
+from reconciler.platforms.kubernetes.link import LinkKind
+from reconciler.platforms.kubernetes.secret import SecretKind
+from reconciler.platforms.kubernetes.settings import desired as in_clusters
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 from reconciler.spec.repository import Repository
@@ -24,11 +27,14 @@ from .target import GcpTarget
 
 
 class GcpPlatform(Platform):
-    """Service accounts, locations, repositories and their IAM policies."""
+    """Service accounts, locations, repositories and their IAM policies, and pull secrets in clusters."""
 
     name = "gcp"
     registry = GcpRegistry
-    kinds = {kind.name: kind for kind in (AccountKind(), LocationKind(), RepositoryKind(), AccessKind())}
+    kinds = {
+        kind.name: kind
+        for kind in (AccountKind(), LocationKind(), RepositoryKind(), AccessKind(), SecretKind(), LinkKind())
+    }
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _gcp(registry)
@@ -73,6 +79,8 @@ class GcpPlatform(Platform):
                 spec.source(here.name, repositories[0].name, grants),
                 before,
             )
+        who = f"service account {here.email(carrier.name)}"
+        yield from in_clusters(spec, here, lambda _: who, lambda _: (carrier,))
 
     def now_found(
         self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
@@ -96,9 +104,9 @@ class GcpPlatform(Platform):
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         with needing("gcp", registry.name, "Google Cloud"):
-            from .session import GcpSession
+            from .login import LoginSession
 
-        return GcpSession(self, estate, _gcp(registry))
+        return LoginSession(self, estate, _gcp(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         here = _gcp(registry)

@@ -324,7 +324,7 @@ class GcpSession(HttpSession):
         Quotas are counted by project and location (https://cloud.google.com/artifact-registry/quotas).
         """
         rate = self.estate.rates.of(self.registry.project, self.registry.location, action)
-        changes = not action.partition(":")[2].startswith(("Get", "List"))
+        changes = not action.partition(":")[2].startswith(("Get", "List", "Generate"))
         while True:
             if rate.limit:
                 rate.wait(partial(self.pause, operation=action, cloud="Google"))

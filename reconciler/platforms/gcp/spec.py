@@ -110,7 +110,11 @@ class GcpRegistry(RegistryBase):
 
         https://cloud.google.com/artifact-registry/docs/docker/names: `example.com:p` is `example.com/p` there.
         """
-        return f"{where or self.location}-docker.pkg.dev/{self.project.replace(':', '/')}/{self.repository_id(name)}"
+        return f"{self.host_in(where or self.location)}/{self.project.replace(':', '/')}/{self.repository_id(name)}"
+
+    def host_in(self, location: str) -> str:
+        """What clients log in to for a location's repositories."""
+        return f"{location}-docker.pkg.dev"
 
     def image_uri(self, repository: str) -> str:
         """What a repository of the spec is pushed to and pulled from: an image's name must follow Artifact Registry's repository, and

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import tenacity
-
 from reconciler.errors import PlatformError
 from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
@@ -23,7 +21,7 @@ from reconciler.spec.registry import RegistryBase
 
 from .connection import ACCOUNTS, Document, is_taken
 from .notes import Notes
-from .settings import LINK, SECRET, LinkSettings, Place
+from .settings import CLUSTER, LINK, SECRET, LinkSettings, Place
 from .trouble import GONE
 from .written_by import by_others
 
@@ -41,6 +39,7 @@ class LinkKind(Kind, GivesAccess):
     does, of which the platform knows what it may do."""
 
     name = LINK
+    elsewhere = CLUSTER
     settings = LinkSettings
     after = (SECRET,)
     permissions = {
@@ -172,6 +171,8 @@ def _change(session: HttpSession, place: Place, changed: Callable[[list[str]], l
         metadata = {key: account["metadata"][key] for key in ("uid", "resourceVersion")}
         body: dict[str, Any] = {"metadata": metadata, _LIST: _entries(before, names)}
         return connection.patch(ACCOUNTS, place.namespace, place.account, body)
+
+    import tenacity  # here: few runs need it
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_taken),

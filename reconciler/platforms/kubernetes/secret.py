@@ -25,7 +25,7 @@ from . import login_document, validity
 from .connection import SECRETS, Document, annotations_of, is_taken
 from .login_document import Held
 from .notes import LABELS, Notes
-from .settings import GOOD, LINK, SECRET, Place, SecretSettings
+from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings
 from .written_by import by_others
 
 #: where a secret says that it was made: a copy of it in another namespace is not ours
@@ -37,6 +37,7 @@ class SecretKind(Kind):
     """The image pull secret of a grant in one namespace."""
 
     name = SECRET
+    elsewhere = CLUSTER
     settings = SecretSettings
     immutable = frozenset({"type"})
     permissions = {
@@ -120,7 +121,8 @@ class SecretKind(Kind):
         at = live.address
         place = _place(at)
         notes = session.ledger(Notes)
-        renews = live.settings.login != GOOD
+        # another identity is another login, also where the registry is logged in to by the same host
+        renews = live.settings.login != GOOD or live.settings.identity != write.desired.settings.identity
         login = _issuer(session).login_of(place.grant) if renews else None
         connection, name = notes.clusters[place.cluster], place.secret_of(session.owner)
         uid, _, version = live.etag.partition("/")

@@ -13,6 +13,8 @@ from reconciler.spec.registry import RegistryBase
 from .login_document import TYPE
 from .spec import KubernetesTarget
 
+#: where these things are
+CLUSTER = "a cluster"
 #: what the login of a secret is that needs nothing done
 GOOD = "good"
 

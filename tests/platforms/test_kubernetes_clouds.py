@@ -1,0 +1,331 @@
+"""Pull secrets of registries on AWS, Google Cloud and Azure, on a real cluster's API: whose login they hold, until when, and what becomes of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from contextlib import chdir
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import yaml
+
+from reconciler.platforms.kubernetes.login_document import KEY
+from tests.cluster import ADMIN, Cluster
+from tests.command_line import in_this_process
+from tests.emulators.aws_logins import AuthorizationTokens, NotYetAssumed, OneHour
+from tests.emulators.servers import free_port
+from tests.sandbox.aws import ACCOUNT, AwsSandbox
+from tests.sandbox.base import Document
+from tests.sandbox.gcp import GcpSandbox
+
+MADE, ENDS = "reconciler-made", "reconciler-valid-until"
+REPOSITORIES = ("app-a", "app-b")
+
+
+class Cloud(Protocol):
+    """A cloud whose registry `images` has repositories app-a and app-b. `identity`: who logs in by the grant; `life`: hours that a
+    login is good for; `denied`: what is said to whoever may not make one."""
+
+    host: str
+    identity: str
+    life: float
+    denied: tuple[str, str]
+
+    def registry(self) -> Document:
+        """The registry, as the spec has it."""
+
+    def pulled(self, username: str, password: str) -> Sequence[str]:
+        """Which repositories a login can pull, as the cloud says; none if it takes no such login."""
+
+    def deny(self) -> None:
+        """Nobody may make a login any more."""
+
+
+@dataclass
+class Aws:
+    """moto has no registry that one could log in to: what a login can pull is what the role can that it was made as."""
+
+    sandbox: AwsSandbox
+    tokens: AuthorizationTokens = field(default_factory=AuthorizationTokens)
+    host = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+    identity = f"role images-pull of account {ACCOUNT}"
+    life = 1.0
+    denied = ("AccessDenied", "trusted_principals of registry images must have whoever runs this")
+
+    def __post_init__(self) -> None:
+        self.sandbox.proxy.behaviours.append(self.tokens)
+
+    def registry(self) -> Document:
+        return self.sandbox.registry(trusted_principals=[ACCOUNT])
+
+    def pulled(self, username: str, password: str) -> Sequence[str]:
+        assumed = {call.body["RoleArn"] for call in self.sandbox.proxy.calls if call.operation == "AssumeRole"}
+        as_the_role = self.tokens.made.get(password, "test") != "test"
+        own = {f"arn:aws:iam::{ACCOUNT}:role/images-pull"}
+        return REPOSITORIES if username == "AWS" and as_the_role and assumed == own else ()
+
+    def deny(self) -> None:
+        self.sandbox.proxy.behaviours.append(NotYetAssumed())
+
+
+@dataclass
+class Google:
+    """The stand-in's tokens name the account that they are of; what that can pull, its repositories' policies say."""
+
+    sandbox: GcpSandbox
+    host = "europe-west1-docker.pkg.dev"
+    account = "images-pull@my-project.iam.gserviceaccount.com"
+    identity = f"service account {account}"
+    life = 1.0
+    denied = (
+        "iamcredentials:GenerateAccessToken",
+        f"whoever runs this needs roles/iam.serviceAccountTokenCreator on {account}",
+        "name them in trusted_principals of registry images",
+    )
+
+    def registry(self) -> Document:
+        return self.sandbox.registry()
+
+    def pulled(self, username: str, password: str) -> Sequence[str]:
+        if username != "oauth2accesstoken" or not password.startswith(f"ya29.stand-in.{self.account}."):
+            return ()
+        reader = f"serviceAccount:{self.account}"
+        return [item for item in REPOSITORIES if reader in self.sandbox.readers(item)]
+
+    def deny(self) -> None:
+        self.sandbox.stand_in.cloud.state.knobs.denied.append(("iam.serviceAccounts.getAccessToken", ".*"))
+
+
+@dataclass
+class Stage:
+    """A spec of a cloud's registry and a cluster, `prod`, in a folder of the test. `said`: all that was printed."""
+
+    cloud: Cloud
+    cluster: Cluster
+    folder: Path
+    document: Document
+    namespaces: list[str]
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The name of the secret."""
+        return f"{self.document['name']}-prod"
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Runs a command that must end with `code`; all that it printed."""
+        (self.folder / "registry.yaml").write_text(yaml.safe_dump(self.document))
+        with chdir(self.folder):
+            done = in_this_process(*arguments, code=code)
+        self.said.append(done.stdout + done.stderr)
+        return self.said[-1]
+
+    def apply(self, *arguments: str, code: int = 0) -> str:
+        """Applies; what it printed."""
+        return self.run("apply", "--yes", *arguments, code=code)
+
+    def secret(self, namespace: str = "") -> Any:
+        """The secret in a namespace, the first if \"\"."""
+        return self.cluster.request("GET", self._path(namespace))
+
+    def change(self, body: Document, manager: str, namespace: str = "") -> None:
+        """Changes the secret by hand."""
+        path = f"{self._path(namespace)}?fieldManager={manager}"
+        self.cluster.request("PATCH", path, body, kind="application/merge-patch+json")
+
+    def login(self, namespace: str = "") -> tuple[str, str, str]:
+        """Host, user name and password in the secret."""
+        document = json.loads(base64.b64decode(self.secret(namespace)["data"][KEY]))
+        ((host, entry),) = document["auths"].items()
+        assert base64.b64decode(entry["auth"]).decode() == f"{entry['username']}:{entry['password']}"
+        return host, entry["username"], entry["password"]
+
+    def life(self, namespace: str = "") -> tuple[datetime, datetime]:
+        """From when to when the login is good, as the secret notes it."""
+        texts = self.secret(namespace)["metadata"]["annotations"]
+        return datetime.fromisoformat(texts[MADE]), datetime.fromisoformat(texts[ENDS])
+
+    def grow_old(self, part: float, namespace: str = "") -> None:
+        """Moves the noted life so that this part of it is over."""
+        made, ends = self.life(namespace)
+        life = ends - made
+        made = datetime.now(UTC) - part * life
+        texts = {MADE: made.isoformat(timespec="seconds"), ENDS: (made + life).isoformat(timespec="seconds")}
+        self.change({"metadata": {"annotations": texts}}, "reconciler", namespace)
+
+    def _path(self, namespace: str) -> str:
+        return f"/api/v1/namespaces/{namespace or self.namespaces[0]}/secrets/{self.name}"
+
+
+@pytest.fixture(params=["aws", "gcp"])
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    """Each cloud in turn, with nothing in it."""
+    found: Cloud = {"aws": Aws, "gcp": Google}[request.param](request.getfixturevalue(request.param))
+    return found
+
+
+@pytest.fixture
+def stage(cloud: Cloud, cluster: Cluster, tmp_path: Path) -> Stage:
+    namespaces = [cluster.namespace("web") for _ in range(3)]
+    to = {"type": "kubernetes", "cluster": "prod", "namespaces": namespaces, "service_accounts": ["web"]}
+    document = {
+        "version": 1,
+        "guards": {"max_deletes": "100%"},
+        "name": f"s{abs(hash(tmp_path)) % 10**8}",
+        "clusters": [{"name": "prod", "kubeconfig": str(cluster.kubeconfig(ADMIN))}],
+        "registries": [cloud.registry()],
+        "repositories": [{"name": item, "registry": "images"} for item in REPOSITORIES],
+        "grants": [{"name": "prod", "registry": "images", "to": to}],
+    }
+    return Stage(cloud, cluster, tmp_path, document, namespaces)
+
+
+def test_a_grant_becomes_a_secret_that_pulls_until_its_noted_end(stage: Stage) -> None:
+    planned = stage.run("plan")
+    account = f"service account {stage.namespaces[0]}/web in cluster prod"
+    assert f"{account} can now pull all repositories of the registry" in planned
+    assert stage.cloud.identity in planned
+    stage.apply()
+    for namespace in stage.namespaces:
+        host, username, password = stage.login(namespace)
+        assert host == stage.cloud.host
+        assert tuple(stage.cloud.pulled(username, password)) == REPOSITORIES
+        made, ends = stage.life(namespace)
+        assert ends - made == pytest.approx(timedelta(hours=stage.cloud.life), abs=timedelta(minutes=2))
+        assert stage.cluster.pull_secrets(namespace, "web") == [stage.name]
+    assert "No changes" in stage.run("plan")
+
+
+def test_a_login_that_nobody_renewed_in_time_is_renewed_by_a_plan(stage: Stage) -> None:
+    stage.apply()
+    uid, before = stage.secret()["metadata"]["uid"], stage.login()
+    stage.grow_old(0.7)
+    assert "No changes" in stage.run("plan")
+    stage.grow_old(0.8)
+    planned = stage.run("plan")
+    assert f"images.pull-secret.prod/{stage.namespaces[0]}/prod" in planned
+    assert "and was not renewed in time" in planned
+    assert "Plan: 1 to update" in planned
+    stage.apply()
+    made, _ = stage.life()
+    assert datetime.now(UTC) - made < timedelta(minutes=2)
+    assert stage.secret()["metadata"]["uid"] == uid
+    assert stage.login()[:2] == before[:2]
+    for namespace in stage.namespaces:
+        assert tuple(stage.cloud.pulled(*stage.login(namespace)[1:])) == REPOSITORIES
+    assert "No changes" in stage.run("plan")
+
+
+def test_a_login_that_has_ended_is_renewed(stage: Stage) -> None:
+    stage.apply()
+    stage.grow_old(1.5)
+    assert "one that ended at 20" in stage.run("drift", code=2)
+    stage.apply()
+    assert stage.life()[1] > datetime.now(UTC)
+    assert "No changes" in stage.run("plan")
+
+
+def test_a_login_that_a_hand_changed_is_drift_that_names_the_manager(stage: Stage) -> None:
+    stage.apply()
+    host, username, _ = stage.login()
+    auth = base64.b64encode(f"{username}:theirs".encode()).decode()
+    document = json.dumps({"auths": {host: {"auth": auth}}})
+    stage.change({"data": {KEY: base64.b64encode(document.encode()).decode()}}, "a-person")
+    drift = stage.run("drift", code=2)
+    assert 'login: "changed by hand" (live), "good" (spec)' in drift
+    assert "what it holds was last written by a-person at 20" in drift
+    stage.apply()
+    assert tuple(stage.cloud.pulled(*stage.login()[1:])) == REPOSITORIES
+    assert "No changes" in stage.run("plan")
+
+
+def test_whoever_may_not_make_a_login_hears_what_to_do(stage: Stage) -> None:
+    grants = stage.document["grants"]
+    stage.document["grants"] = []
+    stage.apply()
+    stage.document["grants"] = grants
+    stage.cloud.deny()
+    said = stage.apply(code=1)
+    for words in stage.cloud.denied:
+        assert words in said
+    assert "images.pull-secret.prod/" in said
+
+
+def test_a_cluster_that_is_not_reached_is_named_with_what_to_check(stage: Stage) -> None:
+    nobody = f"https://localhost:{free_port()}"
+    stage.document["clusters"][0]["kubeconfig"] = str(stage.cluster.kubeconfig(ADMIN, url=nobody))
+    said = stage.run("plan", code=1)
+    assert "cluster prod can't be reached: nothing answers there" in said
+    assert "check the server in the kubeconfig, and the network" in said
+
+
+def test_a_registry_without_the_grant_has_nothing_in_the_cluster_any_more(stage: Stage) -> None:
+    stage.apply()
+    stage.document["grants"].clear()
+    planned = stage.run("plan")
+    for namespace in stage.namespaces:
+        said = f"service account {namespace}/web in cluster prod can no longer pull"
+        assert said in planned
+    stage.apply()
+    assert stage.cluster.pull_secrets(stage.namespaces[0], "web") == []
+    assert "No changes" in stage.run("plan")
+
+
+def test_nothing_that_is_printed_or_saved_holds_a_login(stage: Stage) -> None:
+    stage.run("plan", "--out", "plan.json", "-v")
+    stage.run("show", "plan.json")
+    stage.apply("plan.json", "-v")
+    first = stage.login()[2]
+    stage.grow_old(0.8)
+    stage.run("plan", "--out", "later.json", "-v")
+    stage.run("drift", code=2)
+    stage.apply("later.json", "-v")
+    stage.said += [(stage.folder / name).read_text() for name in ("plan.json", "later.json")]
+    for secret in {first, *(stage.login(namespace)[2] for namespace in stage.namespaces)}:
+        for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("=")):
+            assert [text for text in stage.said if form in text] == []
+
+
+def test_who_can_and_a_review_name_the_service_accounts(stage: Stage) -> None:
+    account = f"service account {stage.namespaces[0]}/web in cluster prod"
+    given = json.loads(stage.run("who-can", "--format", "json").partition("note:")[0])
+    assert any(account in json.dumps(item) and '"prod"' in json.dumps(item) for item in given)
+    stage.run("who-can")
+    before = {**stage.document, "grants": []}
+    (stage.folder / "base.yaml").write_text(yaml.safe_dump(before))
+    assert account in stage.run("review", "--base", "base.yaml")
+
+
+@pytest.mark.parametrize("cloud", ["aws"], indirect=True)
+def test_a_role_that_was_just_made_is_assumed_once_iam_knows_it(aws: AwsSandbox, stage: Stage) -> None:
+    not_yet = NotYetAssumed(times=2)
+    aws.proxy.behaviours.append(not_yet)
+    stage.apply()
+    assert not_yet.refused == 2
+    assert "No changes" in stage.run("plan")
+
+
+@pytest.mark.parametrize("cloud", ["aws"], indirect=True)
+@pytest.mark.parametrize(("chained", "hours"), [(False, 4), (True, 1)])
+def test_a_login_lasts_as_long_as_the_longest_session_that_the_role_can_have(
+    aws: AwsSandbox, stage: Stage, chained: bool, hours: int
+) -> None:
+    stage.document["registries"][0]["max_session"] = "4h"
+    if chained:
+        aws.proxy.behaviours.append(OneHour())
+    stage.apply()
+    made, ends = stage.life()
+    assert ends - made == pytest.approx(timedelta(hours=hours), abs=timedelta(minutes=2))
+
+
+@pytest.mark.parametrize("cloud", ["aws"], indirect=True)
+def test_only_a_secret_that_is_written_costs_calls_of_aws(aws: AwsSandbox, stage: Stage) -> None:
+    stage.apply()
+    aws.proxy.calls.clear()
+    stage.run("plan")
+    assert {"AssumeRole", "GetAuthorizationToken"}.isdisjoint(call.operation for call in aws.proxy.calls)
