@@ -161,18 +161,18 @@ def test_a_wrong_login_is_found_where_everybody_gets_a_token(
 
 
 @pytest.mark.parametrize(
-    ("rights", "said"), [(ALL, "does not have team/new yet"), (frozenset(), "does not say whether it has")]
+    ("rights", "said"), [(ALL, "does not have team/never yet"), (frozenset(), "does not say whether it has")]
 )
 def test_a_catalog_that_is_refused_means_that_each_is_asked_for_by_itself(
     folder: Folder, by_token: Distribution, rights: frozenset[str], said: str
 ) -> None:
     assert by_token.tokens is not None
-    by_token.tokens.rights["alice"] = {"team/app": ALL, "team/new": rights, "reconciler": ALL}
+    by_token.tokens.rights["alice"] = {"team/app": ALL, "team/never": rights, "reconciler": ALL}
     folder.at(by_token)
-    folder.repositories = ["team/app", "team/new"]
+    folder.repositories = ["team/app", "team/never"]
     found = folder("plan")
     assert said in found
-    assert "team/new" in found
+    assert "team/never" in found
     assert "that the spec does not name" not in found
     assert "does not have team/app" not in found
 
