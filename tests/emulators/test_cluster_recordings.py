@@ -44,9 +44,9 @@ _VERSION = r'(?<="resourceVersion": ")\d+|(?<=ResourceVersion in record \()\d+'
 #: the fields of an answer that the older server gives otherwise. Its words for the same
 _WORDS = frozenset({".body.message"})
 _CAUSES = _WORDS | {".body.details.causes[0].message"}
-#: a label that namespaces have since 1.21
+#: the newer one labels namespaces: https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name
 _LABEL = frozenset({".body.metadata.labels"})
-#: pods count their generations since 1.33
+#: the newer one counts the generations of pods: https://www.kubernetes.dev/resources/keps/5067/
 _GENERATION = frozenset({".body.metadata.generation"})
 #: a list of metadata alone does not count what remains
 _REMAINS = frozenset({".body.metadata.remainingItemCount"})
@@ -61,7 +61,7 @@ OTHERWISE: Mapping[str, Set[str]] = {
     "secret-invalid: over 1 MiB": _CAUSES,
     # the recording has cut its data off, which is a second cause
     "secret-invalid: annotations over 256 KiB": {".body.message", ".body.details.causes"},
-    # fieldValidation is in use by default since 1.25: the older one makes the secret
+    # fieldValidation came with 1.23, so that the older one makes the secret: kubernetes/enhancements#2885
     "secret-invalid: an unknown field, strict": {
         ".HTTP",
         *(f".body.{key}" for key in ("code", "data", "kind", "message", "reason", "status", "type")),
