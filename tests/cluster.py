@@ -12,7 +12,7 @@ import secrets
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -61,6 +61,14 @@ def require() -> None:
     """Skips a test that can't run here, and fails it in CI, where everything is to be there."""
     if why := available():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
+
+
+def await_that(holds: Callable[[], bool]) -> None:
+    """Waits until something holds."""
+    deadline = time.monotonic() + _PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {_PATIENCE} seconds"
+        time.sleep(0.02)
 
 
 @dataclass
@@ -142,7 +150,7 @@ class Cluster:
         self.allow_rules(user, namespace, rule)
 
     def allow_rules(self, user: str, namespace: str, *rules: Document) -> None:
-        """The same with rules as a Role has them; a namespace "" is all of the cluster, by a ClusterRole."""
+        """The same with rules as a Role has them; a namespace "" is all of the cluster, by a ClusterRole. Returns once they count."""
         name = f"{user}-{next(self._names)}"
         prefix = "" if namespace else "Cluster"
         place = f"/apis/{_RBAC}/v1/namespaces/{namespace}" if namespace else f"/apis/{_RBAC}/v1"
@@ -152,6 +160,24 @@ class Cluster:
         self.request("POST", f"{place}/{prefix.lower()}roles", {**metadata, "rules": list(rules)})
         binding = {**metadata, "roleRef": role, "subjects": subjects}
         self.request("POST", f"{place}/{prefix.lower()}rolebindings", binding)
+        for rule in rules:
+            self.await_access(user, namespace, rule)
+
+    def await_access(self, user: str, namespace: str, rule: Document) -> None:
+        """Waits until the server heeds a rule that it has taken: it decides by a copy, which follows."""
+        attributes = {
+            "namespace": namespace,
+            "verb": rule["verbs"][0],
+            "group": rule["apiGroups"][0],
+            "resource": rule["resources"][0],
+            "name": rule.get("resourceNames", [""])[0],
+        }
+        review = {"spec": {"user": user, "resourceAttributes": attributes}}
+        await_that(
+            lambda: bool(
+                self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]
+            )
+        )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ COMMANDS = {
     "who-can": "who_can",
     "output": "output",
     "credentials": "credentials",
+    "refresh": "refresh",
     "serve": "serve",
     "gc": "gc",
     "schema": "schema",

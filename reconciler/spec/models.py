@@ -127,6 +127,16 @@ class Spec(Model):
         """The spec with these repositories alone."""
         return self._with({"repositories": tuple(repositories)})
 
+    def reached_from_pods(self, cluster: str) -> Self:
+        """The spec with one of its clusters reached from that cluster's own pods."""
+        found = (
+            item.model_copy(update={"context": None, "kubeconfig": None, "in_cluster": True})
+            if item.name == cluster
+            else item
+            for item in self.clusters
+        )
+        return self._with({"clusters": tuple(found)})
+
     def guarded_by(self, guards: Guards) -> Self:
         """The spec with other guards."""
         return self._with({"guards": guards})

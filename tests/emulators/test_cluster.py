@@ -14,7 +14,7 @@ import httpx
 import pytest
 from kubernetes import client, config
 
-from tests.cluster import VERSION, Cluster, Document
+from tests.cluster import VERSION, Cluster, Document, await_that
 from tests.command_line import ROOT
 
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
@@ -81,18 +81,20 @@ def test_a_merge_patch_of_what_has_changed_meanwhile_is_a_conflict(cluster: Clus
 
 
 def test_a_pod_gets_the_pull_secrets_that_its_service_account_has_by_then(cluster: Cluster, namespace: str) -> None:
-    def pod(name: str) -> Any:
+    def pod(name: str, query: str = "") -> Any:
         spec = {
             "serviceAccountName": "app",
             "automountServiceAccountToken": False,
             "containers": [{"name": "app", "image": "registry.example.com/app"}],
         }
         body = {"metadata": {"name": name}, "spec": spec}
-        made = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body)
+        made = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods{query}", body)
         return made["spec"].get("imagePullSecrets", [])
 
     assert pod("before") == []
     cluster.request("PATCH", account(namespace), {"imagePullSecrets": [{"name": "ours"}]}, kind=MERGE)
+    # the server decides by a copy, which follows
+    await_that(lambda: pod("tried", "?dryRun=All") != [])
     assert pod("after") == [{"name": "ours"}]
 
 

@@ -193,3 +193,28 @@ def test_a_destroy_says_that_a_registry_without_its_tags_stays(azure: AzureSandb
     azure.apply(azure.document("app-a"), adopt=[at])
     azure.apply(document, destroy=not retired, allow_delete=[at])
     assert azure.state()["registries"] == {}
+
+
+def test_a_token_that_somebody_gave_the_map_of_our_notes_is_named(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    notes = "reconciler-spec-1"
+    azure.call("PUT", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/{notes}"}})
+    without = azure.document(guards={"max_deletes": "100%"})
+    (outcome,) = azure.carry_out(azure.plan(without))
+    assert f"somebody gave token theirs the scope map {notes}, which is for notes alone" in outcome.message
+    assert "give it another scope map, and run again: then the note goes" in outcome.message
+    azure.call(
+        "PATCH", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/_repositories_pull"}}
+    )
+    azure.apply(without)
+    assert azure.plan(without).changes == ()
+
+
+def test_a_repository_that_is_to_be_adopted_is_noted_to_need_none(azure: AzureSandbox) -> None:
+    document = azure.document({"name": "app-a", "adopt": True}, "app-b")
+    spec = azure.spec(document)
+    (registry,) = spec.registries
+    assert [note for note in registry.notes(spec.repositories) if "adopt" in note] == [
+        "a repository on Azure is a note, and needs no adopt, as app-a has it: a registry that is there is taken over by"
+        " its own adopt"
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +120,57 @@ def test_a_replication_that_failed_is_made_anew(azure: AzureSandbox, document: D
     assert azure.plan(document).changes == ()
 
 
+@dataclass
+class Refuses:
+    """Calls of an operation are refused, so often."""
+
+    operation: str
+    times: int
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != self.operation or not self.times:
+            return None
+        self.times -= 1
+        return Answer(403, {"error": {"code": "AuthorizationFailed", "message": "refused on purpose"}})
+
+    def after(self, call: Call) -> Answer | None:
+        return None
+
+
+def test_tags_of_others_are_kept_where_what_failed_can_t_be_made_anew(
+    azure: AzureSandbox, azure_stand_in: Server, document: Document
+) -> None:
+    """Between the delete and the create they stand on nothing; the next apply puts them on what it makes."""
+    there = of(azure, REPLICATION)
+    there.state, there.tags["cost-center"] = "Failed", "42"
+    azure_stand_in.behaviours.append(Refuses("replications:PUT", 1))
+    plan = azure.plan(document)
+    (outcome,) = azure.carry_out(plan)
+    assert outcome.status is Status.FAILED
+    assert "what others put on it is kept in " in outcome.message
+    assert "the next apply restores it" in outcome.message
+    assert "northeurope" not in azure.acr.replications
+    azure.apply(document)
+    assert of(azure, REPLICATION).tags["cost-center"] == "42"
+    assert list(Path(azure.rescue).iterdir()) == []
+    assert azure.plan(document).changes == ()
+
+
+def test_tags_that_were_kept_come_back_on_what_others_have_made_meanwhile(
+    azure: AzureSandbox, azure_stand_in: Server, document: Document
+) -> None:
+    there = of(azure, REPLICATION)
+    there.state, there.tags["cost-center"] = "Failed", "42"
+    azure_stand_in.behaviours.append(Refuses("replications:PUT", 1))
+    azure.carry_out(azure.plan(document))
+    there.state, there.tags = "Succeeded", {"cost-center": "43", "team": "other"}
+    azure.acr.replications["northeurope"] = there
+    azure.apply(document, adopt=[REPLICATION])
+    found = of(azure, REPLICATION).tags
+    assert (found["cost-center"], found["team"]) == ("43", "other"), "what stands there now counts"
+    assert list(Path(azure.rescue).iterdir()) == []
+
+
 def test_a_replication_that_failed_can_be_adopted_and_is_made_anew_then(
     azure: AzureSandbox, document: Document
 ) -> None:
@@ -199,7 +251,9 @@ def test_what_does_not_end_is_said(
     of(azure, address).state = "Updating"
     (failed,) = azure.carry_out(azure.plan(document))
     assert failed.status is Status.FAILED
-    assert failed.message == "it is still being updated\n  run again when that is done"
+    assert failed.message == (
+        "it is still being updated\n  run again when that is done; what stays so for hours, Azure's support alone can end"
+    )
 
 
 @pytest.mark.parametrize("address", [REGISTRY, REPLICATION])

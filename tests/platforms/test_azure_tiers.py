@@ -100,11 +100,34 @@ def test_tokens_of_others_count(azure: AzureSandbox) -> None:
     converges(azure, document(azure, 3))
 
 
+def renamed(wanted: Document, some: int) -> Document:
+    """The document with other names for so many of its grants."""
+    grants = [
+        {**item, "name": f"other-{item['name']}"} if at < some else item for at, item in enumerate(wanted["grants"])
+    ]
+    return {**wanted, "grants": grants}
+
+
+def test_grants_that_take_the_place_of_others_need_room_beside_them(azure: AzureSandbox) -> None:
+    """What is new is made before what goes is deleted: an apply would stop half-way."""
+    converges(azure, document(azure, 4))
+    converges(azure, renamed(document(azure, 4), 1))
+    converges(azure, document(azure, 4))
+    wanted = renamed(document(azure, 4), 2)
+    assert refused(azure.plan(wanted)) == [
+        (
+            "images.scope-map.other-partner-0",
+            "while it is changed, the registry would have 7 scope maps, 2 of them of grants that go; its sku allows 6: apply"
+            " without the new grants first, and then with them",
+        )
+    ]
+    converges(azure, {**wanted, "grants": wanted["grants"][2:]})
+    converges(azure, wanted)
+
+
 def test_what_leaves_the_spec_makes_room(azure: AzureSandbox) -> None:
     converges(azure, document(azure, 5))
-    wanted = document(azure, 5)
-    wanted["grants"] = [{**item, "name": f"other-{item['name']}"} for item in wanted["grants"]]
-    assert refused(azure.plan(wanted)) == []
     wanted = document(azure, 6)
     wanted["repositories"], wanted["grants"] = [], []
     assert refused(azure.plan(wanted)) == []
+    converges(azure, renamed(document(azure, 5, sku="Premium"), 5))

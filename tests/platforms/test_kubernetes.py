@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
-from tests.cluster import ADMIN
+from tests.cluster import ADMIN, await_that
 from tests.onprem import OTHER, PASSWORD, Stage, login_in, notes_of, secret_name
 
 
@@ -275,7 +275,16 @@ def test_a_pod_that_is_admitted_afterwards_carries_it(stage: Stage) -> None:
             "containers": [{"name": "web", "image": "team/app"}],
         },
     }
-    made = stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
+    at = f"/api/v1/namespaces/{namespace}/pods"
+
+    def carries() -> bool:
+        """Whether a new pod does: admission decides by a copy that follows the service account."""
+        made = stage.cluster.request("POST", f"{at}?dryRun=All", pod)
+        found: bool = made["spec"].get("imagePullSecrets") == [{"name": secret_name(stage)}]
+        return found
+
+    await_that(carries)
+    made = stage.cluster.request("POST", at, pod)
     assert made["spec"]["imagePullSecrets"] == [{"name": secret_name(stage)}]
 
 

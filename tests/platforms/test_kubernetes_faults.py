@@ -13,6 +13,7 @@ import pytest
 from reconciler.model.canonical import digest
 from reconciler.platforms.kubernetes import connection
 from tests.apply_process import run_apply
+from tests.cluster import await_that
 from tests.emulators.aws import KillAfter
 from tests.emulators.kubernetes import Fails, KubernetesCall
 from tests.emulators.proxy import Proxy
@@ -117,6 +118,15 @@ def test_a_namespace_that_is_being_deleted_says_so(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
     stage.cluster.request("DELETE", f"/api/v1/namespaces/{namespace}")
+    probe = {"metadata": {"name": "probe"}}
+
+    def refuses() -> bool:
+        """Whether nothing is made in it any more: the server decides by a copy that follows."""
+        with stage.cluster.http() as http:
+            answer = http.post(f"/api/v1/namespaces/{namespace}/secrets?dryRun=All", json=probe)
+        return answer.status_code == 403
+
+    await_that(refuses)
     said = stage.apply(code=1)
     assert f"namespace {namespace} of cluster prod is being deleted: nothing is made in it" in said
 

@@ -54,9 +54,24 @@ class Estimate:
     def refusal(self) -> tuple[Address, str] | None:
         """What of the spec would be too much, and why; None: nothing is. It is said of something that is made or changed: of the
         registry's tier, or of what is not there yet."""
-        fault = next(filter(None, (count.fault(self.after) for count in self.counts())), None)
+        fault = next(filter(None, (count.fault(self.after) for count in self.counts())), None) or self._on_the_way()
         at = next(self._growing(), None) if fault else None
         return (at, fault) if at is not None and fault is not None else None
+
+    def _on_the_way(self) -> str | None:
+        """Why a tier does not take what is there while grants take the place of others: what is new is made before what goes is
+        deleted. None if it does."""
+        # a larger tier comes first, and a smaller one last
+        most = max(rules.TOKENS.get(sku, max(rules.TOKENS.values())) for sku in (self.before or self.after, self.after))
+        going = len(self._ours - {at.name for at in self._of(MAP_KIND)})
+        for count in self.counts():
+            there = count.of_grants + count.of_notes + count.of_others
+            if going and there + going > most:
+                return (
+                    f"while it is changed, the registry would have {there + going} {count.what}, {going} of them of grants that go;"
+                    f" its sku allows {most}: apply without the new grants first, and then with them"
+                )
+        return None
 
     def counts(self) -> Iterator[Count]:
         """What there would be once all is as the spec says."""

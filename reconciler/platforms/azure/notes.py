@@ -21,6 +21,7 @@ from reconciler.model.canonical import digest
 from reconciler.model.marks import ORIGIN, OWNER, REGISTRY
 from reconciler.platforms import described
 from reconciler.spec.fields import REPOSITORY
+from reconciler.words import all_of, plural
 
 from . import rules
 from .documents import properties
@@ -221,7 +222,7 @@ class Notes:
     def _send(self, at: str, name: str, actions: Sequence[str], found: Document | None, *, is_sound: bool) -> None:
         session, maps = self._session, self._session.client.scope_maps
         if not actions:
-            session.done(at, "scopeMaps:delete", partial(maps.begin_delete, *session.group, name))
+            self._delete(at, name)
             return
         said: Document = {"actions": list(actions)}
         texts = {SUM: _sum(name, actions)} if "-deletable-" in name else {}
@@ -234,6 +235,28 @@ class Notes:
         if texts and is_sound and there.texts.get(OWNER) == session.owner:
             said["description"] = described.written({**there.texts, **texts}, **there.of_people)
         session.done(at, "scopeMaps:update", partial(maps.begin_update, *session.group, name, {"properties": said}))
+
+    def _delete(self, at: str, name: str) -> None:
+        session = self._session
+        try:
+            session.done(at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, name))
+        except PlatformError as error:
+            # Azure keeps a scope map that a token has, and names none
+            having = sorted(
+                str(item.get("name"))
+                for item in session.tokens(session.own_address())
+                if str(properties(item).get("scopeMapId", "")).rpartition("/")[2].lower() == name
+            )
+            if not having:
+                raise
+            raise PlatformError(
+                f"somebody gave {plural(len(having), 'token')} {all_of(having)} the scope map {name}, which is for notes alone",
+                address=at,
+                operation=error.operation,
+                request_id=error.request_id,
+                code=error.code,
+                hint=f"give {plural(len(having), 'it', 'them')} another scope map, and run again: then the note goes",
+            ) from None
 
 
 def _is_ours(key: str, value: str) -> bool:

@@ -15,6 +15,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.released import ReleasedAlong
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
+from reconciler.platforms.rescue import naming
 
 from . import states, tags
 
@@ -115,12 +116,18 @@ class ReplicationKind(Kind, ReleasedAlong):
                 yield _live(session, found)
 
     def create(self, session: AzureSession, write: Write) -> Live:
-        return self._made(session, write, {})
+        at = write.desired.address
+        with naming(session.rescue.path(at, _native(session, at)) if (theirs := _kept(session, at)) else None):
+            made = self._made(session, write, theirs)
+        session.rescue.drop(at, _native(session, at))
+        return made
 
     def replace(self, session: AzureSession, write: Write, live: Live, *, force: bool) -> Live:
-        theirs: dict[str, str] = json.loads(live.rest or "{}").get("tags", {})
+        at, theirs = live.address, json.loads(live.rest or "{}").get("tags", {})
+        if theirs:  # until it is there again, they stand nowhere else
+            session.rescue.keep(at, _native(session, at), {"tags": {**_kept(session, at), **theirs}})
         self.delete(session, live, force=force)
-        return self._made(session, write, theirs)
+        return self.create(session, write)
 
     def _made(self, session: AzureSession, write: Write, theirs: Mapping[str, str]) -> Live:
         at = write.desired.address
@@ -131,10 +138,13 @@ class ReplicationKind(Kind, ReleasedAlong):
         return states.written(_live(session, found or {}))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
-        there = self._tags(session, live.address) or {}
+        at = live.address
+        there = {**_kept(session, at), **(self._tags(session, at) or {})}
         all_tags = tags.after(there, write.marks.texts())
         properties = {"regionEndpointEnabled": write.desired.settings.endpoint}
-        return self._patched(session, live.address, {"tags": all_tags, "properties": properties})
+        patched = self._patched(session, at, {"tags": all_tags, "properties": properties})
+        session.rescue.drop(at, _native(session, at))
+        return patched
 
     def _tags(self, session: AzureSession, at: Address) -> Mapping[str, str] | None:
         """Its tags, read now; None if it is not there."""
@@ -156,6 +166,16 @@ class ReplicationKind(Kind, ReleasedAlong):
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         begin = partial(session.client.replications.begin_delete, *session.group, live.address.name)
         session.done(live.address, "replications:delete", begin)
+
+
+def _native(session: AzureSession, at: Address) -> str:
+    return f"{session.registry.resource}/replications/{at.name}"
+
+
+def _kept(session: AzureSession, at: Address) -> Mapping[str, str]:
+    """The tags of others that a replacement which was cut off has kept. Raises PlatformError if they can't be read."""
+    kept = session.rescue.kept(at, _native(session, at)) or {}
+    return tags.foreign(tags.read(kept.get("tags")))
 
 
 def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:

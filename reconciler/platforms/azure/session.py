@@ -24,6 +24,7 @@ from reconciler.model.call_log import working_on
 from reconciler.model.marks import Marks
 from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
+from reconciler.platforms.rescue import Rescue
 
 from . import endpoints, lists, roles, tags
 from .documents import mode_of, plain, properties
@@ -61,6 +62,8 @@ class AzureSession(HttpSession):
         self.home: Document = {}
         self._principals: dict[str, str] = {}
         self.remembered = Remembered()
+        #: keeps the tags of others while what has them is made anew
+        self.rescue = Rescue(estate.rescue, self.owner)
         #: held by whoever writes the registry's tags, which are one map
         self.tagging = Lock()
         self._parts: dict[Any, Any] = {}

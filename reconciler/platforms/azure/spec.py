@@ -10,7 +10,7 @@ from pydantic import Field
 from reconciler.spec.fields import Fault, Flag, Text, each, repeated
 from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import LabelKey, LabelValue, Repository
-from reconciler.words import some_of
+from reconciler.words import plural, some_of
 
 from . import rules
 from .target import TOKEN_TARGETS, AzureTarget, AzureTokenTarget, Uuid
@@ -114,6 +114,11 @@ class AzureRegistry(RegistryBase):
         described = [item.name for item in repositories if item.description]
         if described:
             yield (f"Azure has no description of a repository: that of {some_of(described)} stays in the spec alone")
+        if taken := [item.name for item in repositories if item.adopt]:
+            yield (
+                f"a repository on Azure is a note, and needs no adopt, as {some_of(taken)} {plural(len(taken), 'has', 'have')} it:"
+                " a registry that is there is taken over by its own adopt"
+            )
         if any(item.retention is not None for item in repositories):
             yield (
                 "Azure removes untagged manifests only if they were untagged after retention was switched on, and none of OCI's media"

@@ -23,6 +23,7 @@ _DOING = {"Creating": "being created", "Updating": "being updated", DELETING: "b
 #: seconds in which what is under way is waited for before it is written: a geo-replication takes minutes, and one that is stuck
 #: (https://github.com/Azure/acr/issues/647) must not hold a run up for ever
 PATIENCE = 600.0
+_LATER = "run again when that is done; what stays so for hours, Azure's support alone can end"
 
 
 class _UnderWay(PlatformError):
@@ -81,7 +82,7 @@ def settled(session: AzureSession, at: str, read: Callable[[], Document | None])
     def once() -> Document | None:
         found = read()
         if found is not None and (word := under_way(found)):
-            raise _UnderWay(f"it is still {doing(word)}", address=at, hint="run again when that is done")
+            raise _UnderWay(f"it is still {doing(word)}", address=at, hint=_LATER)
         return found
 
     return session.patiently(once, lambda error: isinstance(error, _UnderWay), PATIENCE)

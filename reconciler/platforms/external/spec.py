@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -12,7 +13,31 @@ from reconciler.spec.fields import Fault, Model, RegistryName, Text, each
 from reconciler.spec.registry import RegistryBase, refused
 from reconciler.spec.repository import Repository
 
-Url = Annotated[str, Text(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?", "an http(s) URL with no query")]
+
+def _no_url(value: str) -> str | None:
+    """What is wrong with an address that is none of a registry, where more can be said than that. It never repeats the address, which
+    may hold a login."""
+    if re.fullmatch(r"https?://[^/?#]*@.*", value):
+        return "holds a login, which no spec may: give `credentials`, which says where the login is"
+    if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^?#]+", value):
+        return (
+            "must be host and port alone, since a registry's API is below /v2/ of its host: what comes behind belongs in the names of"
+            " repositories"
+        )
+    if re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?(/.*)?", value):
+        return "must begin with https://"
+    return None
+
+
+#: a host is what DNS or a resolver's file has: https://www.rfc-editor.org/rfc/rfc1123#section-2.1
+_PORT = r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+Url = Annotated[
+    str,
+    Text(
+        rf"https?://{_HOST}{_PORT}/?", "the registry's address, such as https://registry.example.com:5000", 300, _no_url
+    ),
+]
 EnvName = Annotated[
     str,
     Text(
@@ -68,6 +93,15 @@ class ExternalRegistry(RegistryBase):
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
         secret = self.credentials.kubernetes_secret if self.credentials is not None else None
         return (("credentials", "kubernetes_secret", "cluster"), secret.cluster) if secret is not None else None
+
+    def faults(self) -> Iterator[Fault]:
+        clear, host = self.url.startswith("http://"), self.url.partition("://")[2].partition(":")[0].rstrip("/")
+        if clear and self.credentials is not None and host not in ("localhost", "127.0.0.1"):
+            yield Fault(
+                ("url",), "the login would go there in clear: use https://, or a registry on this machine (localhost)"
+            )
+        if clear and self.ca_file is not None:
+            yield Fault(("ca_file",), "is for https:// alone, and `url` is http://")
 
     def place(self, base: str, start: str | None = None) -> tuple[str, ...]:
         return (self.url,)

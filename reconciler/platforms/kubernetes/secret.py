@@ -15,6 +15,7 @@ from reconciler.errors import Moved, PlatformError
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
+from reconciler.model.renewal import Renewable, Renewal, Renewed
 from reconciler.model.resource import Desired, Live
 from reconciler.model.service import Credentials, LogsIn
 from reconciler.platforms.http import HttpSession
@@ -31,9 +32,11 @@ from .written_by import by_others
 #: where a secret says that it was made: a copy of it in another namespace is not ours
 _NAMESPACE, _GRANT = "reconciler-namespace", "reconciler-grant"
 _IDENTITY = "reconciler-identity"
+#: how often a secret is read again that somebody else writes meanwhile
+_TRIES = 5
 
 
-class SecretKind(Kind):
+class SecretKind(Kind, Renewable):
     """The image pull secret of a grant in one namespace."""
 
     name = SECRET
@@ -158,6 +161,45 @@ class SecretKind(Kind):
                     raise Moved("somebody else has changed it meanwhile") from None
                 raise
         notes.forget(at)
+
+    def renew(self, session: HttpSession, desired: Desired, now: datetime) -> Renewal:
+        """Reads and writes the one secret, and needs no right beyond that: neither notes nor service accounts."""
+        at, place = desired.address, _place(desired.address)
+        connection = session.ledger(Notes).clusters[place.cluster]
+        for _ in range(_TRIES):
+            document = _read(session, at)
+            if document is None:
+                return Renewal(at, Renewed.MISSING, message="there is no such secret yet: `reconciler apply` makes it")
+            if _marks(document, place).owner != session.owner:
+                return Renewal(
+                    at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
+                )
+            texts = annotations_of(document)
+            said = _said(session, place, document, None)
+            if said == GOOD and (_issuer(session).lasting or validity.used(texts, now) < validity.DUE):
+                return Renewal(at, Renewed.GOOD, validity.ends(texts))
+            metadata = {key: document["metadata"][key] for key in ("uid", "resourceVersion")}
+            try:
+                login = _issuer(session).login_of(place.grant)
+                body: Document = {
+                    "metadata": {**metadata, "annotations": validity.noted(login)},
+                    "data": {login_document.KEY: login_document.written(login)},
+                }
+                connection.patch(SECRETS, place.namespace, document["metadata"]["name"], body)
+            except PlatformError as error:
+                if is_taken(error):
+                    continue  # another run was faster
+                left = f"it held {said if said != GOOD else 'a good login'}"
+                raise PlatformError(
+                    f"{error.message}; {left}",
+                    address=error.address,
+                    operation=error.operation,
+                    request_id=error.request_id,
+                    code=error.code,
+                    hint=error.hint,
+                ) from None
+            return Renewal(at, Renewed.RENEWED, login.expires_at, "" if said == GOOD else f"it held {said}")
+        return Renewal(at, Renewed.FAILED, message="somebody else writes it again and again\nrun again")
 
 
 def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> dict[Address, Place]:

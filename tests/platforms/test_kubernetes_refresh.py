@@ -1,0 +1,235 @@
+"""`reconciler refresh`: logins are renewed where they are, in time, and by whoever may do nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.errors import PlatformError
+from reconciler.model.service import Credentials
+from reconciler.platforms.external.session import ExternalSession
+from reconciler.platforms.kubernetes import validity
+from tests.command_line import ROOT
+from tests.emulators.kubernetes import Fails, KubernetesCall
+from tests.emulators.proxy import Proxy
+from tests.onprem import OTHER, PASSWORD, Stage, login_in, secret_name
+
+LIFE = timedelta(hours=1)
+EXAMPLE = ROOT / "examples" / "kubernetes"
+
+
+def age(stage: Stage, namespace: str, part: float) -> None:
+    """Makes the login of the secret one that has used up that part of its life."""
+    made = datetime.now(UTC) - LIFE * part
+    texts = {"reconciler-made": made.isoformat(), "reconciler-valid-until": (made + LIFE).isoformat()}
+    at = f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage)}?fieldManager=reconciler"
+    stage.cluster.request("PATCH", at, {"metadata": {"annotations": texts}}, kind="application/merge-patch+json")
+
+
+@pytest.fixture
+def tokens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A registry whose logins end after an hour, as clouds' do: the passwords that it has made."""
+    made: list[str] = []
+
+    def login_of(self: ExternalSession, grant: str) -> Credentials:
+        made.append(f"token-{len(made)}")
+        return Credentials(self.login_host(), "alice", made[-1], datetime.now(UTC) + LIFE)
+
+    monkeypatch.setattr(ExternalSession, "lasting", False)
+    monkeypatch.setattr(ExternalSession, "login_of", login_of)
+    return made
+
+
+@pytest.fixture
+def namespace(stage: Stage) -> str:
+    found = stage.cluster.namespace("app")
+    stage.grant("prod", found, "app")
+    return found
+
+
+def password(stage: Stage, namespace: str) -> str:
+    (entry,) = login_in(stage.secret(namespace, secret_name(stage)))["auths"].values()
+    found: str = entry["password"]
+    return found
+
+
+def test_a_login_is_renewed_after_half_of_its_life(stage: Stage, tokens: list[str], namespace: str) -> None:
+    stage.apply()
+    assert "No changes" in stage.plan()
+    before = stage.secret(namespace, secret_name(stage))
+    at = f"onprem.pull-secret.prod/{namespace}/prod"
+    assert f"{at} good, good until 20" in stage.run("refresh")
+    age(stage, namespace, 0.45)
+    assert f"{at} good, good until 20" in stage.run("refresh")
+    assert tokens == ["token-0"]
+    age(stage, namespace, 0.55)
+    assert "No changes" in stage.plan()
+    assert f"{at} renewed, good until 20" in stage.run("refresh")
+    after = stage.secret(namespace, secret_name(stage))
+    assert password(stage, namespace) == "token-1"
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert validity.used(after["metadata"]["annotations"], datetime.now(UTC)) < 0.1
+    assert "No changes" in stage.plan()
+    assert f"{at} good" in stage.run("refresh")
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [(0.8, "one that ends at 20"), (1.2, "one that ended at 20"), (-1.0, "one that ends at 20")]
+)
+def test_what_nobody_has_renewed_in_time_is_in_the_plan(
+    stage: Stage, tokens: list[str], namespace: str, part: float, said: str
+) -> None:
+    stage.apply()
+    age(stage, namespace, part)
+    if part < 0:  # a clock that is wrong: not yet made
+        assert "No changes" in stage.plan()
+        return
+    assert f'login: "{said}' in stage.plan()
+    stage.apply()
+    assert password(stage, namespace) == tokens[-1] == "token-1"
+    assert "No changes" in stage.plan()
+
+
+def test_a_login_that_a_hand_changed_is_renewed_and_named_in_the_drift(
+    stage: Stage, tokens: list[str], namespace: str
+) -> None:
+    stage.apply()
+    secret = stage.secret(namespace, secret_name(stage))
+    at = f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage)}?fieldManager=a-person"
+    stage.cluster.request("PATCH", at, {"data": secret["data"] | {}}, kind="application/merge-patch+json")
+    assert "No changes" in stage.plan(), "nothing is other than it was"
+    host = stage.registry.url.removeprefix("https://")
+    from reconciler.platforms.kubernetes.login_document import KEY, written
+
+    forged = written(Credentials(host, "mallory", "guessed", None))
+    stage.cluster.request("PATCH", at, {"data": {KEY: forged}}, kind="application/merge-patch+json")
+    drift = stage.run("drift", code=2)
+    assert 'login: "changed by hand" (live), "good" (spec)' in drift
+    assert "what it holds was last written by a-person" in drift
+    assert "renewed" in stage.run("refresh")
+    assert password(stage, namespace) == tokens[-1]
+    assert "No changes" in stage.plan()
+
+
+def test_what_can_t_be_renewed_ends_with_1_and_stops_no_other(
+    stage: Stage, tokens: list[str], namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = stage.cluster.namespace("app")
+    stage.grant("other", other, "app")
+    stage.apply()
+    age(stage, namespace, 1.5)
+    working = ExternalSession.login_of
+
+    def fails(self: ExternalSession, grant: str) -> Credentials:
+        if grant == "prod":
+            raise PlatformError("the cloud gives no login today", operation="sts:AssumeRole", hint="log in again")
+        return working(self, grant)
+
+    monkeypatch.setattr(ExternalSession, "login_of", fails)
+    said = stage.run("refresh", code=1)
+    assert "sts:AssumeRole: the cloud gives no login today; it held one that ended at 20" in said
+    assert "\n  log in again" in said
+    assert f"onprem.pull-secret.prod/{other}/other good" in said
+
+
+def test_a_lasting_login_is_compared_and_renewed_after_a_rotation(stage: Stage, namespace: str) -> None:
+    stage.apply()
+    assert f"onprem.pull-secret.prod/{namespace}/prod good\n" in stage.run("refresh")
+    stage.login_as("bob", OTHER)
+    said = stage.run("refresh")
+    assert "renewed: it held another one" in said
+    assert password(stage, namespace) == OTHER
+    assert PASSWORD not in said
+    assert OTHER not in said
+
+
+def test_what_is_not_there_or_not_ours_is_said_and_left(stage: Stage, namespace: str) -> None:
+    at = f"onprem.pull-secret.prod/{namespace}/prod"
+    assert f"{at} missing: there is no such secret yet: `reconciler apply` makes it" in stage.run("refresh")
+    theirs = {"metadata": {"name": secret_name(stage)}, "data": {"a": "YQ=="}}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    assert f"{at} foreign: the secret of that name is somebody else's" in stage.run("refresh")
+    assert stage.secret(namespace, secret_name(stage))["data"] == {"a": "YQ=="}
+
+
+def test_get_and_patch_on_the_named_secret_suffice(stage: Stage, namespace: str, cluster_proxy: Proxy) -> None:
+    stage.apply()
+    stage.login_as("bob", OTHER)
+    stage.reach("renewer", url=cluster_proxy.url)
+    said = stage.run("refresh", code=1)
+    assert f"user renewer may not get secrets in namespace {namespace} of cluster prod" in said
+    stage.cluster.allow("renewer", namespace, ["get", "patch"], "secrets", names=[secret_name(stage)])
+    cluster_proxy.calls.clear()
+    assert "renewed" in stage.run("refresh")
+    assert "good" in stage.run("refresh")
+    calls = [(call.operation, call.name) for call in cluster_proxy.calls if isinstance(call, KubernetesCall)]
+    assert {*calls} == {("secrets:get", secret_name(stage)), ("secrets:patch", secret_name(stage))}
+
+
+def test_two_at_once_are_in_nobody_s_way(stage: Stage, namespace: str, cluster_proxy: Proxy) -> None:
+    stage.apply()
+    stage.login_as("bob", OTHER)
+    stage.reach(url=cluster_proxy.url)
+    cluster_proxy.behaviours.append(Fails("secrets:patch", "409", times=2))
+    assert "renewed" in stage.run("refresh")
+    cluster_proxy.behaviours.append(Fails("secrets:patch", "409", lost=True))
+    stage.login_as("alice", PASSWORD)
+    assert "good" in stage.run("refresh"), "the other run has written the same"
+    assert password(stage, namespace) == PASSWORD
+
+
+def test_clusters_are_chosen_by_name(stage: Stage, namespace: str) -> None:
+    stage.apply()
+    assert "--cluster prd: the spec has no such cluster (did you mean 'prod'?)" in stage.run(
+        "refresh", "--cluster", "prd", code=1
+    )
+    assert "--in-cluster is for one cluster" in stage.run("refresh", "--in-cluster", code=1)
+    said = stage.run("refresh", "--cluster", "prod", "--in-cluster", code=1)
+    assert "cluster prod can't be reached as the spec says" in said
+    assert "`in_cluster: true` is for a pod of the cluster" in said
+    stage.document["clusters"].append({"name": "other", "context": "nowhere"})
+    stage.write()
+    assert "No grant of the spec has a pull secret there." in stage.run("refresh", "--cluster", "other")
+
+
+def test_the_example_is_what_a_cluster_takes_and_its_role_is_the_smallest(stage: Stage) -> None:
+    """Its objects are made with dryRun: the server validates them, and keeps nothing."""
+    spec = yaml.safe_load((EXAMPLE / "registry.yaml").read_text())
+    objects = [item for item in yaml.safe_load_all((EXAMPLE / "refresh.yaml").read_text()) if item]
+    paths = {
+        "Namespace": "namespaces",
+        "ServiceAccount": "serviceaccounts",
+        "Role": "roles",
+        "RoleBinding": "rolebindings",
+        "CronJob": "cronjobs",
+    }
+    groups = {
+        "v1": "/api/v1",
+        "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
+        "batch/v1": "/apis/batch/v1beta1",
+    }
+    namespaces = {name: stage.cluster.namespace() for name in ("reconciler", "checkout", "billing")}
+    for item in objects:
+        body: dict[str, Any] = item
+        base = groups[item["apiVersion"]]
+        if item["kind"] == "CronJob":  # which kube-apiserver 1.20 has by its earlier name alone
+            body = {**item, "apiVersion": "batch/v1beta1"}
+        where = ""
+        if "namespace" in item["metadata"]:
+            real = namespaces[item["metadata"]["namespace"]]
+            where, body = f"/namespaces/{real}", {**body, "metadata": {**item["metadata"], "namespace": real}}
+        stage.cluster.request("POST", f"{base}{where}/{paths[item['kind']]}?dryRun=All&fieldValidation=Strict", body)
+    (grant,) = spec["grants"]
+    roles = {item["metadata"]["namespace"]: item["rules"] for item in objects if item["kind"] == "Role"}
+    named = [f"{spec['name']}-{grant['name']}"]
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": named, "verbs": ["get", "patch"]}
+    assert roles == {namespace: [rule] for namespace in grant["to"]["namespaces"]}
+    bound = {item["metadata"]["namespace"] for item in objects if item["kind"] == "RoleBinding"}
+    assert bound == roles.keys()
+    (job,) = (item for item in objects if item["kind"] == "CronJob")
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["refresh", "/spec/registry.yaml", "--cluster", "prod", "--in-cluster"]
+    assert spec["clusters"][0]["name"] == "prod"

@@ -1,0 +1,144 @@
+"""Clusters in the spec, the grants that name them, and the addresses of registries that somebody else runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler import SpecError, parse_spec
+
+HEAD = """\
+version: 1
+name: each
+clusters:
+  - {name: prod, context: prod}
+registries:
+  - {name: aws, platform: aws, account_id: "123456789012", region: us-east-1}
+  - {name: bare, platform: aws, account_id: "123456789012", region: eu-west-1, roles: false}
+  - {name: gcp, platform: gcp, project: my-project, location: europe-west1}
+  - {name: az, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: g,
+     location: westeurope, registry_name: acmeimages, sku: Premium}
+  - {name: onprem, platform: external, url: "https://registry.example.com"}
+  - {name: box, platform: local, path: here}
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SpecError) as found:
+        parse_spec(text)
+    return [str(problem) for problem in found.value.problems]
+
+
+def grant(registry: str, to: str = "cluster: prod, namespaces: [a]", **more: str) -> str:
+    rest = "".join(f", {key}: {value}" for key, value in more.items())
+    name = f"to-{registry}"
+    row = f"{{name: {name}, registry: {registry}, to: {{type: kubernetes, {to}}}{rest}}}"
+    repositories = f"repositories: [{{name: app, registry: {registry}}}]\n"
+    return f"{HEAD}{repositories}grants:\n  - {row}\n"
+
+
+@pytest.mark.parametrize("registry", ["aws", "gcp", "az", "onprem"])
+def test_a_grant_to_a_cluster_is_for_any_registry_but_a_local_one(registry: str) -> None:
+    spec = parse_spec(grant(registry))
+    assert spec.grants[0].to.type == "kubernetes"
+    assert spec.places["cluster", "prod"].line == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (grant("box"), "a grant to 'kubernetes' is not supported by registry box, which can grant to local"),
+        (grant("bare"), "registry bare has roles: false, and so no role by which a cluster could pull"),
+        (
+            grant("onprem", repositories="[app]"),
+            "a grant to a cluster hands on the login that the registry has in this spec, whatever that may do there:"
+            " remove `repositories`",
+        ),
+        (grant("onprem", permission="push-pull"), "whatever that may do there: remove `permission`"),
+        (
+            grant("aws", repositories="[app]"),
+            "login of the registry's role to pull, which can pull all of its repositories",
+        ),
+        (grant("gcp", permission="push-pull"), "login of the registry's account to pull, which can pull all"),
+        (grant("aws", also="[read]"), "which can pull all of its repositories: remove `also`"),
+        (grant("onprem", "cluster: prd, namespaces: [a]"), "no cluster is named 'prd' (did you mean 'prod'?)"),
+        (grant("onprem", "namespaces: [a]"), "to.cluster: is required"),
+        (grant("onprem", "cluster: prod, namespaces: []"), "namespaces"),
+        (grant("onprem", "cluster: prod, namespaces: [A]"), "'A' must be a Kubernetes name"),
+        (grant("onprem", "cluster: prod, namespaces: [a.b]"), "'a.b' must be a Kubernetes name"),
+        (grant("onprem", "cluster: prod, namespaces: [a, a]"), "'a' is listed twice"),
+        (
+            grant("onprem", "cluster: prod, namespaces: [a], service_accounts: [a..b]"),
+            "'a..b' must be a Kubernetes name",
+        ),
+        (HEAD.replace("context: prod}", "context: prod, in_cluster: true}"), "in_cluster needs no context"),
+        (HEAD.replace(", context: prod}", "}"), "give context, kubeconfig or `in_cluster: true`"),
+        (HEAD.replace("prod}\n", "prod}\n  - {name: prod, context: b}\n"), "'prod' is defined twice: here and at"),
+        (HEAD.replace("prod}\n", "prod}\n  - {name: b, context: prod}\n"), "it is reached as cluster prod is"),
+        (HEAD.replace("clusters:\n  - {name: prod, context: prod}\n", "clusters: 1\n"), "clusters: must be a list"),
+        (
+            grant("onprem").replace("clusters:\n  - {name: prod, context: prod}\n", ""),
+            "the spec has no clusters: add `clusters: [{name: prod, context: ...}]`",
+        ),
+        (
+            HEAD.replace(
+                'example.com"',
+                'example.com", credentials: {kubernetes_secret: {cluster: dev, namespace: a, name: b}}',
+            ),
+            "credentials.kubernetes_secret.cluster: no cluster is named 'dev'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_do(text: str, said: str) -> None:
+    (problem,) = problems(text)
+    assert said in problem
+    assert problem.startswith("registry.yaml:")
+
+
+def test_service_accounts_are_called_as_subdomains_are() -> None:
+    long = ".".join(["a" * 62] * 4)
+    parse_spec(grant("onprem", f"cluster: prod, namespaces: [a], service_accounts: [a.b, {long}]"))
+    (problem,) = problems(grant("onprem", f"cluster: prod, namespaces: [a], service_accounts: [{long}.{'b' * 10}]"))
+    assert "at most 253 characters" in problem
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://registry.example.com/project", "what comes behind belongs in the names of repositories"),
+        ("https://user:hunter2@registry.example.com", "holds a login, which no spec may"),
+        ("registry.example.com", "must begin with https://"),
+        ("https://registry.example.com:0", "must be the registry's address, such as https://"),
+        ("https://registry.example.com:70000", "must be the registry's address, such as https://"),
+        ("https://registry.example.com?x=y", "must be the registry's address, such as https://"),
+        ("ftp://registry.example.com", "must be the registry's address, such as https://"),
+        ("https://-x", "must be the registry's address, such as https://"),
+    ],
+)
+def test_the_address_of_a_registry_is_a_host_alone(url: str, said: str) -> None:
+    (problem,) = problems(HEAD.replace("https://registry.example.com", url))
+    assert said in problem
+    assert "hunter2" not in problem
+
+
+def test_a_login_goes_in_clear_to_this_machine_alone() -> None:
+    env = "credentials: {env: {username: A, password: B}}}"
+    there = HEAD.replace('https://registry.example.com"}', f'http://registry.example.com", {env}')
+    (problem,) = problems(there)
+    assert "url: the login would go there in clear: use https://" in problem
+    for host in ("localhost:5000", "127.0.0.1"):
+        parse_spec(there.replace("registry.example.com", host))
+    parse_spec(HEAD.replace("https://registry", "http://registry"))
+
+
+def test_all_errors_come_at_once() -> None:
+    text = grant("onprem", "cluster: prd, namespaces: [A]", permission="push-pull").replace(
+        "context: prod}", "contxt: prod}"
+    )
+    found = "\n".join(problems(text))
+    for said in (
+        "contxt: unknown key (did you mean 'context'?)",
+        "no cluster is named 'prd'",
+        "'A' must be",
+        "remove `permission`",
+    ):
+        assert said in found
