@@ -1,5 +1,6 @@
-"""Pull secrets of registries on AWS, Google Cloud and Azure, on a real cluster's API: whose login they hold, until when, and what
-becomes of it."""
+"""Pull secrets of registries on AWS, Google Cloud and Azure, on a real cluster's API: whose login they hold, until when,
+and what becomes of it.
+"""
 
 from __future__ import annotations
 
