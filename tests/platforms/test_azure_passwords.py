@@ -224,8 +224,8 @@ def test_which_password_is_made_anew(
             "*",
             "kubelets",
             False,
-            "registry images has no token for a grant kubelets; it has partner, pusher; a grant of type azure-token has one once it"
-            " is applied",
+            "registry images has no token for a grant kubelets; it has partner, pusher; a grant of type azure-token or kubernetes has"
+            " one once it is applied",
         ),
     ],
 )

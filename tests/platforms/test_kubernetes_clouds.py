@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from collections.abc import Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 import pytest
 import yaml
 
@@ -20,8 +22,11 @@ from reconciler.platforms.kubernetes.login_document import KEY
 from tests.cluster import ADMIN, Cluster
 from tests.command_line import in_this_process
 from tests.emulators.aws_logins import AuthorizationTokens, NotYetAssumed, OneHour
+from tests.emulators.azure import jwt
+from tests.emulators.azure.faults import Fails
 from tests.emulators.servers import free_port
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
+from tests.sandbox.azure import AzureSandbox
 from tests.sandbox.base import Document
 from tests.sandbox.gcp import GcpSandbox
 
@@ -30,11 +35,13 @@ REPOSITORIES = ("app-a", "app-b")
 
 
 class Cloud(Protocol):
-    """A cloud whose registry `images` has repositories app-a and app-b. `identity`: who logs in by the grant; `life`: hours that a
+    """A cloud whose registry `images` has repositories app-a and app-b. `identity`: who logs in by the grant; `who`: who gains
+    access by it, where {namespace} stands for one of its own; `life`: hours that a
     login is good for; `denied`: what is said to whoever may not make one."""
 
     host: str
     identity: str
+    who: str
     life: float
     denied: tuple[str, str]
 
@@ -56,6 +63,7 @@ class Aws:
     tokens: AuthorizationTokens = field(default_factory=AuthorizationTokens)
     host = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
     identity = f"role images-pull of account {ACCOUNT}"
+    who = "service account {namespace}/web in cluster prod"
     life = 1.0
     denied = ("AccessDenied", "trusted_principals of registry images must have whoever runs this")
 
@@ -83,6 +91,7 @@ class Google:
     host = "europe-west1-docker.pkg.dev"
     account = "images-pull@my-project.iam.gserviceaccount.com"
     identity = f"service account {account}"
+    who = "service account {namespace}/web in cluster prod"
     life = 1.0
     denied = (
         "iamcredentials:GenerateAccessToken",
@@ -104,6 +113,37 @@ class Google:
 
 
 @dataclass
+class Azure:
+    """The stand-in takes passwords of tokens, and gives access tokens for what their scope maps allow."""
+
+    sandbox: AzureSandbox
+    identity = "token nodes"
+    who = "whoever holds token nodes"
+    life = 24.0
+    denied = ("registries:generateCredentials",)
+
+    @property
+    def host(self) -> str:
+        return str(self.sandbox.acr.properties["loginServer"])
+
+    def registry(self) -> Document:
+        return self.sandbox.registry()
+
+    def pulled(self, username: str, password: str) -> Sequence[str]:
+        return [item for item in REPOSITORIES if self._may(username, password, item)]
+
+    def _may(self, username: str, password: str, repository: str) -> bool:
+        query = {"service": self.host, "scope": f"repository:{repository}:pull"}
+        with httpx.Client(verify=ssl.create_default_context(cafile=str(self.sandbox.server.ca))) as http:
+            got = http.get(f"https://{self.host}/oauth2/token", params=query, auth=(username, password))
+        access = jwt.claims(str(got.json().get("access_token", ""))).get("access", [])
+        return any((item["Name"], item["Actions"]) == (repository, ["pull"]) for item in access)
+
+    def deny(self) -> None:
+        self.sandbox.server.behaviours.append(Fails("registries:generateCredentials", "refused", times=-1))
+
+
+@dataclass
 class Stage:
     """A spec of a cloud's registry and a cluster, `prod`, in a folder of the test. `said`: all that was printed."""
 
@@ -117,7 +157,7 @@ class Stage:
     @property
     def name(self) -> str:
         """The name of the secret."""
-        return f"{self.document['name']}-prod"
+        return f"{self.document['name']}-nodes"
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Runs a command that must end with `code`; all that it printed."""
@@ -164,10 +204,10 @@ class Stage:
         return f"/api/v1/namespaces/{namespace or self.namespaces[0]}/secrets/{self.name}"
 
 
-@pytest.fixture(params=["aws", "gcp"])
+@pytest.fixture(params=["aws", "gcp", "azure"])
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     """Each cloud in turn, with nothing in it."""
-    found: Cloud = {"aws": Aws, "gcp": Google}[request.param](request.getfixturevalue(request.param))
+    found: Cloud = {"aws": Aws, "gcp": Google, "azure": Azure}[request.param](request.getfixturevalue(request.param))
     return found
 
 
@@ -182,15 +222,15 @@ def stage(cloud: Cloud, cluster: Cluster, tmp_path: Path) -> Stage:
         "clusters": [{"name": "prod", "kubeconfig": str(cluster.kubeconfig(ADMIN))}],
         "registries": [cloud.registry()],
         "repositories": [{"name": item, "registry": "images"} for item in REPOSITORIES],
-        "grants": [{"name": "prod", "registry": "images", "to": to}],
+        "grants": [{"name": "nodes", "registry": "images", "to": to}],
     }
     return Stage(cloud, cluster, tmp_path, document, namespaces)
 
 
 def test_a_grant_becomes_a_secret_that_pulls_until_its_noted_end(stage: Stage) -> None:
     planned = stage.run("plan")
-    account = f"service account {stage.namespaces[0]}/web in cluster prod"
-    assert f"{account} can now pull all repositories of the registry" in planned
+    for namespace in stage.namespaces:
+        assert f"images: {stage.cloud.who.format(namespace=namespace)} can now pull" in planned
     assert stage.cloud.identity in planned
     stage.apply()
     for namespace in stage.namespaces:
@@ -210,7 +250,7 @@ def test_a_login_that_nobody_renewed_in_time_is_renewed_by_a_plan(stage: Stage) 
     assert "No changes" in stage.run("plan")
     stage.grow_old(0.8)
     planned = stage.run("plan")
-    assert f"images.pull-secret.prod/{stage.namespaces[0]}/prod" in planned
+    assert f"images.pull-secret.prod/{stage.namespaces[0]}/nodes" in planned
     assert "and was not renewed in time" in planned
     assert "Plan: 1 to update" in planned
     stage.apply()
@@ -271,8 +311,7 @@ def test_a_registry_without_the_grant_has_nothing_in_the_cluster_any_more(stage:
     stage.document["grants"].clear()
     planned = stage.run("plan")
     for namespace in stage.namespaces:
-        said = f"service account {namespace}/web in cluster prod can no longer pull"
-        assert said in planned
+        assert f"images: {stage.cloud.who.format(namespace=namespace)} can no longer pull" in planned
     stage.apply()
     assert stage.cluster.pull_secrets(stage.namespaces[0], "web") == []
     assert "No changes" in stage.run("plan")
@@ -294,9 +333,9 @@ def test_nothing_that_is_printed_or_saved_holds_a_login(stage: Stage) -> None:
 
 
 def test_who_can_and_a_review_name_the_service_accounts(stage: Stage) -> None:
-    account = f"service account {stage.namespaces[0]}/web in cluster prod"
+    account = stage.cloud.who.format(namespace=stage.namespaces[0])
     given = json.loads(stage.run("who-can", "--format", "json").partition("note:")[0])
-    assert any(account in json.dumps(item) and '"prod"' in json.dumps(item) for item in given)
+    assert any(account in json.dumps(item) and '"nodes"' in json.dumps(item) for item in given)
     stage.run("who-can")
     before = {**stage.document, "grants": []}
     (stage.folder / "base.yaml").write_text(yaml.safe_dump(before))

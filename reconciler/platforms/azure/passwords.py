@@ -10,18 +10,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import PUSH
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
+from reconciler.model.platform import Estate, Platform
+from reconciler.model.resource import Live
 from reconciler.model.service import NO_REPOSITORY, Credentials
 from reconciler.spec.selection import covered
 from reconciler.words import some_of
 
 from .documents import properties
 from .session import AzureSession
+from .spec import AzureRegistry
 from .token import ScopeMapKind
 from .token_settings import KIND, ScopeMapSettings
 
@@ -48,11 +52,41 @@ class _Password:
         return self.made is not None and (self.ends is None or self.ends > now)
 
 
+#: seconds that a cluster's login is good for: a refresh at half of its life may fail for half a day before anybody is locked out, and
+#: a login that somebody has copied is good for a day at most
+_OF_CLUSTERS = 24 * 3600.0
+
+
 class IssuingSession(AzureSession):
-    """A session that hands out credentials."""
+    """A session that hands out credentials, and makes logins for clusters."""
+
+    #: a login is a password with an end
+    lasting = False
+
+    def __init__(self, platform: Platform, estate: Estate, registry: AzureRegistry) -> None:
+        super().__init__(platform, estate, registry)
+        self._logins: dict[str, Credentials] = {}
+        self._logging_in = Lock()
 
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
         return issue(self, repositories, push=push, ttl=ttl, user=user)
+
+    def login_host(self) -> str:
+        found = self.login_server
+        if not found:
+            raise PlatformError(
+                "its login server is not known yet", address=self.own_address(), hint="apply: Azure says it then"
+            )
+        return found
+
+    def login_of(self, grant: str) -> Credentials:
+        """A new password of the grant's token, for all that it gives. It is one for all that is written in a run: the third would end
+        the first. Raises PlatformError."""
+        with self._logging_in:
+            if grant not in self._logins:
+                at, token, _ = _with_map(self, grant)
+                self._logins[grant] = _issued(self, at, token, _OF_CLUSTERS)
+            return self._logins[grant]
 
 
 def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, user: str | None) -> Credentials:
@@ -65,13 +99,20 @@ def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, u
             "on Azure, credentials are those of a grant of type azure-token",
             _fitting(session, repositories),
         )
+    at, token, above = _with_map(session, user)
+    _check_selection(session, user, above.settings, repositories, push)
+    return _issued(session, at, token, ttl)
+
+
+def _with_map(session: AzureSession, user: str) -> tuple[Address, Mapping[str, Any], Live]:
+    """The token of a grant with its address and its scope map, which are as the last apply wrote them. Raises PlatformError."""
     at = Address.of(session.name, KIND, user.lower())
     token = session.found_plain(at, "tokens:get", partial(session.client.tokens.get, *session.group, at.name))
     above = ScopeMapKind().read_one(session, Address.of(session.name, "scope-map", at.name))
     if token is None or above is None:
         raise _refused(
             f"registry {session.name} has no token for a grant {user}",
-            f"{_tokens(session)}; a grant of type azure-token has one once it is applied",
+            f"{_tokens(session)}; a grant of type azure-token or kubernetes has one once it is applied",
         )
     if above.marks.owner != session.estate.owner:
         whose = f"belongs to spec {above.marks.owner}" if above.marks.owner else "was not made by reconciler"
@@ -90,8 +131,7 @@ def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, u
             f"scope map {at.name} was changed by hand, so that its token does not do what the grant gives",
             "run `reconciler apply`, which writes it as the grant is",
         )
-    _check_selection(session, user, above.settings, repositories, push)
-    return _issued(session, at, token, ttl)
+    return at, token, above
 
 
 def _check_selection(session: AzureSession, user: str, has: ScopeMapSettings, asked: str, push: bool) -> None:

@@ -12,6 +12,9 @@ from reconciler.model.address import Address
 from reconciler.model.platform import Estate, Output, Platform
 from reconciler.model.resource import Desired
 from reconciler.platforms.extras import needing
+from reconciler.platforms.kubernetes.link import LinkKind
+from reconciler.platforms.kubernetes.secret import SecretKind
+from reconciler.platforms.kubernetes.settings import desired as in_clusters
 from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 
 
 class AzurePlatform(Platform):
-    """A registry, its mode, replications, identities, repositories, role assignments, scope maps and tokens."""
+    """A registry, its mode, replications, identities, repositories, role assignments, scope maps and tokens; pull
+    secrets in clusters."""
 
     name = "azure"
     registry = AzureRegistry
@@ -47,6 +51,9 @@ class AzurePlatform(Platform):
             ModeKind(),
             ScopeMapKind(),
             TokenKind(),
+            SecretKind(),
+            # what a token's scope map gives is said of whoever holds the token
+            LinkKind(gives=False),
         )
     }
 
@@ -112,6 +119,14 @@ class AzurePlatform(Platform):
                 yield Desired(at, token_settings.MAP_KIND, actions, (home, *_noted(here, names)), source=source)
                 own = Address.of(here.name, token_settings.KIND, grant.name)
                 yield Desired(own, token_settings.KIND, TokenSettings(grant.name), (at,), at, source=source)
+        with_token = {grant.name for grant, _ in grants}
+        yield from in_clusters(
+            spec,
+            here,
+            lambda grant: f"token {grant.name.lower()}",
+            lambda grant: (Address.of(here.name, token_settings.KIND, grant.name),),
+            lambda grant: grant.name in with_token,
+        )
 
     def open(self, estate: Estate, registry: RegistryBase) -> AzureSession:
         with needing("azure", registry.name, "Azure"):

@@ -75,13 +75,15 @@ def desired(
     registry: RegistryBase,
     identity: Callable[[Grant], str],
     needs: Callable[[Grant], tuple[Address, ...]] = lambda grant: (),
+    chosen: Callable[[Grant], bool] = lambda grant: True,
 ) -> Iterator[Desired]:
     """What the grants to clusters on a registry become: in each namespace a secret, and a link for each service account.
 
-    `identity`: who logs in by a grant's secrets, in words. `needs`: what must be there before they can.
+    `identity`: who logs in by a grant's secrets, in words. `needs`: what must be there before they can. `chosen`: whether a
+    grant becomes anything.
     """
     for grant in sorted(spec.grants, key=lambda item: item.name):
-        if grant.registry != registry.name or not isinstance(grant.to, KubernetesTarget):
+        if grant.registry != registry.name or not isinstance(grant.to, KubernetesTarget) or not chosen(grant):
             continue
         source = spec.source(registry.name, None, (grant,))
         settings = SecretSettings(f"{spec.name}-{grant.name}", identity(grant))
