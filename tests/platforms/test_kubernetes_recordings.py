@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.errors import PlatformError
 from reconciler.platforms.kubernetes import trouble
 from reconciler.platforms.kubernetes.written_by import last_writer
 from tests.emulators.test_cluster_recordings import EVIDENCE, MISSING, Exchange, read
@@ -34,7 +35,7 @@ def exchanges() -> Iterator[tuple[str, Exchange]]:
 ALL = dict(exchanges())
 
 
-def refused(item: Exchange) -> trouble.PlatformError:
+def refused(item: Exchange) -> PlatformError:
     """What our code makes of a recorded refusal."""
     headers: dict[str, str] = {"Audit-Id": "abc"}
     text = json.dumps(item.answer) if item.answer is not None else "Too many requests, please try again later.\n"
