@@ -51,6 +51,9 @@ class Cloud(Protocol):
     def pulled(self, username: str, password: str) -> Sequence[str]:
         """Which repositories a login can pull, as the cloud says; none if it takes no such login."""
 
+    def move(self, ends: datetime, to: datetime) -> None:
+        """Makes logins that end at one time end at another."""
+
     def deny(self) -> None:
         """Nobody may make a login any more."""
 
@@ -78,6 +81,9 @@ class Aws:
         as_the_role = self.tokens.made.get(password, "test") != "test"
         own = {f"arn:aws:iam::{ACCOUNT}:role/images-pull"}
         return REPOSITORIES if username == "AWS" and as_the_role and assumed == own else ()
+
+    def move(self, ends: datetime, to: datetime) -> None:
+        """Nobody asks AWS when a token ends."""
 
     def deny(self) -> None:
         self.sandbox.proxy.behaviours.append(NotYetAssumed())
@@ -107,6 +113,9 @@ class Google:
             return ()
         reader = f"serviceAccount:{self.account}"
         return [item for item in REPOSITORIES if reader in self.sandbox.readers(item)]
+
+    def move(self, ends: datetime, to: datetime) -> None:
+        """Nobody asks Google when a token ends."""
 
     def deny(self) -> None:
         self.sandbox.stand_in.cloud.state.knobs.denied.append(("iam.serviceAccounts.getAccessToken", ".*"))
@@ -138,6 +147,11 @@ class Azure:
             got = http.get(f"https://{self.host}/oauth2/token", params=query, auth=(username, password))
         access = jwt.claims(str(got.json().get("access_token", ""))).get("access", [])
         return any((item["Name"], item["Actions"]) == (repository, ["pull"]) for item in access)
+
+    def move(self, ends: datetime, to: datetime) -> None:
+        for password in self.sandbox.acr.tokens["nodes"].passwords.values():
+            if datetime.fromisoformat(password["expiry"]).replace(microsecond=0) == ends:
+                password["expiry"] = to.isoformat()
 
     def deny(self) -> None:
         self.sandbox.server.behaviours.append(Fails("registries:generateCredentials", "refused", times=-1))
@@ -192,13 +206,15 @@ class Stage:
         texts = self.secret(namespace)["metadata"]["annotations"]
         return datetime.fromisoformat(texts[MADE]), datetime.fromisoformat(texts[ENDS])
 
-    def grow_old(self, part: float, namespace: str = "") -> None:
-        """Moves the noted life so that this part of it is over."""
-        made, ends = self.life(namespace)
-        life = ends - made
-        made = datetime.now(UTC) - part * life
-        texts = {MADE: made.isoformat(timespec="seconds"), ENDS: (made + life).isoformat(timespec="seconds")}
-        self.change({"metadata": {"annotations": texts}}, "reconciler", namespace)
+    def grow_old(self, part: float) -> None:
+        """Moves the life of all logins so that this part of it is over."""
+        for namespace in self.namespaces:
+            made, ends = self.life(namespace)
+            life = ends - made
+            begun = datetime.now(UTC).replace(microsecond=0) - part * life
+            self.cloud.move(ends, begun + life)
+            texts = {MADE: begun.isoformat(), ENDS: (begun + life).isoformat()}
+            self.change({"metadata": {"annotations": texts}}, "reconciler", namespace)
 
     def _path(self, namespace: str) -> str:
         return f"/api/v1/namespaces/{namespace or self.namespaces[0]}/secrets/{self.name}"
@@ -252,7 +268,7 @@ def test_a_login_that_nobody_renewed_in_time_is_renewed_by_a_plan(stage: Stage) 
     planned = stage.run("plan")
     assert f"images.pull-secret.prod/{stage.namespaces[0]}/nodes" in planned
     assert "and was not renewed in time" in planned
-    assert "Plan: 1 to update" in planned
+    assert "Plan: 3 to update" in planned
     stage.apply()
     made, _ = stage.life()
     assert datetime.now(UTC) - made < timedelta(minutes=2)
@@ -370,3 +386,35 @@ def test_only_a_secret_that_is_written_costs_calls_of_aws(aws: AwsSandbox, stage
     aws.proxy.calls.clear()
     stage.run("plan")
     assert {"AssumeRole", "GetAuthorizationToken"}.isdisjoint(call.operation for call in aws.proxy.calls)
+
+
+@pytest.mark.parametrize("cloud", ["azure"], indirect=True)
+def test_secrets_that_come_later_end_no_login_of_the_others(azure: AzureSandbox, stage: Stage) -> None:
+    """A token has two passwords: the third that is made ends the first."""
+    namespaces = stage.document["grants"][0]["to"]["namespaces"]
+    later = [namespaces.pop(), namespaces.pop()]
+    stage.apply()
+    while later:
+        namespaces.append(later.pop())
+        stage.apply()
+        for namespace in namespaces:
+            assert tuple(stage.cloud.pulled(*stage.login(namespace)[1:])) == REPOSITORIES
+            assert stage.life(namespace) == stage.life(namespaces[0])
+    assert "No changes" in stage.run("plan")
+    made = [call for call in azure.server.calls if call.operation == "registries:generateCredentials"]
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("cloud", ["azure"], indirect=True)
+def test_a_login_that_was_ended_before_its_time_is_drift(stage: Stage) -> None:
+    stage.apply()
+    ask = ("credentials", "images/*", "--as", "nodes", "--ttl", "1h")
+    stage.run(*ask)
+    assert "No changes" in stage.run("plan")
+    stage.run(*ask)
+    assert tuple(stage.cloud.pulled(*stage.login()[1:])) == ()
+    assert 'login: "one that another has replaced" (live), "good" (spec)' in stage.run("drift", code=2)
+    stage.apply()
+    for namespace in stage.namespaces:
+        assert tuple(stage.cloud.pulled(*stage.login(namespace)[1:])) == REPOSITORIES
+    assert "No changes" in stage.run("plan")
