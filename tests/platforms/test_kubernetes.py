@@ -7,10 +7,12 @@ import hashlib
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.config import incluster_config
 
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from tests.cluster import ADMIN, await_that
@@ -367,3 +369,43 @@ def test_one_cluster_by_two_names_is_an_error_and_deletes_nothing(stage: Stage) 
     stage.write()
     assert "it is reached as cluster prod is, so it is the same" in stage.run("validate", code=1)
     assert stage.secret(namespace, secret_name(stage)) is not None
+
+
+def test_a_pod_of_the_cluster_reaches_it_as_its_service_account(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/: by the address, the token and the authority there."""
+    namespace = stage.cluster.namespace("app")
+    (tmp_path / "token").write_text(stage.cluster.tokens[ADMIN])
+    host, _, port = stage.cluster.url.removeprefix("https://").partition(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(stage.cluster.ca))
+    loader = partial(
+        incluster_config.InClusterConfigLoader,
+        token_filename=str(tmp_path / "token"),
+        cert_filename=str(stage.cluster.ca),
+    )
+    monkeypatch.setattr(incluster_config, "InClusterConfigLoader", loader)
+    stage.document["clusters"] = [{"name": "prod", "in_cluster": True}]
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage)]
+    assert "No changes" in stage.plan()
+
+
+def test_a_grant_that_moves_to_another_registry_is_refused_and_by_another_name_moves(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.document["registries"].append({**stage.document["registries"][0], "name": "second"})
+    stage.document["grants"][0]["registry"] = "second"
+    stage.write()
+    assert "the spec describes the same resource twice, so nothing is done to it" in stage.plan(code=1)
+    stage.document["grants"][0]["name"] = "moved"
+    stage.write()
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, "moved")]
+    assert stage.secret(namespace, secret_name(stage)) is None
+    assert "No changes" in stage.plan()
