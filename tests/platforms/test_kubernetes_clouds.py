@@ -36,12 +36,13 @@ REPOSITORIES = ("app-a", "app-b")
 
 class Cloud(Protocol):
     """A cloud whose registry `images` has repositories app-a and app-b. `identity`: who logs in by the grant; `who`: who gains
-    access by it, where {namespace} stands for one of its own; `life`: hours that a
-    login is good for; `denied`: what is said to whoever may not make one."""
+    access by it, where {namespace} stands for one of its own; `logs_in`: the address of what logs in; `life`: hours that a login is
+    good for; `denied`: what is said to whoever may not make one."""
 
     host: str
     identity: str
     who: str
+    logs_in: str
     life: float
     denied: tuple[str, str]
 
@@ -65,6 +66,7 @@ class Aws:
     sandbox: AwsSandbox
     tokens: AuthorizationTokens = field(default_factory=AuthorizationTokens)
     host = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+    logs_in = "images.role.pull "
     identity = f"role images-pull of account {ACCOUNT}"
     who = "service account {namespace}/web in cluster prod"
     life = 1.0
@@ -96,6 +98,7 @@ class Google:
     sandbox: GcpSandbox
     host = "europe-west1-docker.pkg.dev"
     account = "images-pull@my-project.iam.gserviceaccount.com"
+    logs_in = "images.account.pull "
     identity = f"service account {account}"
     who = "service account {namespace}/web in cluster prod"
     life = 1.0
@@ -126,6 +129,7 @@ class Azure:
     """The stand-in takes passwords of tokens, and gives access tokens for what their scope maps allow."""
 
     sandbox: AzureSandbox
+    logs_in = "images.scope-map.nodes "
     identity = "token nodes"
     who = "whoever holds token nodes"
     life = 24.0
@@ -418,3 +422,15 @@ def test_a_login_that_was_ended_before_its_time_is_drift(stage: Stage) -> None:
     for namespace in stage.namespaces:
         assert tuple(stage.cloud.pulled(*stage.login(namespace)[1:])) == REPOSITORIES
     assert "No changes" in stage.run("plan")
+
+
+def test_a_destroy_takes_secrets_away_before_what_they_log_in_as(stage: Stage) -> None:
+    stage.apply()
+    said = stage.run("destroy", "--yes")
+    gone = said[said.index("Plan:") :]
+    last_secret = max(gone.index(f"images.pull-secret.prod/{namespace}/nodes") for namespace in stage.namespaces)
+    assert last_secret < gone.index(stage.cloud.logs_in)
+    for namespace in stage.namespaces:
+        assert stage.cluster.pull_secrets(namespace, "web") == []
+        with stage.cluster.http() as http:
+            assert http.get(f"/api/v1/namespaces/{namespace}/secrets/{stage.name}").status_code == 404
