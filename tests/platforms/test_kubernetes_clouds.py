@@ -24,7 +24,10 @@ from tests.command_line import in_this_process
 from tests.emulators.aws_logins import AuthorizationTokens, NotYetAssumed, OneHour
 from tests.emulators.azure import jwt
 from tests.emulators.azure.faults import Fails
+from tests.emulators.fails import FailsNext
+from tests.emulators.gcp.tokens import DENIED
 from tests.emulators.servers import free_port
+from tests.emulators.serving import Answer, Call
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
 from tests.sandbox.azure import AzureSandbox
 from tests.sandbox.base import Document
@@ -434,3 +437,48 @@ def test_a_destroy_takes_secrets_away_before_what_they_log_in_as(stage: Stage) -
         assert stage.cluster.pull_secrets(namespace, "web") == []
         with stage.cluster.http() as http:
             assert http.get(f"/api/v1/namespaces/{namespace}/secrets/{stage.name}").status_code == 404
+
+
+@dataclass
+class Says(FailsNext):
+    """Calls of an operation are answered with this."""
+
+    answer: Answer = field(default_factory=Answer)
+
+    def fault(self, call: Call) -> Answer:
+        return self.answer
+
+
+@pytest.mark.parametrize("cloud", ["gcp"], indirect=True)
+def test_tokens_of_an_account_that_was_just_made_are_had_once_iam_knows_it(gcp: GcpSandbox, stage: Stage) -> None:
+    denied = Answer(error="PERMISSION_DENIED", body={"message": DENIED})
+    not_yet = Says("GenerateAccessToken", "", 2, answer=denied)
+    gcp.stand_in.behaviours.append(not_yet)
+    stage.apply()
+    assert not_yet.failed == 2
+    assert "No changes" in stage.run("plan")
+
+
+@pytest.mark.parametrize("cloud", ["gcp"], indirect=True)
+@pytest.mark.parametrize("answer", [{"accessToken": "ya29.secret"}, {"expireTime": "2030-01-01T00:00:00Z"}])
+def test_an_answer_without_a_token_or_its_end_makes_no_secret(gcp: GcpSandbox, stage: Stage, answer: Document) -> None:
+    gcp.stand_in.behaviours.append(Says("GenerateAccessToken", "", -1, answer=Answer(body=answer)))
+    said = stage.apply(code=1)
+    assert "the answer has no token with an end" in said
+    assert "ya29.secret" not in said
+    with stage.cluster.http() as http:
+        path = f"/api/v1/namespaces/{stage.namespaces[0]}/secrets/{stage.name}"
+        assert http.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"], indirect=True)
+def test_a_login_of_another_identity_is_made_anew(stage: Stage) -> None:
+    """A registry that moved to another project is logged in to at the same host, as somebody else."""
+    stage.apply()
+    before = stage.login()
+    stage.change({"metadata": {"annotations": {"reconciler-identity": "somebody else"}}}, "reconciler")
+    assert 'identity: "somebody else"' in stage.run("plan")
+    stage.apply()
+    assert stage.login()[:2] == before[:2]
+    assert stage.login()[2] != before[2]
+    assert "No changes" in stage.run("plan")
