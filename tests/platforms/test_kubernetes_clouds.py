@@ -52,6 +52,10 @@ class Cloud(Protocol):
     def registry(self) -> Document:
         """The registry, as the spec has it."""
 
+    @property
+    def calls(self) -> list[Call]:
+        """Those that the cloud was asked."""
+
     def pulled(self, username: str, password: str) -> Sequence[str]:
         """Which repositories a login can pull, as the cloud says; none if it takes no such login."""
 
@@ -77,6 +81,10 @@ class Aws:
 
     def __post_init__(self) -> None:
         self.sandbox.proxy.behaviours.append(self.tokens)
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.sandbox.proxy.calls
 
     def registry(self) -> Document:
         return self.sandbox.registry(trusted_principals=[ACCOUNT])
@@ -111,6 +119,10 @@ class Google:
         "name them in trusted_principals of registry images",
     )
 
+    @property
+    def calls(self) -> list[Call]:
+        return self.sandbox.stand_in.calls
+
     def registry(self) -> Document:
         return self.sandbox.registry()
 
@@ -141,6 +153,10 @@ class Azure:
     @property
     def host(self) -> str:
         return str(self.sandbox.acr.properties["loginServer"])
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.sandbox.server.calls
 
     def registry(self) -> Document:
         return self.sandbox.registry()
@@ -293,6 +309,47 @@ def test_a_login_that_has_ended_is_renewed(stage: Stage) -> None:
     stage.apply()
     assert stage.life()[1] > datetime.now(UTC)
     assert "No changes" in stage.run("plan")
+
+
+@pytest.mark.parametrize(
+    ("cloud", "asked"),
+    [
+        ("aws", {"AssumeRole", "GetAuthorizationToken"}),
+        ("gcp", {"GenerateAccessToken"}),
+        ("azure", {"registries:GET", "tokens:GET", "tokens:list", "scopeMaps:GET", "registries:generateCredentials"}),
+    ],
+    indirect=["cloud"],
+)
+def test_refresh_renews_with_no_other_call_than_those_for_a_login(stage: Stage, asked: set[str]) -> None:
+    stage.apply()
+    old, *young = [stage.secret(namespace) for namespace in stage.namespaces]
+    stage.grow_old(0.6)
+    stage.cloud.calls.clear()
+    said = stage.run("refresh")
+    assert f"images.pull-secret.prod/{stage.namespaces[0]}/nodes renewed, good until 20" in said
+    assert said.count(" good, good until 20") == len(young)
+    # signing in to Azure is no call of its API
+    assert {call.operation for call in stage.cloud.calls if call.service != "entra"} == asked
+    assert tuple(stage.cloud.pulled(*stage.login()[1:])) == REPOSITORIES
+    made, _ = stage.life()
+    assert datetime.now(UTC) - made < timedelta(minutes=2)
+    assert stage.secret()["metadata"]["uid"] == old["metadata"]["uid"]
+    for before, namespace in zip(young, stage.namespaces[1:], strict=True):
+        assert stage.secret(namespace)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert stage.login()[2] not in said
+    assert "No changes" in stage.run("plan")
+
+
+def test_a_login_that_can_t_be_renewed_is_left_and_said_with_what_to_do(stage: Stage) -> None:
+    stage.apply()
+    stage.grow_old(1.5)
+    before = stage.secret()
+    stage.cloud.deny()
+    said = stage.run("refresh", code=1)
+    for words in (*stage.cloud.denied, "it held one that ended at 20"):
+        assert words in said
+    assert said.count(" good, good until 20") == len(stage.namespaces) - 1
+    assert stage.secret() == before
 
 
 def test_a_login_that_a_hand_changed_is_drift_that_names_the_manager(stage: Stage) -> None:

@@ -210,6 +210,9 @@ class SecretKind(Kind, Renewable):
             said = _said(session, place, document, None)
             if said == GOOD and (_issuer(session).lasting or validity.used(texts, now) < validity.DUE):
                 return Renewal(at, Renewed.GOOD, validity.ends(texts))
+            if _issuer(session).lasting:
+                # whoever runs this may not have heard of a rotation, and would put the former login back
+                session.check()
             metadata = {key: document["metadata"][key] for key in ("uid", "resourceVersion")}
             try:
                 login = _login(session, place)
@@ -221,15 +224,8 @@ class SecretKind(Kind, Renewable):
             except PlatformError as error:
                 if is_taken(error):
                     continue  # another run was faster
-                left = f"it held {said if said != GOOD else 'a good login'}"
-                raise PlatformError(
-                    f"{error.message}; {left}",
-                    address=error.address,
-                    operation=error.operation,
-                    request_id=error.request_id,
-                    code=error.code,
-                    hint=error.hint,
-                ) from None
+                error.message += f"; it held {said if said != GOOD else validity.left(texts)}"
+                raise
             return Renewal(at, Renewed.RENEWED, login.expires_at, "" if said == GOOD else f"it held {said}")
         return Renewal(at, Renewed.FAILED, message="somebody else writes it again and again\nrun again")
 

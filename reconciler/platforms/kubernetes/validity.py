@@ -47,6 +47,12 @@ def trouble(texts: Mapping[str, str], now: datetime) -> str:
     return f"one that ends at {_text(end)}, and was not renewed in time" if used(texts, now) >= LATE else ""
 
 
+def left(texts: Mapping[str, str]) -> str:
+    """What a login is that is good, in words."""
+    end = ends(texts)
+    return f"one that is good until {_text(end)}" if end is not None else "a good one"
+
+
 def _text(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
