@@ -61,11 +61,18 @@ class RegistryAuth(httpx.Auth):
         self._login = login
         self._lock = Lock()
         self._known: dict[str, str] = {}
+        self._offered = ""
+
+    def offer(self) -> None:
+        """From now on the login goes along with whatever is asked, unless there is a token for it: a registry that lets anybody in
+        asks for none, and shows them less. Raises PlatformError if it would go out in clear."""
+        if self._login is not None:
+            self._offered = self._basic(self._registry)
 
     def auth_flow(self, request: httpx.Request) -> Flow:
         scope = str(request.extensions.get("scope", ""))
         with self._lock:
-            known = self._known.get(scope)
+            known = self._known.get(scope) or self._offered
         if known:
             request.headers["Authorization"] = known
         answer = yield request

@@ -89,10 +89,17 @@ class RegistryClient:
         """Fails unless the login works, also for pulling from a repository if one is given, whether or not that is there yet.
 
         What decides is the token service, or the registry by Basic: where a service gives tokens to everybody, /v2/ answers 200 to
-        any login. Where nothing asks for a login, there is none to check.
+        any login. A registry that asks for none is offered it.
         """
-        self.reach()
-        answer = self._get("/v2/", scope=_pull(repository or _NONE))
+        if self.reach().status_code == httpx.codes.OK:
+            self._auth.offer()
+        try:
+            answer = self._get("/v2/", scope=_pull(repository or _NONE))
+        except LoginRefused:
+            if repository:
+                raise
+            # a service may give no token for what is not there, to nobody: then one for nothing says whether the login is right
+            answer = self._get("/v2/")
         if answer.status_code in (401, 403):
             raise self._refused(answer)
         if answer.status_code == 200 and repository:
@@ -210,7 +217,7 @@ class RegistryClient:
     def _failed(self, answer: httpx.Response) -> PlatformError:
         passing = answer.status_code in PASSING
         return PlatformError(
-            f"the registry answers {answer.status_code}{said_of(answer)}",
+            f"the registry answers {answer.status_code}{said_of(answer) or _unreadable(answer)}",
             operation=operation_of("GET", answer.request.url),
             code=str(answer.status_code),
             hint="run again later" if passing else "ask the registry's operator",
@@ -228,6 +235,10 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
                 f"the certificates in {ca_file} can't be read: {why}", hint="check ca_file: certificates in PEM"
             ) from None
     return context
+
+
+def _unreadable(answer: httpx.Response) -> str:
+    return " and nothing that can be read" if answer.is_success else ""
 
 
 def _is_page(answer: httpx.Response) -> bool:
