@@ -288,37 +288,6 @@ def test_a_pod_that_is_admitted_afterwards_carries_it(stage: Stage) -> None:
     assert made["spec"]["imagePullSecrets"] == [{"name": secret_name(stage)}]
 
 
-def test_the_smallest_roles_suffice_for_plan_and_apply(stage: Stage) -> None:
-    namespace = stage.cluster.namespace("app")
-    stage.grant("prod", namespace, "app")
-    stage.document["clusters"] = [
-        {"name": "prod", "kubeconfig": str(stage.cluster.kubeconfig("reconciler")), "namespace": namespace}
-    ]
-    stage.write()
-    name, notes = secret_name(stage), f"reconciler-{stage.document['name']}-notes"
-    refused = stage.plan(code=1)
-    assert f"user reconciler may not get configmaps in namespace {namespace} of cluster prod" in refused
-    assert "without rights in it, a namespace that does not exist looks the same" in refused
-    cluster = stage.cluster
-    cluster.allow("reconciler", namespace, ["get"], "configmaps", names=[notes])
-    cluster.allow("reconciler", namespace, ["get"], "secrets", names=[name])
-    cluster.allow("reconciler", namespace, ["get"], "serviceaccounts", names=["app"])
-    assert "Plan: 2 to create" in stage.plan()
-    assert f"user reconciler may not patch configmaps in namespace {namespace}" in stage.apply(code=1)
-    cluster.allow("reconciler", namespace, ["create"], "configmaps", "secrets")
-    cluster.allow("reconciler", namespace, ["patch", "delete"], "configmaps", names=[notes])
-    cluster.allow("reconciler", namespace, ["patch", "delete"], "secrets", names=[name])
-    cluster.allow("reconciler", namespace, ["patch"], "serviceaccounts", names=["app"])
-    stage.apply()
-    assert "No changes" in stage.plan()
-    stage.login_as("bob", OTHER)
-    stage.apply()
-    stage.document["grants"].clear()
-    stage.write()
-    stage.apply()
-    assert stage.cluster.pull_secrets(namespace, "app") == []
-
-
 def test_plans_and_logs_hold_no_secret_and_no_hash_of_one(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
