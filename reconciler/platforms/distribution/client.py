@@ -29,8 +29,6 @@ PAGES = 1000
 REFUSED = frozenset({401, 403, 404, 405, 501})
 
 
-#: a repository that need not be there: a service of tokens that is asked for none may give one to anybody
-_NONE = "reconciler"
 #: what may pass: too many calls, and what a proxy says in the place of the registry
 PASSING = frozenset({429, 500, 502, 503, 504})
 
@@ -92,7 +90,8 @@ class RegistryClient:
         any login. Where nothing asks for a login, there is none to check.
         """
         self.reach()
-        answer = self._get("/v2/", scope=_pull(repository or _NONE))
+        # with none, as `docker login` asks: a service may refuse what is not there (GitLab does)
+        answer = self._get("/v2/", scope=_pull(repository) if repository else "")
         if answer.status_code in (401, 403):
             raise self._refused(answer)
         if answer.status_code == 200 and repository:
@@ -200,12 +199,14 @@ class RegistryClient:
         else:
             whose = f"the login of user {login.username}" if login is not None else "whoever has no login"
             said, hint = f"refuses {whose}", f"check {login.source}" if login is not None else NO_LOGIN
-        return LoginRefused(
+        refused = LoginRefused(
             f"the registry {said}{said_of(answer)}",
             operation=operation_of("GET", answer.request.url),
             code=str(answer.status_code),
             hint=hint if login is not None else NO_LOGIN,
         )
+        refused.wrong = not repository
+        return refused
 
     def _failed(self, answer: httpx.Response) -> PlatformError:
         passing = answer.status_code in PASSING

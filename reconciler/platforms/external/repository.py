@@ -10,6 +10,7 @@ from reconciler.model.address import Address
 from reconciler.model.kind import Found, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
+from reconciler.platforms.distribution.auth import LoginRefused
 from reconciler.platforms.distribution.client import Refusal
 from reconciler.words import all_of, counted, plural, some_of
 
@@ -33,6 +34,7 @@ class RepositoryKind(Kind):
     def list(self, session: ExternalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         named = {at.name: at for at, item in wanted.items() if item.kind == self.name}
         there = session.client.repositories()
+        _check_pull(session, sorted(named if isinstance(there, Refusal) else named.keys() & there))
         if isinstance(there, Refusal):
             answers = dict(zip(named, session.map(session.client.holds, named), strict=True))
             missing = [name for name, holds in answers.items() if holds is False]
@@ -65,6 +67,19 @@ def uri_of(registry: ExternalRegistry, name: str) -> str:
     """What a repository's images are pulled from."""
     host = host_of(registry)
     return f"{'docker.io' if host == HUB else host}/{name}"
+
+
+def _check_pull(session: ExternalSession, names: Sequence[str]) -> None:
+    """Whether the login may pull the first of these, which is asked where logins are decided: for a token to pull it. Raises
+    PlatformError where nobody takes the login, and notes where it is taken and may not pull that."""
+    if session.login is None or not names:
+        return
+    try:
+        session.client.check_login(names[0])
+    except LoginRefused as error:
+        if error.wrong:
+            raise
+        session.notices.append(f"registry {session.name} does not let user {session.login.username} pull {names[0]}")
 
 
 def _not_ours(at: Address) -> PlatformError:
