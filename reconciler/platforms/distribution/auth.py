@@ -22,6 +22,8 @@ from .challenge import Challenge, challenges
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
+#: in the place of a scope: a token for nothing, whatever the challenge names, which may be a place holder (ghcr.io)
+NO_SCOPE = "-"
 #: what whoever has no login can do about a refusal
 NO_LOGIN = "give credentials for the registry"
 #: bytes of a token service's answer that are read: tokens for many repositories are some kB
@@ -63,11 +65,18 @@ class RegistryAuth(httpx.Auth):
         self._login = login
         self._lock = Lock()
         self._known: dict[str, str] = {}
+        self._offered = ""
+
+    def offer(self) -> None:
+        """From now on the login goes along with whatever is asked, unless there is a token for it: a registry that lets anybody in
+        asks for none, and shows them less. Raises PlatformError if it would go out in clear."""
+        if self._login is not None:
+            self._offered = self._basic(self._registry)
 
     def auth_flow(self, request: httpx.Request) -> Flow:
         scope = str(request.extensions.get("scope", ""))
         with self._lock:
-            known = self._known.get(scope)
+            known = self._known.get(scope) or self._offered
         if known:
             request.headers["Authorization"] = known
         answer = yield request
@@ -100,13 +109,14 @@ class RegistryAuth(httpx.Auth):
                 operation=operation_of("GET", self._registry),
                 hint="have its operator set the realm of its token service right",
             )
-        wanted = {"service": asked.parameters.get("service", ""), "scope": scope or asked.parameters.get("scope", "")}
+        named = "" if scope == NO_SCOPE else scope or asked.parameters.get("scope", "")
+        wanted = {"service": asked.parameters.get("service", ""), "scope": named}
         # what the realm itself asks for stays
         request = httpx.Request("GET", url.copy_merge_params({key: value for key, value in wanted.items() if value}))
         if self._login is not None:
             request.headers["Authorization"] = self._basic(url)
         answer = yield request
-        return "Bearer " + self._read(answer, scope)
+        return "Bearer " + self._read(answer, named)
 
     def _basic(self, url: httpx.URL) -> str:
         login = self._login

@@ -16,7 +16,7 @@ from reconciler.errors import PlatformError
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, logged
 from reconciler.redaction import redacted
 
-from .auth import NO_LOGIN, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
+from .auth import NO_LOGIN, NO_SCOPE, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
 from .challenge import challenges
 from .trouble import trouble
 
@@ -87,11 +87,16 @@ class RegistryClient:
         """Fails unless the login works, also for pulling from a repository if one is given, whether or not that is there yet.
 
         What decides is the token service, or the registry by Basic: where a service gives tokens to everybody, /v2/ answers 200 to
-        any login. Where nothing asks for a login, there is none to check.
+        any login. A registry that asks for none is offered it.
         """
-        self.reach()
-        # with none, as `docker login` asks: a service may refuse what is not there (GitLab does)
-        answer = self._get("/v2/", scope=_pull(repository) if repository else "")
+        if self.reach().status_code == httpx.codes.OK:
+            self._auth.offer()
+        # for nothing, as `docker login` asks: a service may give no token for what is not there, to nobody (GitLab, ghcr.io)
+        answer = self._get("/v2/", scope=_pull(repository) if repository else NO_SCOPE)
+        by_token = answer.request.headers.get("Authorization", "").startswith("Bearer ")
+        # whom a service has given a token, it knows; that the token is for nothing may not suffice for anything
+        if answer.status_code in (401, 403) and by_token and not repository:
+            return
         if answer.status_code in (401, 403):
             raise self._refused(answer)
         if answer.status_code == 200 and repository:
@@ -211,7 +216,7 @@ class RegistryClient:
     def _failed(self, answer: httpx.Response) -> PlatformError:
         passing = answer.status_code in PASSING
         return PlatformError(
-            f"the registry answers {answer.status_code}{said_of(answer)}",
+            f"the registry answers {answer.status_code}{said_of(answer) or _unreadable(answer)}",
             operation=operation_of("GET", answer.request.url),
             code=str(answer.status_code),
             hint="run again later" if passing else "ask the registry's operator",
@@ -229,6 +234,10 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
                 f"the certificates in {ca_file} can't be read: {why}", hint="check ca_file: certificates in PEM"
             ) from None
     return context
+
+
+def _unreadable(answer: httpx.Response) -> str:
+    return " and nothing that can be read" if answer.is_success else ""
 
 
 def _is_page(answer: httpx.Response) -> bool:

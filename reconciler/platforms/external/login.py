@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +19,20 @@ from reconciler.platforms.http import HttpSession
 from reconciler.platforms.kubernetes.connection import SECRETS
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from reconciler.platforms.kubernetes.notes import Notes
+from reconciler.platforms.paths import path_of
 
 from .spec import EnvCredentials, ExternalRegistry, SecretReference
 
 #: what Docker writes for Docker Hub, whose registry has another name (https://github.com/docker/cli, cli/config/credentials)
 HUB = "https://index.docker.io/v1/"
 _HUBS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+#: where its API is: https://docs.docker.com/reference/api/registry/latest/
+_HUB_API = "https://registry-1.docker.io"
+#: a helper is a program that the search path has, never a path of a config.json that a spec brings along
+_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+#: what docker stores as the name of whoever logged in by a browser; then the secret is a refresh token of OAuth 2, which no registry
+#: takes by Basic (https://github.com/docker/docker-credential-helpers#development)
+_BY_BROWSER = "<token>"
 #: seconds in which a credential helper must answer
 _HELPER_TIMEOUT = 30.0
 _OPERATION = "log in"
@@ -37,7 +46,7 @@ def login_of(session: HttpSession, registry: ExternalRegistry) -> Login | None:
     if source.env is not None:
         return _of_env(registry, source.env)
     if source.docker_config is not None:
-        return _of_config(registry, _path(session.estate.base, source.docker_config))
+        return _of_config(registry, path_of(source.docker_config, session.estate.base, "credentials.docker_config"))
     assert source.kubernetes_secret is not None
     return _of_secret(session, registry, source.kubernetes_secret)
 
@@ -62,6 +71,11 @@ def host_of(registry: ExternalRegistry) -> str:
     if url.host in _HUBS:
         return HUB
     return f"{url.host}:{url.port}" if url.port is not None else url.host
+
+
+def api_of(registry: ExternalRegistry) -> str:
+    """Where the registry's API is, whichever of its names the spec gives."""
+    return _HUB_API if host_of(registry) == HUB else registry.url
 
 
 def _of_env(registry: ExternalRegistry, names: EnvCredentials) -> Login:
@@ -91,10 +105,11 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
         raise _refused(registry, f"{file} is no JSON", "check credentials.docker_config") from None
     source = f"{file}"
     host = host_of(registry)
+    # as docker has it: a helper of the registry's own comes first, and an empty one is none
+    # (https://docs.docker.com/reference/cli/docker/login/#credential-helpers)
     helpers = _mapping(document, "credHelpers")
-    helper = next((helpers[key] for key in helpers if _is(key, host)), None) or _mapping({"": document}, "").get(
-        "credsStore"
-    )
+    store = document.get("credsStore") if isinstance(document, dict) else None
+    helper = next((helpers[key] for key in helpers if _is(key, host)), store)
     if isinstance(helper, str) and helper:
         return _of_helper(registry, helper, host, source)
     return _of_auths(registry, document, source)
@@ -111,6 +126,8 @@ def _of_auths(registry: ExternalRegistry, document: Any, source: str) -> Login:
             f"{source} has no login for {host}",
             f"log in with `docker login {'' if host == HUB else host}`".rstrip(),
         )
+    if entry.get("identitytoken"):
+        raise _by_browser(registry, f"{source}: the login for {host}")
     name, password = entry.get("username"), entry.get("password")
     if entry.get("auth"):
         try:
@@ -126,6 +143,8 @@ def _of_helper(registry: ExternalRegistry, helper: str, host: str, source: str) 
     """https://github.com/docker/docker-credential-helpers: it is asked on standard input, and answers JSON."""
     program = f"docker-credential-{helper}"
     said = f"{program}, which {source} names,"
+    if _HELPER.fullmatch(helper) is None:
+        raise _refused(registry, f"{source} names {helper!r}, which is no credential helper", "name one without a path")
     try:
         ran = subprocess.run(  # noqa: S603 - what the user's own configuration names, as docker runs it
             [program, "get"], input=host, capture_output=True, text=True, timeout=_HELPER_TIMEOUT, check=False
@@ -142,6 +161,8 @@ def _of_helper(registry: ExternalRegistry, helper: str, host: str, source: str) 
     name, password = (found.get(key) for key in ("Username", "Secret")) if isinstance(found, dict) else (None, None)
     if not (isinstance(name, str) and isinstance(password, str) and name and password):
         raise _refused(registry, f"{said} has no login for {host}", f"log in with `docker login {host}`")
+    if name == _BY_BROWSER:
+        raise _by_browser(registry, f"what {program} has for {host}")
     return _checked(registry, name, password, program)
 
 
@@ -165,6 +186,14 @@ def _checked(registry: ExternalRegistry, name: str, password: str, source: str) 
     return Login(name, password, source)
 
 
+def _by_browser(registry: ExternalRegistry, what: str) -> PlatformError:
+    return _refused(
+        registry,
+        f"{what} is a token of a login by a browser, which is no user name and password",
+        "log in with a user name and a password, or an access token in its place",
+    )
+
+
 def _refused(registry: ExternalRegistry, message: str, hint: str) -> PlatformError:
     return PlatformError(message, address=registry.name, operation=_OPERATION, hint=hint)
 
@@ -182,7 +211,3 @@ def _is(key: str, host: str) -> bool:
 def _mapping(document: Any, key: str) -> Mapping[str, Any]:
     found = document.get(key) if isinstance(document, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def _path(base: str, path: str) -> Path:
-    return Path(base, Path(path).expanduser())

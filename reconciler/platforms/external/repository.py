@@ -10,13 +10,15 @@ from reconciler.model.address import Address
 from reconciler.model.kind import Found, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
-from reconciler.platforms.distribution.auth import LoginRefused
 from reconciler.platforms.distribution.client import Refusal
 from reconciler.words import all_of, counted, plural, some_of
 
 from .login import HUB, host_of
 from .session import ExternalSession
 from .spec import ExternalRegistry
+
+#: characters of a name that are shown; a registry may answer anything
+_LONGEST = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +35,8 @@ class RepositoryKind(Kind):
 
     def list(self, session: ExternalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         named = {at.name: at for at, item in wanted.items() if item.kind == self.name}
-        there = session.client.repositories()
-        _check_pull(session, sorted(named if isinstance(there, Refusal) else named.keys() & there))
-        if isinstance(there, Refusal):
-            answers = dict(zip(named, session.map(session.client.holds, named), strict=True))
-            missing = [name for name, holds in answers.items() if holds is False]
-            unsure = [name for name, holds in answers.items() if isinstance(holds, Refusal)]
-            if unsure:
-                session.notices.append(_unsure(session.name, unsure, there))
-        else:
-            missing = [name for name in named if name not in there]
-            if others := sorted(there - named.keys()):
-                session.notices.append(_others(session.name, others))
-        if missing:
-            session.notices.append(_missing(session.name, sorted(missing)))
-        for at in named.values():
-            yield Live(at, self.name, RepositorySettings(), Marks(), vacant=True, moot=True)
+        session.notices += _said(session, sorted(named))
+        yield from self.read(session, list(named.values()))
 
     def read(self, session: ExternalSession, addresses: Sequence[Address]) -> Iterator[Live]:
         yield from (Live(at, self.name, RepositorySettings(), Marks(), vacant=True, moot=True) for at in addresses)
@@ -69,23 +57,37 @@ def uri_of(registry: ExternalRegistry, name: str) -> str:
     return f"{'docker.io' if host == HUB else host}/{name}"
 
 
-def _check_pull(session: ExternalSession, names: Sequence[str]) -> None:
-    """Whether the login may pull the first of these, which is asked where logins are decided: for a token to pull it. Raises
-    PlatformError where nobody takes the login, and notes where it is taken and may not pull that."""
-    if session.login is None or not names:
-        return
-    try:
-        session.client.check_login(names[0])
-    except LoginRefused as error:
-        if error.wrong:
-            raise
-        session.notices.append(f"registry {session.name} does not let user {session.login.username} pull {names[0]}")
-
-
 def _not_ours(at: Address) -> PlatformError:
     return PlatformError(
         "an external registry's repositories are made and deleted there alone", address=at, hint="make a new plan"
     )
+
+
+def _said(session: ExternalSession, named: Sequence[str]) -> Iterator[str]:
+    """What there is to say of the repositories that the spec names, and of others."""
+    there = _catalog(session)
+    if isinstance(there, Refusal):
+        yield f"which other repositories registry {session.name} has can't be known: {there.why}"
+        answers = dict(zip(named, session.map(session.client.holds, named), strict=True))
+    else:
+        if others := sorted(there - set(named)):
+            yield _others(session.name, others)
+        answers = {name: name in there for name in named}
+        # that the login may list is not that it may pull: the first that is there is an example of all
+        for name in [name for name in named if name in there][:1]:
+            answers[name] = session.client.holds(name) or True
+    if unsure := {name: answer for name, answer in answers.items() if isinstance(answer, Refusal)}:
+        yield _unsure(session.name, unsure)
+    if missing := [name for name, answer in answers.items() if answer is False]:
+        yield _missing(session.name, missing)
+
+
+def _catalog(session: ExternalSession) -> frozenset[str] | Refusal:
+    """The names of all repositories. One that can't be read is as good as one that is refused: each can be asked for by itself."""
+    try:
+        return session.client.repositories()
+    except PlatformError as error:
+        return Refusal(error.message)
 
 
 def _missing(registry: str, names: Sequence[str]) -> str:
@@ -95,8 +97,11 @@ def _missing(registry: str, names: Sequence[str]) -> str:
 
 def _others(registry: str, names: Sequence[str]) -> str:
     count = counted(len(names), "repository", "repositories")
-    return f"registry {registry} has {count} that the spec does not name: {some_of(names)}"
+    return (
+        f"registry {registry} has {count} that the spec does not name: {some_of([name[:_LONGEST] for name in names])}"
+    )
 
 
-def _unsure(registry: str, names: Sequence[str], why: Refusal) -> str:
-    return f"registry {registry} does not say whether it has {all_of(names)}: {why.why}"
+def _unsure(registry: str, answers: Mapping[str, Refusal]) -> str:
+    why = next(iter(answers.values())).why
+    return f"registry {registry} does not say whether it has {all_of(list(answers))}: {why}"

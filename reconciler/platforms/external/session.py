@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 from reconciler.errors import PlatformError
 from reconciler.model.platform import Estate, Platform
@@ -11,6 +10,7 @@ from reconciler.model.service import Credentials
 from reconciler.platforms.distribution.auth import Login
 from reconciler.platforms.distribution.client import RegistryClient
 from reconciler.platforms.http import HttpSession
+from reconciler.platforms.paths import path_of
 
 from . import login
 from .spec import ExternalRegistry
@@ -34,8 +34,8 @@ class ExternalSession(HttpSession):
     def client(self) -> RegistryClient:
         """What asks the registry. Raises PlatformError if the login can't be had."""
         given = self.registry.ca_file
-        ca_file = Path(self.estate.base, Path(given).expanduser()) if given is not None else None
-        return RegistryClient(self.registry.url, self.login, ca_file)
+        ca_file = path_of(given, self.estate.base, "ca_file") if given is not None else None
+        return RegistryClient(login.api_of(self.registry), self.login, ca_file)
 
     def check(self) -> None:
         """Whether a registry is there, and takes the login."""

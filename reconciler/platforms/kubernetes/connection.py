@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from reconciler.errors import PlatformError
 from reconciler.model.call_log import current_address, wrote
 from reconciler.platforms.extras import needing
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
+from reconciler.platforms.paths import path_of
 from reconciler.spec.cluster import Cluster
 
 from .trouble import GONE, TAKEN, THROTTLED, NoAnswer, refused, retry_after, unreachable, unreadable
@@ -175,7 +175,7 @@ class Connection:
 
     def _kubeconfig(self) -> str | None:
         given = self.cluster.kubeconfig
-        return str(Path(self.session.estate.base, Path(given).expanduser())) if given is not None else None
+        return str(path_of(given, self.session.estate.base, "its kubeconfig")) if given is not None else None
 
     def _not_configured(self, error: Exception) -> PlatformError:
         if self.cluster.in_cluster:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from reconciler.errors import PlatformError
 from reconciler.model.platform import Estate, Platform, Session
 from reconciler.model.service import DEFAULT_OPTIONS, NO_REPOSITORY, Collected, Credentials, Server, ServerOptions
 from reconciler.platforms.extras import needing
+from reconciler.platforms.paths import path_of
 from reconciler.spec.selection import covered
 
 from .collect import collect
@@ -30,14 +30,7 @@ class LocalSession(Session):
         super().__init__(platform, estate, registry)
         self.path = registry.path
         self.folder = registry.folder(estate.base)
-        try:
-            folder = Path(registry.path).expanduser()
-        except RuntimeError:  # ~somebody
-            raise PlatformError(
-                f"registry {registry.name}: {registry.path} names a user who has no home directory here",
-                hint="change its path",
-            ) from None
-        self.store = Store((Path(estate.base) / folder).absolute())
+        self.store = Store(path_of(registry.path, estate.base, "its path", f"registry {registry.name}: ").absolute())
         self.documents = Documents(self.store)
         self.content = Content(self.store)
 
