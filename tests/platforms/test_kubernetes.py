@@ -6,13 +6,17 @@ import base64
 import hashlib
 import json
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.model.address import Address
+from reconciler.model.ledger import Texts
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
+from reconciler.platforms.kubernetes.notes import Notes
 from tests.cluster import ADMIN, await_that
 from tests.onprem import OTHER, PASSWORD, Stage, login_in, notes_of, secret_name
 
@@ -332,6 +336,13 @@ def test_one_cluster_by_two_names_is_an_error_and_deletes_nothing(stage: Stage) 
     stage.document["clusters"].append({"name": "same", "kubeconfig": str(stage.cluster.kubeconfig(ADMIN))})
     stage.write()
     assert "clusters prod and same are one" in stage.plan(code=1)
+
+    def answered_last_first(notes: Notes, carriers: Sequence[Address]) -> Sequence[Texts]:
+        return [notes._fetched(item) for item in reversed(carriers)][::-1]
+
+    with stage.monkeypatch.context() as patched:
+        patched.setattr(Notes, "fetch", answered_last_first)
+        assert "clusters prod and same are one" in stage.plan(code=1)
     stage.document["clusters"][1]["kubeconfig"] = stage.document["clusters"][0]["kubeconfig"]
     stage.write()
     assert "it is reached as cluster prod is, so it is the same" in stage.run("validate", code=1)
