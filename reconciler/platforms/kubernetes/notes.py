@@ -104,8 +104,9 @@ class Notes(Ledger):
     def check_clusters(self) -> None:
         """Fails if two of the clusters have the same notes, and so are one. Raises PlatformError."""
         first: dict[str, str] = {}
-        for name, uid in self._uids.items():
-            if (other := first.setdefault(uid, name)) != name:
+        # in the spec's order, whichever answered first
+        for name in (item for item in self.clusters if item in self._uids):
+            if (other := first.setdefault(self._uids[name], name)) != name:
                 raise PlatformError(
                     f"clusters {other} and {name} are one: what one of them makes, the other would take for what nobody wants",
                     address=self.session.name,
