@@ -39,7 +39,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for page, name in PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
     examples = sorted((ROOT / "examples").glob("*/registry.yaml"))
-    for path in examples:
+    for path in sorted((ROOT / "examples").glob("*/*.yaml")):
         files.append(
             File.generated(config, path.relative_to(ROOT).as_posix(), content=path.read_text(encoding="utf-8"))
         )

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from kubernetes.config import incluster_config
 
 from reconciler.cli.app import run
 from reconciler.platforms.kubernetes.login_document import KEY
@@ -59,6 +61,17 @@ class Stage:
         """Reaches the cluster as a user, and by a proxy if its url is given."""
         self.document["clusters"][0]["kubeconfig"] = str(self.cluster.kubeconfig(user, url=url))
         self.write()
+
+    def run_in_a_pod(self, user: str = ADMIN) -> None:
+        """Has the tool run as in a pod of the cluster, which finds there its address, a token and the authority:
+        https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/"""
+        token = self.reconciler.folder / "token"
+        token.write_text(self.cluster.tokens[user])
+        server = urlsplit(self.cluster.url)
+        self.monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(server.hostname))
+        self.monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
+        self.monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+        self.monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(self.cluster.ca))
 
     def run(self, *arguments: str, code: int | None = 0) -> str:
         """Runs a command that must end with `code` (None: any); all that it printed."""

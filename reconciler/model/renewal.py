@@ -38,5 +38,5 @@ class Renewable:
 
     @abstractmethod
     def renew(self, session: Any, desired: Desired, now: datetime) -> Renewal:
-        """Renews the login that the resource holds, if it is due at that time. It makes nothing, and raises nothing that the platform
-        says: that is the outcome."""
+        """Renews the login that the resource holds, if it is due at that time; it makes nothing. Raises ReconcilerError if it
+        can't be renewed."""

@@ -28,7 +28,7 @@ class Credentials:
     have no end that is known here.
 
     `repr` leaves the password out. `served`: whether the registry is being served now; if not, `registry`
-    is its default address. `notes`: what whoever uses them must know, as sentences.
+    is its default address. `notes`: what whoever uses them must know, as sentences. `made_at`: None of what is made now.
     """
 
     registry: str
@@ -37,6 +37,7 @@ class Credentials:
     expires_at: datetime | None
     served: bool = True
     notes: tuple[str, ...] = ()
+    made_at: datetime | None = None
 
 
 class Server(ABC):
@@ -136,6 +137,14 @@ class LogsIn(Protocol):
 
     def login_of(self, grant: str) -> Credentials:
         """What whoever a grant is for logs in with, for as long as the platform lets it be good. Raises PlatformError."""
+
+
+@runtime_checkable
+class FewLogins(Protocol):
+    """A session of whose logins only some are good at a time: a new one may end an earlier one before its time."""
+
+    def is_over(self, grant: str, ends: datetime) -> bool:
+        """Whether a login of a grant that was to end at this time, to the second, has been ended. Raises PlatformError."""
 
 
 @runtime_checkable

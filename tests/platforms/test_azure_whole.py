@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,6 +13,8 @@ from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Outcome, Status
 from reconciler.errors import GuardViolation, PlanRefused, ReconcilerError, StalePlan
 from reconciler.model.kind import UNCOUNTED
+from tests.emulators.azure import Server
+from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import GROUP, NAME, RESOURCE, STRANGER, AzureSandbox
 from tests.sandbox.azure_fields import SUBSCRIPTION, principal
 from tests.sandbox.base import Document
@@ -300,3 +303,40 @@ def test_what_comes_into_a_registry_after_the_plan_keeps_all_that_it_has(
         assert outcomes[AT].message == why
         assert outcomes[APP].message == f"{AT}, in which it is, has moved: {why}"
     assert azure.state() == before
+
+
+@dataclass
+class ListsNone:
+    """Lists of scope maps have none, so often."""
+
+    times: int
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "scopeMaps:list" or not self.times:
+            return None
+        self.times -= 1
+        return Answer(200, {"value": []})
+
+    def after(self, call: Call) -> Answer | None:
+        return None
+
+
+@pytest.mark.parametrize("images", [False, True])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_registry_stays_whose_protected_repository_a_list_has_left_out(
+    azure: AzureSandbox, azure_stand_in: Server, images: bool, allowed: bool
+) -> None:
+    document = azure.document({"name": "app-a", "protect": True})
+    azure.apply(document)
+    if images:
+        azure.push_image("images", "app-a")
+    azure_stand_in.behaviours.append(ListsNone(1))
+    permitted = [f"images.registry.{NAME}"] if allowed else []
+    plan = azure.plan(document, destroy=True, allow_delete=permitted)
+    if not plan.violations:
+        (failed,) = (item for item in azure.carry_out(plan) if item.address == f"images.registry.{NAME}")
+        assert "it has what is protected: app-a" in failed.message
+        assert "make a new plan" in failed.message
+    assert NAME in azure.cloud.registries
+    again = azure.plan(document, destroy=True, allow_delete=permitted)
+    assert "protect" in {verdict.guard for verdict in again.violations}

@@ -22,6 +22,9 @@ from reconciler.platforms.catalog import CATALOG
 from reconciler.platforms.external.login import host_of
 from reconciler.platforms.external.spec import ExternalRegistry
 from tests.emulators.distribution import Distribution, available, docker_registry
+from tests.images import Image
+from tests.registries import open_document, served
+from tests.sandbox.local import LocalSandbox
 
 PASSWORD = "pass:word"
 ALL = frozenset({"pull", "push", "*"})
@@ -175,6 +178,36 @@ def test_a_catalog_that_is_refused_means_that_each_is_asked_for_by_itself(
     assert "team/never" in found
     assert "that the spec does not name" not in found
     assert "does not have team/app" not in found
+
+
+def test_a_login_that_may_not_pull_what_is_named_is_said_and_stops_nothing(
+    folder: Folder, by_token: Distribution
+) -> None:
+    assert by_token.tokens is not None
+    folder.at(by_token)
+    by_token.tokens.rights["alice"] = {"catalog": ALL}
+    assert "registry onprem does not say whether it has team/app: it answers 401" in folder("plan")
+    by_token.tokens.rights["alice"] = {"catalog": ALL, "team/app": frozenset({"pull"})}
+    assert "does not say" not in folder("plan")
+
+
+def test_a_registry_of_our_own_is_one_like_any_other(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = LocalSandbox(tmp_path / "local")
+    with served(sandbox, open_document(sandbox, "team/app", "team/other")) as registry:
+        registry.push("team/app", Image(1))
+        login = registry.issue("*", ttl=600)
+        monkeypatch.setenv("REG_USER", login.username)
+        monkeypatch.setenv("REG_PASSWORD", login.password)
+        folder.registry |= {
+            "url": registry.server.url,
+            "credentials": {"env": {"username": "REG_USER", "password": "REG_PASSWORD"}},
+        }
+        said = folder("plan")
+        assert "does not have team/app" not in said
+        monkeypatch.setenv("REG_PASSWORD", "guessed")
+        assert "the login of user" in folder("plan", code=1)
 
 
 def test_what_is_wrong_with_the_way_there_is_a_sentence_each(folder: Folder, by_basic: Distribution) -> None:

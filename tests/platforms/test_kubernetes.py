@@ -7,12 +7,10 @@ import hashlib
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes.config import incluster_config
 
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from tests.cluster import ADMIN, await_that
@@ -371,23 +369,9 @@ def test_one_cluster_by_two_names_is_an_error_and_deletes_nothing(stage: Stage) 
     assert stage.secret(namespace, secret_name(stage)) is not None
 
 
-def test_a_pod_of_the_cluster_reaches_it_as_its_service_account(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/: by the address, the token and the authority there."""
+def test_a_pod_of_the_cluster_reaches_it_as_its_service_account(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
-    (tmp_path / "token").write_text(stage.cluster.tokens[ADMIN])
-    host, _, port = stage.cluster.url.removeprefix("https://").partition(":")
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(stage.cluster.ca))
-    loader = partial(
-        incluster_config.InClusterConfigLoader,
-        token_filename=str(tmp_path / "token"),
-        cert_filename=str(stage.cluster.ca),
-    )
-    monkeypatch.setattr(incluster_config, "InClusterConfigLoader", loader)
+    stage.run_in_a_pod()
     stage.document["clusters"] = [{"name": "prod", "in_cluster": True}]
     stage.grant("prod", namespace, "app")
     stage.apply()

@@ -24,7 +24,10 @@ from tests.command_line import in_this_process
 from tests.emulators.aws_logins import AuthorizationTokens, NotYetAssumed, OneHour
 from tests.emulators.azure import jwt
 from tests.emulators.azure.faults import Fails
+from tests.emulators.fails import FailsNext
+from tests.emulators.gcp.tokens import DENIED
 from tests.emulators.servers import free_port
+from tests.emulators.serving import Answer, Call
 from tests.sandbox.aws import ACCOUNT, AwsSandbox
 from tests.sandbox.azure import AzureSandbox
 from tests.sandbox.base import Document
@@ -36,20 +39,28 @@ REPOSITORIES = ("app-a", "app-b")
 
 class Cloud(Protocol):
     """A cloud whose registry `images` has repositories app-a and app-b. `identity`: who logs in by the grant; `who`: who gains
-    access by it, where {namespace} stands for one of its own; `life`: hours that a
-    login is good for; `denied`: what is said to whoever may not make one."""
+    access by it, where {namespace} stands for one of its own; `logs_in`: the address of what logs in; `life`: hours that a login is
+    good for; `denied`: what is said to whoever may not make one."""
 
     host: str
     identity: str
     who: str
+    logs_in: str
     life: float
     denied: tuple[str, str]
 
     def registry(self) -> Document:
         """The registry, as the spec has it."""
 
+    @property
+    def calls(self) -> list[Call]:
+        """Those that the cloud was asked."""
+
     def pulled(self, username: str, password: str) -> Sequence[str]:
         """Which repositories a login can pull, as the cloud says; none if it takes no such login."""
+
+    def move(self, ends: datetime, to: datetime) -> None:
+        """Makes logins that end at one time end at another."""
 
     def deny(self) -> None:
         """Nobody may make a login any more."""
@@ -62,6 +73,7 @@ class Aws:
     sandbox: AwsSandbox
     tokens: AuthorizationTokens = field(default_factory=AuthorizationTokens)
     host = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+    logs_in = "images.role.pull "
     identity = f"role images-pull of account {ACCOUNT}"
     who = "service account {namespace}/web in cluster prod"
     life = 1.0
@@ -69,6 +81,10 @@ class Aws:
 
     def __post_init__(self) -> None:
         self.sandbox.proxy.behaviours.append(self.tokens)
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.sandbox.proxy.calls
 
     def registry(self) -> Document:
         return self.sandbox.registry(trusted_principals=[ACCOUNT])
@@ -78,6 +94,9 @@ class Aws:
         as_the_role = self.tokens.made.get(password, "test") != "test"
         own = {f"arn:aws:iam::{ACCOUNT}:role/images-pull"}
         return REPOSITORIES if username == "AWS" and as_the_role and assumed == own else ()
+
+    def move(self, ends: datetime, to: datetime) -> None:
+        """Nobody asks AWS when a token ends."""
 
     def deny(self) -> None:
         self.sandbox.proxy.behaviours.append(NotYetAssumed())
@@ -90,6 +109,7 @@ class Google:
     sandbox: GcpSandbox
     host = "europe-west1-docker.pkg.dev"
     account = "images-pull@my-project.iam.gserviceaccount.com"
+    logs_in = "images.account.pull "
     identity = f"service account {account}"
     who = "service account {namespace}/web in cluster prod"
     life = 1.0
@@ -98,6 +118,10 @@ class Google:
         f"whoever runs this needs roles/iam.serviceAccountTokenCreator on {account}",
         "name them in trusted_principals of registry images",
     )
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.sandbox.stand_in.calls
 
     def registry(self) -> Document:
         return self.sandbox.registry()
@@ -108,6 +132,9 @@ class Google:
         reader = f"serviceAccount:{self.account}"
         return [item for item in REPOSITORIES if reader in self.sandbox.readers(item)]
 
+    def move(self, ends: datetime, to: datetime) -> None:
+        """Nobody asks Google when a token ends."""
+
     def deny(self) -> None:
         self.sandbox.stand_in.cloud.state.knobs.denied.append(("iam.serviceAccounts.getAccessToken", ".*"))
 
@@ -117,6 +144,7 @@ class Azure:
     """The stand-in takes passwords of tokens, and gives access tokens for what their scope maps allow."""
 
     sandbox: AzureSandbox
+    logs_in = "images.scope-map.nodes "
     identity = "token nodes"
     who = "whoever holds token nodes"
     life = 24.0
@@ -125,6 +153,10 @@ class Azure:
     @property
     def host(self) -> str:
         return str(self.sandbox.acr.properties["loginServer"])
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.sandbox.server.calls
 
     def registry(self) -> Document:
         return self.sandbox.registry()
@@ -138,6 +170,11 @@ class Azure:
             got = http.get(f"https://{self.host}/oauth2/token", params=query, auth=(username, password))
         access = jwt.claims(str(got.json().get("access_token", ""))).get("access", [])
         return any((item["Name"], item["Actions"]) == (repository, ["pull"]) for item in access)
+
+    def move(self, ends: datetime, to: datetime) -> None:
+        for password in self.sandbox.acr.tokens["nodes"].passwords.values():
+            if datetime.fromisoformat(password["expiry"]).replace(microsecond=0) == ends:
+                password["expiry"] = to.isoformat()
 
     def deny(self) -> None:
         self.sandbox.server.behaviours.append(Fails("registries:generateCredentials", "refused", times=-1))
@@ -192,13 +229,15 @@ class Stage:
         texts = self.secret(namespace)["metadata"]["annotations"]
         return datetime.fromisoformat(texts[MADE]), datetime.fromisoformat(texts[ENDS])
 
-    def grow_old(self, part: float, namespace: str = "") -> None:
-        """Moves the noted life so that this part of it is over."""
-        made, ends = self.life(namespace)
-        life = ends - made
-        made = datetime.now(UTC) - part * life
-        texts = {MADE: made.isoformat(timespec="seconds"), ENDS: (made + life).isoformat(timespec="seconds")}
-        self.change({"metadata": {"annotations": texts}}, "reconciler", namespace)
+    def grow_old(self, part: float) -> None:
+        """Moves the life of all logins so that this part of it is over."""
+        for namespace in self.namespaces:
+            made, ends = self.life(namespace)
+            life = ends - made
+            begun = datetime.now(UTC).replace(microsecond=0) - part * life
+            self.cloud.move(ends, begun + life)
+            texts = {MADE: begun.isoformat(), ENDS: (begun + life).isoformat()}
+            self.change({"metadata": {"annotations": texts}}, "reconciler", namespace)
 
     def _path(self, namespace: str) -> str:
         return f"/api/v1/namespaces/{namespace or self.namespaces[0]}/secrets/{self.name}"
@@ -252,7 +291,7 @@ def test_a_login_that_nobody_renewed_in_time_is_renewed_by_a_plan(stage: Stage) 
     planned = stage.run("plan")
     assert f"images.pull-secret.prod/{stage.namespaces[0]}/nodes" in planned
     assert "and was not renewed in time" in planned
-    assert "Plan: 1 to update" in planned
+    assert "Plan: 3 to update" in planned
     stage.apply()
     made, _ = stage.life()
     assert datetime.now(UTC) - made < timedelta(minutes=2)
@@ -270,6 +309,47 @@ def test_a_login_that_has_ended_is_renewed(stage: Stage) -> None:
     stage.apply()
     assert stage.life()[1] > datetime.now(UTC)
     assert "No changes" in stage.run("plan")
+
+
+@pytest.mark.parametrize(
+    ("cloud", "asked"),
+    [
+        ("aws", {"AssumeRole", "GetAuthorizationToken"}),
+        ("gcp", {"GenerateAccessToken"}),
+        ("azure", {"registries:GET", "tokens:GET", "tokens:list", "scopeMaps:GET", "registries:generateCredentials"}),
+    ],
+    indirect=["cloud"],
+)
+def test_refresh_renews_with_no_other_call_than_those_for_a_login(stage: Stage, asked: set[str]) -> None:
+    stage.apply()
+    old, *young = [stage.secret(namespace) for namespace in stage.namespaces]
+    stage.grow_old(0.6)
+    stage.cloud.calls.clear()
+    said = stage.run("refresh")
+    assert f"images.pull-secret.prod/{stage.namespaces[0]}/nodes renewed, good until 20" in said
+    assert said.count(" good, good until 20") == len(young)
+    # signing in to Azure is no call of its API
+    assert {call.operation for call in stage.cloud.calls if call.service != "entra"} == asked
+    assert tuple(stage.cloud.pulled(*stage.login()[1:])) == REPOSITORIES
+    made, _ = stage.life()
+    assert datetime.now(UTC) - made < timedelta(minutes=2)
+    assert stage.secret()["metadata"]["uid"] == old["metadata"]["uid"]
+    for before, namespace in zip(young, stage.namespaces[1:], strict=True):
+        assert stage.secret(namespace)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert stage.login()[2] not in said
+    assert "No changes" in stage.run("plan")
+
+
+def test_a_login_that_can_t_be_renewed_is_left_and_said_with_what_to_do(stage: Stage) -> None:
+    stage.apply()
+    stage.grow_old(1.5)
+    before = stage.secret()
+    stage.cloud.deny()
+    said = stage.run("refresh", code=1)
+    for words in (*stage.cloud.denied, "it held one that ended at 20"):
+        assert words in said
+    assert said.count(" good, good until 20") == len(stage.namespaces) - 1
+    assert stage.secret() == before
 
 
 def test_a_login_that_a_hand_changed_is_drift_that_names_the_manager(stage: Stage) -> None:
@@ -370,3 +450,92 @@ def test_only_a_secret_that_is_written_costs_calls_of_aws(aws: AwsSandbox, stage
     aws.proxy.calls.clear()
     stage.run("plan")
     assert {"AssumeRole", "GetAuthorizationToken"}.isdisjoint(call.operation for call in aws.proxy.calls)
+
+
+@pytest.mark.parametrize("cloud", ["azure"], indirect=True)
+def test_secrets_that_come_later_end_no_login_of_the_others(azure: AzureSandbox, stage: Stage) -> None:
+    """A token has two passwords: the third that is made ends the first."""
+    namespaces = stage.document["grants"][0]["to"]["namespaces"]
+    later = [namespaces.pop(), namespaces.pop()]
+    stage.apply()
+    while later:
+        namespaces.append(later.pop())
+        stage.apply()
+        for namespace in namespaces:
+            assert tuple(stage.cloud.pulled(*stage.login(namespace)[1:])) == REPOSITORIES
+            assert stage.life(namespace) == stage.life(namespaces[0])
+    assert "No changes" in stage.run("plan")
+    made = [call for call in azure.server.calls if call.operation == "registries:generateCredentials"]
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("cloud", ["azure"], indirect=True)
+def test_a_login_that_was_ended_before_its_time_is_drift(stage: Stage) -> None:
+    stage.apply()
+    ask = ("credentials", "images/*", "--as", "nodes", "--ttl", "1h")
+    stage.run(*ask)
+    assert "No changes" in stage.run("plan")
+    stage.run(*ask)
+    assert tuple(stage.cloud.pulled(*stage.login()[1:])) == ()
+    assert 'login: "one that another has replaced" (live), "good" (spec)' in stage.run("drift", code=2)
+    stage.apply()
+    for namespace in stage.namespaces:
+        assert tuple(stage.cloud.pulled(*stage.login(namespace)[1:])) == REPOSITORIES
+    assert "No changes" in stage.run("plan")
+
+
+def test_a_destroy_takes_secrets_away_before_what_they_log_in_as(stage: Stage) -> None:
+    stage.apply()
+    said = stage.run("destroy", "--yes")
+    gone = said[said.index("Plan:") :]
+    last_secret = max(gone.index(f"images.pull-secret.prod/{namespace}/nodes") for namespace in stage.namespaces)
+    assert last_secret < gone.index(stage.cloud.logs_in)
+    for namespace in stage.namespaces:
+        assert stage.cluster.pull_secrets(namespace, "web") == []
+        with stage.cluster.http() as http:
+            assert http.get(f"/api/v1/namespaces/{namespace}/secrets/{stage.name}").status_code == 404
+
+
+@dataclass
+class Says(FailsNext):
+    """Calls of an operation are answered with this."""
+
+    answer: Answer = field(default_factory=Answer)
+
+    def fault(self, call: Call) -> Answer:
+        return self.answer
+
+
+@pytest.mark.parametrize("cloud", ["gcp"], indirect=True)
+def test_tokens_of_an_account_that_was_just_made_are_had_once_iam_knows_it(gcp: GcpSandbox, stage: Stage) -> None:
+    denied = Answer(error="PERMISSION_DENIED", body={"message": DENIED})
+    not_yet = Says("GenerateAccessToken", "", 2, answer=denied)
+    gcp.stand_in.behaviours.append(not_yet)
+    stage.apply()
+    assert not_yet.failed == 2
+    assert "No changes" in stage.run("plan")
+
+
+@pytest.mark.parametrize("cloud", ["gcp"], indirect=True)
+@pytest.mark.parametrize("answer", [{"accessToken": "ya29.secret"}, {"expireTime": "2030-01-01T00:00:00Z"}])
+def test_an_answer_without_a_token_or_its_end_makes_no_secret(gcp: GcpSandbox, stage: Stage, answer: Document) -> None:
+    gcp.stand_in.behaviours.append(Says("GenerateAccessToken", "", -1, answer=Answer(body=answer)))
+    said = stage.apply(code=1)
+    assert "the answer has no token with an end" in said
+    assert "ya29.secret" not in said
+    with stage.cluster.http() as http:
+        path = f"/api/v1/namespaces/{stage.namespaces[0]}/secrets/{stage.name}"
+        assert http.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"], indirect=True)
+def test_a_login_of_another_identity_is_made_anew(stage: Stage) -> None:
+    """A registry that moved to another project is logged in to at the same host, as somebody else."""
+    stage.apply()
+    before = stage.login()
+    stage.change({"metadata": {"annotations": {"reconciler-identity": "somebody else"}}}, "reconciler")
+    assert 'identity: "somebody else"' in stage.run("plan")
+    stage.apply()
+    assert stage.login()[:2] == before[:2]
+    assert stage.login()[2] != before[2]
+    assert "No changes" in stage.run("plan")

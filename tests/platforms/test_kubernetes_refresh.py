@@ -133,6 +133,10 @@ def test_what_can_t_be_renewed_ends_with_1_and_stops_no_other(
     assert "sts:AssumeRole: the cloud gives no login today; it held one that ended at 20" in said
     assert "\n  log in again" in said
     assert f"onprem.pull-secret.prod/{other}/other good" in said
+    age(stage, namespace, 0.6)
+    assert "sts:AssumeRole: the cloud gives no login today; it held one that is good until 20" in stage.run(
+        "refresh", code=1
+    )
 
 
 def test_a_lasting_login_is_compared_and_renewed_after_a_rotation(stage: Stage, namespace: str) -> None:
@@ -144,6 +148,17 @@ def test_a_lasting_login_is_compared_and_renewed_after_a_rotation(stage: Stage, 
     assert password(stage, namespace) == OTHER
     assert PASSWORD not in said
     assert OTHER not in said
+
+
+def test_a_login_that_the_registry_does_not_take_is_never_written(stage: Stage, namespace: str) -> None:
+    """Such as that of a CronJob which has not heard of a rotation: it would put the old password back."""
+    stage.apply()
+    stage.login_as("alice", "of-last-year")
+    said = stage.run("refresh", code=1)
+    assert f"onprem.pull-secret.prod/{namespace}/prod failed: " in said
+    assert "the registry refuses the login of user alice" in said
+    assert password(stage, namespace) == PASSWORD
+    assert "of-last-year" not in said
 
 
 def test_what_is_not_there_or_not_ours_is_said_and_left(stage: Stage, namespace: str) -> None:
@@ -161,7 +176,7 @@ def test_get_and_patch_on_the_named_secret_suffice(stage: Stage, namespace: str,
     stage.reach("renewer", url=cluster_proxy.url)
     said = stage.run("refresh", code=1)
     assert f"user renewer may not get secrets in namespace {namespace} of cluster prod" in said
-    stage.cluster.allow("renewer", namespace, ["get", "patch"], "secrets", names=[secret_name(stage)])
+    stage.cluster.allow_rules("renewer", namespace, *rules_of_the_example(secret_name(stage)))
     cluster_proxy.calls.clear()
     assert "renewed" in stage.run("refresh")
     assert "good" in stage.run("refresh")
@@ -193,6 +208,27 @@ def test_clusters_are_chosen_by_name(stage: Stage, namespace: str) -> None:
     stage.document["clusters"].append({"name": "other", "context": "nowhere"})
     stage.write()
     assert "No grant of the spec has a pull secret there." in stage.run("refresh", "--cluster", "other")
+
+
+def test_a_pod_of_the_cluster_reaches_it_whatever_the_spec_says(stage: Stage, namespace: str) -> None:
+    stage.apply()
+    stage.login_as("bob", OTHER)
+    stage.document["clusters"] = [{"name": "prod", "context": "of-ci"}, {"name": "other", "in_cluster": True}]
+    stage.write()
+    stage.run_in_a_pod("renewer")
+    (rule,) = rules_of_the_example(secret_name(stage))
+    stage.cluster.allow_rules("renewer", namespace, rule)
+    assert "renewed: it held another one" in stage.run("refresh", "--cluster", "prod", "--in-cluster")
+    assert password(stage, namespace) == OTHER
+    assert "can't be reached as the spec says" in stage.run("refresh", "--cluster", "prod", code=1)
+
+
+def rules_of_the_example(secret: str) -> list[dict[str, Any]]:
+    """What the Roles of the example allow, of which each is the same, for a secret of another name."""
+    objects = yaml.safe_load_all((EXAMPLE / "refresh.yaml").read_text())
+    roles = [item["rules"] for item in objects if item["kind"] == "Role"]
+    assert all(rules == roles[0] for rules in roles)
+    return [{**rule, "resourceNames": [secret]} for rule in roles[0]]
 
 
 def test_the_example_is_what_a_cluster_takes_and_its_role_is_the_smallest(stage: Stage) -> None:
@@ -233,3 +269,14 @@ def test_the_example_is_what_a_cluster_takes_and_its_role_is_the_smallest(stage:
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["refresh", "/spec/registry.yaml", "--cluster", "prod", "--in-cluster"]
     assert spec["clusters"][0]["name"] == "prod"
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    made = yaml.safe_load((EXAMPLE / "kustomization.yaml").read_text())
+    assert all((EXAMPLE / name).is_file() for name in made["resources"])
+    (files,) = made["configMapGenerator"]
+    assert files["files"] == ["registry.yaml"]
+    assert files["namespace"] == job["metadata"]["namespace"]
+    (mounted,) = (item for item in pod["volumes"] if item["name"] == container["volumeMounts"][0]["name"])
+    assert mounted["configMap"]["name"] == files["name"]
+    account = (pod["serviceAccountName"], job["metadata"]["namespace"])
+    bound_to = [item["subjects"] for item in objects if item["kind"] == "RoleBinding"]
+    assert bound_to == [[{"kind": "ServiceAccount", "name": account[0], "namespace": account[1]}]] * len(bound)

@@ -54,6 +54,11 @@ from .spec import AwsRegistry
 from .target import AwsTarget
 
 
+def _pull_role(registry: str, grant: str) -> tuple[Address, ...]:
+    """Whose login a cluster has by a grant."""
+    return (Address.of(registry, RoleKind.name, role_documents.PULL_ROLE),)
+
+
 class AwsPlatform(Platform):
     """Roles or a ledger, regions, repositories with their lifecycle and repository policies, the replication rule, and pull secrets
     in clusters."""
@@ -74,7 +79,7 @@ class AwsPlatform(Platform):
             PullThroughCacheKind(),
             CreationTemplateKind(),
             RegistryPolicyKind(),
-            SecretKind(),
+            SecretKind(_pull_role),
             LinkKind(),
         )
     }
@@ -169,9 +174,8 @@ class AwsPlatform(Platform):
             )
             letting_in = (_policy_at(mirror, region) for mirror, region in mirrors if mirror is not None)
             yield Desired(at, ReplicationKind.name, rule, (*copies, *letting_in), source=source)
-        pull = Address.of(here.name, RoleKind.name, role_documents.PULL_ROLE)
         who = f"role {here.role_name(role_documents.PULL_ROLE)} of account {here.account_id}"
-        yield from in_clusters(spec, here, lambda _: who, lambda _: (pull,))
+        yield from in_clusters(spec, here, lambda _: who, _pull_role)
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         with needing("aws", registry.name, "AWS"):

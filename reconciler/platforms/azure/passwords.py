@@ -10,14 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from threading import Lock
 from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.access import PUSH
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash
-from reconciler.model.platform import Estate, Platform
 from reconciler.model.resource import Live
 from reconciler.model.service import NO_REPOSITORY, Credentials
 from reconciler.spec.selection import covered
@@ -25,7 +23,6 @@ from reconciler.words import some_of
 
 from .documents import properties
 from .session import AzureSession
-from .spec import AzureRegistry
 from .token import ScopeMapKind
 from .token_settings import KIND, ScopeMapSettings
 
@@ -63,11 +60,6 @@ class IssuingSession(AzureSession):
     #: a login is a password with an end
     lasting = False
 
-    def __init__(self, platform: Platform, estate: Estate, registry: AzureRegistry) -> None:
-        super().__init__(platform, estate, registry)
-        self._logins: dict[str, Credentials] = {}
-        self._logging_in = Lock()
-
     def credentials(self, repositories: str, *, push: bool, ttl: float, user: str | None = None) -> Credentials:
         return issue(self, repositories, push=push, ttl=ttl, user=user)
 
@@ -80,13 +72,14 @@ class IssuingSession(AzureSession):
         return found
 
     def login_of(self, grant: str) -> Credentials:
-        """A new password of the grant's token, for all that it gives. It is one for all that is written in a run: the third would end
-        the first. Raises PlatformError."""
-        with self._logging_in:
-            if grant not in self._logins:
-                at, token, _ = _with_map(self, grant)
-                self._logins[grant] = _issued(self, at, token, _OF_CLUSTERS)
-            return self._logins[grant]
+        """A new password of the grant's token, for all that it gives. The third ends the first. Raises PlatformError."""
+        at, token, _ = _with_map(self, grant)
+        return _issued(self, at, token, _OF_CLUSTERS)
+
+    def is_over(self, grant: str, ends: datetime) -> bool:
+        token = _token(self, Address.of(self.name, KIND, grant.lower()))
+        there = _passwords(token) if token is not None else []
+        return ends.replace(microsecond=0) not in {item.ends.replace(microsecond=0) for item in there if item.ends}
 
 
 def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, user: str | None) -> Credentials:
@@ -107,7 +100,7 @@ def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, u
 def _with_map(session: AzureSession, user: str) -> tuple[Address, Mapping[str, Any], Live]:
     """The token of a grant with its address and its scope map, which are as the last apply wrote them. Raises PlatformError."""
     at = Address.of(session.name, KIND, user.lower())
-    token = session.found_plain(at, "tokens:get", partial(session.client.tokens.get, *session.group, at.name))
+    token = _token(session, at)
     above = ScopeMapKind().read_one(session, Address.of(session.name, "scope-map", at.name))
     if token is None or above is None:
         raise _refused(
@@ -132,6 +125,10 @@ def _with_map(session: AzureSession, user: str) -> tuple[Address, Mapping[str, A
             "run `reconciler apply`, which writes it as the grant is",
         )
     return at, token, above
+
+
+def _token(session: AzureSession, at: Address) -> Mapping[str, Any] | None:
+    return session.found_plain(at, "tokens:get", partial(session.client.tokens.get, *session.group, at.name))
 
 
 def _check_selection(session: AzureSession, user: str, has: ScopeMapSettings, asked: str, push: bool) -> None:

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from .session import AzureSession
 
 
+def _token_of(registry: str, grant: str) -> tuple[Address, ...]:
+    """Whose login a cluster has by a grant: its token, and the scope map with which that goes."""
+    return tuple(Address.of(registry, kind, grant) for kind in (token_settings.KIND, token_settings.MAP_KIND))
+
+
 class AzurePlatform(Platform):
     """A registry, its mode, replications, identities, repositories, role assignments, scope maps and tokens; pull
     secrets in clusters."""
@@ -51,7 +56,7 @@ class AzurePlatform(Platform):
             ModeKind(),
             ScopeMapKind(),
             TokenKind(),
-            SecretKind(),
+            SecretKind(_token_of),
             # what a token's scope map gives is said of whoever holds the token
             LinkKind(gives=False),
         )
@@ -124,7 +129,7 @@ class AzurePlatform(Platform):
             spec,
             here,
             lambda grant: f"token {grant.name.lower()}",
-            lambda grant: (Address.of(here.name, token_settings.KIND, grant.name),),
+            _token_of,
             lambda grant: grant.name in with_token,
         )
 

@@ -9,6 +9,7 @@ from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from reconciler.errors import PlatformError
 from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
@@ -21,7 +22,7 @@ from reconciler.model.whole import HoldsAll, PartlyCounted
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
-from . import mode, network, others, roles, rules, states, tags, usage
+from . import mode, network, notes, others, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
 from .reach import WHOLE
@@ -63,6 +64,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         Verb.RELEASE: _WRITE,
         Verb.DELETE: (
             "Microsoft.ContainerRegistry/registries/delete",
+            "Microsoft.ContainerRegistry/registries/scopeMaps/read",
             "Microsoft.ContainerRegistry/locations/operationResults/read",
         ),
     }
@@ -296,10 +298,23 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
+        _refuse_protected(session, at)
         if not force:
             # Azure deletes a registry with all of its images, without asking; its repositories were deleted before
             now_in(partial(session.part(data_plane).count_beside, ()), at, "registries:delete", force=force)
         session.done(at, "registries:delete", partial(session.client.registries.begin_delete, *session.group))
+
+
+def _refuse_protected(session: AzureSession, at: Address) -> None:
+    """Notes are read anew: a listing that left one out has planned without its repository. Raises PlatformError."""
+    found = notes.read(session.scope_maps(at))
+    if names := sorted(item.name for item in found if item.protect and item.owner == session.owner):
+        raise PlatformError(
+            f"it has what is protected: {all_of(names)}",
+            address=at,
+            operation="registries:delete",
+            hint="make a new plan: this one was made without it",
+        )
 
 
 def _with_others(

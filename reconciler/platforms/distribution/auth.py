@@ -23,6 +23,8 @@ from .challenge import Challenge, challenges
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
+#: in the place of a scope: a token for nothing, whatever the challenge names, which may be a place holder (ghcr.io)
+NO_SCOPE = "-"
 #: what whoever has no login can do about a refusal
 NO_LOGIN = "give credentials for the registry"
 #: bytes of a token service's answer that are read: tokens for many repositories are some kB
@@ -44,7 +46,9 @@ class Login:
 
 
 class LoginRefused(PlatformError):
-    """Whoever decides it refuses the login."""
+    """Whoever decides it refuses the login, or what was asked for with it. `wrong`: whether the login itself is no good."""
+
+    wrong = True
 
 
 class RegistryAuth(httpx.Auth):
@@ -107,13 +111,14 @@ class RegistryAuth(httpx.Auth):
                 operation=operation_of("GET", self._registry),
                 hint="have its operator set the realm of its token service right",
             )
-        wanted = {"service": asked.parameters.get("service", ""), "scope": scope or asked.parameters.get("scope", "")}
+        named = "" if scope == NO_SCOPE else scope or asked.parameters.get("scope", "")
+        wanted = {"service": asked.parameters.get("service", ""), "scope": named}
         # what the realm itself asks for stays
         request = httpx.Request("GET", url.copy_merge_params({key: value for key, value in wanted.items() if value}))
         if self._login is not None:
             request.headers["Authorization"] = self._basic(url)
         answer = yield request
-        return "Bearer " + self._read(answer)
+        return "Bearer " + self._read(answer, named)
 
     def _basic(self, url: httpx.URL) -> str:
         login = self._login
@@ -126,17 +131,20 @@ class RegistryAuth(httpx.Auth):
             )
         return login.basic
 
-    def _read(self, answer: httpx.Response) -> str:
+    def _read(self, answer: httpx.Response, scope: str) -> str:
         operation = operation_of("GET", answer.request.url)
         login = self._login
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             whose = f"the login of user {login.username}" if login is not None else "a token without a login"
-            raise LoginRefused(
+            refused = LoginRefused(
                 f"the registry's token service refuses {whose}{said_of(answer)}",
                 operation=operation,
                 code=str(answer.status_code),
                 hint=f"check {login.source}" if login is not None else NO_LOGIN,
             )
+            # a service that says 403 knows who asks (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.4)
+            refused.wrong = not (scope and answer.status_code == httpx.codes.FORBIDDEN)
+            raise refused
         found = document_of(answer) if answer.is_success else {}
         # https://distribution.github.io/distribution/spec/auth/token/#token-response-fields: one of the two, or both and equal
         token = found.get("token") or found.get("access_token")

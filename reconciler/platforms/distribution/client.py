@@ -16,7 +16,7 @@ from reconciler.errors import PlatformError
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, logged
 from reconciler.redaction import redacted
 
-from .auth import NO_LOGIN, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
+from .auth import NO_LOGIN, NO_SCOPE, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
 from .challenge import challenges
 from .trouble import trouble
 
@@ -29,8 +29,6 @@ PAGES = 1000
 REFUSED = frozenset({401, 403, 404, 405, 501})
 
 
-#: a repository that need not be there: a service of tokens that is asked for none may give one to anybody
-_NONE = "reconciler"
 #: what may pass: too many calls, and what a proxy says in the place of the registry
 PASSING = frozenset({429, 500, 502, 503, 504})
 
@@ -93,13 +91,12 @@ class RegistryClient:
         """
         if self.reach().status_code == httpx.codes.OK:
             self._auth.offer()
-        try:
-            answer = self._get("/v2/", scope=_pull(repository or _NONE))
-        except LoginRefused:
-            if repository:
-                raise
-            # a service may give no token for what is not there, to nobody: then one for nothing says whether the login is right
-            answer = self._get("/v2/")
+        # for nothing, as `docker login` asks: a service may give no token for what is not there, to nobody (GitLab, ghcr.io)
+        answer = self._get("/v2/", scope=_pull(repository) if repository else NO_SCOPE)
+        by_token = answer.request.headers.get("Authorization", "").startswith("Bearer ")
+        # whom a service has given a token, it knows; that the token is for nothing may not suffice for anything
+        if answer.status_code in (401, 403) and by_token and not repository:
+            return
         if answer.status_code in (401, 403):
             raise self._refused(answer)
         if answer.status_code == 200 and repository:
@@ -207,12 +204,14 @@ class RegistryClient:
         else:
             whose = f"the login of user {login.username}" if login is not None else "whoever has no login"
             said, hint = f"refuses {whose}", f"check {login.source}" if login is not None else NO_LOGIN
-        return LoginRefused(
+        refused = LoginRefused(
             f"the registry {said}{said_of(answer)}",
             operation=operation_of("GET", answer.request.url),
             code=str(answer.status_code),
             hint=hint if login is not None else NO_LOGIN,
         )
+        refused.wrong = not repository
+        return refused
 
     def _failed(self, answer: httpx.Response) -> PlatformError:
         passing = answer.status_code in PASSING

@@ -26,6 +26,11 @@ from .spec import GcpRegistry
 from .target import GcpTarget
 
 
+def _pull_account(registry: str, grant: str) -> tuple[Address, ...]:
+    """Whose login a cluster has by a grant."""
+    return (Address.of(registry, account.KIND, account.ACCOUNTS[0]),)
+
+
 class GcpPlatform(Platform):
     """Service accounts, locations, repositories and their IAM policies, and pull secrets in clusters."""
 
@@ -33,7 +38,14 @@ class GcpPlatform(Platform):
     registry = GcpRegistry
     kinds = {
         kind.name: kind
-        for kind in (AccountKind(), LocationKind(), RepositoryKind(), AccessKind(), SecretKind(), LinkKind())
+        for kind in (
+            AccountKind(),
+            LocationKind(),
+            RepositoryKind(),
+            AccessKind(),
+            SecretKind(_pull_account),
+            LinkKind(),
+        )
     }
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
@@ -80,7 +92,7 @@ class GcpPlatform(Platform):
                 before,
             )
         who = f"service account {here.email(carrier.name)}"
-        yield from in_clusters(spec, here, lambda _: who, lambda _: (carrier,))
+        yield from in_clusters(spec, here, lambda _: who, _pull_account)
 
     def now_found(
         self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from threading import Lock
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
@@ -17,6 +18,7 @@ from reconciler.model.kind import Write
 from reconciler.model.ledger import Ledger, Texts
 from reconciler.model.marks import OWNER, Marks
 from reconciler.model.resource import Desired
+from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 
 from .connection import ACCOUNTS, NOTES, Connection, Document, annotations_of, is_taken
@@ -43,6 +45,10 @@ class Notes(Ledger):
         self._uids: dict[str, str] = {}
         #: what a listing has read of service accounts, by cluster, namespace and name
         self.accounts: dict[tuple[str, str, str], Document | None] = {}
+        #: by grant, the login that this run writes into all of its secrets, where too many would end each other; `choosing` is held
+        #: by whoever chooses one
+        self.logins: dict[str, Credentials] = {}
+        self.choosing = Lock()
 
     def account(self, at: tuple[str, str, str]) -> Document | None:
         """A service account, by cluster, namespace and name; None if it isn't there. Raises PlatformError."""

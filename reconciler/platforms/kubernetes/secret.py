@@ -6,7 +6,7 @@ They are changed in place: a node that has an image by a secret needs no new log
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.renewal import Renewable, Renewal, Renewed
 from reconciler.model.resource import Desired, Live
-from reconciler.model.service import Credentials, LogsIn
+from reconciler.model.service import Credentials, FewLogins, LogsIn
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import all_of
@@ -26,7 +26,7 @@ from . import login_document, validity
 from .connection import SECRETS, Document, annotations_of, is_taken
 from .login_document import Held
 from .notes import LABELS, Notes
-from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings
+from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings, nobody
 from .written_by import by_others
 
 #: where a secret says that it was made: a copy of it in another namespace is not ours
@@ -37,7 +37,8 @@ _TRIES = 5
 
 
 class SecretKind(Kind, Renewable):
-    """The image pull secret of a grant in one namespace."""
+    """The image pull secret of a grant in one namespace. `needs`: by registry and grant, whose login it holds; that stays until the
+    secret is gone."""
 
     name = SECRET
     elsewhere = CLUSTER
@@ -50,6 +51,9 @@ class SecretKind(Kind, Renewable):
         Verb.UPDATE: ("patch configmaps", "patch secrets"),
         Verb.DELETE: ("get secrets", "delete secrets", "patch configmaps", "delete configmaps"),
     }
+
+    def __init__(self, needs: Callable[[str, str], tuple[Address, ...]] = nobody) -> None:
+        self.needs = needs
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         usual = self.shown(SecretSettings("", ""))
@@ -77,7 +81,7 @@ class SecretKind(Kind, Renewable):
         notes.accounts = dict(zip(accounts, read, strict=True))
         for (at, place), document in zip(secrets.items(), there, strict=True):
             if document is not None:
-                yield _live(session, at, place, document)
+                yield self._live(session, at, place, document)
             elif at in wanted and not any(_accounts_of(notes, place, links)):
                 session.notices.append(_pending(place))
                 yield replace(_gone(notes, at, place), moot=True)
@@ -91,7 +95,7 @@ class SecretKind(Kind, Renewable):
             notes.learn(notes.carrier(at), texts)
             document = _read(session, at)
             if document is not None:
-                yield _live(session, at, place, document)
+                yield self._live(session, at, place, document)
             elif notes.marks(at).owner:
                 yield _gone(notes, at, place)
 
@@ -99,7 +103,7 @@ class SecretKind(Kind, Renewable):
         at = write.desired.address
         place = _place(at)
         notes = session.ledger(Notes)
-        login = _issuer(session).login_of(place.grant)
+        login = _login(session, place, _beside(session, place))
         with notes.noting(write):
             body = {
                 "metadata": {
@@ -116,7 +120,7 @@ class SecretKind(Kind, Renewable):
                 if is_taken(error):
                     raise Moved("somebody else has made a secret of that name meanwhile") from None
                 raise
-        return _live(session, at, place, made, login)
+        return self._live(session, at, place, made, login)
 
     def update(self, session: HttpSession, write: Write, live: Live) -> Live:
         if live.vacant:
@@ -126,7 +130,7 @@ class SecretKind(Kind, Renewable):
         notes = session.ledger(Notes)
         # another identity is another login, also where the registry is logged in to by the same host
         renews = live.settings.login != GOOD or live.settings.identity != write.desired.settings.identity
-        login = _issuer(session).login_of(place.grant) if renews else None
+        login = _login(session, place, _beside(session, place)) if renews else None
         connection, name = notes.clusters[place.cluster], place.secret_of(session.owner)
         uid, _, version = live.etag.partition("/")
         body: Document = {
@@ -146,7 +150,7 @@ class SecretKind(Kind, Renewable):
                 if is_taken(error):
                     raise Moved("somebody else has changed it meanwhile") from None
                 raise
-        return _live(session, at, place, made, login)
+        return self._live(session, at, place, made, login)
 
     def delete(self, session: HttpSession, live: Live, *, force: bool) -> None:
         at = live.address
@@ -161,6 +165,34 @@ class SecretKind(Kind, Renewable):
                     raise Moved("somebody else has changed it meanwhile") from None
                 raise
         notes.forget(at)
+
+    def _live(
+        self, session: HttpSession, at: Address, place: Place, document: Document, written: Credentials | None = None
+    ) -> Live:
+        """A secret as it is there. `written`: the login that was written just now."""
+        notes = session.ledger(Notes)
+        metadata, texts = document["metadata"], annotations_of(document)
+        marks = _marks(document, place)
+        ours = marks.owner == session.owner
+        login = _said(session, place, document, written)
+        name = metadata["name"]
+        return Live(
+            at,
+            SECRET,
+            SecretSettings(
+                name,
+                texts.get(_IDENTITY, ""),
+                login,
+                str(document.get("type") or ""),
+                # what was written is noted right after
+                bool(written) or bool(notes.noted(at)) or not ours,
+            ),
+            marks,
+            needs=self.needs(session.name, place.grant),
+            native=f"secret {name} in namespace {place.namespace} of cluster {place.cluster}",
+            etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
+            notes=by_others(document, "f:data", "what it holds") if login != GOOD else (),
+        )
 
     def renew(self, session: HttpSession, desired: Desired, now: datetime) -> Renewal:
         """Reads and writes the one secret, and needs no right beyond that: neither notes nor service accounts."""
@@ -178,9 +210,12 @@ class SecretKind(Kind, Renewable):
             said = _said(session, place, document, None)
             if said == GOOD and (_issuer(session).lasting or validity.used(texts, now) < validity.DUE):
                 return Renewal(at, Renewed.GOOD, validity.ends(texts))
+            if _issuer(session).lasting:
+                # whoever runs this may not have heard of a rotation, and would put the former login back
+                session.check()
             metadata = {key: document["metadata"][key] for key in ("uid", "resourceVersion")}
             try:
-                login = _issuer(session).login_of(place.grant)
+                login = _login(session, place)
                 body: Document = {
                     "metadata": {**metadata, "annotations": validity.noted(login)},
                     "data": {login_document.KEY: login_document.written(login)},
@@ -189,15 +224,8 @@ class SecretKind(Kind, Renewable):
             except PlatformError as error:
                 if is_taken(error):
                     continue  # another run was faster
-                left = f"it held {said if said != GOOD else 'a good login'}"
-                raise PlatformError(
-                    f"{error.message}; {left}",
-                    address=error.address,
-                    operation=error.operation,
-                    request_id=error.request_id,
-                    code=error.code,
-                    hint=error.hint,
-                ) from None
+                error.message += f"; it held {said if said != GOOD else validity.left(texts)}"
+                raise
             return Renewal(at, Renewed.RENEWED, login.expires_at, "" if said == GOOD else f"it held {said}")
         return Renewal(at, Renewed.FAILED, message="somebody else writes it again and again\nrun again")
 
@@ -235,6 +263,41 @@ def _issuer(session: Any) -> LogsIn:
     return session
 
 
+def _login(session: HttpSession, place: Place, beside: Iterable[tuple[Place, Document]] = ()) -> Credentials:
+    """What a secret is to hold: a new login; where only some are good at a time, one for all secrets of the grant that a run writes.
+    `beside`: other secrets of the grant, of which one may hold it already."""
+    issuer = _issuer(session)
+    if not isinstance(issuer, FewLogins):
+        return issuer.login_of(place.grant)
+    notes = session.ledger(Notes)
+    with notes.choosing:
+        if place.grant not in notes.logins:
+            held = (_fresh(session, *item) for item in beside)
+            found = next(filter(None, held), None)
+            notes.logins[place.grant] = found or issuer.login_of(place.grant)
+        return notes.logins[place.grant]
+
+
+def _beside(session: HttpSession, place: Place) -> Iterator[tuple[Place, Document]]:
+    """The other secrets of a grant that are noted and there."""
+    for at in sorted(session.ledger(Notes).addresses(place.cluster, SECRET)):
+        other = Place.of(at)
+        if other is not None and other.grant == place.grant and other != place:
+            document = _read(session, at)
+            if document is not None:
+                yield other, document
+
+
+def _fresh(session: HttpSession, place: Place, document: Document) -> Credentials | None:
+    """The login that a secret of ours holds, unless something is wrong with it, or it is due to be renewed."""
+    texts, held = annotations_of(document), Held(document.get("data") or {})
+    ours = _marks(document, place).owner == session.owner
+    good = ours and held.login is not None and _said(session, place, document, None) == GOOD
+    if not good or held.login is None or validity.used(texts, datetime.now(UTC)) >= validity.DUE:
+        return None
+    return Credentials(held.host, *held.login, validity.ends(texts), made_at=validity.made(texts))
+
+
 def _read(session: HttpSession, at: Address) -> Document | None:
     place = _place(at)
     connection = session.ledger(Notes).clusters[place.cluster]
@@ -262,34 +325,6 @@ def _gone(notes: Notes, at: Address, place: Place, *, wanted: bool = True) -> Li
     return Live(at, SECRET, SecretSettings("", ""), marks, vacant=True)
 
 
-def _live(
-    session: HttpSession, at: Address, place: Place, document: Document, written: Credentials | None = None
-) -> Live:
-    """A secret as it is there. `written`: the login that was written just now."""
-    notes = session.ledger(Notes)
-    metadata, texts = document["metadata"], annotations_of(document)
-    marks = _marks(document, place)
-    ours = marks.owner == session.owner
-    login = _said(session, place, document, written)
-    name = metadata["name"]
-    return Live(
-        at,
-        SECRET,
-        SecretSettings(
-            name,
-            texts.get(_IDENTITY, ""),
-            login,
-            str(document.get("type") or ""),
-            # what was written is noted right after
-            bool(written) or bool(notes.noted(at)) or not ours,
-        ),
-        marks,
-        native=f"secret {name} in namespace {place.namespace} of cluster {place.cluster}",
-        etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
-        notes=by_others(document, "f:data", "what it holds") if login != GOOD else (),
-    )
-
-
 def _said(session: HttpSession, place: Place, document: Document, written: Credentials | None) -> str:
     """What is wrong with the login that a secret holds, in words; GOOD if nothing is."""
     issuer = _issuer(session)
@@ -306,4 +341,9 @@ def _said(session: HttpSession, place: Place, document: Document, written: Crede
         return GOOD if held.login == (login.username, login.password) else "another one"
     if by_others(document, "f:data", ""):
         return "changed by hand"
-    return validity.trouble(annotations_of(document), datetime.now(UTC)) or GOOD
+    texts = annotations_of(document)
+    if trouble := validity.trouble(texts, datetime.now(UTC)):
+        return trouble
+    end = validity.ends(texts)
+    over = isinstance(issuer, FewLogins) and end is not None and issuer.is_over(place.grant, end)
+    return "one that another has replaced" if over else GOOD

@@ -70,17 +70,22 @@ class Place:
 SECRET, LINK = "pull-secret", "link"
 
 
+def nobody(registry: str, grant: str) -> tuple[Address, ...]:
+    """What must be there before anybody can log in by a grant, where that is nothing of the spec's."""
+    return ()
+
+
 def desired(
     spec: Spec,
     registry: RegistryBase,
     identity: Callable[[Grant], str],
-    needs: Callable[[Grant], tuple[Address, ...]] = lambda grant: (),
+    needs: Callable[[str, str], tuple[Address, ...]] = nobody,
     chosen: Callable[[Grant], bool] = lambda grant: True,
 ) -> Iterator[Desired]:
     """What the grants to clusters on a registry become: in each namespace a secret, and a link for each service account.
 
-    `identity`: who logs in by a grant's secrets, in words. `needs`: what must be there before they can. `chosen`: whether a
-    grant becomes anything.
+    `identity`: who logs in by a grant's secrets, in words. `needs`: by registry and grant, what must be there before they can.
+    `chosen`: whether a grant becomes anything.
     """
     for grant in sorted(spec.grants, key=lambda item: item.name):
         if grant.registry != registry.name or not isinstance(grant.to, KubernetesTarget) or not chosen(grant):
@@ -89,7 +94,7 @@ def desired(
         settings = SecretSettings(f"{spec.name}-{grant.name}", identity(grant))
         for namespace in sorted(grant.to.namespaces):
             at = Address.of(registry.name, SECRET, f"{grant.to.cluster}/{namespace}/{grant.name}")
-            yield Desired(at, SECRET, settings, needs(grant), source=source)
+            yield Desired(at, SECRET, settings, needs(registry.name, grant.name), source=source)
             for account in sorted(grant.to.service_accounts):
                 link = Address.of(registry.name, LINK, f"{at.name}/{account}")
                 yield Desired(link, LINK, LinkSettings(settings.secret), (at,), source=source)

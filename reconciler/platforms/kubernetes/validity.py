@@ -13,10 +13,15 @@ DUE, LATE = 0.5, 0.75
 
 
 def noted(login: Credentials) -> dict[str, str | None]:
-    """The annotations of a secret with a login that is made now; of one without an end, that there are none."""
+    """The annotations of a secret with a login; of one without an end, that there are none."""
     if login.expires_at is None:
         return {_MADE: None, _ENDS: None}
-    return {_MADE: _text(datetime.now(UTC)), _ENDS: _text(login.expires_at)}
+    return {_MADE: _text(login.made_at or datetime.now(UTC)), _ENDS: _text(login.expires_at)}
+
+
+def made(texts: Mapping[str, str]) -> datetime | None:
+    """When the login was made; None where that is not noted."""
+    return _time(texts.get(_MADE))
 
 
 def ends(texts: Mapping[str, str]) -> datetime | None:
@@ -26,10 +31,10 @@ def ends(texts: Mapping[str, str]) -> datetime | None:
 
 def used(texts: Mapping[str, str], now: datetime) -> float:
     """Which part of its life a login has used up: 1 and more once it has ended, 1 where its life isn't noted."""
-    made, end = _time(texts.get(_MADE)), _time(texts.get(_ENDS))
-    if made is None or end is None or end <= made:
+    begun, end = made(texts), ends(texts)
+    if begun is None or end is None or end <= begun:
         return 1.0
-    return (now - made) / (end - made)
+    return (now - begun) / (end - begun)
 
 
 def trouble(texts: Mapping[str, str], now: datetime) -> str:
@@ -40,6 +45,12 @@ def trouble(texts: Mapping[str, str], now: datetime) -> str:
     if end <= now:
         return f"one that ended at {_text(end)}"
     return f"one that ends at {_text(end)}, and was not renewed in time" if used(texts, now) >= LATE else ""
+
+
+def left(texts: Mapping[str, str]) -> str:
+    """What a login is that is good, in words."""
+    end = ends(texts)
+    return f"one that is good until {_text(end)}" if end is not None else "a good one"
 
 
 def _text(time: datetime) -> str:
