@@ -75,7 +75,8 @@ def _going(changes: Iterable[Change]) -> dict[str, set[Address]]:
     """The changes that let go of something, by the addresses of all that goes, without their regions."""
     found: dict[str, set[Address]] = {}
     for change in changes:
-        for at in (change.address, *change.along) if change.lets_go else ():
+        stands_at = (change.live.stands_at,) if change.live is not None and change.live.stands_at is not None else ()
+        for at in (change.address, *change.along, *stands_at) if change.lets_go else ():
             found.setdefault(at.anywhere, set()).add(change.address)
     return found
 

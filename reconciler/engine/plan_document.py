@@ -106,6 +106,9 @@ class LivePart(_Part):
     vacant: bool = Field(False, description="Whether nothing in the native document is managed by the spec.")
     owed: bool = Field(False, description="Whether what others put on it is yet to be restored.")
     notes: tuple[str, ...] = Field((), description="What else to know about it.")
+    stands_at: str | None = Field(
+        None, description="Where it stands, of what another resource can take the place of under another name."
+    )
 
 
 class NativeNamePart(_Part):

@@ -171,6 +171,7 @@ def _live(live: Live) -> dict[str, Any]:
         "vacant": live.vacant,
         **({"owed": True} if live.owed else {}),
         "notes": list(live.notes),
+        **({"stands_at": live.stands_at} if live.stands_at is not None else {}),
     }
 
 

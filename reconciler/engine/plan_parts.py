@@ -183,6 +183,7 @@ class Loading:
             vacant=part.vacant,
             owed=part.owed,
             notes=part.notes,
+            stands_at=_address(part.stands_at) if part.stands_at is not None else None,
             foreign=tuple(self.foreign.get(address, ())),
         )
 

@@ -133,11 +133,15 @@ class Ledger(ABC):
                 if write.carried:
                     self.forget(at)
                 elif claims:
-                    self.change(at, {}, [key for key in claims if key not in before])
+                    self.withdraw(at, {key: text for key, text in claims.items() if key not in before})
             raise
         if not write.carried:
             entries = self.entries(write.desired, self.note_of(write.marks))
             self.change(at, entries, [key for key in before if key not in entries])
+
+    def withdraw(self, at: Address, claims: Texts) -> None:
+        """Takes back what was noted for a write that failed. Raises PlatformError."""
+        self.change(at, {}, list(claims))
 
     def close(self) -> None:  # noqa: B027 - most have no connections of their own
         """Lets go of connections."""

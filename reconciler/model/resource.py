@@ -56,7 +56,8 @@ class Live:
     others put into the native document, or our mark of what was applied (a crash between a delete and the removal of its mark
     leaves that). `owed`: what others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that
     others gave in it. `neighbours`: what other registries of the spec have in the same native document; a plan says it. `moot`: it is
-    not there, and what is wanted of it is given by something else already.
+    not there, and what is wanted of it is given by something else already. `stands_at`: where it stands, of a kind whose resources
+    can take each other's place under other names: it is deleted only after what is made there (`Desired.instead_of`).
     """
 
     address: Address
@@ -74,6 +75,7 @@ class Live:
     foreign: tuple[ForeignAccess, ...] = ()
     neighbours: tuple[Neighbour, ...] = field(default=(), compare=False)
     moot: bool = False
+    stands_at: Address | None = None
 
     @property
     def given(self) -> Given:

@@ -144,6 +144,7 @@ def _live(session: HttpSession, at: Address, place: Place, account: Document | N
         marks,
         native=f"service account {place} in cluster {place.cluster}",
         needs=(place.secret_at(at.registry),),
+        stands_at=place.account_at,
         vacant=not linked,
         notes=by_others(account, f"f:{_LIST}", "its list of pull secrets")
         if account is not None and not linked

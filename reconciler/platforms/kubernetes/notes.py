@@ -157,6 +157,18 @@ class Notes(Ledger):
             with suppress(PlatformError):  # one that notes nothing is in nobody's way
                 connection.delete(NOTES, namespace, found)
 
+    def withdraw(self, at: Address, claims: Texts) -> None:
+        """Where it still stands as it was written: what another run has made meanwhile is noted otherwise."""
+        connection = self.clusters[self.carrier(at).name]
+        namespace, name = connection.cluster.namespace, name_of(self.session.owner)
+        found = connection.read(NOTES, namespace, name)
+        data = self._data(connection, found) if found is not None else {}
+        if found is None or not (left := {key: None for key, text in claims.items() if data.get(key) == text}):
+            return
+        metadata = {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
+        with suppress(PlatformError):  # a note of what is not there is in nobody's way
+            connection.patch(NOTES, namespace, name, {"metadata": metadata, "data": left})
+
     def _made(self, connection: Connection, put: Texts) -> Document:
         namespace, name = connection.cluster.namespace, name_of(self.session.owner)
         metadata = {"name": name, "labels": LABELS, "annotations": {OWNER: self.session.owner}}

@@ -62,6 +62,11 @@ class Place:
         """The address of the secret."""
         return Address.of(registry, SECRET, f"{self.cluster}/{self.namespace}/{self.grant}")
 
+    @property
+    def account_at(self) -> Address:
+        """Of a link, where it stands in whichever registry and by whichever grant: a service account has one list."""
+        return Address.of("clusters", LINK, f"{self.cluster}/{self.namespace}/{self.account}")
+
     def __str__(self) -> str:
         return f"{self.namespace}/{self.account}" if self.account else self.namespace
 
@@ -97,4 +102,5 @@ def desired(
             yield Desired(at, SECRET, settings, needs(registry.name, grant.name), source=source)
             for account in sorted(grant.to.service_accounts):
                 link = Address.of(registry.name, LINK, f"{at.name}/{account}")
-                yield Desired(link, LINK, LinkSettings(settings.secret), (at,), source=source)
+                there = Place(grant.to.cluster, namespace, grant.name, account).account_at
+                yield Desired(link, LINK, LinkSettings(settings.secret), (at,), source=source, instead_of=(there,))
