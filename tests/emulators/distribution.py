@@ -131,6 +131,30 @@ class TokenService(Serving):
         return jwt.encode(header, claims, self._key, algorithms=["ES256"])
 
 
+class Elsewhere(Serving):
+    """What answers everything as it is told to: an HTTP status, headers and a body for each path, and a list of the requests.
+
+    An answer for `path header` is for whoever sends that as Authorization, and one for a path with a query for that query.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[str, tuple[int, dict[str, str], str]] = {}
+        self.seen: list[tuple[str, str]] = []
+
+    @asynccontextmanager
+    async def handler(self) -> AsyncIterator[Handler]:
+        yield self._answered
+
+    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
+        header = request.headers.get("Authorization", "")
+        self.seen.append((request.path, header))
+        places = (f"{request.path} {header}", request.path_qs, request.path)
+        found = next((self.answers[place] for place in places if place in self.answers), None)
+        status, headers, text = found or (404, {}, "404 page not found")
+        return web.Response(status=status, headers=headers, text=text)
+
+
 @dataclass
 class Distribution:
     """A docker-registry that runs. `tokens`: its service, where it has one."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from aiohttp import web
 
 from reconciler.errors import PlatformError
 from reconciler.platforms.distribution.auth import Login, LoginRefused, RegistryAuth
 from reconciler.platforms.distribution.client import Refusal, RegistryClient
-from tests.emulators.distribution import Distribution, available, docker_registry
+from tests.emulators.distribution import Distribution, Elsewhere, available, docker_registry
 from tests.emulators.servers import free_port
-from tests.emulators.serving import Handler, Serving, served
+from tests.emulators.serving import served
 
 PULL, ALL = frozenset({"pull"}), frozenset({"pull", "push", "*"})
 ALICE = Login("alice", "pass:word", "the variables REG_USER and REG_PASSWORD")
@@ -152,24 +150,6 @@ def test_a_service_that_gives_no_token_is_said_to(by_token: Distribution, answer
         asked.check_login("team/app")
 
 
-class Elsewhere(Serving):
-    """What answers everything as it is told to: an HTTP status, headers and a body for each path, and a list of the requests."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answers: dict[str, tuple[int, dict[str, str], str]] = {}
-        self.seen: list[tuple[str, str]] = []
-
-    @asynccontextmanager
-    async def handler(self) -> AsyncIterator[Handler]:
-        yield self._answered
-
-    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.seen.append((request.path, request.headers.get("Authorization", "")))
-        status, headers, text = self.answers.get(request.path, (404, {}, "404 page not found"))
-        return web.Response(status=status, headers=headers, text=text)
-
-
 @pytest.fixture
 def elsewhere() -> Iterator[Elsewhere]:
     with served(Elsewhere()) as found:
@@ -188,6 +168,10 @@ def challenge(realm: str) -> tuple[int, dict[str, str], str]:
         ("https://[::1]:8443/token", "which is a private address of another host"),
         ("https://169.254.169.254/latest/meta-data", "which is a private address of another host"),
         ("https://localhost/token", "which is a private address of another host"),
+        ("https://localhost./token", "which is a private address of another host"),
+        ("https://127.1/token", "which is a private address of another host"),
+        ("https://2130706433/token", "which is a private address of another host"),
+        ("https://[::ffff:10.0.0.1]/token", "which is a private address of another host"),
         ("https://user:SECRET@auth.example.com/token", "which holds a login of its own"),
         ("ftp://auth.example.com/token", "which is no https:// address"),
         ("/token", "which is no https:// address"),

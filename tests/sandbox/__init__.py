@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .base import Sandbox
 
 #: a new platform is a file here, which ends in `SANDBOX = ...` and has a fixture of the platform's name, and its name in this list
-PLATFORMS = ("local", "aws", "gcp", "azure")
+PLATFORMS = ("local", "aws", "gcp", "azure", "external")
 
 
 def sandbox_class(platform: str) -> type[Sandbox]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from socket import inet_aton
 from threading import Lock
 from typing import Any
 
@@ -90,6 +91,7 @@ class RegistryAuth(httpx.Auth):
             header = self._basic(request.url)
             if known == header:
                 return  # it was sent, and is refused
+            self.offer()
         else:
             return
         with self._lock:
@@ -211,10 +213,16 @@ def _fault(realm: httpx.URL, registry: httpx.URL) -> str | None:
 
 
 def _is_private(host: str) -> bool:
+    """Whether a host is an address that is no public one, also as resolvers read it (`127.1`), or this machine's name."""
+    name = host.rstrip(".")
     try:
-        return not ip_address(host).is_global
+        address = ip_address(name)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        try:
+            address = ip_address(inet_aton(name))
+        except OSError:
+            return name == "localhost" or name.endswith(".localhost")
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global
 
 
 def _shown(realm: str) -> str:
