@@ -178,7 +178,12 @@ class Connection:
                     raise self._not_configured(error) from None
                 if failed:
                     raise self._not_configured(ValueError("the command that it names for the login gives none"))
-                self._made = client.ApiClient(settings)
+                try:
+                    self._made = client.ApiClient(settings)
+                except Exception:  # by the address of a proxy, which is not shown: it may hold a password
+                    raise self._not_configured(
+                        ValueError("the proxy's address in the environment or the kubeconfig can't be read")
+                    ) from None
             return self._made
 
     def _kubeconfig(self) -> str | None:
