@@ -18,6 +18,7 @@ from reconciler.model.weakening import Weakening
 from reconciler.platforms.rescue import naming
 
 from . import states, tags
+from .documents import properties
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -29,6 +30,8 @@ SETTLING = 600.0
 #: codes of what can't be made yet, since one of its name was just deleted
 _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
 
+#: that a replication is in all zones of its location: https://learn.microsoft.com/azure/container-registry/zone-redundancy
+_IN_ZONES = "Enabled"
 #: how one that failed is mended
 _ANEW = "deletes it and makes it anew; clients there pull from another location of the registry meanwhile"
 
@@ -124,14 +127,24 @@ class ReplicationKind(Kind, ReleasedAlong):
 
     def replace(self, session: AzureSession, write: Write, live: Live, *, force: bool) -> Live:
         at, theirs = live.address, json.loads(live.rest or "{}").get("tags", {})
-        if theirs:  # until it is there again, they stand nowhere else
-            session.rescue.keep(at, _native(session, at), {"tags": {**_kept(session, at), **theirs}})
+        kept = {**_kept(session, at), **theirs}
+        ask = partial(session.client.replications.get, *session.group, at.name)
+        there = session.found_plain(at, "replications:get", ask) or {}
+        zones = str(properties(there).get("zoneRedundancy") or "")
+        if kept or zones == _IN_ZONES:  # until it is there again, they stand nowhere else
+            session.rescue.keep(at, _native(session, at), {"tags": kept, "zoneRedundancy": zones})
         self.delete(session, live, force=force)
         return self.create(session, write)
 
     def _made(self, session: AzureSession, write: Write, theirs: Mapping[str, str]) -> Live:
         at = write.desired.address
-        body = {"location": write.desired.settings.location, "tags": tags.after(theirs, write.marks.texts())}
+        body: dict[str, Any] = {
+            "location": write.desired.settings.location,
+            "tags": tags.after(theirs, write.marks.texts()),
+        }
+        kept = session.rescue.kept(at, _native(session, at)) or {}
+        if kept.get("zoneRedundancy") == _IN_ZONES:  # Azure takes it when a replication is made, and never again
+            body["properties"] = {"zoneRedundancy": _IN_ZONES}
         begin = partial(session.client.replications.begin_create, *session.group, at.name, body)
         make = partial(session.done, at, "replications:create", begin)
         found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
@@ -141,8 +154,8 @@ class ReplicationKind(Kind, ReleasedAlong):
         at = live.address
         there = {**_kept(session, at), **(self._tags(session, at) or {})}
         all_tags = tags.after(there, write.marks.texts())
-        properties = {"regionEndpointEnabled": write.desired.settings.endpoint}
-        patched = self._patched(session, at, {"tags": all_tags, "properties": properties})
+        served = {"regionEndpointEnabled": write.desired.settings.endpoint}
+        patched = self._patched(session, at, {"tags": all_tags, "properties": served})
         session.rescue.drop(at, _native(session, at))
         return patched
 
