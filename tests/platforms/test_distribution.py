@@ -242,7 +242,9 @@ def test_pages_are_followed_at_the_registry_alone_and_end(elsewhere: Elsewhere) 
         with pytest.raises(PlatformError, match="list of repositories does not end"):
             asked.repositories()
         elsewhere.answers["/v2/_catalog"] = page("https://evil.example.com/v2/other", "a", "b")
-        assert asked.repositories() == frozenset({"a", "b"})
+        assert asked.repositories() == Refusal(
+            "the next page of its list is linked at an address that is not its list's"
+        )
         elsewhere.answers["/v2/_catalog"] = (200, {}, '{"repositories": null}')
         assert asked.repositories() == frozenset()
 

@@ -105,7 +105,7 @@ def test_a_service_that_gives_no_token_for_what_is_not_there_is_asked_whether_th
         ((200, {}, '{"repositories": [7]}'), "the registry answers 200 and nothing that can be read"),
         ((200, {}, "[" * 100_000), "the registry answers 200 and nothing that can be read"),
         ((500, {}, ""), "the registry answers 500"),
-        ((200, {"Content-Encoding": "gzip"}, "no gzip"), "the registry closes the connection"),
+        ((200, {"Content-Encoding": "gzip"}, "no gzip"), "the registry answers what can't be unpacked"),
         ((403, {}, ""), "it lists its repositories to others alone (403)"),
     ],
 )

@@ -8,8 +8,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from socket import inet_aton
 from threading import Lock
@@ -29,8 +32,10 @@ Flow = Generator[httpx.Request, httpx.Response, None]
 NO_SCOPE = "-"
 #: what whoever has no login can do about a refusal
 NO_LOGIN = "give credentials for the registry"
-#: bytes of a token service's answer that are read: tokens for many repositories are some kB
-LONGEST_ANSWER = 1 << 20
+#: what may pass: too many calls, and what a proxy says in the place of whoever is behind it
+BUSY = frozenset({429, 502, 503, 504})
+#: seconds before what is throttled is asked for again, where nobody says
+_PAUSE = 1.0
 #: characters of a password from which on it is hidden within other words too
 _LONG = 6
 
@@ -73,6 +78,24 @@ class LoginRefused(PlatformError):
     """Whoever decides it refuses the login, or what was asked for with it. `wrong`: whether the login itself is no good."""
 
     wrong = True
+
+
+class Busy(PlatformError):
+    """A registry, or its token service, may answer later. `seconds`: when it wants to be asked again; None if it does not say."""
+
+    seconds: float | None = None
+
+    def after(self, answer: httpx.Response) -> Busy:
+        """The same, with what the answer says of when. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3"""
+        text = answer.headers.get("Retry-After", "")
+        if text.isascii() and text.isdigit():
+            self.seconds = max(_PAUSE, float(text))
+        elif text:
+            with suppress(ValueError):
+                self.seconds = max(_PAUSE, parsedate_to_datetime(text).timestamp() - time.time())
+        if self.seconds is None and answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self.seconds = _PAUSE
+        return self
 
 
 class RegistryAuth(httpx.Auth):
@@ -169,6 +192,13 @@ class RegistryAuth(httpx.Auth):
             # a service that says 403 knows who asks (https://www.rfc-editor.org/rfc/rfc9110#section-15.5.4)
             refused.wrong = not (scope and answer.status_code == httpx.codes.FORBIDDEN)
             raise refused
+        if answer.status_code in BUSY:
+            raise Busy(
+                f"the registry's token service answers {answer.status_code}{said_of(answer, login)}",
+                operation=operation,
+                code=str(answer.status_code),
+                hint="run again later",
+            ).after(answer)
         found = document_of(answer) if answer.is_success else {}
         # https://distribution.github.io/distribution/spec/auth/token/#token-response-fields: one of the two, or both and equal
         token = found.get("token") or found.get("access_token")
@@ -214,9 +244,7 @@ def said_of(answer: httpx.Response, login: Login | None) -> str:
 
 
 def document_of(answer: httpx.Response) -> Mapping[str, Any]:
-    """What an answer holds, {} if it is no JSON object, or too long."""
-    if len(answer.content) > LONGEST_ANSWER:
-        return {}
+    """What an answer holds, {} if it is no JSON object."""
     try:
         found = json.loads(answer.content)
     except (ValueError, RecursionError):

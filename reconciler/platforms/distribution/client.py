@@ -6,19 +6,21 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
 from reconciler.errors import PlatformError
-from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, logged
+from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
 from reconciler.redaction import redacted
 
-from .auth import NO_LOGIN, NO_SCOPE, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
+from .auth import BUSY, NO_LOGIN, NO_SCOPE, Busy, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
 from .challenge import challenges
-from .trouble import no_proxy, trouble
+from .limits import ENCODING, limited
+from .trouble import Overlong, no_proxy, trouble
 
 #: names on a page of the catalog; a registry may give fewer
 PAGE = 1000
@@ -27,10 +29,13 @@ PAGES = 1000
 #: what an answer is to somebody who may not ask, or of a registry that does not have it: Docker Hub has no catalog, Harbor's is for
 #: administrators (https://github.com/docker/hub-feedback/issues/2094, https://github.com/goharbor/harbor/issues/13573)
 REFUSED = frozenset({401, 403, 404, 405, 501})
-
-
-#: what may pass: too many calls, and what a proxy says in the place of the registry
-PASSING = frozenset({429, 500, 502, 503, 504})
+#: codes of a registry that does not have what was asked for; others may mean that it is not shown
+#: (https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes; Harbor says NOT_FOUND)
+MISSING = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "NOT_FOUND"})
+#: seconds for which what may pass is asked for again
+PATIENCE = 10.0
+#: seconds; the least that an answer may take, whatever the time limit of a run
+_SHORTEST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,16 @@ class RegistryClient:
     """Calls to one registry. A context manager, which closes the connections.
 
     `url`: the registry's address. `ca_file`: certificates of authorities that are trusted beside the system's, in PEM.
+    `session`: whose time limit counts, and who waits for what may pass; without one nothing is waited for.
     Every call raises PlatformError: what failed, and what to do.
     """
 
-    def __init__(self, url: str, login: Login | None = None, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, login: Login | None = None, ca_file: Path | None = None, session: HttpSession | None = None
+    ) -> None:
         self.url = httpx.URL(url.rstrip("/"))
         self.login = login
+        self._session = session
         self._auth = RegistryAuth(self.url, login)
         self._http = self._made(_context(ca_file))
 
@@ -108,13 +117,13 @@ class RegistryClient:
         """Whether there is such a repository; a Refusal if the registry doesn't say that to these credentials."""
         try:
             answer = self._tags(repository)
-        except LoginRefused as refused:
+        except (LoginRefused, Overlong) as refused:
             return Refusal(refused.message)
         found = document_of(answer)
         if answer.status_code == 200 and "tags" in found:
             return True
         # that of the registry itself, and of nobody between: its errors are a list
-        if answer.status_code == 404 and found.get("errors"):
+        if answer.status_code == 404 and _is_missing(found):
             return False
         if answer.status_code in REFUSED:
             return Refusal(
@@ -126,6 +135,7 @@ class RegistryClient:
         """The names of all repositories; a Refusal if the registry doesn't list them to these credentials."""
         found: set[str] = set()
         path = f"/v2/_catalog?n={PAGE}"
+        seen: set[str] = set()
         for _ in range(PAGES):
             try:
                 answer = self._get(path, scope="registry:catalog:*")
@@ -138,30 +148,37 @@ class RegistryClient:
             names = _names(answer) if answer.status_code == 200 else None
             if names is None:
                 raise self._failed(answer)
-            new = names - found
             found |= names
-            following = self._next(answer)
-            if following is None:
+            link = _next(answer)
+            if not link:
                 return frozenset(found)
-            if not new:
+            following = self._followed(answer, link)
+            if following is None:
+                return Refusal("the next page of its list is linked at an address that is not its list's")
+            seen.add(path)
+            # a page that says nothing new does not mean that the next one does not: all on it may be what others alone are shown
+            if following in seen:
                 break
             path = following
         raise PlatformError(
             "the registry's list of repositories does not end",
             operation=operation_of("GET", self.url.copy_with(path="/v2/_catalog")),
-            hint="ask its operator: a page repeats what was on another, or there are more pages than are read",
+            hint="ask its operator: a page is its own next one, or there are more pages than are read",
         )
 
     # -- calls --------------------------------------------------------------------------------------------------
 
     def _made(self, context: ssl.SSLContext) -> httpx.Client:
+        whole = self._session.estate.timeout if self._session is not None else READ_TIMEOUT
+        seconds = min(READ_TIMEOUT, max(_SHORTEST, whole))
         try:
             return httpx.Client(
                 verify=context,
-                timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+                timeout=httpx.Timeout(seconds, connect=CONNECT_TIMEOUT),
+                event_hooks={"response": [limited(seconds)]},
                 # an answer that sends elsewhere would take the login along
                 follow_redirects=False,
-                headers={"User-Agent": "reconciler", "Accept": "application/json"},
+                headers={"User-Agent": "reconciler", "Accept": "application/json", "Accept-Encoding": ENCODING},
             )
         except (httpx.InvalidURL, ValueError, ImportError) as error:
             raise no_proxy(error, self.url.join("/v2/")) from None
@@ -171,21 +188,39 @@ class RegistryClient:
 
     def _get(self, path: str, *, scope: str = "", login: bool = True) -> httpx.Response:
         request = self._http.build_request("GET", self.url.join(path), extensions={"scope": scope})
-        with logged(operation_of("GET", request.url)) as line:
+        operation = operation_of("GET", request.url)
+        session = self._session
+
+        def once() -> httpx.Response:
+            while True:
+                try:
+                    return self._once(request, operation, login=login)
+                except Busy as busy:
+                    if session is None or busy.seconds is None:
+                        raise
+                    session.pause(busy.seconds, operation, f"registry {session.name}")
+
+        if session is None:
+            return once()
+        return session.patiently(once, lambda error: isinstance(error, Busy), PATIENCE)
+
+    def _once(self, request: httpx.Request, operation: str, *, login: bool) -> httpx.Response:
+        with logged(operation) as line:
             try:
                 answer = self._http.send(request, auth=self._auth if login else None)
             except httpx.HTTPError as error:
                 raise trouble(error, self.url, self.login) from None
             line.answered(str(answer.status_code))
+            if answer.status_code in BUSY:
+                raise self._failed(answer)
             return answer
 
-    def _next(self, answer: httpx.Response) -> str | None:
-        """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags: the catalog's pages are linked as those
-        of tags are. The login stays at the registry, wherever a link leads."""
-        link = answer.links.get("next", {}).get("url")
-        if not link:
+    def _followed(self, answer: httpx.Response, link: str) -> str | None:
+        """Where the catalog goes on; None if that is no catalog. The login stays at the registry, wherever a link leads."""
+        try:
+            url = answer.request.url.join(link)
+        except httpx.InvalidURL:
             return None
-        url = answer.request.url.join(link)
         return url.raw_path.decode() if url.path == "/v2/_catalog" else None
 
     # -- errors -------------------------------------------------------------------------------------------------
@@ -201,7 +236,7 @@ class RegistryClient:
                 code=str(answer.status_code),
                 hint="give the address of the registry itself as `url`",
             )
-        if answer.status_code in PASSING:
+        if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
             return self._failed(answer)
         return PlatformError(
             f"no registry answers there: /v2/ answers {answer.status_code}",
@@ -228,13 +263,15 @@ class RegistryClient:
         return refused
 
     def _failed(self, answer: httpx.Response) -> PlatformError:
-        passing = answer.status_code in PASSING
-        return PlatformError(
-            f"the registry answers {answer.status_code}{said_of(answer, self.login) or _unreadable(answer)}",
+        status = answer.status_code
+        passing = status in BUSY or status == httpx.codes.INTERNAL_SERVER_ERROR
+        failed = (Busy if status in BUSY else PlatformError)(
+            f"the registry answers {status}{said_of(answer, self.login) or _unreadable(answer)}",
             operation=operation_of("GET", answer.request.url, self.login),
-            code=str(answer.status_code),
+            code=str(status),
             hint="run again later" if passing else "ask the registry's operator",
         )
+        return failed.after(answer) if isinstance(failed, Busy) else failed
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
@@ -260,6 +297,26 @@ def _is_page(answer: httpx.Response) -> bool:
 
 def _pull(repository: str) -> str:
     return f"repository:{repository}:pull"
+
+
+def _next(answer: httpx.Response) -> str:
+    """The link to the next page, "" if there is none. Names and relations are compared without case, and a link may have several
+    (https://www.rfc-editor.org/rfc/rfc8288#section-3.3); the catalog's pages are linked as those of tags are
+    (https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags)."""
+    for link in answer.links.values():
+        found = {str(key).lower(): value for key, value in link.items()}
+        if "next" in (found.get("rel") or "").lower().split():
+            return found.get("url") or ""
+    return ""
+
+
+def _is_missing(document: Mapping[str, Any]) -> bool:
+    errors = document.get("errors")
+    return (
+        isinstance(errors, list)
+        and bool(errors)
+        and all(isinstance(item, dict) and item.get("code") in MISSING for item in errors)
+    )
 
 
 def _names(answer: httpx.Response) -> set[str] | None:

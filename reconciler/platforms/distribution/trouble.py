@@ -12,6 +12,7 @@ import httpx
 from reconciler.errors import PlatformError
 
 from .auth import Login, operation_of
+from .limits import LONGEST, TooLong
 
 #: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/#error-codes
 _EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)
@@ -21,6 +22,10 @@ _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
 class NoAnswer(PlatformError):
     """No answer came, and may come if it is asked for again."""
+
+
+class Overlong(PlatformError):
+    """An answer is longer than what is read of it."""
 
 
 def no_proxy(error: Exception, url: httpx.URL) -> PlatformError:
@@ -66,6 +71,16 @@ def trouble(error: httpx.HTTPError, registry: httpx.URL, login: Login | None) ->
     if isinstance(error, httpx.ProxyError):
         return NoAnswer(
             "the proxy does not let the call through", operation=where, hint="check HTTPS_PROXY and NO_PROXY"
+        )
+    if isinstance(error, TooLong):
+        return Overlong(
+            f"{whose} answers more than {LONGEST >> 20} MiB, which is not read",
+            operation=where,
+            hint="ask the registry's operator",
+        )
+    if isinstance(error, httpx.DecodingError):
+        return PlatformError(
+            f"{whose} answers what can't be unpacked", operation=where, hint="ask the registry's operator"
         )
     return NoAnswer(f"{whose} closes the connection", operation=where, hint="run again")
 

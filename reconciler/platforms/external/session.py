@@ -37,7 +37,7 @@ class ExternalSession(HttpSession):
         """What asks the registry. Raises PlatformError if the login can't be had."""
         given = self.registry.ca_file
         ca_file = path_of(given, self.estate.base, "ca_file") if given is not None else None
-        return RegistryClient(login.api_of(self.registry), self.login, ca_file)
+        return RegistryClient(login.api_of(self.registry), self.login, ca_file, self)
 
     def check(self) -> None:
         """Whether a registry is there, and takes the login. Trouble with it is raised where something is wanted of the registry: what

@@ -193,7 +193,7 @@ class Connection:
                     self._made = client.ApiClient(settings)
                 except Exception:  # by the address of a proxy, which is not shown: it may hold a password
                     raise self._not_configured(
-                        ValueError("the proxy's address in the environment or the kubeconfig can't be read")
+                        _NoLogin("the proxy's address in the environment or the kubeconfig can't be read")
                     ) from None
             return self._made
 
