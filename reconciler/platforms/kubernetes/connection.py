@@ -189,7 +189,12 @@ class Connection:
                     self.session.notices.append(
                         f"cluster {self.name}: its certificate is not verified, as the kubeconfig says (insecure-skip-tls-verify)"
                     )
-                self._made = client.ApiClient(settings)
+                try:
+                    self._made = client.ApiClient(settings)
+                except Exception:  # by the address of a proxy, which is not shown: it may hold a password
+                    raise self._not_configured(
+                        ValueError("the proxy's address in the environment or the kubeconfig can't be read")
+                    ) from None
             return self._made
 
     def _kubeconfig(self) -> str | None:
