@@ -26,7 +26,7 @@ from tests.cluster import ADMIN, running
 from tests.emulators.kubernetes import Fails
 from tests.emulators.proxy import Proxy
 from tests.emulators.serving import Answer
-from tests.onprem import OTHER, PASSWORD, Stage, notes_of, secret_name
+from tests.onprem import OTHER, PASSWORD, Stage, secret_name
 
 MERGE = "application/merge-patch+json"
 AUTH = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
