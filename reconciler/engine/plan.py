@@ -157,6 +157,8 @@ def make_plan(
         desired = expand(releasing(spec, wishes.release, kinds), platforms)[1]
     estate = estate_of(spec, wishes.parallelism, wishes.timeout, wishes.rescue)
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
+        for registry in spec.registries:
+            opened[registry.name].giving_up = wishes.destroy or registry.retired
         listed = observe(opened, desired, executor, on_read)
         refused = dict(chain.from_iterable(found.refused.items() for found in listed.values()))
         homes = homes_of(spec.name, spec.registries)

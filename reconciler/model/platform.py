@@ -75,6 +75,8 @@ class Session(ABC):
         self.name = registry.name
         self.halt = Event()
         self.given_up = False
+        #: whether nothing of the registry is wanted any more: what only what is wanted needs can be left out of a listing
+        self.giving_up = False
         #: set by whoever wants what is carried out to stop; a call that only waits for its turn is not sent then
         self.stop = Event()
         #: takes how many reads are done, and of how many more it is known now that they are to be done

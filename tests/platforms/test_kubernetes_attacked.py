@@ -408,7 +408,7 @@ def test_11_an_answer_without_metadata_is_said_so(stage: Stage, cluster_proxy: P
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
     cluster_proxy.behaviours.append(Says(operation, "200"))
-    assert "internal error" not in stage.run("plan", code=1)
+    assert "internal error" not in stage.run("plan", code=None)
 
 
 def test_11_half_a_character_in_a_secret_does_not_stop_the_plan(stage: Stage) -> None:
@@ -462,7 +462,7 @@ def test_12_a_grant_on_a_registry_without_a_login_is_an_error_of_the_spec(stage:
 WORD = "Tr0ub4dor-hunter"
 BASIC = base64.b64encode(f"alice:{WORD}".encode()).decode()
 Got = tuple[int, dict[str, str], Any]
-LOG_IN = (401, {"WWW-Authenticate": 'Basic realm="x"'}, {})
+LOG_IN: Got = (401, {"WWW-Authenticate": 'Basic realm="x"'}, {})
 FINE = {"Content-Type": "application/json"}
 
 
@@ -555,7 +555,7 @@ def test_13_a_service_that_gives_tokens_for_what_is_there_alone_is_no_wrong_logi
                 return 200, FINE, {"token": "good"}
             return 403, FINE, {"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]}
         if request.headers.get("Authorization") != "Bearer good":
-            port = request.server.server_address[1]
+            port = int(str(request.headers.get("Host")).rpartition(":")[2])
             realm = f'Bearer realm="http://127.0.0.1:{port}/token",service="ghcr.io",scope="repository:user/image:pull"'
             return 401, {"WWW-Authenticate": realm}, {"errors": [{"code": "UNAUTHORIZED"}]}
         return (405, FINE, {}) if "_catalog" in request.path else (200, FINE, {"name": "team/app", "tags": []})

@@ -11,6 +11,7 @@ from reconciler.model.kind import Found, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms.distribution.client import Refusal
+from reconciler.platforms.kubernetes.settings import SECRET
 from reconciler.words import all_of, counted, plural, some_of
 
 from .login import HUB, host_of
@@ -30,12 +31,19 @@ class RepositoryKind(Kind):
     """A repository that the spec names. A listing says which of them are not there yet, and which others are."""
 
     name = "repository"
+    after = (SECRET,)
     settings = RepositorySettings
     permissions = {Verb.LIST: ("GET /v2/_catalog", "GET /v2/NAME/tags/list")}
 
     def list(self, session: ExternalSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         named = {at.name: at for at, item in wanted.items() if item.kind == self.name}
-        session.notices += _said(session, sorted(named))
+        if session.trouble is not None:
+            going = session.giving_up or any(live.address not in wanted for live in found[SECRET])
+            if wanted and not going:
+                raise session.trouble
+            session.notices.append(f"registry {session.name} is not looked at: {session.trouble.message}")
+        elif not session.giving_up:
+            session.notices += _said(session, sorted(named))
         yield from self.read(session, list(named.values()))
 
     def read(self, session: ExternalSession, addresses: Sequence[Address]) -> Iterator[Live]:

@@ -24,6 +24,8 @@ class ExternalSession(HttpSession):
     def __init__(self, platform: Platform, estate: Estate, registry: ExternalRegistry) -> None:
         super().__init__(platform, estate, registry)
         self.registry = registry
+        #: why the registry can't be asked; None if it can, or was not tried
+        self.trouble: PlatformError | None = None
 
     @cached_property
     def login(self) -> Login | None:
@@ -38,18 +40,21 @@ class ExternalSession(HttpSession):
         return RegistryClient(login.api_of(self.registry), self.login, ca_file)
 
     def check(self) -> None:
-        """Whether a registry is there, and takes the login."""
+        """Whether a registry is there, and takes the login. Trouble with it is raised where something is wanted of the registry: what
+        is given up needs none."""
         try:
             self.client.check_login()
         except PlatformError as error:
             error.address = error.address or self.name
-            raise
+            self.trouble = error
 
     def login_host(self) -> str:
         return login.host_of(self.registry)
 
     def login_of(self, grant: str) -> Credentials:
         """The operator's login."""
+        if self.trouble is not None:
+            raise self.trouble
         found = self.login
         if found is None:
             raise PlatformError(

@@ -5,9 +5,11 @@ https://kubernetes.io/docs/reference/kubernetes-api/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, TypeVar
 
 from reconciler.errors import PlatformError
@@ -148,6 +150,9 @@ class Connection:
             if not reads:
                 wrote()
             document: Document = self._client().sanitize_for_serialization(found) or {}
+            named = document.get("metadata") or {}
+            if not operation.startswith("delete ") and not {"name", "uid", "resourceVersion"} <= named.keys():
+                raise unreadable(ValueError("no object"), at, operation, self.name)
             return document
 
     def _client(self) -> Any:
@@ -159,17 +164,20 @@ class Connection:
                 settings.retries = False  # what is asked for again is decided here
                 settings.connection_pool_maxsize = self.session.estate.parallelism
                 try:
-                    if self.cluster.in_cluster:
-                        config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
-                    else:
-                        config.load_kube_config(  # type: ignore[no-untyped-call]
-                            self._kubeconfig(),
-                            self.cluster.context,
-                            client_configuration=settings,
-                            persist_config=False,
-                        )
+                    with _plugin() as failed:
+                        if self.cluster.in_cluster:
+                            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+                        else:
+                            config.load_kube_config(  # type: ignore[no-untyped-call]
+                                self._kubeconfig(),
+                                self.cluster.context,
+                                client_configuration=settings,
+                                persist_config=False,
+                            )
                 except Exception as error:  # whatever a file, or a command that it names, makes of it
                     raise self._not_configured(error) from None
+                if failed:
+                    raise self._not_configured(ValueError("the command that it names for the login gives none"))
                 self._made = client.ApiClient(settings)
             return self._made
 
@@ -194,6 +202,31 @@ class Connection:
             operation="kubeconfig",
             hint=hint,
         )
+
+
+@contextmanager
+def _plugin() -> Iterator[list[str]]:
+    """Whether the command that a kubeconfig names for its login has failed inside: the client goes on without one, and logs what the
+    command has said, which may be a secret, by the root logger."""
+    failed: list[str] = []
+    mine = get_ident()
+
+    def keeps(record: logging.LogRecord) -> bool:
+        if record.thread != mine or not record.pathname.endswith(("kube_config.py", "exec_provider.py")):
+            return True
+        if record.levelno >= logging.ERROR:
+            failed.append(record.name)
+        return False
+
+    root = logging.getLogger()
+    nothing = logging.NullHandler()  # else the root logger is set up to print
+    root.addFilter(keeps)
+    root.addHandler(nothing)
+    try:
+        yield failed
+    finally:
+        root.removeFilter(keeps)
+        root.removeHandler(nothing)
 
 
 def annotations_of(found: Mapping[str, Any]) -> dict[str, str]:

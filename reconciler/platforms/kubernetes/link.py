@@ -77,6 +77,8 @@ class LinkKind(Kind, GivesAccess):
             if place is None:
                 continue
             account = notes.accounts.get((place.cluster, place.namespace, place.account))
+            if isinstance(account, str):  # it can't be looked at, and nobody wants it
+                continue
             if at in wanted and account is None:
                 if place.secret_at(at.registry) not in moot:
                     session.notices.append(_pending(place))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,19 @@ def written(login: Credentials) -> str:
     entry = {"username": login.username, "password": login.password, "auth": auth}
     document = json.dumps({"auths": {login.registry: entry}}, separators=(",", ":"))
     return base64.b64encode(document.encode()).decode()
+
+
+def without(text: str, login: Credentials) -> str:
+    """The text with nothing of the login in it but the user's name: what refuses a secret may repeat it."""
+    pair = f"{login.username}:{login.password}"
+    document = written(login)
+    for hidden in (document, base64.b64encode(pair.encode()).decode(), pair, login.password):
+        text = text.replace(hidden, "[hidden]")
+    return text
+
+
+#: a registry as a kubelet has it; what else a hand has put in its place may be a login
+_HOST = re.compile(r"(https://)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?(/v[12]/?)?")
 
 
 class Held:
@@ -56,9 +70,10 @@ class Held:
         self.host, self.login = next(iter(logins.items()))
         self.others = tuple(logins)[1:]
 
-    def of(self, host: str) -> bool:
-        """Whether it logs in to this registry alone."""
-        return self.login is not None and self.host == host and not self.others
+    @property
+    def shown(self) -> str:
+        """The registry, for people."""
+        return self.host if _HOST.fullmatch(self.host) else "no registry"
 
 
 def _auths(value: Any) -> Mapping[str, Any] | None:

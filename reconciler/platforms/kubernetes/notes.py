@@ -44,7 +44,7 @@ class Notes(Ledger):
         self.clusters = {item.name: Connection(session, item) for item in session.estate.clusters}
         self._uids: dict[str, str] = {}
         #: what a listing has read of service accounts, by cluster, namespace and name
-        self.accounts: dict[tuple[str, str, str], Document | None] = {}
+        self.accounts: dict[tuple[str, str, str], Document | str | None] = {}
         #: by grant, the login that this run writes into all of its secrets, where too many would end each other; `choosing` is held
         #: by whoever chooses one
         self.logins: dict[str, Credentials] = {}
@@ -104,8 +104,9 @@ class Notes(Ledger):
     def check_clusters(self) -> None:
         """Fails if two of the clusters have the same notes, and so are one. Raises PlatformError."""
         first: dict[str, str] = {}
-        for name, uid in self._uids.items():
-            if (other := first.setdefault(uid, name)) != name:
+        # in the spec's order, whichever answered first
+        for name in (item for item in self.clusters if item in self._uids):
+            if (other := first.setdefault(self._uids[name], name)) != name:
                 raise PlatformError(
                     f"clusters {other} and {name} are one: what one of them makes, the other would take for what nobody wants",
                     address=self.session.name,
@@ -136,6 +137,13 @@ class Notes(Ledger):
                 address=self.session.name,
                 operation=f"get {NOTES}",
                 hint="rename it, or give the cluster another `namespace` in the spec",
+            )
+        if found.get("immutable"):
+            raise PlatformError(
+                f"ConfigMap {name_of(self.session.owner)} of cluster {connection.name} is immutable: nothing can be noted in it",
+                address=self.session.name,
+                operation=f"get {NOTES}",
+                hint="make it anew without `immutable`, with the data that it has",
             )
         return found.get("data") or {}
 

@@ -6,31 +6,30 @@ They are changed in place: a node that has an image by a secret needs no new log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from reconciler.errors import Moved, PlatformError
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
-from reconciler.model.marks import Marks
 from reconciler.model.renewal import Renewable, Renewal, Renewed
 from reconciler.model.resource import Desired, Live
-from reconciler.model.service import Credentials, FewLogins, LogsIn
+from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
-from reconciler.words import all_of
 
 from . import login_document, validity
 from .connection import SECRETS, Document, annotations_of, is_taken
-from .login_document import Held
 from .notes import LABELS, Notes
+from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
 from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings, nobody
+from .trouble import FORBIDDEN
 from .written_by import by_others
 
-#: where a secret says that it was made: a copy of it in another namespace is not ours
-_NAMESPACE, _GRANT = "reconciler-namespace", "reconciler-grant"
 _IDENTITY = "reconciler-identity"
 #: how often a secret is read again that somebody else writes meanwhile
 _TRIES = 5
@@ -43,7 +42,7 @@ class SecretKind(Kind, Renewable):
     name = SECRET
     elsewhere = CLUSTER
     settings = SecretSettings
-    immutable = frozenset({"type"})
+    immutable = frozenset({"type", "immutable"})
     permissions = {
         Verb.LIST: ("get configmaps", "get secrets", "get serviceaccounts"),
         Verb.READ: ("get configmaps", "get secrets"),
@@ -57,7 +56,7 @@ class SecretKind(Kind, Renewable):
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         usual = self.shown(SecretSettings("", ""))
-        return {key: usual[key] for key in ("login", "type", "noted")}
+        return {key: value for key, value in usual.items() if key not in ("secret", "identity")}
 
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
         place, settings = Place.of(wanted.address), wanted.settings
@@ -65,7 +64,7 @@ class SecretKind(Kind, Renewable):
         if place is None or not settings.secret.endswith(f"-{place.grant}"):
             return "secret"
         return next(
-            (key for key in ("login", "type", "noted") if getattr(settings, key) != getattr(asked, key)),
+            (key for key in ("login", "type", "noted", "immutable") if getattr(settings, key) != getattr(asked, key)),
             None,
         )
 
@@ -77,11 +76,23 @@ class SecretKind(Kind, Renewable):
         notes.check_clusters()
         secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
         accounts = sorted({(place.cluster, place.namespace, place.account) for place in links.values()})
-        read, there = session.maps((notes.account, accounts), (lambda at: _read(session, at), secrets))
-        notes.accounts = dict(zip(accounts, read, strict=True))
+        needed = {(place.cluster, place.namespace, place.account) for at, place in links.items() if at in wanted}
+        accounts_there, there = session.maps(
+            (lambda at: _allowed(partial(notes.account, at), wanted=at in needed), accounts),
+            (lambda at: _allowed(partial(read, session, at), wanted=at in wanted), secrets),
+        )
+        session.notices += sorted({str(item) for item in (*accounts_there, *there) if isinstance(item, Barred)})
+        notes.accounts = dict(zip(accounts, accounts_there, strict=True))
         for (at, place), document in zip(secrets.items(), there, strict=True):
-            if document is not None:
-                yield self._live(session, at, place, document)
+            if isinstance(document, Barred):
+                continue  # its note stays
+            if document is not None and "deletionTimestamp" in document["metadata"] and at in wanted:
+                session.notices.append(
+                    f"{_native(document, place)} {_ending(document)}: it is made again once it is gone"
+                )
+                yield replace(_gone(notes, at, place), moot=True)
+            elif document is not None:
+                yield self._live(session, at, place, document, asked=at in wanted and not session.giving_up)
             elif at in wanted and not any(_accounts_of(notes, place, links)):
                 session.notices.append(_pending(place))
                 yield replace(_gone(notes, at, place), moot=True)
@@ -93,17 +104,22 @@ class SecretKind(Kind, Renewable):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
-            document = _read(session, at)
+            document = read(session, at)
             if document is not None:
-                yield self._live(session, at, place, document)
+                yield self._live(session, at, place, document, asked=None)
             elif notes.marks(at).owner:
                 yield _gone(notes, at, place)
 
+    def fingerprint(self, live: Live | None) -> str:
+        """Without what is said of the login: an apply writes the one that it should be, whatever is there by then."""
+        said = replace(live, settings=replace(live.settings, login=GOOD)) if live is not None else None
+        return super().fingerprint(said)
+
     def create(self, session: HttpSession, write: Write) -> Live:
         at = write.desired.address
-        place = _place(at)
+        place = place_of(at)
         notes = session.ledger(Notes)
-        login = _login(session, place, _beside(session, place))
+        login = login_for(session, place, beside(session, place))
         with notes.noting(write):
             body = {
                 "metadata": {
@@ -114,23 +130,19 @@ class SecretKind(Kind, Renewable):
                 "type": login_document.TYPE,
                 "data": {login_document.KEY: login_document.written(login)},
             }
-            try:
+            with _hiding(login, "somebody else has made a secret of that name meanwhile"):
                 made = notes.clusters[place.cluster].create(SECRETS, place.namespace, body)
-            except PlatformError as error:
-                if is_taken(error):
-                    raise Moved("somebody else has made a secret of that name meanwhile") from None
-                raise
         return self._live(session, at, place, made, login)
 
     def update(self, session: HttpSession, write: Write, live: Live) -> Live:
         if live.vacant:
             return self.create(session, write)
         at = live.address
-        place = _place(at)
+        place = place_of(at)
         notes = session.ledger(Notes)
         # another identity is another login, also where the registry is logged in to by the same host
         renews = live.settings.login != GOOD or live.settings.identity != write.desired.settings.identity
-        login = _login(session, place, _beside(session, place)) if renews else None
+        login = login_for(session, place, beside(session, place)) if renews else None
         connection, name = notes.clusters[place.cluster], place.secret_of(session.owner)
         uid, _, version = live.etag.partition("/")
         body: Document = {
@@ -143,39 +155,43 @@ class SecretKind(Kind, Renewable):
         }
         if login is not None:
             body["data"] = {login_document.KEY: login_document.written(login)}
-        with notes.noting(write):
-            try:
-                made = connection.patch(SECRETS, place.namespace, name, body)
-            except PlatformError as error:
-                if is_taken(error):
-                    raise Moved("somebody else has changed it meanwhile") from None
-                raise
+        with notes.noting(write), _hiding(login, "somebody else has changed it meanwhile"):
+            made = connection.patch(SECRETS, place.namespace, name, body)
         return self._live(session, at, place, made, login)
 
     def delete(self, session: HttpSession, live: Live, *, force: bool) -> None:
         at = live.address
-        place = _place(at)
+        place = place_of(at)
         notes = session.ledger(Notes)
-        document = _read(session, at)
-        if document is not None and _marks(document, place).owner == session.owner:
-            try:
+        document = read(session, at)
+        if document is not None and marks_of(document, place).owner == session.owner:
+            with _hiding(None, "somebody else has changed it meanwhile"):
                 notes.clusters[place.cluster].delete(SECRETS, place.namespace, document)
-            except PlatformError as error:
-                if is_taken(error):
-                    raise Moved("somebody else has changed it meanwhile") from None
-                raise
+            left = read(session, at)
+            if left is not None and "deletionTimestamp" in left["metadata"]:
+                hint = "have whoever has set them take them away, and apply again: until then it stays, with its login"
+                raise PlatformError(_ending(left), address=at, operation="delete secrets", hint=hint)
         notes.forget(at)
 
     def _live(
-        self, session: HttpSession, at: Address, place: Place, document: Document, written: Credentials | None = None
+        self,
+        session: HttpSession,
+        at: Address,
+        place: Place,
+        document: Document,
+        written: Credentials | None = None,
+        *,
+        asked: bool | None = True,
     ) -> Live:
-        """A secret as it is there. `written`: the login that was written just now."""
+        """A secret as it is there. `written`: the login that was written just now. `asked`: whether somebody must know how its login
+        stands; False: nobody, since it goes; None: if it can be known."""
         notes = session.ledger(Notes)
         metadata, texts = document["metadata"], annotations_of(document)
-        marks = _marks(document, place)
+        marks = marks_of(document, place)
         ours = marks.owner == session.owner
-        login = _said(session, place, document, written)
+        login = known(partial(said_of, session, place, document, written), asked)
         name = metadata["name"]
+        stuck = bool(document.get("immutable")) and login != GOOD
         return Live(
             at,
             SECRET,
@@ -186,36 +202,37 @@ class SecretKind(Kind, Renewable):
                 str(document.get("type") or ""),
                 # what was written is noted right after
                 bool(written) or bool(notes.noted(at)) or not ours,
+                stuck,
             ),
             marks,
             needs=self.needs(session.name, place.grant),
-            native=f"secret {name} in namespace {place.namespace} of cluster {place.cluster}",
+            native=_native(document, place),
             etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
             notes=by_others(document, "f:data", "what it holds") if login != GOOD else (),
         )
 
     def renew(self, session: HttpSession, desired: Desired, now: datetime) -> Renewal:
         """Reads and writes the one secret, and needs no right beyond that: neither notes nor service accounts."""
-        at, place = desired.address, _place(desired.address)
+        at, place = desired.address, place_of(desired.address)
         connection = session.ledger(Notes).clusters[place.cluster]
         for _ in range(_TRIES):
-            document = _read(session, at)
+            document = read(session, at)
             if document is None:
                 return Renewal(at, Renewed.MISSING, message="there is no such secret yet: `reconciler apply` makes it")
-            if _marks(document, place).owner != session.owner:
+            if marks_of(document, place).owner != session.owner:
                 return Renewal(
                     at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
                 )
             texts = annotations_of(document)
-            said = _said(session, place, document, None)
-            if said == GOOD and (_issuer(session).lasting or validity.used(texts, now) < validity.DUE):
+            said = said_of(session, place, document, None)
+            if said == GOOD and (issuer_of(session).lasting or validity.used(texts, now) < validity.DUE):
                 return Renewal(at, Renewed.GOOD, validity.ends(texts))
-            if _issuer(session).lasting:
+            if issuer_of(session).lasting:
                 # whoever runs this may not have heard of a rotation, and would put the former login back
                 session.check()
             metadata = {key: document["metadata"][key] for key in ("uid", "resourceVersion")}
             try:
-                login = _login(session, place)
+                login = login_for(session, place)
                 body: Document = {
                     "metadata": {**metadata, "annotations": validity.noted(login)},
                     "data": {login_document.KEY: login_document.written(login)},
@@ -230,6 +247,49 @@ class SecretKind(Kind, Renewable):
         return Renewal(at, Renewed.FAILED, message="somebody else writes it again and again\nrun again")
 
 
+class Barred(str):
+    """That what is only noted can't be looked at, in words: whoever has deleted its namespace may have deleted the right to."""
+
+    __slots__ = ()
+
+
+def _allowed(read: Callable[[], Document | None], *, wanted: bool) -> Document | Barred | None:
+    """What is there. Raises PlatformError, but for what nobody wants and may not be looked at."""
+    try:
+        return read()
+    except PlatformError as error:
+        if wanted or error.code != FORBIDDEN:
+            raise
+        return Barred(f"what an earlier apply has made can't be looked at, and stays as it is: {error.message}")
+
+
+@contextmanager
+def _hiding(login: Credentials | None, taken: str) -> Iterator[None]:
+    """Errors of a write inside repeat no login that is written. Raises Moved, in these words, where somebody was faster."""
+    try:
+        yield
+    except PlatformError as error:
+        if is_taken(error):
+            raise Moved(taken) from None
+        if login is not None:
+            error.message = login_document.without(error.message, login)
+        raise
+
+
+def _native(document: Document, place: Place) -> str:
+    return f"secret {document['metadata']['name']} in namespace {place.namespace} of cluster {place.cluster}"
+
+
+def _ending(document: Document) -> str:
+    """That it is being deleted."""
+    finalizers = [str(item) for item in document["metadata"].get("finalizers") or ()]
+    return (
+        f"is being deleted, and waits for its finalizers ({', '.join(finalizers)})"
+        if finalizers
+        else "is being deleted"
+    )
+
+
 def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> dict[Address, Place]:
     """What is wanted or noted of a kind, with its place."""
     named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
@@ -237,7 +297,7 @@ def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> di
     return {at: place for at in sorted(found) if (place := Place.of(at)) is not None}
 
 
-def _accounts_of(notes: Notes, place: Place, links: Mapping[Address, Place]) -> Iterator[Document | None]:
+def _accounts_of(notes: Notes, place: Place, links: Mapping[Address, Place]) -> Iterator[Document | str | None]:
     for link in links.values():
         if (link.cluster, link.namespace, link.grant) == (place.cluster, place.namespace, place.grant):
             yield notes.accounts.get((link.cluster, link.namespace, link.account))
@@ -250,71 +310,11 @@ def _pending(place: Place) -> str:
     )
 
 
-def _place(at: Address) -> Place:
-    place = Place.of(at)
-    if place is None:
-        raise PlatformError("no pull secret has such an address", address=at, hint="make a new plan")
-    return place
-
-
-def _issuer(session: Any) -> LogsIn:
-    if not isinstance(session, LogsIn):
-        raise TypeError(f"platform {session.platform.name} makes no logins")
-    return session
-
-
-def _login(session: HttpSession, place: Place, beside: Iterable[tuple[Place, Document]] = ()) -> Credentials:
-    """What a secret is to hold: a new login; where only some are good at a time, one for all secrets of the grant that a run writes.
-    `beside`: other secrets of the grant, of which one may hold it already."""
-    issuer = _issuer(session)
-    if not isinstance(issuer, FewLogins):
-        return issuer.login_of(place.grant)
-    notes = session.ledger(Notes)
-    with notes.choosing:
-        if place.grant not in notes.logins:
-            held = (_fresh(session, *item) for item in beside)
-            found = next(filter(None, held), None)
-            notes.logins[place.grant] = found or issuer.login_of(place.grant)
-        return notes.logins[place.grant]
-
-
-def _beside(session: HttpSession, place: Place) -> Iterator[tuple[Place, Document]]:
-    """The other secrets of a grant that are noted and there."""
-    for at in sorted(session.ledger(Notes).addresses(place.cluster, SECRET)):
-        other = Place.of(at)
-        if other is not None and other.grant == place.grant and other != place:
-            document = _read(session, at)
-            if document is not None:
-                yield other, document
-
-
-def _fresh(session: HttpSession, place: Place, document: Document) -> Credentials | None:
-    """The login that a secret of ours holds, unless something is wrong with it, or it is due to be renewed."""
-    texts, held = annotations_of(document), Held(document.get("data") or {})
-    ours = _marks(document, place).owner == session.owner
-    good = ours and held.login is not None and _said(session, place, document, None) == GOOD
-    if not good or held.login is None or validity.used(texts, datetime.now(UTC)) >= validity.DUE:
-        return None
-    return Credentials(held.host, *held.login, validity.ends(texts), made_at=validity.made(texts))
-
-
-def _read(session: HttpSession, at: Address) -> Document | None:
-    place = _place(at)
-    connection = session.ledger(Notes).clusters[place.cluster]
-    return connection.read(SECRETS, place.namespace, place.secret_of(session.owner))
-
-
 def _annotations(write: Write, place: Place, login: Credentials | None) -> dict[str, Any]:
     """What a secret says of itself. `login`: the one that is written with it, if one is."""
-    where = {_NAMESPACE: place.namespace, _GRANT: place.grant}
+    where = {NAMESPACE: place.namespace, GRANT: place.grant}
     ends = validity.noted(login) if login is not None else {}
     return {**write.marks.texts(), **where, _IDENTITY: write.desired.settings.identity, **ends}
-
-
-def _marks(document: Document, place: Place) -> Marks:
-    texts = annotations_of(document)
-    here = (place.namespace, place.grant)
-    return Marks.of(texts) if (texts.get(_NAMESPACE), texts.get(_GRANT)) == here else Marks()
 
 
 def _gone(notes: Notes, at: Address, place: Place, *, wanted: bool = True) -> Live:
@@ -323,27 +323,3 @@ def _gone(notes: Notes, at: Address, place: Place, *, wanted: bool = True) -> Li
     if not wanted and marks.owner and marks.applied is None:
         marks = replace(marks, applied="")  # it was to be made and was not: its note goes
     return Live(at, SECRET, SecretSettings("", ""), marks, vacant=True)
-
-
-def _said(session: HttpSession, place: Place, document: Document, written: Credentials | None) -> str:
-    """What is wrong with the login that a secret holds, in words; GOOD if nothing is."""
-    issuer = _issuer(session)
-    held = Held(document.get("data") or {})
-    login = written or (issuer.login_of(place.grant) if issuer.lasting else None)
-    host = login.registry if login is not None else issuer.login_host()
-    if held.login is None:
-        return login_document.UNREADABLE
-    if held.host != host:
-        return f"one of {held.host}"
-    if held.others:
-        return f"beside those of {all_of(held.others)}"
-    if login is not None:
-        return GOOD if held.login == (login.username, login.password) else "another one"
-    if by_others(document, "f:data", ""):
-        return "changed by hand"
-    texts = annotations_of(document)
-    if trouble := validity.trouble(texts, datetime.now(UTC)):
-        return trouble
-    end = validity.ends(texts)
-    over = isinstance(issuer, FewLogins) and end is not None and issuer.is_over(place.grant, end)
-    return "one that another has replaced" if over else GOOD

@@ -22,13 +22,15 @@ GOOD = "good"
 @dataclass(frozen=True, slots=True)
 class SecretSettings:
     """A pull secret. `secret`: its name in its namespace. `identity`: who logs in by it. `login`: GOOD, or what is wrong with the one
-    that it holds, in words. `noted`: whether the cluster's notes have it."""
+    that it holds, in words. `noted`: whether the cluster's notes have it. `immutable`: whether a hand has made it so, and
+    its login can't be changed therefore."""
 
     secret: str
     identity: str
     login: str = GOOD
     type: str = TYPE
     noted: bool = True
+    immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

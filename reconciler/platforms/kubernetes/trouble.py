@@ -11,7 +11,8 @@ from reconciler.errors import PlatformError
 from reconciler.redaction import redacted
 
 #: codes of what the callers tell apart
-GONE, TAKEN, THROTTLED, NO_NAMESPACE, TERMINATING = (
+FORBIDDEN, GONE, TAKEN, THROTTLED, NO_NAMESPACE, TERMINATING = (
+    "Forbidden",
     "NotFound",
     "Conflict",
     "TooManyRequests",
@@ -117,13 +118,13 @@ def _forbidden(message: str, said: dict[str, Any], operation: str, namespace: st
     if found is None and message:  # an admission controller, say
         return PlatformError(
             f"cluster {cluster} forbids it: {message}",
-            code="Forbidden",
+            code=FORBIDDEN,
             hint="ask whoever runs the cluster",
             **said,
         )
     return PlatformError(
         f"{who} may not {operation} in namespace {namespace} of cluster {cluster}",
-        code="Forbidden",
+        code=FORBIDDEN,
         hint=f"allow {operation} there with a Role; without rights in it, a namespace that does not exist looks the same",
         **said,
     )

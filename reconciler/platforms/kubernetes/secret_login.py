@@ -1,0 +1,119 @@
+"""The login of a pull secret: which one it is to hold, and what is wrong with the one that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.errors import PlatformError
+from reconciler.model.address import Address
+from reconciler.model.marks import Marks
+from reconciler.model.service import Credentials, FewLogins, LogsIn
+from reconciler.platforms.http import HttpSession
+from reconciler.words import counted
+
+from . import login_document, validity
+from .connection import SECRETS, Document, annotations_of
+from .login_document import Held
+from .notes import Notes
+from .settings import GOOD, SECRET, Place
+from .written_by import by_others
+
+#: where a secret says that it was made: a copy of it in another namespace is not ours
+NAMESPACE, GRANT = "reconciler-namespace", "reconciler-grant"
+
+
+def issuer_of(session: Any) -> LogsIn:
+    if not isinstance(session, LogsIn):
+        raise TypeError(f"platform {session.platform.name} makes no logins")
+    return session
+
+
+def login_for(session: HttpSession, place: Place, beside: Iterable[tuple[Place, Document]] = ()) -> Credentials:
+    """What a secret is to hold: a new login; where only some are good at a time, one for all secrets of the grant that a run writes.
+    `beside`: other secrets of the grant, of which one may hold it already."""
+    issuer = issuer_of(session)
+    if not isinstance(issuer, FewLogins):
+        return issuer.login_of(place.grant)
+    notes = session.ledger(Notes)
+    with notes.choosing:
+        if place.grant not in notes.logins:
+            held = (_fresh(session, *item) for item in beside)
+            found = next(filter(None, held), None)
+            notes.logins[place.grant] = found or issuer.login_of(place.grant)
+        return notes.logins[place.grant]
+
+
+def beside(session: HttpSession, place: Place) -> Iterator[tuple[Place, Document]]:
+    """The other secrets of a grant that are noted and there."""
+    for at in sorted(session.ledger(Notes).addresses(place.cluster, SECRET)):
+        other = Place.of(at)
+        if other is not None and other.grant == place.grant and other != place:
+            document = read(session, at)
+            if document is not None:
+                yield other, document
+
+
+def _fresh(session: HttpSession, place: Place, document: Document) -> Credentials | None:
+    """The login that a secret of ours holds, unless something is wrong with it, or it is due to be renewed."""
+    texts, held = annotations_of(document), Held(document.get("data") or {})
+    ours = marks_of(document, place).owner == session.owner
+    good = ours and held.login is not None and said_of(session, place, document, None) == GOOD
+    if not good or held.login is None or validity.used(texts, datetime.now(UTC)) >= validity.DUE:
+        return None
+    return Credentials(held.host, *held.login, validity.ends(texts), made_at=validity.made(texts))
+
+
+def known(said: Callable[[], str], asked: bool | None) -> str:
+    if asked is False:
+        return GOOD
+    try:
+        return said()
+    except PlatformError:
+        if asked:
+            raise
+        return "not known"
+
+
+def said_of(session: HttpSession, place: Place, document: Document, written: Credentials | None) -> str:
+    """What is wrong with the login that a secret holds, in words; GOOD if nothing is."""
+    issuer = issuer_of(session)
+    held = Held(document.get("data") or {})
+    login = written or (issuer.login_of(place.grant) if issuer.lasting else None)
+    host = login.registry if login is not None else issuer.login_host()
+    if held.login is None:
+        return login_document.UNREADABLE
+    if held.host != host:
+        return f"one of {held.shown}"
+    if held.others:
+        return f"beside {counted(len(held.others), 'other login')}"
+    if login is not None:
+        return GOOD if held.login == (login.username, login.password) else "another one"
+    if by_others(document, "f:data", ""):
+        return "changed by hand"
+    texts = annotations_of(document)
+    if trouble := validity.trouble(texts, datetime.now(UTC)):
+        return trouble
+    end = validity.ends(texts)
+    over = isinstance(issuer, FewLogins) and end is not None and issuer.is_over(place.grant, end)
+    return "one that another has replaced" if over else GOOD
+
+
+def read(session: HttpSession, at: Address) -> Document | None:
+    place = place_of(at)
+    connection = session.ledger(Notes).clusters[place.cluster]
+    return connection.read(SECRETS, place.namespace, place.secret_of(session.owner))
+
+
+def marks_of(document: Document, place: Place) -> Marks:
+    texts = annotations_of(document)
+    here = (place.namespace, place.grant)
+    return Marks.of(texts) if (texts.get(NAMESPACE), texts.get(GRANT)) == here else Marks()
+
+
+def place_of(at: Address) -> Place:
+    place = Place.of(at)
+    if place is None:
+        raise PlatformError("no pull secret has such an address", address=at, hint="make a new plan")
+    return place
