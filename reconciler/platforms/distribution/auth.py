@@ -79,10 +79,10 @@ class RegistryAuth(httpx.Auth):
         scope = str(request.extensions.get("scope", ""))
         with self._lock:
             known, service = self._known.get(scope), self._service
-        fresh = known is None and self._login is not None and service is not None and bool(scope)
-        if fresh and service is not None:
+        fresh = False
+        if known is None and scope and service is not None and self._login is not None:
             # not once it is asked for: what answers anybody answers whoever has no token by what is public alone
-            known = yield from self._by_token(service, scope)
+            fresh, known = True, (yield from self._by_token(service, scope))
             with self._lock:
                 self._known[scope] = known
         known = known or self._offered
