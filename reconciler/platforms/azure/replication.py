@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
@@ -16,6 +17,7 @@ from reconciler.model.released import ReleasedAlong
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
 from reconciler.platforms.rescue import naming
+from reconciler.words import all_of
 
 from . import states, tags
 from .documents import properties
@@ -32,6 +34,8 @@ _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingD
 
 #: that a replication is in all zones of its location: https://learn.microsoft.com/azure/container-registry/zone-redundancy
 _IN_ZONES = "Enabled"
+#: seconds in which the plan's other changes of a registry have begun
+STARTING = 30.0
 #: how one that failed is mended
 _ANEW = "deletes it and makes it anew; clients there pull from another location of the registry meanwhile"
 
@@ -194,7 +198,7 @@ def _kept(session: AzureSession, at: Address) -> Mapping[str, str]:
 def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
     there = tags.read(found.get("tags"))
     others = tags.foreign(there)
-    location = str(found.get("location", "")).lower().replace(" ", "")
+    location = _location(found)
     marks, failure = Marks.of(there), states.failure(found)
     # what can't be changed can't be adopted: nobody's is adopted as it is
     notes = states.remark(failure, "", f"once it is adopted, the next apply {_ANEW}") if marks.owner is None else ()
@@ -213,3 +217,29 @@ def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
         needs=(session.own_address(),),
         rest=text({"tags": others}) if others else "",
     )
+
+
+class _Left(PlatformError):
+    """Replications are there that a smaller tier does not take."""
+
+
+def await_none(session: AzureSession, at: Address) -> None:
+    """Waits until the plan's own deletes of replications are done, which go on beside: Azure refuses a smaller tier while one is
+    there. Nothing is deleted here, which a plan with targets may not do. Raises PlatformError if one stays."""
+
+    def none_but(going: bool) -> None:
+        left = [item for item in session.replications(at) if _location(item) != session.registry.location]
+        if names := [str(item["name"]) for item in left if not (going and states.under_way(item) == states.DELETING)]:
+            raise _Left(
+                f"a smaller sku takes no replications, and the registry has {all_of(sorted(names))}",
+                address=at,
+                operation="registries:update",
+                hint="apply without --target, which deletes those of the spec first; what others have made, they delete",
+            )
+
+    for going, seconds in ((True, STARTING), (False, states.PATIENCE)):
+        session.patiently(partial(none_but, going), lambda error: isinstance(error, _Left), seconds)
+
+
+def _location(found: Mapping[str, Any]) -> str:
+    return str(found.get("location", "")).lower().replace(" ", "")

@@ -114,6 +114,7 @@ class RegistryAuth(httpx.Auth):
         self._lock = Lock()
         self._known: dict[str, str] = {}
         self._offered = ""
+        self._service: Challenge | None = None
 
     def offer(self) -> None:
         """From now on the login goes along with whatever is asked, unless there is a token for it: a registry that lets anybody in
@@ -124,7 +125,14 @@ class RegistryAuth(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Flow:
         scope = str(request.extensions.get("scope", ""))
         with self._lock:
-            known = self._known.get(scope) or self._offered
+            known, service = self._known.get(scope), self._service
+        fresh = False
+        if known is None and scope and service is not None and self._login is not None:
+            # not once it is asked for: what answers anybody answers whoever has no token by what is public alone
+            fresh, known = True, (yield from self._by_token(service, scope))
+            with self._lock:
+                self._known[scope] = known
+        known = known or self._offered
         if known:
             request.headers["Authorization"] = known
         answer = yield request
@@ -133,7 +141,11 @@ class RegistryAuth(httpx.Auth):
         asked = challenges(answer.headers.get_list("WWW-Authenticate"))
         found = next((item for item in asked if item.scheme == "bearer" and item.parameters.get("realm")), None)
         if found is not None:
+            if fresh and found.parameters.get("realm") == (service and service.parameters["realm"]):
+                return  # the token that was sent is as good as another one
             header = yield from self._by_token(found, scope)
+            with self._lock:
+                self._service = self._service or found
         elif self._login is not None and any(item.scheme == "basic" for item in asked):
             header = self._basic(request.url)
             if known == header:
