@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -12,6 +16,8 @@ import pytest
 from reconciler.errors import PlatformError
 from reconciler.platforms.distribution.auth import Login, said_of
 from reconciler.platforms.distribution.client import RegistryClient
+from reconciler.platforms.external.login import login_of
+from reconciler.platforms.external.spec import ExternalRegistry
 
 PASSWORD = "p/ss wörd+?>~"
 LOGIN = Login("alice", PASSWORD)
@@ -80,4 +86,20 @@ def test_a_socks_proxy_without_its_library_says_what_to_install(environment: pyt
         RegistryClient("https://registry.example.com", LOGIN)
     assert "HTTPS_PROXY gives a SOCKS proxy, and the library that speaks SOCKS is not installed" in str(failed.value)
     assert "pip install 'httpx[socks]'" in failed.value.hint
+    assert "Hunter22" not in str(failed.value)
+
+
+@pytest.mark.parametrize("key", ["username", "password"])
+def test_half_a_character_in_a_login_is_said_without_the_login(tmp_path: Path, key: str) -> None:
+    entry = {"username": "alice", "password": "Hunter22"}
+    entry[key] += "\ud800"
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"registry.example.com": entry}}))
+    source = {"docker_config": str(tmp_path / "config.json")}
+    registry = ExternalRegistry.model_validate(
+        {"name": "onprem", "platform": "external", "url": "https://registry.example.com", "credentials": source}
+    )
+    session: Any = SimpleNamespace(estate=SimpleNamespace(base=str(tmp_path)))
+    with pytest.raises(PlatformError) as failed:
+        login_of(session, registry)
+    assert failed.value.message == "the login is no UTF-8, which no registry takes"
     assert "Hunter22" not in str(failed.value)

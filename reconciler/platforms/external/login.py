@@ -153,6 +153,7 @@ def _of_helper(registry: ExternalRegistry, helper: str, host: str, source: str) 
         raise _refused(registry, f"{said} is not installed", f"install {program}, or log in without it") from None
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         why = "does not answer in time" if isinstance(error, subprocess.TimeoutExpired) else "can't be run"
+        why = "answers no UTF-8" if isinstance(error, UnicodeDecodeError) else why
         raise _refused(registry, f"{said} {why}", f"run `{program} get` by hand") from None
     try:
         found = json.loads(ran.stdout) if ran.returncode == 0 else {}
@@ -181,6 +182,10 @@ def _of_secret(session: HttpSession, registry: ExternalRegistry, at: SecretRefer
 def _checked(registry: ExternalRegistry, name: str, password: str, source: str) -> Login:
     if ":" in name:  # https://www.rfc-editor.org/rfc/rfc7617#section-2
         raise _refused(registry, "the user name holds a colon, which no login can", f"check {source}")
+    try:
+        f"{name}{password}".encode()
+    except UnicodeEncodeError:  # bytes of another encoding in the environment, or half a character in JSON
+        raise _refused(registry, "the login is no UTF-8, which no registry takes", f"check {source}") from None
     if any(ord(character) < 32 or ord(character) == 127 for character in name + password):
         raise _refused(registry, "the login holds a control character, such as a line break", f"check {source}")
     return Login(name, password, source)
