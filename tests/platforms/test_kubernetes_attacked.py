@@ -437,7 +437,6 @@ def test_11_half_a_character_in_a_secret_does_not_stop_the_plan(stage: Stage) ->
     stage.apply()
 
 
-@known(11)
 @pytest.mark.parametrize("name", ["REG_USER", "REG_PASSWORD"])
 def test_11_a_login_that_is_no_utf8_is_said_so(stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "caf\udce9")  # what os.environ has of a Latin-1 terminal's é
@@ -593,7 +592,6 @@ def catalog(answer: Callable[[BaseHTTPRequestHandler], Got]) -> Callable[[BaseHT
     return all_of
 
 
-@known(14)
 @pytest.mark.parametrize("which", ["catalog", "tags"])
 def test_14_a_registry_that_gives_all_at_once_is_read(plans: Any, which: str) -> None:
     """Not all heed `n`: 26000 repositories, or tags that are commits, are more than 1 MiB."""
@@ -612,7 +610,6 @@ def test_14_a_registry_that_gives_all_at_once_is_read(plans: Any, which: str) ->
     assert code == 0
 
 
-@known(14)
 @pytest.mark.parametrize(
     "link",
     [
@@ -634,7 +631,6 @@ def test_14_a_page_whose_next_one_is_not_read_is_not_all_that_there_is(plans: An
     assert "does not have team/app yet" not in said, "it has it, on the next page"
 
 
-@known(14)
 def test_14_an_empty_page_in_the_middle_is_no_endless_list(plans: Any) -> None:
     def answer(request: BaseHTTPRequestHandler) -> Got:
         if "/tags/" in request.path:
@@ -648,7 +644,6 @@ def test_14_an_empty_page_in_the_middle_is_no_endless_list(plans: Any) -> None:
     assert code == 0, said
 
 
-@known(14)
 @pytest.mark.parametrize("code", ["DENIED", "UNAUTHORIZED"])
 def test_14_a_404_that_says_denied_is_not_missing(plans: Any, code: str) -> None:
     def answer(request: BaseHTTPRequestHandler) -> Got:
@@ -659,7 +654,6 @@ def test_14_a_404_that_says_denied_is_not_missing(plans: Any, code: str) -> None
     assert "does not have team/app yet" not in said
 
 
-@known(14)
 def test_14_one_503_is_asked_again(plans: Any) -> None:
     failed: list[str] = []
 
@@ -676,7 +670,6 @@ def test_14_one_503_is_asked_again(plans: Any) -> None:
     assert code == 0, said
 
 
-@known(15)
 def test_15_an_answer_that_unpacks_to_much_is_not_held_in_memory(plans: Any, tmp_path: Path) -> None:
     bomb = gzip.compress(b'{"repositories":["' + b"a" * 400_000_000 + b'"]}', 6)  # 390 kB on the wire
 
@@ -695,7 +688,6 @@ def test_15_an_answer_that_unpacks_to_much_is_not_held_in_memory(plans: Any, tmp
     assert int(done.stdout.split()[-1]) < 300, "MB"
 
 
-@known(15)
 def test_15_an_answer_that_never_ends_ends_the_run_in_time(plans: Any) -> None:
     def answer(request: BaseHTTPRequestHandler) -> Got | None:
         if not logged_in(request):
