@@ -562,8 +562,7 @@ def test_05_a_login_that_a_registry_repeats_is_not_shown(plans: Any, message: st
     assert BASIC not in said
 
 
-@known(13)
-@pytest.mark.parametrize("login", [True, False])
+@pytest.mark.parametrize("login", [pytest.param(True, marks=known(13)), False])
 def test_13_a_service_that_gives_tokens_for_what_is_there_alone_is_no_wrong_login(plans: Any, login: bool) -> None:
     """ghcr.io: the service refuses a repository that it does not show (oras-project/oras#1128, openai/tunnel-client#75)."""
 

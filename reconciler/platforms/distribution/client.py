@@ -99,7 +99,13 @@ class RegistryClient:
         if self.reach().status_code == httpx.codes.OK:
             self._auth.offer()
         # for nothing, as `docker login` asks: a service may give no token for what is not there, to nobody (GitLab, ghcr.io)
-        answer = self._get("/v2/", scope=_pull(repository) if repository else NO_SCOPE)
+        try:
+            answer = self._get("/v2/", scope=_pull(repository) if repository else NO_SCOPE)
+        except LoginRefused:
+            # nor to nobody, who may pull what is public all the same: each repository says so by itself
+            if self.login is None and not repository:
+                return
+            raise
         by_token = answer.request.headers.get("Authorization", "").startswith("Bearer ")
         # whom a service has given a token, it knows; that the token is for nothing may not suffice for anything
         if answer.status_code in (401, 403) and by_token and not repository:
