@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from reconciler.spec.cluster import Namespace, ObjectName
 from reconciler.spec.fields import Fault, Model, RegistryName, Text, each
-from reconciler.spec.registry import RegistryBase, refused
+from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 
@@ -93,6 +93,19 @@ class ExternalRegistry(RegistryBase):
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
         secret = self.credentials.kubernetes_secret if self.credentials is not None else None
         return (("credentials", "kubernetes_secret", "cluster"), secret.cluster) if secret is not None else None
+
+    @property
+    def login_secret(self) -> tuple[str, str, str] | None:
+        secret = self.credentials.kubernetes_secret if self.credentials is not None else None
+        return (secret.cluster, secret.namespace, secret.name) if secret is not None else None
+
+    def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
+        if self.credentials is None and not self.retired:
+            yield Fault(
+                ("registry",),
+                f"a grant to a cluster hands on a login, and registry {self.name} has none: add `credentials` to it, or remove the"
+                " grant, since pods need no pull secret where anybody may pull",
+            )
 
     def faults(self) -> Iterator[Fault]:
         clear, host = self.url.startswith("http://"), self.url.partition("://")[2].partition(":")[0].rstrip("/")
