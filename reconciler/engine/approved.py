@@ -18,12 +18,13 @@ from .plan import Plan, spec_digest
 def differing(plan: Plan, spec: Spec, platforms: Platforms) -> list[str]:
     """What of the spec is other than what the plan was made from, a sentence each; nothing if it is the same. Raises ReadFailed if a
     platform is not in this build."""
-    if plan.spec_hash == spec_digest(spec):
-        return []
     if plan.owner != spec.name:
         return [f"the plan is of the spec '{plan.owner}', and this one is '{spec.name}'"]
+    # a file may have been edited and have the spec's hash all the same
     found = list(_differences(plan, spec, platforms))
-    return found or ["it says something else of what the plan does not change"]
+    if not found and plan.spec_hash != spec_digest(spec):
+        return ["it says something else of what the plan does not change"]
+    return found
 
 
 def _differences(plan: Plan, spec: Spec, platforms: Platforms) -> Iterator[str]:

@@ -284,3 +284,27 @@ def test_what_is_being_deleted_and_is_to_go_is_waited_for(
     azure_stand_in.behaviours.append(Gone(azure.acr, "registries:GET", 3, "Deleting"))
     assert {item.status for item in azure.carry_out(plan)} == {Status.DONE}
     assert azure.cloud.registries == {}
+
+
+def test_a_replication_that_is_made_anew_is_in_all_zones_as_before(azure: AzureSandbox, document: Document) -> None:
+    there = of(azure, REPLICATION)
+    there.state, there.properties["zoneRedundancy"] = "Failed", "Enabled"
+    azure.apply(document)
+    after = of(azure, REPLICATION)
+    assert (after is there, after.properties.get("zoneRedundancy")) == (False, "Enabled")
+
+
+def test_a_rescue_file_that_can_t_be_read_stops_a_replacement_before_it_deletes(
+    azure: AzureSandbox, azure_stand_in: Server, document: Document
+) -> None:
+    there = of(azure, REPLICATION)
+    there.state, there.tags["cost-center"] = "Failed", "42"
+    azure_stand_in.behaviours.append(Refuses("replications:PUT", 1))
+    azure.carry_out(azure.plan(document))
+    (file,) = Path(azure.rescue).iterdir()
+    file.write_text("{")
+    there.state, there.tags = "Failed", {key: value for key, value in there.tags.items() if key != "cost-center"}
+    azure.acr.replications["northeurope"] = there
+    (outcome,) = azure.carry_out(azure.plan(document))
+    assert "can't be read" in outcome.message
+    assert "northeurope" in azure.acr.replications

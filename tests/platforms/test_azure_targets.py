@@ -7,8 +7,9 @@ import pytest
 from reconciler import Plan, dumps, loads
 from reconciler.engine.write import Status
 from reconciler.errors import StalePlan
+from reconciler.platforms.azure import replication
 from reconciler.render.sentences import all_gains, all_losses
-from tests.sandbox.azure import AzureSandbox
+from tests.sandbox.azure import NAME, AzureSandbox
 from tests.sandbox.azure_fields import principal
 from tests.sandbox.base import Document
 
@@ -100,3 +101,18 @@ def test_a_mode_that_changes_without_the_deletes_after_it_says_what_those_no_lon
         assert found == [f"{WHO} can no longer pull any repository of the registry, except app-a"]
     carry_out_saved(azure, azure.plan(document, targets=["images.mode.acmeimages"]))
     assert said(azure.plan({**document, "guards": {"max_deletes": "100%"}})) == []
+
+
+def test_a_smaller_tier_deletes_no_replication_that_the_plan_does_not_name(
+    azure: AzureSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "STARTING", 0.5)
+    azure.apply(azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]}))
+    azure.acr.replications["northeurope"].tags["cost-center"] = "42"
+    smaller = azure.document("app-a", registry={"sku": "Standard"})
+    (outcome,) = azure.carry_out(azure.plan(smaller, targets=[f"images.registry.{NAME}"]))
+    assert "a smaller sku takes no replications, and the registry has northeurope" in outcome.message
+    assert "apply without --target" in outcome.message
+    assert azure.acr.replications["northeurope"].tags["cost-center"] == "42"
+    azure.apply(smaller)
+    assert (azure.acr.sku, dict(azure.acr.replications)) == ("Standard", {})

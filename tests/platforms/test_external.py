@@ -21,6 +21,7 @@ from reconciler.engine.expand import estate_of
 from reconciler.platforms.catalog import CATALOG
 from reconciler.platforms.external.login import host_of
 from reconciler.platforms.external.spec import ExternalRegistry
+from tests.command_line import Reconciler, serving
 from tests.emulators.distribution import Distribution, available, docker_registry
 from tests.images import Image
 from tests.registries import open_document, served
@@ -263,6 +264,46 @@ def test_a_credential_helper_is_asked_as_docker_asks_it(
     assert f"docker-credential-mine, which config.json names, has no login for {by_basic.place}" in folder(
         "plan", code=1
     ).replace(f"{tmp_path}/", "").replace("./", "")
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_a_registry_of_ours_is_one_of_somebody_else_for_others(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: bool
+) -> None:
+    """Its credentials log in; a wrong login is found, also where anybody may pull something."""
+    ours = Reconciler(tmp_path / "ours")
+    ours.folder.mkdir()
+    everyone = {
+        "name": "all",
+        "registry": "sandbox",
+        "repositories": ["app-b"],
+        "to": {"type": "local", "users": ["*"]},
+    }
+    document = {
+        "version": 1,
+        "name": "ours",
+        "guards": {"allow_public": True},
+        "registries": [{"name": "sandbox", "platform": "local", "path": "store"}],
+        "repositories": [{"name": name, "registry": "sandbox"} for name in ("app-a", "app-b")],
+        "grants": [everyone] if public else [],
+    }
+    (ours.folder / "registry.yaml").write_text(yaml.safe_dump(document))
+    ours("apply", "--yes")
+    with serving(ours, "sandbox") as url:
+        login = json.loads(ours("credentials", "sandbox/*", "--format", "json"))
+        monkeypatch.setenv("REG_USER", login["username"])
+        monkeypatch.setenv("REG_PASSWORD", login["password"])
+        folder.registry |= {
+            "url": url,
+            "credentials": {"env": {"username": "REG_USER", "password": "REG_PASSWORD"}},
+        }
+        folder.repositories = ["app-a", "app-c"]
+        said = folder("plan")
+        assert "registry onprem does not have app-c yet: it appears with the first push" in said
+        assert "app-a" not in said
+        assert login["password"] not in said
+        monkeypatch.setenv("REG_PASSWORD", "guessed")
+        assert f"refuses the login of user {login['username']}" in folder("plan", code=1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What breaker brk18 has found on external registries and pull secrets: each test says what should be, and fails today."""
+"""What was found by attacking external registries and pull secrets: each test says what should be."""
 
 from __future__ import annotations
 
@@ -687,3 +687,187 @@ def test_15_an_answer_that_never_ends_ends_the_run_in_time(plans: Any) -> None:
         start = time.monotonic()
         plans(url, "--timeout", "3s")
         assert time.monotonic() - start < 15
+
+
+# -- 16: edited plans ---------------------------------------------------------------------------------------------
+
+
+def edited(stage: Stage, edit: Callable[[dict[str, Any]], None], *arguments: str) -> str:
+    """Saves a plan, edits it, and applies it; what that printed."""
+    stage.plan("--out", "plan.json")
+    path = stage.reconciler.folder / "plan.json"
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return stage.run("apply", "plan.json", "--yes", *arguments, code=None)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--spec", "registry.yaml")])
+def test_16_a_plan_with_another_login_than_it_says_is_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    monkeypatch.setenv("ADMIN_USER", "bob")
+    monkeypatch.setenv("ADMIN_PASSWORD", OTHER)
+
+    def edit(document: dict[str, Any]) -> None:
+        document["registries"][0]["credentials"]["env"] = {"username": "ADMIN_USER", "password": "ADMIN_PASSWORD"}
+
+    said = edited(stage, edit, *arguments)
+    assert stage.secret(namespace, secret_name(stage)) is None, said  # it says: the login in REG_USER and REG_PASSWORD
+
+
+@pytest.mark.parametrize("key", ["identity", "secret"])
+@pytest.mark.parametrize("arguments", [(), ("--spec", "registry.yaml")])
+def test_16_a_plan_that_says_another_secret_or_login_than_it_makes_is_refused(
+    stage: Stage, key: str, arguments: tuple[str, ...]
+) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    words = {"identity": "a robot that only reads", "secret": "harmless-prod"}[key]
+
+    def edit(document: dict[str, Any]) -> None:
+        for change in document["changes"]:
+            if key in change["desired"]["settings"]:
+                change["desired"]["settings"][key] = words
+            for item in change["fields"]:
+                if item["path"] == key:
+                    item["new"] = words
+
+    said = edited(stage, edit, *arguments)
+    assert stage.secret(namespace, secret_name(stage)) is None, said
+
+
+def test_16_a_plan_whose_cluster_was_edited_is_not_the_spec_s(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    other = str(stage.cluster.kubeconfig(ADMIN))
+
+    def edit(document: dict[str, Any]) -> None:
+        document["clusters"][0]["kubeconfig"] = other
+
+    said = edited(stage, edit, "--spec", "registry.yaml")
+    assert "Apply: 2 done" not in said
+    # and without --spec, nothing on the screen says which kubeconfig or context it is
+
+
+# -- 17: kubeconfigs that say too much ----------------------------------------------------------------------------
+
+
+def planned_with(stage: Stage, document: Any) -> str:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    path = stage.reconciler.folder / "kubeconfig.yaml"
+    path.write_text(yaml.safe_dump(document))
+    stage.document["clusters"][0]["kubeconfig"] = str(path)
+    stage.write()
+    command = [sys.executable, "-m", "reconciler", "plan"]
+    done = subprocess.run(command, cwd=stage.reconciler.folder, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "admin", "client-key-data": "Hunter22xyz"},
+        {"name": "admin", "exec": {"command": "x", "env": [{"name": "VAULT", "value": "Hunter22xyz"}]}},
+    ],
+)
+def test_17_what_is_indented_wrongly_in_a_kubeconfig_is_not_shown(stage: Stage, entry: dict[str, Any]) -> None:
+    document = yaml.safe_load(stage.cluster.kubeconfig(ADMIN).read_text())
+    document["users"] = [entry]  # beside `user`, not in it
+    assert "Hunter22xyz" not in planned_with(stage, document)
+
+
+def test_17_an_unverified_cluster_is_said_in_a_sentence(stage: Stage) -> None:
+    document = yaml.safe_load(stage.cluster.kubeconfig(ADMIN).read_text())
+    found = document["clusters"][0]["cluster"]
+    del found["certificate-authority"]
+    found["insecure-skip-tls-verify"] = True
+    assert "InsecureRequestWarning" not in planned_with(stage, document)
+
+
+# -- 18: links whose note is lost ---------------------------------------------------------------------------------
+
+
+def test_18_who_loses_access_by_a_secret_that_goes_is_said_without_notes_too(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.cluster.request("DELETE", f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes")
+    stage.apply()
+    stage.document["grants"].clear()
+    stage.write()
+    said = stage.plan()
+    assert "1 to delete" in said
+    assert "Nobody gains or loses access." not in said, "pods of that service account can no longer pull"
+
+
+def test_18_a_link_that_is_nobody_s_can_be_adopted_or_that_is_refused(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.cluster.request("DELETE", f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes")
+    stage.apply()
+    said = stage.run("plan", "--adopt", f"onprem.link.prod/{namespace}/prod/app", code=None)
+    assert "No changes. 1 resource" not in said, "--adopt is heard by nobody"
+
+
+# -- 19: one cluster of several is down ---------------------------------------------------------------------------
+
+
+def test_19_a_target_in_one_cluster_does_not_need_the_others(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    down = {"name": "down", "kubeconfig": str(stage.cluster.kubeconfig(url="https://localhost:1"))}
+    stage.document["clusters"].append(down)
+    stage.write()
+    stage.apply("--target", f"onprem.pull-secret.prod/{namespace}/prod")
+
+
+# -- 20: a saved plan, and a secret that has moved since ----------------------------------------------------------
+
+
+def test_20_a_login_that_somebody_wrote_after_the_review_makes_the_plan_stale(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.login_as("bob", OTHER)
+    stage.plan("--out", "plan.json")
+    host = stage.registry.url.removeprefix("https://")
+    theirs = base64.b64encode(json.dumps({"auths": {host: {"auth": "YTpi"}}}).encode()).decode()
+    at = f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage)}"
+    stage.cluster.request("PATCH", at, {"data": {KEY: theirs}}, kind=MERGE)
+    stage.run("apply", "plan.json", "--yes", code=None)
+    assert stage.secret(namespace, secret_name(stage))["data"][KEY] == theirs, "it was written after the review"
+
+
+def test_20_a_plan_that_was_not_applied_is_not_said_to_be(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.login_as("bob", OTHER)
+    stage.plan("--out", "plan.json")
+    stage.login_as("alice", PASSWORD)
+    assert "this plan has been applied already" not in stage.run("apply", "plan.json", "--yes", code=None)
+
+
+# -- 21: two specs whose names meet -------------------------------------------------------------------------------
+
+
+def test_21_another_spec_s_secret_is_not_said_to_have_no_owner_nor_taken(stage: Stage) -> None:
+    """Spec `s-eu` with a grant `prod`, and spec `s` with a grant `eu-prod`."""
+    namespace = stage.cluster.namespace("app")
+    name = stage.document["name"]
+    stage.document["name"] = f"{name}-eu"
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.document["name"] = name
+    stage.document["grants"].clear()
+    stage.grant("eu-prod", namespace, "app")
+    said = stage.run("plan", code=6)
+    stage.run("apply", "--yes", "--adopt", f"onprem.pull-secret.prod/{namespace}/eu-prod", code=None)
+    owner = stage.secret(namespace, f"{name}-eu-prod")["metadata"]["annotations"]["reconciler-owner"]
+    assert owner == f"{name}-eu", "its other owner was never named"
+    assert "has no owner" not in said

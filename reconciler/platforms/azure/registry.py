@@ -14,7 +14,6 @@ from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, P
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Uncounted, Verb, Write
-from reconciler.model.marks import Marks
 from reconciler.model.released import ReleasesAll
 from reconciler.model.resource import Desired, Live, NativeName
 from reconciler.model.weakening import Weakening
@@ -22,7 +21,7 @@ from reconciler.model.whole import HoldsAll, PartlyCounted
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
-from . import mode, network, notes, others, roles, rules, states, tags, usage
+from . import mode, network, notes, others, replication, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
 from .reach import WHOLE
@@ -273,16 +272,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             body: Document = {"tags": all_tags, **({"properties": changed} if changed else {})}
             after = session.patch_registry(at, body)
             if sku != wanted.sku and not up:
-                self._without_replications(session, at)
+                replication.await_none(session, at)
                 after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
         return states.written(live_of(at, after))
-
-    def _without_replications(self, session: AzureSession, at: Address) -> None:
-        """Deletes those of ours, which a smaller tier does not have: it is refused while they are there."""
-        for item in session.replications(at):
-            if Marks.of(tags.read(item.get("tags"))).owner == session.owner:
-                begin = partial(session.client.replications.begin_delete, *session.group, str(item["name"]))
-                session.done(at, "replications:delete", begin)
 
     def left(self, settings: RegistrySettings) -> RegistrySettings:
         return settings

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
@@ -16,8 +17,10 @@ from reconciler.model.released import ReleasedAlong
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
 from reconciler.platforms.rescue import naming
+from reconciler.words import all_of
 
 from . import states, tags
+from .documents import properties
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -29,6 +32,10 @@ SETTLING = 600.0
 #: codes of what can't be made yet, since one of its name was just deleted
 _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
 
+#: that a replication is in all zones of its location: https://learn.microsoft.com/azure/container-registry/zone-redundancy
+_IN_ZONES = "Enabled"
+#: seconds in which the plan's other changes of a registry have begun
+STARTING = 30.0
 #: how one that failed is mended
 _ANEW = "deletes it and makes it anew; clients there pull from another location of the registry meanwhile"
 
@@ -124,14 +131,24 @@ class ReplicationKind(Kind, ReleasedAlong):
 
     def replace(self, session: AzureSession, write: Write, live: Live, *, force: bool) -> Live:
         at, theirs = live.address, json.loads(live.rest or "{}").get("tags", {})
-        if theirs:  # until it is there again, they stand nowhere else
-            session.rescue.keep(at, _native(session, at), {"tags": {**_kept(session, at), **theirs}})
+        kept = {**_kept(session, at), **theirs}
+        ask = partial(session.client.replications.get, *session.group, at.name)
+        there = session.found_plain(at, "replications:get", ask) or {}
+        zones = str(properties(there).get("zoneRedundancy") or "")
+        if kept or zones == _IN_ZONES:  # until it is there again, they stand nowhere else
+            session.rescue.keep(at, _native(session, at), {"tags": kept, "zoneRedundancy": zones})
         self.delete(session, live, force=force)
         return self.create(session, write)
 
     def _made(self, session: AzureSession, write: Write, theirs: Mapping[str, str]) -> Live:
         at = write.desired.address
-        body = {"location": write.desired.settings.location, "tags": tags.after(theirs, write.marks.texts())}
+        body: dict[str, Any] = {
+            "location": write.desired.settings.location,
+            "tags": tags.after(theirs, write.marks.texts()),
+        }
+        kept = session.rescue.kept(at, _native(session, at)) or {}
+        if kept.get("zoneRedundancy") == _IN_ZONES:  # Azure takes it when a replication is made, and never again
+            body["properties"] = {"zoneRedundancy": _IN_ZONES}
         begin = partial(session.client.replications.begin_create, *session.group, at.name, body)
         make = partial(session.done, at, "replications:create", begin)
         found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
@@ -141,8 +158,8 @@ class ReplicationKind(Kind, ReleasedAlong):
         at = live.address
         there = {**_kept(session, at), **(self._tags(session, at) or {})}
         all_tags = tags.after(there, write.marks.texts())
-        properties = {"regionEndpointEnabled": write.desired.settings.endpoint}
-        patched = self._patched(session, at, {"tags": all_tags, "properties": properties})
+        served = {"regionEndpointEnabled": write.desired.settings.endpoint}
+        patched = self._patched(session, at, {"tags": all_tags, "properties": served})
         session.rescue.drop(at, _native(session, at))
         return patched
 
@@ -181,7 +198,7 @@ def _kept(session: AzureSession, at: Address) -> Mapping[str, str]:
 def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
     there = tags.read(found.get("tags"))
     others = tags.foreign(there)
-    location = str(found.get("location", "")).lower().replace(" ", "")
+    location = _location(found)
     marks, failure = Marks.of(there), states.failure(found)
     # what can't be changed can't be adopted: nobody's is adopted as it is
     notes = states.remark(failure, "", f"once it is adopted, the next apply {_ANEW}") if marks.owner is None else ()
@@ -200,3 +217,29 @@ def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:
         needs=(session.own_address(),),
         rest=text({"tags": others}) if others else "",
     )
+
+
+class _Left(PlatformError):
+    """Replications are there that a smaller tier does not take."""
+
+
+def await_none(session: AzureSession, at: Address) -> None:
+    """Waits until the plan's own deletes of replications are done, which go on beside: Azure refuses a smaller tier while one is
+    there. Nothing is deleted here, which a plan with targets may not do. Raises PlatformError if one stays."""
+
+    def none_but(going: bool) -> None:
+        left = [item for item in session.replications(at) if _location(item) != session.registry.location]
+        if names := [str(item["name"]) for item in left if not (going and states.under_way(item) == states.DELETING)]:
+            raise _Left(
+                f"a smaller sku takes no replications, and the registry has {all_of(sorted(names))}",
+                address=at,
+                operation="registries:update",
+                hint="apply without --target, which deletes those of the spec first; what others have made, they delete",
+            )
+
+    for going, seconds in ((True, STARTING), (False, states.PATIENCE)):
+        session.patiently(partial(none_but, going), lambda error: isinstance(error, _Left), seconds)
+
+
+def _location(found: Mapping[str, Any]) -> str:
+    return str(found.get("location", "")).lower().replace(" ", "")

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Generator, Mapping
+import re
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from socket import inet_aton
 from threading import Lock
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 
 from reconciler.errors import PlatformError
-from reconciler.redaction import redacted
+from reconciler.redaction import HIDDEN, redacted
 
 from .challenge import Challenge, challenges
 
@@ -29,6 +31,8 @@ NO_SCOPE = "-"
 NO_LOGIN = "give credentials for the registry"
 #: bytes of a token service's answer that are read: tokens for many repositories are some kB
 LONGEST_ANSWER = 1 << 20
+#: characters of a password from which on it is hidden within other words too
+_LONG = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,26 @@ class Login:
     def basic(self) -> str:
         """The header's value. https://www.rfc-editor.org/rfc/rfc7617#section-2: a password may hold colons, a user name none."""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+    def hidden(self, text: str) -> str:
+        """A text from outside without the login that it repeats: in clear, in Base64 or as a URL has it, in whatever case."""
+        # the longest first: it may hold another
+        forms = sorted(self._forms(), key=len, reverse=True)
+        return re.sub("|".join(forms), HIDDEN, text, flags=re.IGNORECASE) if forms else text
+
+    def _forms(self) -> Iterator[str]:
+        """Patterns of what says the password."""
+        both = f"{self.username}:{self.password}"
+        for plain in (both, self.password):
+            if not plain:
+                continue
+            for raw in (plain, quote(plain), quote(plain, safe=""), quote_plus(plain), json.dumps(plain)[1:-1]):
+                yield re.escape(raw) if len(raw) >= _LONG else rf"(?<!\w){re.escape(raw)}(?!\w)"
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                bare = encode(plain.encode()).decode().rstrip("=")
+                for coded in (bare, quote(bare, safe="")):
+                    end = "(?:=|%3D)*" if len(bare) >= _LONG else r"(?:=|%3D)*(?!\w)"
+                    yield ("" if len(bare) >= _LONG else r"(?<!\w)") + re.escape(coded) + end
 
 
 class LoginRefused(PlatformError):
@@ -67,6 +91,7 @@ class RegistryAuth(httpx.Auth):
         self._lock = Lock()
         self._known: dict[str, str] = {}
         self._offered = ""
+        self._service: Challenge | None = None
 
     def offer(self) -> None:
         """From now on the login goes along with whatever is asked, unless there is a token for it: a registry that lets anybody in
@@ -77,7 +102,14 @@ class RegistryAuth(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Flow:
         scope = str(request.extensions.get("scope", ""))
         with self._lock:
-            known = self._known.get(scope) or self._offered
+            known, service = self._known.get(scope), self._service
+        fresh = False
+        if known is None and scope and service is not None and self._login is not None:
+            # not once it is asked for: what answers anybody answers whoever has no token by what is public alone
+            fresh, known = True, (yield from self._by_token(service, scope))
+            with self._lock:
+                self._known[scope] = known
+        known = known or self._offered
         if known:
             request.headers["Authorization"] = known
         answer = yield request
@@ -86,7 +118,11 @@ class RegistryAuth(httpx.Auth):
         asked = challenges(answer.headers.get_list("WWW-Authenticate"))
         found = next((item for item in asked if item.scheme == "bearer" and item.parameters.get("realm")), None)
         if found is not None:
+            if fresh and found.parameters.get("realm") == (service and service.parameters["realm"]):
+                return  # the token that was sent is as good as another one
             header = yield from self._by_token(found, scope)
+            with self._lock:
+                self._service = self._service or found
         elif self._login is not None and any(item.scheme == "basic" for item in asked):
             header = self._basic(request.url)
             if known == header:
@@ -107,7 +143,7 @@ class RegistryAuth(httpx.Auth):
             url = httpx.URL("")
         if (fault := _fault(url, self._registry)) is not None:
             raise PlatformError(
-                f"the registry sends logins to {_shown(realm)}, {fault}: nothing was sent there",
+                f"the registry sends logins to {self._shown(realm)}, {fault}: nothing was sent there",
                 operation=operation_of("GET", self._registry),
                 hint="have its operator set the realm of its token service right",
             )
@@ -125,19 +161,19 @@ class RegistryAuth(httpx.Auth):
         assert login is not None
         if url.scheme != "https" and not is_loopback(url.host):
             raise PlatformError(
-                f"{url.host} would get the login in clear: nothing was sent",
-                operation=operation_of("GET", url),
+                f"{_hide(url.host, login)} would get the login in clear: nothing was sent",
+                operation=operation_of("GET", url, login),
                 hint="give the registry's https:// address",
             )
         return login.basic
 
     def _read(self, answer: httpx.Response, scope: str) -> str:
-        operation = operation_of("GET", answer.request.url)
         login = self._login
+        operation = operation_of("GET", answer.request.url, login)
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             whose = f"the login of user {login.username}" if login is not None else "a token without a login"
             refused = LoginRefused(
-                f"the registry's token service refuses {whose}{said_of(answer)}",
+                f"the registry's token service refuses {whose}{said_of(answer, login)}",
                 operation=operation,
                 code=str(answer.status_code),
                 hint=f"check {login.source}" if login is not None else NO_LOGIN,
@@ -150,12 +186,16 @@ class RegistryAuth(httpx.Auth):
         token = found.get("token") or found.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
             raise PlatformError(
-                f"the registry's token service gave no token: it answered {answer.status_code}{said_of(answer)}",
+                f"the registry's token service gave no token: it answered {answer.status_code}{said_of(answer, login)}",
                 operation=operation,
                 code=str(answer.status_code),
                 hint="ask the registry's operator",
             )
         return token
+
+    def _shown(self, realm: str) -> str:
+        shown = _hide(realm if realm.isprintable() else repr(realm), self._login)
+        return redacted(shown[:200]).partition("?")[0]
 
 
 def is_loopback(host: str) -> bool:
@@ -166,21 +206,23 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def operation_of(method: str, url: httpx.URL) -> str:
-    """A call, for people: without the query, which may hold what is nobody's business."""
+def operation_of(method: str, url: httpx.URL, login: Login | None = None) -> str:
+    """A call, for people: without the query, which may hold what is nobody's business. `login`: what must not show, where a registry
+    has chosen the URL."""
     port = f":{url.port}" if url.port else ""
-    return f"{method} {url.scheme}://{url.host}{port}{url.path}"
+    return _hide(f"{method} {url.scheme}://{url.host}{port}{url.path}", login)
 
 
-def said_of(answer: httpx.Response) -> str:
-    """What a registry or a token service says in an answer, in parentheses; "" if nothing that is for people.
+def said_of(answer: httpx.Response, login: Login | None) -> str:
+    """What a registry or a token service says in an answer, in parentheses; "" if nothing that is for people. Whatever it repeats of
+    the login is hidden.
 
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
     errors = document_of(answer).get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     words = [str(first[key]) for key in ("code", "message") if isinstance(first.get(key), str) and first[key]]
-    return f" ({redacted(': '.join(words))[:300]})" if words else ""
+    return f" ({redacted(_hide(': '.join(words), login))[:300]})" if words else ""
 
 
 def document_of(answer: httpx.Response) -> Mapping[str, Any]:
@@ -192,6 +234,10 @@ def document_of(answer: httpx.Response) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _hide(text: str, login: Login | None) -> str:
+    return login.hidden(text) if login is not None else text
 
 
 def _fault(realm: httpx.URL, registry: httpx.URL) -> str | None:
@@ -223,8 +269,3 @@ def _is_private(host: str) -> bool:
         except OSError:
             return name == "localhost" or name.endswith(".localhost")
     return not (getattr(address, "ipv4_mapped", None) or address).is_global
-
-
-def _shown(realm: str) -> str:
-    shown = realm if realm.isprintable() else repr(realm)
-    return redacted(shown[:200]).partition("?")[0]

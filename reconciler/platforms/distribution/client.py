@@ -18,7 +18,7 @@ from reconciler.redaction import redacted
 
 from .auth import NO_LOGIN, NO_SCOPE, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
 from .challenge import challenges
-from .trouble import trouble
+from .trouble import no_proxy, trouble
 
 #: names on a page of the catalog; a registry may give fewer
 PAGE = 1000
@@ -51,13 +51,7 @@ class RegistryClient:
         self.url = httpx.URL(url.rstrip("/"))
         self.login = login
         self._auth = RegistryAuth(self.url, login)
-        self._http = httpx.Client(
-            verify=_context(ca_file),
-            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-            # an answer that sends elsewhere would take the login along
-            follow_redirects=False,
-            headers={"User-Agent": "reconciler", "Accept": "application/json"},
-        )
+        self._http = self._made(_context(ca_file))
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +63,10 @@ class RegistryClient:
         """Closes the connections."""
         self._http.close()
 
+    def hidden(self, text: str) -> str:
+        """What the registry has said, without the login if it repeats that."""
+        return self.login.hidden(text) if self.login is not None else text
+
     def reach(self) -> httpx.Response:
         """Fails unless a registry answers there. Returns what it answered somebody without a login."""
         answer = self._get("/v2/", login=False)
@@ -77,7 +75,7 @@ class RegistryClient:
         if answer.status_code == 401 and not challenges(answer.headers.get_list("WWW-Authenticate")):
             raise PlatformError(
                 "the registry asks for a login and does not say which kind",
-                operation=operation_of("GET", answer.request.url),
+                operation=operation_of("GET", answer.request.url, self.login),
                 code="401",
                 hint="ask its operator: the answer has no WWW-Authenticate header that can be read",
             )
@@ -119,7 +117,9 @@ class RegistryClient:
         if answer.status_code == 404 and found.get("errors"):
             return False
         if answer.status_code in REFUSED:
-            return Refusal(f"it answers {answer.status_code}{said_of(answer)} to whether there is {repository}")
+            return Refusal(
+                f"it answers {answer.status_code}{said_of(answer, self.login)} to whether there is {repository}"
+            )
         raise self._failed(answer)
 
     def repositories(self) -> frozenset[str] | Refusal:
@@ -132,7 +132,9 @@ class RegistryClient:
             except LoginRefused as refused:  # GitLab's service refuses the scope itself
                 return Refusal(f"it lists its repositories to others alone: {refused.message}")
             if answer.status_code in REFUSED:
-                return Refusal(f"it lists its repositories to others alone ({answer.status_code}{said_of(answer)})")
+                return Refusal(
+                    f"it lists its repositories to others alone ({answer.status_code}{said_of(answer, self.login)})"
+                )
             names = _names(answer) if answer.status_code == 200 else None
             if names is None:
                 raise self._failed(answer)
@@ -152,6 +154,18 @@ class RegistryClient:
 
     # -- calls --------------------------------------------------------------------------------------------------
 
+    def _made(self, context: ssl.SSLContext) -> httpx.Client:
+        try:
+            return httpx.Client(
+                verify=context,
+                timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+                # an answer that sends elsewhere would take the login along
+                follow_redirects=False,
+                headers={"User-Agent": "reconciler", "Accept": "application/json"},
+            )
+        except (httpx.InvalidURL, ValueError, ImportError) as error:
+            raise no_proxy(error, self.url.join("/v2/")) from None
+
     def _tags(self, repository: str) -> httpx.Response:
         return self._get(f"/v2/{repository}/tags/list?n=1", scope=_pull(repository))
 
@@ -161,7 +175,7 @@ class RegistryClient:
             try:
                 answer = self._http.send(request, auth=self._auth if login else None)
             except httpx.HTTPError as error:
-                raise trouble(error, self.url) from None
+                raise trouble(error, self.url, self.login) from None
             line.answered(str(answer.status_code))
             return answer
 
@@ -177,10 +191,10 @@ class RegistryClient:
     # -- errors -------------------------------------------------------------------------------------------------
 
     def _no_registry(self, answer: httpx.Response) -> PlatformError:
-        operation = operation_of("GET", answer.request.url)
+        operation = operation_of("GET", answer.request.url, self.login)
         if answer.is_redirect:
             to = answer.headers.get("Location", "")
-            host = redacted(to if to.isprintable() else repr(to)).partition("?")[0][:200]
+            host = redacted(self.hidden(to if to.isprintable() else repr(to))).partition("?")[0][:200]
             return PlatformError(
                 f"it sends elsewhere, to {host}, which is not followed",
                 operation=operation,
@@ -205,8 +219,8 @@ class RegistryClient:
             whose = f"the login of user {login.username}" if login is not None else "whoever has no login"
             said, hint = f"refuses {whose}", f"check {login.source}" if login is not None else NO_LOGIN
         refused = LoginRefused(
-            f"the registry {said}{said_of(answer)}",
-            operation=operation_of("GET", answer.request.url),
+            f"the registry {said}{said_of(answer, self.login)}",
+            operation=operation_of("GET", answer.request.url, self.login),
             code=str(answer.status_code),
             hint=hint if login is not None else NO_LOGIN,
         )
@@ -216,8 +230,8 @@ class RegistryClient:
     def _failed(self, answer: httpx.Response) -> PlatformError:
         passing = answer.status_code in PASSING
         return PlatformError(
-            f"the registry answers {answer.status_code}{said_of(answer) or _unreadable(answer)}",
-            operation=operation_of("GET", answer.request.url),
+            f"the registry answers {answer.status_code}{said_of(answer, self.login) or _unreadable(answer)}",
+            operation=operation_of("GET", answer.request.url, self.login),
             code=str(answer.status_code),
             hint="run again later" if passing else "ask the registry's operator",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -10,21 +11,40 @@ import httpx
 
 from reconciler.errors import PlatformError
 
-from .auth import operation_of
+from .auth import Login, operation_of
 
 #: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/#error-codes
 _EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)
+#: what httpx reads: https://www.python-httpx.org/environment_variables/
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 class NoAnswer(PlatformError):
     """No answer came, and may come if it is asked for again."""
 
 
-def trouble(error: httpx.HTTPError, registry: httpx.URL) -> PlatformError:
-    """A failed call, with what to do about it. `registry`: its address; what failed may be its token service."""
+def no_proxy(error: Exception, url: httpx.URL) -> PlatformError:
+    """That no call can be made through the proxy that the environment names. What it says is not shown: it may hold a password."""
+    names = [name for name in (*_PROXIES, *map(str.lower, _PROXIES)) if os.environ.get(name)]
+    named = " or ".join(names) or "the system's settings"
+    if isinstance(error, ImportError):
+        why = f"{named} gives a SOCKS proxy, and the library that speaks SOCKS is not installed"
+        hint = "run `pip install 'httpx[socks]'`, or give a proxy by http://"
+    else:
+        why = f"the proxy in {named} can't be read"
+        hint = (
+            "write http://user:password@host:port, with what is special in the password as %XX, such as %2F for a slash"
+        )
+    return PlatformError(why, operation=operation_of("GET", url), hint=hint)
+
+
+def trouble(error: httpx.HTTPError, registry: httpx.URL, login: Login | None) -> PlatformError:
+    """A failed call, with what to do about it. `registry`: its address; what failed may be its token service. `login`: what must not
+    show."""
     url = error.request.url if error._request is not None else registry
-    where = operation_of("GET", url)
-    whose = "the registry" if url.host == registry.host else f"the registry's token service at {url.host}"
+    where = operation_of("GET", url, login)
+    host = login.hidden(url.host) if login is not None else url.host
+    whose = "the registry" if url.host == registry.host else f"the registry's token service at {host}"
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return PlatformError(
@@ -37,9 +57,7 @@ def trouble(error: httpx.HTTPError, registry: httpx.URL) -> PlatformError:
                 hint="check the port; a registry without TLS is reached on this machine alone, by http://",
             )
         if isinstance(cause, socket.gaierror):
-            return NoAnswer(
-                f"there is no host {url.host}", operation=where, hint="check `url`, and the network's names"
-            )
+            return NoAnswer(f"there is no host {host}", operation=where, hint="check `url`, and the network's names")
         if isinstance(cause, ConnectionRefusedError):
             return NoAnswer(f"{whose} refuses connections", operation=where, hint="check `url`, and whether it runs")
     if isinstance(error, httpx.TimeoutException):

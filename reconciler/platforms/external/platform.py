@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from .session import ExternalSession
 
 
+def _identity(registry: RegistryBase, grant: str) -> str:
+    return identity_of(_external(registry))
+
+
 class ExternalPlatform(Platform):
     """Repositories that are looked for, and pull secrets in clusters."""
 
     name = "external"
     registry = ExternalRegistry
-    kinds = {kind.name: kind for kind in (RepositoryKind(), SecretKind(), LinkKind())}
+    kinds = {kind.name: kind for kind in (RepositoryKind(), SecretKind(identity=_identity), LinkKind())}
 
     def expand(self, spec: Spec, registry: RegistryBase) -> Iterator[Desired]:
         here = _external(registry)

@@ -79,7 +79,7 @@ def _said(session: ExternalSession, named: Sequence[str]) -> Iterator[str]:
         answers = dict(zip(named, session.map(session.client.holds, named), strict=True))
     else:
         if others := sorted(there - set(named)):
-            yield _others(session.name, others)
+            yield _others(session.name, [session.client.hidden(name) for name in others])
         answers = {name: name in there for name in named}
         # that the login may list is not that it may pull: the first that is there is an example of all
         for name in [name for name in named if name in there][:1]:

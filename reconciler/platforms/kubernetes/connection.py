@@ -6,13 +6,15 @@ https://kubernetes.io/docs/reference/kubernetes-api/
 from __future__ import annotations
 
 import logging
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock, get_ident
 from typing import Any, TypeVar
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, os_sentence
 from reconciler.model.call_log import current_address, wrote
 from reconciler.platforms.extras import needing
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
@@ -182,6 +184,7 @@ class Connection:
         with self._lock:
             if self._made is None:
                 with needing("kubernetes", self.session.name, "a grant to a cluster"):
+                    import urllib3
                     from kubernetes import client, config
                 settings = client.Configuration()
                 settings.retries = False  # what is asked for again is decided here
@@ -200,8 +203,21 @@ class Connection:
                 except Exception as error:  # whatever a file, or a command that it names, makes of it
                     raise self._not_configured(error) from None
                 if failed:
-                    raise self._not_configured(ValueError("the command that it names for the login gives none"))
-                self._made = client.ApiClient(settings)
+                    raise self._not_configured(
+                        _NoLogin("the command that its kubeconfig names for the login gives none")
+                    )
+                if not settings.verify_ssl and not self.cluster.in_cluster:
+                    # the client would warn at each call, in its own words
+                    warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+                    self.session.notices.append(
+                        f"cluster {self.name}: its certificate is not verified, as the kubeconfig says (insecure-skip-tls-verify)"
+                    )
+                try:
+                    self._made = client.ApiClient(settings)
+                except Exception:  # by the address of a proxy, which is not shown: it may hold a password
+                    raise self._not_configured(
+                        ValueError("the proxy's address in the environment or the kubeconfig can't be read")
+                    ) from None
             return self._made
 
     def _kubeconfig(self) -> str | None:
@@ -218,13 +234,31 @@ class Connection:
                 if value
             )
             hint += " get --raw /version`"
-        said = str(error) if isinstance(error, (OSError, ValueError)) or "Config" in type(error).__name__ else ""
         return PlatformError(
-            f"cluster {self.name} can't be reached as the spec says: {said or type(error).__name__}",
+            f"cluster {self.name} can't be reached as the spec says: {_why(error)}",
             address=self.session.name,
             operation="kubeconfig",
             hint=hint,
         )
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a kubeconfig, without what is in it, which may be a login."""
+    if isinstance(error, OSError):
+        return os_sentence(error)
+    if isinstance(error, _NoLogin):
+        return str(error)
+    text = str(error)
+    known = re.fullmatch(
+        r"Invalid kube-config file\. (No configuration found\.|Expected object with name \S+ in \S+ list)"
+        r"|Service host/port is not set\.|Service (token|certificate) (file|is)[\w ]*\.?|Cert file does not exists\.",
+        text,
+    )
+    return text if known else f"its kubeconfig can't be read ({type(error).__name__})"
+
+
+class _NoLogin(Exception):
+    """A command that a kubeconfig names gives no login."""
 
 
 @contextmanager

@@ -51,8 +51,14 @@ class SecretKind(Kind, Renewable):
         Verb.DELETE: ("get secrets", "delete secrets", "patch configmaps", "delete configmaps"),
     }
 
-    def __init__(self, needs: Callable[[str, str], tuple[Address, ...]] = nobody) -> None:
+    def __init__(
+        self,
+        needs: Callable[[str, str], tuple[Address, ...]] = nobody,
+        identity: Callable[[Any, str], str] | None = None,
+    ) -> None:
         self.needs = needs
+        #: who logs in by a grant's secret, by the registry, in words
+        self.identity = identity
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         usual = self.shown(SecretSettings("", ""))
@@ -63,6 +69,8 @@ class SecretKind(Kind, Renewable):
         asked = SecretSettings(settings.secret, settings.identity)
         if place is None or not settings.secret.endswith(f"-{place.grant}"):
             return "secret"
+        if self.identity is not None and settings.identity != self.identity(registry, place.grant):
+            return "identity"
         return next(
             (key for key in ("login", "type", "noted", "immutable") if getattr(settings, key) != getattr(asked, key)),
             None,
@@ -119,6 +127,7 @@ class SecretKind(Kind, Renewable):
         at = write.desired.address
         place = place_of(at)
         notes = session.ledger(Notes)
+        _check_name(write, place, session.owner)
         login = login_for(session, place, beside(session, place))
         with notes.noting(write):
             body = {
@@ -140,6 +149,7 @@ class SecretKind(Kind, Renewable):
         at = live.address
         place = place_of(at)
         notes = session.ledger(Notes)
+        _check_name(write, place, session.owner)
         # another identity is another login, also where the registry is logged in to by the same host
         renews = live.settings.login != GOOD or live.settings.identity != write.desired.settings.identity
         login = login_for(session, place, beside(session, place)) if renews else None
@@ -164,7 +174,7 @@ class SecretKind(Kind, Renewable):
         place = place_of(at)
         notes = session.ledger(Notes)
         document = read(session, at)
-        if document is not None and marks_of(document, place).owner == session.owner:
+        if document is not None and marks_of(document, place, session.owner).owner == session.owner:
             with _hiding(None, "somebody else has changed it meanwhile"):
                 notes.clusters[place.cluster].delete(SECRETS, place.namespace, document)
             left = read(session, at)
@@ -187,7 +197,7 @@ class SecretKind(Kind, Renewable):
         stands; False: nobody, since it goes; None: if it can be known."""
         notes = session.ledger(Notes)
         metadata, texts = document["metadata"], annotations_of(document)
-        marks = marks_of(document, place)
+        marks = marks_of(document, place, session.owner)
         ours = marks.owner == session.owner
         login = known(partial(said_of, session, place, document, written), asked)
         name = metadata["name"]
@@ -219,7 +229,7 @@ class SecretKind(Kind, Renewable):
             document = read(session, at)
             if document is None:
                 return Renewal(at, Renewed.MISSING, message="there is no such secret yet: `reconciler apply` makes it")
-            if marks_of(document, place).owner != session.owner:
+            if marks_of(document, place, session.owner).owner != session.owner:
                 return Renewal(
                     at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
                 )
@@ -245,6 +255,16 @@ class SecretKind(Kind, Renewable):
                 raise
             return Renewal(at, Renewed.RENEWED, login.expires_at, "" if said == GOOD else f"it held {said}")
         return Renewal(at, Renewed.FAILED, message="somebody else writes it again and again\nrun again")
+
+
+def _check_name(write: Write, place: Place, owner: str) -> None:
+    """Fails where a plan file says another name than the secret has. Raises PlatformError."""
+    if write.desired.settings.secret != place.secret_of(owner):
+        raise PlatformError(
+            f"the plan names another secret than {place.secret_of(owner)}, which it would make",
+            address=write.desired.address,
+            hint="make a new plan: somebody has edited this one",
+        )
 
 
 class Barred(str):

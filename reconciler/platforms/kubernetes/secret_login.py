@@ -58,7 +58,7 @@ def beside(session: HttpSession, place: Place) -> Iterator[tuple[Place, Document
 def _fresh(session: HttpSession, place: Place, document: Document) -> Credentials | None:
     """The login that a secret of ours holds, unless something is wrong with it, or it is due to be renewed."""
     texts, held = annotations_of(document), Held(document.get("data") or {})
-    ours = marks_of(document, place).owner == session.owner
+    ours = marks_of(document, place, session.owner).owner == session.owner
     good = ours and held.login is not None and said_of(session, place, document, None) == GOOD
     if not good or held.login is None or validity.used(texts, datetime.now(UTC)) >= validity.DUE:
         return None
@@ -106,10 +106,14 @@ def read(session: HttpSession, at: Address) -> Document | None:
     return connection.read(SECRETS, place.namespace, place.secret_of(session.owner))
 
 
-def marks_of(document: Document, place: Place) -> Marks:
+def marks_of(document: Document, place: Place, owner: str) -> Marks:
+    """The marks of a secret that was made where it is, for that grant: a copy elsewhere is nobody's. Another spec's stay its own, by
+    whichever of its grants: two specs and their grants may come to one name. `owner`: who asks."""
     texts = annotations_of(document)
-    here = (place.namespace, place.grant)
-    return Marks.of(texts) if (texts.get(NAMESPACE), texts.get(GRANT)) == here else Marks()
+    if texts.get(NAMESPACE) != place.namespace:
+        return Marks()
+    found = Marks.of(texts)
+    return found if texts.get(GRANT) == place.grant or found.owner != owner else Marks()
 
 
 def place_of(at: Address) -> Place:
