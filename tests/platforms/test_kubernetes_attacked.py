@@ -149,6 +149,8 @@ def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> 
     stage.write()
     other = stage.run("review", "--base", "old.yaml")
     assert "nobody gains or loses access by it" not in said, "the next plan sends the login to that host"
+    assert "registry onprem: its login goes to https://evil.example.com and no longer to " in said
+    assert "who pulls by grant prod holds that login, and can do with it whatever it may" in other
     assert "nobody gains or loses access by it" not in other, "pods get the login of an administrator"
 
 
