@@ -55,22 +55,13 @@ class OfTheWhole(Parts):
         self.of_clusters()
 
     def of_logins(self) -> None:
-        """Logins of the spec's registries that go elsewhere, or are others: whoever pulls by a grant to a cluster holds them."""
+        """Logins of the spec's registries that go elsewhere."""
         later = {registry.name: registry for registry in self.head.registries}
         for registry in self.base.registries:
             now = later.get(registry.name)
-            grants = [
-                item.name for item in self.head.grants if item.registry == registry.name and item.to.named_cluster
-            ]
-            for key, said in registry.login_moves(now, handed_on=bool(grants)) if now is not None else ():
+            for key, said in registry.login_moves(now) if now is not None else ():
                 found = self.causes.nearest(("registry", registry.name), (key,))
-                part = self.part(Risk.WIDENS, found, may=True)
-                end = (
-                    f"; who pulls by {_of_grants(grants)} holds that login, and can do with it whatever it may"
-                    if grants
-                    else ""
-                )
-                part.messages.append(f"registry {registry.name}: {said}{end}")
+                self.part(Risk.WIDENS, found, may=True).messages.append(f"registry {registry.name}: {said}")
 
     def of_clusters(self) -> None:
         """Clusters that the head does not have, or reaches otherwise: what was made in them is found by nobody."""

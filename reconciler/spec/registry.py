@@ -78,9 +78,8 @@ class RegistryBase(Model):
         """Where below the registry a cluster of the spec is named, and its name; None if none is."""
         return None
 
-    def login_moves(self, later: RegistryBase, *, handed_on: bool) -> Iterator[tuple[str, str]]:
-        """How the login that the spec gives for it goes elsewhere in a later form, or is another one and handed on: by key, each as a
-        sentence."""
+    def login_moves(self, later: RegistryBase) -> Iterator[tuple[str, str]]:
+        """How the login that the spec gives for it goes elsewhere in a later form: by key, each as a sentence."""
         yield from ()
 
     @property

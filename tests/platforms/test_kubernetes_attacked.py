@@ -150,7 +150,15 @@ def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> 
     other = stage.run("review", "--base", "old.yaml")
     assert "nobody gains or loses access by it" not in said, "the next plan sends the login to that host"
     assert "registry onprem: its login goes to https://evil.example.com and no longer to " in said
-    assert "who pulls by grant prod holds that login, and can do with it whatever it may" in other
+    assert (
+        "whoever uses pull-secret prod/checkout/prod can now do what the login in ADMIN_USER and ADMIN_PASSWORD may"
+        in other
+    )
+    registry.update(before)
+    registry["ca_file"] = "other.pem"
+    stage.write()
+    authority = stage.run("review", "--base", "old.yaml")
+    assert "its login goes to whatever has a certificate of the authorities in other.pem too" in authority
     assert "nobody gains or loses access by it" not in other, "pods get the login of an administrator"
 
 

@@ -114,7 +114,7 @@ class ExternalRegistry(RegistryBase):
         found = source.kubernetes_secret
         return f"the login in secret {found.namespace}/{found.name} of cluster {found.cluster}"
 
-    def login_moves(self, later: RegistryBase, *, handed_on: bool) -> Iterator[tuple[str, str]]:
+    def login_moves(self, later: RegistryBase) -> Iterator[tuple[str, str]]:
         if not isinstance(later, ExternalRegistry) or later.credentials is None:
             return
         if (here := later.url.rstrip("/").lower()) != (was := self.url.rstrip("/").lower()):
@@ -124,8 +124,6 @@ class ExternalRegistry(RegistryBase):
                 "the system's authorities alone" if later.ca_file is None else f"the authorities in {later.ca_file} too"
             )
             yield "ca_file", f"its login goes to whatever has a certificate of {whom}"
-        if handed_on and self.whose_login != later.whose_login:
-            yield "credentials", f"it is logged in to with {later.whose_login} and no longer with {self.whose_login}"
 
     def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
         if self.credentials is None and not self.retired:
