@@ -145,7 +145,6 @@ def test_02_what_is_given_up_needs_no_registry(
 # -- 3: a review calls it cosmetic that the login goes to another host, or is another's ---------------------------
 
 
-@known(3)
 def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> None:
     stage.grant("prod", "checkout", "app")
     (stage.reconciler.folder / "old.yaml").write_text(yaml.safe_dump(stage.document))
@@ -172,7 +171,6 @@ def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> 
     assert "nobody gains or loses access by it" not in other, "pods get the login of an administrator"
 
 
-@known(3)
 def test_03_a_plan_with_another_login_does_not_say_that_nobody_gains(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -457,7 +455,6 @@ def test_11_a_login_that_is_no_utf8_is_said_so(stage: Stage, monkeypatch: pytest
 # -- 12: what only an apply says ----------------------------------------------------------------------------------
 
 
-@known(12)
 def test_12_a_namespace_of_notes_that_is_not_there_is_said_by_the_plan(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -466,7 +463,6 @@ def test_12_a_namespace_of_notes_that_is_not_there_is_said_by_the_plan(stage: St
     assert "nowhere" in stage.run("plan", code=None), "the apply fails at each resource"
 
 
-@known(12)
 def test_12_a_login_out_of_the_spec_s_own_pull_secret_is_an_error(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -476,7 +472,6 @@ def test_12_a_login_out_of_the_spec_s_own_pull_secret_is_an_error(stage: Stage) 
     stage.run("validate", code=1)  # with it, destroy deletes the only copy of the login
 
 
-@known(12)
 def test_12_a_grant_on_a_registry_without_a_login_is_an_error_of_the_spec(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
