@@ -113,6 +113,13 @@ class _Differ:
     def two_addresses(self, address: Address) -> None:
         """One native object under two addresses: whatever one of them did to it, it would do to the other's."""
         other = self.picture.twice[address]
+        elsewhere = self.picture.kinds[address.registry][self.picture.live[address].kind].elsewhere
+        if elsewhere and len({address, other} & self.picture.desired.keys()) == 1:
+            was, now = sorted((address, other), key=lambda at: at in self.picture.desired)
+            said = f"what is in {elsewhere} does not move in one apply from registry {was.registry} to {now.registry}"
+            hint = "give the grant another name with it, or apply once without the grant"
+            self.problem(address, f"{self.picture.live[address].native} was made as {was}, and {said}: {hint}")
+            return
         self.problem(
             address,
             f"{self.picture.live[address].native} is also {other}: the spec describes the same resource twice, so"
