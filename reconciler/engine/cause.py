@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.model.canonical import applied_hash, records
 from reconciler.model.change import Cause, FieldChange
 from reconciler.model.marks import APPLIED, ORIGIN, REGISTRY
 from reconciler.model.resource import Desired, Live
 
 
-def cause(mark: str | None, wanted: Desired, live: Live) -> Cause:
-    """Why settings differ, by the hash of what was last applied; never a guess."""
+def cause(mark: str | None, wanted: Desired, live: Live, apart: str = "") -> Cause:
+    """Why settings differ, by the hash of what was last applied; never a guess. `apart`: a setting that may differ without that
+    anybody has changed what is there; "" if none may."""
     if mark is None:
         return Cause.CHANGED
     as_wanted = records(mark, wanted.settings)
-    as_live = records(mark, live.settings)
+    there = replace(live.settings, **{apart: getattr(wanted.settings, apart)}) if apart else live.settings
+    as_live = records(mark, there)
     if as_wanted is None or as_live is None:
         return Cause.CHANGED
     if as_wanted:

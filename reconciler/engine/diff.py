@@ -11,6 +11,7 @@ from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Releasable, Trait
+from reconciler.model.renewal import Renewable
 from reconciler.model.resource import Desired, Live
 
 from .beside import Beside, given
@@ -112,6 +113,13 @@ class _Differ:
     def two_addresses(self, address: Address) -> None:
         """One native object under two addresses: whatever one of them did to it, it would do to the other's."""
         other = self.picture.twice[address]
+        elsewhere = self.picture.kinds[address.registry][self.picture.live[address].kind].elsewhere
+        if elsewhere and len({address, other} & self.picture.desired.keys()) == 1:
+            was, now = sorted((address, other), key=lambda at: at in self.picture.desired)
+            said = f"what is in {elsewhere} does not move in one apply from registry {was.registry} to {now.registry}"
+            hint = "give the grant another name with it, or apply once without the grant"
+            self.problem(address, f"{self.picture.live[address].native} was made as {was}, and {said}: {hint}")
+            return
         self.problem(
             address,
             f"{self.picture.live[address].native} is also {other}: the spec describes the same resource twice, so"
@@ -175,7 +183,10 @@ class _Differ:
                 self.add(wanted, live, Action.UPDATE, why)
             return
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
-        self.add(wanted, live, action, cause(live.marks.applied, wanted, live))
+        kind = self.kind(wanted)
+        # what others have written is noted of it
+        apart = kind.stands if isinstance(kind, Renewable) and not live.notes else ""
+        self.add(wanted, live, action, cause(live.marks.applied, wanted, live, apart))
 
     def well_marked(self, wanted: Desired, live: Live) -> bool:
         """Whether what is set as wanted has the marks that say so; what inherits has those of another resource beside its hash."""
@@ -208,6 +219,8 @@ class _Differ:
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
         gains = tuple(sorted({*gains, *self.beside.waiting(live)}))
+        if isinstance(kind, Renewable) and live is not None and not live.vacant and why is not Cause.DRIFT:
+            gains = (*gains, *kind.another_login(wanted.address, live.settings, wanted.settings))
         maybe = images_before(self.picture, kind, wanted, self.adopt) if action is Action.CREATE else ""
         remarks = kind.remarks(live, wanted, changed=True) if live is not None else ()
         change = Change(

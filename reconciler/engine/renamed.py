@@ -23,8 +23,8 @@ def renamed(spec: Spec, seen: Picture, described: Mapping[Address, Desired]) -> 
     registries: dict[tuple[str, str], list[Address]] = {}
     for address, wanted in described.items():
         live = seen.live.get(address)
-        if live is None or live.vacant or live.marks.owner is None:
-            continue
+        if live is None or live.vacant or live.marks.owner is None or address in seen.twice:
+            continue  # what has two addresses in the spec is said of itself
         above = seen.live.get(wanted.parent) if wanted.parent is not None else None
         if above is not None and (above.marks.owner, above.marks.registry) == (live.marks.owner, live.marks.registry):
             continue  # it goes with what it belongs to, and is no conflict of its own

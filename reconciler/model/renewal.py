@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
+from .access import Access, Principal
 from .address import Address
 from .resource import Desired
 
@@ -34,7 +36,17 @@ class Renewal:
 
 
 class Renewable:
-    """What a kind offers whose resources hold logins."""
+    """What a kind offers whose resources hold logins. `whose`, `stands`: the settings that say who logs in, and how the login stands
+    that is held: that ends, or is replaced, where logins are made, and nobody need have touched the resource."""
+
+    whose: ClassVar[str] = "identity"
+    stands: ClassVar[str] = "login"
+
+    def another_login(self, at: Address, before: Any, after: Any) -> Iterator[Access]:
+        """What whoever uses the resource at an address gains where its settings make the login another one's. Pure."""
+        was, now = (getattr(settings, self.whose) for settings in (before, after))
+        if was not in ("", now):
+            yield Access(Principal(f"whoever uses {at.kind} {at.name}"), f"do what {now} may", at.registry, "")
 
     @abstractmethod
     def renew(self, session: Any, desired: Desired, now: datetime) -> Renewal:

@@ -51,7 +51,17 @@ class OfTheWhole(Parts):
                 id(one) for one in self.edits if one.how is How.REMOVED and self._is_in(one, registry.name)
             )
 
+        self.of_logins()
         self.of_clusters()
+
+    def of_logins(self) -> None:
+        """Logins of the spec's registries that go elsewhere."""
+        later = {registry.name: registry for registry in self.head.registries}
+        for registry in self.base.registries:
+            now = later.get(registry.name)
+            for key, said in registry.login_moves(now) if now is not None else ():
+                found = self.causes.nearest(("registry", registry.name), (key,))
+                self.part(Risk.WIDENS, found, may=True).messages.append(f"registry {registry.name}: {said}")
 
     def of_clusters(self) -> None:
         """Clusters that the head does not have, or reaches otherwise: what was made in them is found by nobody."""

@@ -28,6 +28,10 @@ class GrantTarget(Model):
         """Where below the target a cluster of the spec is named, and its name; None if none is."""
         return None
 
+    def secrets(self, owner: str, grant: str) -> Iterator[tuple[str, str, str]]:
+        """The secrets that a spec called `owner` makes in clusters for a grant of that name: each by cluster, namespace and name."""
+        yield from ()
+
     def faults(self) -> Iterator[Fault]:
         """What is wrong with the target by itself, beyond its fields' types."""
         yield from ()
@@ -72,6 +76,15 @@ class RegistryBase(Model):
     @property
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
         """Where below the registry a cluster of the spec is named, and its name; None if none is."""
+        return None
+
+    def login_moves(self, later: RegistryBase) -> Iterator[tuple[str, str]]:
+        """How the login that the spec gives for it goes elsewhere in a later form: by key, each as a sentence."""
+        yield from ()
+
+    @property
+    def login_secret(self) -> tuple[str, str, str] | None:
+        """The secret that its login is read from, by cluster, namespace and name; None if that is no secret of a cluster."""
         return None
 
     @property

@@ -22,9 +22,10 @@ from .selection import covered, is_glob
 class Parts:
     """The valid parts of a spec by their index in the text, and the names that the text gives, valid or not.
 
-    `base`: the folder that relative paths in it start from. `defaults`: those of repositories. `all_registries`, `all_repositories`,
-    `all_clusters`: whether the names are all that there are; else one that is not among them may stand in a file that can't be read,
-    or in a row whose name is wrong. `checked`: repositories that are right by themselves, and for their registry.
+    `name`: the spec's; "" where that is wrong. `base`: the folder that relative paths in it start from. `defaults`: those of
+    repositories. `all_registries`, `all_repositories`, `all_clusters`: whether the names are all that there are; else one that is not
+    among them may stand in a file that can't be read, or in a row whose name is wrong. `checked`: repositories that are right by
+    themselves, and for their registry.
     """
 
     registries: Mapping[int, RegistryBase]
@@ -32,6 +33,7 @@ class Parts:
     grants: Mapping[int, Grant]
     registry_names: frozenset[str]
     repository_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    name: str = ""
     base: str = "."
     defaults: RepositoryDefaults = field(default_factory=RepositoryDefaults)
     all_registries: bool = True
@@ -68,7 +70,7 @@ def faults(parts: Parts) -> Iterator[Fault]:
             _grant_faults(at, grant, parts),
         )
     yield from _targets_together(parts)
-    yield from each(_one_cluster_twice(parts))
+    yield from each(_one_cluster_twice(parts), _own_secrets(parts))
 
 
 def _repository_faults(at: tuple[str, int], repository: Repository, parts: Parts) -> Iterator[Fault]:
@@ -173,6 +175,23 @@ def _cluster_unknown(at: tuple[str | int, ...], names: RegistryBase | GrantTarge
     else:
         said = f"no cluster is named '{name}'{did_you_mean(name, parts.cluster_names)}"
     yield Fault((*at, *where), said)
+
+
+def _own_secrets(parts: Parts) -> Iterator[Fault]:
+    """Registries whose login is read from a secret that the spec itself makes, and deletes with its grant."""
+    made: dict[tuple[str, str, str], str] = {}
+    for grant in parts.grants.values():
+        with suppress(Absent):
+            made |= dict.fromkeys(grant.to.secrets(parts.name, grant.name), grant.name)
+    for index, registry in parts.registries.items():
+        with suppress(Absent):
+            named, secret = registry.named_cluster, registry.login_secret
+            if named is not None and secret in made:
+                yield Fault(
+                    ("registries", index, *named[0][:-1]),
+                    f"is the pull secret that this spec makes for grant {made[secret]}, and deletes with it, and nothing else would"
+                    " have the login then: keep the login in a secret of another name",
+                )
 
 
 def _one_cluster_twice(parts: Parts) -> Iterator[Fault]:

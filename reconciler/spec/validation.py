@@ -258,6 +258,7 @@ class Validation(Generic[S]):
             all_clusters=self.whole and _all_named(self.values.get("clusters"), "name"),
             registry_names=frozenset(str(row.get("name")) for _, row in registry_rows if isinstance(row, dict)),
             repository_names={registry: frozenset(found) for registry, found in names.items()},
+            name=str(self.values.get("name") or ""),
             base=self.base,
             defaults=known.__dict__.get("repository", RepositoryDefaults()),
             all_registries=self.whole and _all_named(self.values.get("registries"), "name"),

@@ -145,7 +145,6 @@ def test_02_what_is_given_up_needs_no_registry(
 # -- 3: a review calls it cosmetic that the login goes to another host, or is another's ---------------------------
 
 
-@known(3)
 def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> None:
     stage.grant("prod", "checkout", "app")
     (stage.reconciler.folder / "old.yaml").write_text(yaml.safe_dump(stage.document))
@@ -159,10 +158,19 @@ def test_03_a_review_of_a_new_address_or_login_is_not_cosmetic(stage: Stage) -> 
     stage.write()
     other = stage.run("review", "--base", "old.yaml")
     assert "nobody gains or loses access by it" not in said, "the next plan sends the login to that host"
+    assert "registry onprem: its login goes to https://evil.example.com and no longer to " in said
+    assert (
+        "whoever uses pull-secret prod/checkout/prod can now do what the login in ADMIN_USER and ADMIN_PASSWORD may"
+        in other
+    )
+    registry.update(before)
+    registry["ca_file"] = "other.pem"
+    stage.write()
+    authority = stage.run("review", "--base", "old.yaml")
+    assert "its login goes to whatever has a certificate of the authorities in other.pem too" in authority
     assert "nobody gains or loses access by it" not in other, "pods get the login of an administrator"
 
 
-@known(3)
 def test_03_a_plan_with_another_login_does_not_say_that_nobody_gains(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,8 +360,7 @@ def second_registry(stage: Stage, name: str) -> None:
     stage.document["registries"].append(found)
 
 
-@known(9)
-def test_09_a_grant_can_move_to_another_registry(stage: Stage) -> None:
+def test_09_a_grant_that_moves_to_another_registry_is_told_the_way(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
     stage.apply()
@@ -362,6 +369,8 @@ def test_09_a_grant_can_move_to_another_registry(stage: Stage) -> None:
     stage.write()
     said = stage.run("plan", code=None)
     assert "the spec describes the same resource twice" not in said, "it describes it once"
+    assert "change its name back" not in said, "no registry has another name"
+    assert "give the grant another name with it, or apply once without the grant" in said
 
 
 @known(9)
@@ -446,7 +455,6 @@ def test_11_a_login_that_is_no_utf8_is_said_so(stage: Stage, monkeypatch: pytest
 # -- 12: what only an apply says ----------------------------------------------------------------------------------
 
 
-@known(12)
 def test_12_a_namespace_of_notes_that_is_not_there_is_said_by_the_plan(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -455,7 +463,6 @@ def test_12_a_namespace_of_notes_that_is_not_there_is_said_by_the_plan(stage: St
     assert "nowhere" in stage.run("plan", code=None), "the apply fails at each resource"
 
 
-@known(12)
 def test_12_a_login_out_of_the_spec_s_own_pull_secret_is_an_error(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -465,7 +472,6 @@ def test_12_a_login_out_of_the_spec_s_own_pull_secret_is_an_error(stage: Stage) 
     stage.run("validate", code=1)  # with it, destroy deletes the only copy of the login
 
 
-@known(12)
 def test_12_a_grant_on_a_registry_without_a_login_is_an_error_of_the_spec(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")

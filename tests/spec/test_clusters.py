@@ -28,12 +28,16 @@ def problems(text: str) -> list[str]:
     return [str(problem) for problem in found.value.problems]
 
 
+def with_login(source: str) -> str:
+    return HEAD.replace('example.com"', f'example.com", credentials: {{{source}}}')
+
+
 def grant(registry: str, to: str = "cluster: prod, namespaces: [a]", **more: str) -> str:
     rest = "".join(f", {key}: {value}" for key, value in more.items())
     name = f"to-{registry}"
     row = f"{{name: {name}, registry: {registry}, to: {{type: kubernetes, {to}}}{rest}}}"
     repositories = f"repositories: [{{name: app, registry: {registry}}}]\n"
-    return f"{HEAD}{repositories}grants:\n  - {row}\n"
+    return f"{with_login('docker_config: config.json')}{repositories}grants:\n  - {row}\n"
 
 
 @pytest.mark.parametrize("registry", ["aws", "gcp", "az", "onprem"])
@@ -92,6 +96,30 @@ def test_what_is_wrong_is_said_with_what_to_do(text: str, said: str) -> None:
     (problem,) = problems(text)
     assert said in problem
     assert problem.startswith("registry.yaml:")
+
+
+OWN = "kubernetes_secret: {cluster: prod, namespace: a, name: each-to-aws}"
+
+
+def test_a_grant_hands_on_no_login_that_a_registry_does_not_have() -> None:
+    text = grant("onprem").replace(", credentials: {docker_config: config.json}", "")
+    (problem,) = problems(text)
+    assert "grants[0].registry: a grant to a cluster hands on a login, and registry onprem has none" in problem
+    retired = text.replace("platform: external,", "platform: external, retired: true,")
+    assert parse_spec(retired).grants, "what is given up needs no login"
+
+
+def test_a_login_does_not_come_out_of_a_secret_that_the_spec_makes() -> None:
+    text = grant("aws").replace("docker_config: config.json", OWN)
+    (problem,) = problems(text)
+    assert (
+        "registries[4].credentials.kubernetes_secret: is the pull secret that this spec makes for grant to-aws"
+        in problem
+    )
+    for other in ("namespace: b", "name: each-to-gcp", "name: other-to-aws"):
+        key = other.partition(":")[0]
+        was = {"namespace": "namespace: a", "name": "name: each-to-aws"}[key]
+        assert parse_spec(text.replace(OWN, OWN.replace(was, other)))
 
 
 def test_service_accounts_are_called_as_subdomains_are() -> None:

@@ -51,20 +51,6 @@ def login_of(session: HttpSession, registry: ExternalRegistry) -> Login | None:
     return _of_secret(session, registry, source.kubernetes_secret)
 
 
-def identity_of(registry: ExternalRegistry) -> str:
-    """Whose login it is, in words without the login."""
-    source = registry.credentials
-    if source is None:
-        return "nobody"
-    if source.env is not None:
-        return f"the login in {source.env.username} and {source.env.password}"
-    if source.docker_config is not None:
-        return f"the login in {source.docker_config}"
-    assert source.kubernetes_secret is not None
-    found = source.kubernetes_secret
-    return f"the login in secret {found.namespace}/{found.name} of cluster {found.cluster}"
-
-
 def host_of(registry: ExternalRegistry) -> str:
     """The registry as clients log in to it, `host` or `host:port`; Docker Hub is logged in to as HUB."""
     url = httpx.URL(registry.url)

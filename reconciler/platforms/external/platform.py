@@ -15,7 +15,6 @@ from reconciler.platforms.kubernetes.settings import desired
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
 
-from .login import identity_of
 from .repository import RepositoryKind, RepositorySettings, uri_of
 from .spec import ExternalRegistry
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _identity(registry: RegistryBase, grant: str) -> str:
-    return identity_of(_external(registry))
+    return _external(registry).whose_login
 
 
 class ExternalPlatform(Platform):
@@ -39,7 +38,7 @@ class ExternalPlatform(Platform):
         for wanted in spec.repositories_by_registry[here.name]:
             at = Address.of(here.name, RepositoryKind.name, wanted.name)
             yield Desired(at, RepositoryKind.name, RepositorySettings(), source=spec.source(here.name, wanted.name))
-        yield from desired(spec, here, lambda grant: identity_of(here))
+        yield from desired(spec, here, lambda grant: here.whose_login)
 
     def open(self, estate: Estate, registry: RegistryBase) -> ExternalSession:
         with needing("external", registry.name, "an external registry"):

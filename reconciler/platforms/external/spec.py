@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from reconciler.spec.cluster import Namespace, ObjectName
 from reconciler.spec.fields import Fault, Model, RegistryName, Text, each
-from reconciler.spec.registry import RegistryBase, refused
+from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
 
@@ -80,6 +80,7 @@ class ExternalRegistry(RegistryBase):
 
     grant_types = ("kubernetes",)
     leaves_out = True
+    identity = ("credentials",)
     whole_login = (
         "a grant to a cluster hands on the login that the registry has in this spec, whatever that may do there"
     )
@@ -93,6 +94,44 @@ class ExternalRegistry(RegistryBase):
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
         secret = self.credentials.kubernetes_secret if self.credentials is not None else None
         return (("credentials", "kubernetes_secret", "cluster"), secret.cluster) if secret is not None else None
+
+    @property
+    def login_secret(self) -> tuple[str, str, str] | None:
+        secret = self.credentials.kubernetes_secret if self.credentials is not None else None
+        return (secret.cluster, secret.namespace, secret.name) if secret is not None else None
+
+    @property
+    def whose_login(self) -> str:
+        """Whose login it is, in words without the login."""
+        source = self.credentials
+        if source is None:
+            return "nobody"
+        if source.env is not None:
+            return f"the login in {source.env.username} and {source.env.password}"
+        if source.docker_config is not None:
+            return f"the login in {source.docker_config}"
+        assert source.kubernetes_secret is not None
+        found = source.kubernetes_secret
+        return f"the login in secret {found.namespace}/{found.name} of cluster {found.cluster}"
+
+    def login_moves(self, later: RegistryBase) -> Iterator[tuple[str, str]]:
+        if not isinstance(later, ExternalRegistry) or later.credentials is None:
+            return
+        if (here := later.url.rstrip("/").lower()) != (was := self.url.rstrip("/").lower()):
+            yield "url", f"its login goes to {here} and no longer to {was}: whatever answers there learns it"
+        if self.ca_file != later.ca_file:
+            whom = (
+                "the system's authorities alone" if later.ca_file is None else f"the authorities in {later.ca_file} too"
+            )
+            yield "ca_file", f"its login goes to whatever has a certificate of {whom}"
+
+    def grant_faults(self, target: GrantTarget, repositories: Sequence[str], narrowed: bool) -> Iterator[Fault]:
+        if self.credentials is None and not self.retired:
+            yield Fault(
+                ("registry",),
+                f"a grant to a cluster hands on a login, and registry {self.name} has none: add `credentials` to it, or remove the"
+                " grant, since pods need no pull secret where anybody may pull",
+            )
 
     def faults(self) -> Iterator[Fault]:
         clear, host = self.url.startswith("http://"), self.url.partition("://")[2].partition(":")[0].rstrip("/")

@@ -21,7 +21,18 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.paths import path_of
 from reconciler.spec.cluster import Cluster
 
-from .trouble import GONE, TAKEN, THROTTLED, NoAnswer, refused, retry_after, unreachable, unreadable
+from .trouble import (
+    FORBIDDEN,
+    GONE,
+    NO_NAMESPACE,
+    TAKEN,
+    THROTTLED,
+    NoAnswer,
+    refused,
+    retry_after,
+    unreachable,
+    unreadable,
+)
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -60,6 +71,18 @@ class Connection:
             if error.code == GONE:
                 return None
             raise
+
+    def lacks(self, namespace: str) -> bool:
+        """Whether there is no such namespace; False too if the login may not know."""
+        from kubernetes.client import CoreV1Api
+
+        try:
+            self._call("get", "namespaces", namespace, partial(CoreV1Api(self._client()).read_namespace, namespace))
+        except PlatformError as error:
+            if error.code not in (FORBIDDEN, GONE, NO_NAMESPACE):
+                raise
+            return error.code != FORBIDDEN
+        return False
 
     def create(self, resource: str, namespace: str, body: Document) -> Document:
         """Makes an object. Its code is TAKEN if one of that name is there. If no answer comes, what is there afterwards says whether

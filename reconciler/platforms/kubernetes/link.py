@@ -70,6 +70,8 @@ class LinkKind(Kind, GivesAccess):
 
     def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         notes = session.ledger(Notes)
+        clusters = {place.cluster for at in wanted if at.kind == LINK and (place := Place.of(at))}
+        session.notices += notes.lacking(clusters)
         moot = {live.address for live in found[SECRET] if live.moot}
         named = (at for cluster in notes.clusters for at in notes.addresses(cluster, LINK))
         for at in sorted({*(at for at, item in wanted.items() if item.kind == LINK), *named}):

@@ -22,12 +22,15 @@ from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 
 from .connection import ACCOUNTS, NOTES, Connection, Document, annotations_of, is_taken
-from .trouble import GONE
+from .trouble import GONE, NO_NAMESPACE
 
 #: what selects everything that this tool makes
 LABELS = {"app.kubernetes.io/managed-by": "reconciler"}
 #: the kind of the carrier's address; no resource of the spec has it
 _CARRIER = "note"
+#: a namespace that each cluster has:
+#: https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/#initial-namespaces
+_ALWAYS = "default"
 _REGISTRY, _KIND, _NAME, _APPLIED = "registry", "kind", "name", "applied"
 
 
@@ -100,6 +103,19 @@ class Notes(Ledger):
             at = _address(_read(text), cluster)
             if at is not None and (at.registry, at.kind) == (self.session.name, kind) and self.key(at) == key:
                 yield at
+
+    def lacking(self, wanted: Collection[str]) -> Iterator[str]:
+        """That a cluster of these lacks the namespace of the notes, in words, after a listing. That is asked for only where nothing
+        that was read shows it, and whoever may not ask does not know."""
+        for name in sorted(wanted):
+            connection = self.clusters[name]
+            namespace = connection.cluster.namespace
+            seen = {at[1] for at, found in self.accounts.items() if at[0] == name and isinstance(found, dict)}
+            if name not in self._uids and namespace not in {_ALWAYS, *seen} and connection.lacks(namespace):
+                yield (
+                    f"cluster {name}: namespace {namespace}, in which the spec notes what it makes there, does not exist:"
+                    " nothing is made until it does; make it, or give the cluster another `namespace` in the spec"
+                )
 
     def check_clusters(self) -> None:
         """Fails if two of the clusters have the same notes, and so are one. Raises PlatformError."""
@@ -183,6 +199,8 @@ class Notes(Ledger):
         try:
             return connection.create(NOTES, namespace, {"metadata": metadata, "data": dict(put)})
         except PlatformError as error:
+            if error.code == NO_NAMESPACE:
+                error.hint = f"make it, or give cluster {connection.name} another `namespace` in the spec: it holds the spec's notes"
             if not is_taken(error):
                 raise
             return connection.patch(NOTES, namespace, name, {"data": dict(put)})  # another run was faster

@@ -11,7 +11,7 @@ from reconciler.spec.models import Grant, Spec
 from reconciler.spec.registry import RegistryBase
 
 from .login_document import TYPE
-from .spec import KubernetesTarget
+from .spec import KubernetesTarget, secret_name
 
 #: where these things are
 CLUSTER = "a cluster"
@@ -58,7 +58,7 @@ class Place:
 
     def secret_of(self, owner: str) -> str:
         """What a spec calls the secret."""
-        return f"{owner}-{self.grant}"
+        return secret_name(owner, self.grant)
 
     def secret_at(self, registry: str) -> Address:
         """The address of the secret."""
@@ -98,7 +98,7 @@ def desired(
         if grant.registry != registry.name or not isinstance(grant.to, KubernetesTarget) or not chosen(grant):
             continue
         source = spec.source(registry.name, None, (grant,))
-        settings = SecretSettings(f"{spec.name}-{grant.name}", identity(grant))
+        settings = SecretSettings(secret_name(spec.name, grant.name), identity(grant))
         for namespace in sorted(grant.to.namespaces):
             at = Address.of(registry.name, SECRET, f"{grant.to.cluster}/{namespace}/{grant.name}")
             yield Desired(at, SECRET, settings, needs(registry.name, grant.name), source=source)

@@ -15,6 +15,11 @@ from reconciler.spec.registry import GrantTarget
 TYPE = "kubernetes"
 
 
+def secret_name(owner: str, grant: str) -> str:
+    """What a spec calls the pull secrets of a grant."""
+    return f"{owner}-{grant}"
+
+
 class KubernetesTarget(GrantTarget):
     """Service accounts in namespaces of a cluster, by an image pull secret."""
 
@@ -28,6 +33,9 @@ class KubernetesTarget(GrantTarget):
     @property
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
         return ("cluster",), self.cluster
+
+    def secrets(self, owner: str, grant: str) -> Iterator[tuple[str, str, str]]:
+        return ((self.cluster, namespace, secret_name(owner, grant)) for namespace in self.namespaces)
 
     def faults(self) -> Iterator[Fault]:
         yield from each(repeated(self, "namespaces"), repeated(self, "service_accounts"))
