@@ -218,6 +218,6 @@ def test_google_finds_the_stand_in_and_nothing_of_this_machine(gcp: GcpSandbox) 
         "NO_GCE_CHECK": "true",
         **{
             f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}": f"{gcp.stand_in.url}/"
-            for service in ("ARTIFACTREGISTRY", "IAM", "SERVICEUSAGE")
+            for service in ("ARTIFACTREGISTRY", "IAM", "IAMCREDENTIALS", "SERVICEUSAGE")
         },
     }

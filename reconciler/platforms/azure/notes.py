@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Condition, Lock
@@ -133,14 +134,22 @@ def _named(action: str) -> str | None:
     return found["name"] if found is not None and REPOSITORY.fits(found["name"]) else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be noted of a repository, and whoever waits until it is."""
+
+    note: Note | None
+    at: str
+    futures: tuple[Future[None], ...]
+
+
 class Notes:
     """The notes of one registry. Changes that wait while a map is written go together with the next write."""
 
     def __init__(self, session: AzureSession) -> None:
         self._session = session
         self._turn = Condition(Lock())
-        self._waiting: dict[str, tuple[Note | None, str]] = {}
-        self._failed: dict[str, PlatformError] = {}
+        self._waiting: dict[str, _Job] = {}
         #: what this run noted: maps in which nothing else stands are as they should be, whatever a hand did to them
         self._known: dict[str, Note] = {}
         self._busy = False
@@ -157,30 +166,33 @@ class Notes:
         """Nothing is held."""
 
     def _change(self, name: str, note: Note | None, at: str) -> None:
+        mine: Future[None] = Future()
         with self._turn:
-            self._failed.pop(name, None)
-            self._waiting[name] = (note, at)
-            while self._busy and name in self._waiting:
+            before = self._waiting.get(name)
+            self._waiting[name] = _Job(note, at, (*(before.futures if before is not None else ()), mine))
+            while self._busy and not mine.done():
                 self._turn.wait()
-            if name not in self._waiting:  # another thread has written it
-                if name in self._failed:
-                    raise self._failed.pop(name)
-                return
+            if mine.done():  # another thread has written it, or could not
+                return mine.result()
             batch, self._waiting, self._busy = self._waiting, {}, True
+        futures = [future for job in batch.values() for future in job.futures]
         try:
             self._written(batch)
-        except PlatformError as error:
-            with self._turn:
-                self._failed.update({item: error for item in batch if item != name})
+        except BaseException as error:  # whatever it is: nothing of the batch is known to be noted
+            for future in futures:
+                future.set_exception(error)
             raise
+        else:
+            for future in futures:
+                future.set_result(None)
         finally:
             with self._turn:
                 self._busy = False
                 self._turn.notify_all()
 
-    def _written(self, batch: Mapping[str, tuple[Note | None, str]]) -> None:
-        at = next(at for _, at in batch.values())
-        wanted = {name: note for name, (note, _) in batch.items()}
+    def _written(self, batch: Mapping[str, _Job]) -> None:
+        at = next(job.at for job in batch.values())
+        wanted = {name: job.note for name, job in batch.items()}
         self._known.update({name: note for name, note in wanted.items() if note is not None})
         for _ in range(TRIES):
             items = self._session.scope_maps(at)

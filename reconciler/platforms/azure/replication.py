@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import PlatformError
+from reconciler.errors import Moved, PlatformError
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
@@ -150,7 +150,15 @@ class ReplicationKind(Kind, ReleasedAlong):
         if kept.get("zoneRedundancy") == _IN_ZONES:  # Azure takes it when a replication is made, and never again
             body["properties"] = {"zoneRedundancy": _IN_ZONES}
         begin = partial(session.client.replications.begin_create, *session.group, at.name, body)
-        make = partial(session.done, at, "replications:create", begin)
+        ask = partial(session.client.replications.get, *session.group, at.name)
+
+        def make() -> dict[str, Any] | None:
+            """Looks before each try: a PUT would take away what somebody else has put on one that they have made meanwhile."""
+            there = session.found_plain(at, "replications:get", ask)
+            if there is not None and Marks.of(tags.read(there.get("tags"))).owner != session.owner:
+                raise Moved("somebody else has made one there meanwhile")
+            return session.done(at, "replications:create", begin)
+
         found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
         return states.written(_live(session, found or {}))
 
