@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.model.address import Address
 from reconciler.model.platform import Platforms
 from reconciler.model.resource import Desired
+from reconciler.spec.cluster import Cluster
 from reconciler.spec.models import Spec
+from reconciler.spec.registry import RegistryBase
 from reconciler.words import all_of
 
 from .expand import expand
@@ -28,20 +30,8 @@ def differing(plan: Plan, spec: Spec, platforms: Platforms) -> list[str]:
 
 
 def _differences(plan: Plan, spec: Spec, platforms: Platforms) -> Iterator[str]:
-    now = {registry.name: registry for registry in spec.registries}
-    then = {registry.name: registry for registry in plan.registries}
-    for name in sorted({*now, *then}):
-        if name not in now:
-            yield f"registry {name} is not in it"
-        elif name not in then:
-            yield f"registry {name} was not in it when the plan was made"
-        elif now[name] != then[name]:
-            keys = sorted(
-                key for key in type(now[name]).model_fields if getattr(now[name], key) != getattr(then[name], key, None)
-            )
-            yield f"registry {name}: {all_of(keys) or 'platform'} differ{'s' if len(keys) < 2 else ''}"
-    if spec.clusters != plan.clusters:
-        yield "the clusters differ"
+    yield from _of_named("registry", spec.registries, plan.registries)
+    yield from _of_named("cluster", spec.clusters, plan.clusters)
     if spec.guards != plan.basis.rules:
         yield "the guards differ"
     kinds, groups = expand(spec, platforms)
@@ -57,3 +47,20 @@ def _differences(plan: Plan, spec: Spec, platforms: Platforms) -> Iterator[str]:
             kind = kinds[change.registry][change.kind]
             fields = [item.path for item in changes_of(kind, change.desired.settings, asked.settings)]
             yield f"{change.address}: {all_of(fields)} differ{'s' if len(fields) < 2 else ''}"
+
+
+def _of_named(
+    what: str, here: Sequence[RegistryBase | Cluster], planned: Sequence[RegistryBase | Cluster]
+) -> Iterator[str]:
+    """How what has a name in a spec differs from what a plan was made from."""
+    now, then = ({item.name: item for item in items} for items in (here, planned))
+    for name in sorted({*now, *then}):
+        if name not in now:
+            yield f"{what} {name} is not in it"
+        elif name not in then:
+            yield f"{what} {name} was not in it when the plan was made"
+        elif now[name] != then[name]:
+            keys = sorted(
+                key for key in type(now[name]).model_fields if getattr(now[name], key) != getattr(then[name], key, None)
+            )
+            yield f"{what} {name}: {all_of(keys) or 'platform'} differ{'s' if len(keys) < 2 else ''}"

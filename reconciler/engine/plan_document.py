@@ -236,8 +236,8 @@ class PlanDocument(_Part, Generic[R]):
     clusters: tuple[Cluster, ...] = Field((), description="The clusters, as the spec has them.")
     where: dict[str, str] = Field(
         {},
-        description="Where each registry is, and the role that calls are made as, if any. Relative"
-        " paths are relative to this file's folder.",
+        description="Where each registry is, and the role that calls are made as, if any; and by `cluster NAME`, how each cluster is"
+        " reached. Relative paths are relative to this file's folder.",
     )
     changes: tuple[ChangePart, ...] = Field(description="The changes in the order in which they are applied.")
     graph: tuple[tuple[str, str], ...] = Field(description="Pairs: the first must be done before the second.")

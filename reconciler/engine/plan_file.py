@@ -88,7 +88,10 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             if plan.clusters
             else {}
         ),
-        "where": {item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
+        "where": {
+            **{item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
+            **{f"cluster {item.name}": " ".join(item.place(base, here)) for item in plan.clusters},
+        },
         "changes": [_change(change, going) for change in plan.changes],
         "graph": plain(plan.graph),
         "basis": {

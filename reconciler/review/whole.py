@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from reconciler.model.change import Action
 from reconciler.model.kind import HoldsImages
 from reconciler.places import Spot
-from reconciler.spec.models import Grant, Guards
+from reconciler.spec.cluster import Cluster
+from reconciler.spec.models import Grant, Guards, Spec
 from reconciler.spec.repository import Repository
 from reconciler.spec.selection import matches_any
 from reconciler.words import all_of, any_of, counted, plural
@@ -64,26 +65,42 @@ class OfTheWhole(Parts):
                 self.part(Risk.WIDENS, found, may=True).messages.append(f"registry {registry.name}: {said}")
 
     def of_clusters(self) -> None:
-        """Clusters that the head does not have, or reaches otherwise: what was made in them is found by nobody."""
+        """Clusters that the head does not have, or reaches otherwise: what was made in them is found by nobody, and who is named in
+        them may be somebody else."""
         now = {item.name: item for item in self.head.clusters}
+        # by whatever name
+        kept = {_notes_of(item) for item in self.head.clusters}
         for cluster in self.base.clusters:
-            grants = [item.name for item in self.base.grants if (item.to.named_cluster or ((), ""))[1] == cluster.name]
             there = now.get(cluster.name)
-            if not grants or there == cluster:
-                continue
             found = self.causes.of.get(("cluster", cluster.name), [])
-            what = (
-                "leaves the spec"
-                if there is None
-                else "is reached otherwise, or notes elsewhere what the spec makes in it"
-            )
+            moved = there is not None and _notes_of(there)[0] != _notes_of(cluster)[0]
+            if moved:
+                self.of_another(cluster.name, [edit for edit in found if edit.path != ("namespace",)])
+            grants = _grants_to(self.base, cluster.name)
+            same = {_notes_of(there)} if there is not None else kept
+            if not grants or _notes_of(cluster) in same:
+                continue
             part = self.part(Risk.UNMANAGED, found[0] if found else None)
             part.messages.append(
-                f"cluster {cluster.name} {what}: unless it is the same by another name, what {_of_grants(grants)} made there stays as"
-                " it is, unwatched, and pods go on pulling with it: neither a plan nor drift looks at it again; to delete it, apply"
-                " without these grants first"
+                f"cluster {cluster.name} {_what_is_left(cluster, there, moved, _named_grants(grants))}"
             )
             self.used.update(id(one) for one in found)
+
+    def of_another(self, name: str, found: Sequence[Edit]) -> None:
+        """What a cluster gives if it is another one than before."""
+        said = []
+        if grants := _grants_to(self.head, name):
+            said.append(
+                f"whom {_named_grants(grants)} {plural(len(grants), 'names', 'name')} there can pull from now on"
+            )
+        said += [
+            f"registry {registry.name} has its login from there"
+            for registry in self.head.registries
+            if registry.named_cluster is not None and registry.named_cluster[1] == name
+        ]
+        if said:
+            part = self.part(Risk.WIDENS, found[0] if found else None, may=True)
+            part.messages.append(f"cluster {name} is reached otherwise: if that is another cluster, {all_of(said)}")
 
     def _is_in(self, edit: Edit, registry: str) -> bool:
         return isinstance(edit.old, dict) and edit.old.get("registry") == registry
@@ -193,5 +210,32 @@ def _targets(grant: Grant) -> Iterator[str]:
         yield from (str(item) for item in found) if isinstance(found, list) else ()
 
 
-def _of_grants(names: Sequence[str]) -> str:
+def _notes_of(cluster: Cluster) -> tuple[tuple[str, ...], str]:
+    """Where what is made in a cluster is noted, whatever the cluster is called and whichever folder the spec was read from."""
+    return cluster.reached(""), cluster.namespace
+
+
+def _grants_to(spec: Spec, cluster: str) -> list[str]:
+    """The grants that name a cluster."""
+    return [
+        item.name for item in spec.grants if item.to.named_cluster is not None and item.to.named_cluster[1] == cluster
+    ]
+
+
+def _named_grants(names: Sequence[str]) -> str:
     return f"{plural(len(names), 'grant')} {all_of(names)}"
+
+
+def _what_is_left(cluster: Cluster, there: Cluster | None, moved: bool, grants: str) -> str:
+    """What becomes of what grants made in a cluster that is not there any more, or is not as it was."""
+    stays = f"what {grants} made there stays as it is, and pods go on pulling with it"
+    to_delete = "to delete it, apply without these grants first"
+    nobody = f"{stays}: neither a plan nor drift looks at it again; {to_delete}"
+    if there is None:
+        return f"leaves the spec: unless another name of the spec is for the same cluster, {nobody}"
+    if moved:
+        return f"is reached otherwise: unless that is the same cluster, {nobody}"
+    return (
+        f"has its notes in namespace {there.namespace} from now on, and not in {cluster.namespace}: {stays}, and counts as nobody's:"
+        f" a plan that wants it stops, and no other looks at it again; {to_delete}"
+    )

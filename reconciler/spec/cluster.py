@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from pydantic import Field
 
-from .fields import Flag, Model, RegistryName, Text
+from .fields import FilePath, Flag, Model, RegistryName, Text
 
 #: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 LABEL = Text(
@@ -30,9 +31,8 @@ class Cluster(Model):
     context: str | None = Field(
         None, min_length=1, description="A context of the kubeconfig. Default: the file's current one."
     )
-    kubeconfig: str | None = Field(
+    kubeconfig: FilePath | None = Field(
         None,
-        min_length=1,
         description="The kubeconfig's path, relative to the spec's folder. Default: as kubectl finds it.",
     )
     in_cluster: Flag = Field(
@@ -49,9 +49,23 @@ class Cluster(Model):
             return "give context, kubeconfig or `in_cluster: true`"
         return None
 
-    def place(self) -> tuple[str, ...]:
-        """How it is reached, for people."""
+    def reached(self, base: str) -> tuple[str, ...]:
+        """How it is reached: clusters for which that is the same are one. `base`: the folder that relative paths start from."""
         if self.in_cluster:
             return ("from its own pods",)
+        path = self.kubeconfig and os.path.normpath(os.path.join(base, os.path.expanduser(self.kubeconfig)))
+        return self._words(path)
+
+    def place(self, base: str, start: str) -> tuple[str, ...]:
+        """How it is reached, for people. `base`: the folder that relative paths start from. `start`: the folder that they are said
+        relative to."""
+        if self.in_cluster:
+            return ("from its own pods",)
+        path = self.kubeconfig
+        if path is not None and not path.startswith(("/", "~")):
+            path = os.path.relpath(os.path.join(base, path), start)
+        return self._words(path)
+
+    def _words(self, path: str | None) -> tuple[str, ...]:
         context = f"context {self.context}" if self.context else "the current context"
-        return (context, f"of {self.kubeconfig}") if self.kubeconfig else (context,)
+        return (context, f"of {path}") if path else (context,)

@@ -127,6 +127,8 @@ GRANT = Text(
     63,
 )
 GrantName = Annotated[str, GRANT]
+#: relative to the spec's folder
+FilePath = Annotated[str, Text(r"[^\x00\r\n]+", "a path in one line, without NUL characters")]
 Flag = StrictBool
 Count = StrictInt
 

@@ -195,15 +195,17 @@ def _own_secrets(parts: Parts) -> Iterator[Fault]:
 
 
 def _one_cluster_twice(parts: Parts) -> Iterator[Fault]:
-    first: dict[tuple[object, ...], Cluster] = {}
+    first: dict[tuple[str, ...], Cluster] = {}
     for index, item in parts.clusters.items():
         with suppress(Absent):
-            reached = (item.in_cluster, item.kubeconfig, item.context)
-            other = first.setdefault(reached, item)
+            if item.fault() is not None:
+                continue  # how it is reached is not known
+            other = first.setdefault(item.reached(parts.base), item)
             if other.name != item.name:
                 yield Fault(
                     ("clusters", index),
-                    f"it is reached as cluster {other.name} is, so it is the same: what is made in it would have two names",
+                    f"it is reached as cluster {other.name} is, so it is the same, and what is made in it would have two names:"
+                    " remove it, and name the other in grants",
                 )
 
 

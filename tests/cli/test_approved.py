@@ -13,6 +13,9 @@ from reconciler.render.outcome import MOST_SUMMARY
 SPEC = """\
 version: 1
 name: demo
+clusters:
+  - {name: prod, context: prod}
+  - {name: stage, context: stage}
 registries:
   - {name: box, platform: local, path: box}
 repositories:
@@ -38,6 +41,12 @@ def test_with_the_spec_that_it_was_made_from_it_is_applied(capsys: pytest.Captur
     assert capsys.readouterr().out.endswith("Apply: 4 done.\n")
 
 
+def test_the_order_of_clusters_is_no_difference() -> None:
+    rows = "  - {name: prod, context: prod}\n", "  - {name: stage, context: stage}\n"
+    Path("registry.yaml").write_text(SPEC.replace("".join(rows), "".join(reversed(rows))))
+    assert run(["apply", "plan.json", "--yes", "--spec", "registry.yaml"]) == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "differs"),
     [
@@ -49,6 +58,10 @@ def test_with_the_spec_that_it_was_made_from_it_is_applied(capsys: pytest.Captur
         ("grants:\n", "guards: {max_deletes: 3}\ngrants:\n", ["the guards differ"]),
         ("  - {name: box", "  - {name: more, platform: local, path: more}\n  - {name: box",
          ["registry more was not in it when the plan was made"]),
+        ("context: prod}", "context: other}", ["cluster prod: context differs"]),
+        ("  - {name: stage, context: stage}\n", "", ["cluster stage is not in it"]),
+        ("registries:\n", "  - {name: more, context: more}\nregistries:\n",
+         ["cluster more was not in it when the plan was made"]),
     ],
 )  # fmt: skip
 def test_with_another_spec_it_is_refused_with_what_differs(

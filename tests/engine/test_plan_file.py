@@ -552,3 +552,54 @@ def test_a_plan_made_in_one_folder_is_the_same_from_another(
     loaded = loads(text, platforms=CATALOG, folder="../plans")
     assert Path(loaded.base).resolve() == local.folder.resolve()
     assert dumps(loaded, "../plans") == text
+
+
+CLUSTERS: Json = {
+    "clusters": [
+        {"name": "prod", "context": "prod", "kubeconfig": "kube/prod", "namespace": "notes"},
+        {"name": "images", "in_cluster": True},
+        {"name": "far", "kubeconfig": "/etc/kube"},
+    ]
+}
+
+
+def test_a_plan_says_of_its_clusters_how_each_is_reached(local: LocalSandbox, tmp_path: Path) -> None:
+    here = tmp_path / "plans"
+    made = local.plan(local.document("app-a") | CLUSTERS)
+    document = json.loads(dumps(made, here))
+    assert document["clusters"] == CLUSTERS["clusters"], "what is as by default is left out"
+    path = os.path.relpath(local.folder / "kube" / "prod", here)
+    assert {key: value for key, value in document["where"].items() if key.startswith("cluster ")} == {
+        "cluster prod": f"context prod of {path}",
+        "cluster images": "from its own pods",
+        "cluster far": "the current context of /etc/kube",
+    }
+    assert document["where"]["images"].startswith("local "), "a registry may be called as a cluster is"
+    loaded = loads(json.dumps(document), platforms=CATALOG, folder=here)
+    assert loaded.clusters == made.clusters == loaded.estate.clusters
+
+
+def test_a_plan_of_a_spec_without_clusters_says_nothing_of_any(plan: Plan) -> None:
+    document = json.loads(dumps(plan))
+    assert "clusters" not in document
+    assert list(document["where"]) == ["images"]
+
+
+def another_way(document: Json) -> None:
+    document["where"]["cluster prod"] = "context stage"
+
+
+def another_cluster(document: Json) -> None:
+    document["clusters"][0]["context"] = "stage"
+
+
+def no_such_namespace(document: Json) -> None:
+    document["clusters"][0]["namespace"] = "a.b"
+
+
+@pytest.mark.parametrize("edit", [another_way, another_cluster, no_such_namespace], ids=lambda edit: edit.__name__)
+def test_a_cluster_that_was_edited_is_damage(local: LocalSandbox, edit: Callable[[Json], None]) -> None:
+    document = json.loads(dumps(local.plan(local.document("app-a") | CLUSTERS)))
+    edit(document)
+    with pytest.raises(ReconcilerError, match=r"^plan\.json is (damaged|not a plan file): [^\n]+$"):
+        read(document)

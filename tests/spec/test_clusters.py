@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from reconciler import SpecError, parse_spec
+from reconciler import SpecError, load_spec, parse_spec
+from reconciler.engine.plan import spec_digest
 
 HEAD = """\
 version: 1
@@ -78,6 +81,13 @@ def test_a_grant_to_a_cluster_is_for_any_registry_but_a_local_one(registry: str)
         (HEAD.replace(", context: prod}", "}"), "give context, kubeconfig or `in_cluster: true`"),
         (HEAD.replace("prod}\n", "prod}\n  - {name: prod, context: b}\n"), "'prod' is defined twice: here and at"),
         (HEAD.replace("prod}\n", "prod}\n  - {name: b, context: prod}\n"), "it is reached as cluster prod is"),
+        (
+            HEAD.replace("context: prod}\n", "kubeconfig: kube/a}\n  - {name: b, kubeconfig: ./kube/a}\n"),
+            "it is reached as cluster prod is, so it is the same, and what is made in it would have two names: remove it",
+        ),
+        (HEAD.replace("context: prod}", 'kubeconfig: "a\\0b"}'), "must be a path in one line, without NUL characters"),
+        (HEAD.replace('example.com"', 'example.com", ca_file: "a\\0b"'), "must be a path in one line, without NUL"),
+        (with_login('docker_config: "a\\nb"'), "must be a path in one line, without NUL"),
         (HEAD.replace("clusters:\n  - {name: prod, context: prod}\n", "clusters: 1\n"), "clusters: must be a list"),
         (
             grant("onprem").replace("clusters:\n  - {name: prod, context: prod}\n", ""),
@@ -134,6 +144,11 @@ def test_service_accounts_are_called_as_subdomains_are() -> None:
     [
         ("https://registry.example.com/project", "what comes behind belongs in the names of repositories"),
         ("https://user:hunter2@registry.example.com", "holds a login, which no spec may"),
+        ("https://user:hunter2@registry.example.com/project", "holds a login, which no spec may"),
+        ("https://user:hunter2/x@registry.example.com", "holds a login, which no spec may"),
+        ("user:hunter2@registry.example.com", "holds a login, which no spec may"),
+        ("ftp://user:hunter2@registry.example.com", "holds a login, which no spec may"),
+        ("https://registry.example.com/v2/", "must be host and port alone: what is asked for there is added to it"),
         ("registry.example.com", "must begin with https://"),
         ("https://registry.example.com:0", "must be the registry's address, such as https://"),
         ("https://registry.example.com:70000", "must be the registry's address, such as https://"),
@@ -170,3 +185,54 @@ def test_all_errors_come_at_once() -> None:
         "remove `permission`",
     ):
         assert said in found
+
+
+@pytest.mark.parametrize("wrong", ["{{name: {}}}", "{{name: {}, in_cluster: true, context: x}}"])
+def test_a_cluster_that_is_not_said_how_to_reach_is_not_called_another_one_too(wrong: str) -> None:
+    rows = "".join(f"  - {wrong.format(name)}\n" for name in ("a", "b"))
+    found = problems(HEAD.replace("  - {name: prod, context: prod}\n", rows))
+    assert len(found) == 2
+    assert all("in_cluster" in problem for problem in found)
+
+
+def test_a_cluster_of_two_files_is_defined_twice_and_both_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(HEAD)
+    (tmp_path / "b.yaml").write_text("clusters:\n  - {name: stage, context: stage}\n")
+    assert [item.name for item in load_spec(tmp_path).clusters] == ["prod", "stage"]
+    (tmp_path / "b.yaml").write_text("clusters:\n  - {name: prod, context: other}\n")
+    with pytest.raises(SpecError) as found:
+        load_spec(tmp_path)
+    (problem,) = map(str, found.value.problems)
+    assert "'prod' is defined twice: here and at" in problem
+    assert all(f"{name}.yaml:" in problem for name in "ab")
+
+
+def test_a_spec_that_has_no_clusters_may_say_so_by_nothing() -> None:
+    assert parse_spec(HEAD.replace("clusters:\n  - {name: prod, context: prod}\n", "clusters:\n")).clusters == ()
+
+
+def test_what_a_spec_says_of_clusters_is_part_of_its_hash() -> None:
+    said, other = parse_spec(HEAD), parse_spec(HEAD.replace("context: prod", "context: other"))
+    assert spec_digest(said) != spec_digest(other)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ("to-az", "az"),
+            "its token would be called 'az' (2 characters); Azure takes 5 to 49 letters, digits and hyphens",
+        ),
+        (("to-az", "a" * 50), "(50 characters); Azure takes 5 to 49 letters"),
+        (("namespaces: [a]}", "namespaces: [a]}, permission: admin"), "'admin' can't be granted on azure"),
+        (("namespaces: [a]}", "namespaces: [a]}, also: [read]"), "registry az takes no `also`"),
+    ],
+)
+def test_on_azure_a_grant_to_a_cluster_is_a_token_of_its_own(change: tuple[str, str], said: str) -> None:
+    (problem,) = problems(grant("az").replace(*change))
+    assert said in problem
+
+
+def test_on_azure_a_grant_to_a_cluster_can_be_for_some_and_to_push() -> None:
+    text = grant("az", repositories="[app]", permission="push-pull")
+    assert parse_spec(text.replace("sku: Premium", "sku: Basic")).grants[0].repositories == ("app",)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.spec.cluster import Namespace, ObjectName
-from reconciler.spec.fields import Fault, Model, RegistryName, Text, each
+from reconciler.spec.fields import Fault, FilePath, Model, RegistryName, Text, each
 from reconciler.spec.registry import GrantTarget, RegistryBase, refused
 from reconciler.spec.repository import Repository
 
@@ -17,8 +17,10 @@ from reconciler.spec.repository import Repository
 def _no_url(value: str) -> str | None:
     """What is wrong with an address that is none of a registry, where more can be said than that. It never repeats the address, which
     may hold a login."""
-    if re.fullmatch(r"https?://[^/?#]*@.*", value):
+    if "@" in value:  # wherever: a password may hold what ends a host
         return "holds a login, which no spec may: give `credentials`, which says where the login is"
+    if re.fullmatch(r"https?://[^/?#]+/v[12]/*", value):
+        return "must be host and port alone: what is asked for there is added to it"
     if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^?#]+", value):
         return (
             "must be host and port alone, since a registry's API is below /v2/ of its host: what comes behind belongs in the names of"
@@ -66,7 +68,7 @@ class LoginSource(Model):
     """Where the login comes from: exactly one of the three. The login itself is never in the spec."""
 
     env: EnvCredentials | None = Field(None, description="Environment variables.")
-    docker_config: str | None = Field(None, min_length=1, description="The path of a docker config.json.")
+    docker_config: FilePath | None = Field(None, description="The path of a docker config.json.")
     kubernetes_secret: SecretReference | None = Field(None, description="A secret of type dockerconfigjson.")
 
     def fault(self) -> str | None:
@@ -88,7 +90,7 @@ class ExternalRegistry(RegistryBase):
     platform: Literal["external"] = Field(description="A registry that somebody else runs.")
     url: Url = Field(description="The registry's address.")
     credentials: LoginSource | None = Field(None, description="Where its login comes from. Default: anonymous access.")
-    ca_file: str | None = Field(None, min_length=1, description="A private CA's certificates; TLS is always verified.")
+    ca_file: FilePath | None = Field(None, description="A private CA's certificates; TLS is always verified.")
 
     @property
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
