@@ -66,11 +66,13 @@ def state(stage: Stage, namespaces: list[str]) -> Any:
         ]
         links = {name: sorted(stage.cluster.pull_secrets(namespace, name)) for name in ACCOUNTS}
         found.append((sorted(secrets, key=str), links))
-    noted = sorted(map(json.dumps, map(json.loads, ((notes_of(stage) or {}).get("data") or {}).values())))
+    noted = list(map(json.dumps, map(json.loads, ((notes_of(stage) or {}).get("data") or {}).values())))
     text = json.dumps([found, noted])
-    for at, namespace in enumerate(namespaces):
+    # the longest first: one name may begin as another does
+    for at, namespace in sorted(enumerate(namespaces), key=lambda item: -len(item[1])):
         text = text.replace(namespace, f"namespace-{at}")
-    return json.loads(text)
+    found, noted = json.loads(text)
+    return [found, sorted(noted)]  # by the names that they have now
 
 
 def alone(stage: Stage, grants: Any) -> Any:
