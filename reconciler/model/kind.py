@@ -106,9 +106,8 @@ class Kind(ABC):
     traits: ClassVar[frozenset[Trait]] = frozenset()
     #: the kinds that must be listed before this one; kinds that don't wait for each other are listed side by side
     after: ClassVar[tuple[str, ...]] = ()
-    #: where it is, in words, if that is not the registry's own platform: "a cluster"
-    elsewhere: ClassVar[str] = ""
-    #: what must be allowed for each verb by where it is, in the words of that
+    elsewhere: ClassVar[str] = ""  # where it is, in words, if that is not the registry's own platform: "a cluster"
+    #: what must be allowed there for each verb, in the words of whoever allows it
     permissions: ClassVar[Mapping[Verb, tuple[str, ...]]] = {}
 
     # -- facts --------------------------------------------------------------------------------------------------

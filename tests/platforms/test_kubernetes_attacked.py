@@ -77,16 +77,22 @@ def elsewhere(stage: Stage, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
-# -- 1: a rename of a grant that fails takes the old secret away all the same ------------------------------------
-
-
-def test_01_a_renamed_grant_whose_new_secret_is_refused_leaves_the_old_one(stage: Stage, cluster_proxy: Proxy) -> None:
-    stage.reach(url=cluster_proxy.url)
+def renamed(stage: Stage, proxy: Proxy) -> str:
+    """The namespace of a grant that was applied and has another name in the spec now."""
+    stage.reach(url=proxy.url)
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
     stage.apply()
     stage.document["grants"][0]["name"] = "live"
     stage.write()
+    return namespace
+
+
+# -- 1: a rename of a grant that fails takes the old secret away all the same ------------------------------------
+
+
+def test_01_a_renamed_grant_whose_new_secret_is_refused_leaves_the_old_one(stage: Stage, cluster_proxy: Proxy) -> None:
+    namespace = renamed(stage, cluster_proxy)
     assert "Nobody gains or loses access." in stage.plan()
     cluster_proxy.behaviours.append(Fails("secrets:create", "403"))
     stage.apply(code=1)
@@ -94,12 +100,7 @@ def test_01_a_renamed_grant_whose_new_secret_is_refused_leaves_the_old_one(stage
 
 
 def test_01_a_renamed_grant_is_linked_before_the_old_link_goes(stage: Stage, cluster_proxy: Proxy) -> None:
-    stage.reach(url=cluster_proxy.url)
-    namespace = stage.cluster.namespace("app")
-    stage.grant("prod", namespace, "app")
-    stage.apply()
-    stage.document["grants"][0]["name"] = "live"
-    stage.write()
+    renamed(stage, cluster_proxy)
     seen: list[list[str]] = []
 
     class Looks:
