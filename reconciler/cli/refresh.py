@@ -48,15 +48,16 @@ def run(
     names = _known(loaded, cluster or [], in_cluster=in_cluster)
     if in_cluster:
         loaded = loaded.reached_from_pods(names[0])
-    failed = found = False
-    for item in renew(
-        loaded, datetime.now(UTC), lambda wanted: _cluster_of(wanted.address) in names, platforms=CATALOG
-    ):
-        found = True
+    failed = False
+    # all are renewed before the first line is printed: nobody need be there to read it
+    done = list(
+        renew(loaded, datetime.now(UTC), lambda wanted: _cluster_of(wanted.address) in names, platforms=CATALOG)
+    )
+    for item in done:
         bad = item.outcome is Renewed.FAILED
         failed |= bad
         typer.echo(line(item), err=bad)
-    if not found:
+    if not done:
         typer.echo("No grant of the spec has a pull secret there.")
     return Exit.ERROR if failed else Exit.OK
 
