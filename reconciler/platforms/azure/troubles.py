@@ -33,6 +33,8 @@ _HINTS = {
     "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
     "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
     "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
+    "HashConflictOnDifferentRoleAssignmentIds": "run again; if it fails again, assign that role by hand with"
+    " `az role assignment create`, and take it over with --adopt {address}",
     "PrincipalNotFound": "check the principal's object id, and principal_type",
     "PrincipalTypeNotSupported": "check principal_type",
 }
@@ -115,7 +117,10 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
     elif code in _HINTS:
         hint = _HINTS[code].format(
-            group=quote(registry.resource_group), location=registry.location, subscription=registry.subscription_id
+            group=quote(registry.resource_group),
+            location=registry.location,
+            subscription=registry.subscription_id,
+            address=address,
         )
     elif status == 401:
         hint = "log in again: `az login`"
