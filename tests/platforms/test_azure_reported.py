@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import pytest
 
 from reconciler.engine.write import Status
+from reconciler.model.address import Address
 from tests.emulators.azure import Server
+from tests.emulators.azure.children import shown_token
 from tests.emulators.serving import Answer, Call
-from tests.sandbox.azure import AzureSandbox
+from tests.sandbox.azure import NAME, AzureSandbox
 from tests.sandbox.azure_fields import principal
 from tests.sandbox.base import Document
 
+REGISTRY = Address.of("images", "registry", NAME)
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 GRANT = f"images.assignment.{principal(1)}-pull"
 
@@ -37,6 +40,26 @@ class Answers:
 
     def after(self, call: Call) -> Answer | None:
         return None
+
+
+@pytest.fixture
+def partner(azure: AzureSandbox) -> Document:
+    """A spec with a token, applied."""
+    document = azure.document("app-a", grants=({"name": "partner", "to": {"type": "azure-token"}},))
+    azure.apply(document)
+    return document
+
+
+@pytest.fixture
+def replicated(azure: AzureSandbox) -> Document:
+    """A spec with a replication, applied."""
+    document = azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]})
+    azure.apply(document)
+    return document
+
+
+def not_replicated(azure: AzureSandbox) -> Document:
+    return azure.document("app-a", registry={"sku": "Premium"})
 
 
 def granted(azure: AzureSandbox) -> Document:
@@ -85,3 +108,122 @@ def test_a_role_assignment_that_azure_takes_under_no_name_says_what_to_do(azure:
     (outcome,) = azure.carry_out(azure.plan(document))
     assert "HashConflictOnDifferentRoleAssignmentIds" in outcome.message
     assert f"--adopt {GRANT}" in outcome.message
+
+
+# -- how an operation goes: https://github.com/pulumi/pulumi-azure-native/issues/4835 (the look at `Location` says it in a 200; the
+# report quotes Azure Storage, and what Container Registry answers is recorded nowhere), https://github.com/Azure/acr/pull/143,
+# https://github.com/hashicorp/terraform-provider-azurerm/issues/29047, https://github.com/hashicorp/go-azure-sdk/issues/740
+
+
+def fails_in_a_body(azure: AzureSandbox, status: str = "Failed") -> Answers:
+    """A delete that comes to nothing, as the look at its `Location` says."""
+
+    def answer(call: Call) -> Answer:
+        for operation in azure.cloud.operations.values():
+            operation.done = True
+        return Answer(200, {"status": status, "error": {"code": "InternalError", "message": "It failed."}})
+
+    return Answers("operationResults:GET", answer, 1)
+
+
+@pytest.mark.parametrize("status", ["Failed", "Canceled"])
+def test_a_registry_that_stays_is_not_done(azure: AzureSandbox, azure_stand_in: Server, status: str) -> None:
+    document = azure.document("app-a")
+    azure.apply(document)
+    plan = azure.plan(document, destroy=True)
+    azure_stand_in.behaviours.append(fails_in_a_body(azure, status))
+    outcomes = {outcome.address: outcome for outcome in azure.carry_out(plan)}
+    assert NAME in azure.cloud.registries
+    assert outcomes[REGISTRY].status is Status.FAILED
+    assert "InternalError: It failed." in outcomes[REGISTRY].message
+
+
+def test_a_replication_that_stays_is_not_done(
+    azure: AzureSandbox, azure_stand_in: Server, replicated: Document
+) -> None:
+    plan = azure.plan(not_replicated(azure))
+    azure_stand_in.behaviours.append(fails_in_a_body(azure))
+    (outcome,) = azure.carry_out(plan)
+    assert "northeurope" in azure.acr.replications
+    assert outcome.status is Status.FAILED
+
+
+def test_a_token_that_stays_is_not_done_and_stays_ours(
+    azure: AzureSandbox, azure_stand_in: Server, partner: Document
+) -> None:
+    gone: Document = {**partner, "grants": []}
+    plan = azure.plan(gone)
+    azure_stand_in.behaviours.append(fails_in_a_body(azure))
+    (outcome,) = azure.carry_out(plan)
+    assert "partner" in azure.acr.tokens
+    assert "owner=tests" in azure.acr.scope_maps["partner"].properties["description"]
+    assert outcome.status is Status.FAILED
+    azure.apply(gone)
+    assert not {"partner"} & {*azure.acr.tokens, *azure.acr.scope_maps}
+
+
+def test_a_token_whose_delete_comes_to_nothing_without_a_word_stays_ours(
+    azure: AzureSandbox, azure_stand_in: Server, partner: Document
+) -> None:
+    gone: Document = {**partner, "grants": []}
+    plan = azure.plan(gone)
+    nothing = Answer(200, {})
+    azure_stand_in.behaviours.append(Answers("tokens:DELETE", lambda call: nothing, 1))
+    (outcome,) = azure.carry_out(plan)
+    assert (outcome.status, "its token is still there" in outcome.message) == (Status.FAILED, True)
+    assert "owner=tests" in azure.acr.scope_maps["partner"].properties["description"]
+    azure.apply(gone)
+    assert not {"partner"} & {*azure.acr.tokens, *azure.acr.scope_maps}
+
+
+@pytest.mark.parametrize("asked", ["operationResults:GET", "operations:GET"])
+def test_what_azure_carries_out_is_done_though_nobody_may_ask_how_it_goes(
+    azure: AzureSandbox, replicated: Document, asked: str
+) -> None:
+    azure.cloud.knobs.denied = [asked]
+    azure.cloud.knobs.polls = 2
+    azure.apply(not_replicated(azure))
+    assert "northeurope" not in azure.acr.replications
+    azure.apply(replicated)
+    assert azure.plan(replicated).changes == ()
+    azure.apply(replicated, destroy=True)
+    assert NAME not in azure.cloud.registries
+
+
+def test_a_delete_that_nobody_may_watch_and_that_never_ends_says_who_may(
+    azure: AzureSandbox, replicated: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.platforms.azure.states.PATIENCE", 0.05)
+    azure.cloud.knobs.denied = ["operationResults:GET"]
+    azure.cloud.knobs.polls = 10_000
+    (outcome,) = azure.carry_out(azure.plan(not_replicated(azure)))
+    assert outcome.status is Status.FAILED
+    assert "locations/operationResults/read on the subscription" in outcome.message
+    assert "to plan" not in outcome.message
+
+
+@pytest.mark.parametrize("looks", [1, 100])
+def test_an_operation_that_is_not_seen_yet_fails_nothing(
+    azure: AzureSandbox, azure_stand_in: Server, looks: int
+) -> None:
+    azure.apply(not_replicated(azure))
+    document = azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]})
+    gone = refused(404, "ResourceNotFound", "The resource northeurope could not be found.")
+    for operation in ("operations:GET", "operationResults:GET"):
+        azure_stand_in.behaviours.append(Answers(operation, lambda call: gone, looks))
+    (outcome,) = azure.carry_out(azure.plan(document))
+    assert (outcome.status, outcome.message) == (Status.DONE, "")
+    azure.apply(not_replicated(azure))
+    assert "northeurope" not in azure.acr.replications
+
+
+def test_a_list_that_still_has_our_token_does_not_make_its_scope_map_nobody_s(
+    azure: AzureSandbox, azure_stand_in: Server, partner: Document
+) -> None:
+    """https://github.com/Azure/ARO-HCP/pull/2585: lists of a registry answer something else than a GET."""
+    stale = [shown_token(azure.cloud, item) for item in azure.acr.tokens.values()]
+    plan = azure.plan({**partner, "grants": []})
+    behind = Answers("tokens:list", lambda call: None if azure.acr.tokens else Answer(200, {"value": stale}), 1)
+    azure_stand_in.behaviours.append(behind)
+    azure.carry_out(plan)
+    assert "partner" not in azure.acr.scope_maps

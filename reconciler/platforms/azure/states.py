@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.resource import Live
+from reconciler.platforms.http import HttpSession
 
 from .documents import properties
-
-if TYPE_CHECKING:
-    from .session import AzureSession
 
 Document = dict[str, Any]
 SUCCEEDED, DELETING = "Succeeded", "Deleting"
@@ -75,7 +73,7 @@ def remark(failed: str, word: str, mended: str) -> tuple[str, ...]:
     return (f"it is {doing(word)}: run again when that is done; an apply waits for it",) if word else ()
 
 
-def settled(session: AzureSession, at: str, read: Callable[[], Document | None]) -> Document | None:
+def settled(session: HttpSession, at: str, read: Callable[[], Document | None]) -> Document | None:
     """What `read` gives, once nothing is under way with it: what is written meanwhile is refused, or comes to nothing. Raises
     PlatformError if something still is after some minutes."""
 

@@ -113,7 +113,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     code = code_of(error)
     said = str(getattr(error.error, "message", "") or said_in(response).get("message") or "")
     status = int(error.status_code or 0)
-    if code == "AuthorizationFailed" and getattr(getattr(response, "request", None), "method", "") == "GET":
+    if code == "AuthorizationFailed" and operation.endswith((":get", ":list")):
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
     elif code in _HINTS:
         hint = _HINTS[code].format(

@@ -52,7 +52,8 @@ def look(state: State, asked: Asked) -> Reply:
 
 
 def result(state: State, asked: Asked) -> Reply:
-    """How a delete stands: 202 with `null`, then 200 with nothing."""
+    """How a delete stands: 202 with `null`, then 200 with nothing. What is answered of one that failed is recorded nowhere; Azure
+    Storage says it in a 200 (https://github.com/pulumi/pulumi-azure-native/issues/4835)."""
     operation = _known(state, asked)
     if not _advanced(operation):
         return Reply(202, NULL, {"Location": _again(state, asked, operation), **_wait(state)})
