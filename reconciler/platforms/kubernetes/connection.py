@@ -74,10 +74,11 @@ class Connection:
 
     def lacks(self, namespace: str) -> bool:
         """Whether there is no such namespace; False too if the login may not know."""
+        client = self._client()
         from kubernetes.client import CoreV1Api
 
         try:
-            self._call("get", "namespaces", namespace, partial(CoreV1Api(self._client()).read_namespace, namespace))
+            self._call("get", "namespaces", namespace, partial(CoreV1Api(client).read_namespace, namespace))
         except PlatformError as error:
             if error.code not in (FORBIDDEN, GONE, NO_NAMESPACE):
                 raise
@@ -126,9 +127,10 @@ class Connection:
                 self._made.rest_client.pool_manager.clear()
 
     def _method(self, verb: str, resource: str) -> Callable[..., Any]:
+        client = self._client()  # which says what to install where the library isn't there
         from kubernetes.client import CoreV1Api
 
-        found: Callable[..., Any] = getattr(CoreV1Api(self._client()), f"{verb}_namespaced_{_METHODS[resource]}")
+        found: Callable[..., Any] = getattr(CoreV1Api(client), f"{verb}_namespaced_{_METHODS[resource]}")
         return found
 
     def _call(self, verb: str, resource: str, namespace: str, make: Callable[..., Any]) -> Document:
