@@ -99,6 +99,7 @@ class Loading:
             spec_hash=document.spec_hash,
             registries=self.registries,
             clusters=document.clusters,
+            places=document.places,
             changes=changes,
             graph=tuple((_address(first), _address(then)) for first, then in document.graph),
             verdicts=_verdicts(document.guards),

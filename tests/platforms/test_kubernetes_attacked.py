@@ -190,7 +190,6 @@ def test_03_a_plan_with_another_login_does_not_say_that_nobody_gains(
 # -- 4: a saved plan goes to another cluster ----------------------------------------------------------------------
 
 
-@known(4)
 def test_04_a_saved_plan_is_of_the_cluster_that_it_was_made_of(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -24,9 +24,10 @@ from reconciler.spec.registry import RegistryBase
 
 from . import login_document, validity
 from .connection import SECRETS, Document, annotations_of, is_taken
+from .in_cluster import InCluster
 from .notes import LABELS, Notes
 from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
-from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings, nobody
+from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
 from .trouble import FORBIDDEN
 from .written_by import by_others
 
@@ -35,12 +36,11 @@ _IDENTITY = "reconciler-identity"
 _TRIES = 5
 
 
-class SecretKind(Kind, Renewable):
+class SecretKind(InCluster, Kind, Renewable):
     """The image pull secret of a grant in one namespace. `needs`: by registry and grant, whose login it holds; that stays until the
     secret is gone."""
 
     name = SECRET
-    elsewhere = CLUSTER
     settings = SecretSettings
     immutable = frozenset({"type", "immutable"})
     permissions = {
