@@ -109,6 +109,9 @@ class LivePart(_Part):
     stands_at: str | None = Field(
         None, description="Where it stands, of what another resource can take the place of under another name."
     )
+    version: str = Field(
+        "", description="Of what holds a secret, which of its states it is, where somebody else has written it last."
+    )
 
 
 class NativeNamePart(_Part):

@@ -176,6 +176,7 @@ def _live(live: Live) -> dict[str, Any]:
         **({"owed": True} if live.owed else {}),
         "notes": list(live.notes),
         **({"stands_at": live.stands_at} if live.stands_at is not None else {}),
+        **({"version": live.version} if live.version else {}),
     }
 
 

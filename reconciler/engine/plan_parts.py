@@ -185,6 +185,7 @@ class Loading:
             owed=part.owed,
             notes=part.notes,
             stands_at=_address(part.stands_at) if part.stands_at is not None else None,
+            version=part.version,
             foreign=tuple(self.foreign.get(address, ())),
         )
 

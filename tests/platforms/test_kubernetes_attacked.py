@@ -861,7 +861,6 @@ def test_19_a_target_in_one_cluster_does_not_need_the_others(stage: Stage) -> No
 # -- 20: a saved plan, and a secret that has moved since ----------------------------------------------------------
 
 
-@known(20)
 def test_20_a_login_that_somebody_wrote_after_the_review_makes_the_plan_stale(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
