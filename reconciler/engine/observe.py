@@ -83,7 +83,8 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
                 raise Halted(f"registry {session.name}: stopped reading")
             found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
             found.refused = dict(session.refused)
-            found.notices = tuple(session.notices)
+            # kinds are listed side by side: which of them is faster is no part of a plan
+            found.notices = tuple(sorted(session.notices))
             found.places = places_of(session, {*wanted, *found})
             return found
         except OSError as error:

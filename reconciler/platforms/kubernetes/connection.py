@@ -79,11 +79,12 @@ class Connection:
     @cached_property
     def home(self) -> str | None:
         """The uid of the namespace of the spec's notes; "" if there is no such namespace, None if the login may not know."""
+        client = self._client()
         from kubernetes.client import CoreV1Api
 
         name = self.cluster.namespace
         try:
-            found = self._call("get", "namespaces", name, partial(CoreV1Api(self._client()).read_namespace, name))
+            found = self._call("get", "namespaces", name, partial(CoreV1Api(client).read_namespace, name))
         except PlatformError as error:
             if error.code not in (FORBIDDEN, GONE, NO_NAMESPACE):
                 raise
@@ -151,9 +152,10 @@ class Connection:
                 self._made.rest_client.pool_manager.clear()
 
     def _method(self, verb: str, resource: str) -> Callable[..., Any]:
+        client = self._client()  # which says what to install where the library isn't there
         from kubernetes.client import CoreV1Api
 
-        found: Callable[..., Any] = getattr(CoreV1Api(self._client()), f"{verb}_namespaced_{_METHODS[resource]}")
+        found: Callable[..., Any] = getattr(CoreV1Api(client), f"{verb}_namespaced_{_METHODS[resource]}")
         return found
 
     def _call(self, verb: str, resource: str, namespace: str, make: Callable[..., Any]) -> Document:

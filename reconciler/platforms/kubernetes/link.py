@@ -146,7 +146,8 @@ def _live(session: HttpSession, at: Address, place: Place, account: Document | N
         LINK,
         settings,
         marks,
-        native=f"service account {place} in cluster {place.cluster}",
+        # the entry, and not the account: grants of several registries can be to one account
+        native=f"pull secret {name} of service account {place} in cluster {place.cluster}",
         needs=(place.secret_at(at.registry),),
         stands_at=place.account_at,
         vacant=not linked,
