@@ -251,27 +251,13 @@ def test_05_the_password_of_a_proxy_is_not_shown(stage: Stage, monkeypatch: pyte
 
 
 @pytest.fixture
-def plugin(stage: Stage, tmp_path: Path) -> Callable[[str], str]:
+def plugin(stage: Stage) -> Callable[[str], str]:
     """Plans with a kubeconfig whose plugin is this script."""
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
 
     def does(body: str) -> str:
-        script = tmp_path / "plugin"
-        script.write_text(f"#!/bin/sh\n{body}\n")
-        script.chmod(0o755)
-        path = stage.cluster.kubeconfig()
-        document = yaml.safe_load(path.read_text())
-        document["users"][0]["user"] = {
-            "exec": {
-                "apiVersion": "client.authentication.k8s.io/v1",
-                "command": str(script),
-                "interactiveMode": "Never",
-            }
-        }
-        path.write_text(yaml.safe_dump(document))
-        stage.document["clusters"][0]["kubeconfig"] = str(path)
-        stage.write()
+        stage.reach_by(body)
         command = [sys.executable, "-m", "reconciler", "plan"]
         done = subprocess.run(command, cwd=stage.reconciler.folder, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
