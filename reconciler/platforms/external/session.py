@@ -43,7 +43,7 @@ class ExternalSession(HttpSession):
         """Whether a registry is there, and takes the login. Trouble with it is raised where something is wanted of the registry: what
         is given up needs none."""
         try:
-            self.client.check_login()
+            self.client.check_login(known=self.estate.examples.get(self.name, ()))
         except PlatformError as error:
             error.address = error.address or self.name
             self.trouble = error
