@@ -50,6 +50,9 @@ class _Differ:
 
     def run(self) -> Difference:
         live = self.picture.live
+        for address, why in self.picture.unseen.items():
+            if why:
+                self.problem(address, why)
         for address, wanted in self.picture.desired.items():
             self.wanted(self.kind(wanted).fitted(wanted, live.get(address)), live.get(address))
         self.unwanted()
@@ -79,6 +82,8 @@ class _Differ:
             self.found.problems.append(found)
 
     def wanted(self, wanted: Desired, live: Live | None) -> None:
+        if wanted.address in self.picture.unseen:
+            return
         if wanted.parent in self.blocked:
             self.blocked.add(wanted.address)
             return

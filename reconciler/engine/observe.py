@@ -21,10 +21,11 @@ from .sessions import Sessions
 
 
 class Listed(dict[Address, Live]):
-    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `notices`:
-    what else there is to know, in sentences."""
+    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `unseen`:
+    what of that was not looked at, as in Session. `notices`: what else there is to know, in sentences."""
 
     refused: Mapping[Address, str] = {}
+    unseen: Mapping[Address, str] = {}
     notices: Sequence[str] = ()
 
 
@@ -80,7 +81,7 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
             if session.given_up:
                 raise Halted(f"registry {session.name}: stopped reading")
             found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
-            found.refused = dict(session.refused)
+            found.refused, found.unseen = dict(session.refused), dict(session.unseen)
             found.notices = tuple(session.notices)
             return found
         except OSError as error:

@@ -849,7 +849,6 @@ def test_18_a_link_that_is_nobody_s_can_be_adopted_or_that_is_refused(stage: Sta
 # -- 19: one cluster of several is down ---------------------------------------------------------------------------
 
 
-@known(19)
 def test_19_a_target_in_one_cluster_does_not_need_the_others(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")

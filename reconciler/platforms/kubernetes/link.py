@@ -76,10 +76,12 @@ class LinkKind(Kind, GivesAccess):
         named = (at for cluster in notes.clusters for at in notes.addresses(cluster, LINK))
         for at in sorted({*(at for at, item in wanted.items() if item.kind == LINK), *named}):
             place = Place.of(at)
-            if place is None:
+            if place is None or place.cluster in notes.unasked:
                 continue
             account = notes.accounts.get((place.cluster, place.namespace, place.account))
-            if isinstance(account, str):  # it can't be looked at, and nobody wants it
+            if isinstance(account, PlatformError):
+                if at in wanted:
+                    session.unseen[at] = account.sentence
                 continue
             if at in wanted and account is None:
                 if place.secret_at(at.registry) not in moot:

@@ -27,7 +27,6 @@ from .connection import SECRETS, Document, annotations_of, is_taken
 from .notes import LABELS, Notes
 from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
 from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings, nobody
-from .trouble import FORBIDDEN
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
@@ -78,21 +77,26 @@ class SecretKind(Kind, Renewable):
 
     def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         notes = session.ledger(Notes)
-        clusters = [notes.of(name) for name in notes.clusters]
-        for carrier, texts in zip(clusters, notes.fetch(clusters), strict=True):
-            notes.learn(carrier, texts)
+        notes.look(wanted)
         notes.check_clusters()
         secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
         accounts = sorted({(place.cluster, place.namespace, place.account) for place in links.values()})
         needed = {(place.cluster, place.namespace, place.account) for at, place in links.items() if at in wanted}
         accounts_there, there = session.maps(
-            (lambda at: _allowed(partial(notes.account, at), wanted=at in needed), accounts),
-            (lambda at: _allowed(partial(read, session, at), wanted=at in wanted), secrets),
+            (lambda at: notes.tried(at[0], partial(notes.account, at)), accounts),
+            (lambda at: notes.tried(secrets[at].cluster, partial(read, session, at)), secrets),
         )
-        session.notices += sorted({str(item) for item in (*accounts_there, *there) if isinstance(item, Barred)})
         notes.accounts = dict(zip(accounts, accounts_there, strict=True))
+        barred = [
+            *(found for at, found in notes.accounts.items() if at not in needed),
+            *(found for at, found in zip(secrets, there, strict=True) if at not in wanted),
+        ]
+        session.notices += sorted({_stays(item) for item in barred if isinstance(item, PlatformError)})
+        session.notices += notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
         for (at, place), document in zip(secrets.items(), there, strict=True):
-            if isinstance(document, Barred):
+            if isinstance(document, PlatformError):
+                if at in wanted:
+                    session.unseen[at] = document.sentence
                 continue  # its note stays
             if document is not None and "deletionTimestamp" in document["metadata"] and at in wanted:
                 session.notices.append(
@@ -267,20 +271,9 @@ def _check_name(write: Write, place: Place, owner: str) -> None:
         )
 
 
-class Barred(str):
-    """That what is only noted can't be looked at, in words: whoever has deleted its namespace may have deleted the right to."""
-
-    __slots__ = ()
-
-
-def _allowed(read: Callable[[], Document | None], *, wanted: bool) -> Document | Barred | None:
-    """What is there. Raises PlatformError, but for what nobody wants and may not be looked at."""
-    try:
-        return read()
-    except PlatformError as error:
-        if wanted or error.code != FORBIDDEN:
-            raise
-        return Barred(f"what an earlier apply has made can't be looked at, and stays as it is: {error.message}")
+def _stays(error: PlatformError) -> str:
+    """That what is only noted can't be looked at: whoever has deleted its namespace may have deleted the right to."""
+    return f"what an earlier apply has made can't be looked at, and stays as it is: {error.message}"
 
 
 @contextmanager
@@ -311,13 +304,15 @@ def _ending(document: Document) -> str:
 
 
 def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> dict[Address, Place]:
-    """What is wanted or noted of a kind, with its place."""
+    """What is wanted or noted of a kind in the clusters that a listing has looked at or tried to, with its place."""
     named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
     found = {*(at for at, item in wanted.items() if item.kind == kind), *named}
-    return {at: place for at in sorted(found) if (place := Place.of(at)) is not None}
+    return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
 
 
-def _accounts_of(notes: Notes, place: Place, links: Mapping[Address, Place]) -> Iterator[Document | str | None]:
+def _accounts_of(
+    notes: Notes, place: Place, links: Mapping[Address, Place]
+) -> Iterator[Document | PlatformError | None]:
     for link in links.values():
         if (link.cluster, link.namespace, link.grant) == (place.cluster, place.namespace, place.grant):
             yield notes.accounts.get((link.cluster, link.namespace, link.account))
