@@ -821,7 +821,6 @@ def test_17_an_unverified_cluster_is_said_in_a_sentence(stage: Stage) -> None:
 # -- 18: links whose note is lost ---------------------------------------------------------------------------------
 
 
-@known(18)
 def test_18_who_loses_access_by_a_secret_that_goes_is_said_without_notes_too(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -835,7 +834,6 @@ def test_18_who_loses_access_by_a_secret_that_goes_is_said_without_notes_too(sta
     assert "Nobody gains or loses access." not in said, "pods of that service account can no longer pull"
 
 
-@known(18)
 def test_18_a_link_that_is_nobody_s_can_be_adopted_or_that_is_refused(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.errors import Moved, PlatformError
+from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.renewal import Renewable, Renewal, Renewed
@@ -23,7 +24,7 @@ from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 
 from . import login_document, validity
-from .connection import SECRETS, Document, annotations_of, is_taken
+from .connection import SECRETS, Document, annotations_of, is_taken, names_of
 from .notes import LABELS, Notes
 from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
 from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings, nobody
@@ -54,8 +55,12 @@ class SecretKind(Kind, Renewable):
         self,
         needs: Callable[[str, str], tuple[Address, ...]] = nobody,
         identity: Callable[[Any, str], str] | None = None,
+        *,
+        gives: bool = True,
     ) -> None:
         self.needs = needs
+        #: whether it is what gives access, to whatever names it; else a login of the grant's own does
+        self.gives = gives
         #: who logs in by a grant's secret, by the registry, in words
         self.identity = identity
 
@@ -80,8 +85,11 @@ class SecretKind(Kind, Renewable):
         notes.look(wanted)
         notes.check_clusters()
         secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
-        accounts = sorted({(place.cluster, place.namespace, place.account) for place in links.values()})
-        needed = {(place.cluster, place.namespace, place.account) for at, place in links.items() if at in wanted}
+        by_secret: dict[Place, dict[Address, Place]] = {}
+        for link, place in links.items():
+            by_secret.setdefault(replace(place, account=""), {})[link] = place
+        accounts = sorted({place.service_account for place in links.values()})
+        needed = {place.service_account for at, place in links.items() if at in wanted}
         accounts_there, there = session.maps(
             (lambda at: notes.tried(at[0], partial(notes.account, at)), accounts),
             (lambda at: notes.tried(secrets[at].cluster, partial(read, session, at)), secrets),
@@ -104,8 +112,12 @@ class SecretKind(Kind, Renewable):
                 )
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
-                yield self._live(session, at, place, document, asked=at in wanted and not session.giving_up)
-            elif at in wanted and not any(_accounts_of(notes, place, links)):
+                live = self._live(session, at, place, document, asked=at in wanted and not session.giving_up)
+                going = self.gives and (at not in wanted or session.giving_up)
+                yield replace(live, foreign=tuple(_used(notes, at, by_secret.get(place, {})))) if going else live
+            elif at in wanted and not any(
+                notes.accounts.get(link.service_account) for link in by_secret.get(place, {}).values()
+            ):
                 session.notices.append(_pending(place))
                 yield replace(_gone(notes, at, place), moot=True)
             elif at not in wanted or notes.marks(at).owner:
@@ -310,12 +322,17 @@ def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> di
     return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
 
 
-def _accounts_of(
-    notes: Notes, place: Place, links: Mapping[Address, Place]
-) -> Iterator[Document | PlatformError | None]:
-    for link in links.values():
-        if (link.cluster, link.namespace, link.grant) == (place.cluster, place.namespace, place.grant):
-            yield notes.accounts.get((link.cluster, link.namespace, link.account))
+def _used(notes: Notes, at: Address, links: Mapping[Address, Place]) -> Iterator[ForeignAccess]:
+    """What a secret gives to whom no link of ours is known to give it: to the service accounts that name it of those that were looked
+    at; where no link is known at all, to whoever uses it. `links`: its links."""
+    place = place_of(at)
+    for link, to in links.items():
+        account = notes.accounts.get(to.service_account)
+        names = names_of(account) if isinstance(account, dict) and notes.marks(link).owner is None else ()
+        if place.secret_of(notes.session.owner) in names:
+            yield ForeignAccess(at, f"service account {to} names it", (to.pulls(at.registry),), stays=True)
+    if not links:
+        yield ForeignAccess(at, "service accounts and pods that name it", (place.pulls(at.registry),), stays=True)
 
 
 def _pending(place: Place) -> str:
