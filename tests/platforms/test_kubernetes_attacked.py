@@ -374,7 +374,6 @@ def test_09_a_grant_that_moves_to_another_registry_is_told_the_way(stage: Stage)
     assert "give the grant another name with it, or apply once without the grant" in said
 
 
-@known(9)
 def test_09_a_registry_s_old_name_does_not_unlink_what_it_has_under_its_new_one(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")

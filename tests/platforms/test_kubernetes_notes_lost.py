@@ -64,3 +64,52 @@ def test_a_link_that_is_not_adopted_is_left_by_a_destroy_which_says_how_to_have_
     assert f"service account {lost}/app in cluster prod can no longer pull any repository of the registry" in said
     assert f"onprem.link.prod/{lost}/prod/app has no owner, so that it stays as it is" in said
     assert stage.cluster.pull_secrets(lost, "app") == [secret_name(stage)]
+
+
+def rename(stage: Stage, name: str) -> None:
+    """Gives the registry another name in the spec, and the mark of its secret with it, as the plan says."""
+    was = stage.document["registries"][0]["name"]
+    stage.document["registries"][0]["name"] = name
+    for item in (*stage.document["grants"], *stage.document["repositories"]):
+        item["registry"] = name
+    stage.write()
+    assert f"its mark reconciler-registry says '{was}': if that is wrong, set it back to '{name}'" in stage.plan(code=6)
+    namespace = stage.document["grants"][0]["to"]["namespaces"][0]
+    at = f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage)}"
+    marks = {"metadata": {"annotations": {"reconciler-registry": name}}}
+    stage.cluster.request("PATCH", at, marks, kind="application/merge-patch+json")
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_a_registry_has_made_is_its_own_by_its_new_name_once_its_mark_says_so(stage: Stage, saved: bool) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    rename(stage, "harbor")
+    said = stage.plan("--out", "plan.json")
+    assert "Plan: 2 to update, 0 unchanged." in said
+    assert "Nobody gains or loses access." in said
+    stage.run("apply", *(["plan.json"] if saved else []), "--yes")
+    assert "No changes. 2 resources match the spec." in stage.plan()
+    assert "onprem" not in str(notes_of(stage)["data"])
+    stage.document["grants"].clear()
+    stage.write()
+    assert "Plan: 2 to delete" in stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == []
+    assert notes_of(stage) is None
+
+
+def test_a_registry_that_takes_the_old_name_touches_nothing_of_the_renamed_one(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    rename(stage, "harbor")
+    # before anything is applied under the new name
+    there = dict(stage.document["registries"][0], name="onprem")
+    there["url"] = there["url"].replace("localhost", "127.0.0.1")
+    stage.document["registries"].append(there)
+    stage.write()
+    said = stage.apply()
+    assert "deleted" not in said
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage)]
+    assert "No changes" in stage.plan()

@@ -15,12 +15,15 @@ from reconciler.errors import PlatformError
 from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
+from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 
 from .connection import ACCOUNTS, PULL_SECRETS, Document, is_taken, names_of
 from .notes import Notes
+from .secret_login import marks_of
+from .secret_login import read as read_secret
 from .settings import CLUSTER, LINK, SECRET, LinkSettings, Place
 from .trouble import GONE
 from .written_by import by_others
@@ -77,6 +80,7 @@ class LinkKind(Kind, GivesAccess):
         session.notices += notes.lacking(clusters)
         moot = {live.address for live in found[SECRET] if live.moot}
         lost = {live.address for live in found[SECRET] if not live.settings.noted}
+        secrets = {live.address: live for live in found[SECRET]}
         named = (at for cluster in notes.clusters for at in notes.addresses(cluster, LINK))
         for at in sorted({*(at for at, item in wanted.items() if item.kind == LINK), *named}):
             place = Place.of(at)
@@ -92,7 +96,10 @@ class LinkKind(Kind, GivesAccess):
                     session.notices.append(_pending(place))
                 yield replace(_live(session, at, place, None), moot=True)
                 continue
-            live = _live(session, at, place, account)
+            whose = secrets[of].marks if (of := place.secret_at(at.registry)) in secrets else Marks()
+            if at not in wanted and whose.owner == session.owner and whose.elsewhere(session.name):
+                continue  # the registry had another name, or another one has its name now
+            live = _live(session, at, place, account, whose)
             if live.moot and at in wanted and place.secret_at(at.registry) in lost:
                 live = replace(live, notes=(_NOBODYS,))
             if at not in wanted and live.vacant and live.marks.owner is not None and live.marks.applied is None:
@@ -142,10 +149,24 @@ def _pending(place: Place) -> str:
     return f"{missing}: the pull secret of grant {place.grant} is linked once it is"
 
 
-def _live(session: HttpSession, at: Address, place: Place, account: Document | None) -> Live:
-    marks = session.ledger(Notes).marks(at)
+def _whose(session: HttpSession, at: Address, place: Place) -> Marks:
+    """The marks of a link's secret."""
+    document = read_secret(session, place.secret_at(at.registry))
+    return marks_of(document, place, session.owner) if document is not None else Marks()
+
+
+def _live(
+    session: HttpSession, at: Address, place: Place, account: Document | None, whose: Marks | None = None
+) -> Live:
+    """A link as it is there. `whose`: the marks of its secret, which are read if they are left out and decide."""
+    notes = session.ledger(Notes)
+    marks, noted = notes.marks(at), notes.by_any_registry(at)
     name = place.secret_of(session.owner)
     linked = account is not None and name in names_of(account)
+    if linked and noted.elsewhere(at.registry):
+        whose = _whose(session, at, place) if whose is None else whose
+        if (whose.owner, whose.registry) == (session.owner, at.registry):
+            marks = replace(noted, registry=None)  # it goes by what its secret says, and is noted anew
     settings = LinkSettings(name) if linked else LinkSettings()
     if linked and marks.owner is None:  # whoever wrote it there keeps it
         return Live(at, LINK, settings, marks, moot=True)

@@ -79,8 +79,8 @@ class Notes(Ledger):
         return Address.of(self.session.name, _CARRIER, cluster)
 
     def key(self, at: Address) -> str:
-        # without the cluster, which may get another name in the spec
-        return f"{at.registry}.{at.kind}.{digest(at.name.partition('/')[2])}"
+        # without the cluster and the registry, which may get other names in the spec: what there is has one note
+        return f"{at.kind}.{digest(at.name.partition('/')[2])}"
 
     def entries(self, desired: Desired, applied: str) -> Texts:
         at = desired.address
@@ -92,18 +92,20 @@ class Notes(Ledger):
         return self.entries(write.desired, "")
 
     def noted(self, at: Address) -> Collection[str]:
-        return (self.key(at),) if self.key(at) in self.texts(self.carrier(at)) else ()
-
-    def forget(self, at: Address) -> None:
-        self.change(at, {}, (self.key(at),))
+        return (self.key(at),) if self.marks(at).owner is not None else ()
 
     def marks(self, at: Address, texts: Texts | None = None) -> Marks:
         """Whose the resource at an address is by its note; none if nothing is noted."""
-        found = self.texts(self.carrier(at)) if texts is None else texts
-        entry = _read(found.get(self.key(at), ""))
-        if _address(entry, at.name.partition("/")[0]) != at:
+        found = self.by_any_registry(at, texts)
+        return found if found.registry == at.registry else Marks()
+
+    def by_any_registry(self, at: Address, texts: Texts | None = None) -> Marks:
+        """The same as the registry of the spec has noted it that made the resource, whatever that is called."""
+        entry = _read((self.texts(self.carrier(at)) if texts is None else texts).get(self.key(at), ""))
+        noted = _address(entry, at.name.partition("/")[0])
+        if noted is None or (noted.kind, noted.name) != (at.kind, at.name):
             return Marks()
-        return Marks(self.session.owner, "spec", entry.get(_APPLIED) or None, at.registry)
+        return Marks(self.session.owner, "spec", entry.get(_APPLIED) or None, noted.registry)
 
     def addresses(self, cluster: str, kind: str) -> Iterator[Address]:
         """The addresses of a kind in this registry that a listing has found noted."""
