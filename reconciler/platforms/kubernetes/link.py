@@ -21,10 +21,11 @@ from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 
 from .connection import ACCOUNTS, PULL_SECRETS, Document, is_taken, names_of
+from .in_cluster import InCluster
 from .notes import Notes
 from .secret_login import marks_of
 from .secret_login import read as read_secret
-from .settings import CLUSTER, LINK, SECRET, LinkSettings, Place
+from .settings import LINK, SECRET, LinkSettings, Place
 from .trouble import GONE
 from .written_by import by_others
 
@@ -38,12 +39,11 @@ _FIRST, _MOST = 0.1, 3.0
 _NOBODYS = "is there, and no note says who has made it: it stays when the grant goes; to take it over, add --adopt with its address"
 
 
-class LinkKind(Kind, GivesAccess):
+class LinkKind(InCluster, Kind, GivesAccess):
     """That a service account names a grant's pull secret. `gives`: whether that is what gives access; else a login of the grant's own
     does, of which the platform knows what it may do."""
 
     name = LINK
-    elsewhere = CLUSTER
     settings = LinkSettings
     after = (SECRET,)
     permissions = {
@@ -175,7 +175,8 @@ def _live(
         LINK,
         settings,
         marks,
-        native=f"service account {place} in cluster {place.cluster}",
+        # the entry, and not the account: grants of several registries can be to one account
+        native=f"pull secret {name} of service account {place} in cluster {place.cluster}",
         needs=(place.secret_at(at.registry),),
         stands_at=place.account_at,
         vacant=not linked,
