@@ -42,7 +42,7 @@ from .release import all_released, check_releases, idle, named, released_by, rel
 from .renamed import renamed
 from .required import required
 from .sessions import Sessions, sessions_of
-from .targets import check_along, check_targets, select
+from .targets import check_along, check_targets, named_alone, select
 from .unmatched import check_permissions, unmatched
 from .whole import count as images_of
 from .whole import ending_by, going_with, note_of, released_inside
@@ -163,6 +163,7 @@ def make_plan(
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         for registry in spec.registries:
             opened[registry.name].giving_up = wishes.destroy or registry.retired
+            opened[registry.name].targeted = named_alone(wishes, desired)
         listed = observe(opened, desired, executor, on_read)
         places = together(listed)
         refused = dict(chain.from_iterable(found.refused.items() for found in listed.values()))
@@ -179,6 +180,7 @@ def make_plan(
             released=released,
             homes=homes,
             refused=refused,
+            unseen=dict(chain.from_iterable(found.unseen.items() for found in listed.values())),
         )
         difference = diff(seen, spec.name, wishes.adopt)
         if ending := ending_by(difference.changes.values(), kinds):

@@ -359,7 +359,6 @@ def test_09_a_grant_that_moves_to_another_registry_is_told_the_way(stage: Stage)
     assert "give the grant another name with it, or apply once without the grant" in said
 
 
-@known(9)
 def test_09_a_registry_s_old_name_does_not_unlink_what_it_has_under_its_new_one(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -836,7 +835,6 @@ def test_17_an_unverified_cluster_is_said_in_a_sentence(stage: Stage) -> None:
 # -- 18: links whose note is lost ---------------------------------------------------------------------------------
 
 
-@known(18)
 def test_18_who_loses_access_by_a_secret_that_goes_is_said_without_notes_too(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -850,7 +848,6 @@ def test_18_who_loses_access_by_a_secret_that_goes_is_said_without_notes_too(sta
     assert "Nobody gains or loses access." not in said, "pods of that service account can no longer pull"
 
 
-@known(18)
 def test_18_a_link_that_is_nobody_s_can_be_adopted_or_that_is_refused(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")
@@ -864,7 +861,6 @@ def test_18_a_link_that_is_nobody_s_can_be_adopted_or_that_is_refused(stage: Sta
 # -- 19: one cluster of several is down ---------------------------------------------------------------------------
 
 
-@known(19)
 def test_19_a_target_in_one_cluster_does_not_need_the_others(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")

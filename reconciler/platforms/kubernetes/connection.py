@@ -45,6 +45,8 @@ Document = dict[str, Any]
 MANAGER = "reconciler"
 #: the kinds of object, as RBAC calls them, with what the client's methods call them
 SECRETS, ACCOUNTS, NOTES = "secrets", "serviceaccounts", "configmaps"
+#: the field of a service account that names its pull secrets
+PULL_SECRETS = "imagePullSecrets"
 _METHODS = {SECRETS: "secret", ACCOUNTS: "service_account", NOTES: "config_map"}
 #: changes the fields that it names and no others; a list is replaced whole. Said at each patch: what the client would take instead
 #: puts our entry in the place of everybody's (https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply)
@@ -313,6 +315,11 @@ def authorities(file: str | None) -> str:
 def annotations_of(found: Mapping[str, Any]) -> dict[str, str]:
     """An object's annotations."""
     return dict(found.get("metadata", {}).get("annotations") or {})
+
+
+def names_of(account: Document) -> list[str]:
+    """The names of a service account's pull secrets, in its order."""
+    return [str(item.get("name")) for item in account.get(PULL_SECRETS) or ()]
 
 
 def is_taken(error: BaseException) -> bool:
