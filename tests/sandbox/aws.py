@@ -11,7 +11,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.loaders import create_loader
 from hypothesis import strategies as st
@@ -28,6 +27,7 @@ from tests.emulators.aws import RegistryPolicy, ScanningRules, TaggingIndex
 from tests.emulators.aws import Replication as Rules
 from tests.emulators.aws_by_prefix import CreationTemplates, PullThroughCaches
 from tests.emulators.aws_wire import AwsWire
+from tests.emulators.moto_client import moto_client
 from tests.emulators.proxy import Proxy, proxy_to
 from tests.emulators.servers import moto_server
 
@@ -322,14 +322,9 @@ class AwsSandbox(Sandbox):
         self.templates = CreationTemplates()
         self.registry_policies = RegistryPolicy()
         self.rescue = str(folder)  # of its own: what is replaced in another process has the same names
-        self._clients: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
-        if (service, region) not in self._clients:
-            session = boto3.Session(aws_access_key_id="hand", aws_secret_access_key="hand", region_name=region)
-            client: Any = session.client(service, endpoint_url=self.moto)  # type: ignore[call-overload]  # the stubs want a literal
-            self._clients[service, region] = client
-        return self._clients[service, region]
+        return moto_client(self.moto, service, region)
 
     def registry(self, name: str = "images", **fields: Any) -> Document:
         return {"name": name, "platform": "aws", "account_id": ACCOUNT, "region": "us-east-1", **fields}
