@@ -18,6 +18,7 @@ from bench.azure import azure
 from bench.collect import collecting
 from bench.crowd import crowd
 from bench.gcp import gcp
+from bench.kubernetes import kubernetes
 from bench.process import run
 from bench.rates import latency, rates
 from bench.registry import registry
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["core", "validate", "review", "aws", "gcp", "azure", "rates", "registry", "gc", "all"],
+        choices=["core", "validate", "review", "aws", "gcp", "azure", "kubernetes", "rates", "registry", "gc", "all"],
         default="all",
     )
     parser.add_argument("--sizes", default="100,500,1000", help="numbers of repositories")
@@ -55,6 +56,8 @@ def main() -> None:
         gcp()
     if arguments.what in ("azure", "all"):
         azure()
+    if arguments.what in ("kubernetes", "all"):
+        kubernetes()
     if arguments.what in ("aws", "all"):
         aws(sizes, with_terraform=not arguments.no_terraform)
 
