@@ -11,7 +11,7 @@ from reconciler import loads
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
-from reconciler.errors import GuardViolation, PlanRefused
+from reconciler.errors import GuardViolation, PlanRefused, ReadFailed
 from reconciler.model.change import Action, Cause
 from reconciler.render.report import NO_CHANGES, report_of
 from reconciler.render.text import joined, plan_lines
@@ -215,7 +215,9 @@ def test_what_is_under_way_is_no_match_and_an_apply_waits_for_it(
     assert NO_CHANGES not in words(plan)
     (change,) = plan.changes
     assert (change.address, change.action) == (address, Action.UPDATE)
-    assert change.notes == (f"it is being {doing}: run again when that is done; an apply waits for it",)
+    assert change.notes == (
+        f"it is being {doing}: run again when that is done; an apply waits for it, at most 10 minutes",
+    )
     ends = Ends(of(azure, address), operation, 3)
     azure_stand_in.behaviours.append(ends)
     assert [item.status for item in azure.carry_out(plan, verify=True)] == [Status.DONE]
@@ -272,7 +274,7 @@ def test_what_is_being_deleted_and_is_to_go_is_waited_for(
 ) -> None:
     azure.acr.state = "Deleting"
     plan = azure.plan(document, destroy=True)
-    assert "it is being deleted: run again when that is done; an apply waits for it" in words(plan)
+    assert "it is being deleted: run again when that is done; an apply waits for it, at most 10 minutes" in words(plan)
 
     class Gone(Ends):
         def before(self, call: Call) -> Answer | None:
@@ -301,10 +303,13 @@ def test_a_rescue_file_that_can_t_be_read_stops_a_replacement_before_it_deletes(
     there.state, there.tags["cost-center"] = "Failed", "42"
     azure_stand_in.behaviours.append(Refuses("replications:PUT", 1))
     azure.carry_out(azure.plan(document))
-    (file,) = Path(azure.rescue).iterdir()
-    file.write_text("{")
     there.state, there.tags = "Failed", {key: value for key, value in there.tags.items() if key != "cost-center"}
     azure.acr.replications["northeurope"] = there
-    (outcome,) = azure.carry_out(azure.plan(document))
+    plan = azure.plan(document)
+    (file,) = Path(azure.rescue).iterdir()
+    file.write_text("{")
+    (outcome,) = azure.carry_out(plan)
     assert "can't be read" in outcome.message
     assert "northeurope" in azure.acr.replications
+    with pytest.raises(ReadFailed, match="can't be read"):
+        azure.plan(document)

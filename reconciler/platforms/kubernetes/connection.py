@@ -5,22 +5,26 @@ https://kubernetes.io/docs/reference/kubernetes-api/
 
 from __future__ import annotations
 
-import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from threading import Lock, get_ident
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from reconciler.errors import PlatformError, os_sentence
 from reconciler.model.call_log import current_address, wrote
+from reconciler.model.placed import Known
 from reconciler.platforms.extras import needing
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
 from reconciler.platforms.paths import path_of
 from reconciler.spec.cluster import Cluster
 
+from .plugin import NoLogin, heard, limited, settings_with
 from .trouble import (
     FORBIDDEN,
     GONE,
@@ -41,6 +45,8 @@ Document = dict[str, Any]
 MANAGER = "reconciler"
 #: the kinds of object, as RBAC calls them, with what the client's methods call them
 SECRETS, ACCOUNTS, NOTES = "secrets", "serviceaccounts", "configmaps"
+#: the field of a service account that names its pull secrets
+PULL_SECRETS = "imagePullSecrets"
 _METHODS = {SECRETS: "secret", ACCOUNTS: "service_account", NOTES: "config_map"}
 #: changes the fields that it names and no others; a list is replaced whole. Said at each patch: what the client would take instead
 #: puts our entry in the place of everybody's (https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply)
@@ -55,7 +61,7 @@ class Connection:
     def __init__(self, session: HttpSession, cluster: Cluster) -> None:
         self.session = session
         self.cluster = cluster
-        self._lock = Lock()
+        self._lock, self._one_renews = Lock(), Lock()
         self._made: Any = None
 
     @property
@@ -72,18 +78,39 @@ class Connection:
                 return None
             raise
 
-    def lacks(self, namespace: str) -> bool:
-        """Whether there is no such namespace; False too if the login may not know."""
+    @cached_property
+    def home(self) -> str | None:
+        """The uid of the namespace of the spec's notes; "" if there is no such namespace, None if the login may not know."""
         client = self._client()
         from kubernetes.client import CoreV1Api
 
+        name = self.cluster.namespace
         try:
-            self._call("get", "namespaces", namespace, partial(CoreV1Api(client).read_namespace, namespace))
+            found = self._call("get", "namespaces", name, partial(CoreV1Api(client).read_namespace, name))
         except PlatformError as error:
             if error.code not in (FORBIDDEN, GONE, NO_NAMESPACE):
                 raise
-            return error.code != FORBIDDEN
-        return False
+            return None if error.code == FORBIDDEN else ""
+        return str(found["metadata"]["uid"])
+
+    def known_by(self) -> Known:
+        """By what the cluster is known: the uid of the namespace of the spec's notes, if the login may know it, and its address.
+
+        No two objects have one uid, in whichever clusters (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#uids).
+        """
+        home = {f"namespace {self.cluster.namespace} by its uid": self.home} if self.home else {}
+        return {**home, "address": self._address()}
+
+    def _address(self) -> str:
+        """Where it is reached, and who vouches for it: two clusters behind one address have authorities of their own."""
+        settings = self._client().configuration
+        url = urlsplit(str(settings.host))
+        name = f", as {settings.tls_server_name}" if settings.tls_server_name else ""
+        host = url.netloc.rpartition("@")[2].lower()
+        where = f"{url.scheme}://{host}{url.path.rstrip('/')}{name}"
+        if not settings.verify_ssl:
+            return f"{where}, not verified"
+        return f"{where}, {authorities(settings.ssl_ca_cert)}"
 
     def create(self, resource: str, namespace: str, body: Document) -> Document:
         """Makes an object. Its code is TAKEN if one of that name is there. If no answer comes, what is there afterwards says whether
@@ -188,26 +215,17 @@ class Connection:
                 with needing("kubernetes", self.session.name, "a grant to a cluster"):
                     import urllib3
                     from kubernetes import client, config
-                settings = client.Configuration()
+                settings = settings_with(self._renewing)
                 settings.retries = False  # what is asked for again is decided here
                 settings.connection_pool_maxsize = self.session.estate.parallelism
                 try:
-                    with _plugin() as failed:
+                    with heard(self._longest):
                         if self.cluster.in_cluster:
                             config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
                         else:
-                            config.load_kube_config(  # type: ignore[no-untyped-call]
-                                self._kubeconfig(),
-                                self.cluster.context,
-                                client_configuration=settings,
-                                persist_config=False,
-                            )
+                            self._load(settings)
                 except Exception as error:  # whatever a file, or a command that it names, makes of it
                     raise self._not_configured(error) from None
-                if failed:
-                    raise self._not_configured(
-                        _NoLogin("the command that its kubeconfig names for the login gives none")
-                    )
                 if not settings.verify_ssl and not self.cluster.in_cluster:
                     # the client would warn at each call, in its own words
                     warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
@@ -218,9 +236,35 @@ class Connection:
                     self._made = client.ApiClient(settings)
                 except Exception:  # by the address of a proxy, which is not shown: it may hold a password
                     raise self._not_configured(
-                        _NoLogin("the proxy's address in the environment or the kubeconfig can't be read")
+                        NoLogin("the proxy's address in the environment or the kubeconfig can't be read")
                     ) from None
             return self._made
+
+    def _load(self, settings: Any) -> None:
+        """As `load_kube_config` does, with a time limit for the command that it runs, now and when the login has ended."""
+        from kubernetes.config import ConfigException, kube_config
+
+        path = self._kubeconfig() or kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+        merged = kube_config.KubeConfigMerger(path)  # type: ignore[no-untyped-call]
+        if merged.config is None:
+            raise ConfigException("Invalid kube-config file. No configuration found.")
+        limited(merged.config, self._longest)
+        kube_config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+            merged.config, self.cluster.context, client_configuration=settings, persist_config=False
+        )
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        try:
+            with self._one_renews, heard(self._longest):
+                yield
+        except Exception as error:  # whatever the command makes of it
+            raise self._not_configured(error) from None
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that nothing which is waited for may take."""
+        return self.session.estate.timeout
 
     def _kubeconfig(self) -> str | None:
         given = self.cluster.kubeconfig
@@ -248,7 +292,7 @@ def _why(error: Exception) -> str:
     """What is wrong with a kubeconfig, without what is in it, which may be a login."""
     if isinstance(error, OSError):
         return os_sentence(error)
-    if isinstance(error, _NoLogin):
+    if isinstance(error, NoLogin):
         return str(error)
     text = str(error)
     known = re.fullmatch(
@@ -259,38 +303,23 @@ def _why(error: Exception) -> str:
     return text if known else f"its kubeconfig can't be read ({type(error).__name__})"
 
 
-class _NoLogin(Exception):
-    """A command that a kubeconfig names gives no login."""
-
-
-@contextmanager
-def _plugin() -> Iterator[list[str]]:
-    """Whether the command that a kubeconfig names for its login has failed inside: the client goes on without one, and logs what the
-    command has said, which may be a secret, by the root logger."""
-    failed: list[str] = []
-    mine = get_ident()
-
-    def keeps(record: logging.LogRecord) -> bool:
-        if record.thread != mine or not record.pathname.endswith(("kube_config.py", "exec_provider.py")):
-            return True
-        if record.levelno >= logging.ERROR:
-            failed.append(record.name)
-        return False
-
-    root = logging.getLogger()
-    nothing = logging.NullHandler()  # else the root logger is set up to print
-    root.addFilter(keeps)
-    root.addHandler(nothing)
-    try:
-        yield failed
-    finally:
-        root.removeFilter(keeps)
-        root.removeHandler(nothing)
+def authorities(file: str | None) -> str:
+    """Who vouches for a cluster, in words: a hash of the certificates in a file, whatever their order."""
+    if not file:
+        return "vouched for by the system's authorities"
+    found = re.findall(rb"-----BEGIN [A-Z ]*CERTIFICATE-----(.*?)-----END", Path(file).read_bytes(), re.DOTALL)
+    known = sha256(b"\n".join(sorted(b"".join(item.split()) for item in found))).hexdigest()
+    return f"vouched for by authorities with the SHA-256 {known}"
 
 
 def annotations_of(found: Mapping[str, Any]) -> dict[str, str]:
     """An object's annotations."""
     return dict(found.get("metadata", {}).get("annotations") or {})
+
+
+def names_of(account: Document) -> list[str]:
+    """The names of a service account's pull secrets, in its order."""
+    return [str(item.get("name")) for item in account.get(PULL_SECRETS) or ()]
 
 
 def is_taken(error: BaseException) -> bool:
