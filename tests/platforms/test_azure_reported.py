@@ -9,8 +9,10 @@ import pytest
 
 from reconciler.engine.write import Status
 from reconciler.model.address import Address
+from reconciler.model.change import Action
 from tests.emulators.azure import Server
 from tests.emulators.azure.children import shown_token
+from tests.emulators.azure.registries import own_replication, shown_replication
 from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import NAME, AzureSandbox
 from tests.sandbox.azure_fields import principal
@@ -108,6 +110,40 @@ def test_a_role_assignment_that_azure_takes_under_no_name_says_what_to_do(azure:
     (outcome,) = azure.carry_out(azure.plan(document))
     assert "HashConflictOnDifferentRoleAssignmentIds" in outcome.message
     assert f"--adopt {GRANT}" in outcome.message
+
+
+# -- lists: https://github.com/Azure/ARO-HCP/pull/6250 ("there are bugs flying around that report the wrong replication state on the
+# list operation")
+
+
+def listed(azure: AzureSandbox, state: str) -> Answers:
+    """The list of replications calls them all so."""
+
+    def answer(call: Call) -> Answer:
+        items = [own_replication(azure.acr), *azure.acr.replications.values()]
+        found = [shown_replication(azure.cloud, item) for item in items]
+        for item in found:
+            item["properties"]["provisioningState"] = state
+        return Answer(200, {"value": found})
+
+    return Answers("replications:list", answer)
+
+
+def test_a_replication_that_only_its_list_calls_failed_is_not_made_anew(
+    azure: AzureSandbox, azure_stand_in: Server, replicated: Document
+) -> None:
+    azure_stand_in.behaviours.append(listed(azure, "Failed"))
+    assert azure.plan(replicated).changes == ()
+
+
+def test_a_replication_that_only_its_list_calls_well_is_mended(
+    azure: AzureSandbox, azure_stand_in: Server, replicated: Document
+) -> None:
+    azure.acr.replications["northeurope"].state = "Failed"
+    azure_stand_in.behaviours.append(listed(azure, "Succeeded"))
+    assert [change.action for change in azure.plan(replicated).changes] == [Action.REPLACE]
+    azure.apply(replicated)
+    assert azure.plan(replicated).changes == ()
 
 
 # -- how an operation goes: https://github.com/pulumi/pulumi-azure-native/issues/4835 (the look at `Location` says it in a 200; the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -110,13 +110,28 @@ class ReplicationKind(Kind, ReleasedAlong):
         items = session.once("replications", lambda: session.replications(own)) if found["registry"] else ()
         all_live = [_live(session, item) for item in items]
         # the home location is in the list too (terraform-provider-azurerm, container_registry_resource.go)
-        away = [live for live in all_live if live.settings.location != session.registry.location]
+        away = self._now(
+            session, (live for live in all_live if live.settings.location != session.registry.location), wanted
+        )
         there = [_owing(session, live) if live.marks.owner or live.address in wanted else live for live in away]
         yield from there
         listed = {live.address for live in there}
         missing = [at for at in wanted if at.kind == KIND and at not in listed]
         yield from _missing(session, missing)
         session.notices += strays(session, [*missing, *(live.address for live in there if live.owed)])
+
+    def _now(self, session: AzureSession, listed: Iterable[Live], wanted: Collection[Address]) -> Iterable[Live]:
+        """The same, with ours and those of the spec as each is when it is asked for itself: the list may say of one that failed that
+        all is well, and the other way round (https://github.com/Azure/ARO-HCP/pull/6250)."""
+
+        def now(live: Live) -> Live | None:
+            if live.marks.owner != session.owner and live.address not in wanted:
+                return live
+            ask = partial(session.client.replications.get, *session.group, live.address.name)
+            found = session.found_plain(live.address, "replications:get", ask)
+            return _live(session, found) if found is not None else None
+
+        return [live for live in session.map(now, listed) if live is not None]
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:
