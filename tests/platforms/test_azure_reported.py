@@ -146,6 +146,29 @@ def test_a_replication_that_only_its_list_calls_well_is_mended(
     assert azure.plan(replicated).changes == ()
 
 
+# -- replications: https://github.com/Azure/azure-rest-api-specs/issues/18934 (the PUT of one that was just deleted answers 201, and
+# its operation fails)
+
+
+def test_a_replication_that_was_just_deleted_is_tried_again_where_its_operation_fails(
+    azure: AzureSandbox, replicated: Document
+) -> None:
+    azure.acr.replications["northeurope"].state = "Failed"
+    plan = azure.plan(replicated)
+    azure.cloud.knobs.settling = 2
+    (outcome,) = azure.carry_out(plan)
+    assert (outcome.status, outcome.message) == (Status.DONE, "")
+    assert azure.plan(replicated).changes == ()
+
+
+def test_a_replication_that_azure_never_carries_out_fails_with_its_reason(azure: AzureSandbox) -> None:
+    azure.apply(not_replicated(azure))
+    document = azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]})
+    azure.cloud.knobs.failing = {"replications": ("RegionIsFull", "There is no room.")}
+    (outcome,) = azure.carry_out(azure.plan(document))
+    assert (outcome.status, "RegionIsFull: There is no room." in outcome.message) == (Status.FAILED, True)
+
+
 # -- how an operation goes: https://github.com/pulumi/pulumi-azure-native/issues/4835 (the look at `Location` says it in a 200; the
 # report quotes Azure Storage, and what Container Registry answers is recorded nowhere), https://github.com/Azure/acr/pull/143,
 # https://github.com/hashicorp/terraform-provider-azurerm/issues/29047, https://github.com/hashicorp/go-azure-sdk/issues/740

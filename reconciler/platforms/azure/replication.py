@@ -19,6 +19,7 @@ from reconciler.platforms.rescue import GOES_ALONG, naming
 from reconciler.words import all_of
 
 from . import states, tags
+from .troubles import NotCarriedOut
 from .waiting import Kept, kept_of, native_of, note, strays, waiting
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ _TYPE = "Microsoft.ContainerRegistry/registries/replications"
 SETTLING = 600.0
 #: codes of what can't be made yet, since one of its name was just deleted
 _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
-
+#: seconds in which what Azure took and did not carry out is asked for again: it may be so where one of its name was just deleted (the
+#: same issue), and terraform-provider-azurerm waits until it has found none for half a minute
+RECREATING = 120.0
 #: seconds in which the plan's other changes of a registry have begun
 STARTING = 30.0
 #: how one that failed is mended
@@ -175,7 +178,8 @@ class ReplicationKind(Kind, ReleasedAlong):
                 raise Moved("somebody else has made one there meanwhile")
             return session.done(at, "replications:create", begin)
 
-        found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
+        taken = partial(session.patiently, make, lambda error: isinstance(error, NotCarriedOut), RECREATING)
+        found = session.patiently(taken, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
         return states.written(_live(session, found or {}))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:

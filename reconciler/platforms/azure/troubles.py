@@ -82,6 +82,10 @@ class NotAzure(Exception):
         self.status = status
 
 
+class NotCarriedOut(PlatformError):
+    """Azure took what was asked for, and its operation failed."""
+
+
 def code_of(error: Exception) -> str:
     """Azure's word for an error; "" if it said none."""
     found = getattr(getattr(error, "error", None), "code", None)
@@ -187,7 +191,8 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
     without = "the operation failed" if status < 300 else f"HTTP {status}"
     message = f"{code}: {said}" if code else f"{without}, without Azure's reason for it"
-    return PlatformError(
+    kind = NotCarriedOut if status < 300 else PlatformError
+    return kind(
         _SIGNED.sub("(a signed URL)", message),
         address=address,
         operation=operation,

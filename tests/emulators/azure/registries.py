@@ -244,16 +244,14 @@ def cased(state: State, identifier: str) -> str:
 
 
 def put_replication(state: State, asked: Asked) -> Reply:
-    """Premium alone. One that was just deleted is refused for a while (https://github.com/Azure/azure-rest-api-specs/issues/18934)."""
+    """Premium alone. Where one was just deleted, 201 is answered and the operation fails, for a while
+    (https://github.com/Azure/azure-rest-api-specs/issues/18934; with which code, is not known here)."""
     home, name, body = existing(state, asked), asked.names["replication"], asked.object()
     location = str(body.get("location", "")).lower().replace(" ", "")
     if home.sku != "Premium":
         raise Refusal(400, "FeatureNotSupported", "Geo-replication is supported in the Premium tier only.")
     if not location or location == home.location:
         raise invalid(f"A replication can't be made in location '{location}', the registry's own.")
-    if home.deleted.get(name.lower(), 0) > 0:
-        home.deleted[name.lower()] -= 1
-        raise Refusal(409, "ReplicationBeingDeleted", f"The replication {name} is being deleted; try again later.")
     found = home.replications.get(name.lower())
     time = now()
     properties = {"regionEndpointEnabled": True, "zoneRedundancy": "Disabled", **asked.properties()}
@@ -267,9 +265,14 @@ def put_replication(state: State, asked: Asked) -> Reply:
     def finish() -> None:
         made.state = "Succeeded"
 
-    headers = operations.start(
-        state, asked, "replications", identifier, "Creating", finish, lambda: home.replications.pop(name.lower(), None)
-    )
+    def fail() -> None:
+        home.replications.pop(name.lower(), None)
+
+    error = None
+    if home.deleted.get(name.lower(), 0) > 0:
+        home.deleted[name.lower()] -= 1
+        error = "ResourceNotFound", f"The resource {name} could not be found."
+    headers = operations.start(state, asked, "replications", identifier, "Creating", finish, fail, error)
     return Reply(201, shown_replication(state, made), headers)
 
 

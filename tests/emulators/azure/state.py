@@ -28,7 +28,7 @@ class Knobs:
     failing: kinds of operations (`registries`, `replications`, `tokens`) that end with this code and message instead
     taken: names of registries that somebody else has
     login_server: what a registry's login server is; `{name}`, `{hash}` and `{here}` (this server) stand for themselves
-    settling: how many PUTs of a just-deleted replication are refused
+    settling: how many PUTs of a just-deleted replication come to nothing
     page: items on one page of a list
     seed: of the order of lists; None: sorted
     odd_casing: whether ids and locations come back in another casing
