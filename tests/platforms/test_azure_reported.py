@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
+from reconciler import loads
+from reconciler.engine.plan import Plan
+from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
+from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.change import Action
+from reconciler.render.report import report_of
+from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Server
-from tests.emulators.azure.children import shown_token
+from tests.emulators.azure.children import shown_scope_map, shown_token
 from tests.emulators.azure.registries import own_replication, shown_replication
 from tests.emulators.serving import Answer, Call
-from tests.sandbox.azure import NAME, AzureSandbox
+from tests.sandbox.azure import NAME, RESOURCE, AzureSandbox
 from tests.sandbox.azure_fields import principal
 from tests.sandbox.base import Document
 
 REGISTRY = Address.of("images", "registry", NAME)
+ABAC = {"roleAssignmentMode": "AbacRepositoryPermissions"}
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 GRANT = f"images.assignment.{principal(1)}-pull"
+
+
+def words(plan: Plan) -> str:
+    return joined(plan_lines(report_of(plan)))
 
 
 def refused(status: int, code: str, message: str = "It is refused.") -> Answer:
@@ -146,6 +159,54 @@ def test_a_replication_that_only_its_list_calls_well_is_mended(
     assert azure.plan(replicated).changes == ()
 
 
+# -- tiers: https://github.com/hashicorp/terraform-provider-azurerm/issues/26414 (for days, each GET said Managed),
+# https://github.com/Azure/acr/issues/67 (Classic)
+
+
+def tiered(azure: AzureSandbox, word: str, public_network_access: str = "Enabled") -> Document:
+    """A registry that was there before and is adopted, whose tier is then called so. The spec leaves it open."""
+    body = {"location": "westeurope", "sku": {"name": "Premium"}, "properties": ABAC}
+    azure.call("PUT", RESOURCE, body)
+    azure.acr.properties["publicNetworkAccess"] = public_network_access
+    document = azure.document("app-a", registry={"adopt": True})
+    azure.apply(document)
+    azure.acr.sku = word
+    return document
+
+
+@pytest.mark.parametrize("public_network_access", ["Enabled", "Disabled"])
+@pytest.mark.parametrize("word", ["Managed", "Classic"])
+def test_a_tier_that_no_spec_has_stays_where_the_spec_leaves_it_open(
+    azure: AzureSandbox, word: str, public_network_access: str
+) -> None:
+    document = tiered(azure, word, public_network_access)
+    assert azure.plan(document).changes == ()
+    document["registries"][0]["labels"] = {"team": "a"}
+    plan = azure.plan(document)
+    (change,) = plan.changes
+    assert change.notes == (f"its tier is {word}, which stays until the spec names sku",)
+    assert words(loads(dumps(plan))) == words(plan)
+    assert [outcome.status for outcome in azure.carry_out(plan)] == [Status.DONE]
+    assert (azure.acr.sku, azure.acr.tags["team"]) == (word, "a")
+
+
+def test_a_tier_that_a_hand_changed_where_the_spec_leaves_it_open_is_no_change(azure: AzureSandbox) -> None:
+    assert azure.plan(tiered(azure, "Standard")).changes == ()
+
+
+def test_a_saved_plan_with_a_tier_that_no_spec_has_is_refused(azure: AzureSandbox) -> None:
+    document = tiered(azure, "Managed")
+    document["registries"][0]["labels"] = {"team": "a"}
+    saved = json.loads(dumps(azure.plan(document)))
+    settings = saved["changes"][0]["desired"]["settings"]
+    settings["left_open"] = ["public_network_access"]
+    with pytest.raises(ReconcilerError, match="sku would not be written as shown"):
+        loads(json.dumps(saved))
+    settings["left_open"], settings["sku"] = ["sku"], "Basic"
+    with pytest.raises(ReconcilerError, match="left_open"):
+        loads(json.dumps(saved))
+
+
 # -- replications: https://github.com/Azure/azure-rest-api-specs/issues/18934 (the PUT of one that was just deleted answers 201, and
 # its operation fails)
 
@@ -167,6 +228,41 @@ def test_a_replication_that_azure_never_carries_out_fails_with_its_reason(azure:
     azure.cloud.knobs.failing = {"replications": ("RegionIsFull", "There is no room.")}
     (outcome,) = azure.carry_out(azure.plan(document))
     assert (outcome.status, "RegionIsFull: There is no room." in outcome.message) == (Status.FAILED, True)
+
+
+@dataclass
+class Behind:
+    """The list of scope maps is so many seconds behind."""
+
+    azure: AzureSandbox
+    seconds: float
+    seen: list[tuple[float, list[Document]]] = field(default_factory=list)
+
+    def before(self, call: Call) -> Answer | None:
+        self.seen = self.seen or [(0.0, self.now())]
+        if call.operation != "scopeMaps:list":
+            return None
+        return Answer(200, {"value": [said for at, said in self.seen if at <= time.monotonic() - self.seconds][-1]})
+
+    def after(self, call: Call) -> Answer | None:
+        self.seen.append((time.monotonic(), self.now()))
+        return None
+
+    def now(self) -> list[Document]:
+        return [shown_scope_map(self.azure.cloud, item) for item in self.azure.acr.scope_maps.values()]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 60])
+def test_notes_are_written_though_the_list_is_behind(
+    azure: AzureSandbox, azure_stand_in: Server, seconds: float
+) -> None:
+    """https://github.com/Azure/ARO-HCP/pull/2585; the session itself counts with lists that are up to 60 s behind."""
+    azure.apply(azure.document("app-a"))
+    azure_stand_in.behaviours.append(Behind(azure, seconds))
+    rows = [{"name": f"r{number}", "protect": number % 2 == 0, "delete_images": number % 3 == 0} for number in range(6)]
+    azure.apply(azure.document("app-a", *rows))
+    azure_stand_in.behaviours.clear()
+    assert azure.plan(azure.document("app-a", *rows)).changes == ()
 
 
 # -- how an operation goes: https://github.com/pulumi/pulumi-azure-native/issues/4835 (the look at `Location` says it in a 200; the

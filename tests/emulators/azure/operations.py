@@ -24,8 +24,8 @@ def start(
     fail: Callable[[], object],
     error: tuple[str, str] | None = None,
 ) -> dict[str, str]:
-    """Starts the making of something; the headers of the answer to that. `fail`: what is left of it if it fails; `error`: the code and
-    the message with which it does."""
+    """Starts the making of something; the headers of the answer to that. `fail`: what is left of it if it fails; `error`: the code
+    and the message with which it does."""
     error = error or state.knobs.failing.get(kind)
     operation = _new(state, kind, word, fail if error else finish, error)
     path = f"{resource}/operationStatuses/{operation.name}"

@@ -359,12 +359,12 @@ def _merged(before: Document, given: Any) -> Document:
 
 def _check(sku: str, properties: Document) -> None:
     """What each tier has: ../../shared/azure/facts.md (terraform-provider-azurerm, container_registry_resource.go)."""
-    if properties.get("publicNetworkAccess") == "Disabled" and sku != "Premium":
+    if properties.get("publicNetworkAccess") == "Disabled" and sku in SKUS[:-1]:
         raise invalid("Disabling public network access is supported in the Premium tier only.", "FeatureNotSupported")
     if properties.get("anonymousPullEnabled") and sku == "Basic":
         raise invalid("Anonymous pull is supported in the Standard and Premium tiers only.", "FeatureNotSupported")
     retention = (properties.get("policies") or {}).get("retentionPolicy") or {}
-    if retention.get("status") == "enabled" and sku != "Premium":
+    if retention.get("status") == "enabled" and sku in SKUS[:-1]:
         raise invalid("The retention policy is supported in the Premium tier only.", "FeatureNotSupported")
     if not 0 <= int(retention.get("days", 7)) <= 365:
         raise invalid("A retention has 0 to 365 days.")
