@@ -30,13 +30,19 @@ _HINTS = {
     "InvalidAuthenticationTokenTenant": "log in to the tenant of the subscription: set tenant_id of the registry to it, or"
     " `az login --tenant` with it",
     "ResourceGroupNotFound": "create the resource group first: az group create --name {group} --location {location}",
-    "MissingSubscriptionRegistration": "register the provider: az provider register --namespace Microsoft.ContainerRegistry"
+    "ResourceGroupBeingDeleted": "wait until it is gone and create it anew, or choose another resource_group",
+    "MissingSubscriptionRegistration": "register the provider: az provider register --namespace {namespace}"
     " --subscription {subscription}",
     "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
     "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
     "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
     "HashConflictOnDifferentRoleAssignmentIds": "run again; if it fails again, assign that role by hand with"
     " `az role assignment create`, and take it over with --adopt {address}",
+    "RoleAssignmentExists": "somebody assigned that role since the plan was made: make a new plan, which names it, and"
+    " take it over with --adopt {address}",
+    "UnmatchedPrincipalType": "the message says what the principal is: set principal_type to that, in a grant of its own if"
+    " the others of its grant are something else",
+    "InvalidPrincipalId": "check principal_ids: each is the object id of a principal of the registry's tenant",
     "PrincipalNotFound": "check the principal's object id, and principal_type",
     "PrincipalTypeNotSupported": "check principal_type",
 }
@@ -44,6 +50,8 @@ _HINTS = {
 _ABSENT = ("GET", "HEAD", "DELETE")
 #: whose message is enough
 _IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
+#: a resource provider in a message
+_NAMESPACE = re.compile(r"\bMicrosoft\.[A-Za-z]+\b")
 #: signatures in the URLs of operations, which some messages repeat
 _SIGNED = re.compile(r"https://\S+\?\S+")
 
@@ -170,6 +178,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
     elif code in _HINTS:
         hint = _HINTS[code].format(
+            namespace=_namespace(said, operation),
             group=quote(registry.resource_group),
             location=registry.location,
             subscription=registry.subscription_id,
@@ -187,8 +196,14 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = BETWEEN
     elif status == 404:
         hint = "what it is in, or what it names, is gone or not yet seen everywhere: make a new plan"
+    elif status < 300:
+        hint = "run again; changes already made are kept"
+    elif code in _IN_USE:
+        hint = ""
+    elif status == 409:
+        hint = "something else is being done with it: run again when that is over"
     else:
-        hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
+        hint = "change what Azure names, in the spec or there, and run again; its support can look the request id up"
     without = "the operation failed" if status < 300 else f"HTTP {status}"
     message = f"{code}: {said}" if code else f"{without}, without Azure's reason for it"
     kind = NotCarriedOut if status < 300 else PlatformError
@@ -199,6 +214,16 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         request_id=str(response.headers.get("x-ms-request-id", "")),
         code=code or str(status),
         hint=hint,
+    )
+
+
+def _namespace(said: str, operation: str) -> str:
+    """The provider that is not registered, which only the message names (https://github.com/Azure/msrestazure-for-python/issues/53)."""
+    found = _NAMESPACE.search(said)
+    if found is not None:
+        return found[0]
+    return (
+        "Microsoft.ManagedIdentity" if operation.startswith("userAssignedIdentities") else "Microsoft.ContainerRegistry"
     )
 
 
