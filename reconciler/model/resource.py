@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconciler.places import Place
@@ -57,7 +58,8 @@ class Live:
     leaves that). `owed`: what others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that
     others gave in it. `neighbours`: what other registries of the spec have in the same native document; a plan says it. `moot`: it is
     not there, and what is wanted of it is given by something else already. `stands_at`: where it stands, of a kind whose resources
-    can take each other's place under other names: it is deleted only after what is made there (`Desired.instead_of`).
+    can take each other's place under other names: it is deleted only after what is made there (`Desired.instead_of`). `created_at`:
+    when it was made, with a time zone, where the platform says that of a kind that holds images; it counts for nothing.
     """
 
     address: Address
@@ -76,6 +78,7 @@ class Live:
     neighbours: tuple[Neighbour, ...] = field(default=(), compare=False)
     moot: bool = False
     stands_at: Address | None = None
+    created_at: datetime | None = field(default=None, compare=False)
 
     @property
     def given(self) -> Given:
