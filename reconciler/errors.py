@@ -157,7 +157,7 @@ class StalePlan(ReconcilerError):
         self.applied = applied
         lines = [one_line(f"{address}: {what}") for address, what in sorted(moved.items())]
         super().__init__(
-            "this plan has been applied already: nothing of it is left to do, and nothing was written"
+            "nothing of this plan is left to do, most likely since it has been applied already; nothing was written"
             if applied
             else "\n  ".join(("the plan is stale; nothing was written:", *lines, "make a new plan and review it"))
         )

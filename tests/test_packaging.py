@@ -43,6 +43,27 @@ version: 1
 name: demo
 registries: [{name: images, platform: gcp, project: acme-images, location: europe-west1}]
 """
+AZURE_SPEC = """\
+version: 1
+name: demo
+registries:
+  - {name: images, platform: azure, subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: images,
+     location: westeurope, registry_name: acmeimages}
+"""
+EXTERNAL_SPEC = """\
+version: 1
+name: demo
+registries: [{name: onprem, platform: external, url: "https://127.0.0.1:1"}]
+"""
+CLUSTER_SPEC = """\
+version: 1
+name: demo
+clusters: [{name: prod, context: prod}]
+registries: [{name: images, platform: aws, account_id: "123456789012", region: us-east-1}]
+repositories: [{name: app-a, registry: images}]
+grants:
+  - {name: pull, registry: images, to: {type: kubernetes, cluster: prod, namespaces: [default], service_accounts: [default]}}
+"""
 
 
 def needed(texts: Iterable[str], extras: Iterable[str] = ("",)) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -136,6 +157,11 @@ def test_without_extras_a_registry_in_a_folder_is_planned_and_applied(
         (("plan",), AWS_SPEC, "images: AWS needs botocore"),
         (("drift",), AWS_SPEC, "images: AWS needs botocore"),
         (("plan",), GCP_SPEC, "images: Google Cloud needs google"),
+        (("plan",), AZURE_SPEC, "images: Azure needs requests"),
+        *(
+            ((command,), EXTERNAL_SPEC, "onprem: an external registry needs httpx")
+            for command in ("plan", "drift", "destroy")
+        ),
         (("serve", "--port", "0"), LOCAL_SPEC, "sandbox: the server needs aiohttp"),
         (("credentials", "sandbox/app-a"), LOCAL_SPEC, "sandbox: issuing credentials needs argon2"),
     ],
@@ -144,11 +170,18 @@ def test_who_lacks_an_extra_is_told_which(
     packages: dict[str, Path], tmp_path: Path, arguments: tuple[str, ...], spec: str, said: str
 ) -> None:
     run(packages[""], tmp_path, "apply", "--yes")
-    extra = {AWS_SPEC: "aws", GCP_SPEC: "gcp"}.get(spec, "local")
+    extra = {AWS_SPEC: "aws", GCP_SPEC: "gcp", AZURE_SPEC: "azure", EXTERNAL_SPEC: "external"}.get(spec, "local")
     assert run(packages[""], tmp_path, *arguments, spec=spec, code=1) == (
         f"Error:\n{said}, which is not installed\n"
         f"  install registry-reconciler[{extra}]: pip install 'registry-reconciler[{extra}]'\n"
     )
+
+
+@pytest.mark.slow  # a process each
+def test_a_grant_to_a_cluster_says_which_extra_it_needs(packages: dict[str, Path], tmp_path: Path) -> None:
+    said = run(packages["aws"], tmp_path, "refresh", spec=CLUSTER_SPEC, code=1)
+    assert "a grant to a cluster needs kubernetes, which is not installed" in said
+    assert "install registry-reconciler[kubernetes]" in said
 
 
 @pytest.mark.slow  # many processes

@@ -27,8 +27,9 @@ def run(
     form: Annotated[Format, typer.Option("--format", help="The output format.")] = Format.TEXT,
     verbose: Verbose = 0,
 ) -> int:
-    """Show what differs from the spec, field by field. Drift (changed since the last apply) is shown apart from
-    pending (the spec has changed). Exits with 2 if there is either, or foreign access that the guards would not allow in the spec."""
+    """Show what differs from the spec, field by field. Drift (changed since the last apply) is shown apart from outdated (a login
+    ends, or is to be another one) and pending (the spec has changed). Exits with 2 if there is any of these, or foreign access that
+    the guards would not allow in the spec."""
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.wishes import Wishes

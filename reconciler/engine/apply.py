@@ -22,7 +22,17 @@ from reconciler.model.resource import Desired, Live
 
 from .observe import read_again
 from .plan import Plan
-from .preflight import at_first, forgotten, known, refuse, refuse_altered, refuse_stale, stale, with_wholes
+from .preflight import (
+    at_first,
+    forgotten,
+    known,
+    refuse,
+    refuse_altered,
+    refuse_elsewhere,
+    refuse_stale,
+    stale,
+    with_wholes,
+)
 from .sessions import Sessions, check, sessions_of
 from .whole import going_with
 from .write import Outcome, Status, Task, carry_out, unconverged
@@ -72,6 +82,8 @@ def apply(
         for name, session in opened.items():
             session.learn(item for item in known(plan) if item.address.registry == name)
         refuse_altered(plan, opened)
+        if saved:
+            refuse_elsewhere(plan, opened)
         moved: Mapping[str, str] = {}
         if saved and skip_stale:
             moved = with_wholes(plan, opened, stale(plan, opened))

@@ -21,7 +21,7 @@ def cause(mark: str | None, wanted: Desired, live: Live, apart: str = "") -> Cau
     if as_wanted is None or as_live is None:
         return Cause.CHANGED
     if as_wanted:
-        return Cause.DRIFT
+        return Cause.OUTDATED if apart and there == wanted.settings else Cause.DRIFT
     return Cause.PENDING if as_live else Cause.BOTH
 
 

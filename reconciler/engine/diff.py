@@ -184,8 +184,7 @@ class _Differ:
             return
         action = Action.REPLACE if self.fixed(wanted, live) else Action.UPDATE
         kind = self.kind(wanted)
-        # what others have written is noted of it
-        apart = kind.stands if isinstance(kind, Renewable) and not live.notes else ""
+        apart = kind.stands if isinstance(kind, Renewable) and not live.version else ""
         self.add(wanted, live, action, cause(live.marks.applied, wanted, live, apart))
 
     def well_marked(self, wanted: Desired, live: Live) -> bool:

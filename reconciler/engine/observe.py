@@ -14,6 +14,7 @@ from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.change import Change
 from reconciler.model.kind import Kind
+from reconciler.model.placed import Known, Placed, Places, apart
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 
@@ -23,10 +24,11 @@ from .sessions import Sessions
 
 class Listed(dict[Address, Live]):
     """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `notices`:
-    what else there is to know, in sentences."""
+    what else there is to know, in sentences. `places`: those that the spec only names, and by what they are known."""
 
     refused: Mapping[Address, str] = {}
     notices: Sequence[str] = ()
+    places: Places = {}
 
 
 #: takes a registry's name, how many of its reads are done, and of how many more it is known now that they are to be done;
@@ -83,10 +85,37 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired], only: Col
                 raise Halted(f"registry {session.name}: stopped reading")
             found = Listed((live.address, live) for group in _kinds(session, wanted, only).values() for live in group)
             found.refused = dict(session.refused)
-            found.notices = tuple(session.notices)
+            # kinds are listed side by side: which of them is faster is no part of a plan
+            found.notices = tuple(sorted(session.notices))
+            found.places = places_of(session, {*wanted, *found})
             return found
         except OSError as error:
             raise PlatformError(os_sentence(error), operation="read") from error
+
+
+def places_of(session: Session, addresses: Iterable[Address]) -> Places:
+    """By what the places of these resources are known. Raises PlatformError."""
+    found: dict[str, Known] = {}
+    for at in sorted(addresses):
+        kind = session.platform.kinds[at.kind]
+        if isinstance(kind, Placed) and (place := kind.place_of(at)) and place not in found:
+            found[place] = kind.known_by(session, at)
+    return found
+
+
+def together(listed: Mapping[str, Listed]) -> Places:
+    """The places of several registries. Raises ReadFailed if one was another for one registry than for another: its name has come to
+    lead elsewhere meanwhile."""
+    places: dict[str, Known] = {}
+    failures: dict[str, ReconcilerError] = {}
+    for registry, found in listed.items():
+        for place, known in found.places.items():
+            if how := apart(places.setdefault(place, known), known):
+                said = f"{place} became another one while it was read: {how}"
+                failures[registry] = PlatformError(said, address=registry, hint="run again")
+    if failures:
+        raise ReadFailed(failures)
+    return places
 
 
 def _kinds(

@@ -14,6 +14,7 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import digest, text
 from reconciler.model.change import Action, Cause, Change, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Home
+from reconciler.model.placed import Places
 from reconciler.model.platform import Estate, Platforms
 from reconciler.model.resource import Desired
 from reconciler.model.whole import HoldsAll
@@ -33,7 +34,7 @@ from .expiring import count_expiring, uncounted
 from .guard import Verdict
 from .neighbours import left_out, sharing
 from .nobodys import nobodys
-from .observe import OnRead, observe
+from .observe import OnRead, observe, together
 from .order import edges_of, ordered
 from .picture import Picture, picture
 from .reach import reaching, with_reach
@@ -57,7 +58,8 @@ class Plan:
     the owner's that are left alone because their origin is neither spec nor runtime, each with its origin. `left_out`: how
     many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
     the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing, and what there
-    is to know of resources that do not change. `clusters`: those of the spec.
+    is to know of resources that do not change. `clusters`: those of the spec. `places`: those that the spec only names, such as
+    clusters, and by what they were known.
     """
 
     owner: str
@@ -79,6 +81,7 @@ class Plan:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
     clusters: tuple[Cluster, ...] = ()
+    places: Places = field(default_factory=dict)
 
     @property
     def destroy(self) -> bool:
@@ -160,6 +163,7 @@ def make_plan(
         for registry in spec.registries:
             opened[registry.name].giving_up = wishes.destroy or registry.retired
         listed = observe(opened, desired, executor, on_read)
+        places = together(listed)
         refused = dict(chain.from_iterable(found.refused.items() for found in listed.values()))
         homes = homes_of(spec.name, spec.registries)
         retired = {registry.name for registry in spec.registries if registry.retired}
@@ -199,7 +203,7 @@ def make_plan(
     plan = settle(spec, seen, difference, wishes)
     # two registries may have found the same
     notices = dict.fromkeys(chain.from_iterable(found.notices for found in listed.values()))
-    plan = replace(plan, warnings=(*plan.warnings, *notices))
+    plan = replace(plan, warnings=(*plan.warnings, *notices), places=places)
     if wishes.count_expiring:
         plan = replace(plan, warnings=(*plan.warnings, *uncounted(difference, seen)))
     # whoever tears down wants nothing, and must hear that what the spec describes is somebody else's, or nobody's

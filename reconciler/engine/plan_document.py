@@ -109,6 +109,9 @@ class LivePart(_Part):
     stands_at: str | None = Field(
         None, description="Where it stands, of what another resource can take the place of under another name."
     )
+    version: str = Field(
+        "", description="Of what holds a secret, which of its states it is, where somebody else has written it last."
+    )
 
 
 class NativeNamePart(_Part):
@@ -238,6 +241,11 @@ class PlanDocument(_Part, Generic[R]):
         {},
         description="Where each registry is, and the role that calls are made as, if any; and by `cluster NAME`, how each cluster is"
         " reached. Relative paths are relative to this file's folder.",
+    )
+    places: dict[str, dict[str, str]] = Field(
+        {},
+        description="By what the places were known that the spec only names, such as `cluster NAME`, the surest first: apply refuses"
+        " a plan of others.",
     )
     changes: tuple[ChangePart, ...] = Field(description="The changes in the order in which they are applied.")
     graph: tuple[tuple[str, str], ...] = Field(description="Pairs: the first must be done before the second.")

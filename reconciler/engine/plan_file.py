@@ -92,6 +92,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             **{item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
             **{f"cluster {item.name}": " ".join(item.place(base, here)) for item in plan.clusters},
         },
+        **({"places": {name: dict(known) for name, known in sorted(plan.places.items())}} if plan.places else {}),
         "changes": [_change(change, going) for change in plan.changes],
         "graph": plain(plan.graph),
         "basis": {
@@ -175,6 +176,7 @@ def _live(live: Live) -> dict[str, Any]:
         **({"owed": True} if live.owed else {}),
         "notes": list(live.notes),
         **({"stands_at": live.stands_at} if live.stands_at is not None else {}),
+        **({"version": live.version} if live.version else {}),
     }
 
 

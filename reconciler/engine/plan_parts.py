@@ -99,6 +99,7 @@ class Loading:
             spec_hash=document.spec_hash,
             registries=self.registries,
             clusters=document.clusters,
+            places=document.places,
             changes=changes,
             graph=tuple((_address(first), _address(then)) for first, then in document.graph),
             verdicts=_verdicts(document.guards),
@@ -184,6 +185,7 @@ class Loading:
             owed=part.owed,
             notes=part.notes,
             stands_at=_address(part.stands_at) if part.stands_at is not None else None,
+            version=part.version,
             foreign=tuple(self.foreign.get(address, ())),
         )
 

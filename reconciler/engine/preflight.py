@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from reconciler.errors import GuardViolation, PlanConflict, PlanRefused, StalePlan
+from reconciler.errors import (
+    GuardViolation,
+    PlanConflict,
+    PlanRefused,
+    PlatformError,
+    ReadFailed,
+    ReconcilerError,
+    StalePlan,
+)
 from reconciler.model.address import Address
+from reconciler.model.call_log import working_on
 from reconciler.model.change import Action, Change
 from reconciler.model.counting import DecidesWhatCounts
 from reconciler.model.kind import ReachesMarked, Trait
+from reconciler.model.placed import Placed, apart
+from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
 from reconciler.words import one_line
 
 from .basis import had_by
 from .counting import overlaps
-from .observe import read, read_again
+from .observe import places_of, read, read_again
 from .plan import Plan
 from .reach import crossing
 from .sessions import Sessions
@@ -55,6 +66,34 @@ def refuse_altered(plan: Plan, sessions: Sessions) -> None:
             lines.append(one_line(f"{change.address}: {altered} would not be written as shown"))
     if lines:
         raise PlanRefused("the plan can't be applied:\n  " + "\n  ".join(lines))
+
+
+def refuse_elsewhere(plan: Plan, sessions: Sessions) -> None:
+    """Raises ReadFailed, as for an account that is not the spec's, if changes are in places, such as clusters, that can't be taken
+    for those that the plan was made of."""
+    failures: dict[str, ReconcilerError] = {}
+    for name in sorted({change.registry for change in plan.changes}):
+        try:
+            with working_on(name):
+                _check_places(plan, sessions[name], [item.address for item in plan.changes if item.registry == name])
+        except ReconcilerError as error:
+            failures[name] = error
+    if failures:
+        raise ReadFailed(failures)
+
+
+def _check_places(plan: Plan, session: Session, addresses: Iterable[Address]) -> None:
+    here = sorted(addresses)
+    now = places_of(session, here)
+    for at in here:
+        kind = session.platform.kinds[at.kind]
+        place = kind.place_of(at) if isinstance(kind, Placed) else ""
+        if place and (how := apart(plan.places.get(place, {}), now[place])):
+            raise PlatformError(
+                f"{place} can't be taken for the one that the plan was made of: {how}; nothing was written",
+                address=at,
+                hint="reach the one that was reviewed, or make a new plan and review it",
+            )
 
 
 def refuse_stale(plan: Plan, sessions: Sessions) -> None:

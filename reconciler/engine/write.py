@@ -189,8 +189,11 @@ def moved_since(change: Change, now: Live | None, session: Session, going: Mappi
         if before is None:
             return "it was created since the plan was made"
         fields = changes_of(kind, before.settings, now.settings)
-        if fields:
-            return "; ".join(f"{item.path} was {value(item.old)}, is now {value(item.new)}" for item in fields)
+        said = [f"{item.path} was {value(item.old)}, is now {value(item.new)}" for item in fields]
+        if now.version not in ("", before.version):
+            said = ["somebody else has written it since the plan was made", *said, *now.notes]
+        if said:
+            return "; ".join(said)
         if kind.in_order(before.rest) != kind.in_order(now.rest):
             return "what others keep in the same document changed"
         return "its owner's marks changed"

@@ -107,7 +107,8 @@ def fingerprint(live: Live | None, *, inherits: bool = False) -> str:
     if owner is not None and live.marks.adopted:
         owner.append("adopted")
     waits = [list(live.notes)] if live.owed else []
-    return digest([plain(live.settings), live.rest, live.vacant, owner, *waits])
+    version = [{"version": live.version}] if live.version else []
+    return digest([plain(live.settings), live.rest, live.vacant, owner, *waits, *version])
 
 
 def applied(desired: Desired, owner: str, origin: Origin = "spec") -> Live:

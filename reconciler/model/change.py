@@ -28,6 +28,7 @@ class Cause(StrEnum):
     PENDING = "pending"  # live is as last applied; the spec moved on
     DRIFT = "drift"  # the spec is as last applied; the platform was changed, by hand or by an interrupted apply
     BOTH = "drift and pending"  # live is not as last applied, and the spec moved on
+    OUTDATED = "outdated"  # spec and resource are as last applied; the login that it holds ended, or is to be another one by now
     CHANGED = "changed"  # what was last applied is not recorded, so the cause is unknown
 
 

@@ -194,7 +194,7 @@ class Kind(ABC):
         return address
 
     def meanwhile(self, live: Live) -> Iterable[Live]:
-        """As what else it may be found when it is written, since its neighbours are written in the same run. Pure."""
+        """As what else it may be found when it is written: neighbours are written in the same run, logins are renewed alone. Pure."""
         return ()
 
     def in_order(self, rest: str) -> str:

@@ -58,8 +58,10 @@ class Live:
     leaves that). `owed`: what others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that
     others gave in it. `neighbours`: what other registries of the spec have in the same native document; a plan says it. `moot`: it is
     not there, and what is wanted of it is given by something else already. `stands_at`: where it stands, of a kind whose resources
-    can take each other's place under other names: it is deleted only after what is made there (`Desired.instead_of`). `created_at`:
-    when it was made, with a time zone, where the platform says that of a kind that holds images; it counts for nothing.
+    can take each other's place under other names: it is deleted only after what is made there (`Desired.instead_of`). `version`: of
+    what holds a secret, which no plan can have, by what the platform tells its states apart where somebody else has written it last;
+    "" where we have. It counts for the fingerprint. `created_at`: when it was made, with a time zone, where the platform says that of
+    a kind that holds images; it counts for nothing.
     """
 
     address: Address
@@ -78,6 +80,7 @@ class Live:
     neighbours: tuple[Neighbour, ...] = field(default=(), compare=False)
     moot: bool = False
     stands_at: Address | None = None
+    version: str = ""
     created_at: datetime | None = field(default=None, compare=False)
 
     @property

@@ -7,17 +7,20 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.errors import PlatformError, reason
+from reconciler.errors import Halted, PlatformError, reason
 from reconciler.model.address import Address
+from reconciler.model.call_log import watching
 from reconciler.model.canonical import digest
 
 FORMAT = 1
+#: what a plan says of a file whose resource is deleted
+GOES_ALONG = "that file is deleted with it, and nothing in it is restored"
 _KEYS = ("format", "owner", "address", "native", "others")
 
 
@@ -103,6 +106,50 @@ class Rescue:
             else:
                 if owner == self.owner and str(at).startswith(f"{registry}."):
                     yield path, str(native), what, ""
+
+    def notices(
+        self, registry: str, known: Collection[Path], noun: str, home: str, named: Callable[[dict[str, Any]], str]
+    ) -> Iterator[str]:
+        """What is to be said of the files of a registry's resources that no apply puts back, since the registry moved meanwhile, say.
+
+        `noun`: what they are; `home`: what the platform's own names begin with in this environment; `named`: what there is of what a
+        file holds, "" if it can't be said."""
+        for path, native, found, why in self.strays(registry, known):
+            if why:
+                yield f"{path}, which keeps what others put on a {noun} before it was replaced, can't be read: {why}"
+            elif native.startswith(home):  # else that of another environment
+                said = f" ({what})" if (what := named(found)) else ""
+                yield (
+                    f"a replacement of {native} was interrupted: what others put on it{said} is kept in {path}. No apply puts it"
+                    f" back, since the spec has no {noun} of its own there: put back by hand what is still needed, then delete the"
+                    " file"
+                )
+
+    def note(self, at: Address, native: str, named: str, what: dict[str, Any]) -> str:
+        """What a plan says of what the file of a resource holds. `named`: what there is of it, in words."""
+        path = self.path(at, native)
+        return f"a replacement was interrupted: what others put on it ({named}) is kept in {path} ({digest(what)})"
+
+    def unfit(self, at: Address, native: str, why: str) -> PlatformError:
+        """The error of a file that says what this tool has not written."""
+        return PlatformError(
+            f"{self.path(at, native)} was not written by reconciler: {why}",
+            address=at,
+            operation="rescue",
+            hint="delete it, and restore by hand what is right in it",
+        )
+
+    @contextmanager
+    def deleting(self, at: Address, native: str, *, owed: bool) -> Iterator[None]:
+        """A delete inside that was refused, or not sent, leaves all of it on the resource, so that the file goes: unless something of
+        it waited before (`owed`). One that was sent goes on by itself: what is still there now may be gone in a moment."""
+        with watching() as sent:
+            try:
+                yield
+            except (Halted, PlatformError):
+                if not (sent.is_set() or owed):
+                    self.drop(at, native)
+                raise
 
     def drop(self, at: Address, native: str) -> None:
         """Removes the file: all that it held is back, or has no place any more."""

@@ -17,6 +17,10 @@ from .sentences import Sentence
 
 #: the marks are written last, so they can't tell one from the other
 BY_WHOM = "by hand or by an interrupted apply"
+UNTOUCHED = (
+    "nobody has changed it since the last apply, but the login that it holds ends, or is to be another one by now; an apply renews"
+    " it, and so does `reconciler refresh`"
+)
 SIGNS = {
     Action.CREATE: "+",
     Action.UPDATE: "~",
@@ -150,6 +154,8 @@ class ChangeItem:
         yield from (Detail(Meaning.NOTE, note) for note in self.notes)
         if self.drifted:
             yield Detail(Meaning.NOTE, f"changed since the last apply, {BY_WHOM}")
+        if self.cause is Cause.OUTDATED:
+            yield Detail(Meaning.NOTE, UNTOUCHED)
 
 
 def change_item(change: Change, *, full: bool = True, gathered: bool = False) -> ChangeItem:

@@ -23,6 +23,7 @@ _TO_DO = {
 _DIFFERS = {
     Cause.DRIFT: "drifted",
     Cause.BOTH: "drifted and pending",
+    Cause.OUTDATED: "outdated",
     Cause.CHANGED: "changed",
     Cause.PENDING: "pending",
 }

@@ -14,7 +14,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import natural
 
 from . import counts, sentences
-from .change_item import BY_WHOM, ChangeItem, change_item, reading_order
+from .change_item import BY_WHOM, UNTOUCHED, ChangeItem, change_item, reading_order
 from .sentences import Sentence
 
 NO_CHANGES = "No changes"
@@ -49,6 +49,7 @@ HEADINGS = {
 CAUSE_HEADINGS = {
     Cause.DRIFT: f"Drift: changed since the last apply, {BY_WHOM}",
     Cause.BOTH: f"Drift and pending: changed since the last apply, {BY_WHOM}, and the spec has changed too",
+    Cause.OUTDATED: f"Outdated: {UNTOUCHED}",
     Cause.CHANGED: "Changed: differs, but there is no record of what was last applied, so the cause is unknown",
     Cause.PENDING: "Pending: the spec has changed since the last apply",
 }

@@ -67,11 +67,12 @@ class _Findings(OfTheWhole):
         self.access(change)
 
     def stands_alone(self, change: Change) -> bool:
-        """Whether what a change makes is said by itself: it is of nothing else, and more than the access that is said anyway."""
+        """Whether what a change makes is said by itself: it is of nothing else, and more than the access that is said anyway, such as
+        what a grant puts elsewhere."""
         if change.desired is not None and change.desired.parent is not None:
             return False
         kind = self.seen.kinds[change.registry][change.kind]
-        return not (isinstance(kind, GivesAccess) and kind.nothing_else)
+        return not kind.elsewhere and not (isinstance(kind, GivesAccess) and kind.nothing_else)
 
     def guarded(self, at: Address) -> bool:
         """Whether guards of the head protect a repository, whatever its own settings are."""

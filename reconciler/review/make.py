@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from reconciler.engine.picture import Picture, picture
 from reconciler.engine.plan import Plan, homes_of, settle
 from reconciler.engine.release import released_by
 from reconciler.engine.wishes import Wishes
+from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.canonical import applied
 from reconciler.model.change import Change
@@ -98,6 +99,7 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     homes = homes_of(head.name, head.registries)
     listed: dict[str, dict[Address, Live]] = {name: {} for name in desired}
     renamed: dict[tuple[str, str], str] = {}
+    stood: dict[Address, Collection[Address]] = {}
     for registry in base.registries:
         now = kept.get(registry.name)
         # what a registry that leaves holds stays as it is, and no plan looks at it
@@ -121,12 +123,39 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
                     )
                     live = applied(platform.now_found(found, registry, now, desired[now.name]), head.name)
                     listed[registry.name][live.address] = live
+                    if base_kinds[registry.name][item.kind].elsewhere:
+                        stood[live.address] = item.instead_of
     retired = {registry.name for registry in head.registries if registry.retired}
     released = released_by(head, (), kinds, [*desired.values(), *listed.values()])
     seen = picture(kinds, desired, listed, retired=retired, released=released, homes=homes)
     difference = diff(seen, head.name, shown=False)
-    changes = dict(difference.changes)
+    changes = _without_moves(difference.changes, stood)
     return Planned(seen, changes, settle(head, seen, difference, Wishes(), spec_hash=""), renamed)
+
+
+def _without_moves(
+    changes: Mapping[Address, Change], stood: Mapping[Address, Collection[Address]]
+) -> dict[Address, Change]:
+    """The changes, without what somebody gains by one and loses by another, in whose place the first stands under another name.
+
+    `stood`: where what the base has stood.
+    """
+    found = dict(changes)
+    leaving: dict[Address, list[Address]] = {}
+    for at, change in changes.items():
+        for place in stood.get(at, ()) if change.lets_go else ():
+            leaving.setdefault(place, []).append(at)
+    for at, change in changes.items():
+        for place in change.desired.instead_of if leaving and change.desired is not None else ():
+            for gone in leaving.get(place, ()):
+                both = {*found[at].gains} & {*found[gone].losses}
+                found[at] = replace(found[at], gains=_but(found[at].gains, both))
+                found[gone] = replace(found[gone], losses=_but(found[gone].losses, both))
+    return found
+
+
+def _but(all_of_them: Sequence[Access], those: Collection[Access]) -> tuple[Access, ...]:
+    return tuple(item for item in all_of_them if item not in those)
 
 
 def _names(

@@ -145,7 +145,7 @@ def _refuse_to_lose(session: Session, live: Live, *, force: bool) -> None:
         )
     if given := kind.given_by_others(session, live):
         raise RepositoryNotEmpty(
-            f"others have given access to it: {', '.join(sorted({item.place or item.address for item in given}))}",
+            f"others have given access to it: {', '.join(sorted({item.what for item in given}))}",
             address=live.address,
             operation="delete",
             hint="force=True deletes it all the same",

@@ -246,7 +246,7 @@ def test_a_label_that_is_adopted_as_it_is_is_kept(here: Path) -> None:
 
 
 def test_a_plan_that_was_applied_already_says_so(here: Path) -> None:
-    applied = "Error: this plan has been applied already: nothing of it is left to do, and nothing was written\n"
+    applied = "Error: nothing of this plan is left to do, most likely since it has been applied already; nothing was written\n"
     reconciler("plan", "--out", "plan.json")
     reconciler("apply", "plan.json", "--yes")
     assert reconciler("apply", "plan.json", "--yes", code=4).stderr == applied

@@ -199,6 +199,16 @@ def test_why_live_differs_is_told_from_the_mark_and_never_guessed(
     assert cause(mark, wanted, replace(live(wanted), settings=there)) is expected
 
 
+def test_what_differs_by_the_login_alone_that_nobody_touched_is_outdated_and_no_drift() -> None:
+    wanted = desired("a", Box(1, fixed="good"))
+    mark = canonical.applied_hash(wanted.settings)
+    worn = replace(live(wanted), settings=replace(wanted.settings, fixed="ended"))
+    changed = replace(live(wanted), settings=replace(worn.settings, size=2))
+    assert cause(mark, wanted, worn, "fixed") is Cause.OUTDATED
+    assert cause(mark, wanted, worn) is Cause.DRIFT
+    assert cause(mark, wanted, changed, "fixed") is Cause.DRIFT
+
+
 def test_a_mark_of_an_unknown_form_on_what_is_as_wanted_is_left_alone() -> None:
     wanted = desired("a", Box(1))
     there = replace(live(wanted), marks=Marks("me", "spec", "v9-0123456789abcdef", "r"))

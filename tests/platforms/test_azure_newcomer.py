@@ -15,6 +15,7 @@ from reconciler.errors import ReadFailed, SpecError
 from reconciler.model.change import Action
 from reconciler.platforms.azure import rules
 from tests.emulators.azure.faults import Fails
+from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import NAME, RESOURCE, AzureSandbox
 from tests.sandbox.base import Document
 
@@ -122,6 +123,58 @@ def test_without_credentials_our_own_error_is_all_that_is_printed(azure: AzureSa
     assert lines[0].startswith("Error")
     assert "the credentials gave no token" in done.stderr
     assert not [line for line in lines if line.startswith("DefaultAzureCredential")]
+
+
+class Says:
+    """A call is answered so, each time."""
+
+    def __init__(self, operation: str, status: int, body: Document) -> None:
+        self.operation, self.answer = operation, Answer(status=status, body=body)
+
+    def before(self, call: Call) -> Answer | None:
+        return self.answer if call.operation == self.operation else None
+
+    def after(self, call: Call) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("AADSTS7000222: The provided client secret keys for app '1' are expired.", "its secret has expired"),
+        ("AADSTS90002: Tenant '1' not found.", "there is no such tenant: check AZURE_TENANT_ID"),
+        ("AADSTS7000215: Invalid client secret provided.", "AZURE_CLIENT_SECRET is not its secret"),
+        ("AADSTS9999999: Something new.", "log in with `az login`"),
+    ],
+)
+def test_why_entra_gives_no_token_is_said(said: str, hint: str, azure: AzureSandbox) -> None:
+    # https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#error-response
+    error = {"error": "invalid_client", "error_description": f"{said} Trace ID: 1 Correlation ID: 2 Timestamp: 3"}
+    azure.server.behaviours.append(Says("entra:token", 401, error))
+    with pytest.raises(ReadFailed) as failed:
+        azure.plan(azure.document("app-a"))
+    first, second = str(failed.value).splitlines()[-2:]
+    assert first.endswith(f"the credentials gave no token: EnvironmentCredential: Authentication failed: {said}")
+    assert second.strip().startswith(hint)
+
+
+def test_an_authority_whose_certificate_nobody_trusts_is_said(
+    azure: AzureSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(ReadFailed, match="CERTIFICATE_VERIFY_FAILED") as failed:
+        azure.plan(azure.document("app-a"))
+    assert "REQUESTS_CA_BUNDLE" in str(failed.value)
+    assert "az login" not in str(failed.value)
+
+
+def test_a_tenant_that_is_not_the_subscription_s_is_said(azure: AzureSandbox) -> None:
+    body = {
+        "error": {"code": "InvalidAuthenticationTokenTenant", "message": "The access token is from the wrong issuer."}
+    }
+    azure.server.behaviours.append(Says("registries:GET", 401, body))
+    with pytest.raises(ReadFailed, match="set tenant_id of the registry"):
+        azure.plan(azure.document("app-a"))
 
 
 def test_what_an_identity_that_was_deleted_by_hand_leaves_behind_is_said_as_such(azure: AzureSandbox) -> None:

@@ -203,22 +203,22 @@ def test_which_password_is_made_anew(
             "*",
             None,
             False,
-            "on Azure, credentials are those of a grant of type azure-token; name the grant with --as, of those whose token reaches"
-            " images/*: partner, pusher",
+            "on Azure, credentials are those of a grant of type azure-token or kubernetes; name the grant with --as, of those whose"
+            " token reaches images/*: partner, pusher",
         ),
         (
             "team/c",
             None,
             False,
-            "on Azure, credentials are those of a grant of type azure-token; name the grant with --as, of those whose token reaches"
-            " images/team/c: partner",
+            "on Azure, credentials are those of a grant of type azure-token or kubernetes; name the grant with --as, of those whose"
+            " token reaches images/team/c: partner",
         ),
         (
             "nowhere",
             None,
             False,
-            "on Azure, credentials are those of a grant of type azure-token; no token reaches images/nowhere: write a grant to"
-            " azure-token, apply, and name it with --as",
+            "on Azure, credentials are those of a grant of type azure-token or kubernetes; no token reaches images/nowhere: write a"
+            " grant to azure-token, apply, and name it with --as",
         ),
         (
             "*",

@@ -11,7 +11,7 @@ from reconciler import loads
 from reconciler.engine.plan import Plan
 from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
-from reconciler.errors import GuardViolation, PlanRefused
+from reconciler.errors import GuardViolation, PlanRefused, ReadFailed
 from reconciler.model.change import Action, Cause
 from reconciler.render.report import NO_CHANGES, report_of
 from reconciler.render.text import joined, plan_lines
@@ -301,10 +301,13 @@ def test_a_rescue_file_that_can_t_be_read_stops_a_replacement_before_it_deletes(
     there.state, there.tags["cost-center"] = "Failed", "42"
     azure_stand_in.behaviours.append(Refuses("replications:PUT", 1))
     azure.carry_out(azure.plan(document))
-    (file,) = Path(azure.rescue).iterdir()
-    file.write_text("{")
     there.state, there.tags = "Failed", {key: value for key, value in there.tags.items() if key != "cost-center"}
     azure.acr.replications["northeurope"] = there
-    (outcome,) = azure.carry_out(azure.plan(document))
+    plan = azure.plan(document)
+    (file,) = Path(azure.rescue).iterdir()
+    file.write_text("{")
+    (outcome,) = azure.carry_out(plan)
     assert "can't be read" in outcome.message
     assert "northeurope" in azure.acr.replications
+    with pytest.raises(ReadFailed, match="can't be read"):
+        azure.plan(document)

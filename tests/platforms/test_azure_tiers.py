@@ -37,7 +37,7 @@ def refused(plan: Plan) -> list[tuple[str, str]]:
 def said(count: int, parts: str, sku: str, what: str = "scope maps") -> str:
     return (
         f"the registry would have {count} {what} ({parts}); sku {sku} allows {MOST[sku]}: choose a larger sku, or use fewer grants of"
-        " type azure-token"
+        " type azure-token or kubernetes"
     )
 
 
@@ -131,3 +131,90 @@ def test_what_leaves_the_spec_makes_room(azure: AzureSandbox) -> None:
     wanted["repositories"], wanted["grants"] = [], []
     assert refused(azure.plan(wanted)) == []
     converges(azure, renamed(document(azure, 5, sku="Premium"), 5))
+
+
+def other_notes(wanted: Document, **fields: object) -> Document:
+    """The document whose first repository is noted otherwise."""
+    first, *more = wanted["repositories"]
+    return {**wanted, "repositories": [{**first, **fields}, *more]}
+
+
+@pytest.mark.parametrize("field", ["protect", "delete_images"])
+def test_a_note_that_moves_to_a_new_map_needs_room_beside_the_old_one(azure: AzureSandbox, field: str) -> None:
+    converges(azure, document(azure, 5))
+    wanted = other_notes(document(azure, 5), **{field: True})
+    assert refused(azure.plan(wanted)) == [
+        (
+            "images.repository.app-a",
+            "while it is changed, the registry would have 7 scope maps, 1 of them for notes that go; its sku allows 6: choose a"
+            " larger sku, which may be a smaller one again after that; or apply without the changes of repositories and with 1 grant"
+            " less first, then with the changes, and then with that grant",
+        )
+    ]
+    converges(azure, document(azure, 4))
+    converges(azure, other_notes(document(azure, 4), **{field: True}))
+    converges(azure, wanted)
+
+
+def test_a_larger_tier_gives_notes_their_room_and_may_be_a_smaller_one_again(azure: AzureSandbox) -> None:
+    converges(azure, document(azure, 5))
+    wanted = other_notes(document(azure, 5, sku="Standard"), protect=True)
+    converges(azure, wanted)
+    converges(azure, other_notes(document(azure, 5, sku="Basic"), protect=True))
+
+
+def test_a_note_that_moves_to_a_map_that_is_there_needs_no_room(azure: AzureSandbox) -> None:
+    before = document(azure, 4, "app-a", "app-b")
+    before["repositories"][1]["protect"] = True
+    converges(azure, before)
+    converges(azure, other_notes(before, protect=True))
+
+
+def test_what_is_new_is_named_as_what_it_is(azure: AzureSandbox) -> None:
+    converges(azure, document(azure, 4))
+    wanted = document(azure, 2, "app-a", "app-b", "app-c")
+    wanted["repositories"][1]["protect"], wanted["repositories"][2]["delete_images"] = True, True
+    words = (
+        "while it is changed, the registry would have {} scope maps, {} of them of grants that go; its sku allows 6: apply without {}"
+        " first, and then with them"
+    )
+    changes = "the changes of repositories"
+    another = {**wanted, "grants": [wanted["grants"][0], {**wanted["grants"][1], "name": "another"}]}
+    assert refused(azure.plan(wanted)) == [("images.repository.app-b", words.format(7, 2, changes))]
+    assert refused(azure.plan(another)) == [
+        ("images.scope-map.another", words.format(8, 3, f"the new grants and {changes}"))
+    ]
+    converges(azure, document(azure, 2))
+    converges(azure, wanted)
+
+
+def test_tokens_that_a_hand_deleted_take_no_room(azure: AzureSandbox) -> None:
+    converges(azure, document(azure, 4))
+    for number in range(4):
+        azure.call("DELETE", f"{RESOURCE}/tokens/partner-{number}")
+    for number in range(3):
+        said_of = {"scopeMapId": f"{RESOURCE}/scopeMaps/_repositories_pull"}
+        azure.call("PUT", f"{RESOURCE}/tokens/theirs{number}", {"properties": said_of})
+    converges(
+        azure,
+        {**document(azure, 0), "grants": [{"name": "other-0", "registry": "images", "to": {"type": "azure-token"}}]},
+    )
+
+
+def test_a_scope_map_that_stays_with_others_takes_room(azure: AzureSandbox) -> None:
+    """Azure deletes none that a token has: it is theirs from then on."""
+    converges(azure, document(azure, 5))
+    azure.call("PUT", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/partner-4"}})
+    converges(azure, document(azure, 4))
+    parts = "5 of grants, 1 for notes of repositories, and 1 of others"
+    wanted = renamed(document(azure, 5), 5)
+    wanted["grants"] = [*document(azure, 4)["grants"], wanted["grants"][4]]
+    assert refused(azure.plan(wanted)) == [("images.scope-map.other-partner-4", said(7, parts, "Basic"))]
+
+
+def test_one_that_will_stay_with_others_is_counted_before_it_is_theirs(azure: AzureSandbox) -> None:
+    converges(azure, document(azure, 4))
+    azure.call("PUT", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/partner-0"}})
+    parts = "5 of grants, 1 for notes of repositories, and 1 of others"
+    wanted = renamed(document(azure, 5), 1)
+    assert refused(azure.plan(wanted)) == [("images.scope-map.other-partner-0", said(7, parts, "Basic"))]

@@ -12,7 +12,8 @@ import pytest
 
 from reconciler.errors import PlatformError
 from reconciler.platforms.distribution.auth import Login, LoginRefused, RegistryAuth
-from reconciler.platforms.distribution.client import Refusal, RegistryClient
+from reconciler.platforms.distribution.client import RegistryClient
+from reconciler.platforms.distribution.refusal import Refusal
 from tests.emulators.distribution import Distribution, Elsewhere, available, docker_registry
 from tests.emulators.servers import free_port
 from tests.emulators.serving import served

@@ -12,8 +12,9 @@ import pytest
 
 from reconciler.errors import PlatformError
 from reconciler.platforms.distribution.auth import Busy
-from reconciler.platforms.distribution.client import Refusal, RegistryClient
+from reconciler.platforms.distribution.client import RegistryClient
 from reconciler.platforms.distribution.limits import LONGEST, TooLong, limited
+from reconciler.platforms.distribution.refusal import Refusal
 from tests.emulators.distribution import Elsewhere
 from tests.emulators.serving import served
 

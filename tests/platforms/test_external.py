@@ -19,7 +19,7 @@ from reconciler import parse_spec
 from reconciler.cli.app import run
 from reconciler.engine.expand import estate_of
 from reconciler.platforms.catalog import CATALOG
-from reconciler.platforms.external.login import host_of
+from reconciler.platforms.external.hosts import host_of
 from reconciler.platforms.external.spec import ExternalRegistry
 from tests.command_line import Reconciler, serving
 from tests.emulators.distribution import Distribution, available, docker_registry

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.platforms.external.login import api_of, host_of
+from reconciler.platforms.external.hosts import api_of, host_of
 from reconciler.platforms.external.spec import ExternalRegistry
 from tests.emulators.distribution import Elsewhere
 from tests.emulators.serving import served

@@ -190,7 +190,6 @@ def test_03_a_plan_with_another_login_does_not_say_that_nobody_gains(
 # -- 4: a saved plan goes to another cluster ----------------------------------------------------------------------
 
 
-@known(4)
 def test_04_a_saved_plan_is_of_the_cluster_that_it_was_made_of(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -862,7 +861,6 @@ def test_19_a_target_in_one_cluster_does_not_need_the_others(stage: Stage) -> No
 # -- 20: a saved plan, and a secret that has moved since ----------------------------------------------------------
 
 
-@known(20)
 def test_20_a_login_that_somebody_wrote_after_the_review_makes_the_plan_stale(stage: Stage) -> None:
     namespace = stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")

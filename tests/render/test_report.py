@@ -71,6 +71,7 @@ def everything() -> Plan:
             Change(
                 Action.UPDATE, address("repository", "app"), "repository", Cause.BOTH, fields=(scan,), notes=("a note",)
             ),
+            Change(Action.UPDATE, address("repository", "worn"), "repository", Cause.OUTDATED, fields=(scan,)),
             Change(
                 Action.REPLACE, address("repository", "moved"), "repository", Cause.PENDING, images=0, fields=(scan,)
             ),
@@ -137,7 +138,7 @@ def test_text_and_markdown_show_the_same_facts(report: Report) -> None:
 
 def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
     (registry,) = report.registries
-    assert (registry.name, registry.size) == ("box", "7 changes")
+    assert (registry.name, registry.size) == ("box", "8 changes")
     found = {change.address: change for change in registry.changes}
     assert found.keys() == {change.address for change in everything().changes}
     assert {change.sign for change in found.values()} == set(SIGNS.values())
@@ -154,6 +155,11 @@ def test_each_fact_of_a_plan_is_in_the_report(report: Report) -> None:
             "scan: true → false",
             "a note",
             "changed since the last apply, by hand or by an interrupted apply",
+        ],
+        "box.repository.worn": [
+            "scan: true → false",
+            "nobody has changed it since the last apply, but the login that it holds ends, or is to be another one by now; an apply"
+            " renews it, and so does `reconciler refresh`",
         ],
         "box.repository.moved": [
             "scan: true → false",

@@ -78,7 +78,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
     ),
     "called otherwise": (
         [("name: prod", "name: live"), ("cluster: prod", "cluster: live")],
-        ["widens", "narrows", "creates"],
+        ["widens", "narrows"],
         {Risk.WIDENS: ["service account shop/default in cluster live can now pull all repositories of the registry"]},
     ),
     "a login from elsewhere": (
@@ -105,6 +105,22 @@ def test_an_edit_of_a_cluster_is_said_with_what_stays_there(tmp_path: Path, case
     found = reviewed(tmp_path, replaced(*pairs, base=BASE), BASE)
     assert verdict(found) == risks
     assert {risk: said(found, risk) for risk in (Risk.WIDENS, Risk.UNMANAGED) if said(found, risk)} == messages
+
+
+@pytest.mark.parametrize("on", ["external", "aws"])
+def test_a_new_grant_to_a_cluster_says_who_gains_at_its_line_and_nothing_else(tmp_path: Path, on: str) -> None:
+    aws = '"123456789012"'
+    base = replaced((GRANTS, "grants: []\n"), base=BASE)
+    if on == "aws":
+        hub = BASE[BASE.index("  - name: hub") : BASE.index("  - name: inner")]
+        base = replaced((hub, f"  - {{name: hub, platform: aws, account_id: {aws}, region: us-east-1}}\n"), base=base)
+    found = reviewed(tmp_path, replaced(("grants: []\n", GRANTS), base=base), base)
+    assert verdict(found) == ["widens"]
+
+
+def test_a_grant_to_a_cluster_that_is_called_otherwise_changes_nothing_for_anybody(tmp_path: Path) -> None:
+    found = reviewed(tmp_path, replaced(("name: shop\n", "name: store\n"), base=BASE), BASE)
+    assert verdict(found) == ["cosmetic"]
 
 
 def test_that_a_cluster_may_be_another_is_no_certainty(tmp_path: Path) -> None:

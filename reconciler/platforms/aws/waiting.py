@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from reconciler.errors import PlatformError
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.canonical import digest
 from reconciler.spec.messages import first_sentence
 
 from . import policy
@@ -70,32 +68,20 @@ def waiting(session: AwsSession, at: Address) -> Others | None:
         if ours := sorted(key for key in others.tags if is_ours(key) or key.startswith("aws:")):
             raise ValueError(f"it holds reserved tags: {', '.join(ours)}")
     except ValidationError as error:
-        raise _unfit(session, at, first_sentence(error)) from None
+        raise session.rescue.unfit(at, lasting_arn(session, at), first_sentence(error)) from None
     except ValueError as error:
-        raise _unfit(session, at, str(error)) from None
+        raise session.rescue.unfit(at, lasting_arn(session, at), str(error)) from None
     return others
-
-
-def _unfit(session: AwsSession, at: Address, reason: str) -> PlatformError:
-    return PlatformError(
-        f"{session.rescue.path(at, lasting_arn(session, at))} was not written by reconciler: {reason}",
-        address=at,
-        operation="rescue",
-        hint="delete it, and restore by hand what is right in it",
-    )
 
 
 def note(session: AwsSession, at: Address, others: Others) -> str:
     """What else to know about it."""
     parts = (("tags", others.tags), ("policy", others.policy), ("lifecycle policy", others.lifecycle))
     names = ", ".join(name for name, there in parts if there) or "nothing"
-    path = session.rescue.path(at, lasting_arn(session, at))
-    return (
-        f"a replacement was interrupted: what others put on it ({names}) is kept in {path} ({digest(plain_of(others))})"
-    )
+    return session.rescue.note(at, lasting_arn(session, at), names, plain_of(others))
 
 
-def plain_of(others: Others) -> dict[str, object]:
+def plain_of(others: Others) -> dict[str, Any]:
     """The parts as JSON values."""
     return {"tags": others.tags, "policy": others.policy, "lifecycle": others.lifecycle}
 

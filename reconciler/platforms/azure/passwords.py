@@ -23,6 +23,7 @@ from reconciler.words import some_of
 
 from .documents import properties
 from .session import AzureSession
+from .target import TOKEN_TYPES
 from .token import ScopeMapKind
 from .token_settings import KIND, ScopeMapSettings
 
@@ -89,7 +90,7 @@ def issue(session: AzureSession, repositories: str, *, push: bool, ttl: float, u
     """
     if user is None:
         raise _refused(
-            "on Azure, credentials are those of a grant of type azure-token",
+            f"on Azure, credentials are those of a grant of type {TOKEN_TYPES}",
             _fitting(session, repositories),
         )
     at, token, above = _with_map(session, user)
@@ -105,7 +106,7 @@ def _with_map(session: AzureSession, user: str) -> tuple[Address, Mapping[str, A
     if token is None or above is None:
         raise _refused(
             f"registry {session.name} has no token for a grant {user}",
-            f"{_tokens(session)}; a grant of type azure-token or kubernetes has one once it is applied",
+            f"{_tokens(session)}; a grant of type {TOKEN_TYPES} has one once it is applied",
         )
     if above.marks.owner != session.estate.owner:
         whose = f"belongs to spec {above.marks.owner}" if above.marks.owner else "was not made by reconciler"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,11 @@ from reconciler.model.marks import Marks
 from reconciler.model.released import ReleasedAlong
 from reconciler.model.resource import Desired, Live
 from reconciler.model.weakening import Weakening
-from reconciler.platforms.rescue import naming
+from reconciler.platforms.rescue import GOES_ALONG, naming
 from reconciler.words import all_of
 
 from . import states, tags
-from .documents import properties
+from .waiting import Kept, kept_of, native_of, note, strays, waiting
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -32,8 +31,6 @@ SETTLING = 600.0
 #: codes of what can't be made yet, since one of its name was just deleted
 _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
 
-#: that a replication is in all zones of its location: https://learn.microsoft.com/azure/container-registry/zone-redundancy
-_IN_ZONES = "Enabled"
 #: seconds in which the plan's other changes of a registry have begun
 STARTING = 30.0
 #: how one that failed is mended
@@ -90,7 +87,11 @@ class ReplicationKind(Kind, ReleasedAlong):
         return (*live.notes, *states.remark(there.failure, there.under_way, f"an apply {_ANEW}")) if changed else ()
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
-        return states.remark("", live.settings.under_way, "")
+        return *live.notes, *states.remark("", live.settings.under_way, "")
+
+    def takes_along(self, live: Live) -> Iterator[str]:
+        if live.owed:
+            yield GOES_ALONG
 
     def fingerprint(self, live: Live | None) -> str:
         """Without what is under way: it is over when something is written."""
@@ -105,13 +106,17 @@ class ReplicationKind(Kind, ReleasedAlong):
             yield Weakening("replication_regions", what)
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
-        if not found["registry"]:
-            return
-        for item in session.once("replications", lambda: session.replications(session.own_address())):
-            live = _live(session, item)
-            # the home location is in the list too (terraform-provider-azurerm, container_registry_resource.go)
-            if live.settings.location != session.registry.location:
-                yield live
+        own = session.own_address()
+        items = session.once("replications", lambda: session.replications(own)) if found["registry"] else ()
+        all_live = [_live(session, item) for item in items]
+        # the home location is in the list too (terraform-provider-azurerm, container_registry_resource.go)
+        away = [live for live in all_live if live.settings.location != session.registry.location]
+        there = [_owing(session, live) if live.marks.owner or live.address in wanted else live for live in away]
+        yield from there
+        listed = {live.address for live in there}
+        missing = [at for at in wanted if at.kind == KIND and at not in listed]
+        yield from _missing(session, missing)
+        session.notices += strays(session, [*missing, *(live.address for live in there if live.owed)])
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:
@@ -120,35 +125,31 @@ class ReplicationKind(Kind, ReleasedAlong):
             ask = partial(session.client.replications.get, *session.group, at.name)
             found = states.settled(session, at, partial(session.found_plain, at, "replications:get", ask))
             if found is not None:
-                yield _live(session, found)
+                yield _owing(session, _live(session, found))
+            else:
+                yield from _missing(session, (at,))
 
     def create(self, session: AzureSession, write: Write) -> Live:
-        at = write.desired.address
-        with naming(session.rescue.path(at, _native(session, at)) if (theirs := _kept(session, at)) else None):
-            made = self._made(session, write, theirs)
-        session.rescue.drop(at, _native(session, at))
-        return made
+        return self._made(session, write, Kept())
 
     def replace(self, session: AzureSession, write: Write, live: Live, *, force: bool) -> Live:
-        at, theirs = live.address, json.loads(live.rest or "{}").get("tags", {})
-        kept = {**_kept(session, at), **theirs}
+        at, native = live.address, native_of(session, live.address)
         ask = partial(session.client.replications.get, *session.group, at.name)
         there = session.found_plain(at, "replications:get", ask) or {}
-        zones = str(properties(there).get("zoneRedundancy") or "")
-        if kept or zones == _IN_ZONES:  # until it is there again, they stand nowhere else
-            session.rescue.keep(at, _native(session, at), {"tags": kept, "zoneRedundancy": zones})
-        self.delete(session, live, force=force)
-        return self.create(session, write)
+        kept = kept_of(there).over(waiting(session, at) or Kept())
+        # until it is there again, they stand nowhere else
+        path = session.rescue.keep(at, native, kept.plain) if kept else None
+        with session.rescue.deleting(at, native, owed=live.owed):
+            self._delete(session, live)
+        with naming(path):
+            made = self._made(session, write, kept)
+        session.rescue.drop(at, native)
+        return made
 
-    def _made(self, session: AzureSession, write: Write, theirs: Mapping[str, str]) -> Live:
+    def _made(self, session: AzureSession, write: Write, kept: Kept) -> Live:
         at = write.desired.address
-        body: dict[str, Any] = {
-            "location": write.desired.settings.location,
-            "tags": tags.after(theirs, write.marks.texts()),
-        }
-        kept = session.rescue.kept(at, _native(session, at)) or {}
-        if kept.get("zoneRedundancy") == _IN_ZONES:  # Azure takes it when a replication is made, and never again
-            body["properties"] = {"zoneRedundancy": _IN_ZONES}
+        all_tags = tags.after(kept.tags, write.marks.texts())
+        body = {"location": write.desired.settings.location, "tags": all_tags, **kept.body}
         begin = partial(session.client.replications.begin_create, *session.group, at.name, body)
         ask = partial(session.client.replications.get, *session.group, at.name)
 
@@ -164,14 +165,21 @@ class ReplicationKind(Kind, ReleasedAlong):
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         at = live.address
-        there = {**_kept(session, at), **(self._tags(session, at) or {})}
-        all_tags = tags.after(there, write.marks.texts())
-        served = {"regionEndpointEnabled": write.desired.settings.endpoint}
-        patched = self._patched(session, at, {"tags": all_tags, "properties": served})
-        session.rescue.drop(at, _native(session, at))
-        return patched
+        kept = (waiting(session, at) if live.owed else None) or Kept()
+        with naming(session.rescue.path(at, native_of(session, at)) if live.owed else None):
+            if live.vacant:
+                written = self._made(session, write, kept)
+            else:
+                # what stands there now counts
+                there = Kept(self._tags(session, at) or {}).beside(kept.tags)
+                served = {"regionEndpointEnabled": write.desired.settings.endpoint}
+                all_tags = tags.after(there, write.marks.texts())
+                written = self._patched(session, at, {"tags": all_tags, "properties": served})
+        if live.owed:
+            session.rescue.drop(at, native_of(session, at))
+        return written
 
-    def _tags(self, session: AzureSession, at: Address) -> Mapping[str, str] | None:
+    def _tags(self, session: AzureSession, at: Address) -> dict[str, str] | None:
         """Its tags, read now; None if it is not there."""
         ask = partial(session.client.replications.get, *session.group, at.name)
         there = session.found_plain(at, "replications:get", ask)
@@ -185,22 +193,39 @@ class ReplicationKind(Kind, ReleasedAlong):
         return settings
 
     def release(self, session: AzureSession, live: Live) -> Live | None:
-        there = self._tags(session, live.address)
-        return None if there is None else self._patched(session, live.address, {"tags": tags.let_go(there)})
+        at = live.address
+        there = self._tags(session, at)
+        if there is None:
+            return None
+        kept = (waiting(session, at) if live.owed else None) or Kept()
+        released = self._patched(session, at, {"tags": tags.let_go(Kept(there).beside(kept.tags))})
+        session.rescue.drop(at, native_of(session, at))
+        return released
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
+        self._delete(session, live)
+        session.rescue.drop(live.address, native_of(session, live.address))
+
+    def _delete(self, session: AzureSession, live: Live) -> None:
         begin = partial(session.client.replications.begin_delete, *session.group, live.address.name)
         session.done(live.address, "replications:delete", begin)
 
 
-def _native(session: AzureSession, at: Address) -> str:
-    return f"{session.registry.resource}/replications/{at.name}"
+def _owing(session: AzureSession, live: Live) -> Live:
+    """With what waits to be put back on it, unless it is another's."""
+    if live.marks.owner not in (None, session.owner) or live.marks.elsewhere(session.name):
+        return live
+    waits = waiting(session, live.address)
+    return live if waits is None else replace(live, owed=True, notes=(*live.notes, note(session, live.address, waits)))
 
 
-def _kept(session: AzureSession, at: Address) -> Mapping[str, str]:
-    """The tags of others that a replacement which was cut off has kept. Raises PlatformError if they can't be read."""
-    kept = session.rescue.kept(at, _native(session, at)) or {}
-    return tags.foreign(tags.read(kept.get("tags")))
+def _missing(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Live]:
+    """The replications that a replacement has deleted and not made again, where something waits to be put back on them."""
+    for at in addresses:
+        waits = waiting(session, at)
+        if waits is not None:
+            notes = (note(session, at, waits),)
+            yield Live(at, KIND, ReplicationSettings(at.name), Marks(), vacant=True, owed=True, notes=notes)
 
 
 def _live(session: AzureSession, found: Mapping[str, Any]) -> Live:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -59,3 +59,5 @@ class AzureTokenTarget(GrantTarget):
 
 #: those whose grant becomes a token of its own: what a cluster pulls by is one
 TOKEN_TARGETS = (AzureTokenTarget, KubernetesTarget)
+#: how a spec writes them, in words
+TOKEN_TYPES = " or ".join(get_args(item.model_fields["type"].annotation)[0] for item in TOKEN_TARGETS)

@@ -27,6 +27,8 @@ _HINTS = {
     " Control Administrator",
     "LinkedAuthorizationFailed": "give these credentials a role with that action there",
     "SubscriptionNotFound": "check subscription_id, and the tenant of the credentials (tenant_id)",
+    "InvalidAuthenticationTokenTenant": "log in to the tenant of the subscription: set tenant_id of the registry to it, or"
+    " `az login --tenant` with it",
     "ResourceGroupNotFound": "create the resource group first: az group create --name {group} --location {location}",
     "MissingSubscriptionRegistration": "register the provider: az provider register --namespace Microsoft.ContainerRegistry"
     " --subscription {subscription}",
@@ -42,6 +44,28 @@ _ABSENT = ("GET", "HEAD", "DELETE")
 _IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
 #: signatures in the URLs of operations, which some messages repeat
 _SIGNED = re.compile(r"https://\S+\?\S+")
+
+
+#: what each kind of credentials said, where azure-identity tried several: `ChainedTokenCredential` joins them so
+_TRIED = re.compile(r"^\t(\w+): (.*)$", re.MULTILINE)
+#: how they say that nobody has set them up: azure.identity.CredentialUnavailableError, whose texts these are
+_NOT_SET_UP = re.compile(
+    r"unavailable|not (found|installed|fully configured|available|on path)|no (accounts|managed identity)|Please run",
+    re.IGNORECASE,
+)
+#: why Entra gives none, and what to do: https://learn.microsoft.com/entra/identity-platform/reference-error-codes#aadsts-error-codes
+_ENTRA = re.compile(r"\b(AADSTS[0-9]+)\b")
+_ENTRA_HINTS = {
+    "AADSTS7000222": "its secret has expired: make another one, `az ad app credential reset --id` with its client id, and set"
+    " AZURE_CLIENT_SECRET",
+    "AADSTS7000215": "AZURE_CLIENT_SECRET is not its secret: set the secret's value, and not its id",
+    "AADSTS700016": "no application of that tenant has AZURE_CLIENT_ID: check it, and AZURE_TENANT_ID",
+    "AADSTS90002": "there is no such tenant: check AZURE_TENANT_ID, and tenant_id of the registry",
+    "AADSTS700024": "the federated token has expired: have another one made",
+    "AADSTS70021": "no federated credential of the application is for this token: check its issuer, subject and audience",
+    "AADSTS500011": "the tenant does not know what the token is for: check AZURE_TENANT_ID, and the cloud",
+    "AADSTS50076": "it wants a second factor: `az login` again",
+}
 
 
 class NotAzure(Exception):
@@ -90,12 +114,9 @@ def translated(error: Exception, address: str, operation: str, registry: AzureRe
     if isinstance(error, HttpResponseError) and error.response is not None:
         return _refusal(error, address, operation, registry)
     if isinstance(error, ClientAuthenticationError):
+        said, hint = _no_token(error)
         return PlatformError(
-            f"the credentials gave no token: {unnamed_hidden(_first_line(error))}",
-            address=address,
-            operation=operation,
-            code="auth",
-            hint="log in with `az login`, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and a secret or a federated token",
+            f"the credentials gave no token: {said}", address=address, operation=operation, code="auth", hint=hint
         )
     return PlatformError(
         _first_line(error),
@@ -104,6 +125,28 @@ def translated(error: Exception, address: str, operation: str, registry: AzureRe
         code=type(error).__name__,
         hint="check the network, and the endpoint override if one is set; then run again",
     )
+
+
+def _no_token(error: Exception) -> tuple[str, str]:
+    """Why the credentials gave no token, and what to do."""
+    text = str(error)
+    tried = dict(_TRIED.findall(text))
+    # whatever is not set up for any of the others is no reason
+    whose, why = next(
+        ((name, why) for name, why in reversed(tried.items()) if _ENTRA.search(why) or not _NOT_SET_UP.search(why)),
+        ("", ""),
+    )
+    code = _ENTRA.search(why or text)
+    hint = _ENTRA_HINTS.get(code[1], "") if code is not None else ""
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        hint = "trust the authority that signed its certificate (REQUESTS_CA_BUNDLE), or check AZURE_AUTHORITY_HOST"
+    elif whose and code is None:
+        hint = "check the network, and AZURE_AUTHORITY_HOST if it is set; then run again"
+    # the rest of what Entra says is numbers for its support, and times
+    why = _SIGNED.sub("(a signed URL)", re.split(r" Trace ID: |\r|\n", why)[0])
+    said = f"{whose}: {why}" if whose else _first_line(error)
+    usual = "log in with `az login`, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and a secret or a federated token"
+    return unnamed_hidden(said), hint or usual
 
 
 def _refusal(error: HttpResponseError, address: str, operation: str, registry: AzureRegistry) -> PlatformError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from reconciler.redaction import redacted
 from .auth import BUSY, NO_LOGIN, NO_SCOPE, Busy, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
 from .challenge import challenges
 from .limits import ENCODING, limited
+from .refusal import Refusal
 from .trouble import Overlong, no_proxy, trouble
 
 #: names on a page of the catalog; a registry may give fewer
@@ -36,13 +36,6 @@ MISSING = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "NOT_FOUND"})
 PATIENCE = 10.0
 #: seconds; the least that an answer may take, whatever the time limit of a run
 _SHORTEST = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """That a registry does not say which repositories it has: what can't be known is not missing. `why`: in words."""
-
-    why: str
 
 
 class RegistryClient:

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from reconciler.errors import PlatformError, os_sentence
 from reconciler.platforms.distribution.auth import Login
 from reconciler.platforms.http import HttpSession
@@ -21,13 +19,9 @@ from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from reconciler.platforms.kubernetes.notes import Notes
 from reconciler.platforms.paths import path_of
 
+from .hosts import HUB, HUBS, host_of
 from .spec import EnvCredentials, ExternalRegistry, SecretReference
 
-#: what Docker writes for Docker Hub, whose registry has another name (https://github.com/docker/cli, cli/config/credentials)
-HUB = "https://index.docker.io/v1/"
-_HUBS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-#: where its API is: https://docs.docker.com/reference/api/registry/latest/
-_HUB_API = "https://registry-1.docker.io"
 #: a helper is a program that the search path has, never a path of a config.json that a spec brings along
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: what docker stores as the name of whoever logged in by a browser; then the secret is a refresh token of OAuth 2, which no registry
@@ -49,19 +43,6 @@ def login_of(session: HttpSession, registry: ExternalRegistry) -> Login | None:
         return _of_config(registry, path_of(source.docker_config, session.estate.base, "credentials.docker_config"))
     assert source.kubernetes_secret is not None
     return _of_secret(session, registry, source.kubernetes_secret)
-
-
-def host_of(registry: ExternalRegistry) -> str:
-    """The registry as clients log in to it, `host` or `host:port`; Docker Hub is logged in to as HUB."""
-    url = httpx.URL(registry.url)
-    if url.host in _HUBS:
-        return HUB
-    return f"{url.host}:{url.port}" if url.port is not None else url.host
-
-
-def api_of(registry: ExternalRegistry) -> str:
-    """Where the registry's API is, whichever of its names the spec gives."""
-    return _HUB_API if host_of(registry) == HUB else registry.url
 
 
 def _of_env(registry: ExternalRegistry, names: EnvCredentials) -> Login:
@@ -192,7 +173,7 @@ def _refused(registry: ExternalRegistry, message: str, hint: str) -> PlatformErr
 def _is(key: str, host: str) -> bool:
     """Whether a key of a config.json names the host, with or without a scheme and a path behind it."""
     if host == HUB:
-        return key == HUB or key in _HUBS
+        return key == HUB or key in HUBS
     bare = key.partition("://")[2] or key
     return bare.rstrip("/") == host or (
         bare.partition("/")[0] == host and bare.partition("/")[2] in ("v1/", "v2/", "v1", "v2")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reconciler.errors import PlatformError
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
-from reconciler.platforms.distribution.client import Refusal
+from reconciler.platforms.distribution.refusal import Refusal
 from reconciler.platforms.kubernetes.settings import SECRET
 from reconciler.words import all_of, counted, plural, some_of
 
-from .login import HUB, host_of
-from .session import ExternalSession
+from .hosts import HUB, host_of
 from .spec import ExternalRegistry
+
+if TYPE_CHECKING:
+    from .session import ExternalSession
 
 #: characters of a name that are shown; a registry may answer anything
 _LONGEST = 255

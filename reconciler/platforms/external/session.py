@@ -12,7 +12,7 @@ from reconciler.platforms.distribution.client import RegistryClient
 from reconciler.platforms.http import HttpSession
 from reconciler.platforms.paths import path_of
 
-from . import login
+from . import hosts, login
 from .spec import ExternalRegistry
 
 
@@ -37,7 +37,7 @@ class ExternalSession(HttpSession):
         """What asks the registry. Raises PlatformError if the login can't be had."""
         given = self.registry.ca_file
         ca_file = path_of(given, self.estate.base, "ca_file") if given is not None else None
-        return RegistryClient(login.api_of(self.registry), self.login, ca_file, self)
+        return RegistryClient(hosts.api_of(self.registry), self.login, ca_file, self)
 
     def check(self) -> None:
         """Whether a registry is there, and takes the login. Trouble with it is raised where something is wanted of the registry: what
@@ -49,7 +49,7 @@ class ExternalSession(HttpSession):
             self.trouble = error
 
     def login_host(self) -> str:
-        return login.host_of(self.registry)
+        return hosts.host_of(self.registry)
 
     def login_of(self, grant: str) -> Credentials:
         """The operator's login."""

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from reconciler.errors import PlatformError
 from reconciler.model.address import Address
-from reconciler.model.canonical import digest
 from reconciler.spec.messages import first_sentence
 from reconciler.words import plural
 
@@ -118,39 +116,26 @@ def waiting(session: GcpSession, at: Address) -> Others | None:
             raise ValueError("it holds cleanup policies of reconciler")
     except (ValidationError, ValueError) as error:
         why = first_sentence(error) if isinstance(error, ValidationError) else str(error)
-        raise PlatformError(
-            f"{session.rescue.path(at, session.name_of(at))} was not written by reconciler: {why}",
-            address=at,
-            operation="rescue",
-            hint="delete it, and restore by hand what is right in it",
-        ) from None
+        raise session.rescue.unfit(at, session.name_of(at), why) from None
     return others
 
 
 def note(session: GcpSession, at: Address, others: Others) -> str:
     """What else to know about it."""
-    path = session.rescue.path(at, session.name_of(at))
-    return f"a replacement was interrupted: what others put on it ({_named(others)}) is kept in {path} ({digest(others.plain)})"
+    return session.rescue.note(at, session.name_of(at), _named(others), others.plain)
 
 
 def strays(session: GcpSession, owing: Iterable[Address]) -> Iterator[str]:
-    """What is to be said of what waits in files and no apply puts back, since the registry moved meanwhile, say. `owing`: the
-    addresses of what it is put back on."""
+    """What is to be said of what waits in files and no apply puts back. `owing`: the addresses of what it is put back on."""
     known = {session.rescue.path(at, session.name_of(at)) for at in owing}
-    for path, native, found, why in session.rescue.strays(session.name, known):
-        if why:
-            yield f"{path}, which keeps what others put on a repository before it was replaced, can't be read: {why}"
-            continue
-        if not native.startswith(f"{session.project}/"):  # that of another environment
-            continue
+
+    def named(found: dict[str, Any]) -> str:
         try:
-            named = f" ({_named(_adapter().validate_python(found))})"
+            return _named(_adapter().validate_python(found))
         except ValidationError:
-            named = ""
-        yield (
-            f"a replacement of {native} was interrupted: what others put on it{named} is kept in {path}. No apply puts it back, since"
-            " the spec has no repository of its own there: put back by hand what is still needed, then delete the file"
-        )
+            return ""
+
+    return session.rescue.notices(session.name, known, "repository", f"{session.project}/", named)
 
 
 def _named(others: Others) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from reconciler.model.resource import Live
 from reconciler.model.weakening import Weakening
+from reconciler.platforms.rescue import GOES_ALONG
 from reconciler.words import all_of, plural
 
 from . import cleanup, labels
@@ -48,7 +49,7 @@ def weaker(live: Live, wanted: RepositorySettings) -> Iterator[Weakening]:
 def going_along(live: Live) -> Iterator[str]:
     """What others have on it that goes when it is deleted, beside access, in sentences."""
     if live.owed:
-        yield "that file is deleted with it, and nothing in it is restored"
+        yield GOES_ALONG
     if theirs := labels.shown(others_on(live)):
         yield f"somebody else's {plural(len(theirs), 'label goes', 'labels go')} with it: {', '.join(theirs)}"
     if theirs := cleanup.shown_foreign(foreign_cleanup(live)):

@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import Halted, PlatformError
+from reconciler.errors import PlatformError
 from reconciler.model import weakening
 from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
-from reconciler.model.call_log import watching
 from reconciler.model.kind import ExpiresUncounted, Found, HoldsImages, Kind, Releasable, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
@@ -298,18 +297,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
         at, native = live.address, session.name_of(live.address)
         others = others_of(session, at).over(waiting(session, at) or Others())
         kept = session.rescue.keep(at, native, others.plain) if others else None
-        try:
-            with watching() as sent:
-                self._delete(session, live, force=force)
-        except Halted:  # it was not sent
-            if not live.owed:
-                session.rescue.drop(at, native)
-            raise
-        except PlatformError:
-            # a delete that was sent goes on by itself: what is still there now may be gone in a moment
-            if not (sent.is_set() or live.owed):
-                session.rescue.drop(at, native)
-            raise
+        with session.rescue.deleting(at, native, owed=live.owed):
+            self._delete(session, live, force=force)
         with naming(kept):
             made = self._make(session, write, others.labels)
             put_back(session, at, others)

@@ -10,12 +10,16 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from reconciler.errors import PlatformError, os_sentence
 from reconciler.model.call_log import current_address, wrote
+from reconciler.model.placed import Known
 from reconciler.platforms.extras import needing
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
 from reconciler.platforms.paths import path_of
@@ -72,17 +76,39 @@ class Connection:
                 return None
             raise
 
-    def lacks(self, namespace: str) -> bool:
-        """Whether there is no such namespace; False too if the login may not know."""
+    @cached_property
+    def home(self) -> str | None:
+        """The uid of the namespace of the spec's notes; "" if there is no such namespace, None if the login may not know."""
+        client = self._client()
         from kubernetes.client import CoreV1Api
 
+        name = self.cluster.namespace
         try:
-            self._call("get", "namespaces", namespace, partial(CoreV1Api(self._client()).read_namespace, namespace))
+            found = self._call("get", "namespaces", name, partial(CoreV1Api(client).read_namespace, name))
         except PlatformError as error:
             if error.code not in (FORBIDDEN, GONE, NO_NAMESPACE):
                 raise
-            return error.code != FORBIDDEN
-        return False
+            return None if error.code == FORBIDDEN else ""
+        return str(found["metadata"]["uid"])
+
+    def known_by(self) -> Known:
+        """By what the cluster is known: the uid of the namespace of the spec's notes, if the login may know it, and its address.
+
+        No two objects have one uid, in whichever clusters (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#uids).
+        """
+        home = {f"namespace {self.cluster.namespace} by its uid": self.home} if self.home else {}
+        return {**home, "address": self._address()}
+
+    def _address(self) -> str:
+        """Where it is reached, and who vouches for it: two clusters behind one address have authorities of their own."""
+        settings = self._client().configuration
+        url = urlsplit(str(settings.host))
+        name = f", as {settings.tls_server_name}" if settings.tls_server_name else ""
+        host = url.netloc.rpartition("@")[2].lower()
+        where = f"{url.scheme}://{host}{url.path.rstrip('/')}{name}"
+        if not settings.verify_ssl:
+            return f"{where}, not verified"
+        return f"{where}, {authorities(settings.ssl_ca_cert)}"
 
     def create(self, resource: str, namespace: str, body: Document) -> Document:
         """Makes an object. Its code is TAKEN if one of that name is there. If no answer comes, what is there afterwards says whether
@@ -126,9 +152,10 @@ class Connection:
                 self._made.rest_client.pool_manager.clear()
 
     def _method(self, verb: str, resource: str) -> Callable[..., Any]:
+        client = self._client()  # which says what to install where the library isn't there
         from kubernetes.client import CoreV1Api
 
-        found: Callable[..., Any] = getattr(CoreV1Api(self._client()), f"{verb}_namespaced_{_METHODS[resource]}")
+        found: Callable[..., Any] = getattr(CoreV1Api(client), f"{verb}_namespaced_{_METHODS[resource]}")
         return found
 
     def _call(self, verb: str, resource: str, namespace: str, make: Callable[..., Any]) -> Document:
@@ -284,6 +311,15 @@ def _plugin() -> Iterator[list[str]]:
     finally:
         root.removeFilter(keeps)
         root.removeHandler(nothing)
+
+
+def authorities(file: str | None) -> str:
+    """Who vouches for a cluster, in words: a hash of the certificates in a file, whatever their order."""
+    if not file:
+        return "vouched for by the system's authorities"
+    found = re.findall(rb"-----BEGIN [A-Z ]*CERTIFICATE-----(.*?)-----END", Path(file).read_bytes(), re.DOTALL)
+    known = sha256(b"\n".join(sorted(b"".join(item.split()) for item in found))).hexdigest()
+    return f"vouched for by authorities with the SHA-256 {known}"
 
 
 def annotations_of(found: Mapping[str, Any]) -> dict[str, str]:

@@ -20,8 +20,9 @@ from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 
 from .connection import ACCOUNTS, Document, is_taken
+from .in_cluster import InCluster
 from .notes import Notes
-from .settings import CLUSTER, LINK, SECRET, LinkSettings, Place
+from .settings import LINK, SECRET, LinkSettings, Place
 from .trouble import GONE
 from .written_by import by_others
 
@@ -34,12 +35,11 @@ _FIRST, _MOST = 0.1, 3.0
 PULL_ALL = "pull all repositories of the registry"
 
 
-class LinkKind(Kind, GivesAccess):
+class LinkKind(InCluster, Kind, GivesAccess):
     """That a service account names a grant's pull secret. `gives`: whether that is what gives access; else a login of the grant's own
     does, of which the platform knows what it may do."""
 
     name = LINK
-    elsewhere = CLUSTER
     settings = LinkSettings
     after = (SECRET,)
     permissions = {
@@ -146,7 +146,8 @@ def _live(session: HttpSession, at: Address, place: Place, account: Document | N
         LINK,
         settings,
         marks,
-        native=f"service account {place} in cluster {place.cluster}",
+        # the entry, and not the account: grants of several registries can be to one account
+        native=f"pull secret {name} of service account {place} in cluster {place.cluster}",
         needs=(place.secret_at(at.registry),),
         stands_at=place.account_at,
         vacant=not linked,

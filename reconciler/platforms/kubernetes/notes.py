@@ -111,7 +111,7 @@ class Notes(Ledger):
             connection = self.clusters[name]
             namespace = connection.cluster.namespace
             seen = {at[1] for at, found in self.accounts.items() if at[0] == name and isinstance(found, dict)}
-            if name not in self._uids and namespace not in {_ALWAYS, *seen} and connection.lacks(namespace):
+            if name not in self._uids and namespace not in {_ALWAYS, *seen} and connection.home == "":
                 yield (
                     f"cluster {name}: namespace {namespace}, in which the spec notes what it makes there, does not exist:"
                     " nothing is made until it does; make it, or give the cluster another `namespace` in the spec"

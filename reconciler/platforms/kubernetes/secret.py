@@ -22,25 +22,27 @@ from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 
-from . import login_document, validity
+from . import login_document, validity, written_by
 from .connection import SECRETS, Document, annotations_of, is_taken
+from .in_cluster import InCluster
 from .notes import LABELS, Notes
 from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
-from .settings import CLUSTER, GOOD, LINK, SECRET, Place, SecretSettings, nobody
+from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
 from .trouble import FORBIDDEN
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
+#: the field that the login is in, as `metadata.managedFields` name it
+_HELD = "f:data"
 #: how often a secret is read again that somebody else writes meanwhile
 _TRIES = 5
 
 
-class SecretKind(Kind, Renewable):
+class SecretKind(InCluster, Kind, Renewable):
     """The image pull secret of a grant in one namespace. `needs`: by registry and grant, whose login it holds; that stays until the
     secret is gone."""
 
     name = SECRET
-    elsewhere = CLUSTER
     settings = SecretSettings
     immutable = frozenset({"type", "immutable"})
     permissions = {
@@ -118,8 +120,13 @@ class SecretKind(Kind, Renewable):
             elif notes.marks(at).owner:
                 yield _gone(notes, at, place)
 
+    def meanwhile(self, live: Live) -> Iterator[Live]:
+        """A refresh writes the login that it should be in the place of what somebody else has written."""
+        if live.version:
+            yield replace(live, version="")
+
     def fingerprint(self, live: Live | None) -> str:
-        """Without what is said of the login: an apply writes the one that it should be, whatever is there by then."""
+        """Without what is said of the login: of what we have written ourselves, a refresh makes a good one, and each gets old."""
         said = replace(live, settings=replace(live.settings, login=GOOD)) if live is not None else None
         return super().fingerprint(said)
 
@@ -218,7 +225,8 @@ class SecretKind(Kind, Renewable):
             needs=self.needs(session.name, place.grant),
             native=_native(document, place),
             etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
-            notes=by_others(document, "f:data", "what it holds") if login != GOOD else (),
+            notes=by_others(document, _HELD, "what it holds") if login != GOOD else (),
+            version="" if written_by.ours(document, _HELD) else str(metadata.get("resourceVersion") or "?"),
         )
 
     def renew(self, session: HttpSession, desired: Desired, now: datetime) -> Renewal:

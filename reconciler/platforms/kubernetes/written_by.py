@@ -14,9 +14,21 @@ def last_writer(found: Mapping[str, Any], field: str) -> tuple[str, str] | None:
     `field`: as the object's `metadata.managedFields` name it, such as `f:imagePullSecrets`; of several that have it, the latest.
     """
     entries = found.get("metadata", {}).get("managedFields") or ()
-    having = [item for item in entries if field in (item.get("fieldsV1") or {})]
+    having = [item for item in entries if _has(item.get("fieldsV1") or {}, field)]
     last = max(having, key=lambda item: str(item.get("time") or ""), default=None)
     return (str(last.get("manager") or ""), str(last.get("time") or "")) if last is not None else None
+
+
+def ours(found: Mapping[str, Any], field: str) -> bool:
+    """Whether this tool has written a field of an object last; False where nobody is noted."""
+    last = last_writer(found, field)
+    return last is not None and last[0] == MANAGER
+
+
+def _has(fields: Mapping[str, Any], field: str) -> bool:
+    """Whether somebody has a field, or anything in it: whoever changes a value takes it from others, and leaves them `.`, the map
+    that it is in."""
+    return field in fields and fields[field].keys() != {"."}
 
 
 def by_others(found: Mapping[str, Any], field: str, what: str) -> tuple[str, ...]:
