@@ -143,7 +143,7 @@ def _refuse_to_lose(session: Session, live: Live, *, force: bool) -> None:
         raise RepositoryNotEmpty(
             held, address=live.address, operation="delete", hint="force=True deletes it all the same"
         )
-    if given := kind.given_by_others(session, live):
+    if given := [item for item in kind.given_by_others(session, live) if not item.at_runtime]:
         raise RepositoryNotEmpty(
             f"others have given access to it: {', '.join(sorted({item.what for item in given}))}",
             address=live.address,

@@ -103,7 +103,7 @@ def foreign(registry: str, document: AccessDocument, file: str) -> Iterator[Fore
         users = all_of([quoted(str(user)) for user in entry.users])
         removal = f"delete the entry without a grant whose users are {users or 'none'} from {file}"
         what = "an entry that was made at run time" if entry.at_runtime else "an entry that was not made from a spec"
-        yield ForeignAccess(address, what, tuple(sorted(given)), removal)
+        yield ForeignAccess(address, what, tuple(sorted(given)), removal, at_runtime=entry.at_runtime)
 
 
 def _live(session: LocalSession, document: AccessDocument) -> Live:
