@@ -29,6 +29,17 @@ class GivesAtRuntime(Protocol):
         """Takes back what the grant says, of what was given so. What was not given is no error."""
 
 
+@runtime_checkable
+class AppearByPush(Protocol):
+    """A session whose registry makes a repository with the first push to it: nobody makes or deletes one here."""
+
+    def is_there(self, repository: str) -> bool | None:
+        """Whether there is such a repository; None if the registry does not say that. Raises PlatformError."""
+
+    def all_there(self) -> Sequence[str]:
+        """The names of all repositories, sorted. Raises PlatformError, also where the registry does not say them."""
+
+
 def giving(session: Session) -> GivesAtRuntime:
     """The session, as one that gives access at run time. Raises UnsupportedAccess if it can't."""
     if isinstance(session, GivesAtRuntime):

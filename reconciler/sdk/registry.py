@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,11 @@ from typing import Any, Literal, Self
 
 from reconciler.api.plan import open_session
 from reconciler.engine.expand import estate_of
-from reconciler.errors import CredentialsDenied, PlatformError, RepositoryNotFound, SpecError, UnsupportedAccess
+from reconciler.errors import CredentialsDenied, PlatformError, SpecError, UnsupportedAccess
 from reconciler.model.call_log import working_on
 from reconciler.model.platform import Session
 from reconciler.model.resource import Live
-from reconciler.model.runtime import giving
+from reconciler.model.runtime import AppearByPush, giving
 from reconciler.model.service import NO_REPOSITORY, Credentials, IssuesCredentials
 from reconciler.platforms.catalog import Spec
 from reconciler.spec.binding import Binding
@@ -34,7 +34,8 @@ class Repository:
     """One repository of a registry.
 
     `name`: as the spec would call it. `native_name`: as its platform calls it. `uri`: what its images are pulled from (`docker pull
-    URI:TAG`). `created_at`: with a time zone; None where the platform does not say it. `origin`: `spec` or `runtime`.
+    URI:TAG`). `created_at`: with a time zone; None where the platform does not say it. `origin`: `spec` or `runtime`; `push` of what
+    nobody but a first push makes.
     """
 
     name: str
@@ -85,21 +86,28 @@ class ArtifactRegistry:
 
     def create_repository(self, name: str, **settings: Any) -> Repository:
         """Makes a repository; `settings` as a row of a spec's `repositories` has them, over the spec's defaults.
+        Where a first push makes it, nothing is done here.
 
         Raises RepositoryExists, SpecError for a name or settings that no spec could have, and GuardViolation.
         """
         with self._opened() as session:
-            return self._remembered(runtime.create(session, self._binding, {"name": name, **settings}))
+            row = {"name": name, **settings}
+            if isinstance(session, AppearByPush):
+                self._binding.spec(Spec, [row])
+                return self._of(name)
+            return self._of_live(runtime.create(session, self._binding, row))
 
     def get_repository(self, name: str) -> Repository:
         """The repository of that name, or of that name on its platform. Raises RepositoryNotFound."""
         with self._opened() as session:
-            return self._remembered(self._live(session, name))
+            return self._found(session, name)
 
     def list_repositories(self) -> list[Repository]:
         """All repositories: the spec's, and those that were made at run time."""
         with self._opened() as session:
-            return self._repositories(runtime.listed(session))
+            if isinstance(session, AppearByPush):
+                return list(self._repositories([(name, None, "push") for name in session.all_there()]))
+            return list(self._repositories([_facts(live) for live in runtime.listed(session)]))
 
     def delete_repository(self, name: str, *, force: bool = False) -> None:
         """Deletes a repository that was made at run time. Without `force`, one that holds images, or access that others gave, stays.
@@ -107,6 +115,12 @@ class ArtifactRegistry:
         Raises RepositoryNotFound, RepositoryOfSpec, RepositoryNotEmpty.
         """
         with self._opened() as session:
+            if isinstance(session, AppearByPush):
+                raise PlatformError(
+                    "repositories of an external registry are deleted there alone",
+                    address=self.name,
+                    operation="delete",
+                )
             live = self._live(session, name)
             runtime.delete(session, self._binding, live, force=force)
             self._known = {key: item for key, item in self._known.items() if item.name != live.address.name}
@@ -145,16 +159,18 @@ class ArtifactRegistry:
         Raises RepositoryNotFound, GuardViolation, and UnsupportedAccess for what the platform can't give.
         """
         with self._opened() as session:
+            gives = giving(session)
             found = self._repository(session, repository)
             spec = self._granted(found.name, access, permission)
-            giving(session).give(runtime.home_of(session, spec), spec.grants[0])
+            gives.give(runtime.home_of(session, spec), spec.grants[0])
 
     def get_cross_account_access(self, repository: str) -> list[GivenAccess]:
         """What was given to others at run time; the spec's grants are not among it. Raises RepositoryNotFound."""
         with self._opened() as session:
+            gives = giving(session)
             found = self._repository(session, repository)
             home = runtime.home_of(session, self._binding.spec(Spec, [{"name": found.name}]))
-            return [given_by(item) for item in giving(session).given(home)]
+            return [given_by(item) for item in gives.given(home)]
 
     def remove_cross_account_access(
         self, repository: str, access: RegistryAccess, permission: Permission = "pull"
@@ -164,9 +180,10 @@ class ArtifactRegistry:
         Raises RepositoryNotFound.
         """
         with self._opened() as session:
+            gives = giving(session)
             found = self._repository(session, repository)
             spec = self._granted(found.name, access, permission, guarded=False)
-            giving(session).take(runtime.home_of(session, spec), spec.grants[0])
+            gives.take(runtime.home_of(session, spec), spec.grants[0])
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
@@ -203,24 +220,27 @@ class ArtifactRegistry:
         return [name, *([name.removeprefix(before)] if before and name.startswith(before) else [])]
 
     def _repository(self, session: Session, name: str) -> Repository:
-        return self._known.get(name) or self._remembered(self._live(session, name))
+        return self._known.get(name) or self._found(session, name)
 
-    def _remembered(self, live: Live) -> Repository:
-        (found,) = self._repositories([live])
+    def _found(self, session: Session, name: str) -> Repository:
+        if isinstance(session, AppearByPush):
+            if session.is_there(name) is False:
+                raise runtime.not_found(session, name, "it appears with the first push")
+            return self._of(name)
+        return self._of_live(self._live(session, name))
+
+    def _of_live(self, live: Live) -> Repository:
+        return self._of(*_facts(live))
+
+    def _of(self, name: str, made: datetime | None = None, origin: str = "push") -> Repository:
+        (found,) = self._repositories([(name, made, origin)])
         self._known[found.name] = found
         return found
 
-    def _repositories(self, lives: list[Live]) -> list[Repository]:
-        return [
-            Repository(
-                live.address.name,
-                values.get("name", live.address.name),
-                values.get("uri", ""),
-                live.created_at,
-                live.marks.origin or "spec",
-            )
-            for live, values in runtime.with_values(self._binding, lives)
-        ]
+    def _repositories(self, facts: Sequence[tuple[str, datetime | None, str]]) -> Iterator[Repository]:
+        values = runtime.values_of(self._binding, [name for name, _, _ in facts])
+        for (name, made, origin), found in zip(facts, values, strict=True):
+            yield Repository(name, found.get("name", name), found.get("uri", ""), made, origin)
 
     def _granted(self, repository: str, access: RegistryAccess, permission: str, *, guarded: bool = True) -> Spec:
         _pushes(permission)
@@ -250,10 +270,11 @@ def artifact_registry(name: str | None = None, *, spec: str | Path | Spec | None
     return ArtifactRegistry(registry_found(name, spec))
 
 
+def _facts(live: Live) -> tuple[str, datetime | None, str]:
+    return live.address.name, live.created_at, live.marks.origin or "spec"
+
+
 def _pushes(permission: str) -> bool:
     if permission not in _PERMISSIONS:
         raise UnsupportedAccess(f"permission is pull or push-pull, not {permission!r}", operation="access")
     return permission == "push-pull"
-
-
-__all__ = ["ArtifactRegistry", "Repository", "RepositoryNotFound", "artifact_registry"]

@@ -26,6 +26,7 @@ from reconciler.model.kind import UNCOUNTED, HoldsImages
 from reconciler.model.marks import Origin
 from reconciler.model.platform import Session
 from reconciler.model.resource import Live
+from reconciler.model.whole import HoldsAll
 from reconciler.platforms.catalog import CATALOG, Spec
 from reconciler.review.make import planned
 from reconciler.spec.binding import Binding
@@ -55,20 +56,27 @@ def create(session: Session, binding: Binding, repository: Mapping[str, Any]) ->
             operation="create",
             hint="put it into the spec, and run `reconciler apply`",
         )
+    home = next(change.address for change in plan.changes if _is_home(session, change, name))
+    kind = session.platform.kinds[home.kind]
+    if isinstance(kind, HoldsImages) and not kind.exclusive:
+        _refuse_one_more(session, home)
     outcomes = at_once(plan, {session.name: session}, origin=RUNTIME)
     failed = [item for item in outcomes if item.status in (Status.FAILED, Status.STALE)]
     if not failed:
-        return next(item.live for item in outcomes if item.live is not None and _is_home(session, item.live, name))
+        return next(item.live for item in outcomes if item.live is not None and item.address == home)
     first = failed[0]
     if any(change.address == first.address and _holds(session, change.kind) for change in plan.changes):
-        there = next(iter(read(session, [first.address])), None)
-        if there is not None and not there.vacant:
-            raise RepositoryExists(
-                f"there is a repository {name} already: {_whose(session, there)}",
-                address=first.address,
-                operation="create",
-            )
+        _refuse_one_more(session, first.address)
     raise PlatformError(first.message, address=first.address, request_id=first.request_id)
+
+
+def _refuse_one_more(session: Session, at: Address) -> None:
+    """Raises RepositoryExists if there is a repository."""
+    there = next(iter(read(session, [at])), None)
+    if there is not None and not there.vacant:
+        raise RepositoryExists(
+            f"there is a repository {at.name} already: {_whose(session, there)}", address=at, operation="create"
+        )
 
 
 def found(session: Session, binding: Binding, names: Sequence[str]) -> Live | None:
@@ -86,7 +94,7 @@ def found(session: Session, binding: Binding, names: Sequence[str]) -> Live | No
 
 def listed(session: Session) -> list[Live]:
     """The registry's repositories, the spec's and those that were made at run time, by name."""
-    kinds = [name for name, kind in session.platform.own_kinds.items() if isinstance(kind, HoldsImages)]
+    kinds = [name for name in session.platform.own_kinds if _holds(session, name)]
     there = list_registry(session, {}, kinds)
     return [
         live
@@ -152,13 +160,13 @@ def _refuse_to_lose(session: Session, live: Live, *, force: bool) -> None:
         )
 
 
-def not_found(session: Session, name: str) -> RepositoryNotFound:
-    """That the registry has no such repository."""
+def not_found(session: Session, name: str, hint: str = "") -> RepositoryNotFound:
+    """That the registry has no such repository. `hint`: what to do, if that is not to make it here."""
     return RepositoryNotFound(
         f"registry {session.name} has no repository {name}",
         address=session.name,
         operation="get",
-        hint="make it with create_repository, or put it into the spec and run `reconciler apply`",
+        hint=hint or "make it with create_repository, or put it into the spec and run `reconciler apply`",
     )
 
 
@@ -168,7 +176,9 @@ def is_ours(session: Session, live: Live) -> bool:
 
 
 def _holds(session: Session, kind: str) -> bool:
-    return isinstance(session.platform.kinds[kind], HoldsImages)
+    """Whether resources of a kind are repositories."""
+    found = session.platform.kinds[kind]
+    return isinstance(found, HoldsImages) and not isinstance(found, HoldsAll)
 
 
 def _of(session: Session, change: Change, name: str) -> bool:
@@ -177,8 +187,8 @@ def _of(session: Session, change: Change, name: str) -> bool:
     return change.action is Action.CREATE and home.name == name and _holds(session, home.kind)
 
 
-def _is_home(session: Session, live: Live, name: str) -> bool:
-    return live.address.name == name and not live.address.where and _holds(session, live.kind)
+def _is_home(session: Session, change: Change, name: str) -> bool:
+    return change.address.name == name and not change.address.where and _holds(session, change.kind)
 
 
 def _whose(session: Session, live: Live) -> str:
@@ -197,14 +207,11 @@ def home_of(session: Session, spec: Spec) -> Address:
     )
 
 
-def with_values(binding: Binding, lives: Sequence[Live]) -> Iterator[tuple[Live, Mapping[str, str]]]:
-    """Each repository with the values that other programs need of it: its name on the platform, its URI."""
-    if not lives:
-        return
-    rows = [{"name": live.address.name} for live in lives]
-    spec = binding.spec(Spec, rows)
-    values: dict[Address, dict[str, str]] = {}
-    for item in CATALOG[spec.registries[0].platform].outputs(spec, spec.registries[0]):
-        values.setdefault(item.address, {})[item.name] = item.value
-    for live in lives:
-        yield live, values.get(live.address, {})
+def values_of(binding: Binding, names: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """What other programs need of each repository: its name on the platform, its URI."""
+    spec = binding.spec(Spec, [{"name": name} for name in names])
+    values: dict[str, dict[str, str]] = {}
+    for item in CATALOG[spec.registries[0].platform].outputs(spec, spec.registries[0]) if names else ():
+        if not item.address.where:
+            values.setdefault(item.address.name, {})[item.name] = item.value
+    yield from (values.get(name, {}) for name in names)

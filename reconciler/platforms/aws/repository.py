@@ -54,6 +54,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     name = KIND
     settings = RepositorySettings
+    exclusive = True
     immutable = frozenset({"encryption", "native_name"})
     after = ("role", "ledger")
     permissions = {

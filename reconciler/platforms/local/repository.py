@@ -53,6 +53,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresImages):
 
     name = "repository"
     settings = RepositorySettings
+    exclusive = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
         shown = super().shown(settings)
