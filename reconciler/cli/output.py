@@ -75,7 +75,7 @@ def run(
     else:
         for name, item in _variables(values).items():
             typer.echo(f"{name}={item.value}")
-    for note in dict.fromkeys(item.note for item in values if item.note):
+    for note in dict.fromkeys(item.note for item in values if item.note) if form is not OutputFormat.BINDING else ():
         typer.echo(f"note: {note}", err=True)
     if missing:
         raise ReconcilerError("\n".join(missing))

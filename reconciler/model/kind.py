@@ -330,8 +330,8 @@ class ReachesMarked:
 
 
 class Releasable:
-    """What a kind offers that can let go of a resource and leave it there. `comes_back`: whether a spec that still has it makes it its
-    own again, since nothing of what is there says that nobody owns it."""
+    """What a kind offers that can let go of a resource and leave it. `comes_back`: whether a spec that still has it makes it its own
+    again, since nothing there says that nobody owns it."""
 
     comes_back: ClassVar[bool] = False
 
@@ -362,10 +362,10 @@ class ExpiresImages:
 
 
 class HoldsImages:
-    """What a kind offers whose resources hold images: they are pulled from it, and deleted with it. `noun`: what people call one."""
+    """What a kind offers whose resources hold images: they are pulled from it, and deleted with it. `noun`: what people call one.
+    `exclusive`: whether the platform itself refuses to make one that is there."""
 
     noun: ClassVar[str] = "repository"
-    #: whether the platform itself refuses to make one that is there
     exclusive: ClassVar[bool] = False
     #: where the images alone make one, and nothing of ours: what becomes of those that are there before it is the spec's, as a
     #: sentence without its end
