@@ -49,8 +49,8 @@ def run(
         ),
     ] = None,
 ) -> int:
-    """Print names and URIs of repositories, and role ARNs. With --format binding, print each registry as a variable, for programs that
-    run where there is no spec. No secret is among it."""
+    """Print names and URIs of repositories, and role ARNs. With --format binding, print each registry as a variable, for programs
+    that run where there is no spec. No secret is among it."""
     from reconciler.api.spec import load_spec
     from reconciler.engine.expand import platform_of
     from reconciler.platforms.catalog import CATALOG
