@@ -159,7 +159,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 "it is not reached from the internet, which needs sku: Premium: Azure refuses"
                 f" {desired.settings.sku} until the spec says public_network_access: true"
             )
-        theirs = _others(live)
+        theirs = tags.of_others(live)
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
             return (
@@ -169,7 +169,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         return None
 
     def beside(self, live: Live) -> Mapping[str, Any]:
-        return tags.Caseless({f"labels.{key}": value for key, value in _others(live).items()})
+        return tags.Caseless({f"labels.{key}": value for key, value in tags.of_others(live).items()})
 
     def in_order(self, rest: str) -> str:
         """Without replications: one that is let go of before the registry is somebody else's from then on."""
@@ -371,8 +371,3 @@ def _large(live: Live | None) -> list[str]:
     theirs = [f"somebody else's {item}" for item in beside]
     found: list[str] = json.loads(live.rest or "{}").get(network.LARGE, [])
     return [*theirs, *found]
-
-
-def _others(live: Live | None) -> dict[str, str]:
-    found: dict[str, str] = json.loads(live.rest or "{}").get("tags", {}) if live is not None else {}
-    return found

@@ -98,7 +98,8 @@ class ReplicationKind(Kind, ReleasedAlong):
         return super().fingerprint(states.over(live))
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
-        return states.limit(live.settings.under_way) if live is not None else None
+        doomed = states.limit(live.settings.under_way) if live is not None else None
+        return doomed or tags.too_many("replication", live)
 
     def weakens(self, before: ReplicationSettings | None, after: ReplicationSettings | None) -> Iterator[Weakening]:
         if before is not None and before.endpoint and (after is None or not after.endpoint):

@@ -93,7 +93,7 @@ def put(state: State, asked: Asked) -> Reply:
             )
         _change_sku(found, sku)
         _change_mode(state, found, properties)
-        found.tags, found.properties, found.modified = _tags(body) or {}, properties, time
+        found.tags, found.properties, found.modified = tags_in(body) or {}, properties, time
         return Reply(200, shown(state, found))
     if not re.fullmatch(r"[a-zA-Z0-9]{5,50}", name):
         raise invalid(f"The specified registry name {name} is invalid.", "InvalidRegistryName")
@@ -101,7 +101,7 @@ def put(state: State, asked: Asked) -> Reply:
         id=f"/subscriptions/{asked.names['subscription']}/resourceGroups/{asked.names['group']}/providers/{TYPE}/{name}",
         name=name,
         location=body["location"].lower(),
-        tags=_tags(body) or {},
+        tags=tags_in(body) or {},
         properties=properties,
         created=time,
         modified=time,
@@ -144,7 +144,7 @@ def patch(state: State, asked: Asked) -> Reply:
     _check(sku, properties)
     _change_sku(found, sku)
     _change_mode(state, found, properties)
-    tags = _tags(body)
+    tags = tags_in(body)
     found.tags = found.tags if tags is None else tags
     found.properties, found.modified = properties, now()
     # the state is of the last operation, which this one is
@@ -257,10 +257,10 @@ def put_replication(state: State, asked: Asked) -> Reply:
     time = now()
     properties = {"regionEndpointEnabled": True, "zoneRedundancy": "Disabled", **asked.properties()}
     if found is not None:
-        found.tags, found.properties, found.modified = _tags(body) or {}, properties, time
+        found.tags, found.properties, found.modified = tags_in(body) or {}, properties, time
         return Reply(200, shown_replication(state, found))
     identifier = f"{home.id}/replications/{name}"
-    made = Resource(identifier, name, location, _tags(body) or {}, properties, time, time, "Creating")
+    made = Resource(identifier, name, location, tags_in(body) or {}, properties, time, time, "Creating")
     home.replications[name.lower()] = made
 
     def finish() -> None:
@@ -296,7 +296,7 @@ def get_replication(state: State, asked: Asked) -> Reply:
 def patch_replication(state: State, asked: Asked) -> Reply:
     """One that failed stays so: https://github.com/Azure/ARO-HCP/pull/2366"""
     found, body = _replication(state, asked), asked.object()
-    tags = _tags(body)
+    tags = tags_in(body)
     found.tags = found.tags if tags is None else tags
     found.properties = _merged(found.properties, asked.properties())
     found.modified = now()
@@ -344,7 +344,7 @@ def _sku(body: Document, *, required: bool) -> str:
     return str(name)
 
 
-def _tags(body: Document) -> dict[str, str] | None:
+def tags_in(body: Document) -> dict[str, str] | None:
     """At most 50: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations."""
     found = body.get("tags")
     if found is None:

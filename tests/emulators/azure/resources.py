@@ -25,13 +25,13 @@ def put_identity(state: State, asked: Asked) -> Reply:
         raise invalid(f"The name '{name}' is not valid.", "InvalidResourceName")
     found, time = state.identities.get(_key(asked)), now()
     if found is not None:
-        found.tags, found.modified = dict(body.get("tags") or {}), time
+        found.tags, found.modified = registries.tags_in(body) or {}, time
         return Reply(200, shown_identity(found))
     names = asked.names
     identifier = f"/subscriptions/{names['subscription']}/resourcegroups/{names['group']}/providers/{IDENTITY}/{name}"
     properties = {"tenantId": TENANT, "principalId": fresh_id(), "clientId": fresh_id(), "isolationScope": "None"}
     made = Resource(
-        identifier, name, body["location"].lower(), dict(body.get("tags") or {}), properties, time, time, "Fresh"
+        identifier, name, body["location"].lower(), registries.tags_in(body) or {}, properties, time, time, "Fresh"
     )
     state.identities[_key(asked)] = made
     state.principals[properties["clientId"]] = properties["principalId"]
@@ -40,8 +40,9 @@ def put_identity(state: State, asked: Asked) -> Reply:
 
 def patch_identity(state: State, asked: Asked) -> Reply:
     found, body = _identity(state, asked), asked.object()
-    if body.get("tags") is not None:
-        found.tags = dict(body["tags"])
+    tags = registries.tags_in(body)
+    if tags is not None:
+        found.tags = tags
     found.modified = now()
     return Reply(200, shown_identity(found))
 
