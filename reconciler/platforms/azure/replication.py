@@ -19,6 +19,7 @@ from reconciler.platforms.rescue import GOES_ALONG, naming
 from reconciler.words import all_of
 
 from . import states, tags
+from .token_settings import is_ours
 from .waiting import Kept, kept_of, native_of, note, strays, waiting
 
 if TYPE_CHECKING:
@@ -117,6 +118,13 @@ class ReplicationKind(Kind, ReleasedAlong):
         listed = {live.address for live in there}
         missing = [at for at in wanted if at.kind == KIND and at not in listed]
         yield from _missing(session, missing)
+        staying = {live.settings.location: live.address.name for live in there if not _goes(session, live, wanted)}
+        for at in missing:
+            if name := staying.get(wanted[at].settings.location):
+                session.refused[at] = (
+                    f"replication {name}, which somebody else made, is in {at.name} already: delete it first, or take {at.name} out"
+                    " of replication_regions"
+                )
         session.notices += strays(session, [*missing, *(live.address for live in there if live.owed)])
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
@@ -210,6 +218,11 @@ class ReplicationKind(Kind, ReleasedAlong):
     def _delete(self, session: AzureSession, live: Live) -> None:
         begin = partial(session.client.replications.begin_delete, *session.group, live.address.name)
         session.done(live.address, "replications:delete", begin)
+
+
+def _goes(session: AzureSession, live: Live, wanted: Mapping[Address, Desired]) -> bool:
+    """Whether a plan deletes it: ours, which the spec does not have."""
+    return live.address not in wanted and is_ours(live.marks, session.owner, session.name)
 
 
 def _owing(session: AzureSession, live: Live) -> Live:
