@@ -187,3 +187,16 @@ def test_a_tag_in_another_casing_is_the_same_tag(
         "Cost-Center": "43"
     }
     assert files(azure) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("reconciler-registry", "other"), ("reconciler-origin", "byhand"), ("reconciler-owner", "somebody")],
+)
+def test_a_file_of_a_replication_that_no_plan_changes_is_named_all_the_same(
+    azure: AzureSandbox, document: Document, monkeypatch: pytest.MonkeyPatch, key: str, value: str
+) -> None:
+    killed_before_the_drop(azure, document, monkeypatch)
+    of(azure).tags[key] = value
+    (file,) = files(azure)
+    assert any(f"kept in {file}. No apply puts it back" in item for item in azure.plan(document).warnings)

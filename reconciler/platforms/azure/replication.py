@@ -227,7 +227,7 @@ def _goes(session: AzureSession, live: Live, wanted: Mapping[Address, Desired]) 
 
 def _owing(session: AzureSession, live: Live) -> Live:
     """With what waits to be put back on it, unless it is another's."""
-    if live.marks.owner not in (None, session.owner) or live.marks.elsewhere(session.name):
+    if live.marks.owner is not None and not is_ours(live.marks, session.owner, session.name):
         return live
     waits = waiting(session, live.address)
     return live if waits is None else replace(live, owed=True, notes=(*live.notes, note(session, live.address, waits)))
