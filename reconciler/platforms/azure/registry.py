@@ -25,7 +25,16 @@ from . import mode, network, notes, others, replication, roles, rules, states, t
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
 from .reach import WHOLE
-from .registry_settings import KIND, Document, RegistrySettings, address_of, changed_in, live_of, properties_of
+from .registry_settings import (
+    KIND,
+    Document,
+    RegistrySettings,
+    address_of,
+    changed_in,
+    left_open_by,
+    live_of,
+    properties_of,
+)
 from .repository import data_plane, now_in
 from .spec import AzureRegistry
 
@@ -43,6 +52,8 @@ _WRITE = (
 )
 #: what begins a replication's words
 _REPLICATION = "replication "
+#: tiers without what Premium alone has; of one that no spec has, nobody here knows that
+_SMALL = rules.TIERS[:-1]
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
@@ -72,7 +83,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         kept = settings.untagged_days
         shown = super().shown(settings)
         return {
-            **{key: value for key, value in shown.items() if key not in ("failure", "under_way")},
+            **{key: value for key, value in shown.items() if key not in ("failure", "under_way", "left_open")},
             "provisioning_state": settings.failure or settings.under_way or states.SUCCEEDED,
             "labels": dict(settings.labels),
             "public_network_access": network.shown(settings.public_network_access),
@@ -95,18 +106,26 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         return replace(desired, settings=settings)
 
     def altered(self, settings: RegistrySettings) -> str | None:
-        if settings.sku not in rules.TIERS:
+        if settings.sku not in rules.TIERS and "sku" not in settings.left_open:
             return "sku"
         if settings.failure or settings.under_way:
             return "provisioning_state"
         return next((name for name in ("admin_user", "anonymous_pull") if getattr(settings, name)), None)
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        return None if wanted.settings.left_open == left_open_by(_azure(registry)) else "left_open"
 
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
         if not changed:
             return ()
         there: RegistrySettings = live.settings
         stands = states.remark(there.failure, there.under_way, "an apply sends its settings again")
-        return *stands, *network.remark(there.public_network_access, wanted.settings.public_network_access)
+        tier = (
+            ()
+            if wanted.settings.sku in rules.TIERS
+            else (f"its tier is {there.sku}, which stays until the spec names sku",)
+        )
+        return *stands, *tier, *network.remark(there.public_network_access, wanted.settings.public_network_access)
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         return states.remark("", live.settings.under_way, "")
@@ -151,10 +170,10 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
                 " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
-        if desired.settings.sku != "Premium" and (large := _large(live)):
+        if desired.settings.sku in _SMALL and (large := _large(live)):
             verb, they, are = ("need", "they", "are") if large[1:] else ("needs", "it", "is")
             return f"{all_of(large)} {verb} sku: Premium: Azure refuses {desired.settings.sku} while {they} {are} there"
-        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku != "Premium":
+        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku in _SMALL:
             return (
                 "it is not reached from the internet, which needs sku: Premium: Azure refuses"
                 f" {desired.settings.sku} until the spec says public_network_access: true"
@@ -254,7 +273,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             "properties": {**properties_of(wanted), "roleAssignmentMode": made_with},
         }
         session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
-        return states.written(live_of(at, session.fresh(at)))
+        return states.written(live_of(at, session.fresh(at), here))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""
@@ -274,7 +293,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             if sku != wanted.sku and not up:
                 replication.await_none(session, at)
                 after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
-        return states.written(live_of(at, after))
+        return states.written(live_of(at, after, session.registry))
 
     def left(self, settings: RegistrySettings) -> RegistrySettings:
         return settings
@@ -286,7 +305,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             if there is None:
                 return None
             left = tags.let_go(tags.read(there.get("tags")))
-            return live_of(live.address, session.patch_registry(live.address, {"tags": left}))
+            return live_of(live.address, session.patch_registry(live.address, {"tags": left}), session.registry)
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
@@ -317,7 +336,7 @@ def _with_others(
     below: Below,
 ) -> Live:
     """The registry, with the role assignments and tokens that others gave on it, and what else they have in it."""
-    live, more = live_of(at, there), below.more()
+    live, more = live_of(at, there, session.registry), below.more()
     rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
     ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
     own = () if ours else _switched_on(session, live)

@@ -61,9 +61,14 @@ def _displaced(key: str) -> str:
 
 
 def _in_casing_of_labels(tags: Mapping[str, str]) -> Labels:
-    """The tags, with what is kept of others' under the key of the label that stands in its place."""
-    keys = {key.lower(): key for key in tags if not is_ours(key)}
-    return {WAS + keys.get(name.lower(), name) if (name := _displaced(key)) else key: tags[key] for key in tags}
+    """The tags, with labels in the casing that is recorded of them, whatever casing Azure has, and with what is kept of others' under
+    the key of the label that stands in its place. Azure keeps the casing of a key that is there
+    (https://github.com/turbot/guardrails-samples/issues/871), and policies and providers change it
+    (https://github.com/hashicorp/terraform-provider-azurerm/issues/25018)."""
+    recorded = {key.lower(): key for key in _recorded(tags)}
+    labels = {key if is_ours(key) else recorded.get(key.lower(), key): value for key, value in tags.items()}
+    keys = {key.lower(): key for key in labels if not is_ours(key)}
+    return {WAS + keys.get(name.lower(), name) if (name := _displaced(key)) else key: labels[key] for key in labels}
 
 
 def read(tags: Mapping[str, str] | None) -> Labels:
@@ -71,7 +76,10 @@ def read(tags: Mapping[str, str] | None) -> Labels:
     found = {}
     for key, value in (tags or {}).items():
         small = key.lower()
-        found[small if is_ours(small) and not small.startswith(WAS) else key] = value
+        if small.startswith(WAS):
+            found[f"{WAS}{key[len(WAS) :]}"] = value
+        else:
+            found[small if is_ours(small) else key] = value
     return found
 
 

@@ -35,6 +35,8 @@ _HINTS = {
     "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
     "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
     "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
+    "HashConflictOnDifferentRoleAssignmentIds": "run again; if it fails again, assign that role by hand with"
+    " `az role assignment create`, and take it over with --adopt {address}",
     "PrincipalNotFound": "check the principal's object id, and principal_type",
     "PrincipalTypeNotSupported": "check principal_type",
 }
@@ -78,6 +80,10 @@ class NotAzure(Exception):
     def __init__(self, status: int = 0) -> None:
         super().__init__()
         self.status = status
+
+
+class NotCarriedOut(PlatformError):
+    """Azure took what was asked for, and its operation failed."""
 
 
 def code_of(error: Exception) -> str:
@@ -160,11 +166,14 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     code = code_of(error)
     said = str(getattr(error.error, "message", "") or said_in(response).get("message") or "")
     status = int(error.status_code or 0)
-    if code == "AuthorizationFailed" and getattr(getattr(response, "request", None), "method", "") == "GET":
+    if code == "AuthorizationFailed" and operation.endswith((":get", ":list")):
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
     elif code in _HINTS:
         hint = _HINTS[code].format(
-            group=quote(registry.resource_group), location=registry.location, subscription=registry.subscription_id
+            group=quote(registry.resource_group),
+            location=registry.location,
+            subscription=registry.subscription_id,
+            address=address,
         )
     elif status == 401:
         hint = "log in again: `az login`"
@@ -182,7 +191,8 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
     without = "the operation failed" if status < 300 else f"HTTP {status}"
     message = f"{code}: {said}" if code else f"{without}, without Azure's reason for it"
-    return PlatformError(
+    kind = NotCarriedOut if status < 300 else PlatformError
+    return kind(
         _SIGNED.sub("(a signed URL)", message),
         address=address,
         operation=operation,
