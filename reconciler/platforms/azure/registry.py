@@ -28,6 +28,7 @@ from .reach import WHOLE
 from .registry_settings import KIND, Document, RegistrySettings, address_of, changed_in, live_of, properties_of
 from .repository import data_plane, now_in
 from .spec import AzureRegistry
+from .troubles import NO_GROUP, hint_for
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -230,6 +231,12 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 given = tuple(mode.given_by_others(session, own, there, assigned, granted(wanted)))
             beneath = below_of(session, own)
             yield _with_others(session, own, there, (*given, *beneath.access(own)), beneath)
+        elif session.groupless:
+            here = session.registry
+            session.refused[own] = (
+                f"subscription {here.subscription_id} has no resource group {here.resource_group}: check both, or"
+                f" {hint_for(NO_GROUP, here)}"
+            )
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
