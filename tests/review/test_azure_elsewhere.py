@@ -41,6 +41,7 @@ def test_another_registry_name_is_refused(tmp_path: Path, more: tuple[tuple[str,
             "subscription_id: 00000000-0000-0000-0000-000000000000",
             "subscription_id: 00000000-0000-0000-0000-000000000001",
         ),
+        ("registry_name: acmeimages", "registry_name: acmeimages\n    cloud: china"),
     ],
 )
 def test_another_place_is_not(tmp_path: Path, pair: tuple[str, str]) -> None:
@@ -50,6 +51,7 @@ def test_another_place_is_not(tmp_path: Path, pair: tuple[str, str]) -> None:
         f"registry images is another registry from now on: {HAS}: neither a plan nor drift looks at it again; to delete it all, apply"
         " retired: true first"
     ]
+    assert said(found, Risk.COSMETIC) == []
 
 
 def test_the_name_in_another_casing_is_the_same_registry(tmp_path: Path) -> None:
