@@ -73,6 +73,12 @@ class PlatformError(ReconcilerError):
         # what a cloud says may hold any character; `message` keeps them as they came
         return f"{one_line(text)}\n  {one_line(self.hint)}" if self.hint else one_line(text)
 
+    @property
+    def sentence(self) -> str:
+        """What failed, with its request id and what to do next, where the address is said already: one line."""
+        request = f" (request id {self.request_id})" if self.request_id else ""
+        return one_line(f"{self.message}{request}" + (f"; {self.hint}" if self.hint else ""))
+
     def __reduce__(self) -> tuple[object, ...]:
         # keyword-only arguments are lost by Exception's own pickling, and an executor may be another process
         return (_platform_error, (self.message, {k: v for k, v in self.__dict__.items() if k != "message"}))

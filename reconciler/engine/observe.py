@@ -22,10 +22,12 @@ from .sessions import Sessions
 
 
 class Listed(dict[Address, Live]):
-    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `notices`:
-    what else there is to know, in sentences. `places`: those that the spec only names, and by what they are known."""
+    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `unseen`:
+    what of that was not looked at, as in Session. `notices`: what else there is to know, in sentences. `places`: those that the spec
+    only names, and by what they are known."""
 
     refused: Mapping[Address, str] = {}
+    unseen: Mapping[Address, str] = {}
     notices: Sequence[str] = ()
     places: Places = {}
 
@@ -82,10 +84,10 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed
             if session.given_up:
                 raise Halted(f"registry {session.name}: stopped reading")
             found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
-            found.refused = dict(session.refused)
+            found.refused, found.unseen = dict(session.refused), dict(session.unseen)
             # kinds are listed side by side: which of them is faster is no part of a plan
             found.notices = tuple(sorted(session.notices))
-            found.places = places_of(session, {*wanted, *found})
+            found.places = places_of(session, {*wanted, *found} - session.unseen.keys())
             return found
         except OSError as error:
             raise PlatformError(os_sentence(error), operation="read") from error
