@@ -72,6 +72,11 @@ class AzureRegistry(RegistryBase):
         """The identities, which are called after the registry's name in the spec."""
         return ("identity",) if isinstance(later, AzureRegistry) and self._group == later._group else ()
 
+    def met_by(self, other: RegistryBase) -> Collection[str]:
+        """All but the identities, which are called after the registry's name in the spec."""
+        same = isinstance(other, AzureRegistry) and other._id == self._id
+        return ("registry", "mode", "replication", "repository", "assignment", "scope-map", "token") if same else ()
+
     @property
     def common_labels(self) -> Mapping[str, str]:
         return self.labels
@@ -105,6 +110,11 @@ class AzureRegistry(RegistryBase):
     def made_with(self) -> str:
         """The role assignment mode that the registry is made with."""
         return self.role_assignment_mode or "abac"
+
+    @property
+    def known_mode(self) -> str:
+        """The role assignment mode that it has by the spec alone; "" where that is decided by a registry that was there before."""
+        return self.role_assignment_mode or ("" if self.adopt else "abac")
 
     def identity_name(self, job: str) -> str:
         """The name of one of its two managed identities: `pull` or `push`."""
