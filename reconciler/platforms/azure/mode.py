@@ -22,6 +22,7 @@ from reconciler.model.resource import Desired, Live
 from . import assignment, others, rules, tags
 from .assignment_settings import AssignmentSettings
 from .documents import mode_of, properties
+from .identity import IDENTITIES
 from .others import Here
 from .reach import beyond, kept
 
@@ -193,8 +194,10 @@ def given_by_others(
 
 
 def _here(session: AzureSession, there: Mapping[str, Any], granted: frozenset[str]) -> Here:
-    registry, jobs = session.registry, ("pull", "push") if session.registry.adopt else ()
-    identities = {session.principal(job): job for job in jobs}
+    registry = session.registry
+    # each is a call, where they are not listed yet
+    jobs = IDENTITIES if registry.adopt or switches(session, there) else ()
+    own = {principal: job for job in jobs if (principal := session.principal(job))}
     return Here(
         session.name,
         registry.resource,
@@ -202,7 +205,8 @@ def _here(session: AzureSession, there: Mapping[str, Any], granted: frozenset[st
         mode_of(there),
         session.wanted_mode(),
         granted,
-        identities,
+        own,
+        registry.adopt,
     )
 
 

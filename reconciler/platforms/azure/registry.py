@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
+from reconciler.model.access import DELETE_IMAGES, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Uncounted, Verb, Write
@@ -339,7 +339,8 @@ def _to_anyone(at: Address, settings: RegistrySettings) -> Iterator[Access]:
 def _to_admin(at: Address, settings: RegistrySettings) -> Iterator[Access]:
     if settings.admin_user:
         admin = Principal("whoever has the password of the admin user")
-        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, ADMIN))
+        # who has access is none of what it can change
+        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, DELETE_IMAGES))
 
 
 def _switched_on(session: AzureSession, live: Live) -> Iterator[ForeignAccess]:
