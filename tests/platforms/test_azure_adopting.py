@@ -19,7 +19,7 @@ ADMIN = "whoever has the password of the admin user"
 OPEN = {"anonymousPullEnabled": True, "adminUserEnabled": True}
 SEEN = [
     f"anyone can pull {WHOLE} (its anonymous pull)",
-    f"{ADMIN} can change or delete {WHOLE} (its admin user)",
+    f"{ADMIN} can delete images in {WHOLE} (its admin user)",
     f"{ADMIN} can pull {WHOLE} (its admin user)",
     f"{ADMIN} can push {WHOLE} (its admin user)",
 ]
@@ -58,7 +58,7 @@ def test_what_its_adoption_ends_is_lost_and_no_longer_others(wishes: Document, a
         f"not everyone can pull {WHOLE} any more",
         *(
             f"{ADMIN} can no longer {verb} any repository of the registry"
-            for verb in ("change or delete", "pull", "push")
+            for verb in ("delete images in", "pull", "push")
         ),
     ]
     saved = loads(dumps(plan))

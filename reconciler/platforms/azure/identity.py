@@ -44,6 +44,7 @@ class IdentityKind(Kind, ReleasedAlong):
     settings = IdentitySettings
     traits = frozenset({Trait.UPSERTS})
     after = ("registry",)
+    called_after = True
     immutable = frozenset({"location"})
     permissions = {
         Verb.LIST: (f"{_TYPE}/read",),

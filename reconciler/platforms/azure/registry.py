@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
+from reconciler.model.access import DELETE_IMAGES, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Uncounted, Verb, Write
@@ -37,6 +37,7 @@ from .registry_settings import (
 )
 from .repository import data_plane, now_in
 from .spec import AzureRegistry
+from .troubles import NO_GROUP, hint_for
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -249,6 +250,12 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 given = tuple(mode.given_by_others(session, own, there, assigned, granted(wanted)))
             beneath = below_of(session, own)
             yield _with_others(session, own, there, (*given, *beneath.access(own)), beneath)
+        elif session.groupless:
+            here = session.registry
+            session.refused[own] = (
+                f"subscription {here.subscription_id} has no resource group {here.resource_group}: check both, or"
+                f" {hint_for(NO_GROUP, here)}"
+            )
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
@@ -351,7 +358,8 @@ def _to_anyone(at: Address, settings: RegistrySettings) -> Iterator[Access]:
 def _to_admin(at: Address, settings: RegistrySettings) -> Iterator[Access]:
     if settings.admin_user:
         admin = Principal("whoever has the password of the admin user")
-        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, ADMIN))
+        # who has access is none of what it can change
+        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, DELETE_IMAGES))
 
 
 def _switched_on(session: AzureSession, live: Live) -> Iterator[ForeignAccess]:

@@ -20,6 +20,8 @@ from .spec import AzureRegistry
 BETWEEN = (
     "check the endpoint override if one is set, and anything between here and Azure, such as a proxy with a login page"
 )
+#: that there is no such resource group, which Azure says of all that is read in it, too
+NO_GROUP = "ResourceGroupNotFound"
 #: codes of Azure Resource Manager: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors,
 #: and of role assignments: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
 _HINTS = {
@@ -29,7 +31,7 @@ _HINTS = {
     "SubscriptionNotFound": "check subscription_id, and the tenant of the credentials (tenant_id)",
     "InvalidAuthenticationTokenTenant": "log in to the tenant of the subscription: set tenant_id of the registry to it, or"
     " `az login --tenant` with it",
-    "ResourceGroupNotFound": "create the resource group first: az group create --name {group} --location {location}",
+    NO_GROUP: "create the resource group first: az group create --name {group} --location {location}",
     "MissingSubscriptionRegistration": "register the provider: az provider register --namespace Microsoft.ContainerRegistry"
     " --subscription {subscription}",
     "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
@@ -161,6 +163,12 @@ def _no_token(error: Exception) -> tuple[str, str]:
     return unnamed_hidden(said), hint or usual
 
 
+def hint_for(code: str, registry: AzureRegistry, address: str = "") -> str:
+    """What to do about an error of a code that is known."""
+    group, subscription = quote(registry.resource_group), registry.subscription_id
+    return _HINTS[code].format(group=group, location=registry.location, subscription=subscription)
+
+
 def _refusal(error: HttpResponseError, address: str, operation: str, registry: AzureRegistry) -> PlatformError:
     response: Any = error.response
     code = code_of(error)
@@ -169,12 +177,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     if code == "AuthorizationFailed" and operation.endswith((":get", ":list")):
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
     elif code in _HINTS:
-        hint = _HINTS[code].format(
-            group=quote(registry.resource_group),
-            location=registry.location,
-            subscription=registry.subscription_id,
-            address=address,
-        )
+        hint = hint_for(code, registry, address)
     elif status == 401:
         hint = "log in again: `az login`"
     elif status == 403:
