@@ -35,7 +35,7 @@ repositories:
   - {{name: app, registry: hub}}
 {GRANTS}"""
 PROD = "  - {name: prod, context: prod, kubeconfig: kube/prod}\n"
-STAYS = "what grant shop made there stays as it is, and pods go on pulling with it"
+STAYS = "what grant shop made there stays as it is, and pods go on pulling with it for as long as its login is good"
 #: what is changed in the text, the verdict, and what is said of each risk
 CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]] = {
     "reached by another context": (
@@ -68,7 +68,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
     ),
     "removed with its grants": (
         [(PROD, ""), (GRANTS, "")],
-        ["unmanaged", "narrows"],
+        ["unmanaged"],
         {
             Risk.UNMANAGED: [
                 f"cluster prod leaves the spec: unless another name of the spec is for the same cluster, {STAYS}: neither a plan nor"
@@ -78,8 +78,21 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
     ),
     "called otherwise": (
         [("name: prod", "name: live"), ("cluster: prod", "cluster: live")],
-        ["widens", "narrows"],
-        {Risk.WIDENS: ["service account shop/default in cluster live can now pull all repositories of the registry"]},
+        ["cosmetic"],
+        {},
+    ),
+    "removed, while its grant goes to another": (
+        [(PROD, ""), ("cluster: prod", "cluster: stage")],
+        ["widens", "unmanaged"],
+        {
+            Risk.WIDENS: [
+                "service account shop/default in cluster stage can now pull all repositories of the registry"
+            ],
+            Risk.UNMANAGED: [
+                f"cluster prod leaves the spec: unless another name of the spec is for the same cluster, {STAYS}: neither a plan nor"
+                " drift looks at it again; to delete it, apply without these grants first"
+            ],
+        },
     ),
     "a login from elsewhere": (
         [("context: stage", "context: other")],
