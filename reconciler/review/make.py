@@ -97,7 +97,7 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     """The plan of the head where all is as the base says."""
     kinds, desired = expand(head, platforms)
     base_kinds, there = expand(base, platforms)
-    unwatched = _in_clusters_that_leave(base, head, base_kinds, there, platforms)
+    unwatched = _unwatched(base, head, base_kinds, there, platforms)
     kept = {registry.name: registry for registry in head.registries}
     homes = homes_of(head.name, head.registries)
     listed: dict[str, dict[Address, Live]] = {name: {} for name in desired}
@@ -147,17 +147,24 @@ def _clusters_called(base: Spec, head: Spec) -> Mapping[str, str]:
     }
 
 
-def _in_clusters_that_leave(base: Spec, head: Spec, kinds: Kinds, there: Wanted, platforms: Platforms) -> set[Address]:
-    """What the base has in clusters that the head does not have: it stays as it is, and no plan looks at it."""
-    left = {item.name for item in base.clusters} - {item.name for item in head.clusters}
+def _unwatched(base: Spec, head: Spec, kinds: Kinds, there: Wanted, platforms: Platforms) -> set[Address]:
+    """What the base has in clusters that the head does not have, or whose notes it does not read: it stays as it is, and no plan
+    looks at it that does not want it."""
+    now = {item.name: item for item in head.clusters}
+    left = {
+        item.name
+        for item in base.clusters
+        if item.name not in now
+        or (now[item.name].noted_at[0] == item.noted_at[0] and now[item.name].noted_at != item.noted_at)
+    }
     if not left:
         return set()
-    others = expand(base.without_grants_to(left), platforms)[1]
+    others, wanted = expand(base.without_grants_to(left), platforms)[1], expand(head, platforms)[1]
     return {
         at
         for name, found in there.items()
         for at, item in found.items()
-        if kinds[name][item.kind].elsewhere and at not in others[name]
+        if kinds[name][item.kind].elsewhere and at not in others[name] and at not in wanted.get(name, ())
     }
 
 

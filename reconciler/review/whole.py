@@ -81,12 +81,14 @@ class OfTheWhole(Parts):
             if not grants or cluster.noted_at in same:
                 continue
             part = self.part(Risk.UNMANAGED, found[0] if found else None)
-            part.messages.append(
-                f"cluster {cluster.name} {_what_is_left(cluster, there, moved, _named_grants(grants))}"
-            )
+            kept_there = _grants_to(self.head, cluster.name)
+            left = [name for name in grants if name not in kept_there]
+            part.messages += [
+                f"cluster {cluster.name} {said}" for said in _what_is_left(cluster, there, moved, grants, left)
+            ]
             self.used.update(id(one) for one in found)
-            if there is None:  # that the grants left with it is part of that
-                gone = [name for name in grants if all(item.name != name for item in self.head.grants)]
+            if not moved:  # that the grants left with it is part of that
+                gone = [name for name in left if all(item.name != name for item in self.head.grants)]
                 self.used.update(id(one) for name in gone for one in self.causes.of.get(("grant", name), ()))
 
     def of_another(self, name: str, found: Sequence[Edit]) -> None:
@@ -224,16 +226,26 @@ def _named_grants(names: Sequence[str]) -> str:
     return f"{plural(len(names), 'grant')} {all_of(names)}"
 
 
-def _what_is_left(cluster: Cluster, there: Cluster | None, moved: bool, grants: str) -> str:
-    """What becomes of what grants made in a cluster that is not there any more, or is not as it was."""
-    stays = f"what {grants} made there stays as it is, and pods go on pulling with it for as long as its login is good"
-    to_delete = "to delete it, apply without these grants first"
-    nobody = f"{stays}: neither a plan nor drift looks at it again; {to_delete}"
-    if there is None:
-        return f"leaves the spec: unless another name of the spec is for the same cluster, {nobody}"
-    if moved:
-        return f"is reached otherwise: unless that is the same cluster, {nobody}"
-    return (
-        f"has its notes in namespace {there.namespace} from now on, and not in {cluster.namespace}: {stays}, and counts as nobody's:"
-        f" a plan that wants it stops, and no other looks at it again; {to_delete}"
+def _what_is_left(
+    cluster: Cluster, there: Cluster | None, moved: bool, grants: Sequence[str], left: Sequence[str]
+) -> Iterator[str]:
+    """What becomes of what grants made in a cluster that is not there any more, or is not as it was. `left`: those of them that are
+    not there any more either."""
+    nobody = (
+        "what {} made there stays as it is, and pods go on pulling with it for as long as its login is good: neither a plan nor drift"
+        " looks at it again; to delete it, apply without these grants first"
     )
+    if there is None:
+        yield f"leaves the spec: unless another name of the spec is for the same cluster, {nobody.format(_named_grants(grants))}"
+        return
+    if moved:
+        yield f"is reached otherwise: unless that is the same cluster, {nobody.format(_named_grants(grants))}"
+        return
+    notes = f"has its notes in namespace {there.namespace} from now on, and not in {cluster.namespace}"
+    if kept := [name for name in grants if name not in left]:
+        yield (
+            f"{notes}: the next apply notes the secrets of {_named_grants(kept)} anew, and the next plan names their links, which"
+            " stay when a grant goes unless --adopt takes them over"
+        )
+    if left:
+        yield f"{notes}: {nobody.format(_named_grants(left))}"

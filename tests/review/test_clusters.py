@@ -61,8 +61,18 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
         ["unmanaged"],
         {
             Risk.UNMANAGED: [
-                f"cluster prod has its notes in namespace notes from now on, and not in default: {STAYS}, and counts as nobody's: a"
-                " plan that wants it stops, and no other looks at it again; to delete it, apply without these grants first"
+                "cluster prod has its notes in namespace notes from now on, and not in default: the next apply notes the secrets of"
+                " grant shop anew, and the next plan names their links, which stay when a grant goes unless --adopt takes them over"
+            ]
+        },
+    ),
+    "notes in another namespace, and the grant leaves": (
+        [("kube/prod}", "kube/prod, namespace: notes}"), (GRANTS, "")],
+        ["unmanaged"],
+        {
+            Risk.UNMANAGED: [
+                f"cluster prod has its notes in namespace notes from now on, and not in default: {STAYS}: neither a plan nor drift"
+                " looks at it again; to delete it, apply without these grants first"
             ]
         },
     ),
