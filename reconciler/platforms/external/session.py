@@ -26,6 +26,7 @@ class ExternalSession(HttpSession):
         self.registry = registry
         #: why the registry can't be asked; None if it can, or was not tried
         self.trouble: PlatformError | None = None
+        self._tried = False
 
     @cached_property
     def login(self) -> Login | None:
@@ -41,9 +42,12 @@ class ExternalSession(HttpSession):
 
     def check(self) -> None:
         """Whether a registry is there, and takes the login. Trouble with it is raised where something is wanted of the registry: what
-        is given up needs none."""
+        is given up needs none. It is asked once: each of many secrets holds the same login."""
+        if self._tried:
+            return
+        self._tried = True
         try:
-            self.client.check_login()
+            self.client.check_login(known=self.estate.examples.get(self.name, ()))
         except PlatformError as error:
             error.address = error.address or self.name
             self.trouble = error

@@ -257,13 +257,14 @@ class SecretKind(InCluster, Kind, Renewable):
                 return Renewal(
                     at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
                 )
-            texts = annotations_of(document)
-            said = said_of(session, place, document, None)
-            if said == GOOD and (issuer_of(session).lasting or validity.used(texts, now) < validity.DUE):
-                return Renewal(at, Renewed.GOOD, validity.ends(texts))
-            if issuer_of(session).lasting:
-                # whoever runs this may not have heard of a rotation, and would put the former login back
+            texts, lasting = annotations_of(document), issuer_of(session).lasting
+            if lasting:
+                # whoever runs this may not have heard of a rotation: neither is what the secret holds good then, if it is the
+                # same, nor must the former login be put back
                 session.check()
+            said = said_of(session, place, document, None)
+            if said == GOOD and (lasting or validity.used(texts, now) < validity.DUE):
+                return Renewal(at, Renewed.GOOD, validity.ends(texts))
             metadata = {key: document["metadata"][key] for key in ("uid", "resourceVersion")}
             try:
                 login = login_for(session, place)
