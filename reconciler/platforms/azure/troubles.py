@@ -166,7 +166,7 @@ def _no_token(error: Exception) -> tuple[str, str]:
 def hint_for(code: str, registry: AzureRegistry, address: str = "") -> str:
     """What to do about an error of a code that is known."""
     group, subscription = quote(registry.resource_group), registry.subscription_id
-    return _HINTS[code].format(group=group, location=registry.location, subscription=subscription)
+    return _HINTS[code].format(group=group, location=registry.location, subscription=subscription, address=address)
 
 
 def _refusal(error: HttpResponseError, address: str, operation: str, registry: AzureRegistry) -> PlatformError:
