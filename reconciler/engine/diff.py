@@ -44,7 +44,7 @@ class _Differ:
         self.adopt = adopt
         self.pushers = Pushers(picture)
         self.beside = Beside(picture, self.adopt)
-        self.found = Difference(pushers=self.pushers.asked)
+        self.found = Difference(pushers=self.pushers.asked, pending=dict(picture.pending))
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
 

@@ -271,3 +271,7 @@ class PlanDocument(_Part, Generic[R]):
         {},
         description="The owner's resources whose origin is neither spec nor runtime, each with its origin; they are left alone.",
     )
+    pending: dict[str, str] = Field(
+        {},
+        description="What can't be done yet, as it waits for what no spec makes or can't be looked at, each with why and what to do.",
+    )

@@ -118,6 +118,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
         "left_out": plan.left_out,
         "warnings": list(plan.warnings),
         "unclear": dict(plan.unclear),
+        **({"pending": dict(plan.pending)} if plan.pending else {}),
     }
 
 

@@ -113,6 +113,7 @@ class Loading:
             unchanged=document.unchanged,
             left_out=document.left_out,
             unclear={self.known(address): origin for address, origin in document.unclear.items()},
+            pending={Address(address): why for address, why in document.pending.items()},
             warnings=document.warnings,
             basis=self.basis(document.basis),
             variables=self.variables,

@@ -194,7 +194,7 @@ def test_get_and_patch_on_the_named_secret_suffice(stage: Stage, namespace: str,
     stage.login_as("bob", OTHER)
     stage.reach("renewer", url=cluster_proxy.url)
     said = stage.run("refresh", code=1)
-    assert f"user renewer may not get secrets in namespace {namespace} of cluster prod" in said
+    assert f"user renewer may not get secret {secret_name(stage)} in namespace {namespace} of cluster prod" in said
     stage.cluster.allow_rules("renewer", namespace, *rules_of_the_example(secret_name(stage)))
     cluster_proxy.calls.clear()
     assert "renewed" in stage.run("refresh")

@@ -22,6 +22,7 @@ from reconciler.model.resource import Desired, Live
 from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import APPLY_AGAIN
 
 from . import login_document, validity, written_by
 from .connection import SECRETS, Document, annotations_of, is_taken, names_of
@@ -91,36 +92,29 @@ class SecretKind(InCluster, Kind, Renewable):
         for link, place in links.items():
             by_secret.setdefault(replace(place, account=""), {})[link] = place
         accounts = sorted({place.service_account for place in links.values()})
-        needed = {place.service_account for at, place in links.items() if at in wanted}
         accounts_there, there = session.maps(
             (lambda at: notes.tried(at[0], partial(notes.account, at)), accounts),
             (lambda at: notes.tried(secrets[at].cluster, partial(read, session, at)), secrets),
         )
         notes.accounts = dict(zip(accounts, accounts_there, strict=True))
-        barred = [
-            *(found for at, found in notes.accounts.items() if at not in needed),
-            *(found for at, found in zip(secrets, there, strict=True) if at not in wanted),
-        ]
-        session.notices += sorted({_stays(item) for item in barred if isinstance(item, PlatformError)})
-        session.notices += notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
+        session.pending |= notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
         for (at, place), document in zip(secrets.items(), there, strict=True):
             if isinstance(document, PlatformError):
-                if at in wanted:
-                    session.unseen[at] = document.sentence
+                session.barred(at, document.sentence, wanted=at in wanted)
                 continue  # its note stays
-            if document is not None and "deletionTimestamp" in document["metadata"] and at in wanted:
-                session.notices.append(
-                    f"{_native(document, place)} {_ending(document)}: it is made again once it is gone"
-                )
+            asked = at in wanted and not session.giving_up
+            if document is not None and "deletionTimestamp" in document["metadata"] and asked:
+                native = _native(document, place)
+                session.pending[at] = f"{native} {_ending(document)}: {APPLY_AGAIN} once it is gone"
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
-                live = self._live(session, at, place, document, asked=at in wanted and not session.giving_up)
-                going = self.gives and (at not in wanted or session.giving_up)
+                live = self._live(session, at, place, document, asked=asked)
+                going = self.gives and not asked
                 yield replace(live, foreign=tuple(_used(notes, at, by_secret.get(place, {})))) if going else live
-            elif at in wanted and not any(
+            elif asked and not any(
                 notes.accounts.get(link.service_account) for link in by_secret.get(place, {}).values()
             ):
-                session.notices.append(_pending(place))
+                session.pending[at] = _pending(place)
                 yield replace(_gone(notes, at, place), moot=True)
             elif at not in wanted or notes.marks(at).owner:
                 yield _gone(notes, at, place, wanted=at in wanted)
@@ -292,11 +286,6 @@ def _check_name(write: Write, place: Place, owner: str) -> None:
         )
 
 
-def _stays(error: PlatformError) -> str:
-    """That what is only noted can't be looked at: whoever has deleted its namespace may have deleted the right to."""
-    return f"what an earlier apply has made can't be looked at, and stays as it is: {error.message}"
-
-
 @contextmanager
 def _hiding(login: Credentials | None, taken: str) -> Iterator[None]:
     """Errors of a write inside repeat no login that is written. Raises Moved, in these words, where somebody was faster."""
@@ -346,8 +335,8 @@ def _used(notes: Notes, at: Address, links: Mapping[Address, Place]) -> Iterator
 
 def _pending(place: Place) -> str:
     return (
-        f"cluster {place.cluster}: namespace {place.namespace} is not there yet, or has no service account of grant {place.grant}:"
-        " its pull secret is made once it has one"
+        f"namespace {place.namespace} of cluster {place.cluster} is not there, or has no service account of grant {place.grant}:"
+        f" {APPLY_AGAIN} once it has one"
     )
 
 
