@@ -59,7 +59,8 @@ class Plan:
     many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
     the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing, and what there
     is to know of resources that do not change. `clusters`: those of the spec. `places`: those that the spec only names, such as
-    clusters, and by what they were known. `pending`: what can't be done yet, and is in no change, each with why and what to do.
+    clusters, and by what they were known. `examples`: as the estate has them. `pending`: what can't be done yet, and is in no change,
+    each with why and what to do.
     """
 
     owner: str
@@ -83,6 +84,7 @@ class Plan:
     clusters: tuple[Cluster, ...] = ()
     places: Places = field(default_factory=dict)
     pending: Mapping[Address, str] = field(default_factory=dict)
+    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def destroy(self) -> bool:
@@ -92,7 +94,7 @@ class Plan:
     @property
     def estate(self) -> Estate:
         """What sessions need to know."""
-        return Estate(self.owner, self.base, self.registries, clusters=self.clusters)
+        return Estate(self.owner, self.base, self.registries, clusters=self.clusters, examples=self.examples)
 
     @property
     def kept(self) -> tuple[ForeignAccess, ...]:
@@ -250,7 +252,8 @@ def count_images(difference: Difference, seen: Picture, sessions: Sessions, wish
 
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *, spec_hash: str | None = None) -> Plan:
     """Orders the changes and asks the guards. `spec_hash`: what the plan says it is made from, if not the spec's own hash. Pure."""
-    registries = estate_of(spec).registries
+    estate = estate_of(spec)
+    registries = estate.registries
     by = reaching(seen.live.values(), difference.changes, seen.kinds, spec.name)
     changes = with_reach(difference.changes, by, seen.kinds, seen.homes, spec.name)
     # whoever only lets go of something asks nothing of what is there
@@ -261,6 +264,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         spec_hash=spec_digest(spec) if spec_hash is None else spec_hash,
         registries=registries,
         clusters=spec.clusters,
+        examples=estate.examples,
         problems=tuple(sorted(difference.problems)),
         foreign=_left_to_others(seen, changes),
         unowned={name: len(found) for name, found in sorted(seen.unowned.items())},

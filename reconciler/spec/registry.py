@@ -63,6 +63,8 @@ class RegistryBase(Model):
     identity: ClassVar[tuple[str, ...]] = ()
     #: whether there is anything that its platform can't honour and that is left out where it comes from the defaults (`Fault.unable`)
     leaves_out: ClassVar[bool] = False
+    #: of how many repositories its sessions must know the names, to try its login with
+    tried_with: ClassVar[int] = 0
     #: whether whoever can push can delete images too
     pushers_delete: ClassVar[bool] = False
 

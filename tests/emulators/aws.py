@@ -14,9 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-
 from .aws_wire import QUERY_SERVICES
+from .moto_client import moto_client
 from .proxy import Answer, Call
 
 
@@ -147,7 +146,7 @@ class TaggingIndex(Quiet):
         if call.operation != "GetResources":
             return None
         wanted = call.body.get("TagFilters", [])
-        client = boto3.client("ecr", endpoint_url=self.endpoint, region_name=call.region)
+        client = moto_client(self.endpoint, "ecr", call.region)
         found = []
         for repository in client.describe_repositories(maxResults=1000)["repositories"]:
             arn = repository["repositoryArn"]
@@ -179,7 +178,7 @@ class Says(Quiet):
         self.over = self.over or call.operation == self.until
         if self.over or call.operation != "DescribeRepositories":
             return None
-        client = boto3.client("ecr", endpoint_url=self.endpoint, region_name=call.region)
+        client = moto_client(self.endpoint, "ecr", call.region)
         # as AWS's answer, but for the times, which JSON has as numbers
         found = [{**item, "createdAt": 0} for item in client.describe_repositories(**call.body)["repositories"]]
         return Answer(
@@ -305,10 +304,6 @@ class KillAfter(Quiet):
         return Answer(drop=True)
 
 
-def _moto() -> boto3.Session:
-    return boto3.Session(aws_access_key_id="x", aws_secret_access_key="x")
-
-
 @dataclass
 class AnyOrder(Quiet):
     """Policies with their principals, actions and statements in another order at every answer, and a list of one as a text.
@@ -326,7 +321,7 @@ class AnyOrder(Quiet):
         return self._mixed(call) if call.operation == "SetRepositoryPolicy" else None
 
     def _mixed(self, call: Call) -> Answer | None:
-        client = _moto().client("ecr", region_name=call.region, endpoint_url=self.endpoint)
+        client = moto_client(self.endpoint, "ecr", call.region)
         name = call.body["repositoryName"]
         try:
             document = json.loads(client.get_repository_policy(repositoryName=name)["policyText"])
@@ -362,7 +357,7 @@ class PrincipalsMustBeThere(Quiet):
         where = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}
         if call.operation not in where:
             return None
-        client = _moto().client("iam", region_name="us-east-1", endpoint_url=self.endpoint)
+        client = moto_client(self.endpoint, "iam", "us-east-1")
         there = {role["Arn"] for role in client.list_roles()["Roles"]}
         for statement in json.loads(call.body[where[call.operation]])["Statement"]:
             named = statement["Principal"].get("AWS", [])

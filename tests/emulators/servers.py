@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -23,12 +24,16 @@ def free_port() -> int:
 
 @contextmanager
 def moto_server(log: Path) -> Iterator[str]:
-    """A real moto_server process; yields its URL."""
+    """A process of moto's; yields its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=output, stderr=output
+            [sys.executable, "-m", "tests.emulators.moto_process", str(port)],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "MOTO_DISABLE_GLOBAL_CORS": "true"},
+            stdout=output,
+            stderr=output,
         )
         try:
             _wait_for(f"{url}/moto-api/", process, log)

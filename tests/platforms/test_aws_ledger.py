@@ -220,6 +220,16 @@ def test_the_other_regions_are_asked_only_while_there_is_no_ledger(aws: AwsSandb
     assert {call.region for call in aws.proxy.calls if call.service == "ecr"} == {"us-east-1"}
 
 
+def test_where_there_is_no_ledger_all_regions_are_asked_for_one(aws: AwsSandbox, all_regions: list[str]) -> None:
+    aws.apply(without(aws, "web", region="sa-east-1"))
+    aws.proxy.calls.clear()
+    plan = aws.plan(without(aws, "web"))
+    asked = {call.region for call in aws.proxy.calls if call.operation == "ListTagsForResource"}
+    assert asked >= set(all_regions)
+    assert len(all_regions) > 20
+    assert "images.ledger.marks@sa-east-1" in {str(item.address) for item in plan.changes}
+
+
 def test_what_somebody_else_has_under_the_ledgers_name_is_left_alone(aws: AwsSandbox) -> None:
     aws.client("ecr").create_repository(repositoryName=LEDGER)
     plan = aws.plan(without(aws, "web"))

@@ -7,13 +7,12 @@ import os
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
-from botocore.loaders import create_loader
 from hypothesis import strategies as st
 
 from reconciler import Spec
@@ -28,14 +27,18 @@ from tests.emulators.aws import RegistryPolicy, ScanningRules, TaggingIndex
 from tests.emulators.aws import Replication as Rules
 from tests.emulators.aws_by_prefix import CreationTemplates, PullThroughCaches
 from tests.emulators.aws_wire import AwsWire
+from tests.emulators.moto_client import moto_client
 from tests.emulators.proxy import Proxy, proxy_to
 from tests.emulators.servers import moto_server
 
 from .base import Document, Hand, Sandbox
+from .botocore_once import remember
 from .fields import Change, grant, registry, repository, target
 
 ACCOUNT = "123456789012"
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
+#: the regions that there are for our code, unless a test takes `all_regions`: also such as nothing is in
+WORLD = (*REGIONS, "us-west-1", "eu-central-1", "ap-south-1", "af-south-1")
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-{{}}"
 LIFECYCLE = {
     "rules": [
@@ -322,14 +325,9 @@ class AwsSandbox(Sandbox):
         self.templates = CreationTemplates()
         self.registry_policies = RegistryPolicy()
         self.rescue = str(folder)  # of its own: what is replaced in another process has the same names
-        self._clients: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
-        if (service, region) not in self._clients:
-            session = boto3.Session(aws_access_key_id="hand", aws_secret_access_key="hand", region_name=region)
-            client: Any = session.client(service, endpoint_url=self.moto)  # type: ignore[call-overload]  # the stubs want a literal
-            self._clients[service, region] = client
-        return self._clients[service, region]
+        return moto_client(self.moto, service, region)
 
     def registry(self, name: str = "images", **fields: Any) -> Document:
         return {"name": name, "platform": "aws", "account_id": ACCOUNT, "region": "us-east-1", **fields}
@@ -689,10 +687,9 @@ SANDBOX = AwsSandbox
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _service_models_are_read_once() -> Iterator[None]:
-    """botocore parses some MB of JSON for each session, which is a tenth of the time of these tests."""
+def _botocore_remembers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", cache(create_loader))
+        remember(patch)
         yield
 
 
@@ -722,9 +719,29 @@ def proxy(moto: str) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def aws(moto: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsSandbox:
-    """An empty AWS account."""
+def all_regions() -> list[str]:
+    """The names of all regions that have ECR, which are there for our code then."""
+    found: list[str] = botocore.session.Session().get_available_regions("ecr")
+    return found
+
+
+_every_region = botocore.session.Session.get_available_regions
+
+
+def _few_regions(session: botocore.session.Session, service: str, partition_name: str = "aws", **how: Any) -> list[str]:
+    found: list[str] = _every_region(session, service, partition_name, **how)
+    return [region for region in found if partition_name != "aws" or region in WORLD]
+
+
+@pytest.fixture
+def aws(
+    request: pytest.FixtureRequest, moto: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AwsSandbox:
+    """An empty AWS account, of the regions of WORLD where the test does not take `all_regions`: what looks for something in all
+    regions asks each the same, and 30 that are empty show no more than 4."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    if "all_regions" not in request.fixturenames:
+        monkeypatch.setattr("botocore.session.Session.get_available_regions", _few_regions)
     folder = tmp_path / "rescue"
     folder.mkdir()
     sandbox = AwsSandbox(proxy, moto, folder)

@@ -47,7 +47,7 @@ class ExternalSession(HttpSession):
             return
         self._tried = True
         try:
-            self.client.check_login()
+            self.client.check_login(known=self.estate.examples.get(self.name, ()))
         except PlatformError as error:
             error.address = error.address or self.name
             self.trouble = error

@@ -83,6 +83,8 @@ class ExternalRegistry(RegistryBase):
     grant_types = ("kubernetes",)
     leaves_out = True
     identity = ("credentials",)
+    # each is one more try of a login that may be wrong
+    tried_with = 3
     whole_login = (
         "a grant to a cluster hands on the login that the registry has in this spec, whatever that may do there"
     )
