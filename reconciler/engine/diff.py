@@ -209,7 +209,7 @@ class _Differ:
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
-        gains = tuple(sorted({*gains, *self.beside.waiting(live)}))
+        gains = tuple(sorted({*gains, *self.beside.waiting(live), *(live.cut_off if live is not None else ())}))
         if isinstance(kind, Renewable) and live is not None and not live.vacant and why is not Cause.DRIFT:
             gains = (*gains, *kind.another_login(wanted.address, live.settings, wanted.settings))
         maybe = images_before(self.picture, kind, wanted, self.adopt) if action is Action.CREATE else ""

@@ -112,6 +112,9 @@ class LivePart(_Part):
     version: str = Field(
         "", description="Of what holds a secret, which of its states it is, where somebody else has written it last."
     )
+    cut_off: tuple[AccessPart, ...] = Field(
+        (), description="Who can do what again once it is put right, and can't now."
+    )
 
 
 class NativeNamePart(_Part):

@@ -179,6 +179,7 @@ def _live(live: Live) -> dict[str, Any]:
         "notes": list(live.notes),
         **({"stands_at": live.stands_at} if live.stands_at is not None else {}),
         **({"version": live.version} if live.version else {}),
+        **({"cut_off": plain(live.cut_off)} if live.cut_off else {}),
     }
 
 

@@ -188,6 +188,7 @@ class Loading:
             notes=part.notes,
             stands_at=_address(part.stands_at) if part.stands_at is not None else None,
             version=part.version,
+            cut_off=tuple(map(_access, part.cut_off)),
             foreign=tuple(self.foreign.get(address, ())),
         )
 

@@ -6,7 +6,7 @@ They are changed in place: a node that has an image by a secret needs no new log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.errors import Moved, PlatformError
-from reconciler.model.access import ForeignAccess
+from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.renewal import Renewable, Renewal, Renewed
@@ -28,7 +28,19 @@ from . import login_document, validity, written_by
 from .connection import SECRETS, Document, annotations_of, is_taken, names_of
 from .in_cluster import InCluster
 from .notes import LABELS, Notes
-from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
+from .secret_login import (
+    GRANT,
+    NAMESPACE,
+    beside,
+    cut_off,
+    issuer_of,
+    known,
+    login_for,
+    marks_of,
+    place_of,
+    read,
+    said_of,
+)
 from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
 from .written_by import by_others
 
@@ -109,15 +121,23 @@ class SecretKind(InCluster, Kind, Renewable):
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
                 live = self._live(session, at, place, document, asked=asked)
-                going = self.gives and not asked
-                yield replace(live, foreign=tuple(_used(notes, at, by_secret.get(place, {})))) if going else live
+                of_secret = by_secret.get(place, {})
+                if self.gives and asked:
+                    live = replace(live, cut_off=cut_off(live, _users(notes, at, wanted, of_secret)))
+                elif self.gives:
+                    live = replace(live, foreign=tuple(_used(notes, at, of_secret)))
+                yield live
             elif asked and not any(
                 notes.accounts.get(link.service_account) for link in by_secret.get(place, {}).values()
             ):
                 session.pending[at] = _pending(place)
                 yield replace(_gone(notes, at, place), moot=True)
-            elif at not in wanted or notes.marks(at).owner:
-                yield _gone(notes, at, place, wanted=at in wanted)
+            else:
+                gone = _gone(notes, at, place, wanted=at in wanted)
+                users = _users(notes, at, wanted, by_secret.get(place, {})) if self.gives and asked else ()
+                gone = replace(gone, cut_off=cut_off(gone, users))
+                if at not in wanted or gone.marks.owner or gone.cut_off:
+                    yield gone
 
     def read(self, session: HttpSession, addresses: Sequence[Address]) -> Iterator[Live]:
         notes = session.ledger(Notes)
@@ -137,8 +157,11 @@ class SecretKind(InCluster, Kind, Renewable):
 
     def fingerprint(self, live: Live | None) -> str:
         """Without what is said of the login: of what we have written ourselves, a refresh makes a good one, and each gets old."""
-        said = replace(live, settings=replace(live.settings, login=GOOD)) if live is not None else None
-        return super().fingerprint(said)
+        if live is None or (
+            live.vacant and live.marks.owner is None
+        ):  # it is said only of whoever names what is not there
+            return super().fingerprint(None)
+        return super().fingerprint(replace(live, settings=replace(live.settings, login=GOOD)))
 
     def create(self, session: HttpSession, write: Write) -> Live:
         at = write.desired.address
@@ -251,6 +274,11 @@ class SecretKind(InCluster, Kind, Renewable):
                 return Renewal(
                     at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
                 )
+            if document.get("type") != login_document.TYPE:
+                said = (
+                    f"it is of type {document.get('type')}, which no kubelet logs in with, and which can't be changed"
+                )
+                return Renewal(at, Renewed.FAILED, message=f"{said}\nrun `reconciler apply`, which makes it anew")
             texts, lasting = annotations_of(document), issuer_of(session).lasting
             if lasting:
                 # whoever runs this may not have heard of a rotation: neither is what the secret holds good then, if it is the
@@ -318,6 +346,18 @@ def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> di
     named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
     found = {*(at for at, item in wanted.items() if item.kind == kind), *named}
     return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
+
+
+def _users(notes: Notes, at: Address, wanted: Collection[Address], links: Mapping[Address, Place]) -> Iterator[Access]:
+    """Who pulls by a secret of those that are to, as they name it already, whoever has written that. `links`: its links."""
+    for link, to in links.items():
+        account = notes.accounts.get(to.service_account)
+        if (
+            link in wanted
+            and isinstance(account, dict)
+            and place_of(at).secret_of(notes.session.owner) in names_of(account)
+        ):
+            yield to.pulls(at.registry)
 
 
 def _used(notes: Notes, at: Address, links: Mapping[Address, Place]) -> Iterator[ForeignAccess]:
