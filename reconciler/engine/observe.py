@@ -3,7 +3,7 @@ addresses read again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -13,6 +13,7 @@ from reconciler.errors import Halted, PlatformError, ReadFailed, ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.change import Change
+from reconciler.model.kind import Kind
 from reconciler.model.placed import Known, Placed, Places, apart
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
@@ -77,14 +78,15 @@ def observe(
     return found
 
 
-def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed:
-    """Checks one registry and lists it. A function of its own, so that any executor can run it."""
+def list_registry(session: Session, wanted: Mapping[Address, Desired], only: Collection[str] | None = None) -> Listed:
+    """Checks one registry and lists it. A function of its own, so that any executor can run it. `only`: these kinds, and those that
+    must be listed before them (None: all)."""
     with working_on(session.name):
         try:
             session.check()
             if session.given_up:
                 raise Halted(f"registry {session.name}: stopped reading")
-            found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
+            found = Listed((live.address, live) for group in _kinds(session, wanted, only).values() for live in group)
             found.refused, found.unseen, found.pending = map(dict, (session.refused, session.unseen, session.pending))
             # kinds are listed side by side: which of them is faster is no part of a plan
             found.notices = tuple(sorted(session.notices))
@@ -119,9 +121,12 @@ def together(listed: Mapping[str, Listed]) -> Places:
     return places
 
 
-def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Sequence[Live]]:
+def _kinds(
+    session: Session, wanted: Mapping[Address, Desired], only: Collection[str] | None
+) -> dict[str, Sequence[Live]]:
     """Each kind's live resources, in the platform's order of kinds."""
-    kinds = session.platform.kinds
+    chosen = session.platform.kinds if only is None else set(_with_first(session.platform.kinds, only))
+    kinds = {name: kind for name, kind in session.platform.kinds.items() if name in chosen}
     found: dict[str, Sequence[Live]] = {}
 
     def listed(name: str) -> Sequence[Live]:
@@ -147,6 +152,13 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
     if session.given_up:
         raise Halted(f"registry {session.name}: stopped reading")
     return {name: found[name] for name in kinds}
+
+
+def _with_first(kinds: Mapping[str, Kind], names: Iterable[str]) -> Iterator[str]:
+    """These kinds, and those that must be listed before them."""
+    for name in names:
+        yield name
+        yield from _with_first(kinds, kinds[name].after)
 
 
 def _side_by_side(
