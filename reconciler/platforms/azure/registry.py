@@ -24,6 +24,7 @@ from reconciler.words import Named, all_of
 from . import mode, network, notes, others, replication, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
+from .hints import NO_GROUP, hint_for
 from .reach import WHOLE
 from .registry_settings import (
     KIND,
@@ -37,7 +38,6 @@ from .registry_settings import (
 )
 from .repository import data_plane, now_in
 from .spec import AzureRegistry
-from .troubles import NO_GROUP, hint_for
 
 if TYPE_CHECKING:
     from .session import AzureSession

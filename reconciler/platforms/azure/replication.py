@@ -19,8 +19,8 @@ from reconciler.platforms.rescue import GOES_ALONG, naming
 from reconciler.words import all_of
 
 from . import states, tags
+from .hints import NotCarriedOut
 from .token_settings import is_ours
-from .troubles import NotCarriedOut
 from .waiting import Kept, kept_of, native_of, note, strays, waiting
 
 if TYPE_CHECKING:

@@ -28,11 +28,12 @@ from reconciler.platforms.rescue import Rescue
 
 from . import endpoints, lists, operations, roles, tags
 from .documents import mode_of, plain, properties
+from .hints import NO_GROUP
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
 from .remembered import Remembered
 from .spec import AzureRegistry
-from .troubles import FAILURES, NO_GROUP, NotAzure, code_of, is_absent, translated
+from .troubles import FAILURES, NotAzure, code_of, is_absent, translated
 
 T = TypeVar("T")
 Document = dict[str, Any]
