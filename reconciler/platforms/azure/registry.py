@@ -201,7 +201,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
         note = "unless Azure adds a hash to the login server"
-        return NativeName(here.registry_name, f"{here.registry_name.lower()}.azurecr.io", note)
+        return NativeName(here.registry_name, here.usual_server, note)
 
     def protected(self, settings: RegistrySettings) -> bool:
         return False
