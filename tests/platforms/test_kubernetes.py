@@ -117,6 +117,37 @@ def test_a_foreign_secret_of_that_name_is_a_conflict_and_can_be_adopted(stage: S
     assert "No changes" in stage.plan()
 
 
+def test_adopting_a_secret_says_which_other_logins_it_loses(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    entry = {"auth": base64.b64encode(b"bob:token").decode()}
+    held = json.dumps({"auths": {"ghcr.io": entry, stage.registry.place: entry, "https://quay.io": {}}})
+    theirs = {
+        "metadata": {"name": secret_name(stage)},
+        "type": TYPE,
+        "data": {KEY: base64.b64encode(held.encode()).decode()},
+    }
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    at = f"onprem.pull-secret.prod/{namespace}/prod"
+    said = stage.plan("--adopt", at, "--out", "plan.json")
+    assert "its logins for ghcr.io and https://quay.io go: it is to hold that of registry onprem alone" in said
+    assert "its logins for ghcr.io and https://quay.io go" in stage.apply("plan.json")
+
+
+def test_a_secret_of_another_type_is_not_offered_for_adoption(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    theirs = {"metadata": {"name": secret_name(stage)}, "type": "Opaque"}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    said = stage.plan(code=6)
+    assert (
+        "already exists and has no owner; it can't be adopted: its type differs from the spec and can't be changed"
+        in said
+    )
+    assert "else use another name, or remove what is there if nobody needs it" in said
+    assert "--adopt" not in said
+
+
 def test_a_copy_in_another_namespace_is_nobody_s_and_stays(stage: Stage) -> None:
     namespace, other = stage.cluster.namespace("app"), stage.cluster.namespace("app")
     stage.grant("prod", namespace, "app")

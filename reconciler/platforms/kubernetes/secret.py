@@ -36,6 +36,7 @@ from .secret_login import (
     issuer_of,
     known,
     login_for,
+    lost_with,
     marks_of,
     place_of,
     read,
@@ -258,7 +259,9 @@ class SecretKind(InCluster, Kind, Renewable):
             needs=self.needs(session.name, place.grant),
             native=_native(document, place),
             etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
-            notes=by_others(document, _HELD, "what it holds") if login != GOOD else (),
+            notes=()
+            if login == GOOD
+            else (*by_others(document, _HELD, "what it holds"), *lost_with(session, document)),
             version="" if written_by.ours(document, _HELD) else str(metadata.get("resourceVersion") or "?"),
         )
 
