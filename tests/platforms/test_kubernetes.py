@@ -423,3 +423,19 @@ def test_a_grant_that_moves_to_another_registry_is_refused_and_by_another_name_m
     assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, "moved")]
     assert stage.secret(namespace, secret_name(stage)) is None
     assert "No changes" in stage.plan()
+
+
+def test_the_longest_names_of_a_spec_and_a_grant_make_a_secret_and_notes(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    # the most that the spec takes, with a dash at the end
+    stage.document["name"] = f"{stage.document['name']:a<39}-"
+    grant = "g" * 63
+    stage.grant(grant, namespace, "app")
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, grant)]
+    assert "No changes" in stage.plan()
+    for name, said in ((f"{stage.document['name']}a", "at most 40 characters"), (stage.document["name"], "")):
+        stage.document["name"] = name
+        stage.document["grants"][0]["name"] = grant if said else f"{grant}g"
+        stage.write()
+        assert (said or "at most 63 characters") in stage.run("validate", code=1)
