@@ -72,8 +72,8 @@ def not_to_be_adopted(live: Live, fixed: Sequence[str]) -> str:
     differ = f"{all_of(fixed)} {plural(len(fixed), 'differs', 'differ')}"
     return (
         f"{live.native or 'it'} already exists and has no owner; it can't be adopted: its {differ} from the spec and can't be"
-        " changed; put its own values into the spec where it has fields for them, else use another name, or remove what is there if nobody"
-        " needs it"
+        " changed; put its own values into the spec where it has fields for them, else use another name, or remove what is there if"
+        " nobody needs it"
     )
 
 

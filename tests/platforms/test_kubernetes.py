@@ -439,3 +439,13 @@ def test_the_longest_names_of_a_spec_and_a_grant_make_a_secret_and_notes(stage: 
         stage.document["grants"][0]["name"] = grant if said else f"{grant}g"
         stage.write()
         assert (said or "at most 63 characters") in stage.run("validate", code=1)
+
+
+def test_guards_do_not_pass_on_what_an_external_registry_does_not_have(stage: Stage) -> None:
+    stage.document["guards"] = {"require_immutable_tags": True, "require_labels": ["team"]}
+    stage.write()
+    said = stage.plan(code=3)
+    why = "this is up to the external registry's operator, and no spec can say it"
+    at = "onprem.repository.team/app"
+    assert f"tags of {at} can be moved, and nothing there can meet guards.require_immutable_tags: {why}" in said
+    assert f"{at} has no label 'team', which guards.require_labels lists: {why}" in said
