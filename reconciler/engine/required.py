@@ -40,8 +40,8 @@ def required(spec: Spec, seen: Picture) -> Iterator[Verdict]:
         lacking = _where(spec, seen, lambda item: not item.tags_immutable or any(map(excepts_all, item.movable_tags)))
         for found, why in _by_reason(lacking, registries, immutable_tags=True):
             wants = "where guards.require_immutable_tags wants immutable_tags: true (exceptions may be listed)"
-            never = f"and nothing there can meet guards.require_immutable_tags: {why}; give such a registry a spec of its own, without it"
-            message = f"tags of {_named(found)} can be moved, {never if why else wants}"
+            never = f"and nothing there can meet guards.require_immutable_tags: {why}; give such a registry a spec of its own"
+            message = f"tags of {_named(found)} can be moved, {f'{never}, without it' if why else wants}"
             yield _verdict("require_immutable_tags", found, message)
     if guards.max_grants_per_repository is not None:
         yield from _with_many_grants(spec, seen, guards.max_grants_per_repository)

@@ -60,7 +60,7 @@ def test_a_login_that_was_rotated_is_drift_and_is_written_in_place(stage: Stage)
     before = stage.secret(namespace, secret_name(stage))
     stage.login_as("bob", OTHER)
     drift = stage.reconciler("drift", code=2)
-    assert 'login: "another one" (live), "good" (spec)' in drift
+    assert "login: another one (live), good (spec)" in drift
     stage.apply()
     after = stage.secret(namespace, secret_name(stage))
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
@@ -91,7 +91,7 @@ def test_what_a_hand_made_of_the_login_is_said_and_healed(stage: Stage, config: 
     body = {"data": {KEY: base64.b64encode(text.encode()).decode()}}
     stage.cluster.request("PATCH", f"{at}?fieldManager=a-person", body, kind="application/merge-patch+json")
     drift = stage.reconciler("drift", code=2)
-    assert f'login: "{said}" (live), "good" (spec)' in drift
+    assert f"login: {said} (live), good (spec)" in drift
     assert "what it holds was last written by a-person at 20" in drift
     stage.apply()
     assert stage.secret(namespace, secret_name(stage))["data"] == good
