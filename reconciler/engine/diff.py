@@ -132,7 +132,9 @@ class _Differ:
         if fixed := self.fixed(wanted, live):
             self.problem(wanted.address, not_to_be_adopted(live, fixed), conflict=True)
         else:
-            self.add(wanted, live, Action.ADOPT, Cause.PENDING)
+            # nothing says whether it was ever ours, and lost its marks by hand
+            unmarked = live.marks.applied is None
+            self.add(wanted, live, Action.ADOPT, Cause.CHANGED if unmarked else Cause.PENDING)
 
     def fixed(self, wanted: Desired, live: Live) -> list[str]:
         """The settings that differ and can't be changed."""
@@ -300,7 +302,7 @@ class _Differ:
             action=Action.DELETE,
             address=live.address,
             kind=live.kind,
-            cause=Cause.PENDING,
+            cause=Cause.DRIFT if self.kind(live).is_left(live) else Cause.PENDING,
             live=live,
             fingerprint=self.kind(live).fingerprint(live),
             needs=needs_of_going(live, along, self.picture.live),

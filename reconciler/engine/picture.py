@@ -66,7 +66,7 @@ def picture(
     """The registries' parts as one picture. `destroy`: nothing is wanted any more. `retired`: registries of which nothing is.
     `released`, `homes`, `refused`, `unseen`, `pending`: as in Picture."""
     wanted = {} if destroy else _joined([found for name, found in desired.items() if name not in retired])
-    wanted = _without(wanted, released)
+    wanted = without(wanted, released)
     everything = _joined(listed.values())
     live = _own(everything, wanted)
     return Picture(
@@ -89,7 +89,7 @@ def picture(
     )
 
 
-def _without(wanted: Mapping[Address, Desired], released: frozenset[Address]) -> Mapping[Address, Desired]:
+def without(wanted: Mapping[Address, Desired], released: frozenset[Address]) -> Mapping[Address, Desired]:
     """Without what is let go of, what stands below it, and that anything needs it."""
     if not released:
         return wanted
