@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -103,6 +103,10 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     listed: dict[str, dict[Address, Live]] = {name: {} for name in desired}
     renamed: dict[tuple[str, str], str] = {}
     stood: dict[Address, Collection[Address]] = {}
+    for registry, other in _met(base, head):
+        listed[other.name] |= dict(
+            _in_the_way(registry, other, there[registry.name], base_kinds[registry.name], head.name)
+        )
     for registry in base.registries:
         now = kept.get(registry.name)
         # what a registry that leaves holds stays as it is, and no plan looks at it
@@ -134,6 +138,36 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     difference = diff(seen, head.name, shown=False)
     changes = _without_moves(difference.changes, stood)
     return Planned(seen, changes, settle(head, seen, difference, Wishes(), spec_hash=""), renamed)
+
+
+def _met(base: Spec, head: Spec) -> Iterator[tuple[RegistryBase, RegistryBase]]:
+    """The registries of the base that the head has under another name, each with that."""
+    before, after = ({item.name for item in spec.registries} for spec in (base, head))
+    for registry in base.registries:
+        for other in head.registries:
+            new = registry.name not in after and other.name not in before
+            if new and not registry.retired and registry.met_by(other):
+                yield registry, other
+
+
+def _in_the_way(
+    registry: RegistryBase,
+    other: RegistryBase,
+    there: Mapping[Address, Desired],
+    kinds: Mapping[str, Kind],
+    owner: str,
+) -> Iterator[tuple[Address, Live]]:
+    """What a registry holds by its old name, as a plan finds it under the new one: with marks of the old one."""
+
+    def called(at: Address) -> Address:
+        return Address.of(other.name, at.kind, at.name, at.where)
+
+    for item in there.values():
+        if item.kind in registry.met_by(other):
+            live = applied(kinds[item.kind].fitted(item, None), owner)
+            parent = called(live.parent) if live.parent is not None else None
+            at, needs = called(live.address), tuple(map(called, live.needs))
+            yield at, replace(live, address=at, parent=parent, needs=needs)
 
 
 def _clusters_called(base: Spec, head: Spec) -> Mapping[str, str]:

@@ -45,6 +45,15 @@ class OfTheWhole(Parts):
             end = "neither a plan nor drift looks at it again; to delete it all, apply retired: true first"
             if now is not None and registry.still_finds(now):
                 end = "a plan is refused until it is put back"
+            names = {item.name for item in self.base.registries}
+            others = [item.name for item in self.head.registries if item.name not in names and registry.met_by(item)]
+            if now is None and others:
+                what = f"is called {others[0]} from now on"
+                has = "what it holds belongs to the old name"
+                end = (
+                    "a plan is refused until that is put back, or it is released under it and adopted"
+                    " (`reconciler help renaming-a-registry-or-a-spec`)"
+                )
             part.messages.append(f"registry {registry.name} {what}: {has}: {end}")
             # what else of it differs is part of that
             self.used.update(id(one) for one in found)

@@ -46,6 +46,9 @@ _INAPPLICABLE = {
         images_pushed_after_the_plan_make_a_delete_stale
         a_target_takes_what_it_needs_along_and_nothing_else
         a_write_marks_what_it_makes_with_the_origin_that_it_is_given
+        a_saved_plan_says_what_the_spec_does_that_it_was_made_from
+        a_saved_plan_that_lets_go_says_what_the_spec_does
+        a_saved_plan_of_each_example_says_what_the_example_does
         an_error_and_a_saved_plan_know_the_lines_that_a_resource_comes_from
         an_address_that_is_none_of_what_is_there_reads_nothing
         a_saved_plan_is_applied_as_wide_as_it_is_asked_for
