@@ -69,8 +69,8 @@ class AssignmentKind(Kind, GivesAccess):
         return {"principal_type": "ServicePrincipal", "grants": []}
 
     def altered(self, settings: AssignmentSettings) -> str | None:
-        if settings.other:
-            return "other"
+        if settings.other or settings.orphan:
+            return "other" if settings.other else "orphan"
         return None if settings.whole != bool(settings.names or settings.prefixes) else "names"
 
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
@@ -139,8 +139,12 @@ class AssignmentKind(Kind, GivesAccess):
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         yield from live.notes
-        if live.marks.owner is not None and not live.settings.grants and not live.settings.own:
+        if self.is_left(live):
             yield "it names no grant: it was for one of the registry's own identities, which is gone since"
+
+    def is_left(self, live: Live) -> bool:
+        settings: AssignmentSettings = live.settings
+        return settings.orphan
 
     # -- verbs --------------------------------------------------------------------------------------------------
 
@@ -277,6 +281,7 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
         role.job,
         role.mode,
         grants=tuple(grants.split(",")) if grants else (),
+        orphan=marks_of(item).owner is not None and not grants and who not in IDENTITIES,
         **assignment_settings.read_condition(str(said.get("condition") or ""), role),
     )
     at = assignment_settings.address_in(session.name, who, role, mode)

@@ -41,7 +41,8 @@ class AssignmentSettings:
     whose role it is, "" where the registry's mode decides. `names`: the repositories, sorted; `prefixes`: beginnings of names, each
     with its slash; `whole`: all repositories, without a condition. `unnarrowed`: that no grant names repositories, where the mode is
     not known; `found`: and that the registry was there before. `grants`: whose names stand in its description. `other`: a condition
-    that is none of ours, as it stands there. `by`: which repositories each grant is for, which no assignment says.
+    that is none of ours, as it stands there. `by`: which repositories each grant is for, which no assignment says. `orphan`: whether
+    it was for one of the registry's own identities, and that is gone.
     """
 
     principal: str
@@ -56,10 +57,11 @@ class AssignmentSettings:
     grants: tuple[str, ...] = ()
     other: str = ""
     by: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), compare=False)
+    orphan: bool = field(default=False, compare=False)
 
     def as_v1(self) -> dict[str, Any]:
         """What the mark is a hash of: what stands on the platform."""
-        found: dict[str, Any] = plain(replace(self, by=()))
+        found: dict[str, Any] = plain(replace(self, by=(), orphan=False))
         return found
 
     @property
@@ -234,8 +236,8 @@ def principal_of(settings: AssignmentSettings, registry: str) -> Principal:
 
 
 def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:
-    """Who can do what because of it; the catalog's names are none of that."""
-    if settings.job == roles.LIST:
+    """Who can do what because of it; the catalog's names are none of that, and nobody is who is gone."""
+    if settings.job == roles.LIST or settings.orphan:
         return
     who = principal_of(settings, at.registry)
     for verb in (roles.PULL, PUSH) if settings.job == PUSH else (roles.PULL,):

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
+from reconciler.model.access import DELETE_IMAGES, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Uncounted, Verb, Write
@@ -24,6 +24,7 @@ from reconciler.words import Named, all_of
 from . import mode, network, notes, others, replication, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
+from .hints import NO_GROUP, hint_for
 from .reach import WHOLE
 from .registry_settings import (
     KIND,
@@ -178,7 +179,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 "it is not reached from the internet, which needs sku: Premium: Azure refuses"
                 f" {desired.settings.sku} until the spec says public_network_access: true"
             )
-        theirs = _others(live)
+        theirs = tags.of_others(live)
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
             return (
@@ -188,7 +189,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         return None
 
     def beside(self, live: Live) -> Mapping[str, Any]:
-        return tags.Caseless({f"labels.{key}": value for key, value in _others(live).items()})
+        return tags.Caseless({f"labels.{key}": value for key, value in tags.of_others(live).items()})
 
     def in_order(self, rest: str) -> str:
         """Without replications: one that is let go of before the registry is somebody else's from then on."""
@@ -200,7 +201,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
         note = "unless Azure adds a hash to the login server"
-        return NativeName(here.registry_name, f"{here.registry_name.lower()}.azurecr.io", note)
+        return NativeName(here.registry_name, here.usual_server, note)
 
     def protected(self, settings: RegistrySettings) -> bool:
         return False
@@ -249,6 +250,12 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 given = tuple(mode.given_by_others(session, own, there, assigned, granted(wanted)))
             beneath = below_of(session, own)
             yield _with_others(session, own, there, (*given, *beneath.access(own)), beneath)
+        elif session.groupless:
+            here = session.registry
+            session.refused[own] = (
+                f"subscription {here.subscription_id} has no resource group {here.resource_group}: check both, or"
+                f" {hint_for(NO_GROUP, here)}"
+            )
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
@@ -352,7 +359,8 @@ def _to_anyone(at: Address, settings: RegistrySettings) -> Iterator[Access]:
 def _to_admin(at: Address, settings: RegistrySettings) -> Iterator[Access]:
     if settings.admin_user:
         admin = Principal("whoever has the password of the admin user")
-        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, ADMIN))
+        # who has access is none of what it can change
+        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, DELETE_IMAGES))
 
 
 def _switched_on(session: AzureSession, live: Live) -> Iterator[ForeignAccess]:
@@ -391,8 +399,3 @@ def _large(live: Live | None) -> list[str]:
     theirs = [f"somebody else's {item}" for item in beside]
     found: list[str] = json.loads(live.rest or "{}").get(network.LARGE, [])
     return [*theirs, *found]
-
-
-def _others(live: Live | None) -> dict[str, str]:
-    found: dict[str, str] = json.loads(live.rest or "{}").get("tags", {}) if live is not None else {}
-    return found

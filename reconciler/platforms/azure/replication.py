@@ -19,7 +19,8 @@ from reconciler.platforms.rescue import GOES_ALONG, naming
 from reconciler.words import all_of
 
 from . import states, tags
-from .troubles import NotCarriedOut
+from .hints import NotCarriedOut
+from .token_settings import is_ours
 from .waiting import Kept, kept_of, native_of, note, strays, waiting
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class ReplicationKind(Kind, ReleasedAlong):
         return super().fingerprint(states.over(live))
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
-        return states.limit(live.settings.under_way) if live is not None else None
+        doomed = states.limit(live.settings.under_way) if live is not None else None
+        return doomed or tags.too_many("replication", live)
 
     def weakens(self, before: ReplicationSettings | None, after: ReplicationSettings | None) -> Iterator[Weakening]:
         if before is not None and before.endpoint and (after is None or not after.endpoint):
@@ -121,6 +123,13 @@ class ReplicationKind(Kind, ReleasedAlong):
         listed = {live.address for live in there}
         missing = [at for at in wanted if at.kind == KIND and at not in listed]
         yield from _missing(session, missing)
+        staying = {live.settings.location: live.address.name for live in there if not _goes(session, live, wanted)}
+        for at in missing:
+            if name := staying.get(wanted[at].settings.location):
+                session.refused[at] = (
+                    f"replication {name}, which somebody else made, is in {at.name} already: delete it first, or take {at.name} out"
+                    " of replication_regions"
+                )
         session.notices += strays(session, [*missing, *(live.address for live in there if live.owed)])
 
     def _now(self, session: AzureSession, listed: Iterable[Live], wanted: Collection[Address]) -> Iterable[Live]:
@@ -230,9 +239,14 @@ class ReplicationKind(Kind, ReleasedAlong):
         session.done(live.address, "replications:delete", begin)
 
 
+def _goes(session: AzureSession, live: Live, wanted: Mapping[Address, Desired]) -> bool:
+    """Whether a plan deletes it: ours, which the spec does not have."""
+    return live.address not in wanted and is_ours(live.marks, session.owner, session.name)
+
+
 def _owing(session: AzureSession, live: Live) -> Live:
     """With what waits to be put back on it, unless it is another's."""
-    if live.marks.owner not in (None, session.owner) or live.marks.elsewhere(session.name):
+    if live.marks.owner is not None and not is_ours(live.marks, session.owner, session.name):
         return live
     waits = waiting(session, live.address)
     return live if waits is None else replace(live, owed=True, notes=(*live.notes, note(session, live.address, waits)))

@@ -28,11 +28,12 @@ from reconciler.platforms.rescue import Rescue
 
 from . import endpoints, lists, operations, roles, tags
 from .documents import mode_of, plain, properties
+from .hints import NO_GROUP
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
 from .remembered import Remembered
 from .spec import AzureRegistry
-from .troubles import FAILURES, NotAzure, is_absent, translated
+from .troubles import FAILURES, NotAzure, code_of, is_absent, translated
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -59,6 +60,8 @@ class AzureSession(HttpSession):
         self._http: requests.Session | None = None
         #: the registry's properties, as they were last read
         self.home: Document = {}
+        #: whether Azure has said that it has no such resource group
+        self.groupless = False
         self._principals: dict[str, str] = {}
         self.remembered = Remembered()
         #: keeps the tags of others while what has them is made anew
@@ -138,6 +141,7 @@ class AzureSession(HttpSession):
                 return ask()
             except HttpResponseError as error:
                 if is_absent(error):
+                    self.groupless = self.groupless or code_of(error) == NO_GROUP
                     return None
                 raise
 
@@ -223,6 +227,7 @@ class AzureSession(HttpSession):
 
     def begin_listing(self) -> None:
         """A listing begins: nothing of an earlier one is remembered."""
+        self.groupless = False
         self.remembered.clear()
 
     def found_plain(self, at: str, operation: str, ask: Callable[[], Any]) -> Document | None:

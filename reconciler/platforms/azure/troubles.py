@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from shlex import quote
 from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
@@ -14,38 +13,13 @@ from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
 from reconciler.redaction import unnamed_hidden
 
+from .hints import ENTRA_HINTS, HINTS, NotCarriedOut, hint_for
 from .spec import AzureRegistry
 
 #: what to do about an answer that Azure does not write
 BETWEEN = (
     "check the endpoint override if one is set, and anything between here and Azure, such as a proxy with a login page"
 )
-#: codes of Azure Resource Manager: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors,
-#: and of role assignments: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
-_HINTS = {
-    "AuthorizationFailed": "give these credentials a role with that action there, such as Contributor together with Role Based Access"
-    " Control Administrator",
-    "LinkedAuthorizationFailed": "give these credentials a role with that action there",
-    "SubscriptionNotFound": "check subscription_id, and the tenant of the credentials (tenant_id)",
-    "InvalidAuthenticationTokenTenant": "log in to the tenant of the subscription: set tenant_id of the registry to it, or"
-    " `az login --tenant` with it",
-    "ResourceGroupNotFound": "create the resource group first: az group create --name {group} --location {location}",
-    "ResourceGroupBeingDeleted": "wait until it is gone and create it anew, or choose another resource_group",
-    "MissingSubscriptionRegistration": "register the provider: az provider register --namespace {namespace}"
-    " --subscription {subscription}",
-    "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
-    "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
-    "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
-    "HashConflictOnDifferentRoleAssignmentIds": "run again; if it fails again, assign that role by hand with"
-    " `az role assignment create`, and take it over with --adopt {address}",
-    "RoleAssignmentExists": "somebody assigned that role since the plan was made: make a new plan, which names it, and"
-    " take it over with --adopt {address}",
-    "UnmatchedPrincipalType": "the message says what the principal is: set principal_type to that, in a grant of its own if"
-    " the others of its grant are something else",
-    "InvalidPrincipalId": "check principal_ids: each is the object id of a principal of the registry's tenant",
-    "PrincipalNotFound": "check the principal's object id, and principal_type",
-    "PrincipalTypeNotSupported": "check principal_type",
-}
 #: methods of which a 404 is an answer; of all others it is a refusal
 _ABSENT = ("GET", "HEAD", "DELETE")
 #: whose message is enough
@@ -54,8 +28,6 @@ _IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
 _NAMESPACE = re.compile(r"\bMicrosoft\.[A-Za-z]+\b")
 #: signatures in the URLs of operations, which some messages repeat
 _SIGNED = re.compile(r"https://\S+\?\S+")
-
-
 #: what each kind of credentials said, where azure-identity tried several: `ChainedTokenCredential` joins them so
 _TRIED = re.compile(r"^\t(\w+): (.*)$", re.MULTILINE)
 #: how they say that nobody has set them up: azure.identity.CredentialUnavailableError, whose texts these are
@@ -65,17 +37,6 @@ _NOT_SET_UP = re.compile(
 )
 #: why Entra gives none, and what to do: https://learn.microsoft.com/entra/identity-platform/reference-error-codes#aadsts-error-codes
 _ENTRA = re.compile(r"\b(AADSTS[0-9]+)\b")
-_ENTRA_HINTS = {
-    "AADSTS7000222": "its secret has expired: make another one, `az ad app credential reset --id` with its client id, and set"
-    " AZURE_CLIENT_SECRET",
-    "AADSTS7000215": "AZURE_CLIENT_SECRET is not its secret: set the secret's value, and not its id",
-    "AADSTS700016": "no application of that tenant has AZURE_CLIENT_ID: check it, and AZURE_TENANT_ID",
-    "AADSTS90002": "there is no such tenant: check AZURE_TENANT_ID, and tenant_id of the registry",
-    "AADSTS700024": "the federated token has expired: have another one made",
-    "AADSTS70021": "no federated credential of the application is for this token: check its issuer, subject and audience",
-    "AADSTS500011": "the tenant does not know what the token is for: check AZURE_TENANT_ID, and the cloud",
-    "AADSTS50076": "it wants a second factor: `az login` again",
-}
 
 
 #: what OpenSSL says of a certificate that nobody here has signed
@@ -88,10 +49,6 @@ class NotAzure(Exception):
     def __init__(self, status: int = 0) -> None:
         super().__init__()
         self.status = status
-
-
-class NotCarriedOut(PlatformError):
-    """Azure took what was asked for, and its operation failed."""
 
 
 def code_of(error: Exception) -> str:
@@ -157,7 +114,7 @@ def _no_token(error: Exception) -> tuple[str, str]:
         ("", ""),
     )
     code = _ENTRA.search(why or text)
-    hint = _ENTRA_HINTS.get(code[1], "") if code is not None else ""
+    hint = ENTRA_HINTS.get(code[1], "") if code is not None else ""
     if _UNTRUSTED in why:
         hint = "trust the authority that signed its certificate (REQUESTS_CA_BUNDLE), or check AZURE_AUTHORITY_HOST"
     elif whose and code is None:
@@ -176,14 +133,8 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     status = int(error.status_code or 0)
     if code == "AuthorizationFailed" and operation.endswith((":get", ":list")):
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
-    elif code in _HINTS:
-        hint = _HINTS[code].format(
-            namespace=_namespace(said, operation),
-            group=quote(registry.resource_group),
-            location=registry.location,
-            subscription=registry.subscription_id,
-            address=address,
-        )
+    elif code in HINTS:
+        hint = hint_for(code, registry, address, _namespace(said, operation))
     elif status == 401:
         hint = "log in again: `az login`"
     elif status == 403:
