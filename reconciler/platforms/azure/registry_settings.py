@@ -45,7 +45,7 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
     return RegistrySettings(
         location=registry.location,
         # what the spec leaves open is decided by what is there (`fitted`)
-        sku=registry.sku if "sku" in registry.model_fields_set else "",
+        sku=registry.sku or "",
         labels=tuple(sorted(registry.labels.items())),
         public_network_access=network.word_of(registry.public_network_access),
         untagged_days=untagged_days(repositories[0]) if repositories else None,
