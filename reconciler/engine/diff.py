@@ -44,7 +44,7 @@ class _Differ:
         self.adopt = adopt
         self.pushers = Pushers(picture)
         self.beside = Beside(picture, self.adopt)
-        self.found = Difference(pushers=self.pushers.asked)
+        self.found = Difference(pushers=self.pushers.asked, pending=dict(picture.pending))
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
 
@@ -211,7 +211,7 @@ class _Differ:
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
-        gains = tuple(sorted({*gains, *self.beside.waiting(live)}))
+        gains = tuple(sorted({*gains, *self.beside.waiting(live), *(live.cut_off if live is not None else ())}))
         if isinstance(kind, Renewable) and live is not None and not live.vacant and why is not Cause.DRIFT:
             gains = (*gains, *kind.another_login(wanted.address, live.settings, wanted.settings))
         maybe = images_before(self.picture, kind, wanted, self.adopt) if action is Action.CREATE else ""

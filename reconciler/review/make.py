@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from reconciler.engine.diff import diff
-from reconciler.engine.expand import expand, platform_of
+from reconciler.engine.expand import Kinds, Wanted, expand, platform_of
 from reconciler.engine.picture import Picture, picture
 from reconciler.engine.plan import Plan, homes_of, settle
 from reconciler.engine.release import released_by
@@ -54,6 +54,8 @@ def make_review(
     }
     # by another name all of the base would be somebody else's; that it has one is a finding of its own
     before, after = base.without(unread).named(head.name), head.without(unread)
+    if called := _clusters_called(before, after):
+        before = before.with_clusters_called(called)
     part = None if whole else touched(before, after, differing)
     seen, changes, plan, renamed = planned(*(part.specs if part is not None else (before, after)), platforms)
     if part is not None and not part.decides(plan):
@@ -95,6 +97,7 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     """The plan of the head where all is as the base says."""
     kinds, desired = expand(head, platforms)
     base_kinds, there = expand(base, platforms)
+    unwatched = _unwatched(base, head, base_kinds, there, platforms)
     kept = {registry.name: registry for registry in head.registries}
     homes = homes_of(head.name, head.registries)
     listed: dict[str, dict[Address, Live]] = {name: {} for name in desired}
@@ -120,7 +123,7 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
             for at, item in there[registry.name].items():
                 if not found_by and item.kind not in registry.still_finds(now):
                     continue
-                if at not in released and item.parent not in released:
+                if at not in released and item.parent not in released and at not in unwatched:
                     fitted = base_kinds[registry.name][item.kind].fitted(item, None)
                     found = _called(
                         fitted, names, kinds[now.name], partial(platform.renamed, earlier=registry, registry=now)
@@ -165,6 +168,38 @@ def _in_the_way(
             parent = called(live.parent) if live.parent is not None else None
             at, needs = called(live.address), tuple(map(called, live.needs))
             yield at, replace(live, address=at, parent=parent, needs=needs)
+
+
+def _clusters_called(base: Spec, head: Spec) -> Mapping[str, str]:
+    """What clusters of the base are called in the head, where that is another name: a plan finds what was made there by it."""
+    now = {item.name: item.noted_at for item in head.clusters}
+    names = {at: name for name, at in now.items()}
+    return {
+        item.name: names[item.noted_at]
+        for item in base.clusters
+        if now.get(item.name) != item.noted_at and item.noted_at in names
+    }
+
+
+def _unwatched(base: Spec, head: Spec, kinds: Kinds, there: Wanted, platforms: Platforms) -> set[Address]:
+    """What the base has in clusters that the head does not have, or whose notes it does not read: it stays as it is, and no plan
+    looks at it that does not want it."""
+    now = {item.name: item for item in head.clusters}
+    left = {
+        item.name
+        for item in base.clusters
+        if item.name not in now
+        or (now[item.name].noted_at[0] == item.noted_at[0] and now[item.name].noted_at != item.noted_at)
+    }
+    if not left:
+        return set()
+    others, wanted = expand(base.without_grants_to(left), platforms)[1], expand(head, platforms)[1]
+    return {
+        at
+        for name, found in there.items()
+        for at, item in found.items()
+        if kinds[name][item.kind].elsewhere and at not in others[name] and at not in wanted.get(name, ())
+    }
 
 
 def _without_moves(

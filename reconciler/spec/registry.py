@@ -200,7 +200,7 @@ class RegistryBase(Model):
 
 def refused(repository: Repository, field: str, why: str) -> Iterator[Fault]:
     """A fault where the repository has this setting, which the platform does not have."""
-    if getattr(repository, field) not in (None, False):
+    if getattr(repository, field) != type(repository).model_fields[field].default:
         yield Fault((field,), why, unable=True)
 
 

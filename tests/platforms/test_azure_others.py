@@ -361,3 +361,22 @@ def test_what_was_given_above_the_registry_outlives_it(azure: AzureSandbox) -> N
     azure.carry_out(plan)
     assert [item.scope for item in azure.cloud.assignments.values() if item.principal == principal(1)] == [GROUP]
     assert len(before) > len(azure.cloud.assignments)
+
+
+def test_a_replication_of_others_in_a_location_of_the_spec_is_an_error_that_names_it(azure: AzureSandbox) -> None:
+    """Under another name, as `az acr replication create --name` gives it: a second one there is nothing that anybody wants."""
+    azure.apply(azure.document("app-a", registry={"sku": "Premium"}))
+    azure.call("PUT", f"{RESOURCE}/replications/north", {"location": "North Europe"})
+    document = azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]})
+    assert [(str(item.address), item.message) for item in azure.plan(document).problems] == [
+        (
+            "images.replication.northeurope",
+            "replication north, which somebody else made, is in northeurope already: delete it first, or take northeurope out of"
+            " replication_regions",
+        )
+    ]
+    azure.call("DELETE", f"{RESOURCE}/replications/north")
+    azure.apply(document)
+    azure.call("PUT", f"{RESOURCE}/replications/north", {"location": "North Europe"})
+    assert azure.plan(document).changes == ()
+    assert azure.plan(document).problems == ()

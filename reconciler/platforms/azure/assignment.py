@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 KIND = assignment_settings.KIND
 _TYPE = "Microsoft.Authorization/roleAssignments"
+#: the code of a name that Azure can't take ("Please use a new Guid")
+NAME_REFUSED = "HashConflictOnDifferentRoleAssignmentIds"
 #: seconds in which an identity that was just made may not be found: https://github.com/MicrosoftDocs/azure-docs/issues/103085
 SPREADING = 120.0
 
@@ -185,13 +187,24 @@ class AssignmentKind(Kind, GivesAccess):
         principal = session.principal(settings.principal) if settings.own else settings.principal
         if not principal:
             raise PlatformError("its managed identity is gone", address=write.desired.address, hint="make a new plan")
-        name = assignment_settings.native_name(session.registry.resource, principal, role)
-        path = f"{session.registry.resource}/providers/{_TYPE}/{name}"
-        make = partial(self._put, session, write, settings, role, principal, path)
+        make = partial(self._named, session, write, settings, role, principal)
         if not settings.own:
             return make()
         # an identity that was just made is not known everywhere for a while (`_put`)
         return session.patiently(make, lambda error: getattr(error, "code", "") == "PrincipalNotFound", SPREADING)
+
+    def _named(
+        self, session: AzureSession, write: Write, settings: AssignmentSettings, role: Role, principal: str
+    ) -> Live:
+        """What is made, under the first of our names that Azure takes. Raises PlatformError."""
+        *paths, last = _paths(session, principal, role)
+        for path in paths:
+            try:
+                return self._put(session, write, settings, role, principal, path)
+            except PlatformError as error:
+                if error.code != NAME_REFUSED:
+                    raise
+        return self._put(session, write, settings, role, principal, last)
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """Condition and description change in place; an assignment of somebody else's that is adopted keeps its name."""
@@ -280,14 +293,20 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
 
 
 def _by_our_name(session: AzureSession, at: Address) -> list[Document]:
-    """The assignment at an address that has the name that we give it."""
+    """The assignment at an address that has a name that we give it."""
     who, role = assignment_settings.named_in(at, session.wanted_mode())
     principal = session.principal(who) if who in IDENTITIES else who
     if role is None or not principal:
         return []
-    name = assignment_settings.native_name(session.registry.resource, principal, role)
-    found = session.assignment("GET", at, f"{session.registry.resource}/providers/{_TYPE}/{name}")
-    return [found] if found else []
+    found = (session.assignment("GET", at, path) for path in _paths(session, principal, role))
+    return next(([item] for item in found if item), [])
+
+
+def _paths(session: AzureSession, principal: str, role: Role) -> Iterator[str]:
+    """The ids that the assignment of a role to a principal can have by us, in the order in which they are tried."""
+    resource = session.registry.resource
+    names = assignment_settings.native_names(resource, principal, role)
+    return (f"{resource}/providers/{_TYPE}/{name}" for name in names)
 
 
 def _refuse_own(session: AzureSession, wanted: Mapping[Address, Desired]) -> None:

@@ -26,6 +26,9 @@ KIND = "assignment"
 GRANTS = "reconciler-grants"
 #: of names: https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list (any GUID)
 _NAMES = UUID("3d1c9c5e-58a6-4f0d-8d2b-0a6c6e5a7b11")
+#: how many names there are for one assignment. About one in 1,000 Azure can't take, however often it is asked:
+#: https://github.com/Azure/azure-cli/issues/13368, https://github.com/Azure/ARO-RP/issues/670
+_NAMES_EACH = 3
 #: characters: "2 KB" in azure-docs' conditions FAQ until 2025-02-26, since then "a recommended maximum of 512 characters"
 MAX_DESCRIPTION = 2048
 
@@ -192,9 +195,10 @@ def role_of(settings: AssignmentSettings) -> Role:
     return found
 
 
-def native_name(scope: str, principal: str, role: Role) -> str:
-    """The GUID that the assignment of a role to a principal at a scope is called by us."""
-    return str(uuid5(_NAMES, f"{scope.lower()} {principal.lower()} {role.guid}"))
+def native_names(scope: str, principal: str, role: Role) -> Iterator[str]:
+    """The GUIDs that the assignment of a role to a principal at a scope is called by us: the first that Azure takes."""
+    of = f"{scope.lower()} {principal.lower()} {role.guid}"
+    return (str(uuid5(_NAMES, f"{of} {number}" if number else of)) for number in range(_NAMES_EACH))
 
 
 def condition_of(settings: AssignmentSettings) -> str:

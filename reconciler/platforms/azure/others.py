@@ -62,11 +62,11 @@ class Here:
 
 
 def named_as_ours(item: Document) -> bool:
-    """Whether a role assignment has the name that we would give it."""
+    """Whether a role assignment has a name that we would give it."""
     role = roles.of_guid(_guid(item))
     name = str(item.get("id", "")).rpartition("/")[2].lower()
     scope = str(properties(item).get("scope", ""))
-    return role is not None and name == assignment_settings.native_name(scope, _principal(item), role)
+    return role is not None and name in assignment_settings.native_names(scope, _principal(item), role)
 
 
 def marks_of(item: Document) -> Marks:

@@ -201,12 +201,8 @@ class AzureRegistry(RegistryBase):
             refused(repository, "encryption", rules.NO_KEYS),
             refused(repository, "lifecycle_policy", "is for AWS; use retention on Azure"),
             refused(repository, "native_name", "is for AWS; on Azure, name is the repository's own name"),
-            self._repository_labels(repository),
+            refused(repository, "labels", rules.NO_LABELS),
         )
-
-    def _repository_labels(self, repository: Repository) -> Iterator[Fault]:
-        if repository.labels:
-            yield Fault(("labels",), rules.NO_LABELS, unable=True)
 
     def _retention(self, repository: Repository) -> Iterator[Fault]:
         retention = repository.retention
