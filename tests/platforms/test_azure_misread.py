@@ -128,3 +128,18 @@ def test_a_token_that_a_hand_deleted_is_made_anew_by_an_apply(azure: AzureSandbo
         issuing(opened).credentials("*", push=False, ttl=3600.0, user="partner")
     assert "token partner is not there: somebody deleted it" in str(refused.value)
     assert refused.value.hint == "run `reconciler apply`, which makes it anew"
+
+
+def test_the_plan_of_a_new_registry_says_its_tier_where_it_is_and_whether_the_internet_reaches_it(
+    azure: AzureSandbox,
+) -> None:
+    text = joined(plan_lines(report_of(azure.plan(azure.document("app-a")))))
+    for said in ('sku: "Basic"', 'location: "westeurope"', "public_network_access: "):
+        assert said in text
+
+
+def test_an_identity_that_is_let_go_of_says_which_tag_goes(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    plan = azure.plan(azure.document("app-a"), release=[HOME])
+    (pull,) = (change for change in plan.changes if change.address == "images.identity.pull")
+    assert [(item.path, item.old, item.new) for item in pull.fields] == [("reconciler-registry-name", NAME, None)]

@@ -60,6 +60,10 @@ class IdentityKind(Kind, ReleasedAlong):
         Verb.DELETE: (f"{_TYPE}/delete",),
     }
 
+    def shown(self, settings: IdentitySettings) -> dict[str, Any]:
+        """By the tag in which it stands of which registry it is."""
+        return {"location": settings.location, tags.REGISTRY_NAME: settings.registry_name or None}
+
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         here = home.registry
         return self.shown(settings_of(here)) if isinstance(here, AzureRegistry) else {}
