@@ -280,8 +280,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             "tags": {**tags.of_spec(dict(wanted.labels)), **write.marks.texts(), **carried},
             "properties": {**properties_of(wanted), "roleAssignmentMode": made_with},
         }
-        session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
-        return states.written(live_of(at, session.fresh(at), here))
+        begin = partial(session.client.registries.begin_create, *session.group, body)
+        made = session.done(at, "registries:create", begin)
+        return states.written(live_of(at, made or session.fresh(at), here))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""
