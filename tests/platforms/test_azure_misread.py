@@ -143,3 +143,15 @@ def test_an_identity_that_is_let_go_of_says_which_tag_goes(azure: AzureSandbox) 
     plan = azure.plan(azure.document("app-a"), release=[HOME])
     (pull,) = (change for change in plan.changes if change.address == "images.identity.pull")
     assert [(item.path, item.old, item.new) for item in pull.fields] == [("reconciler-registry-name", NAME, None)]
+
+
+def test_a_note_about_repositories_is_said_at_the_line_of_the_first_of_them(
+    azure: AzureSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = yaml.safe_dump(azure.document("app-a", {"name": "app-b", "adopt": True}), sort_keys=False)
+    (tmp_path / "registry.yaml").write_text(text)
+    assert run(["validate"]) == 0
+    (line,) = (number for number, row in enumerate(text.splitlines(), 1) if "name: app-b" in row)
+    (note,) = (row for row in capsys.readouterr().err.splitlines() if "needs no adopt, as app-b has it" in row)
+    assert note.startswith((f"registry.yaml:{line - 1}:", f"registry.yaml:{line}:"))

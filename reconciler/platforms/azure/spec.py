@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.spec.fields import Fault, Flag, Text, each, repeated
-from reconciler.spec.registry import GrantTarget, RegistryBase, refused
+from reconciler.spec.registry import GrantTarget, Note, RegistryBase, refused
 from reconciler.spec.repository import LabelKey, LabelValue, Repository
 from reconciler.words import plural, some_of
 
@@ -149,11 +149,13 @@ class AzureRegistry(RegistryBase):
     def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
         described = [item.name for item in repositories if item.description]
         if described:
-            yield (f"Azure has no description of a repository: that of {some_of(described)} stays in the spec alone")
+            said = f"Azure has no description of a repository: that of {some_of(described)} stays in the spec alone"
+            yield Note.about(said, described)
         if taken := [item.name for item in repositories if item.adopt]:
-            yield (
+            yield Note.about(
                 f"a repository on Azure is a note, and needs no adopt, as {some_of(taken)} {plural(len(taken), 'has', 'have')} it:"
-                " a registry that is there is taken over by its own adopt"
+                " a registry that is there is taken over by its own adopt",
+                taken,
             )
         if any(item.retention is not None for item in repositories):
             yield (
