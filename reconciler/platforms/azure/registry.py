@@ -90,8 +90,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
-        location = home.registry.location if isinstance(home.registry, AzureRegistry) else ""
-        return self.shown(RegistrySettings(location))
+        """But for what it costs, where it is and from where it is reached, which a new registry says in any case."""
+        shown = self.shown(RegistrySettings())
+        return {key: value for key, value in shown.items() if key not in ("sku", "location", "public_network_access")}
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
         """What the spec leaves open stays as it is in a registry that was there before; one that we made is Basic and open."""
