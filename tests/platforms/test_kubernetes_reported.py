@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from reconciler.platforms.kubernetes.plugin import NoLogin, Plugin
 from tests.cluster import ADMIN
 from tests.emulators.kubernetes import Fails, KubernetesWire
@@ -487,3 +488,35 @@ def test_a_proxy_that_wants_a_login_is_said_to(stage: Stage) -> None:
     with asking_proxy() as (url, _):
         at_cluster(stage, **{"proxy-url": f"http://{url.rpartition('@')[2]}"})
         assert "cluster prod can't be reached: the proxy on the way there wants a login" in stage.plan(code=1)
+
+
+# -- who wrote a login ------------------------------------------------------------------------------------------------------
+
+
+# kubernetes/kubernetes#81524, #107650: the time is that of the manager's last write, of whichever field
+def test_a_label_by_who_once_made_a_secret_is_no_login_changed_by_hand(stage: Stage, tokens: list[str]) -> None:
+    namespace = granted(stage)
+    data = {KEY: base64.b64encode(b'{"auths":{"a":{"auth":"YTpi"}}}').decode()}
+    body = {"metadata": {"name": secret_name(stage)}, "type": TYPE, "data": data}
+    at = f"/api/v1/namespaces/{namespace}/secrets"
+    stage.cluster.request("POST", f"{at}?fieldManager=Terraform", body)
+    stage.apply("--adopt", f"onprem.pull-secret.prod/{namespace}/prod")
+    time.sleep(1.1)  # the times have seconds
+    labels = {"metadata": {"labels": {"team": "a"}}}
+    stage.cluster.request("PATCH", f"{at}/{secret_name(stage)}?fieldManager=Terraform", labels, kind=MERGE)
+    assert "No changes" in stage.plan()
+
+
+def test_another_key_in_a_secret_is_no_login_changed_by_hand(stage: Stage, tokens: list[str]) -> None:
+    namespace = granted(stage)
+    stage.apply()
+    time.sleep(1.1)
+    at = f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage)}?fieldManager=other"
+    stage.cluster.request("PATCH", at, {"data": {"extra": "YQ=="}}, kind=MERGE)
+    assert "No changes" in stage.plan()
+    held = json.loads(base64.b64decode(stage.secret(namespace, secret_name(stage))["data"][KEY]))
+    other = base64.b64encode(json.dumps(held, indent=1).encode()).decode()
+    stage.cluster.request("PATCH", at, {"data": {KEY: other}}, kind=MERGE)
+    said = stage.plan()
+    assert 'login: "changed by hand"' in said
+    assert "what it holds was last written by other" in said

@@ -27,13 +27,23 @@ from . import login_document, validity, written_by
 from .connection import SECRETS, Document, annotations_of, is_taken, names_of
 from .in_cluster import InCluster
 from .notes import LABELS, Notes
-from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
+from .secret_login import (
+    GRANT,
+    LOGIN,
+    NAMESPACE,
+    beside,
+    issuer_of,
+    known,
+    login_for,
+    marks_of,
+    place_of,
+    read,
+    said_of,
+)
 from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
-#: the field that the login is in, as `metadata.managedFields` name it
-_HELD = "f:data"
 #: how often a secret is read again that somebody else writes meanwhile
 _TRIES = 5
 
@@ -241,8 +251,8 @@ class SecretKind(InCluster, Kind, Renewable):
             needs=self.needs(session.name, place.grant),
             native=_native(document, place),
             etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
-            notes=by_others(document, _HELD, "what it holds") if login != GOOD else (),
-            version="" if written_by.ours(document, _HELD) else str(metadata.get("resourceVersion") or "?"),
+            notes=by_others(document, LOGIN, "what it holds") if login != GOOD else (),
+            version="" if written_by.ours(document, LOGIN) else str(metadata.get("resourceVersion") or "?"),
         )
 
     def renew(self, session: HttpSession, desired: Desired, now: datetime) -> Renewal:

@@ -22,6 +22,8 @@ from .written_by import by_others
 
 #: where a secret says that it was made: a copy of it in another namespace is not ours
 NAMESPACE, GRANT = "reconciler-namespace", "reconciler-grant"
+#: the field that the login is in, as `metadata.managedFields` name it
+LOGIN = f"f:data/f:{login_document.KEY}"
 
 
 def issuer_of(session: Any) -> LogsIn:
@@ -90,7 +92,7 @@ def said_of(session: HttpSession, place: Place, document: Document, written: Cre
         return f"beside {counted(len(held.others), 'other login')}"
     if login is not None:
         return GOOD if held.login == (login.username, login.password) else "another one"
-    if by_others(document, "f:data", ""):
+    if by_others(document, LOGIN, ""):
         return "changed by hand"
     texts = annotations_of(document)
     if trouble := validity.trouble(texts, datetime.now(UTC)):
