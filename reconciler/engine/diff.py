@@ -44,7 +44,7 @@ class _Differ:
         self.adopt = adopt
         self.pushers = Pushers(picture)
         self.beside = Beside(picture, self.adopt)
-        self.found = Difference(pushers=self.pushers.asked)
+        self.found = Difference(pushers=self.pushers.asked, pending=dict(picture.pending))
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
 
@@ -138,7 +138,9 @@ class _Differ:
                 conflict=True,
             )
         else:
-            self.add(wanted, live, Action.ADOPT, Cause.PENDING)
+            # nothing says whether it was ever ours, and lost its marks by hand
+            unmarked = live.marks.applied is None
+            self.add(wanted, live, Action.ADOPT, Cause.CHANGED if unmarked else Cause.PENDING)
 
     def fixed(self, wanted: Desired, live: Live) -> list[str]:
         """The settings that differ and can't be changed."""
@@ -209,7 +211,7 @@ class _Differ:
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
-        gains = tuple(sorted({*gains, *self.beside.waiting(live)}))
+        gains = tuple(sorted({*gains, *self.beside.waiting(live), *(live.cut_off if live is not None else ())}))
         if isinstance(kind, Renewable) and live is not None and not live.vacant and why is not Cause.DRIFT:
             gains = (*gains, *kind.another_login(wanted.address, live.settings, wanted.settings))
         maybe = images_before(self.picture, kind, wanted, self.adopt) if action is Action.CREATE else ""
@@ -306,7 +308,7 @@ class _Differ:
             action=Action.DELETE,
             address=live.address,
             kind=live.kind,
-            cause=Cause.PENDING,
+            cause=Cause.DRIFT if self.kind(live).is_left(live) else Cause.PENDING,
             live=live,
             fingerprint=self.kind(live).fingerprint(live),
             needs=needs_of_going(live, along, self.picture.live),

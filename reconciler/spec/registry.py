@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -75,6 +75,11 @@ class RegistryBase(Model):
         """
         return ()
 
+    def portable(self, base: str) -> dict[str, Any]:
+        """The registry as a spec writes it that may be in another folder, as JSON values. `base`: the folder that relative paths
+        start from."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
     @property
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
         """Where below the registry a cluster of the spec is named, and its name; None if none is."""
@@ -116,6 +121,11 @@ class RegistryBase(Model):
     def still_finds(self, later: RegistryBase) -> Collection[str]:
         """The kinds of what this registry made that a plan of a later form finds although it does not find the rest (`found_by`): it
         is refused then."""
+        return ()
+
+    def met_by(self, other: RegistryBase) -> Collection[str]:
+        """The kinds of what this registry made that stand in the way of one that the spec calls otherwise, since the platform's own
+        names of them are the same: a plan of that one is refused. Empty: none."""
         return ()
 
     @abstractmethod
@@ -190,7 +200,7 @@ class RegistryBase(Model):
 
 def refused(repository: Repository, field: str, why: str) -> Iterator[Fault]:
     """A fault where the repository has this setting, which the platform does not have."""
-    if getattr(repository, field) not in (None, False):
+    if getattr(repository, field) != type(repository).model_fields[field].default:
         yield Fault((field,), why, unable=True)
 
 

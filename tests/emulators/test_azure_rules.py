@@ -53,6 +53,17 @@ def test_one_assignment_for_each_principal_role_and_scope(arm: httpx.Client) -> 
     assert error(assign(arm, who=WHO.replace("1", "2"))) == (400, "RoleAssignmentUpdateNotPermitted")
 
 
+def test_a_name_of_a_role_assignment_that_can_t_be_taken_is_refused_each_time(
+    arm: httpx.Client, azure_stand_in: Server
+) -> None:
+    """https://github.com/microsoft/AzureTRE/issues/1592, https://github.com/Azure/ARO-RP/issues/670"""
+    make(arm)
+    azure_stand_in.cloud.state.knobs.refused_names = 1
+    for _ in range(2):
+        assert error(assign(arm)) == (400, "HashConflictOnDifferentRoleAssignmentIds")
+    assert assign(arm, name=GUID.replace("1", "2")).status_code == 201
+
+
 def test_a_fresh_identity_is_found_with_its_type_alone(arm: httpx.Client) -> None:
     """https://learn.microsoft.com/azure/role-based-access-control/troubleshooting"""
     make(arm)

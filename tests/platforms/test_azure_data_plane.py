@@ -370,6 +370,7 @@ def test_credentials_that_give_no_token_for_images_are_said(
     assert change.notes[-1] == f"its images can't be counted: {said}"
     (failed,) = azure.carry_out(azure.plan(azure.document("app-b"), allow_delete=[APP]))
     assert failed.message.startswith(
-        f"repositories:delete: its images were not deleted: {said}\n  log in with `az login`"
+        f"repositories:delete: its images were not deleted: {said}\n  the tenant does not know what the token is for: check"
+        " AZURE_TENANT_ID, and the cloud"
     )
     assert set(azure.acr.images) == {"app-a"}

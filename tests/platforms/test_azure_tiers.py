@@ -170,6 +170,21 @@ def test_a_note_that_moves_to_a_map_that_is_there_needs_no_room(azure: AzureSand
     converges(azure, other_notes(before, protect=True))
 
 
+def test_a_note_that_a_hand_moved_needs_room_to_go_back(azure: AzureSandbox) -> None:
+    converges(azure, document(azure, 4))
+    ours = dict(azure.acr.scope_maps["reconciler-spec-1"].properties)
+    azure.call("DELETE", f"{RESOURCE}/scopeMaps/reconciler-spec-1")
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/reconciler-spec-deletable-1", {"properties": ours})
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/theirs", {"properties": {"actions": ["repositories/b/content/read"]}})
+    plan = azure.plan(document(azure, 4))
+    assert [item.address for item in plan.changes] == ["images.repository.app-a"]
+    ((at, message),) = refused(plan)
+    assert at == "images.repository.app-a"
+    assert message.startswith(
+        "while it is changed, the registry would have 7 scope maps, 1 of them for notes that go; "
+    )
+
+
 def test_what_is_new_is_named_as_what_it_is(azure: AzureSandbox) -> None:
     converges(azure, document(azure, 4))
     wanted = document(azure, 2, "app-a", "app-b", "app-c")

@@ -71,22 +71,22 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
     except (ValueError, RecursionError):
         raise _refused(registry, f"{file} is no JSON", "check credentials.docker_config") from None
     source = f"{file}"
-    host = host_of(registry)
     # as docker has it: a helper of the registry's own comes first, and an empty one is none
     # (https://docs.docker.com/reference/cli/docker/login/#credential-helpers)
     helpers = _mapping(document, "credHelpers")
     store = document.get("credsStore") if isinstance(document, dict) else None
-    helper = next((helpers[key] for key in helpers if _is(key, host)), store)
+    named = _found(helpers, registry)
+    host, helper = named or (host_of(registry), store)
     if isinstance(helper, str) and helper:
-        return _of_helper(registry, helper, host, source)
+        # a store has what docker has noted of it, without the login
+        noted = None if named else _found(_mapping(document, "auths"), registry)
+        return _of_helper(registry, helper, noted[0] if noted else host, source)
     return _of_auths(registry, document, source)
 
 
 def _of_auths(registry: ExternalRegistry, document: Any, source: str) -> Login:
     """The login of a config.json for the registry."""
-    host = host_of(registry)
-    auths = _mapping(document, "auths")
-    entry = next((auths[key] for key in auths if _is(key, host)), None)
+    host, entry = _found(_mapping(document, "auths"), registry) or (host_of(registry), None)
     if not isinstance(entry, dict):
         raise _refused(
             registry,
@@ -168,6 +168,15 @@ def _by_browser(registry: ExternalRegistry, what: str) -> PlatformError:
 
 def _refused(registry: ExternalRegistry, message: str, hint: str) -> PlatformError:
     return PlatformError(message, address=registry.name, operation=_OPERATION, hint=hint)
+
+
+def _found(entries: Mapping[str, Any], registry: ExternalRegistry) -> tuple[str, Any] | None:
+    """The entry of a config.json for the registry, with the host that it names: one with the port that is meant without it is for the
+    same registry, if there is none without."""
+    host = host_of(registry)
+    port = "80" if registry.url.startswith("http://") else "443"
+    names = (host,) if host == HUB or ":" in host else (host, f"{host}:{port}")
+    return next(((name, entries[key]) for name in names for key in entries if _is(key, name)), None)
 
 
 def _is(key: str, host: str) -> bool:

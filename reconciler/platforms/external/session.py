@@ -9,6 +9,7 @@ from reconciler.model.platform import Estate, Platform
 from reconciler.model.service import Credentials
 from reconciler.platforms.distribution.auth import Login
 from reconciler.platforms.distribution.client import RegistryClient
+from reconciler.platforms.distribution.refusal import Refusal
 from reconciler.platforms.http import HttpSession
 from reconciler.platforms.paths import path_of
 
@@ -57,8 +58,7 @@ class ExternalSession(HttpSession):
 
     def login_of(self, grant: str) -> Credentials:
         """The operator's login."""
-        if self.trouble is not None:
-            raise self.trouble
+        self._reached()
         found = self.login
         if found is None:
             raise PlatformError(
@@ -81,6 +81,27 @@ class ExternalSession(HttpSession):
         found = self.login_of("")
         note = "the login is the operator's: what it may do, and until when, is up to the registry"
         return Credentials(found.registry, found.username, found.password, None, notes=(note,))
+
+    def is_there(self, repository: str) -> bool | None:
+        self._reached()
+        found = self.client.holds(repository)
+        return None if isinstance(found, Refusal) else found
+
+    def all_there(self) -> list[str]:
+        self._reached()
+        found = self.client.repositories()
+        if isinstance(found, Refusal):
+            raise PlatformError(
+                f"which repositories registry {self.name} has can't be known: {found.why}",
+                address=self.name,
+                operation="list",
+                hint="ask for each by its name",
+            )
+        return sorted(found)
+
+    def _reached(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble
 
     def close(self) -> None:
         if "client" in self.__dict__:

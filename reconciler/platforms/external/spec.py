@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -77,6 +78,11 @@ class LoginSource(Model):
         return None
 
 
+def _anywhere(path: str, base: str) -> str:
+    """A path of a spec, as it is from any folder."""
+    return os.path.abspath(os.path.join(base, os.path.expanduser(path)))
+
+
 class ExternalRegistry(RegistryBase):
     """A registry that the cluster's operator runs; repositories appear there with the first push."""
 
@@ -93,6 +99,14 @@ class ExternalRegistry(RegistryBase):
     url: Url = Field(description="The registry's address.")
     credentials: LoginSource | None = Field(None, description="Where its login comes from. Default: anonymous access.")
     ca_file: FilePath | None = Field(None, description="A private CA's certificates; TLS is always verified.")
+
+    def portable(self, base: str) -> dict[str, Any]:
+        found = super().portable(base)
+        if self.ca_file is not None:
+            found["ca_file"] = _anywhere(self.ca_file, base)
+        if self.credentials is not None and self.credentials.docker_config is not None:
+            found["credentials"] = {"docker_config": _anywhere(self.credentials.docker_config, base)}
+        return found
 
     @property
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:
@@ -154,7 +168,7 @@ class ExternalRegistry(RegistryBase):
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
         why = "this is up to the external registry's operator; remove it"
-        fields = ("retention", "lifecycle_policy", "encryption")
+        fields = ("immutable_tags", "scan_on_push", "retention", "lifecycle_policy", "encryption", "labels")
         own_name = "is for AWS; in an external registry, name is the repository's own name"
         yield from each(
             *(refused(repository, field, why) for field in fields), refused(repository, "native_name", own_name)

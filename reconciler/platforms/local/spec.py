@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -44,8 +44,14 @@ class LocalRegistry(RegistryBase):
             return (self.path,)
         return (os.path.relpath(os.path.join(base, self.path), start),)
 
+    def portable(self, base: str) -> dict[str, Any]:
+        return {**super().portable(base), "path": str(self.folder(base))}
+
     def found_by(self, later: RegistryBase) -> bool:
         return isinstance(later, LocalRegistry) and os.path.normpath(self.path) == os.path.normpath(later.path)
+
+    def met_by(self, other: RegistryBase) -> Collection[str]:
+        return ("repository",) if self.found_by(other) else ()
 
     def native_name(self, repository: str) -> str:
         return repository
