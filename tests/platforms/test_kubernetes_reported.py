@@ -26,13 +26,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from reconciler.errors import PlatformError
+from reconciler.platforms.distribution.client import RegistryClient
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from reconciler.platforms.kubernetes.plugin import NoLogin, Plugin
-from tests.cluster import ADMIN
+from tests.cluster import ADMIN, await_that
+from tests.command_line import ROOT
+from tests.emulators.distribution import Elsewhere
 from tests.emulators.kubernetes import Fails, KubernetesWire
 from tests.emulators.proxy import Proxy
 from tests.emulators.serving import served
-from tests.onprem import Stage, secret_name
+from tests.onprem import PASSWORD, Stage, notes_of, secret_name
 
 pytestmark = pytest.mark.slow
 SECRET = "Hunter22xyz"
@@ -277,6 +281,18 @@ def weak(tmp_path: Path) -> tuple[Path, Path, Path]:
     return files
 
 
+def as_python_3_13(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verifies as strictly as that does by default."""
+    usual = ssl.create_default_context
+
+    def stricter(*arguments: Any, **more: Any) -> ssl.SSLContext:
+        found = usual(*arguments, **more)
+        found.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        return found
+
+    monkeypatch.setattr(ssl, "create_default_context", stricter)
+
+
 def embedded(path: Path | str) -> str:
     return base64.b64encode(Path(path).read_bytes()).decode()
 
@@ -300,15 +316,8 @@ def test_certificates_of_a_cluster_that_python_3_13_would_refuse_are_verified(
     authority, certificate, key = weak(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    usual = ssl.create_default_context
-
-    def as_3_13(*arguments: Any, **more: Any) -> ssl.SSLContext:
-        found = usual(*arguments, **more)
-        found.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-        return found
-
     with behind(stage, authority, context):
-        monkeypatch.setattr(ssl, "create_default_context", as_3_13)
+        as_python_3_13(monkeypatch)
         stage.plan()
 
 
@@ -520,3 +529,107 @@ def test_another_key_in_a_secret_is_no_login_changed_by_hand(stage: Stage, token
     said = stage.plan()
     assert 'login: "changed by hand"' in said
     assert "what it holds was last written by other" in said
+
+
+# -- what pods name, and what is noted ----------------------------------------------------------------------------------------
+
+
+# pfnet/image-pull-secrets-provisioner#56
+def test_a_plan_that_deletes_a_secret_says_what_it_does_to_pods_that_run(stage: Stage) -> None:
+    namespace = granted(stage)
+    assert "pods that run" not in stage.apply()
+    container = {"name": "web", "image": "team/app", "imagePullPolicy": "Always"}
+    spec = {"serviceAccountName": "app", "automountServiceAccountToken": False, "containers": [container]}
+    pod = {"metadata": {"name": "web"}, "spec": spec}
+    at = f"/api/v1/namespaces/{namespace}/pods"
+    await_that(lambda: bool(stage.cluster.request("POST", f"{at}?dryRun=All", pod)["spec"].get("imagePullSecrets")))
+    (named,) = stage.cluster.request("POST", at, pod)["spec"]["imagePullSecrets"]
+    stage.document["grants"][0]["name"] = "live"
+    stage.write()
+    said = stage.apply()
+    assert "pods that run and name it can't pull by it from then on: have them made anew" in said
+    assert stage.secret(namespace, named["name"]) is None
+
+
+# estafette/estafette-vulnerability-scanner#3, grafana/k6-operator#61, #69, redhat-developer/argocd-terraform-controller#24
+def test_a_plan_whose_notes_a_config_map_can_t_hold_is_refused(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app", "b")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    at = f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes"
+    link, left = (
+        next(len(value) for key, value in notes_of(stage)["data"].items() if key.startswith("link.")),
+        (1 << 20) - sum(map(len, notes_of(stage)["data"].values())),
+    )
+    stage.document["grants"].clear()
+    stage.grant("prod", namespace, "app", "b")
+    # the name of the other service account is two characters shorter
+    stage.cluster.request("PATCH", at, {"data": {"filler": "x" * (left - link + 2 + 1)}}, kind=MERGE)
+    said = stage.plan(code=1)
+    assert (
+        "the notes of what the spec makes in cluster prod would take 1048577 bytes, and a ConfigMap holds 1048576"
+        in said
+    )
+    assert "make two specs of it" in said
+    stage.cluster.request("PATCH", at, {"data": {"filler": "x" * (left - link + 2)}}, kind=MERGE)
+    stage.apply()
+
+
+# -- the login that a cluster's secret holds ----------------------------------------------------------------------------------
+
+
+def source(stage: Stage, **auths: dict[str, str]) -> str:
+    """Has the login come out of a secret of the cluster; the namespace of that."""
+    namespace = stage.cluster.namespace()
+    data = {KEY: base64.b64encode(json.dumps({"auths": auths}).encode()).decode()}
+    body = {"metadata": {"name": "source"}, "type": TYPE, "data": data}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+    at = {"cluster": "prod", "namespace": namespace, "name": "source"}
+    stage.document["registries"][0]["credentials"] = {"kubernetes_secret": at}
+    stage.write()
+    return namespace
+
+
+# keel-hq/keel#419, argoproj-labs/argocd-image-updater#572
+def test_a_secret_without_the_login_is_no_reason_to_log_in_by_docker(stage: Stage) -> None:
+    granted(stage)
+    source(stage, other={"auth": "YTpi"})
+    said = stage.plan(code=1)
+    assert f"source of cluster prod has no login for {stage.registry.place}" in said
+    assert "docker login" not in said
+    assert f"put one for {stage.registry.place} into it" in said
+
+
+# argoproj/argo-helm#1353, kubeflow/katib#1725
+def test_the_roles_of_the_page_suffice_to_refresh_a_login_out_of_a_secret(stage: Stage) -> None:
+    namespace = granted(stage)
+    auth = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+    there = source(stage, **{stage.registry.place: {"auth": auth}})
+    stage.apply()
+    stage.cluster.allow("renewer", namespace, ["get", "patch"], "secrets", names=[secret_name(stage)])
+    stage.reach("renewer")
+    assert f"user renewer may not get secret source in namespace {there}" in stage.run("refresh", code=1)
+    stage.cluster.allow("renewer", there, ["get"], "secrets", names=["source"])
+    stage.run("refresh")
+    page = (ROOT / "docs" / "kubernetes.md").read_text().partition("## Roles")[2].partition("\n## ")[0]
+    assert "| plan, drift, apply, refresh | `get` | the secret that `credentials.kubernetes_secret` names" in page
+
+
+# -- registries ------------------------------------------------------------------------------------------------------------------
+
+
+# kubernetes-client/python#2394, urllib3/urllib3#3614: the same certificates are those of simple private registries
+def test_certificates_of_a_registry_that_python_3_13_would_refuse_are_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate, key = weak(tmp_path)
+    secure = Elsewhere()
+    secure.tls, secure.host = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "localhost"
+    secure.tls.load_cert_chain(certificate, key)
+    secure.answers = {"/v2/_catalog": (200, {}, '{"repositories": ["app"]}')}
+    as_python_3_13(monkeypatch)
+    with served(secure):
+        with RegistryClient(secure.url, ca_file=authority) as asked:
+            assert asked.repositories() == frozenset({"app"})
+        with RegistryClient(secure.url) as asked, pytest.raises(PlatformError, match="is not trusted"):
+            asked.repositories()

@@ -6,7 +6,7 @@ They are changed in place: a node that has an image by a secret needs no new log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -46,6 +46,8 @@ from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
+#: a kubelet reads a pod's pull secrets by their names at each pull (kubernetes/kubernetes, pkg/kubelet/kubelet_pods.go)
+_PODS = "pods that run and name it can't pull by it from then on: have them made anew, by `kubectl rollout restart` say"
 #: how often a secret is read again that somebody else writes meanwhile
 _TRIES = 5
 
@@ -94,10 +96,14 @@ class SecretKind(InCluster, Kind, Renewable):
             None,
         )
 
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        return live.notes if live.vacant else (*live.notes, _PODS)
+
     def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         notes = session.ledger(Notes)
         notes.look(wanted)
         notes.check_clusters()
+        notes.check_room(wanted)
         secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
         by_secret: dict[Place, dict[Address, Place]] = {}
         for link, place in links.items():
