@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reconciler.model.address import Address
 from reconciler.model.kind import Releasable
 from reconciler.model.marks import ORIGIN, REGISTRY
 from reconciler.model.released import ReleasedAlong, ReleasesAll
 from reconciler.model.resource import Desired, Live
+from reconciler.words import all_of, plural
 
 from .picture import Picture
 
@@ -73,6 +76,16 @@ def at_two_addresses(address: Address, seen: Picture) -> str:
     return (
         f"{live.native} is also {other}: the spec describes the same resource twice, so nothing is done to it; remove or rename one"
         " of the two"
+    )
+
+
+def not_to_be_adopted(live: Live, fixed: Sequence[str]) -> str:
+    """Nobody owns it, and no spec can take it over. `fixed`: the settings that differ and can't be changed."""
+    differ = f"{all_of(fixed)} {plural(len(fixed), 'differs', 'differ')}"
+    return (
+        f"{live.native or 'it'} already exists and has no owner; it can't be adopted: its {differ} from the spec and can't be"
+        " changed; put its own values into the spec where it has fields for them, else use another name, or remove what is there if"
+        " nobody needs it"
     )
 
 

@@ -16,7 +16,7 @@ from reconciler.model.resource import Desired, Live
 
 from .beside import Beside, given
 from .cause import cause, mark_of, marks_written
-from .conflict import at_two_addresses, in_another_registry, otherwise_made, owned
+from .conflict import at_two_addresses, in_another_registry, not_to_be_adopted, otherwise_made, owned
 from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
@@ -111,12 +111,11 @@ class _Differ:
             self.take_over(wanted, live)
         elif marks.owner == self.owner:
             self.problem(wanted.address, otherwise_made(live, self.how_to_adopt(wanted)), conflict=True)
+        elif fixed := self.fixed(wanted, live):
+            self.problem(wanted.address, not_to_be_adopted(live, fixed), conflict=True)
         else:
-            self.problem(
-                wanted.address,
-                f"{live.native or 'it'} already exists and has no owner; {self.how_to_adopt(wanted)}",
-                conflict=True,
-            )
+            said = f"{live.native or 'it'} already exists and has no owner; {self.how_to_adopt(wanted)}"
+            self.problem(wanted.address, said, conflict=True)
 
     def lost_its_mark(self, wanted: Desired, live: Live) -> bool:
         """A document below a resource of ours that says just what is wanted, without our mark: only the mark is missing."""
@@ -131,12 +130,7 @@ class _Differ:
 
     def take_over(self, wanted: Desired, live: Live) -> None:
         if fixed := self.fixed(wanted, live):
-            self.problem(
-                wanted.address,
-                f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ{'' if fixed[1:] else 's'} from the spec"
-                " and can't be changed; put its own values into the spec where it has fields for them, else use another name",
-                conflict=True,
-            )
+            self.problem(wanted.address, not_to_be_adopted(live, fixed), conflict=True)
         else:
             # nothing says whether it was ever ours, and lost its marks by hand
             unmarked = live.marks.applied is None
@@ -151,7 +145,7 @@ class _Differ:
         everywhere = self.copies[wanted.address.anywhere]
         ours = [at for at in everywhere if at == wanted.address or self.adoptable(at)]
         where = " everywhere" if len(ours) > 1 else ""
-        return f"to adopt it{where}, add {' '.join(f'--adopt {at}' for at in ours)}" + (
+        return f"to adopt it{where}, add {' '.join(f'--adopt {at}' for at in ours)} to plan and apply" + (
             " (or `adopt: true` in the spec)" if isinstance(self.kind(wanted), HoldsImages) else ""
         )
 

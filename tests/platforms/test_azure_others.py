@@ -99,7 +99,7 @@ def test_one_with_a_copied_mark_in_a_place_of_ours_is_asked_for_before_it_is_tak
     wanted, at = document(azure, grant("one", 1, "app-a")), f"images.assignment.{principal(1)}-pull"
     (problem,) = azure.plan(wanted).problems
     assert problem.conflict
-    assert problem.message.endswith(f"already exists and has no owner; to adopt it, add --adopt {at}")
+    assert problem.message.endswith(f"already exists and has no owner; to adopt it, add --adopt {at} to plan and apply")
     azure.apply(wanted, adopt=[at])
     assert azure.plan(wanted).changes == ()
     # who adopted it may delete it

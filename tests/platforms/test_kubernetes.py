@@ -60,7 +60,7 @@ def test_a_login_that_was_rotated_is_drift_and_is_written_in_place(stage: Stage)
     before = stage.secret(namespace, secret_name(stage))
     stage.login_as("bob", OTHER)
     drift = stage.reconciler("drift", code=2)
-    assert 'login: "another one" (live), "good" (spec)' in drift
+    assert "login: another one (live), good (spec)" in drift
     stage.apply()
     after = stage.secret(namespace, secret_name(stage))
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
@@ -91,7 +91,7 @@ def test_what_a_hand_made_of_the_login_is_said_and_healed(stage: Stage, config: 
     body = {"data": {KEY: base64.b64encode(text.encode()).decode()}}
     stage.cluster.request("PATCH", f"{at}?fieldManager=a-person", body, kind="application/merge-patch+json")
     drift = stage.reconciler("drift", code=2)
-    assert f'login: "{said}" (live), "good" (spec)' in drift
+    assert f"login: {said} (live), good (spec)" in drift
     assert "what it holds was last written by a-person at 20" in drift
     stage.apply()
     assert stage.secret(namespace, secret_name(stage))["data"] == good
@@ -115,6 +115,37 @@ def test_a_foreign_secret_of_that_name_is_a_conflict_and_can_be_adopted(stage: S
     assert found["metadata"]["labels"]["team"] == "theirs"
     assert list(login_in(found)["auths"]) == [stage.registry.url.removeprefix("https://")]
     assert "No changes" in stage.plan()
+
+
+def test_adopting_a_secret_says_which_other_logins_it_loses(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    entry = {"auth": base64.b64encode(b"bob:token").decode()}
+    held = json.dumps({"auths": {"ghcr.io": entry, stage.registry.place: entry, "https://quay.io": {}}})
+    theirs = {
+        "metadata": {"name": secret_name(stage)},
+        "type": TYPE,
+        "data": {KEY: base64.b64encode(held.encode()).decode()},
+    }
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    at = f"onprem.pull-secret.prod/{namespace}/prod"
+    said = stage.plan("--adopt", at, "--out", "plan.json")
+    assert "its logins for ghcr.io and https://quay.io go: it is to hold that of registry onprem alone" in said
+    assert "its logins for ghcr.io and https://quay.io go" in stage.apply("plan.json")
+
+
+def test_a_secret_of_another_type_is_not_offered_for_adoption(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    theirs = {"metadata": {"name": secret_name(stage)}, "type": "Opaque"}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    said = stage.plan(code=6)
+    assert (
+        "already exists and has no owner; it can't be adopted: its type differs from the spec and can't be changed"
+        in said
+    )
+    assert "else use another name, or remove what is there if nobody needs it" in said
+    assert "--adopt" not in said
 
 
 def test_a_copy_in_another_namespace_is_nobody_s_and_stays(stage: Stage) -> None:
@@ -408,3 +439,13 @@ def test_the_longest_names_of_a_spec_and_a_grant_make_a_secret_and_notes(stage: 
         stage.document["grants"][0]["name"] = grant if said else f"{grant}g"
         stage.write()
         assert (said or "at most 63 characters") in stage.run("validate", code=1)
+
+
+def test_guards_do_not_pass_on_what_an_external_registry_does_not_have(stage: Stage) -> None:
+    stage.document["guards"] = {"require_immutable_tags": True, "require_labels": ["team"]}
+    stage.write()
+    said = stage.plan(code=3)
+    why = "this is up to the external registry's operator, and no spec can say it"
+    at = "onprem.repository.team/app"
+    assert f"tags of {at} can be moved, and nothing there can meet guards.require_immutable_tags: {why}" in said
+    assert f"{at} has no label 'team', which guards.require_labels lists: {why}" in said

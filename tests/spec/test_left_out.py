@@ -98,7 +98,7 @@ def test_nothing_is_asked_of_a_registry_that_somebody_else_runs(field: str, valu
         spec({"name": "app", "registry": "onprem", field: value})
     (problem,) = refused.value.problems
     assert problem.path.startswith(f"repositories[0].{field}")
-    assert problem.message == "this is up to the external registry's operator; remove it"
+    assert problem.message == "this is up to the external registry's operator, and no spec can say it"
     off = {"immutable_tags": False, "scan_on_push": False, "labels": None, "retention": None}[field]
     assert spec({"name": "app", "registry": "onprem", field: off}).repositories
 

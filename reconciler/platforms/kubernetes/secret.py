@@ -6,7 +6,7 @@ They are changed in place: a node that has an image by a secret needs no new log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from reconciler.errors import Moved, PlatformError
-from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.renewal import Renewable, Renewal, Renewed
@@ -22,10 +21,10 @@ from reconciler.model.resource import Desired, Live
 from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
-from reconciler.words import APPLY_AGAIN
+from reconciler.words import APPLY_AGAIN, Named
 
 from . import login_document, validity, written_by
-from .connection import SECRETS, Document, annotations_of, is_taken, names_of
+from .connection import SECRETS, Document, annotations_of, is_taken
 from .in_cluster import InCluster
 from .notes import LABELS, Notes
 from .secret_login import (
@@ -37,12 +36,14 @@ from .secret_login import (
     issuer_of,
     known,
     login_for,
+    lost_with,
     marks_of,
     place_of,
     read,
     said_of,
 )
 from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
+from .used_by import used, users
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
@@ -79,6 +80,10 @@ class SecretKind(InCluster, Kind, Renewable):
         self.gives = gives
         #: who logs in by a grant's secret, by the registry, in words
         self.identity = identity
+
+    def shown(self, settings: SecretSettings) -> dict[str, Any]:
+        # words that describe a login, which nobody shows
+        return {**super().shown(settings), "login": Named(settings.login)}
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         usual = self.shown(SecretSettings("", ""))
@@ -128,9 +133,9 @@ class SecretKind(InCluster, Kind, Renewable):
                 live = self._live(session, at, place, document, asked=asked)
                 of_secret = by_secret.get(place, {})
                 if self.gives and asked:
-                    live = replace(live, cut_off=cut_off(live, _users(notes, at, wanted, of_secret)))
+                    live = replace(live, cut_off=cut_off(live, users(notes, at, wanted, of_secret)))
                 elif self.gives:
-                    live = replace(live, foreign=tuple(_used(notes, at, of_secret)))
+                    live = replace(live, foreign=tuple(used(notes, at, of_secret)))
                 yield live
             elif asked and not any(
                 notes.accounts.get(link.service_account) for link in by_secret.get(place, {}).values()
@@ -139,8 +144,8 @@ class SecretKind(InCluster, Kind, Renewable):
                 yield replace(_gone(notes, at, place), moot=True)
             else:
                 gone = _gone(notes, at, place, wanted=at in wanted)
-                users = _users(notes, at, wanted, by_secret.get(place, {})) if self.gives and asked else ()
-                gone = replace(gone, cut_off=cut_off(gone, users))
+                whom = users(notes, at, wanted, by_secret.get(place, {})) if self.gives and asked else ()
+                gone = replace(gone, cut_off=cut_off(gone, whom))
                 if at not in wanted or gone.marks.owner or gone.cut_off:
                     yield gone
 
@@ -263,7 +268,9 @@ class SecretKind(InCluster, Kind, Renewable):
             needs=self.needs(session.name, place.grant),
             native=_native(document, place),
             etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
-            notes=by_others(document, LOGIN, "what it holds") if login != GOOD else (),
+            notes=()
+            if login == GOOD
+            else (*by_others(document, LOGIN, "what it holds"), *lost_with(session, document)),
             version="" if written_by.ours(document, LOGIN) else str(metadata.get("resourceVersion") or "?"),
         )
 
@@ -351,31 +358,6 @@ def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> di
     named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
     found = {*(at for at, item in wanted.items() if item.kind == kind), *named}
     return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
-
-
-def _users(notes: Notes, at: Address, wanted: Collection[Address], links: Mapping[Address, Place]) -> Iterator[Access]:
-    """Who pulls by a secret of those that are to, as they name it already, whoever has written that. `links`: its links."""
-    for link, to in links.items():
-        account = notes.accounts.get(to.service_account)
-        if (
-            link in wanted
-            and isinstance(account, dict)
-            and place_of(at).secret_of(notes.session.owner) in names_of(account)
-        ):
-            yield to.pulls(at.registry)
-
-
-def _used(notes: Notes, at: Address, links: Mapping[Address, Place]) -> Iterator[ForeignAccess]:
-    """What a secret gives to whom no link of ours is known to give it: to the service accounts that name it of those that were looked
-    at; where no link is known at all, to whoever uses it. `links`: its links."""
-    place = place_of(at)
-    for link, to in links.items():
-        account = notes.accounts.get(to.service_account)
-        names = names_of(account) if isinstance(account, dict) and notes.marks(link).owner is None else ()
-        if place.secret_of(notes.session.owner) in names:
-            yield ForeignAccess(at, f"service account {to} names it", (to.pulls(at.registry),), stays=True)
-    if not links:
-        yield ForeignAccess(at, "service accounts and pods that name it", (place.pulls(at.registry),), stays=True)
 
 
 def _pending(place: Place) -> str:

@@ -14,7 +14,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Live
 from reconciler.model.service import Credentials, FewLogins, LogsIn
 from reconciler.platforms.http import HttpSession
-from reconciler.words import counted
+from reconciler.words import all_of, counted, plural
 
 from . import login_document, validity
 from .connection import SECRETS, Document, annotations_of
@@ -107,6 +107,18 @@ def said_of(session: HttpSession, place: Place, document: Document, written: Cre
     end = validity.ends(texts)
     over = isinstance(issuer, FewLogins) and end is not None and issuer.is_over(place.grant, end)
     return _REPLACED if over else GOOD
+
+
+def lost_with(session: HttpSession, document: Document) -> tuple[str, ...]:
+    """That a write of the login takes those for other registries, in a sentence; none if it holds none."""
+    host = issuer_of(session).login_host()
+    others = sorted({login_document.shown(item) for item in Held(document.get("data") or {}).hosts if item != host})
+    if not others:
+        return ()
+    logins = plural(len(others), "login", "logins")
+    return (
+        f"its {logins} for {all_of(others)} {plural(len(others), 'goes', 'go')}: it is to hold that of registry {session.name} alone",
+    )
 
 
 def cut_off(live: Live, users: Iterable[Access]) -> tuple[Access, ...]:
