@@ -36,7 +36,7 @@ from tests.emulators.distribution import Elsewhere
 from tests.emulators.kubernetes import Fails, KubernetesWire
 from tests.emulators.proxy import Proxy
 from tests.emulators.serving import served
-from tests.onprem import PASSWORD, Stage, notes_of, secret_name
+from tests.onprem import OTHER, PASSWORD, Stage, login_in, notes_of, secret_name
 
 pytestmark = pytest.mark.slow
 SECRET = "Hunter22xyz"
@@ -77,6 +77,11 @@ def credential(token: str, seconds: float) -> str:
     end = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
     status = {"token": token, "expirationTimestamp": end}
     return json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status})
+
+
+def auth(name: str, word: str) -> str:
+    """A login by Basic."""
+    return base64.b64encode(f"{name}:{word}".encode()).decode()
 
 
 def granted(stage: Stage, *accounts: str) -> str:
@@ -460,8 +465,7 @@ def test_the_login_in_a_proxy_s_address_is_sent_for_clusters(stage: Stage, where
             stage.write()
             env |= {"HTTPS_PROXY": url, "https_proxy": url}
         _, said = apart(stage.reconciler.folder, "plan", env=env)
-    sent = base64.b64encode(f"someone:{SECRET}/".encode()).decode()
-    assert (stage.cluster.url.partition("//")[2], f"Basic {sent}") in seen
+    assert (stage.cluster.url.partition("//")[2], f"Basic {auth('someone', f'{SECRET}/')}") in seen
     assert "the proxy on the way there does not let the call through" in said
     assert SECRET not in said
 
@@ -527,7 +531,7 @@ def test_another_key_in_a_secret_is_no_login_changed_by_hand(stage: Stage, token
     other = base64.b64encode(json.dumps(held, indent=1).encode()).decode()
     stage.cluster.request("PATCH", at, {"data": {KEY: other}}, kind=MERGE)
     said = stage.plan()
-    assert 'login: "changed by hand"' in said
+    assert "login: changed by hand" in said
     assert "what it holds was last written by other" in said
 
 
@@ -603,8 +607,7 @@ def test_a_secret_without_the_login_is_no_reason_to_log_in_by_docker(stage: Stag
 # argoproj/argo-helm#1353, kubeflow/katib#1725
 def test_the_roles_of_the_page_suffice_to_refresh_a_login_out_of_a_secret(stage: Stage) -> None:
     namespace = granted(stage)
-    auth = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
-    there = source(stage, **{stage.registry.place: {"auth": auth}})
+    there = source(stage, **{stage.registry.place: {"auth": auth("alice", PASSWORD)}})
     stage.apply()
     stage.cluster.allow("renewer", namespace, ["get", "patch"], "secrets", names=[secret_name(stage)])
     stage.reach("renewer")
@@ -633,3 +636,222 @@ def test_certificates_of_a_registry_that_python_3_13_would_refuse_are_verified(
             assert asked.repositories() == frozenset({"app"})
         with RegistryClient(secure.url) as asked, pytest.raises(PlatformError, match="is not trusted"):
             asked.repositories()
+
+
+# -- what stays as it was ------------------------------------------------------------------------------------------------------------
+
+
+# terraform-provider-kubernetes#263, #38 (automount), #292, #1043 (tokens), knative/eventing#6707, crossplane#5558, strimzi#7056,
+# stackrox/stackrox#12124, opendatahub-io/data-science-pipelines-operator#1111 (entries of others)
+def test_nothing_else_of_an_account_moves(stage: Stage) -> None:
+    namespace = stage.cluster.namespace()
+    body = {
+        "metadata": {
+            "name": "app",
+            "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"},
+            "labels": {"a": "b"},
+            "finalizers": ["example.com/x"],
+        },
+        "automountServiceAccountToken": False,
+        "secrets": [{"name": "app-token-x"}],
+        "imagePullSecrets": [{"name": "z"}, {"name": "app-dockercfg-x2xwj"}],
+    }
+    at = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    before = stage.cluster.request("POST", at, body)
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == ["z", "app-dockercfg-x2xwj", secret_name(stage)]
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    after = stage.cluster.request("GET", f"{at}/app")
+    for document in (before, after):
+        for key in ("resourceVersion", "managedFields"):
+            document["metadata"].pop(key)
+    assert before == after
+
+
+# openshift/origin#15894 (twice), charts that write `- {}`
+@pytest.mark.parametrize("entries", [[{}], [{"name": ""}], [{"name": "a"}, {"name": "a"}], [{}, {"name": "a"}, {}]])
+def test_odd_entries_of_others_stay(stage: Stage, entries: Any) -> None:
+    namespace = stage.cluster.namespace()
+    at = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    made = stage.cluster.request("POST", at, {"metadata": {"name": "app"}, "imagePullSecrets": entries})
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    now = stage.cluster.request("GET", f"{at}/app")["imagePullSecrets"]
+    assert now == [*made["imagePullSecrets"], {"name": secret_name(stage)}]
+    assert "No changes" in stage.plan()
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert stage.cluster.request("GET", f"{at}/app").get("imagePullSecrets") == made["imagePullSecrets"]
+
+
+# stackrox/acs-fleet-manager#1330, openshift/origin#20225, titansoft-pte-ltd/imagepullsecret-patcher#10: OLM makes it anew
+def test_an_account_that_was_made_anew_is_linked_again(stage: Stage) -> None:
+    namespace = granted(stage)
+    stage.apply()
+    stage.cluster.request("DELETE", f"/api/v1/namespaces/{namespace}/serviceaccounts/app")
+    assert f"service account {namespace}/app is not in cluster prod" in stage.plan()
+    stage.cluster.service_account(namespace, "app", "other")
+    stage.run("drift", code=2)
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == ["other", secret_name(stage)]
+
+
+# argoproj/argo-cd#5390, redhat-appstudio/infra-deployments#3402, redhat-cop/rhel-edge-automation-arch#169
+@pytest.mark.parametrize("kind", ["strategic-merge-patch", "merge-patch", "put", "json-patch"])
+def test_whoever_takes_our_entry_out_is_named(stage: Stage, kind: str) -> None:
+    namespace = stage.cluster.namespace()
+    stage.cluster.service_account(namespace, "app", "a")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    at = f"/api/v1/namespaces/{namespace}/serviceaccounts/app"
+    wanted = [{"name": "b"}]
+    if kind == "put":
+        account = {**stage.cluster.request("GET", at), "imagePullSecrets": wanted}
+        stage.cluster.request("PUT", f"{at}?fieldManager=other", account)
+    else:
+        patch: Any = {"imagePullSecrets": wanted}
+        if kind == "json-patch":
+            patch = [{"op": "add", "path": "/imagePullSecrets", "value": wanted}]
+        stage.cluster.request("PATCH", f"{at}?fieldManager=other", patch, kind=f"application/{kind}+json")
+    assert "its list of pull secrets was last written by other" in stage.run("drift", code=2)
+
+
+# kubernetes/kubernetes#127938: who applies what is there already has none
+def test_an_entry_of_managed_fields_without_a_time_is_in_nobody_s_way(stage: Stage) -> None:
+    namespace = stage.cluster.namespace()
+    stage.cluster.service_account(namespace, "app", "a")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    body: Any = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "app", "namespace": namespace}}
+    body["imagePullSecrets"] = [{"name": "a"}]
+    at = f"/api/v1/namespaces/{namespace}/serviceaccounts/app?force=true&fieldManager="
+    for manager in ("argocd-controller", "flux"):
+        stage.cluster.request("PATCH", f"{at}{manager}", body, kind="application/apply-patch+yaml")
+    drift = stage.run("drift", code=2)
+    assert "its list of pull secrets was last written by " in drift
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == ["a", secret_name(stage)]
+
+
+# emberstack/kubernetes-reflector#238: a secret without our marks is never deleted
+def test_a_secret_that_others_made_anew_is_theirs(stage: Stage) -> None:
+    namespace = granted(stage)
+    stage.apply()
+    at = f"/api/v1/namespaces/{namespace}/secrets"
+    there = stage.secret(namespace, secret_name(stage))
+    stage.cluster.request("DELETE", f"{at}/{secret_name(stage)}")
+    body = {"metadata": {"name": secret_name(stage)}, "type": there["type"], "data": there["data"]}
+    stage.cluster.request("POST", f"{at}?fieldManager=velero", body)
+    assert "already exists and has no owner" in stage.run("plan", code=None)
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert stage.secret(namespace, secret_name(stage)) is not None
+
+
+# titansoft-pte-ltd/imagepullsecret-patcher#17, nabsul/k8s-ecr-login-renew#16, emberstack/kubernetes-reflector#337
+def test_a_login_that_changes_at_its_source_arrives_in_place(stage: Stage) -> None:
+    namespace = granted(stage)
+    there = source(stage, **{stage.registry.place: {"auth": auth("alice", PASSWORD)}})
+    stage.apply()
+    before = stage.secret(namespace, secret_name(stage))["metadata"]["uid"]
+    document = json.dumps({"auths": {stage.registry.place: {"auth": auth("bob", OTHER)}}})
+    data = {KEY: base64.b64encode(document.encode()).decode()}
+    stage.cluster.request("PATCH", f"/api/v1/namespaces/{there}/secrets/source", {"data": data}, kind=MERGE)
+    assert "login: another one" in stage.plan()
+    stage.apply()
+    after = stage.secret(namespace, secret_name(stage))
+    (entry,) = login_in(after)["auths"].values()
+    assert (entry["username"], after["metadata"]["uid"]) == ("bob", before)
+
+
+# kubernetes-client/python (tls-server-name, KUBECONFIG of several files, harbur/kubernetic#66)
+@pytest.mark.parametrize("form", ["slash", "server name", "relative authority", "capitals", "several files"])
+def test_a_kubeconfig_in_any_dress_is_read(stage: Stage, form: str) -> None:
+    granted(stage)
+
+    def change(document: dict[str, Any]) -> None:
+        cluster = document["clusters"][0]["cluster"]
+        if form == "slash":
+            cluster["server"] += "/"
+        if form == "server name":
+            cluster |= {"server": cluster["server"].replace("localhost", "127.0.0.1"), "tls-server-name": "localhost"}
+        if form == "relative authority":
+            cluster["certificate-authority"] = os.path.relpath(cluster["certificate-authority"], stage.cluster.folder)
+        if form == "capitals":
+            cluster["server"] = cluster["server"].replace("localhost", "LOCALHOST")
+
+    reach_by(stage, change)
+    path = stage.document["clusters"][0]["kubeconfig"]
+    env = {}
+    if form == "several files":
+        stage.document["clusters"] = [{"name": "prod", "context": "test"}]
+        stage.write()
+        env = {"KUBECONFIG": f"/not-there:{path}"}
+    code, said = apart(stage.reconciler.folder, "plan", env=env)
+    assert code == 0, said
+
+
+# A path that is none of the API's (Rancher's /k8s/clusters/c-1 of another server)
+def test_what_stands_before_the_api_is_followed_nowhere(stage: Stage) -> None:
+    granted(stage)
+    at_cluster(stage, server=f"{stage.cluster.url}/k8s/clusters/c-1")
+    assert "so it is no Kubernetes API" in stage.plan(code=1)
+
+
+# stacklok/toolhive#3622, openshift/openshift-controller-manager#319, redhat-cop/namespace-configuration-operator#36
+def test_a_second_apply_and_a_refresh_write_nothing(stage: Stage) -> None:
+    namespace = granted(stage)
+    stage.apply()
+    name = stage.document["name"]
+    objects = (
+        f"{namespace}/serviceaccounts/app",
+        f"{namespace}/secrets/{secret_name(stage)}",
+        f"default/configmaps/reconciler-{name}-notes",
+    )
+
+    def versions() -> list[str]:
+        return [
+            stage.cluster.request("GET", f"/api/v1/namespaces/{at}")["metadata"]["resourceVersion"] for at in objects
+        ]
+
+    before = versions()
+    stage.apply()
+    stage.run("refresh")
+    assert versions() == before
+
+
+# application-stacks/runtime-component-operator#350, alexellis/registry-creds#9
+def test_a_grant_that_goes_while_it_is_pending_leaves_nothing(stage: Stage) -> None:
+    namespace = stage.cluster.namespace()
+    stage.grant("prod", namespace, "not-there")
+    stage.apply()
+    stage.document["grants"].clear()
+    stage.write()
+    assert "No changes" in stage.apply()
+    assert stage.secret(namespace, secret_name(stage)) is None
+    assert notes_of(stage) is None
+
+
+# kubernetes-client/python#2258, kubernetes/kubernetes#81114 (CVE-2019-11250), linkerd/linkerd2#2383: of the libraries too
+def test_the_most_talkative_log_holds_no_login(stage: Stage) -> None:
+    granted(stage)
+    script = "import logging, sys; logging.basicConfig(level=1); from reconciler.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "apply", "--yes"]
+    done = subprocess.run(command, cwd=stage.reconciler.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "DEBUG:" in done.stderr
+    for hidden in (PASSWORD, auth("alice", PASSWORD), stage.cluster.tokens[ADMIN]):
+        assert hidden not in done.stdout + done.stderr
+
+
+# kubernetes-client/python#552, #2354, #2093
+def test_a_command_of_another_version_is_said_to_give_no_login(stage: Stage) -> None:
+    granted(stage)
+    answer = {"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCredential", "status": {"token": "x"}}
+    stage.reach_by(f"echo '{json.dumps(answer)}'")
+    assert "the command that its kubeconfig names for the login gives none" in stage.plan(code=1)
