@@ -9,6 +9,8 @@ from typing import Any, Self
 
 #: what the package is called where it is installed from; `reconciler` belongs to somebody else there
 DISTRIBUTION = "registry-reconciler"
+#: what to do about what waits for something else
+APPLY_AGAIN = "run `reconciler apply` again"
 #: words that are nothing but words: no arrow, no quotes, and nothing that says which value is whose
 _PHRASE = re.compile(
     r"(?!.*\((?:none\)|live\b|spec\)|set by somebody else\b))[\w.:/*?$@=+,;()' -]*[\w.:/*?$@=+)]", re.ASCII

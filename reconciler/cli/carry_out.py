@@ -106,7 +106,7 @@ def _show_and_carry_out(
     if not plan.changes:
         with _Log(options.log):  # whoever uploads the file finds one
             if options.job_summary:
-                leave(plan, (), "Apply: nothing to do.")
+                leave(plan, (), closing_line((), interrupted=False, pending=len(plan.pending)))
             return Exit.OK
     confirm(question(len(plan.changes)), yes)
     with _Log(options.log) as log, _progress(len(plan.changes)) as (start, done):
@@ -133,7 +133,8 @@ def _show_and_carry_out(
             on_outcome=finish,
             raise_on_failure=False,
         )
-    closing = closing_line(outcomes, interrupted=stop.asked.is_set(), destroy=plan.destroy)
+    interrupted = stop.asked.is_set()
+    closing = closing_line(outcomes, interrupted=interrupted, destroy=plan.destroy, pending=len(plan.pending))
     typer.echo(closing)
     if options.job_summary:
         leave(plan, outcomes, closing)

@@ -28,8 +28,8 @@ def run(
     verbose: Verbose = 0,
 ) -> int:
     """Show what differs from the spec, field by field. Drift (changed since the last apply) is shown apart from outdated (a login
-    ends, or is to be another one) and pending (the spec has changed). Exits with 2 if there is any of these, or foreign access that
-    the guards would not allow in the spec."""
+    ends, or is to be another one) and pending (the spec has changed, or waits for what is not there yet). Exits
+    with 2 if there is any of these, or foreign access that the guards would not allow in the spec."""
     from reconciler.api.plan import plan as make_plan
     from reconciler.api.spec import load_spec
     from reconciler.engine.wishes import Wishes
@@ -44,7 +44,7 @@ def run(
     _print(plan, form)
     if plan.problems:
         return of_problems(plan)
-    return Exit.CHANGES if plan.changes or plan.strangers else Exit.OK
+    return Exit.CHANGES if plan.changes or plan.strangers or plan.pending else Exit.OK
 
 
 def _print(plan: Plan, form: Format) -> None:

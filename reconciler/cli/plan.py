@@ -35,7 +35,7 @@ EXAMPLES = (
 )
 EXITS = told(
     ok="fine",
-    changes="changes (with --detailed-exitcode)",
+    changes="changes, or something pending (with --detailed-exitcode)",
     guard="a guard stops the plan",
     conflict="a conflict",
 )
@@ -62,7 +62,7 @@ def run(
         bool, typer.Option("--destroy", help="Plan the deletion of everything that this spec owns.")
     ] = False,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes, or something is pending.")
     ] = False,
     target: Targets = None,
     adopt: Adopt = None,
@@ -167,4 +167,4 @@ def exit_code(plan: Plan, detailed: bool) -> Exit:
         return of_problems(plan)
     if plan.violations:
         return Exit.GUARD
-    return Exit.CHANGES if detailed and plan.changes else Exit.OK
+    return Exit.CHANGES if detailed and (plan.changes or plan.pending) else Exit.OK

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from reconciler.model.address import Address
+from reconciler.model.change import Action
 from reconciler.model.platform import Platforms
-from reconciler.model.resource import Desired
 from reconciler.spec.cluster import Cluster
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
@@ -14,7 +13,9 @@ from reconciler.words import all_of
 
 from .expand import expand
 from .fields import changes_of
+from .picture import without
 from .plan import Plan, spec_digest
+from .release import all_released, released_by
 
 
 def differing(plan: Plan, spec: Spec, platforms: Platforms) -> list[str]:
@@ -35,18 +36,27 @@ def _differences(plan: Plan, spec: Spec, platforms: Platforms) -> Iterator[str]:
     if spec.guards != plan.basis.rules:
         yield "the guards differ"
     kinds, groups = expand(spec, platforms)
-    wanted: Mapping[Address, Desired] = {at: item for group in groups.values() for at, item in group.items()}
+    released = released_by(spec, (), kinds, groups.values())
+    retired = {item.name for item in spec.registries if item.retired} | all_released(released, kinds)
+    kept = (items for name, items in groups.items() if name not in retired)
+    wanted = without({at: item for items in kept for at, item in items.items()}, released)
+    # what is deleted with what it stands below, and made again
+    there = {item.address: item for item in plan.basis.beside}
     for change in plan.changes:
         asked = wanted.get(change.address)
         if change.desired is None:
             if asked is not None and not plan.destroy:
-                yield f"{change.address}: the plan deletes it, and the spec has it"
+                does = "lets go of it" if change.action is Action.RELEASE else "deletes it"
+                yield f"{change.address}: the plan {does}, and the spec has it"
         elif asked is None:
             yield f"{change.address}: the plan makes it, and the spec does not have it"
-        elif asked.settings != change.desired.settings:
+        else:
             kind = kinds[change.registry][change.kind]
-            fields = [item.path for item in changes_of(kind, change.desired.settings, asked.settings)]
-            yield f"{change.address}: {all_of(fields)} differ{'s' if len(fields) < 2 else ''}"
+            # what the spec leaves open was decided by what is there
+            settings = kind.fitted(asked, change.live or there.get(change.address)).settings
+            fields = [item.path for item in changes_of(kind, change.desired.settings, settings)]
+            if fields:
+                yield f"{change.address}: {all_of(fields)} differ{'s' if len(fields) < 2 else ''}"
 
 
 def _of_named(

@@ -16,7 +16,7 @@ from reconciler.model.resource import Desired, Live
 
 from .beside import Beside, given
 from .cause import cause, mark_of, marks_written
-from .conflict import at_two_addresses, in_another_registry, otherwise_made, owned
+from .conflict import at_two_addresses, in_another_registry, not_to_be_adopted, otherwise_made, owned
 from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
@@ -44,7 +44,7 @@ class _Differ:
         self.adopt = adopt
         self.pushers = Pushers(picture)
         self.beside = Beside(picture, self.adopt)
-        self.found = Difference(pushers=self.pushers.asked)
+        self.found = Difference(pushers=self.pushers.asked, pending=dict(picture.pending))
         self.said: set[PlanProblem] = set()
         self.blocked: set[Address] = set()  # addresses with a conflict: nothing below them is looked at
 
@@ -111,12 +111,11 @@ class _Differ:
             self.take_over(wanted, live)
         elif marks.owner == self.owner:
             self.problem(wanted.address, otherwise_made(live, self.how_to_adopt(wanted)), conflict=True)
+        elif fixed := self.fixed(wanted, live):
+            self.problem(wanted.address, not_to_be_adopted(live, fixed), conflict=True)
         else:
-            self.problem(
-                wanted.address,
-                f"{live.native or 'it'} already exists and has no owner; {self.how_to_adopt(wanted)}",
-                conflict=True,
-            )
+            said = f"{live.native or 'it'} already exists and has no owner; {self.how_to_adopt(wanted)}"
+            self.problem(wanted.address, said, conflict=True)
 
     def lost_its_mark(self, wanted: Desired, live: Live) -> bool:
         """A document below a resource of ours that says just what is wanted, without our mark: only the mark is missing."""
@@ -131,14 +130,11 @@ class _Differ:
 
     def take_over(self, wanted: Desired, live: Live) -> None:
         if fixed := self.fixed(wanted, live):
-            self.problem(
-                wanted.address,
-                f"{live.native or 'it'} can't be adopted: its {' and '.join(fixed)} differ{'' if fixed[1:] else 's'} from the spec"
-                " and can't be changed; put its own values into the spec where it has fields for them, else use another name",
-                conflict=True,
-            )
+            self.problem(wanted.address, not_to_be_adopted(live, fixed), conflict=True)
         else:
-            self.add(wanted, live, Action.ADOPT, Cause.PENDING)
+            # nothing says whether it was ever ours, and lost its marks by hand
+            unmarked = live.marks.applied is None
+            self.add(wanted, live, Action.ADOPT, Cause.CHANGED if unmarked else Cause.PENDING)
 
     def fixed(self, wanted: Desired, live: Live) -> list[str]:
         """The settings that differ and can't be changed."""
@@ -149,7 +145,7 @@ class _Differ:
         everywhere = self.copies[wanted.address.anywhere]
         ours = [at for at in everywhere if at == wanted.address or self.adoptable(at)]
         where = " everywhere" if len(ours) > 1 else ""
-        return f"to adopt it{where}, add {' '.join(f'--adopt {at}' for at in ours)}" + (
+        return f"to adopt it{where}, add {' '.join(f'--adopt {at}' for at in ours)} to plan and apply" + (
             " (or `adopt: true` in the spec)" if isinstance(self.kind(wanted), HoldsImages) else ""
         )
 
@@ -209,7 +205,7 @@ class _Differ:
             self.problem(wanted.address, limit)
         before = given(live)
         gains, losses = self.access(wanted, before, before.of(wanted.settings))
-        gains = tuple(sorted({*gains, *self.beside.waiting(live)}))
+        gains = tuple(sorted({*gains, *self.beside.waiting(live), *(live.cut_off if live is not None else ())}))
         if isinstance(kind, Renewable) and live is not None and not live.vacant and why is not Cause.DRIFT:
             gains = (*gains, *kind.another_login(wanted.address, live.settings, wanted.settings))
         maybe = images_before(self.picture, kind, wanted, self.adopt) if action is Action.CREATE else ""
@@ -306,7 +302,7 @@ class _Differ:
             action=Action.DELETE,
             address=live.address,
             kind=live.kind,
-            cause=Cause.PENDING,
+            cause=Cause.DRIFT if self.kind(live).is_left(live) else Cause.PENDING,
             live=live,
             fingerprint=self.kind(live).fingerprint(live),
             needs=needs_of_going(live, along, self.picture.live),

@@ -18,7 +18,8 @@ PLANNED = ("spec", None)
 @dataclass
 class Difference:
     """The changes by address, the problems, and what was left alone. `unclear`: to the origin that it says it has. `pushers`: who can
-    push to what changes so that tags can be overwritten. `remarks`: what there is to say of what is unchanged, in sentences."""
+    push to what changes so that tags can be overwritten. `remarks`: what there is to say of what is unchanged, in sentences.
+    `pending`: what can't be done yet, with why."""
 
     changes: dict[Address, Change] = field(default_factory=dict)
     problems: list[PlanProblem] = field(default_factory=list)
@@ -29,6 +30,7 @@ class Difference:
     left_out: int = 0
     pushers: dict[Address, tuple[str, ...]] = field(default_factory=dict)
     remarks: dict[Address, tuple[str, ...]] = field(default_factory=dict)
+    pending: dict[Address, str] = field(default_factory=dict)
 
     def leave(self, address: Address, remarks: Iterable[str]) -> None:
         """Nothing is to be changed there."""

@@ -24,11 +24,12 @@ from .sessions import Sessions
 
 class Listed(dict[Address, Live]):
     """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `unseen`:
-    what of that was not looked at, as in Session. `notices`: what else there is to know, in sentences. `places`: those that the spec
-    only names, and by what they are known."""
+    what of that was not looked at, `pending`: what can't be done yet; both as in Session. `notices`: what else there is to
+    know, in sentences. `places`: those that the spec only names, and by what they are known."""
 
     refused: Mapping[Address, str] = {}
     unseen: Mapping[Address, str] = {}
+    pending: Mapping[Address, str] = {}
     notices: Sequence[str] = ()
     places: Places = {}
 
@@ -86,7 +87,7 @@ def list_registry(session: Session, wanted: Mapping[Address, Desired], only: Col
             if session.given_up:
                 raise Halted(f"registry {session.name}: stopped reading")
             found = Listed((live.address, live) for group in _kinds(session, wanted, only).values() for live in group)
-            found.refused, found.unseen = dict(session.refused), dict(session.unseen)
+            found.refused, found.unseen, found.pending = map(dict, (session.refused, session.unseen, session.pending))
             # kinds are listed side by side: which of them is faster is no part of a plan
             found.notices = tuple(sorted(session.notices))
             found.places = places_of(session, {*wanted, *found} - session.unseen.keys())

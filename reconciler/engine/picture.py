@@ -23,12 +23,13 @@ class Picture:
     """Desired and live by address. `kinds`: by registry. `unowned`: per registry, names of repositories that nobody owns or wants.
 
     `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the registries' resources
-    are. `refused`: what its platform would not take of what is wanted, in words. `unseen`: what of that was not looked at, as in
-    Session. `released`: what is to be let go of. `pushers`: who can push, where that is known otherwise than by what is wanted and
-    what others gave. `staying`: what registries have of native documents that others have parts of too, and what gives access beside
-    or by others, where the plan leaves it as it is (None: nothing). `neighbours`: what other registries have in the same native
-    document, by address. `elsewhere`: what the spec describes, wants no more, and is by its mark of a registry that the spec does not
-    have. `ending`: the registries of which all is deleted, each with the resource that holds it.
+    are. `refused`: what its platform would not take of what is wanted, in words. `unseen`: what of that was not looked at, and
+    `pending`: what can't be done yet, both as in Session. `released`: what is to be let go of. `pushers`: who can push, where that is
+    known otherwise than by what is wanted and what others gave. `staying`: what registries have of native documents that others have
+    parts of too, and what gives access beside or by others, where the plan leaves it as it is (None: nothing). `neighbours`: what
+    other registries have in the same native document, by address. `elsewhere`: what the spec describes, wants no more, and is by its
+    mark of a registry that the spec does not have. `ending`: the registries of which all is deleted, each with the resource that
+    holds it.
     """
 
     kinds: Kinds
@@ -40,6 +41,7 @@ class Picture:
     homes: Mapping[str, Home] = field(default_factory=dict)
     refused: Mapping[Address, str] = field(default_factory=dict)
     unseen: Mapping[Address, str] = field(default_factory=dict)
+    pending: Mapping[Address, str] = field(default_factory=dict)
     released: frozenset[Address] = frozenset()
     pushers: Mapping[Address, tuple[str, ...]] | None = None
     staying: Mapping[Address, Live | None] = field(default_factory=dict)
@@ -59,11 +61,12 @@ def picture(
     homes: Mapping[str, Home] | None = None,
     refused: Mapping[Address, str] | None = None,
     unseen: Mapping[Address, str] | None = None,
+    pending: Mapping[Address, str] | None = None,
 ) -> Picture:
     """The registries' parts as one picture. `destroy`: nothing is wanted any more. `retired`: registries of which nothing is.
-    `released`, `homes`, `refused`, `unseen`: as in Picture."""
+    `released`, `homes`, `refused`, `unseen`, `pending`: as in Picture."""
     wanted = {} if destroy else _joined([found for name, found in desired.items() if name not in retired])
-    wanted = _without(wanted, released)
+    wanted = without(wanted, released)
     everything = _joined(listed.values())
     live = _own(everything, wanted)
     return Picture(
@@ -80,12 +83,13 @@ def picture(
         homes=homes or {},
         refused=refused or {},
         unseen=unseen or {},
+        pending=pending or {},
         released=released,
         elsewhere=_elsewhere(everything, live, _joined(desired.values())),
     )
 
 
-def _without(wanted: Mapping[Address, Desired], released: frozenset[Address]) -> Mapping[Address, Desired]:
+def without(wanted: Mapping[Address, Desired], released: frozenset[Address]) -> Mapping[Address, Desired]:
     """Without what is let go of, what stands below it, and that anything needs it."""
     if not released:
         return wanted

@@ -59,7 +59,8 @@ class Plan:
     many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
     the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing, and what there
     is to know of resources that do not change. `clusters`: those of the spec. `places`: those that the spec only names, such as
-    clusters, and by what they were known. `examples`: as the estate has them.
+    clusters, and by what they were known. `examples`: as the estate has them. `pending`: what can't be done yet, and is in no change,
+    each with why and what to do.
     """
 
     owner: str
@@ -82,6 +83,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     places: Places = field(default_factory=dict)
+    pending: Mapping[Address, str] = field(default_factory=dict)
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -181,6 +183,7 @@ def make_plan(
             homes=homes,
             refused=refused,
             unseen=dict(chain.from_iterable(found.unseen.items() for found in listed.values())),
+            pending=dict(chain.from_iterable(found.pending.items() for found in listed.values())),
         )
         difference = diff(seen, spec.name, wishes.adopt)
         if ending := ending_by(difference.changes.values(), kinds):
@@ -194,7 +197,7 @@ def make_plan(
             *wishes.targets,
             *(named(wishes.release, difference, kinds, described, desired) if wishes.release else ()),
         ]
-        check_targets(targets, [*chain.from_iterable(desired.values()), *known])
+        check_targets(targets, [*chain.from_iterable(desired.values()), *known, *seen.pending])
         check_along(targets, difference.changes)
         select(difference, targets, seen.desired)
         if targets:
@@ -270,6 +273,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         unchanged=difference.unchanged,
         left_out=0 if wishes.release else difference.left_out,  # whoever names one thing asked for that alone
         unclear=dict(sorted(difference.unclear.items())),
+        pending=dict(sorted(difference.pending.items())),
         basis=Basis(
             rules=spec.guards,
             owned=difference.owned,

@@ -112,6 +112,9 @@ class LivePart(_Part):
     version: str = Field(
         "", description="Of what holds a secret, which of its states it is, where somebody else has written it last."
     )
+    cut_off: tuple[AccessPart, ...] = Field(
+        (), description="Who can do what again once it is put right, and can't now."
+    )
 
 
 class NativeNamePart(_Part):
@@ -273,4 +276,8 @@ class PlanDocument(_Part, Generic[R]):
     unclear: dict[str, str] = Field(
         {},
         description="The owner's resources whose origin is neither spec nor runtime, each with its origin; they are left alone.",
+    )
+    pending: dict[str, str] = Field(
+        {},
+        description="What can't be done yet, as it waits for what no spec makes or can't be looked at, each with why and what to do.",
     )

@@ -119,6 +119,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
         "left_out": plan.left_out,
         "warnings": list(plan.warnings),
         "unclear": dict(plan.unclear),
+        **({"pending": dict(plan.pending)} if plan.pending else {}),
     }
 
 
@@ -178,6 +179,7 @@ def _live(live: Live) -> dict[str, Any]:
         "notes": list(live.notes),
         **({"stands_at": live.stands_at} if live.stands_at is not None else {}),
         **({"version": live.version} if live.version else {}),
+        **({"cut_off": plain(live.cut_off)} if live.cut_off else {}),
     }
 
 

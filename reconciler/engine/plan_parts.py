@@ -114,6 +114,7 @@ class Loading:
             unchanged=document.unchanged,
             left_out=document.left_out,
             unclear={self.known(address): origin for address, origin in document.unclear.items()},
+            pending={Address(address): why for address, why in document.pending.items()},
             warnings=document.warnings,
             basis=self.basis(document.basis),
             variables=self.variables,
@@ -187,6 +188,7 @@ class Loading:
             notes=part.notes,
             stands_at=_address(part.stands_at) if part.stands_at is not None else None,
             version=part.version,
+            cut_off=tuple(map(_access, part.cut_off)),
             foreign=tuple(self.foreign.get(address, ())),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.model.address import Address
-from reconciler.model.released import ReleasesAll
+from reconciler.model.released import ReleasedAlong, ReleasesAll
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Spec
 from reconciler.words import all_of, counted, plural
@@ -32,7 +32,9 @@ def renamed(spec: Spec, seen: Picture, described: Mapping[Address, Desired]) -> 
             specs.setdefault(live.marks.owner, []).append(address)
         elif live.marks.registry is not None and live.marks.elsewhere(address.registry):
             registries.setdefault((live.marks.registry, address.registry), []).append(address)
-    for owner, those in sorted(specs.items()):
+    for owner, found in sorted(specs.items()):
+        if not (those := _renamed(found, seen)):
+            continue
         yield (
             f"{counted(len(those), 'resource')} {plural(len(those), 'is', 'are')} owned by the spec '{owner}': if this spec,"
             f" '{spec.name}', was called '{owner}' before, change its name back, or {_how(those, seen)}"
@@ -42,6 +44,18 @@ def renamed(spec: Spec, seen: Picture, described: Mapping[Address, Desired]) -> 
             f"{counted(len(those), 'resource')} {plural(len(those), 'belongs', 'belong')} to the registry '{was}': if the registry"
             f" '{now}' was called '{was}' before, change its name back, or {_how(those, seen, was)}"
         )
+
+
+def _renamed(those: Iterable[Address], seen: Picture) -> list[Address]:
+    """Without what is called after a registry that is not among them: that one is another, which is called alike."""
+    found = list(those)
+    whole = all_released(found, seen.kinds)
+
+    def called_alike(at: Address) -> bool:
+        kind = seen.kinds[at.registry][at.kind]
+        return at.registry not in whole and isinstance(kind, ReleasedAlong) and kind.called_after
+
+    return [at for at in found if not called_alike(at)]
 
 
 def _how(those: Iterable[Address], seen: Picture, was: str = "") -> str:

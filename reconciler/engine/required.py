@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from reconciler.model.address import Address
 from reconciler.model.change import Change
@@ -22,6 +22,8 @@ from .picture import Picture
 
 #: repositories that one verdict names; the others are counted
 MOST_NAMED = 3
+#: what a repository's kind is called, also where it holds nothing of ours
+_REPOSITORY = "repository"
 
 
 def required(spec: Spec, seen: Picture) -> Iterator[Verdict]:
@@ -29,25 +31,18 @@ def required(spec: Spec, seen: Picture) -> Iterator[Verdict]:
     guards = spec.guards
     registries = {item.name: item for item in spec.registries}
     for key in guards.require_labels:
-        found = _where(spec, seen, partial(_lacks_label, registries, key))
-        if found:
-            yield _verdict(
-                "require_labels", found, f"{_have(found, 'no label')} '{key}', which guards.require_labels lists"
-            )
+        lacking = _where(spec, seen, partial(_lacks_label, registries, key))
+        for found, why in _by_reason(lacking, registries, labels={key: "any"}):
+            reason = f": {why}" if why else ""
+            message = f"{_have(found, 'no label')} '{key}', which guards.require_labels lists{reason}"
+            yield _verdict("require_labels", found, message)
     if guards.require_immutable_tags:
-        found = _where(spec, seen, lambda item: not item.tags_immutable or any(map(excepts_all, item.movable_tags)))
-        never = {name: why for name, item in registries.items() if (why := _no_immutable_tags(item))}
-        for why in sorted(set(never.values())):
-            those = [at for at in found if never.get(at.registry) == why]
-            if those:
-                message = f"tags of {_named(those)} can be moved, and nothing there can meet guards.require_immutable_tags: {why}"
-                yield _verdict(
-                    "require_immutable_tags", those, f"{message}; give such a registry a spec of its own, without it"
-                )
-        found = [at for at in found if at.registry not in never]
-        if found:
-            why = "where guards.require_immutable_tags wants immutable_tags: true (exceptions may be listed)"
-            yield _verdict("require_immutable_tags", found, f"tags of {_named(found)} can be moved, {why}")
+        lacking = _where(spec, seen, lambda item: not item.tags_immutable or any(map(excepts_all, item.movable_tags)))
+        for found, why in _by_reason(lacking, registries, immutable_tags=True):
+            wants = "where guards.require_immutable_tags wants immutable_tags: true (exceptions may be listed)"
+            never = f"and nothing there can meet guards.require_immutable_tags: {why}; give such a registry a spec of its own"
+            message = f"tags of {_named(found)} can be moved, {f'{never}, without it' if why else wants}"
+            yield _verdict("require_immutable_tags", found, message)
     if guards.max_grants_per_repository is not None:
         yield from _with_many_grants(spec, seen, guards.max_grants_per_repository)
 
@@ -91,10 +86,20 @@ def _lacks_label(registries: Mapping[str, RegistryBase], key: str, item: Reposit
     return key not in item.labels and key not in registries[item.registry].common_labels
 
 
-def _no_immutable_tags(registry: RegistryBase) -> str:
-    """Why the registry's platform has no immutable tags; "" if it has."""
-    asked = Repository(name="any", registry=registry.name, immutable_tags=True)
-    return next((item.message for item in registry.repository_faults(asked) if item.loc == ("immutable_tags",)), "")
+def _by_reason(
+    lacking: Iterable[Address], registries: Mapping[str, RegistryBase], **asked: Any
+) -> Iterator[tuple[list[Address], str]]:
+    """The repositories that lack what a guard requires, by why their registries' platforms do not have it; last those whose have it,
+    with "". `asked`: what a repository would have to be set to."""
+    (field,) = asked
+    never: dict[str, str] = {}
+    for name, registry in registries.items():
+        faults = registry.repository_faults(Repository(name="any", registry=name, **asked))
+        never[name] = next((item.message for item in faults if item.loc == (field,)), "")
+    found: dict[str, list[Address]] = {}
+    for at in lacking:
+        found.setdefault(never[at.registry], []).append(at)
+    yield from ((found[why], why) for why in sorted(found, key=lambda why: (not why, why)))
 
 
 def _is_repository(kind: Kind) -> TypeGuard[HoldsImages]:
@@ -114,7 +119,7 @@ def _where(spec: Spec, seen: Picture, lacking: Callable[[Repository], bool]) -> 
         for address, wanted in seen.desired.items()
         if (address.registry, address.name) in lack
         and not address.where
-        and _is_repository(seen.kinds[address.registry][wanted.kind])
+        and (_is_repository(seen.kinds[address.registry][wanted.kind]) or wanted.kind == _REPOSITORY)
     )
 
 

@@ -46,8 +46,9 @@ def check_along(targets: Iterable[str], changes: Mapping[Address, Change]) -> No
 def select(difference: Difference, targets: Collection[str], desired: Mapping[Address, Desired]) -> None:
     """Keeps the changes that the targets name, those that they need, and what a replacement also deletes and must be made again.
 
-    Of the problems, those of all that the targets name or need, whether a change is planned for it or not: what is in the way of
-    a need is in the way of the target; so is what is in the way of that which takes the place of what is deleted.
+    Of the problems and of what is pending, those of all that the targets name or need, whether a change is planned for it or not:
+    what is in the way of a need is in the way of the target; so is what is in the way of that which takes the place of what is
+    deleted.
     """
     if not targets:
         return
@@ -57,7 +58,7 @@ def select(difference: Difference, targets: Collection[str], desired: Mapping[Ad
     replaced = {address for address in kept if changes[address].action is Action.REPLACE}
     again = {address for address, item in changes.items() if item.desired and item.desired.parent in replaced}
     kept |= needed_first(again, edges)
-    everything = len(changes) + len(difference.problems)
+    everything = len(changes) + len(difference.problems) + len(difference.pending)
     difference.changes = {address: change for address, change in changes.items() if address in kept}
     named = {address for address in (*desired, *changes) if matches_any(address, targets)}
     going = going_with(difference.changes.values())
@@ -66,8 +67,9 @@ def select(difference: Difference, targets: Collection[str], desired: Mapping[Ad
     difference.problems = [
         item for item in difference.problems if item.address in needed or matches_any(item.address, targets)
     ]
+    difference.pending = {at: why for at, why in difference.pending.items() if at in needed or matches_any(at, targets)}
     difference.remarks = {at: found for at, found in difference.remarks.items() if matches_any(at, targets)}
-    difference.left_out = everything - len(difference.changes) - len(difference.problems)
+    difference.left_out = everything - len(difference.changes) - len(difference.problems) - len(difference.pending)
 
 
 def all_needs(addresses: Iterable[Address], desired: Mapping[Address, Desired]) -> set[Address]:

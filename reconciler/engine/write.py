@@ -29,6 +29,7 @@ from .whole import given_since
 LOGGER = logging.getLogger("reconciler.faults")
 #: the message of a delete that had nothing to delete
 GONE = "it was already gone"
+_WAITS = "what waits in a file to be put back on it changed since the plan was made"
 
 
 class Status(StrEnum):
@@ -185,9 +186,13 @@ def moved_since(change: Change, now: Live | None, session: Session, going: Mappi
     meanwhile = map(kind.fingerprint, kind.meanwhile(before)) if before is not None else ()
     if (found := kind.fingerprint(now)) != change.fingerprint and found not in meanwhile:
         if now is None:
-            return "it was deleted since the plan was made"
+            return (
+                _WAITS
+                if before is not None and before.vacant and before.owed
+                else "it was deleted since the plan was made"
+            )
         if before is None:
-            return "it was created since the plan was made"
+            return _WAITS if now.vacant and now.owed else "it was created since the plan was made"
         fields = changes_of(kind, before.settings, now.settings)
         said = [f"{item.path} was {value(item.old)}, is now {value(item.new)}" for item in fields]
         if now.version not in ("", before.version):
@@ -196,6 +201,8 @@ def moved_since(change: Change, now: Live | None, session: Session, going: Mappi
             return "; ".join(said)
         if kind.in_order(before.rest) != kind.in_order(now.rest):
             return "what others keep in the same document changed"
+        if (before.owed, before.owed and before.notes) != (now.owed, now.owed and now.notes):
+            return _WAITS
         return "its owner's marks changed"
     if change.removes and change.images is not None and now is not None and isinstance(kind, HoldsImages):
         count, why = images_of(kind, session, now, going)

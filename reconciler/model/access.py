@@ -24,7 +24,7 @@ def does(verb: str, which: str) -> bool:
 #: what is noted of a gain, where some of those that it is said of had it before, and of its reverse
 COULD_ALREADY = "as {} could already"
 STILL_CAN = "but {} still can"
-_HAD_IT = re.compile(rf"(?:^|, ){COULD_ALREADY.format('(.+)')}")
+_HAD_IT = re.compile(rf"(?:^|, ){COULD_ALREADY.format('(.+)')}( by .+)?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,7 +58,7 @@ class Access:
 def taken(gain: Access) -> Access:
     """A gain as the loss that its reverse is. Of what is noted of it, only who could do it before has a reverse: they still can."""
     had = _HAD_IT.search(gain.note)
-    return replace(gain, note=STILL_CAN.format(had[1]) if had else "")
+    return replace(gain, note=STILL_CAN.format(had[1]) + (had[2] or "") if had else "")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from reconciler.spec.cluster import Cluster
 from reconciler.spec.models import Spec
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import APPLY_AGAIN
 
 from .access import Principal
 from .address import Address
@@ -92,6 +93,9 @@ class Session(ABC):
         #: what of the wanted a listing has not looked at: nothing is planned for it. Each with why it could not, in words, which is
         #: in the way of a plan with it; "" where nothing that the caller named needs it
         self.unseen: dict[Address, str] = {}
+        #: what a listing found that can't be done yet, as it waits for what no spec makes, or can't be looked at: nothing is planned
+        #: for it. Each with why, and what to do, in words
+        self.pending: dict[Address, str] = {}
         #: what else a listing found that a reader of the plan must know, in sentences
         self.notices: list[str] = []
         self._ledgers: dict[type[Ledger], Ledger] = {}
@@ -107,6 +111,15 @@ class Session(ABC):
     @abstractmethod
     def check(self) -> None:
         """Fails with a PlatformError unless the platform can be reached as who the spec says. The first thing that is called."""
+
+    def barred(self, at: Address, why: str, *, wanted: bool) -> None:
+        """For a listing: that a resource can't be looked at, and why, in words. What is wanted is in the way of a plan; what is not
+        wanted any more, and was made, is pending: whoever has deleted where it was may have deleted the right to look there."""
+        if wanted:
+            self.unseen[at] = why
+        else:
+            made = "an earlier apply has made it, and it stays as it is, since it can't be looked at"
+            self.pending[at] = f"{made}: {why}; {APPLY_AGAIN} then"
 
     def absent(self) -> str:
         """Why nothing of the registry is there, in words, where that can be known at once: "its folder /a/b is not there"."""

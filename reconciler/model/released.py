@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from .kind import Releasable
 
 
@@ -11,3 +13,6 @@ class ReleasesAll(Releasable):
 
 class ReleasedAlong(Releasable):
     """What a kind offers of which nothing is let go of by itself, and all with such a registry."""
+
+    #: whether the platform's name of it is made of the registry's name in the spec, so that two specs can meet there
+    called_after: ClassVar[bool] = False

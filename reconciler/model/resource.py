@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.places import Place
 
-from .access import ForeignAccess, Given, Neighbour
+from .access import Access, ForeignAccess, Given, Neighbour
 from .address import Address
 from .marks import Marks
 
@@ -60,8 +60,9 @@ class Live:
     given by something else already; unless it is `vacant`, by the same thing as others made it, which a spec can adopt. `stands_at`:
     where it stands, of a kind whose resources can take each other's place under other names: it is deleted only after what is made
     there (`Desired.instead_of`). `version`: of what holds a secret, which no plan can have, by what the platform tells its states
-    apart where somebody else has written it last; "" where we have. It counts for the fingerprint. `created_at`: when it was made,
-    with a time zone, where the platform says that of a kind that holds images; it counts for nothing.
+    apart where somebody else has written it last; "" where we have. It counts for the fingerprint. `cut_off`: what others can do by
+    it again once it is put right, and can't now. `created_at`: when it was made, with a time zone, where the platform says that of a
+    kind that holds images; it counts for nothing.
     """
 
     address: Address
@@ -81,6 +82,7 @@ class Live:
     moot: bool = False
     stands_at: Address | None = None
     version: str = ""
+    cut_off: tuple[Access, ...] = ()
     created_at: datetime | None = field(default=None, compare=False)
 
     @property

@@ -40,12 +40,17 @@ def totals(counts: Mapping[Action, int], along: Mapping[Action, int] = NOTHING_A
     return ", ".join(found) or "nothing to do"
 
 
+def with_pending(headline: str, pending: int) -> str:
+    """The headline with how much can't be done yet: `3 to create, 2 pending`."""
+    return f"{headline}, {pending} pending" if pending else headline
+
+
 def drift_totals(causes: Mapping[Cause, int], unchanged: int, *, foreign: int, conflicts: int, problems: int) -> str:
     """`3 drifted, 1 pending, 12 unchanged`; only what there is, and what is unchanged. `foreign`: at how many addresses others gave
     what the guards would not let the spec give. `conflicts`, `problems`: of what is in the plan's way, conflicts and all else; they
     come first, as they decide the exit code: `1 conflict, and 3 resources drifted, 12 unchanged`."""
     ahead = [counted(count, word) for count, word in ((conflicts, "conflict"), (problems, "problem")) if count]
-    found = [(causes[cause], text) for cause, text in _DIFFERS.items() if causes[cause]]
+    found = [(causes[cause], text) for cause, text in _DIFFERS.items() if causes.get(cause)]
     parts = [f"{count} {text}" for count, text in found]
     if foreign:
         parts.append(f"foreign access at {counted(foreign, 'address', 'addresses')}")

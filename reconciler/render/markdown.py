@@ -28,6 +28,7 @@ def _bold(text: str) -> str:
 
 #: what comes before a section's heading, and how each statement's subject looks
 _SECTIONS: dict[Topic, tuple[str, Callable[[str], str]]] = {
+    Topic.PENDING: (":hourglass: ", code),
     Topic.PROBLEMS: (":no_entry: ", code),
     Topic.IN_THE_WAY: (":no_entry: ", code),
     Topic.VIOLATIONS: (":no_entry: ", _bold),
@@ -50,7 +51,7 @@ def drift_markdown(report: Report) -> str:
 
 
 def _drift(report: Report) -> Iterator[str]:
-    yield f"### {in_markdown(report.owner)}: {report.no_drift if report.quiet else in_markdown(report.drift_totals)}"
+    yield f"### {in_markdown(report.owner)}: {report.no_drift if report.well else in_markdown(report.drift_totals)}"
     yield ""
     for cause in report.by_cause:
         yield f"#### {cause.heading}"
@@ -60,10 +61,10 @@ def _drift(report: Report) -> Iterator[str]:
             yield from _difference(change)
         yield "```"
         yield ""
-    for section in (report.foreign, report.strangers, report.in_the_way, report.violations):
+    for section in (report.foreign, report.strangers, report.pending, report.in_the_way, report.violations):
         if section:
             yield from _section(section)
-    yield from (f"{line}\n" for line in map(in_markdown, (report.left_alone, *report.warnings)) if line)
+    yield from _beside(report)
     yield " ".join(part for part in (in_markdown(report.drift), report.left_out) if part)
 
 
@@ -78,15 +79,23 @@ def _difference(change: ChangeItem) -> Iterator[str]:
 def _lines(report: Report) -> Iterator[str]:
     yield f"### {in_markdown(report.owner)}: {in_markdown(report.headline)}"
     yield ""
-    for section in (report.strangers, report.problems, report.violations, report.gains, report.losses, report.foreign):
+    ahead = (report.strangers, report.problems, report.violations, report.pending)
+    for section in (*ahead, report.gains, report.losses, report.foreign):
         if section:
             yield from _section(section)
     if report.nobody:
         yield from (report.nobody, "")
     for registry in report.registries:
         yield from _registry(registry)
-    yield from (f"{line}\n" for line in map(in_markdown, (report.left_alone, *report.warnings)) if line)
+    yield from _beside(report)
     yield " ".join(part for part in (f"{report.unchanged} unchanged.", report.left_out) if part)
+
+
+def _beside(report: Report) -> Iterator[str]:
+    if report.left_alone:
+        yield from (in_markdown(report.left_alone), "")
+    if report.warnings:
+        yield from ("#### :warning: Warnings", "", *(f"- {in_markdown(line)}" for line in report.warnings), "")
 
 
 def _section(section: Section) -> Iterator[str]:

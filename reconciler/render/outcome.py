@@ -10,12 +10,14 @@ from reconciler.model.change import Action
 from reconciler.words import one_line
 
 from .change_item import SIGNS
+from .counts import with_pending
 from .escapes import code, in_markdown
 
 #: bytes of the table; a step's summary can have 1 MiB
 #: (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits)
 MOST_SUMMARY = 1_000_000
 
+NOTHING = "nothing to do"
 _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
@@ -79,9 +81,10 @@ def _in_cell(outcome: Outcome) -> str:
     return f"**{outcome.status.value}**: {in_markdown(outcome.message)}"
 
 
-def closing_line(outcomes: Iterable[Outcome], *, interrupted: bool, destroy: bool = False) -> str:
-    """How many outcomes of each status there are: `Apply: 3 done, 1 failed.`, or `Destroy: ...`."""
+def closing_line(outcomes: Iterable[Outcome], *, interrupted: bool, destroy: bool = False, pending: int = 0) -> str:
+    """How many outcomes of each status there are: `Apply: 3 done, 1 failed.`, or `Destroy: ...`. `pending`: how much can't be done
+    yet."""
     counts = Counter(outcome.status for outcome in outcomes)
     parts = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
     what = "Interrupted" if interrupted else "Destroy" if destroy else "Apply"
-    return f"{what}: {parts}."
+    return f"{what}: {with_pending(parts or NOTHING, pending)}."

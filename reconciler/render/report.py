@@ -10,7 +10,7 @@ from enum import StrEnum
 from reconciler.engine.plan import Plan
 from reconciler.engine.pushing import of_push
 from reconciler.model.address import Address
-from reconciler.model.change import Action, Cause, Change, PlanProblem
+from reconciler.model.change import Action, Cause, Change
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import natural, some_of
 
@@ -31,6 +31,7 @@ class Topic(StrEnum):
     GAINS = "gains"
     LOSSES = "losses"
     FOREIGN = "foreign"
+    PENDING = "pending"
     PROBLEMS = "problems"
     IN_THE_WAY = "in the way"
     VIOLATIONS = "violations"
@@ -41,6 +42,7 @@ HEADINGS = {
     Topic.GAINS: "Who gains access",
     Topic.LOSSES: "Who loses access",
     Topic.FOREIGN: "Foreign access (given by somebody else, kept)",
+    Topic.PENDING: "Pending: can't be done yet",
     Topic.PROBLEMS: "The plan can't be applied",
     Topic.IN_THE_WAY: "What is in the way of the spec",
     Topic.VIOLATIONS: "Guards that stop the plan",
@@ -108,6 +110,7 @@ class Report:
 
     `headline`: what there is to do. `registries`: only those with changes. `gains`, `losses`: by the plan as a whole.
     `foreign`: what others gave and keep. `as_wanted`, `left_alone`, `left_out`: sentences; "" where there is nothing to say.
+    `pending`: what can't be done yet.
     `drift_totals`: how much differs, by cause. `warnings`: sentences on what the spec or the command line names and nothing has.
     `graph`: (before, after), as in the plan.
     """
@@ -121,6 +124,7 @@ class Report:
     gains: Section
     losses: Section
     foreign: Section
+    pending: Section
     problems: Section
     violations: Section
     strangers: Section
@@ -134,6 +138,11 @@ class Report:
     def quiet(self) -> bool:
         """Whether there is nothing to change and nothing wrong."""
         return not self.registries and not self.problems
+
+    @property
+    def well(self) -> bool:
+        """Whether all is as the spec has it."""
+        return self.quiet and not self.pending
 
     @property
     def in_the_way(self) -> Section:
@@ -153,7 +162,7 @@ class Report:
     @property
     def drift(self) -> str:
         """The last line of what `drift` shows."""
-        if self.quiet and not self.strangers:
+        if self.well and not self.strangers:
             return f"{_NO_DRIFT}. {self.as_wanted}"
         return f"Drift: {self.drift_totals}."
 
@@ -176,10 +185,12 @@ def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Repor
     different principals. If `gathered`, one on gains names some of many repositories; one on losses names all. Pure."""
     registries = tuple(_registries(plan, full, gathered))
     gains = sentences.all_gains(plan, gathered=gathered)
-    nothing = NOTHING_TO_DESTROY if plan.destroy else NO_CHANGES
+    later = len(plan.pending)
+    nothing = f"{NOTHING_TO_DESTROY if plan.destroy else NO_CHANGES}{' yet' if later else ''}"
+    headline = counts.totals(plan.counts, _along(plan)) if plan.changes or plan.problems else nothing
     return Report(
         owner=plan.owner,
-        headline=counts.totals(plan.counts, _along(plan)) if plan.changes or plan.problems else nothing,
+        headline=counts.with_pending(headline, later),
         counts=plan.counts,
         unchanged=plan.unchanged,
         as_wanted="" if plan.destroy else counts.as_wanted(plan.unchanged),
@@ -190,10 +201,8 @@ def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Repor
         ),
         losses=_access(Topic.LOSSES, sentences.all_losses(plan)),
         foreign=_foreign(plan),
-        problems=Section(
-            Topic.PROBLEMS,
-            tuple(_problems(plan.problems)),
-        ),
+        pending=Section(Topic.PENDING, tuple(_gathered(plan.pending.items()))),
+        problems=Section(Topic.PROBLEMS, tuple(_gathered((item.address, item.message) for item in plan.problems))),
         violations=Section(
             Topic.VIOLATIONS,
             tuple(Statement(item.guard, item.message, item.addresses) for item in plan.violations),
@@ -222,16 +231,15 @@ def _drift_totals(plan: Plan) -> str:
     conflicts = sum(problem.conflict for problem in plan.problems)
     foreign = {address for verdict in plan.strangers for address in verdict.addresses}
     problems = len(plan.problems) - conflicts
-    return counts.drift_totals(
-        plan.causes, plan.unchanged, foreign=len(foreign), conflicts=conflicts, problems=problems
-    )
+    causes = {**plan.causes, Cause.PENDING: plan.causes.get(Cause.PENDING, 0) + len(plan.pending)}
+    return counts.drift_totals(causes, plan.unchanged, foreign=len(foreign), conflicts=conflicts, problems=problems)
 
 
-def _problems(problems: Iterable[PlanProblem]) -> Iterator[Statement]:
-    """The problems; those of which the same is said, such as of all that is in one place, are one."""
+def _gathered(said: Iterable[tuple[Address, str]]) -> Iterator[Statement]:
+    """Statements on addresses; where the same is said of several, such as of all that is in one place, they are one."""
     alike: dict[str, list[Address]] = {}
-    for item in problems:
-        alike.setdefault(item.message, []).append(item.address)
+    for address, message in said:
+        alike.setdefault(message, []).append(address)
     yield from (Statement(some_of(found), message, tuple(found)) for message, found in alike.items())
 
 

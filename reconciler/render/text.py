@@ -37,6 +37,7 @@ _SECTIONS = {
     Topic.GAINS: ("bold", "+ ", "green"),
     Topic.LOSSES: ("bold", "- ", "red"),
     Topic.FOREIGN: ("bold", "", "yellow"),
+    Topic.PENDING: ("bold yellow", "", "yellow"),
     Topic.PROBLEMS: ("bold red", "", "red"),
     Topic.IN_THE_WAY: ("bold red", "", "red"),
     Topic.VIOLATIONS: ("bold red", "", "red"),
@@ -51,12 +52,23 @@ _SHOWN = 3
 def plan_lines(report: Report, *, full: bool = True) -> Iterator[Line]:
     """All that `plan` shows. Unless `full`, of many changes that are alike only some are shown, and the others named; whatever takes
     something away is always shown."""
-    return map(_printable, _plan(report, full))
+    return map(_printable, _ended(_plan(report, full)))
 
 
 def drift_lines(report: Report) -> Iterator[Line]:
     """All that `drift` shows: the changes by cause, each with its fields, live and in the spec."""
     return map(_printable, _drift(report))
+
+
+def _ended(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines without empty ones at the end."""
+    empty: list[Line] = []
+    for line in lines:
+        if not line.text:
+            empty.append(line)
+            continue
+        yield from (*empty, line)
+        empty = []
 
 
 def _printable(line: Line) -> Line:
@@ -66,6 +78,7 @@ def _printable(line: Line) -> Line:
 def _plan(report: Report, full: bool) -> Iterator[Line]:
     if report.quiet:
         yield Line(f"{report.headline}. {report.as_wanted}".rstrip(), "bold")
+        yield Line("")
     for registry in report.registries:
         yield Line(registry.title, "bold")
         for shown, alike in [(change, ()) for change in registry.changes] if full else folded(registry.changes):
@@ -86,7 +99,7 @@ def _plan(report: Report, full: bool) -> Iterator[Line]:
 
 
 def _drift(report: Report) -> Iterator[Line]:
-    if report.quiet and report.strangers:
+    if report.well and report.strangers:
         yield Line(f"{report.no_drift}.", "bold")
     for section in report.by_cause:
         yield Line(section.heading, "bold")
@@ -177,7 +190,7 @@ def _around(report: Report, problems: Section) -> Iterator[Line]:
         yield from (*_section(report.foreign), Line(""))
     if report.left_alone:
         yield from (Line(report.left_alone), Line(""))
-    for section in (report.strangers, problems, report.violations):
+    for section in (report.strangers, report.pending, problems, report.violations):
         if section:
             yield from (*_section(section), Line(""))
     if report.warnings:

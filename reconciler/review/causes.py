@@ -184,6 +184,7 @@ class Causes:
         registry's repositories stand and what they are called."""
         edits = [edit for edit in found if edit.path]
         named = [edit for edit in edits if str(edit.path[0]).startswith(change.kind)]
+        named = named or [edit for edit in edits if str(edit.path[0]).endswith(f"_{change.kind}")]
         keys = {key for item in self.after.registries if item.name == change.registry for key in item.placing}
         return named or [edit for edit in edits if edit.path[0] in keys]
 
@@ -219,10 +220,21 @@ class Causes:
             )
         found = found or (self.nearest(("defaults", ""), ("repository", *path)) if path else None)
         if found is None and path:
-            found = self.nearest(("registry", change.registry), path)
+            found = self.nearest(("registry", change.registry), path) or next(self._of_any(change.registry, path), None)
         registry = self.of.get(("registry", change.registry), ())
         some = (*self.of.get(own, ()), *self.of.get(("defaults", ""), ()), *self.of_kind(change, registry), *registry)
         return found or next(iter(some), None)
+
+    def _of_any(self, registry: str, path: Loc) -> Iterator[Edit]:
+        """The edits of a setting of a registry's repositories: the platform may have one for all of them."""
+        for (kind, name), edits in self.of.items():
+            if kind == "repository" and name.partition("/")[0] == registry:
+                yield from (edit for edit in edits if edit.path[:1] == path[:1])
+
+    def alike(self, change: Change, edit: Edit | None) -> Iterator[Edit]:
+        """The edits by which the other repositories say the same, where one of them changes what all have in common."""
+        if edit is not None and edit.path and edit.item[0] == "repository" and edit.item != self.own(change.address):
+            yield from self._of_any(change.registry, edit.path)
 
     def cause_of_removal(self, change: Change, at: Address) -> Edit | None:
         """What deletes, replaces or lets go of the repository at an address."""

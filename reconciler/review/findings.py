@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from reconciler.engine.basis import images_may_go
+from reconciler.engine.guard import danger_of
 from reconciler.engine.weaker import weakenings
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
@@ -27,6 +28,10 @@ def findings_of(compared: Compared) -> list[Finding]:
     """The findings, the worst first, then in the order of the text."""
     found = _Findings(compared).findings()
     return sorted(found, key=lambda item: (RANK[item.risk], item.spot or Spot("", 0, 0), item.messages))
+
+
+#: of an edit of a registry beside others that do something
+_BESIDE = "what it does together with the registry's other changes is said of these"
 
 
 class _Findings(OfTheWhole):
@@ -55,12 +60,18 @@ class _Findings(OfTheWhole):
             self.destroyed(change)
         elif change.action is Action.CREATE and (holds or self.stands_alone(change)):
             self.created(change)
+        if danger := danger_of(change, kind):
+            part = self.part(Risk.NARROWS, self.causes.setting(change, ""))
+            part.addresses.add(change.address)
+            part.say(danger, self.label(change.address))
         for weakening in weakenings(self.seen, change):
             if weakening.quiet:
                 self.ending.append((change, weakening))
                 continue
-            part = self.part(Risk.WEAKENS, self.causes.setting(change, weakening.setting), may=weakening.may)
+            edit = self.causes.setting(change, weakening.setting)
+            part = self.part(Risk.WEAKENS, edit, may=weakening.may)
             part.addresses.add(change.address)
+            self.used.update(map(id, self.causes.alike(change, edit)))
             still = weakening.setting == "protect" and self.guarded(change.address)
             end = ", once guards.protect no longer names it" if still else ""
             part.say(f"{self.pushers.said(change, weakening)}{end}", self.label(change.address))
@@ -241,7 +252,7 @@ class _Findings(OfTheWhole):
             part.addresses |= touched.get(edit.item, set())
             if edit.how is How.ADDED and not edit.path and part.messages:
                 continue  # so is it of what is not new
-            elsewhere = self._elsewhere(edit)
+            elsewhere = self._elsewhere(edit) or (_BESIDE if id(edit) in self.perhaps else "")
             part.messages.append(quietly(edit, len(touched.get(edit.item, ())), self._default(edit), elsewhere))
             if self._identifies(edit):
                 part.messages.append(f"registry {edit.item[1]}: plans and applies act as somebody else from now on")

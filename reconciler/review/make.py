@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 from reconciler.engine.diff import diff
-from reconciler.engine.expand import expand, platform_of
+from reconciler.engine.expand import Kinds, Wanted, expand, platform_of
 from reconciler.engine.picture import Picture, picture
 from reconciler.engine.plan import Plan, homes_of, settle
 from reconciler.engine.release import released_by
@@ -54,6 +54,8 @@ def make_review(
     }
     # by another name all of the base would be somebody else's; that it has one is a finding of its own
     before, after = base.without(unread).named(head.name), head.without(unread)
+    if called := _clusters_called(before, after):
+        before = before.with_clusters_called(called)
     part = None if whole else touched(before, after, differing)
     seen, changes, plan, renamed = planned(*(part.specs if part is not None else (before, after)), platforms)
     if part is not None and not part.decides(plan):
@@ -95,11 +97,16 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     """The plan of the head where all is as the base says."""
     kinds, desired = expand(head, platforms)
     base_kinds, there = expand(base, platforms)
+    unwatched = _unwatched(base, head, base_kinds, there, platforms)
     kept = {registry.name: registry for registry in head.registries}
     homes = homes_of(head.name, head.registries)
     listed: dict[str, dict[Address, Live]] = {name: {} for name in desired}
     renamed: dict[tuple[str, str], str] = {}
     stood: dict[Address, Collection[Address]] = {}
+    for registry, other in _met(base, head):
+        listed[other.name] |= dict(
+            _in_the_way(registry, other, there[registry.name], base_kinds[registry.name], head.name)
+        )
     for registry in base.registries:
         now = kept.get(registry.name)
         # what a registry that leaves holds stays as it is, and no plan looks at it
@@ -116,7 +123,7 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
             for at, item in there[registry.name].items():
                 if not found_by and item.kind not in registry.still_finds(now):
                     continue
-                if at not in released and item.parent not in released:
+                if at not in released and item.parent not in released and at not in unwatched:
                     fitted = base_kinds[registry.name][item.kind].fitted(item, None)
                     found = _called(
                         fitted, names, kinds[now.name], partial(platform.renamed, earlier=registry, registry=now)
@@ -131,6 +138,68 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     difference = diff(seen, head.name, shown=False)
     changes = _without_moves(difference.changes, stood)
     return Planned(seen, changes, settle(head, seen, difference, Wishes(), spec_hash=""), renamed)
+
+
+def _met(base: Spec, head: Spec) -> Iterator[tuple[RegistryBase, RegistryBase]]:
+    """The registries of the base that the head has under another name, each with that."""
+    before, after = ({item.name for item in spec.registries} for spec in (base, head))
+    for registry in base.registries:
+        for other in head.registries:
+            new = registry.name not in after and other.name not in before
+            if new and not registry.retired and registry.met_by(other):
+                yield registry, other
+
+
+def _in_the_way(
+    registry: RegistryBase,
+    other: RegistryBase,
+    there: Mapping[Address, Desired],
+    kinds: Mapping[str, Kind],
+    owner: str,
+) -> Iterator[tuple[Address, Live]]:
+    """What a registry holds by its old name, as a plan finds it under the new one: with marks of the old one."""
+
+    def called(at: Address) -> Address:
+        return Address.of(other.name, at.kind, at.name, at.where)
+
+    for item in there.values():
+        if item.kind in registry.met_by(other):
+            live = applied(kinds[item.kind].fitted(item, None), owner)
+            parent = called(live.parent) if live.parent is not None else None
+            at, needs = called(live.address), tuple(map(called, live.needs))
+            yield at, replace(live, address=at, parent=parent, needs=needs)
+
+
+def _clusters_called(base: Spec, head: Spec) -> Mapping[str, str]:
+    """What clusters of the base are called in the head, where that is another name: a plan finds what was made there by it."""
+    now = {item.name: item.noted_at for item in head.clusters}
+    names = {at: name for name, at in now.items()}
+    return {
+        item.name: names[item.noted_at]
+        for item in base.clusters
+        if now.get(item.name) != item.noted_at and item.noted_at in names
+    }
+
+
+def _unwatched(base: Spec, head: Spec, kinds: Kinds, there: Wanted, platforms: Platforms) -> set[Address]:
+    """What the base has in clusters that the head does not have, or whose notes it does not read: it stays as it is, and no plan
+    looks at it that does not want it."""
+    now = {item.name: item for item in head.clusters}
+    left = {
+        item.name
+        for item in base.clusters
+        if item.name not in now
+        or (now[item.name].noted_at[0] == item.noted_at[0] and now[item.name].noted_at != item.noted_at)
+    }
+    if not left:
+        return set()
+    others, wanted = expand(base.without_grants_to(left), platforms)[1], expand(head, platforms)[1]
+    return {
+        at
+        for name, found in there.items()
+        for at, item in found.items()
+        if kinds[name][item.kind].elsewhere and at not in others[name] and at not in wanted.get(name, ())
+    }
 
 
 def _without_moves(

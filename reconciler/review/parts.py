@@ -72,6 +72,8 @@ class Parts:
         self.ending: list[tuple[Change, Weakening]] = []
         #: edits that something was found of
         self.used: set[int] = set()
+        #: edits of a registry of which another edit does something, in which they may have a part
+        self.perhaps: set[int] = set()
         #: which edits are at each place
         self.at: dict[Spot, list[int]] = {}
         for edit in self.edits:
@@ -92,7 +94,8 @@ class Parts:
                 self.used.update(map(id, alike))
             if edit.item[0] in ("grant", "registry", "guards") and risk is not Risk.COSMETIC:
                 # which of them does it can't always be told apart: none of them does nothing
-                self.used.update(id(one) for one in self.causes.of[edit.item])
+                beside = {id(one) for one in self.causes.of[edit.item]}
+                (self.perhaps if edit.item[0] == "registry" else self.used).update(beside)
         return found
 
     def finding(self, part: Part) -> Finding:

@@ -45,6 +45,15 @@ class OfTheWhole(Parts):
             end = "neither a plan nor drift looks at it again; to delete it all, apply retired: true first"
             if now is not None and registry.still_finds(now):
                 end = "a plan is refused until it is put back"
+            names = {item.name for item in self.base.registries}
+            others = [item.name for item in self.head.registries if item.name not in names and registry.met_by(item)]
+            if now is None and others:
+                what = f"is called {others[0]} from now on"
+                has = "what it holds belongs to the old name"
+                end = (
+                    "a plan is refused until that is put back, or it is released under it and adopted"
+                    " (`reconciler help renaming-a-registry-or-a-spec`)"
+                )
             part.messages.append(f"registry {registry.name} {what}: {has}: {end}")
             # what else of it differs is part of that
             self.used.update(id(one) for one in found)
@@ -69,22 +78,27 @@ class OfTheWhole(Parts):
         them may be somebody else."""
         now = {item.name: item for item in self.head.clusters}
         # by whatever name
-        kept = {_notes_of(item) for item in self.head.clusters}
+        kept = {item.noted_at for item in self.head.clusters}
         for cluster in self.base.clusters:
             there = now.get(cluster.name)
             found = self.causes.of.get(("cluster", cluster.name), [])
-            moved = there is not None and _notes_of(there)[0] != _notes_of(cluster)[0]
+            moved = there is not None and there.noted_at[0] != cluster.noted_at[0]
             if moved:
                 self.of_another(cluster.name, [edit for edit in found if edit.path != ("namespace",)])
             grants = _grants_to(self.base, cluster.name)
-            same = {_notes_of(there)} if there is not None else kept
-            if not grants or _notes_of(cluster) in same:
+            same = {there.noted_at} if there is not None else kept
+            if not grants or cluster.noted_at in same:
                 continue
             part = self.part(Risk.UNMANAGED, found[0] if found else None)
-            part.messages.append(
-                f"cluster {cluster.name} {_what_is_left(cluster, there, moved, _named_grants(grants))}"
-            )
+            kept_there = _grants_to(self.head, cluster.name)
+            left = [name for name in grants if name not in kept_there]
+            part.messages += [
+                f"cluster {cluster.name} {said}" for said in _what_is_left(cluster, there, moved, grants, left)
+            ]
             self.used.update(id(one) for one in found)
+            if not moved:  # that the grants left with it is part of that
+                gone = [name for name in left if all(item.name != name for item in self.head.grants)]
+                self.used.update(id(one) for name in gone for one in self.causes.of.get(("grant", name), ()))
 
     def of_another(self, name: str, found: Sequence[Edit]) -> None:
         """What a cluster gives if it is another one than before."""
@@ -210,11 +224,6 @@ def _targets(grant: Grant) -> Iterator[str]:
         yield from (str(item) for item in found) if isinstance(found, list) else ()
 
 
-def _notes_of(cluster: Cluster) -> tuple[tuple[str, ...], str]:
-    """Where what is made in a cluster is noted, whatever the cluster is called and whichever folder the spec was read from."""
-    return cluster.reached(""), cluster.namespace
-
-
 def _grants_to(spec: Spec, cluster: str) -> list[str]:
     """The grants that name a cluster."""
     return [
@@ -226,16 +235,26 @@ def _named_grants(names: Sequence[str]) -> str:
     return f"{plural(len(names), 'grant')} {all_of(names)}"
 
 
-def _what_is_left(cluster: Cluster, there: Cluster | None, moved: bool, grants: str) -> str:
-    """What becomes of what grants made in a cluster that is not there any more, or is not as it was."""
-    stays = f"what {grants} made there stays as it is, and pods go on pulling with it"
-    to_delete = "to delete it, apply without these grants first"
-    nobody = f"{stays}: neither a plan nor drift looks at it again; {to_delete}"
-    if there is None:
-        return f"leaves the spec: unless another name of the spec is for the same cluster, {nobody}"
-    if moved:
-        return f"is reached otherwise: unless that is the same cluster, {nobody}"
-    return (
-        f"has its notes in namespace {there.namespace} from now on, and not in {cluster.namespace}: {stays}, and counts as nobody's:"
-        f" a plan that wants it stops, and no other looks at it again; {to_delete}"
+def _what_is_left(
+    cluster: Cluster, there: Cluster | None, moved: bool, grants: Sequence[str], left: Sequence[str]
+) -> Iterator[str]:
+    """What becomes of what grants made in a cluster that is not there any more, or is not as it was. `left`: those of them that are
+    not there any more either."""
+    nobody = (
+        "what {} made there stays as it is, and pods go on pulling with it for as long as its login is good: neither a plan nor drift"
+        " looks at it again; to delete it, apply without these grants first"
     )
+    if there is None:
+        yield f"leaves the spec: unless another name of the spec is for the same cluster, {nobody.format(_named_grants(grants))}"
+        return
+    if moved:
+        yield f"is reached otherwise: unless that is the same cluster, {nobody.format(_named_grants(grants))}"
+        return
+    notes = f"has its notes in namespace {there.namespace} from now on, and not in {cluster.namespace}"
+    if kept := [name for name in grants if name not in left]:
+        yield (
+            f"{notes}: the next apply notes the secrets of {_named_grants(kept)} anew, and the next plan names their links, which"
+            " stay when a grant goes unless --adopt takes them over"
+        )
+    if left:
+        yield f"{notes}: {nobody.format(_named_grants(left))}"

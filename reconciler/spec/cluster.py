@@ -56,6 +56,11 @@ class Cluster(Model):
         path = self.kubeconfig and os.path.normpath(os.path.join(base, os.path.expanduser(self.kubeconfig)))
         return self._words(path)
 
+    @property
+    def noted_at(self) -> tuple[tuple[str, ...], str]:
+        """Where what is made in it is noted, whatever it is called and whichever folder the spec was read from."""
+        return self.reached(""), self.namespace
+
     def place(self, base: str, start: str) -> tuple[str, ...]:
         """How it is reached, for people. `base`: the folder that relative paths start from. `start`: the folder that they are said
         relative to."""

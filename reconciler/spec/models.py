@@ -137,6 +137,25 @@ class Spec(Model):
         )
         return self._with({"clusters": tuple(found)})
 
+    def with_clusters_called(self, names: Mapping[str, str]) -> Self:
+        """The spec with clusters and grants to them by other names of these. A login that is read in one stays named as it is."""
+        grants = []
+        for item in self.grants:
+            named = item.to.named_cluster
+            if named is not None and named[1] in names:
+                to = item.to.model_copy(update={named[0][-1]: names[named[1]]})
+                item = item.model_copy(update={"to": to})
+            grants.append(item)
+        clusters = (item.model_copy(update={"name": names.get(item.name, item.name)}) for item in self.clusters)
+        return self._with({"grants": tuple(grants), "clusters": tuple(clusters)})
+
+    def without_grants_to(self, clusters: Collection[str]) -> Self:
+        """The spec without the grants to these clusters."""
+        left = (
+            item for item in self.grants if item.to.named_cluster is None or item.to.named_cluster[1] not in clusters
+        )
+        return self._with({"grants": tuple(left)})
+
     def guarded_by(self, guards: Guards) -> Self:
         """The spec with other guards."""
         return self._with({"guards": guards})

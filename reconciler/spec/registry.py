@@ -123,6 +123,11 @@ class RegistryBase(Model):
         is refused then."""
         return ()
 
+    def met_by(self, other: RegistryBase) -> Collection[str]:
+        """The kinds of what this registry made that stand in the way of one that the spec calls otherwise, since the platform's own
+        names of them are the same: a plan of that one is refused. Empty: none."""
+        return ()
+
     @abstractmethod
     def native_name(self, repository: str) -> str:
         """The repository's name on the platform, unless the spec gives another."""
@@ -195,7 +200,7 @@ class RegistryBase(Model):
 
 def refused(repository: Repository, field: str, why: str) -> Iterator[Fault]:
     """A fault where the repository has this setting, which the platform does not have."""
-    if getattr(repository, field) not in (None, False):
+    if getattr(repository, field) != type(repository).model_fields[field].default:
         yield Fault((field,), why, unable=True)
 
 

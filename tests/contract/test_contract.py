@@ -13,9 +13,11 @@ from threading import Event
 from typing import Any
 
 import pytest
+import yaml
 
 from reconciler import Plan, loads
 from reconciler.engine.apply import apply
+from reconciler.engine.approved import differing
 from reconciler.engine.expand import estate_of
 from reconciler.engine.fields import changes_of
 from reconciler.engine.observe import list_registry
@@ -32,6 +34,7 @@ from reconciler.render.outcome import outcome_line
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from reconciler.spec.registry import RegistryBase
+from tests.command_line import ROOT
 from tests.sandbox import PLATFORMS
 from tests.sandbox.base import Document, Sandbox
 
@@ -159,6 +162,55 @@ def test_a_saved_plan_survives_the_file_and_does_the_same(sandbox: Sandbox, docu
     assert dumps(loaded) == dumps(plan)
     assert all(outcome.status is Status.DONE for outcome in sandbox.carry_out(loaded, saved=True, verify=True))
     assert sandbox.plan(document).changes == ()
+
+
+def _of_the_spec(sandbox: Sandbox, document: Document, **wishes: Any) -> list[str]:
+    """What a saved plan says otherwise than the spec that it was just made from."""
+    plan = loads(dumps(sandbox.plan(document, **wishes)))
+    return differing(plan, sandbox.spec(document), sandbox.platforms)
+
+
+def test_a_saved_plan_says_what_the_spec_does_that_it_was_made_from(sandbox: Sandbox, document: Document) -> None:
+    """Also where the spec leaves open what is decided by what is there."""
+    rich = sandbox.rich_document()
+    assert _of_the_spec(sandbox, rich) == []
+    sandbox.apply(rich)
+    for grant in rich["grants"]:
+        grant["name"] += "-again"
+    assert _of_the_spec(sandbox, rich) == []
+    assert _of_the_spec(sandbox, rich, destroy=True) == []
+    rich["registries"][0]["retired"] = True
+    assert _of_the_spec(sandbox, rich) == []
+    sandbox.reset()
+    sandbox.make_foreign("app-a")
+    assert _of_the_spec(sandbox, document, adopt=["images.repository.app-a"]) == []
+
+
+def test_a_saved_plan_that_lets_go_says_what_the_spec_does(sandbox: Sandbox, document: Document) -> None:
+    sandbox.apply(document)
+    document["repositories"][1]["release"] = True
+    assert _of_the_spec(sandbox, document) == []
+
+
+def _examples(sandbox: Sandbox) -> Iterator[Document]:
+    """The examples, each with the registries that are on the sandbox's platform, and what is in them."""
+    for path in sorted((ROOT / "examples").glob("*/registry.yaml")):
+        found: Document = yaml.safe_load(path.read_text())
+        here = [item for item in found["registries"] if item["platform"] == sandbox.platform]
+        names = {item["name"] for item in here}
+        for part in ("repositories", "grants"):
+            rows = [row for row in found.get(part, ()) if row["registry"] in names]
+            found[part] = [row for row in rows if row.get("to", {}).get("type") != "kubernetes"]
+        if here:
+            yield {**found, "registries": here, "clusters": []}
+
+
+def test_a_saved_plan_of_each_example_says_what_the_example_does(sandbox: Sandbox) -> None:
+    documents = list(_examples(sandbox))
+    assert documents
+    for document in documents:
+        sandbox.reset()
+        assert _of_the_spec(sandbox, document) == []
 
 
 def test_two_orders_of_the_same_spec_give_the_same_plan_file(sandbox: Sandbox, document: Document) -> None:

@@ -49,8 +49,8 @@ def test_what_is_another_registry_s_and_wanted_is_a_conflict_that_names_both() -
     assert (changes, address) == ({}, "images.box.eu-x")
     assert message == (
         "it belongs to the registry 'images-eu' of the spec 'me', and this is the registry 'images' of the spec 'me'; its mark"
-        " reconciler-registry says 'images-eu': if that is wrong, set it back to 'images'; otherwise remove it here"
-        " (removed there, it is deleted)"
+        " reconciler-registry says 'images-eu': if that is wrong, set it back to 'images'; otherwise take it out of"
+        " the registry 'images' in the spec (taken out of 'images-eu', it is deleted)"
     )
 
 

@@ -116,7 +116,7 @@ def test_a_rule_that_somebody_else_made_is_a_conflict_until_it_is_adopted_and_go
         aws.apply(cached(aws, QUAY))
     assert str(refused.value).endswith(
         f"{at}: pull-through cache rule ROOT in us-east-1 of account {ACCOUNT} already exists and has no owner;"
-        f" to adopt it, add --adopt {at}"
+        f" to adopt it, add --adopt {at} to plan and apply"
     )
     other = {"prefix": "ROOT", "upstream": "public.ecr.aws"}
     with pytest.raises(PlanRefused, match="can't be adopted: its upstream differs from the spec"):

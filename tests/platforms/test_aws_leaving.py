@@ -285,7 +285,7 @@ def test_a_conflict_names_every_address_to_adopt_in_one_line(aws: AwsSandbox) ->
     aws.make_foreign("web")
     aws.client("ecr", "eu-west-1").create_repository(repositoryName="images-web")
     document = aws.document("web", registry={"replication_regions": ["eu-west-1"]})
-    line = f"to adopt it everywhere, add --adopt {WEB} --adopt {WEB}@eu-west-1 (or `adopt: true` in the spec)"
+    line = f"to adopt it everywhere, add --adopt {WEB} --adopt {WEB}@eu-west-1 to plan and apply (or `adopt: true` in the spec)"
     assert [item.message.endswith(line) for item in aws.plan(document).problems] == [True, True]
     (left,) = aws.plan(document, adopt=[WEB]).problems
     assert left.address == f"{WEB}@eu-west-1"

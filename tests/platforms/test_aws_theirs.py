@@ -70,7 +70,9 @@ def cut_off(aws: AwsSandbox, document: Document, operation: str, **wishes: Any) 
 def in_conflict(aws: AwsSandbox, document: Document) -> None:
     (problem,) = aws.plan(document).problems
     assert (problem.address, problem.conflict) == (RULE, True)
-    assert problem.message.endswith(f"already exists and has no owner; to adopt it, add --adopt {RULE}")
+    assert problem.message.endswith(
+        f"already exists and has no owner; to adopt it, add --adopt {RULE} to plan and apply"
+    )
 
 
 @pytest.mark.parametrize("roles", [True, False])

@@ -13,12 +13,13 @@ from tests.sandbox.azure import NAME, RESOURCE, AzureSandbox
 from tests.sandbox.base import Document
 
 AT = f"images.registry.{NAME}"
+IDENTITIES = RESOURCE.replace(f"ContainerRegistry/registries/{NAME}", "ManagedIdentity/userAssignedIdentities")
 WHOLE = "all repositories of the registry"
 ADMIN = "whoever has the password of the admin user"
 OPEN = {"anonymousPullEnabled": True, "adminUserEnabled": True}
 SEEN = [
     f"anyone can pull {WHOLE} (its anonymous pull)",
-    f"{ADMIN} can change or delete {WHOLE} (its admin user)",
+    f"{ADMIN} can delete images in {WHOLE} (its admin user)",
     f"{ADMIN} can pull {WHOLE} (its admin user)",
     f"{ADMIN} can push {WHOLE} (its admin user)",
 ]
@@ -57,7 +58,7 @@ def test_what_its_adoption_ends_is_lost_and_no_longer_others(wishes: Document, a
         f"not everyone can pull {WHOLE} any more",
         *(
             f"{ADMIN} can no longer {verb} any repository of the registry"
-            for verb in ("change or delete", "pull", "push")
+            for verb in ("delete images in", "pull", "push")
         ),
     ]
     saved = loads(dumps(plan))
@@ -102,3 +103,29 @@ def test_images_that_were_there_before_need_permission_also_where_the_spec_lets_
     ]
     azure.apply(without, allow_delete=["images.repository.app-a"])
     assert set(azure.acr.images) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "address", "what", "marks"),
+    [
+        (f"{RESOURCE}/replications/northeurope", "images.replication.northeurope", "replication", 5),
+        (f"{IDENTITIES}/images-pull", "images.identity.pull", "identity", 6),
+    ],
+)
+def test_what_has_too_many_tags_for_our_marks_is_an_error_of_the_plan(
+    azure: AzureSandbox, path: str, address: str, what: str, marks: int
+) -> None:
+    azure.apply(azure.document("app-a", registry={"sku": "Premium"}))
+    document = azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]})
+    theirs = {f"tag-{number}": "1" for number in range(51 - marks)}
+    azure.call("PUT", path, {"location": "northeurope", "tags": theirs})
+    (problem,) = azure.plan(document, adopt=[address]).problems
+    assert (problem.address, problem.message) == (
+        address,
+        f"the {what} would have 51 tags; Azure allows at most 50: {51 - marks} set by somebody else, and {marks} for reconciler's"
+        " marks; remove some of the others' first",
+    )
+    theirs.popitem()
+    azure.call("PUT", path, {"location": "northeurope", "tags": theirs})
+    azure.apply(document, adopt=[address])
+    assert azure.plan(document).changes == ()

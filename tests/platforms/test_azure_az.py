@@ -183,7 +183,8 @@ def test_marks_that_az_acr_update_took_away_come_back_by_adopting(
     assert azure.acr.tags == {"cost": "much"}
     (problem,) = azure.plan(document).problems
     assert problem.message.endswith(
-        "already exists and has no owner; to adopt it, add --adopt images.registry.acmeimages (or `adopt: true` in the spec)"
+        "already exists and has no owner; to adopt it, add --adopt images.registry.acmeimages to plan and apply (or `adopt: true` in"
+        " the spec)"
     )
     azure.apply(document, adopt=frozenset({"images.registry.acmeimages"}))
     assert (azure.acr.tags["cost"], azure.acr.tags["reconciler-owner"]) == ("much", "tests")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reconciler.cli.app import run
 from tests.command_line import ROOT
 from tests.emulators.azure import may, push, token_may
 from tests.pages import blocks
@@ -26,6 +27,12 @@ def example(name: str) -> Document:
     return found
 
 
+def on_the_page() -> Document:
+    (block,) = (item for item in blocks(ROOT / "docs" / "azure.md") if item.title == "registry.yaml")
+    found: Document = yaml.safe_load(block.text)
+    return found
+
+
 def shared_by_hand(azure: AzureSandbox) -> None:
     """What examples/azure-adopted takes over: a registry in mode legacy with a tag of somebody's and two repositories."""
     azure.call("PUT", SHARED, {"location": "westeurope", "sku": {"name": "Standard"}, "tags": {"cost": "42"}})
@@ -35,6 +42,23 @@ def shared_by_hand(azure: AzureSandbox) -> None:
 
 def test_there_is_an_example_of_a_new_and_of_an_adopted_registry() -> None:
     assert [path.parent.name for path in EXAMPLES] == ["azure", "azure-adopted"]
+
+
+@pytest.mark.parametrize("path", [*EXAMPLES, ROOT / "docs" / "azure.md"], ids=lambda path: path.parent.name)
+def test_a_plan_that_was_reviewed_is_applied_with_the_spec_that_it_was_made_from(
+    path: Path, azure: AzureSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/ci.md does it, for a registry that is made, for one that is taken over, and for a change of it."""
+    document = example(path.parent.name) if path.suffix == ".yaml" else on_the_page()
+    if document["name"] == "images-shared":
+        shared_by_hand(azure)
+    monkeypatch.chdir(tmp_path)
+    for more in ([], [{**document["grants"][0], "name": "second-cluster"}]):
+        document["grants"] += more
+        (tmp_path / "registry.yaml").write_text(yaml.safe_dump(document))
+        assert run(["plan", "--out", "plan.json"]) == 0
+        assert run(["apply", "plan.json", "--spec", "registry.yaml", "--yes"]) == 0
+    assert azure.plan(document).changes == ()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
@@ -48,8 +72,7 @@ def test_after_an_example_was_applied_there_is_nothing_left_to_do(path: Path, az
 
 
 def test_the_spec_on_the_page_lets_in_whom_it_names(azure: AzureSandbox) -> None:
-    (block,) = (item for item in blocks(ROOT / "docs" / "azure.md") if item.title == "registry.yaml")
-    document: Document = yaml.safe_load(block.text)
+    document = on_the_page()
     azure.apply(document)
     names = ("checkout", "tools/lint")
     assert [name for name in names if may(azure.cloud, KUBELETS, azure.acr, name, "pull")] == ["checkout"]

@@ -11,19 +11,44 @@ from reconciler.errors import GuardViolation
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.sandbox.azure import GROUP, LISTER, NAME, RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure_fields import SUBSCRIPTION
 from tests.sandbox.base import Document
 
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 
 
-def test_a_resource_group_that_is_not_there_is_named_with_the_command_that_makes_it(azure: AzureSandbox) -> None:
+def test_a_plan_says_that_the_resource_group_is_not_there_and_how_to_make_it(azure: AzureSandbox) -> None:
+    """Azure answers each read in it with 404, as where the registry alone is not there."""
     azure.cloud.knobs.missing_groups.add(GROUP)
-    outcomes = azure.carry_out(azure.plan(azure.document("app-a")))
+    plan = azure.plan(azure.document("app-a"))
+    assert [(item.address, item.message) for item in plan.problems] == [
+        (
+            "images.registry.acmeimages",
+            f"subscription {SUBSCRIPTION} has no resource group images: check both, or create the resource group first: az group"
+            " create --name images --location westeurope",
+        )
+    ]
+    azure.cloud.knobs.missing_groups.clear()
+    assert azure.plan(azure.document("app-a")).problems == ()
+
+
+def test_a_resource_group_that_goes_before_the_apply_is_named_with_the_command_that_makes_it(
+    azure: AzureSandbox,
+) -> None:
+    plan = azure.plan(azure.document("app-a"))
+    azure.cloud.knobs.missing_groups.add(GROUP)
+    outcomes = azure.carry_out(plan)
     failed = {str(item.address): item.message for item in outcomes if item.status.value == "failed"}
     assert sorted(failed) == ["images.registry.acmeimages"]
     for message in failed.values():
         assert "ResourceGroupNotFound: Resource group 'images' could not be found." in message
         assert "create the resource group first: az group create --name images --location westeurope" in message
+
+
+def test_all_is_gone_with_the_resource_group_for_a_destroy(azure: AzureSandbox) -> None:
+    azure.cloud.knobs.missing_groups.add(GROUP)
+    plan = azure.plan(azure.document("app-a"), destroy=True)
+    assert (plan.changes, plan.problems) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -146,10 +171,8 @@ def test_commands_that_are_printed_are_quoted_for_a_shell(azure: AzureSandbox) -
     """Of resource groups, too: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules"""
     document = azure.document("app-a", registry={"resource_group": "images(old)"})
     azure.cloud.knobs.missing_groups.add("images(old)")
-    failed = [item.message for item in azure.carry_out(azure.plan(document)) if item.status.value == "failed"]
-    assert failed
-    for message in failed:
-        assert "az group create --name 'images(old)' --location westeurope" in message
+    (problem,) = azure.plan(document).problems
+    assert "az group create --name 'images(old)' --location westeurope" in problem.message
     azure.reset()
     azure.apply(document)
     path = RESOURCE.replace(f"/{GROUP}/", "/images(old)/")

@@ -134,6 +134,41 @@ def test_a_plan_says_fully_where_its_registry_is(field: str, value: str, words: 
     assert words in joined(plan_lines(report_of(edited)))
 
 
+def test_two_specs_with_registries_of_one_name_are_no_renamed_one(azure: AzureSandbox) -> None:
+    """The identities are called after the registry's name in the spec, which is all that is in the way."""
+    azure.apply({**named(azure, NEXT), "name": "big"})
+    plan = azure.plan(named(azure, NAME))
+    assert [(item.address, item.message.partition("; ")[2]) for item in plan.problems] == [
+        (
+            f"images.identity.{job}",
+            "an owned resource is never taken over, and this one is called after the registry 'images' of that spec and goes with it:"
+            " give the registry 'images' another name in this spec",
+        )
+        for job in ("pull", "push")
+    ]
+    assert not [item for item in plan.warnings if "destroy" in item or "was called" in item]
+    document = named(azure, NAME)
+    other = {**document["registries"][0], "name": "other"}
+    rows = [{**row, "registry": "other"} for row in document["repositories"]]
+    grants = [{**row, "registry": "other"} for row in document["grants"]]
+    azure.apply({**document, "registries": [other], "repositories": rows, "grants": grants})
+
+
+def test_what_to_do_about_a_registry_that_was_renamed_is_said_of_the_registry_alone(azure: AzureSandbox) -> None:
+    document = named(azure, NAME)
+    azure.apply(document)
+    renamed = json.loads(json.dumps(document).replace('"images"', '"pics"'))
+    renamed["registries"][0]["resource_group"] = GROUP
+    said = {str(item.address): item.message.partition("; ")[2] for item in azure.plan(renamed).problems}
+    home = f"pics.registry.{NAME}"
+    assert said.pop(home) == (
+        "its mark reconciler-registry says 'images': if that is wrong, set it back to 'pics'; otherwise take it out of the registry"
+        " 'pics' in the spec (taken out of 'images', it is deleted)"
+    )
+    assert "pics.repository.app-a" in said
+    assert set(said.values()) == {f"so does {home}, of which it is said what to do"}
+
+
 # -- let go of
 
 

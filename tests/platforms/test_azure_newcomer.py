@@ -52,7 +52,7 @@ def test_labels_of_the_registry_are_those_of_its_repositories_to_the_guards(azur
     document = azure.document("app-a", registry={"labels": {"team": "a"}}, guards={"require_labels": ["team", "tier"]})
     plan = azure.plan(document)
     assert [item.message for item in plan.violations] == [
-        "images.repository.app-a has no label 'tier', which guards.require_labels lists"
+        "images.repository.app-a has no label 'tier', which guards.require_labels lists: " + rules.NO_LABELS
     ]
     assert loads(dumps(plan), platforms=azure.platforms).violations == plan.violations
     document["registries"][0]["labels"]["tier"] = "1"

@@ -99,7 +99,7 @@ def test_one_with_a_copied_mark_in_a_place_of_ours_is_asked_for_before_it_is_tak
     wanted, at = document(azure, grant("one", 1, "app-a")), f"images.assignment.{principal(1)}-pull"
     (problem,) = azure.plan(wanted).problems
     assert problem.conflict
-    assert problem.message.endswith(f"already exists and has no owner; to adopt it, add --adopt {at}")
+    assert problem.message.endswith(f"already exists and has no owner; to adopt it, add --adopt {at} to plan and apply")
     azure.apply(wanted, adopt=[at])
     assert azure.plan(wanted).changes == ()
     # who adopted it may delete it
@@ -155,16 +155,16 @@ def test_the_first_plan_says_what_voids_its_grants_and_later_ones_who_still_can(
     ]
     assert foreign(plan) == voided
     assert gains(plan) == [
-        f"{ONE} can now pull app-a, as it could already",
-        f"{TWO} can now pull and push app-b, as it could already",
+        f"{ONE} can now pull app-a, as it could already by what others gave",
+        f"{TWO} can now pull and push app-b, as it could already by what others gave",
     ]
     azure.carry_out(plan)
     assert foreign(azure.plan(wanted)) == voided
     plan = azure.plan(document(azure, grant("one", 1, "app-b")))
-    assert gains(plan) == [f"{ONE} can now pull app-b, as it could already"]
+    assert gains(plan) == [f"{ONE} can now pull app-b, as it could already by what others gave"]
     assert losses(plan) == [
-        f"{ONE} can no longer pull app-a, but it still can",
-        f"{TWO} can no longer pull or push app-b, but it still can",
+        f"{ONE} can no longer pull app-a, but it still can by what others gave",
+        f"{TWO} can no longer pull or push app-b, but it still can by what others gave",
     ]
 
 
@@ -184,7 +184,10 @@ def test_what_is_given_for_some_repositories_says_so_of_these_alone(azure: Azure
     text = f"(({acts}) OR (@Request[{data}:name] StringStartsWithIgnoreCase 'team/'))"
     azure.assign(principal(1), READER, GROUP, condition=text, conditionVersion="2.0")
     plan = azure.plan(document(azure, grant("one", 1, "app-a", "team/c")))
-    assert gains(plan) == [f"{ONE} can now pull app-a", f"{ONE} can now pull team/c, as it could already"]
+    assert gains(plan) == [
+        f"{ONE} can now pull app-a",
+        f"{ONE} can now pull team/c, as it could already by what others gave",
+    ]
     assert foreign(plan) == [f"Container Registry Repository Reader of {ONE} on {GROUP}"]
 
 
@@ -358,3 +361,22 @@ def test_what_was_given_above_the_registry_outlives_it(azure: AzureSandbox) -> N
     azure.carry_out(plan)
     assert [item.scope for item in azure.cloud.assignments.values() if item.principal == principal(1)] == [GROUP]
     assert len(before) > len(azure.cloud.assignments)
+
+
+def test_a_replication_of_others_in_a_location_of_the_spec_is_an_error_that_names_it(azure: AzureSandbox) -> None:
+    """Under another name, as `az acr replication create --name` gives it: a second one there is nothing that anybody wants."""
+    azure.apply(azure.document("app-a", registry={"sku": "Premium"}))
+    azure.call("PUT", f"{RESOURCE}/replications/north", {"location": "North Europe"})
+    document = azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]})
+    assert [(str(item.address), item.message) for item in azure.plan(document).problems] == [
+        (
+            "images.replication.northeurope",
+            "replication north, which somebody else made, is in northeurope already: delete it first, or take northeurope out of"
+            " replication_regions",
+        )
+    ]
+    azure.call("DELETE", f"{RESOURCE}/replications/north")
+    azure.apply(document)
+    azure.call("PUT", f"{RESOURCE}/replications/north", {"location": "North Europe"})
+    assert azure.plan(document).changes == ()
+    assert azure.plan(document).problems == ()

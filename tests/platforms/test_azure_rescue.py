@@ -187,3 +187,40 @@ def test_a_tag_in_another_casing_is_the_same_tag(
         "Cost-Center": "43"
     }
     assert files(azure) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("reconciler-registry", "other"), ("reconciler-origin", "byhand"), ("reconciler-owner", "somebody")],
+)
+def test_a_file_of_a_replication_that_no_plan_changes_is_named_all_the_same(
+    azure: AzureSandbox, document: Document, monkeypatch: pytest.MonkeyPatch, key: str, value: str
+) -> None:
+    killed_before_the_drop(azure, document, monkeypatch)
+    of(azure).tags[key] = value
+    (file,) = files(azure)
+    assert any(f"kept in {file}. No apply puts it back" in item for item in azure.plan(document).warnings)
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_file_that_came_or_went_since_the_plan_is_why_it_is_stale(
+    azure: AzureSandbox, document: Document, monkeypatch: pytest.MonkeyPatch, there: bool, comes: bool
+) -> None:
+    if there:
+        killed_before_the_drop(azure, document, monkeypatch)
+        of(azure).properties["regionEndpointEnabled"] = False
+    else:
+        refused(azure, document, "PUT")
+    (file,) = files(azure)
+    away = file.rename(Path(azure.rescue).with_name("away")) if comes else file
+    plan = azure.plan(document)
+    if comes:
+        away.rename(file)
+    else:
+        file.unlink()
+    (outcome,) = azure.carry_out(plan)
+    assert (outcome.status, outcome.message) == (
+        Status.STALE,
+        "what waits in a file to be put back on it changed since the plan was made",
+    )

@@ -170,6 +170,21 @@ def test_a_note_that_moves_to_a_map_that_is_there_needs_no_room(azure: AzureSand
     converges(azure, other_notes(before, protect=True))
 
 
+def test_a_note_that_a_hand_moved_needs_room_to_go_back(azure: AzureSandbox) -> None:
+    converges(azure, document(azure, 4))
+    ours = dict(azure.acr.scope_maps["reconciler-spec-1"].properties)
+    azure.call("DELETE", f"{RESOURCE}/scopeMaps/reconciler-spec-1")
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/reconciler-spec-deletable-1", {"properties": ours})
+    azure.call("PUT", f"{RESOURCE}/scopeMaps/theirs", {"properties": {"actions": ["repositories/b/content/read"]}})
+    plan = azure.plan(document(azure, 4))
+    assert [item.address for item in plan.changes] == ["images.repository.app-a"]
+    ((at, message),) = refused(plan)
+    assert at == "images.repository.app-a"
+    assert message.startswith(
+        "while it is changed, the registry would have 7 scope maps, 1 of them for notes that go; "
+    )
+
+
 def test_what_is_new_is_named_as_what_it_is(azure: AzureSandbox) -> None:
     converges(azure, document(azure, 4))
     wanted = document(azure, 2, "app-a", "app-b", "app-c")
@@ -218,3 +233,12 @@ def test_one_that_will_stay_with_others_is_counted_before_it_is_theirs(azure: Az
     parts = "5 of grants, 1 for notes of repositories, and 1 of others"
     wanted = renamed(document(azure, 5), 1)
     assert refused(azure.plan(wanted)) == [("images.scope-map.other-partner-0", said(7, parts, "Basic"))]
+
+
+def test_tokens_of_grants_to_clusters_count_and_the_error_names_their_type(azure: AzureSandbox) -> None:
+    to = {"type": "kubernetes", "cluster": "prod", "namespaces": ["checkout"]}
+    grants = tuple({"name": f"cluster-{number}", "to": to} for number in range(6))
+    clusters = [{"name": "prod", "context": "nowhere"}]
+    found = refused(azure.plan(azure.document("app-a", grants=grants, clusters=clusters)))
+    parts = "6 of grants and 1 for notes of repositories"
+    assert (f"images.registry.{NAME}", said(7, parts, "Basic")) in found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import socketserver
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,25 +16,20 @@ import pytest
 from reconciler.errors import PlatformError
 from reconciler.platforms.distribution.auth import Busy
 from reconciler.platforms.distribution.client import RegistryClient
+from reconciler.platforms.distribution.deadline import limit
 from reconciler.platforms.distribution.limits import LONGEST, TooLong, limited
 from reconciler.platforms.distribution.refusal import Refusal
 from tests.emulators.distribution import Elsewhere
 from tests.emulators.serving import served
 
 
-class Dripping(httpx.SyncByteStream):
-    def __iter__(self) -> Iterator[bytes]:
-        while True:
-            yield b" "
-
-
-def read(sent: bytes | httpx.SyncByteStream, encoding: str = "", seconds: float = 60) -> bytes:
+def read(sent: bytes, encoding: str = "") -> bytes:
     def answer(request: httpx.Request) -> httpx.Response:
-        stream = httpx.ByteStream(sent) if isinstance(sent, bytes) else sent
-        return httpx.Response(200, headers={"Content-Encoding": encoding} if encoding else {}, stream=stream)
+        headers = {"Content-Encoding": encoding} if encoding else {}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(sent))
 
     transport = httpx.MockTransport(answer)
-    with httpx.Client(transport=transport, event_hooks={"response": [limited(seconds)]}) as client:
+    with httpx.Client(transport=transport, event_hooks={"response": [limited]}) as client:
         return client.get("https://registry.example.com/v2/").content
 
 
@@ -62,9 +60,42 @@ def test_what_can_t_be_unpacked_is_said_so() -> None:
         read(b"no gzip", "gzip")
 
 
-def test_an_answer_without_an_end_is_given_up_when_its_time_is_over() -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        read(Dripping(), seconds=0)
+class Dripping(socketserver.BaseRequestHandler):
+    """Answers with a beginning, and then drop by drop, until whoever asks has gone."""
+
+    begins = b""
+    drop = b"a"
+
+    def handle(self) -> None:
+        try:
+            while self.request.recv(1 << 16):
+                self.request.sendall(self.begins)
+                while True:
+                    self.request.sendall(self.drop)
+                    time.sleep(0.05)
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize(
+    ("begins", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"", b"H"),
+    ],
+)
+def test_an_answer_without_an_end_is_given_up_when_its_time_is_over(begins: bytes, drop: bytes) -> None:
+    handler = type("Handler", (Dripping,), {"begins": begins, "drop": drop})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        try:
+            with httpx.Client(timeout=30, trust_env=False) as client:
+                limit(client, 0.5)
+                with pytest.raises(httpx.ReadTimeout):
+                    client.get(f"http://127.0.0.1:{server.server_address[1]}/v2/")
+        finally:
+            server.shutdown()
 
 
 @pytest.fixture

@@ -18,8 +18,11 @@ import yaml
 from reconciler import parse_spec
 from reconciler.cli.app import run
 from reconciler.engine.expand import estate_of
+from reconciler.errors import PlatformError
+from reconciler.model.platform import Estate
 from reconciler.platforms.catalog import CATALOG
 from reconciler.platforms.external.hosts import host_of
+from reconciler.platforms.external.platform import PLATFORM
 from reconciler.platforms.external.spec import ExternalRegistry
 from tests.command_line import Reconciler, serving
 from tests.emulators.distribution import Distribution, available, docker_registry
@@ -348,3 +351,66 @@ def test_a_session_pickles_without_its_login(folder: Folder, by_basic: Distribut
 )
 def test_a_registry_is_logged_in_to_by_its_host(url: str, host: str) -> None:
     assert host_of(ExternalRegistry(name="a", platform="external", url=url)) == host
+
+
+def session_in(folder: Path, registry: ExternalRegistry) -> Any:
+    """A session whose paths start from a folder."""
+    return PLATFORM.open(Estate("shop", str(folder), (registry,)), registry)
+
+
+@pytest.mark.parametrize(
+    ("url", "keys", "user"),
+    [
+        ("https://registry.example.com", ["registry.example.com:443"], "first"),
+        ("https://registry.example.com", ["https://registry.example.com:443/v2/"], "first"),
+        ("https://registry.example.com:443", ["registry.example.com"], "first"),
+        ("https://registry.example.com", ["registry.example.com:443", "registry.example.com"], "second"),
+        ("http://localhost", ["localhost:80"], "first"),
+        ("https://registry.example.com", ["registry.example.com:80"], ""),
+        ("https://registry.example.com:5000", ["registry.example.com:443", "registry.example.com"], ""),
+    ],
+)
+def test_a_config_may_name_the_port_that_is_meant_without_it(
+    tmp_path: Path, url: str, keys: list[str], user: str
+) -> None:
+    registry = ExternalRegistry.model_validate(
+        {"name": "a", "platform": "external", "url": url, "credentials": {"docker_config": "config.json"}}
+    )
+    users = zip(keys, ("first", "second"), strict=False)
+    auths = {key: {"username": name, "password": PASSWORD} for key, name in users}
+    (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+    session = session_in(tmp_path, registry)
+    if user:
+        assert session.login.username == user
+    else:
+        with pytest.raises(PlatformError, match="has no login for"):
+            _ = session.login
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"credHelpers": {"registry.example.com:443": "mine"}},
+        {"credsStore": "mine", "auths": {"registry.example.com:443": {}}},
+    ],
+)
+def test_a_helper_is_asked_for_the_registry_as_the_config_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Any
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    helper = tmp_path / "docker-credential-mine"
+    helper.write_text(
+        '#!/bin/sh\nread -r host || true\n[ "$host" = registry.example.com:443 ] || exit 1\n'
+        'echo \'{"Username": "alice", "Secret": "x"}\'\n'
+    )
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    registry = ExternalRegistry.model_validate(
+        {
+            "name": "a",
+            "platform": "external",
+            "url": "https://registry.example.com",
+            "credentials": {"docker_config": "config.json"},
+        }
+    )
+    assert session_in(tmp_path, registry).login.username == "alice"

@@ -60,7 +60,7 @@ def test_a_login_that_was_rotated_is_drift_and_is_written_in_place(stage: Stage)
     before = stage.secret(namespace, secret_name(stage))
     stage.login_as("bob", OTHER)
     drift = stage.reconciler("drift", code=2)
-    assert 'login: "another one" (live), "good" (spec)' in drift
+    assert "login: another one (live), good (spec)" in drift
     stage.apply()
     after = stage.secret(namespace, secret_name(stage))
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
@@ -94,7 +94,7 @@ def test_what_a_hand_made_of_the_login_is_said_and_healed(stage: Stage, config: 
     body = {"data": {KEY: base64.b64encode(text.encode()).decode()}}
     stage.cluster.request("PATCH", f"{at}?fieldManager=a-person", body, kind="application/merge-patch+json")
     drift = stage.reconciler("drift", code=2)
-    assert f'login: "{said}" (live), "good" (spec)' in drift
+    assert f"login: {said} (live), good (spec)" in drift
     assert "what it holds was last written by a-person at 20" in drift
     stage.apply()
     assert stage.secret(namespace, secret_name(stage))["data"] == good
@@ -118,6 +118,37 @@ def test_a_foreign_secret_of_that_name_is_a_conflict_and_can_be_adopted(stage: S
     assert found["metadata"]["labels"]["team"] == "theirs"
     assert list(login_in(found)["auths"]) == [stage.registry.url.removeprefix("https://")]
     assert "No changes" in stage.plan()
+
+
+def test_adopting_a_secret_says_which_other_logins_it_loses(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    entry = {"auth": base64.b64encode(b"bob:token").decode()}
+    held = json.dumps({"auths": {"ghcr.io": entry, stage.registry.place: entry, "https://quay.io": {}}})
+    theirs = {
+        "metadata": {"name": secret_name(stage)},
+        "type": TYPE,
+        "data": {KEY: base64.b64encode(held.encode()).decode()},
+    }
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    at = f"onprem.pull-secret.prod/{namespace}/prod"
+    said = stage.plan("--adopt", at, "--out", "plan.json")
+    assert "its logins for ghcr.io and https://quay.io go: it is to hold that of registry onprem alone" in said
+    assert "its logins for ghcr.io and https://quay.io go" in stage.apply("plan.json")
+
+
+def test_a_secret_of_another_type_is_not_offered_for_adoption(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    theirs = {"metadata": {"name": secret_name(stage)}, "type": "Opaque"}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    said = stage.plan(code=6)
+    assert (
+        "already exists and has no owner; it can't be adopted: its type differs from the spec and can't be changed"
+        in said
+    )
+    assert "else use another name, or remove what is there if nobody needs it" in said
+    assert "--adopt" not in said
 
 
 def test_a_copy_in_another_namespace_is_nobody_s_and_stays(stage: Stage) -> None:
@@ -164,19 +195,37 @@ def test_what_is_not_there_yet_is_pending_with_a_sentence(stage: Stage) -> None:
     stage.grant("one", missing, "app")
     stage.grant("two", there, "app", "later")
     said = stage.plan()
-    assert f"cluster prod: namespace {missing} is not there yet, or has no service account of grant one" in said
-    assert f"cluster prod: service account {there}/later is not there yet" in said
-    stage.apply()
+    no_namespace = (
+        f"onprem.link.prod/{missing}/one/app, onprem.pull-secret.prod/{missing}/one: namespace {missing} of cluster prod is not"
+        " there, or has no service account of grant one: run `reconciler apply` again once it has one\n"
+    )
+    no_account = (
+        f"onprem.link.prod/{there}/two/later: service account {there}/later is not in cluster prod: run `reconciler apply` again once"
+        " it is there\n"
+    )
+    assert "Pending: can't be done yet\n" in said
+    assert f"\n  {no_namespace}" in said
+    assert f"\n  {no_account}" in said
+    assert "Plan: 2 to create, 3 pending, 0 unchanged." in said
+    assert "Apply: 2 done, 3 pending." in stage.apply()
     assert stage.cluster.pull_secrets(there, "app") == [secret_name(stage, "two")]
-    assert "No changes" in stage.plan()
-    assert "is not there yet" in stage.reconciler("drift")
+    said = stage.plan("--detailed-exitcode", "--out", "plan.json", code=2)
+    assert said.startswith("No changes yet, 3 pending. 2 resources match the spec.\n\nPending: can't be done yet\n")
+    assert no_account in stage.run("show", "plan.json")
+    assert "No changes yet, 3 pending." in stage.apply("plan.json")
+    drift = stage.run("drift", code=2)
+    assert "Pending: can't be done yet" in drift
+    assert "Drift: 3 pending, 2 unchanged." in drift
+    assert "3 pending" in stage.run("drift", "--format", "markdown", code=2).partition("\n")[0]
+    assert "Pending" not in stage.plan("--target", f"onprem.pull-secret.prod/{there}/two")
+    assert "pending" not in stage.plan("--destroy")
     stage.cluster.service_account(there, "later")
     stage.cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": missing}})
     stage.cluster.service_account(missing, "app")
     stage.apply()
     assert stage.cluster.pull_secrets(there, "later") == [secret_name(stage, "two")]
     assert stage.cluster.pull_secrets(missing, "app") == [secret_name(stage, "one")]
-    assert "is not there yet" not in stage.plan()
+    assert stage.plan("--detailed-exitcode").startswith("No changes. 5 resources match the spec.")
 
 
 def test_a_forced_apply_by_another_manager_is_drift_that_names_it(stage: Stage) -> None:
@@ -377,3 +426,29 @@ def test_a_grant_that_moves_to_another_registry_is_refused_and_by_another_name_m
     assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, "moved")]
     assert stage.secret(namespace, secret_name(stage)) is None
     assert "No changes" in stage.plan()
+
+
+def test_the_longest_names_of_a_spec_and_a_grant_make_a_secret_and_notes(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    # the most that the spec takes, with a dash at the end
+    stage.document["name"] = f"{stage.document['name']:a<39}-"
+    grant = "g" * 63
+    stage.grant(grant, namespace, "app")
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, grant)]
+    assert "No changes" in stage.plan()
+    for name, said in ((f"{stage.document['name']}a", "at most 40 characters"), (stage.document["name"], "")):
+        stage.document["name"] = name
+        stage.document["grants"][0]["name"] = grant if said else f"{grant}g"
+        stage.write()
+        assert (said or "at most 63 characters") in stage.run("validate", code=1)
+
+
+def test_guards_do_not_pass_on_what_an_external_registry_does_not_have(stage: Stage) -> None:
+    stage.document["guards"] = {"require_immutable_tags": True, "require_labels": ["team"]}
+    stage.write()
+    said = stage.plan(code=3)
+    why = "this is up to the external registry's operator, and no spec can say it"
+    at = "onprem.repository.team/app"
+    assert f"tags of {at} can be moved, and nothing there can meet guards.require_immutable_tags: {why}" in said
+    assert f"{at} has no label 'team', which guards.require_labels lists: {why}" in said

@@ -733,6 +733,30 @@ def test_15_an_answer_that_never_ends_ends_the_run_in_time(plans: Any) -> None:
         assert time.monotonic() - start < 15
 
 
+def test_15_headers_that_never_end_end_the_run_in_time(plans: Any) -> None:
+    ended = threading.Event()
+
+    def answer(request: BaseHTTPRequestHandler) -> Got | None:
+        if not logged_in(request):
+            return LOG_IN
+        if request.path == "/v2/":
+            return 200, FINE, {}
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        try:
+            for _ in range(100):
+                request.wfile.write(b"a")
+                time.sleep(0.2)
+        except OSError:
+            ended.set()
+        request.close_connection = True
+        return None
+
+    with odd_registry(answer) as url:
+        _, said = plans(url, "--timeout", "1s")
+        assert ended.wait(60), "whoever asks has waited for all of it"
+    assert "does not answer in time" in said
+
+
 # -- 16: edited plans ---------------------------------------------------------------------------------------------
 
 

@@ -54,8 +54,10 @@ def test_a_registry_that_wants_nothing_there_is_planned_and_the_plan_says_what_i
     stage.document["grants"].pop()
     stage.write()
     said = stage.apply()
-    assert f"{DOWN}: what grants that left the spec have made in cluster down stays as it is" in said
+    assert f"onprem.note.down: {DOWN}: what grants that left the spec have made in cluster down stays as it is" in said
     assert stage.secret(down, secret_name(stage)) is not None
+    assert "No changes yet, 1 pending." in stage.plan("--detailed-exitcode", code=2)
+    assert "Drift: 1 pending, 2 unchanged." in stage.run("drift", code=2)
 
 
 @pytest.mark.parametrize("how", ["destroy", "retired"])
@@ -71,6 +73,35 @@ def test_nothing_is_given_up_while_what_the_spec_has_in_a_cluster_can_not_be_see
     assert stage.secret(down, secret_name(stage)) is not None
 
 
+def test_what_has_left_the_spec_and_may_not_be_looked_at_is_pending(stage: Stage) -> None:
+    """Nobody must believe that access is revoked which is not."""
+    cluster = stage.cluster
+    namespace, stays = cluster.namespace("app"), cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.document["grants"][0]["to"]["namespaces"].append(stays)
+    stage.write()
+    stage.apply()
+    notes = f"reconciler-{stage.document['name']}-notes"
+    cluster.allow("reconciler", "default", ["get", "patch"], "configmaps", names=[notes])
+    cluster.allow("reconciler", stays, ["get", "patch"], "secrets", "serviceaccounts")
+    stage.document["grants"][0]["to"]["namespaces"] = [stays]
+    stage.reach("reconciler")
+    made = "an earlier apply has made it, and it stays as it is, since it can't be looked at"
+    for said in (stage.run("drift", code=2), stage.plan("--detailed-exitcode", code=2), stage.apply()):
+        assert (
+            f"onprem.pull-secret.prod/{namespace}/prod: {made}: user reconciler may not get secret {secret_name(stage)}"
+            in said
+        )
+        assert f"onprem.link.prod/{namespace}/prod/app: {made}: user reconciler may not get service account app" in said
+        assert "run `reconciler apply` again then" in said
+        assert "No drift" not in said
+        assert "No changes." not in said
+    cluster.allow("reconciler", namespace, ["get", "patch", "delete"], "secrets", "serviceaccounts")
+    stage.apply()
+    assert cluster.pull_secrets(namespace, "app") == []
+    assert stage.plan().startswith("No changes. 2 resources")
+
+
 def test_a_secret_that_may_not_be_read_is_in_the_way_of_itself_alone(stage: Stage) -> None:
     cluster = stage.cluster
     theirs, ours = cluster.namespace("app"), cluster.namespace("app")
@@ -82,10 +113,10 @@ def test_a_secret_that_may_not_be_read_is_in_the_way_of_itself_alone(stage: Stag
     cluster.allow("reconciler", ours, ["get", "create", "patch"], "secrets", "serviceaccounts")
     cluster.allow("reconciler", theirs, ["get"], "serviceaccounts")
     stage.reach("reconciler")
-    said = stage.plan(code=1)
+    said, name = stage.plan(code=1), secret_name(stage, "there")
     assert (
-        f"onprem.pull-secret.prod/{theirs}/there: user reconciler may not get secrets in namespace {theirs} of cluster prod; allow"
-        " get secrets there with a Role" in said
+        f"onprem.pull-secret.prod/{theirs}/there: user reconciler may not get secret {name} in namespace {theirs} of cluster prod;"
+        f" give that user a Role there with the verb get on secrets, by the name {name};" in said
     )
     assert "Plan: 3 to create, 0 unchanged." in said
     stage.apply("--target", f"onprem.link.prod/{ours}/here/app")

@@ -72,7 +72,8 @@ def test_whatever_fails_once_is_said_or_waited_for_and_the_next_apply_converges(
     assert "Traceback" not in said
     if kind == "403" and "FAILED" in said:
         verb, resource = operation.partition(":")[2], operation.partition(":")[0]
-        assert f"user admin may not {verb} {resource} in namespace" in said
+        one = {"secrets": "secret", "serviceaccounts": "service account", "configmaps": "ConfigMap"}[resource]
+        assert f"user admin may not {verb} {resource if verb == 'create' else one} " in said
 
 
 def test_a_slow_answer_ends_with_a_sentence(

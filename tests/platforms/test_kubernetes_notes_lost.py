@@ -113,3 +113,19 @@ def test_a_registry_that_takes_the_old_name_touches_nothing_of_the_renamed_one(s
     assert "deleted" not in said
     assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage)]
     assert "No changes" in stage.plan()
+
+
+def test_notes_in_another_namespace_are_made_anew_and_links_are_named(stage: Stage) -> None:
+    kept, left = stage.cluster.namespace("app"), stage.cluster.namespace("app")
+    stage.grant("prod", kept, "app")
+    stage.grant("other", left, "app")
+    stage.apply()
+    stage.document["clusters"][0]["namespace"] = kept
+    stage.document["grants"].pop()
+    stage.write()
+    said = stage.apply()
+    assert "noted: false → true" in said
+    assert f"onprem.link.prod/{kept}/prod/app: is there, and no note says who has made it" in said
+    assert left not in said
+    assert "No changes" in stage.plan()
+    assert stage.cluster.pull_secrets(left, "app") == [secret_name(stage, "other")]

@@ -83,7 +83,7 @@ def test_one_that_fails_when_the_login_has_ended_is_said_without_what_it_says(st
     command = [sys.executable, "-m", "reconciler", "plan"]
     done = subprocess.run(command, cwd=stage.reconciler.folder, capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
-    assert "can't be reached as the spec says: the command that its kubeconfig names for the login gives none\n" in said
+    assert "can't be reached as the spec says: the command that its kubeconfig names for the login gives none" in said
     assert SECRET not in said
     assert "ERROR:root" not in said
 

@@ -63,7 +63,9 @@ def test_each_recorded_refusal_has_its_code_and_a_way_out(name: str) -> None:
     if expected == "Forbidden":
         who = re.search(r'[Uu]ser "([^"]+)" cannot', str(body.get("message")))
         if who is not None:
-            assert f"user {who[1]} may not get secrets in namespace prod of cluster prod" in error.message
+            named = (body.get("details") or {}).get("name")
+            what = f"secret {named}" if named else "secrets"
+            assert f"user {who[1]} may not get {what} in namespace prod of cluster prod" in error.message
         else:  # what is admitted is another matter than rights
             assert f"cluster prod forbids it: {body['message']}" in error.message
 

@@ -89,7 +89,7 @@ def test_what_nobody_has_renewed_in_time_is_in_the_plan(
     if part < 0:  # a clock that is wrong: not yet made
         assert "No changes" in stage.plan()
         return
-    assert f'login: "{said}' in stage.plan()
+    assert f"login: {said}" in stage.plan()
     stage.apply()
     assert password(stage, namespace) == tokens[-1] == "token-1"
     assert "No changes" in stage.plan()
@@ -109,7 +109,7 @@ def test_a_login_that_a_hand_changed_is_renewed_and_named_in_the_drift(
     forged = written(Credentials(host, "mallory", "guessed", None))
     stage.cluster.request("PATCH", at, {"data": {KEY: forged}}, kind="application/merge-patch+json")
     drift = stage.run("drift", code=2)
-    assert 'login: "changed by hand" (live), "good" (spec)' in drift
+    assert "login: changed by hand (live), good (spec)" in drift
     assert "what it holds was last written by a-person" in drift
     assert "renewed" in stage.run("refresh")
     assert password(stage, namespace) == tokens[-1]
@@ -189,12 +189,27 @@ def test_what_is_not_there_or_not_ours_is_said_and_left(stage: Stage, namespace:
     assert stage.secret(namespace, secret_name(stage))["data"] == {"a": "YQ=="}
 
 
+def test_a_secret_of_a_type_that_no_kubelet_logs_in_with_is_not_renewed(stage: Stage, namespace: str) -> None:
+    stage.apply()
+    found, at = stage.secret(namespace, secret_name(stage)), f"/api/v1/namespaces/{namespace}/secrets"
+    stage.cluster.request("DELETE", f"{at}/{secret_name(stage)}")
+    metadata = {key: found["metadata"][key] for key in ("name", "annotations")}
+    stage.cluster.request("POST", at, {"metadata": metadata, "type": "Opaque", "data": found["data"]})
+    said = stage.run("refresh", code=1)
+    assert "failed: it is of type Opaque, which no kubelet logs in with, and which can't be changed" in said
+    assert "run `reconciler apply`, which makes it anew" in said
+    drift = stage.run("drift", code=2)
+    assert f"by hand: service account {namespace}/app in cluster prod can no longer pull any" in drift
+    stage.apply()
+    assert "good" in stage.run("refresh")
+
+
 def test_get_and_patch_on_the_named_secret_suffice(stage: Stage, namespace: str, cluster_proxy: Proxy) -> None:
     stage.apply()
     stage.login_as("bob", OTHER)
     stage.reach("renewer", url=cluster_proxy.url)
     said = stage.run("refresh", code=1)
-    assert f"user renewer may not get secrets in namespace {namespace} of cluster prod" in said
+    assert f"user renewer may not get secret {secret_name(stage)} in namespace {namespace} of cluster prod" in said
     stage.cluster.allow_rules("renewer", namespace, *rules_of_the_example(secret_name(stage)))
     cluster_proxy.calls.clear()
     assert "renewed" in stage.run("refresh")

@@ -47,13 +47,18 @@ def test_the_roles_of_the_kinds_suffice_for_plan_and_apply_and_hold_nothing_more
         return found - {"get namespaces"}
 
     refused = stage.plan(code=1)
-    assert f"user reconciler may not get configmaps in namespace {namespace} of cluster prod" in refused
+    assert (
+        f"user reconciler may not get ConfigMap {named['configmaps']} in namespace {namespace} of cluster prod"
+        in refused
+    )
     assert "without rights in it, a namespace that does not exist looks the same" in refused
     reads, writes = permissions(Verb.LIST, Verb.READ), permissions(*Verb)
     allow(reads)
     assert "Plan: 2 to create" in stage.plan()
     assert used() == reads
-    assert f"user reconciler may not patch configmaps in namespace {namespace}" in stage.apply(code=1)
+    assert f"user reconciler may not patch ConfigMap {named['configmaps']} in namespace {namespace}" in stage.apply(
+        code=1
+    )
     allow(writes - reads)
     stage.apply()
     assert "No changes" in stage.plan()

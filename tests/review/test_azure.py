@@ -180,7 +180,7 @@ def test_in_mode_legacy_a_grant_reaches_what_is_not_in_the_spec(tmp_path: Path) 
     whole = replaced(("    repositories: [checkout]\n", ""), base=BASE)
     head = replaced(("sku: Premium", "sku: Premium\n    role_assignment_mode: legacy"), base=whole)
     found = reviewed(tmp_path, head, whole)
-    assert verdict(found) == ["widens"]
+    assert verdict(found) == ["widens", "narrows"]
     assert f"service principal {KUBELETS} can now pull all repositories of the registry" in review_text(found)
 
 
@@ -209,4 +209,51 @@ def test_a_grant_on_a_registry_whose_mode_no_spec_says_may_be_for_all_of_it(tmp_
     assert found == [
         f"{who} can now pull checkout, payments, team/web",
         f"{who} may now be able to pull all repositories of the registry, if the registry is in mode legacy",
+    ]
+
+
+LEGACY = replaced(
+    ("sku: Premium", "sku: Premium\n    role_assignment_mode: legacy"),
+    ("    repositories: [checkout]\n", ""),
+    base=BASE.replace("grants:", "guards: {max_deletes: 1}\ngrants:", 1),
+)
+#: without anything that needs Premium
+BASIC = replaced(("    sku: Premium\n    replication_regions: [northeurope]\n", "    sku: Basic\n"), base=BASE)
+
+
+@pytest.mark.parametrize("pair", [("legacy", "abac"), ("abac", "legacy")])
+def test_a_change_of_the_mode_narrows_and_is_no_delete_of_the_assignments_in_whose_place_others_come(
+    tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    """As a plan has it: the assignments of the old mode stand beside those of the new one until that counts."""
+    before, after = (LEGACY.replace("mode: legacy", f"mode: {mode}") for mode in pair)
+    found = reviewed(tmp_path, after, before)
+    assert [item.guard for item in found.plan.violations] == ["dangerous"]
+    ends = (
+        "all credentials that were issued end, so that nodes and pipelines can't pull or push until they log in again"
+    )
+    assert any(ends in item for item in said(found, Risk.NARROWS))
+    assert "cosmetic" not in verdict(found)
+    assert f"role_assignment_mode: {pair[1]}" in "".join(lines(found, after, Risk.NARROWS))
+
+
+def test_what_else_changes_of_a_registry_is_said_beside_what_is_made_in_it(tmp_path: Path) -> None:
+    found = reviewed(tmp_path, BASE.replace("team: a", "team: b"), BASIC)
+    assert said(found, Risk.CREATES) == ["replication northeurope of registry images: new"]
+    beside = "2 resources are written again: what it does together with the registry's other changes is said of these"
+    assert said(found, Risk.COSMETIC) == [
+        f'sku of registry images: "Basic" → "Premium"; {beside}',
+        f'labels.team of registry images: "a" → "b"; {beside}',
+    ]
+
+
+def test_what_the_repositories_set_for_the_whole_registry_is_said_at_their_lines(tmp_path: Path) -> None:
+    head = BASIC.replace("sku: Basic", "sku: Premium").replace(", protect: true", "")
+    before = head.replace("sku: Premium", "sku: Basic")
+    head = head.replace(", registry: images}", ", registry: images, retention: {untagged_days: 3}}")
+    found = reviewed(tmp_path, head, before)
+    assert said(found, Risk.WEAKENS) == ["acmeimages: untagged images are deleted after 3 days"]
+    assert "checkout" in lines(found, head, Risk.WEAKENS)[0]
+    assert said(found, Risk.COSMETIC) == [
+        'sku of registry images: "Basic" → "Premium"; 1 resource is written again: nobody gains or loses access by it'
     ]

@@ -41,6 +41,7 @@ def test_another_registry_name_is_refused(tmp_path: Path, more: tuple[tuple[str,
             "subscription_id: 00000000-0000-0000-0000-000000000000",
             "subscription_id: 00000000-0000-0000-0000-000000000001",
         ),
+        ("registry_name: acmeimages", "registry_name: acmeimages\n    cloud: china"),
     ],
 )
 def test_another_place_is_not(tmp_path: Path, pair: tuple[str, str]) -> None:
@@ -50,8 +51,24 @@ def test_another_place_is_not(tmp_path: Path, pair: tuple[str, str]) -> None:
         f"registry images is another registry from now on: {HAS}: neither a plan nor drift looks at it again; to delete it all, apply"
         " retired: true first"
     ]
+    assert said(found, Risk.COSMETIC) == []
 
 
 def test_the_name_in_another_casing_is_the_same_registry(tmp_path: Path) -> None:
     found = reviewed(tmp_path, replaced(("registry_name: acmeimages", "registry_name: AcmeImages"), base=BASE), BASE)
     assert (found.plan.problems, said(found, Risk.UNMANAGED)) == ((), [])
+
+
+def test_a_registry_under_another_name_of_the_spec_is_refused_as_by_the_plan(tmp_path: Path) -> None:
+    pairs = ("  - name: images", "  - name: pics"), ("registry: images", "registry: pics")
+    head = BASE
+    for old, new in pairs:
+        head = head.replace(old, new)
+    found = reviewed(tmp_path, head, BASE)
+    assert said(found, Risk.UNMANAGED) == [
+        "registry images is called pics from now on: what it holds belongs to the old name: a plan is refused until that is put back,"
+        " or it is released under it and adopted (`reconciler help renaming-a-registry-or-a-spec`)"
+    ]
+    assert {"pics.registry.acmeimages", "pics.repository.checkout"} <= {item.address for item in found.plan.problems}
+    assert said(found, Risk.CREATES) == ["identity pull of registry pics, identity push of registry pics: new"]
+    assert said(found, Risk.WIDENS) == []

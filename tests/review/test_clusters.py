@@ -35,7 +35,7 @@ repositories:
   - {{name: app, registry: hub}}
 {GRANTS}"""
 PROD = "  - {name: prod, context: prod, kubeconfig: kube/prod}\n"
-STAYS = "what grant shop made there stays as it is, and pods go on pulling with it"
+STAYS = "what grant shop made there stays as it is, and pods go on pulling with it for as long as its login is good"
 #: what is changed in the text, the verdict, and what is said of each risk
 CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]] = {
     "reached by another context": (
@@ -61,14 +61,24 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
         ["unmanaged"],
         {
             Risk.UNMANAGED: [
-                f"cluster prod has its notes in namespace notes from now on, and not in default: {STAYS}, and counts as nobody's: a"
-                " plan that wants it stops, and no other looks at it again; to delete it, apply without these grants first"
+                "cluster prod has its notes in namespace notes from now on, and not in default: the next apply notes the secrets of"
+                " grant shop anew, and the next plan names their links, which stay when a grant goes unless --adopt takes them over"
+            ]
+        },
+    ),
+    "notes in another namespace, and the grant leaves": (
+        [("kube/prod}", "kube/prod, namespace: notes}"), (GRANTS, "")],
+        ["unmanaged"],
+        {
+            Risk.UNMANAGED: [
+                f"cluster prod has its notes in namespace notes from now on, and not in default: {STAYS}: neither a plan nor drift"
+                " looks at it again; to delete it, apply without these grants first"
             ]
         },
     ),
     "removed with its grants": (
         [(PROD, ""), (GRANTS, "")],
-        ["unmanaged", "narrows"],
+        ["unmanaged"],
         {
             Risk.UNMANAGED: [
                 f"cluster prod leaves the spec: unless another name of the spec is for the same cluster, {STAYS}: neither a plan nor"
@@ -78,8 +88,21 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[str], dict[Risk, list[str]]]]
     ),
     "called otherwise": (
         [("name: prod", "name: live"), ("cluster: prod", "cluster: live")],
-        ["widens", "narrows"],
-        {Risk.WIDENS: ["service account shop/default in cluster live can now pull all repositories of the registry"]},
+        ["cosmetic"],
+        {},
+    ),
+    "removed, while its grant goes to another": (
+        [(PROD, ""), ("cluster: prod", "cluster: stage")],
+        ["widens", "unmanaged"],
+        {
+            Risk.WIDENS: [
+                "service account shop/default in cluster stage can now pull all repositories of the registry"
+            ],
+            Risk.UNMANAGED: [
+                f"cluster prod leaves the spec: unless another name of the spec is for the same cluster, {STAYS}: neither a plan nor"
+                " drift looks at it again; to delete it, apply without these grants first"
+            ],
+        },
     ),
     "a login from elsewhere": (
         [("context: stage", "context: other")],

@@ -335,3 +335,11 @@ def test_a_grant_of_a_repository_that_is_new_or_goes_is_not_said_to_do_nothing(t
     assert said(went, Risk.COSMETIC) == [
         "grant world is removed: who loses access by it is said of news, which is removed"
     ]
+
+
+def test_a_folder_that_the_spec_calls_otherwise_still_belongs_to_the_old_name(tmp_path: Path) -> None:
+    head = BASE.replace("name: box", "name: crate").replace("registry: box", "registry: crate")
+    found = reviewed(tmp_path, head)
+    assert [item.address for item in found.plan.problems] == ["crate.repository.tool"]
+    assert said(found, Risk.CREATES) == []
+    assert any("is called crate from now on" in item for item in said(found, Risk.UNMANAGED))

@@ -408,6 +408,7 @@ def azure(azure_stand_in: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     # what is waited for here is there at once, or never
     monkeypatch.setattr("reconciler.platforms.http._FIRST", 0.01)
     monkeypatch.setattr("reconciler.platforms.azure.session.POLLING", 0.01)
+    monkeypatch.setattr("reconciler.platforms.azure.replication.RECREATING", 0.5)
     folder = tmp_path / "rescue"
     folder.mkdir()
     sandbox = AzureSandbox(azure_stand_in, folder)

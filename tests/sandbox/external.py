@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -38,6 +38,7 @@ _INAPPLICABLE = {
         guards_protect_names_repositories_by_glob
         more_than_30_percent_of_deletes_are_refused_by_default
         foreign_tags_survive
+        a_label_of_ours_alone_leaves_nothing_behind
         what_moves_during_the_run_is_stale_and_the_rest_goes_on
         what_is_gone_already_need_not_be_deleted
         a_plan_file_that_keeps_quiet_about_what_a_delete_takes_along_is_stale
@@ -45,6 +46,9 @@ _INAPPLICABLE = {
         images_pushed_after_the_plan_make_a_delete_stale
         a_target_takes_what_it_needs_along_and_nothing_else
         a_write_marks_what_it_makes_with_the_origin_that_it_is_given
+        a_saved_plan_says_what_the_spec_does_that_it_was_made_from
+        a_saved_plan_that_lets_go_says_what_the_spec_does
+        a_saved_plan_of_each_example_says_what_the_example_does
         an_error_and_a_saved_plan_know_the_lines_that_a_resource_comes_from
         an_address_that_is_none_of_what_is_there_reads_nothing
         a_saved_plan_is_applied_as_wide_as_it_is_asked_for
@@ -85,11 +89,13 @@ _INAPPLICABLE = {
         what_the_spec_gives_on_something_adopted_goes_without_permission
     """,
 }
+#: what the registry's operator decides: a spec that asks for it is refused
+_THEIRS = ("immutable_tags", "scan_on_push", "retention", "labels")
 #: fields of which nothing is in the registry: whatever they say, nothing is planned
 _SAME: Fields = {
     field: (change, "same")
     for field, (change, _) in COMMON.items()
-    if field.startswith("Repository.") and field != "Repository.retention"
+    if field.startswith("Repository.") and field.removeprefix("Repository.") not in _THEIRS
 }
 
 
@@ -102,7 +108,7 @@ class ExternalSandbox(Sandbox):
     longest_chain = 2
     inapplicable = {f"test_{name}": why for why, names in _INAPPLICABLE.items() for name in names.split()}
     targets = st.nothing()
-    repository_fields = {"retention": st.none()}
+    repository_fields = dict.fromkeys(_THEIRS, st.none())
     models = (ExternalRegistry, LoginSource, EnvCredentials, SecretReference)
     fields = {
         **_SAME,
@@ -133,7 +139,7 @@ class ExternalSandbox(Sandbox):
             ("Spec.grants", "Grant.name", "Grant.repositories", "Grant.permission", "Grant.also"),
             "grants are to clusters: test_kubernetes.py",
         ),
-        "Repository.retention": "refused: test_loader.py",
+        **dict.fromkeys((f"Repository.{field}" for field in _THEIRS), "refused: test_left_out.py"),
         "Repository.encryption": "refused: test_loader.py",
         "Repository.native_name": "refused: test_native_names.py",
         "Repository.lifecycle_policy": "refused: test_loader.py",
@@ -175,6 +181,9 @@ class ExternalSandbox(Sandbox):
             "repositories": [{"name": name, "registry": "images"} for name in ("app-a", "app-b")],
             "grants": [],
         }
+
+    def put_labels(self, document: Document, labels: Mapping[str, str]) -> None:
+        """Nothing there has any."""
 
     def state(self) -> Document:
         return {str(path.relative_to(self.data)): path.stat().st_size for path in self.data.rglob("link")}

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 KIND = assignment_settings.KIND
 _TYPE = "Microsoft.Authorization/roleAssignments"
+#: what an assignment to an identity needs in a subscription that is managed from another tenant, and a PUT without it takes away:
+#: https://github.com/hashicorp/terraform-provider-azurerm/issues/9348
+_DELEGATED = "delegatedManagedIdentityResourceId"
+#: the code of a name that Azure can't take ("Please use a new Guid")
+NAME_REFUSED = "HashConflictOnDifferentRoleAssignmentIds"
 #: seconds in which an identity that was just made may not be found: https://github.com/MicrosoftDocs/azure-docs/issues/103085
 SPREADING = 120.0
 
@@ -64,8 +69,8 @@ class AssignmentKind(Kind, GivesAccess):
         return {"principal_type": "ServicePrincipal", "grants": []}
 
     def altered(self, settings: AssignmentSettings) -> str | None:
-        if settings.other:
-            return "other"
+        if settings.other or settings.orphan:
+            return "other" if settings.other else "orphan"
         return None if settings.whole != bool(settings.names or settings.prefixes) else "names"
 
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
@@ -134,8 +139,12 @@ class AssignmentKind(Kind, GivesAccess):
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         yield from live.notes
-        if live.marks.owner is not None and not live.settings.grants and not live.settings.own:
+        if self.is_left(live):
             yield "it names no grant: it was for one of the registry's own identities, which is gone since"
+
+    def is_left(self, live: Live) -> bool:
+        settings: AssignmentSettings = live.settings
+        return settings.orphan
 
     # -- verbs --------------------------------------------------------------------------------------------------
 
@@ -181,13 +190,24 @@ class AssignmentKind(Kind, GivesAccess):
         principal = session.principal(settings.principal) if settings.own else settings.principal
         if not principal:
             raise PlatformError("its managed identity is gone", address=write.desired.address, hint="make a new plan")
-        name = assignment_settings.native_name(session.registry.resource, principal, role)
-        path = f"{session.registry.resource}/providers/{_TYPE}/{name}"
-        make = partial(self._put, session, write, settings, role, principal, path)
+        make = partial(self._named, session, write, settings, role, principal)
         if not settings.own:
             return make()
         # an identity that was just made is not known everywhere for a while (`_put`)
         return session.patiently(make, lambda error: getattr(error, "code", "") == "PrincipalNotFound", SPREADING)
+
+    def _named(
+        self, session: AzureSession, write: Write, settings: AssignmentSettings, role: Role, principal: str
+    ) -> Live:
+        """What is made, under the first of our names that Azure takes. Raises PlatformError."""
+        *paths, last = _paths(session, principal, role)
+        for path in paths:
+            try:
+                return self._put(session, write, settings, role, principal, path)
+            except PlatformError as error:
+                if error.code != NAME_REFUSED:
+                    raise
+        return self._put(session, write, settings, role, principal, last)
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """Condition and description change in place; an assignment of somebody else's that is adopted keeps its name."""
@@ -218,6 +238,9 @@ class AssignmentKind(Kind, GivesAccess):
                 "principalType": settings.principal_type,
                 "description": _description(write.marks, settings, live),
                 **({"condition": limits, "conditionVersion": "2.0"} if limits else {}),
+                **{
+                    key: text for key, text in _kept(live.rest if live is not None else "").items() if key == _DELEGATED
+                },
             }
         }
         found = session.assignment("PUT", write.desired.address, path, body)
@@ -236,7 +259,7 @@ def _description(marks: Marks, settings: AssignmentSettings, live: Live | None) 
 
 
 def _kept(rest: str) -> dict[str, str]:
-    """What people wrote in the description."""
+    """What people wrote in the description, and what else others gave it."""
     found: dict[str, str] = json.loads(rest or "{}")
     return found
 
@@ -258,11 +281,12 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
         role.job,
         role.mode,
         grants=tuple(grants.split(",")) if grants else (),
+        orphan=marks_of(item).owner is not None and not grants and who not in IDENTITIES,
         **assignment_settings.read_condition(str(said.get("condition") or ""), role),
     )
     at = assignment_settings.address_in(session.name, who, role, mode)
     needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]
-    rest = description.of_people
+    rest = {**description.of_people, **({_DELEGATED: str(said[_DELEGATED])} if said.get(_DELEGATED) else {})}
     return Live(
         address=at,
         kind=KIND,
@@ -275,14 +299,20 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
 
 
 def _by_our_name(session: AzureSession, at: Address) -> list[Document]:
-    """The assignment at an address that has the name that we give it."""
+    """The assignment at an address that has a name that we give it."""
     who, role = assignment_settings.named_in(at, session.wanted_mode())
     principal = session.principal(who) if who in IDENTITIES else who
     if role is None or not principal:
         return []
-    name = assignment_settings.native_name(session.registry.resource, principal, role)
-    found = session.assignment("GET", at, f"{session.registry.resource}/providers/{_TYPE}/{name}")
-    return [found] if found else []
+    found = (session.assignment("GET", at, path) for path in _paths(session, principal, role))
+    return next(([item] for item in found if item), [])
+
+
+def _paths(session: AzureSession, principal: str, role: Role) -> Iterator[str]:
+    """The ids that the assignment of a role to a principal can have by us, in the order in which they are tried."""
+    resource = session.registry.resource
+    names = assignment_settings.native_names(resource, principal, role)
+    return (f"{resource}/providers/{_TYPE}/{name}" for name in names)
 
 
 def _refuse_own(session: AzureSession, wanted: Mapping[Address, Desired]) -> None:

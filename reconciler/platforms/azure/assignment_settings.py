@@ -26,6 +26,9 @@ KIND = "assignment"
 GRANTS = "reconciler-grants"
 #: of names: https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list (any GUID)
 _NAMES = UUID("3d1c9c5e-58a6-4f0d-8d2b-0a6c6e5a7b11")
+#: how many names there are for one assignment. About one in 1,000 Azure can't take, however often it is asked:
+#: https://github.com/Azure/azure-cli/issues/13368, https://github.com/Azure/ARO-RP/issues/670
+_NAMES_EACH = 3
 #: characters: "2 KB" in azure-docs' conditions FAQ until 2025-02-26, since then "a recommended maximum of 512 characters"
 MAX_DESCRIPTION = 2048
 
@@ -38,7 +41,8 @@ class AssignmentSettings:
     whose role it is, "" where the registry's mode decides. `names`: the repositories, sorted; `prefixes`: beginnings of names, each
     with its slash; `whole`: all repositories, without a condition. `unnarrowed`: that no grant names repositories, where the mode is
     not known; `found`: and that the registry was there before. `grants`: whose names stand in its description. `other`: a condition
-    that is none of ours, as it stands there. `by`: which repositories each grant is for, which no assignment says.
+    that is none of ours, as it stands there. `by`: which repositories each grant is for, which no assignment says. `orphan`: whether
+    it was for one of the registry's own identities, and that is gone.
     """
 
     principal: str
@@ -53,10 +57,11 @@ class AssignmentSettings:
     grants: tuple[str, ...] = ()
     other: str = ""
     by: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), compare=False)
+    orphan: bool = field(default=False, compare=False)
 
     def as_v1(self) -> dict[str, Any]:
         """What the mark is a hash of: what stands on the platform."""
-        found: dict[str, Any] = plain(replace(self, by=()))
+        found: dict[str, Any] = plain(replace(self, by=(), orphan=False))
         return found
 
     @property
@@ -190,9 +195,10 @@ def role_of(settings: AssignmentSettings) -> Role:
     return found
 
 
-def native_name(scope: str, principal: str, role: Role) -> str:
-    """The GUID that the assignment of a role to a principal at a scope is called by us."""
-    return str(uuid5(_NAMES, f"{scope.lower()} {principal.lower()} {role.guid}"))
+def native_names(scope: str, principal: str, role: Role) -> Iterator[str]:
+    """The GUIDs that the assignment of a role to a principal at a scope is called by us: the first that Azure takes."""
+    of = f"{scope.lower()} {principal.lower()} {role.guid}"
+    return (str(uuid5(_NAMES, f"{of} {number}" if number else of)) for number in range(_NAMES_EACH))
 
 
 def condition_of(settings: AssignmentSettings) -> str:
@@ -212,17 +218,26 @@ def read_condition(text: str, role: Role) -> dict[str, Any]:
     return {"names": tuple(sorted(only.exact)), "prefixes": tuple(sorted(only.prefixes))}
 
 
+#: what a principal is called, by its type: azure-mgmt-authorization 4, PrincipalType
+_WHAT = {
+    "ServicePrincipal": "service principal",
+    "Group": "group",
+    "User": "user",
+    "ForeignGroup": "foreign group",
+    "Device": "device",
+}
+
+
 def principal_of(settings: AssignmentSettings, registry: str) -> Principal:
     """Who it is for, as access names it."""
     if settings.own:
         return Principal(f"managed identity {registry}-{settings.principal}")
-    words = {"Group": "group", "User": "user"}
-    return Principal(f"{words.get(settings.principal_type, 'service principal')} {settings.principal}")
+    return Principal(f"{_WHAT.get(settings.principal_type, 'principal')} {settings.principal}")
 
 
 def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:
-    """Who can do what because of it; the catalog's names are none of that."""
-    if settings.job == roles.LIST:
+    """Who can do what because of it; the catalog's names are none of that, and nobody is who is gone."""
+    if settings.job == roles.LIST or settings.orphan:
         return
     who = principal_of(settings, at.registry)
     for verb in (roles.PULL, PUSH) if settings.job == PUSH else (roles.PULL,):

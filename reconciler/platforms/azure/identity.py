@@ -44,6 +44,7 @@ class IdentityKind(Kind, ReleasedAlong):
     settings = IdentitySettings
     traits = frozenset({Trait.UPSERTS})
     after = ("registry",)
+    called_after = True
     immutable = frozenset({"location"})
     permissions = {
         Verb.LIST: (f"{_TYPE}/read",),
@@ -71,7 +72,7 @@ class IdentityKind(Kind, ReleasedAlong):
         was = live.settings.registry_name if live is not None else ""
         now = desired.settings.registry_name
         if was in ("", now):
-            return None
+            return tags.too_many("identity", live, beside=1)  # of which registry it is
         return (
             f"it is the identity of registry {was}, which another registry_name leaves behind with its images: put {was} back, and"
             f" give {now} a second registry in the spec, under another name; once its images are copied, retire the first"

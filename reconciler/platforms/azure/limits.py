@@ -197,7 +197,7 @@ class Estimate:
                 delete_images=settings.delete_images,
                 adopted=before is not None and (before.adopted or not before.owner),
             )
-            if before == note and before.owner == self.owner and not before.twice:
+            if before == note and before.owner == self.owner and not (before.twice or before.by_hand):
                 found.pop(at.name, None)
             else:
                 found[at.name] = note

@@ -22,6 +22,7 @@ from reconciler.model.resource import Desired, Live
 from . import assignment, others, rules, tags
 from .assignment_settings import AssignmentSettings
 from .documents import mode_of, properties
+from .identity import IDENTITIES
 from .others import Here
 from .reach import beyond, kept
 
@@ -67,10 +68,10 @@ class ModeKind(Kind, GivesAccess, DecidesWhatCounts):
         return None if settings.mode in rules.MODES else "mode"
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
-        """What the spec leaves open stays as it is in a registry that was there before; one that we made is `abac`."""
+        """What the spec leaves open stays as it is in a registry that was there before; one that we make is `abac`."""
         if desired.settings.mode or (live is None and desired.adopt) or (live is not None and not live.settings.mode):
             return desired  # of an adopted registry, no spec says it
-        kept = live is not None and (live.marks.adopted or live.marks.owner is None)
+        kept = live is not None and not live.vacant and (live.marks.adopted or live.marks.owner is None)
         return replace(desired, settings=live.settings if live is not None and kept else ModeSettings())
 
     def danger(self, before: ModeSettings, after: ModeSettings) -> str:
@@ -121,15 +122,19 @@ class ModeKind(Kind, GivesAccess, DecidesWhatCounts):
                 notes = tuple(others.switched(assigned, here, known))
                 live = replace(live, notes=notes, foreign=tuple(given), rest=_assigned(assigned))
             yield live
+        else:
+            yield _vacant(session)
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = session.mode_address()
         home = session.own_address()
-        if own in addresses and (there := session.acr(home)) is not None:
-            live = _live(session, there)
-            if switches(session, there):
-                live = replace(live, rest=_assigned(session.assignments(home)))
-            yield live
+        if own not in addresses:
+            return
+        if (there := session.acr(home)) is None:
+            yield _vacant(session)
+            return
+        live = _live(session, there)
+        yield replace(live, rest=_assigned(session.assignments(home))) if switches(session, there) else live
 
     def create(self, session: AzureSession, write: Write) -> Live:
         """The registry was made with it."""
@@ -189,8 +194,10 @@ def given_by_others(
 
 
 def _here(session: AzureSession, there: Mapping[str, Any], granted: frozenset[str]) -> Here:
-    registry, jobs = session.registry, ("pull", "push") if session.registry.adopt else ()
-    identities = {session.principal(job): job for job in jobs}
+    registry = session.registry
+    # each is a call, where they are not listed yet
+    jobs = IDENTITIES if registry.adopt or switches(session, there) else ()
+    own = {principal: job for job in jobs if (principal := session.principal(job))}
     return Here(
         session.name,
         registry.resource,
@@ -198,8 +205,14 @@ def _here(session: AzureSession, there: Mapping[str, Any], granted: frozenset[st
         mode_of(there),
         session.wanted_mode(),
         granted,
-        identities,
+        own,
+        registry.adopt,
     )
+
+
+def _vacant(session: AzureSession) -> Live:
+    """That there is no registry yet, so that the mode is the one that it is made with."""
+    return Live(session.mode_address(), KIND, ModeSettings(session.registry.made_with), Marks(), vacant=True)
 
 
 def _live(session: AzureSession, there: Mapping[str, Any]) -> Live:

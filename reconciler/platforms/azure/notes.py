@@ -194,8 +194,9 @@ class Notes:
         at = next(job.at for job in batch.values())
         wanted = {name: job.note for name, job in batch.items()}
         self._known.update({name: note for name, note in wanted.items() if note is not None})
+        seen: dict[str, Document | None] = {}
         for _ in range(TRIES):
-            items = self._session.scope_maps(at)
+            items = _over(self._session.scope_maps(at), seen)
             maps, taken = divided(items, self._session.owner)
             doubtful = {name for item in items if not _is_sound(name := str(item.get("name")), properties(item))}
             after = arranged(maps, wanted, taken)
@@ -203,11 +204,17 @@ class Notes:
             changed = {name: actions for name, actions in after.items() if actions != maps.get(name) or name in settled}
             if not changed:
                 return
+            is_listed = True
             # what is added first: a repository that is noted twice for a moment is noted, one that is noted nowhere is forgotten
             for name in sorted(changed, key=lambda item: len(changed[item]) < len(maps.get(item, ()))):
-                is_sound = name not in doubtful or name in settled
-                if not self._write(at, name, maps.get(name), changed[name], is_sound=is_sound):
-                    break
+                found, before = self._read(at, name), maps.get(name)
+                there = None if found is None else sorted(properties(found).get("actions") or ())
+                if there != (None if before is None else sorted(before)):
+                    # a list lags behind, or another run has its notes there, which a PUT or a DELETE would take away
+                    is_listed, seen[name] = False, found
+                elif is_listed:
+                    seen.pop(name, None)
+                    self._send(at, name, changed[name], found, is_sound=name not in doubtful or name in settled)
         raise PlatformError(
             "what was noted of its repositories was overwritten again and again",
             address=at,
@@ -220,16 +227,10 @@ class Notes:
         names, group = filter(None, map(_named, actions)), f"{name.rpartition('-')[0]}-"
         return all(item in self._known and self._known[item].group == group for item in names)
 
-    def _write(self, at: str, name: str, before: Sequence[str] | None, after: Sequence[str], *, is_sound: bool) -> bool:
-        """Whether it was written: not where it is no longer as it was read (None: not there), since another run has its notes there
-        and a PUT or a DELETE would take them away."""
-        session, maps = self._session, self._session.client.scope_maps
-        found = session.found_plain(at, "scopeMaps:get", partial(maps.get, *session.group, name))
-        there = None if found is None else sorted(properties(found).get("actions") or ())
-        if there != (None if before is None else sorted(before)):
-            return False
-        self._send(at, name, after, found, is_sound=is_sound)
-        return True
+    def _read(self, at: str, name: str) -> Document | None:
+        """A map, read now; None if it is not there."""
+        session = self._session
+        return session.found_plain(at, "scopeMaps:get", partial(session.client.scope_maps.get, *session.group, name))
 
     def _send(self, at: str, name: str, actions: Sequence[str], found: Document | None, *, is_sound: bool) -> None:
         session, maps = self._session, self._session.client.scope_maps
@@ -281,6 +282,13 @@ def held(name: str, tokens: Sequence[str]) -> str:
 def names_in(scope_map: Mapping[str, Any]) -> list[str]:
     """The repositories that a scope map notes."""
     return list(filter(None, (_named(str(action)) for action in properties(scope_map).get("actions") or ())))
+
+
+def _over(listed: Iterable[Document], seen: Mapping[str, Document | None]) -> list[Document]:
+    """The maps of a list with those in the place of theirs that were seen since (None: not there): what is asked for itself is as it
+    is, and a list may lag behind (https://github.com/Azure/ARO-HCP/pull/2585)."""
+    others = [item for item in listed if str(item.get("name", "")).lower() not in seen]
+    return [*others, *(item for item in seen.values() if item is not None)]
 
 
 def _is_ours(key: str, value: str) -> bool:

@@ -13,7 +13,7 @@ from reconciler.model.marks import Marks
 from reconciler.platforms import described
 
 from . import assignment_settings, roles
-from .assignment_settings import GRANTS, AssignmentSettings
+from .assignment_settings import GRANTS, AssignmentSettings, principal_of
 from .documents import properties
 from .others_roles import BUILT_IN, IMPORT, OtherRole
 from .reach import WHOLE
@@ -32,8 +32,8 @@ class Here:
     """A registry whose role assignments are looked at.
 
     `registry`: its name in the spec; `resource`: its id; `owner`: whose ours are. `mode`: which roles count there; `after`: which do
-    once the plan is applied. `granted`: the principals to whom the spec gives something. `identities`: `pull` and `push` by the
-    principals of the registry's own identities, where these count.
+    once the plan is applied. `granted`: the principals to whom the spec gives something. `own`: `pull` and `push` by the principals
+    of the registry's own identities. `adopts`: whether what these have can be taken over.
     """
 
     registry: str
@@ -42,7 +42,8 @@ class Here:
     mode: str
     after: str
     granted: frozenset[str] = frozenset()
-    identities: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
+    adopts: bool = False
 
     @property
     def switches(self) -> bool:
@@ -61,11 +62,11 @@ class Here:
 
 
 def named_as_ours(item: Document) -> bool:
-    """Whether a role assignment has the name that we would give it."""
+    """Whether a role assignment has a name that we would give it."""
     role = roles.of_guid(_guid(item))
     name = str(item.get("id", "")).rpartition("/")[2].lower()
     scope = str(properties(item).get("scope", ""))
-    return role is not None and name == assignment_settings.native_name(scope, _principal(item), role)
+    return role is not None and name in assignment_settings.native_names(scope, _principal(item), role)
 
 
 def marks_of(item: Document) -> Marks:
@@ -168,7 +169,9 @@ def is_at(item: Document, resource: str) -> bool:
 
 def _named(item: Document, here: Here, known: Known) -> str:
     scope = "the registry" if is_at(item, here.resource) else str(properties(item).get("scope", "")) or "/"
-    return f"{_role(item, known)} of {_who(item)} on {scope}"
+    who = here.own.get(_principal(item))
+    named = _who(item) if who is None else principal_of(AssignmentSettings(who), here.registry).label
+    return f"{_role(item, known)} of {named} on {scope}"
 
 
 def _more(item: Document, mode: str, given: Iterable[Access], known: Known, *, voids: bool) -> str:
@@ -197,7 +200,8 @@ def _place(item: Document, here: Here) -> Address | None:
     role = roles.of_guid(_guid(item))
     if role is None or marks_of(item).owner not in (None, here.owner):
         return None
-    who = here.identities.get(_principal(item), _principal(item))
+    own = here.own.get(_principal(item)) if here.adopts else None
+    who = own or _principal(item)
     return assignment_settings.address_in(here.registry, who, role, here.after)
 
 
@@ -207,7 +211,7 @@ def _principal(item: Document) -> str:
 
 def _who(item: Document) -> str:
     kind = str(properties(item).get("principalType") or "ServicePrincipal")
-    return assignment_settings.principal_of(AssignmentSettings(_principal(item), kind), "").label
+    return principal_of(AssignmentSettings(_principal(item), kind), "").label
 
 
 def _guid(item: Document) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -132,6 +133,17 @@ class AzurePlatform(Platform):
             _token_of,
             lambda grant: grant.name in with_token,
         )
+
+    def now_found(
+        self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
+    ) -> Desired:
+        """A role assignment of the mode that the registry had stands beside those of the mode that it is to have."""
+        then, now = _azure(earlier), _azure(registry)
+        if item.kind != assignment_settings.KIND or not (then.known_mode and now.known_mode):
+            return item
+        role = assignment_settings.role_of(item.settings)
+        at = assignment_settings.address_in(now.name, item.settings.principal, role, now.known_mode)
+        return replace(item, address=at)
 
     def open(self, estate: Estate, registry: RegistryBase) -> AzureSession:
         with needing("azure", registry.name, "Azure"):

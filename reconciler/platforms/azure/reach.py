@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.model.access import COULD_ALREADY, STILL_CAN, Access, Principal
+from reconciler.model.access import COULD_ALREADY, PUSH, STILL_CAN, Access, Principal
 from reconciler.words import natural
+
+from .others_roles import IMPORT
 
 WHOLE = "all repositories of the registry"
 _UNDER = "all repositories under "
 #: who had it already, or still has it, is who the sentence is about
-_ALREADY, _STILL = COULD_ALREADY.format("it"), STILL_CAN.format("it")
+_BY_OTHERS = " by what others gave"
+_ALREADY, _STILL = COULD_ALREADY.format("it") + _BY_OTHERS, STILL_CAN.format("it") + _BY_OTHERS
+#: what is left out where it is said that somebody can do more than that
+_INCLUDED: Mapping[str, tuple[str, ...]] = {PUSH: (IMPORT,)}
 
 
 def reached(
@@ -71,7 +76,9 @@ def _covering(those: Iterable[Access]) -> _Covering:
     for item in those:
         verb, name, exact = _parts(item)
         # a name is itself alone, and no other begins with its end
-        found.setdefault((item.principal, verb, item.may), []).append(f"{name}\0" if exact else name)
+        whole = f"{name}\0" if exact else name
+        for does in (verb, *_INCLUDED.get(verb, ())):
+            found.setdefault((item.principal, does, item.may), []).append(whole)
     return found
 
 

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import ADMIN, PUSH, Access, ForeignAccess, Given, Principal
+from reconciler.model.access import DELETE_IMAGES, PUSH, Access, ForeignAccess, Given, Principal
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Uncounted, Verb, Write
@@ -24,8 +24,18 @@ from reconciler.words import Named, all_of
 from . import mode, network, notes, others, replication, roles, rules, states, tags, usage
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
+from .hints import NO_GROUP, hint_for
 from .reach import WHOLE
-from .registry_settings import KIND, Document, RegistrySettings, address_of, changed_in, live_of, properties_of
+from .registry_settings import (
+    KIND,
+    Document,
+    RegistrySettings,
+    address_of,
+    changed_in,
+    left_open_by,
+    live_of,
+    properties_of,
+)
 from .repository import data_plane, now_in
 from .spec import AzureRegistry
 
@@ -43,6 +53,8 @@ _WRITE = (
 )
 #: what begins a replication's words
 _REPLICATION = "replication "
+#: tiers without what Premium alone has; of one that no spec has, nobody here knows that
+_SMALL = rules.TIERS[:-1]
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
@@ -72,7 +84,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         kept = settings.untagged_days
         shown = super().shown(settings)
         return {
-            **{key: value for key, value in shown.items() if key not in ("failure", "under_way")},
+            **{key: value for key, value in shown.items() if key not in ("failure", "under_way", "left_open")},
             "provisioning_state": settings.failure or settings.under_way or states.SUCCEEDED,
             "labels": dict(settings.labels),
             "public_network_access": network.shown(settings.public_network_access),
@@ -95,18 +107,26 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         return replace(desired, settings=settings)
 
     def altered(self, settings: RegistrySettings) -> str | None:
-        if settings.sku not in rules.TIERS:
+        if settings.sku not in rules.TIERS and "sku" not in settings.left_open:
             return "sku"
         if settings.failure or settings.under_way:
             return "provisioning_state"
         return next((name for name in ("admin_user", "anonymous_pull") if getattr(settings, name)), None)
+
+    def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
+        return None if wanted.settings.left_open == left_open_by(_azure(registry)) else "left_open"
 
     def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
         if not changed:
             return ()
         there: RegistrySettings = live.settings
         stands = states.remark(there.failure, there.under_way, "an apply sends its settings again")
-        return *stands, *network.remark(there.public_network_access, wanted.settings.public_network_access)
+        tier = (
+            ()
+            if wanted.settings.sku in rules.TIERS
+            else (f"its tier is {there.sku}, which stays until the spec names sku",)
+        )
+        return *stands, *tier, *network.remark(there.public_network_access, wanted.settings.public_network_access)
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         return states.remark("", live.settings.under_way, "")
@@ -151,15 +171,15 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
                 " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
-        if desired.settings.sku != "Premium" and (large := _large(live)):
+        if desired.settings.sku in _SMALL and (large := _large(live)):
             verb, they, are = ("need", "they", "are") if large[1:] else ("needs", "it", "is")
             return f"{all_of(large)} {verb} sku: Premium: Azure refuses {desired.settings.sku} while {they} {are} there"
-        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku != "Premium":
+        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku in _SMALL:
             return (
                 "it is not reached from the internet, which needs sku: Premium: Azure refuses"
                 f" {desired.settings.sku} until the spec says public_network_access: true"
             )
-        theirs = _others(live)
+        theirs = tags.of_others(live)
         count = len(tags.of_spec(dict(desired.settings.labels))) + len(theirs) + _MARKS
         if count > rules.MAX_TAGS:
             return (
@@ -169,7 +189,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         return None
 
     def beside(self, live: Live) -> Mapping[str, Any]:
-        return tags.Caseless({f"labels.{key}": value for key, value in _others(live).items()})
+        return tags.Caseless({f"labels.{key}": value for key, value in tags.of_others(live).items()})
 
     def in_order(self, rest: str) -> str:
         """Without replications: one that is let go of before the registry is somebody else's from then on."""
@@ -181,7 +201,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
         note = "unless Azure adds a hash to the login server"
-        return NativeName(here.registry_name, f"{here.registry_name.lower()}.azurecr.io", note)
+        return NativeName(here.registry_name, here.usual_server, note)
 
     def protected(self, settings: RegistrySettings) -> bool:
         return False
@@ -230,6 +250,12 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 given = tuple(mode.given_by_others(session, own, there, assigned, granted(wanted)))
             beneath = below_of(session, own)
             yield _with_others(session, own, there, (*given, *beneath.access(own)), beneath)
+        elif session.groupless:
+            here = session.registry
+            session.refused[own] = (
+                f"subscription {here.subscription_id} has no resource group {here.resource_group}: check both, or"
+                f" {hint_for(NO_GROUP, here)}"
+            )
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         own = address_of(session.registry)
@@ -253,8 +279,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             "tags": {**tags.of_spec(dict(wanted.labels)), **write.marks.texts(), **carried},
             "properties": {**properties_of(wanted), "roleAssignmentMode": made_with},
         }
-        session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
-        return states.written(live_of(at, session.fresh(at)))
+        begin = partial(session.client.registries.begin_create, *session.group, body)
+        made = session.done(at, "registries:create", begin)
+        return states.written(live_of(at, made or session.fresh(at), here))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""
@@ -274,7 +301,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             if sku != wanted.sku and not up:
                 replication.await_none(session, at)
                 after = session.patch_registry(at, {"sku": {"name": wanted.sku}})
-        return states.written(live_of(at, after))
+        return states.written(live_of(at, after, session.registry))
 
     def left(self, settings: RegistrySettings) -> RegistrySettings:
         return settings
@@ -286,7 +313,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             if there is None:
                 return None
             left = tags.let_go(tags.read(there.get("tags")))
-            return live_of(live.address, session.patch_registry(live.address, {"tags": left}))
+            return live_of(live.address, session.patch_registry(live.address, {"tags": left}), session.registry)
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
@@ -317,7 +344,7 @@ def _with_others(
     below: Below,
 ) -> Live:
     """The registry, with the role assignments and tokens that others gave on it, and what else they have in it."""
-    live, more = live_of(at, there), below.more()
+    live, more = live_of(at, there, session.registry), below.more()
     rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
     ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
     own = () if ours else _switched_on(session, live)
@@ -332,7 +359,8 @@ def _to_anyone(at: Address, settings: RegistrySettings) -> Iterator[Access]:
 def _to_admin(at: Address, settings: RegistrySettings) -> Iterator[Access]:
     if settings.admin_user:
         admin = Principal("whoever has the password of the admin user")
-        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, ADMIN))
+        # who has access is none of what it can change
+        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, DELETE_IMAGES))
 
 
 def _switched_on(session: AzureSession, live: Live) -> Iterator[ForeignAccess]:
@@ -371,8 +399,3 @@ def _large(live: Live | None) -> list[str]:
     theirs = [f"somebody else's {item}" for item in beside]
     found: list[str] = json.loads(live.rest or "{}").get(network.LARGE, [])
     return [*theirs, *found]
-
-
-def _others(live: Live | None) -> dict[str, str]:
-    found: dict[str, str] = json.loads(live.rest or "{}").get("tags", {}) if live is not None else {}
-    return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model.address import Address
-from reconciler.model.canonical import text
+from reconciler.model.canonical import plain, text
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Live
 from reconciler.spec.repository import Repository
@@ -22,7 +22,8 @@ KIND = "registry"
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """What a registry can be set to. `untagged_days`: None: untagged images stay. `admin_user`, `anonymous_pull`: no spec asks for
-    them. `public_network_access`: in Azure's word; "" where the spec leaves it open. `failure`, `under_way`: as in states.py."""
+    them. `public_network_access`: in Azure's word; "" where the spec leaves it open. `failure`, `under_way`: as in states.py.
+    `left_open`: the fields that the spec leaves to what is there."""
 
     location: str = ""
     sku: str = "Basic"
@@ -33,6 +34,13 @@ class RegistrySettings:
     untagged_days: int | None = None
     failure: str = ""
     under_way: str = ""
+    left_open: tuple[str, ...] = ()
+
+    def as_v1(self) -> dict[str, Any]:
+        """What the mark is a hash of: what the spec asks for, and not what it leaves to what is there."""
+        usual = {name: getattr(RegistrySettings(), name) for name in self.left_open}
+        found: dict[str, Any] = plain(replace(self, left_open=(), **usual))
+        return found
 
 
 def address_of(registry: AzureRegistry) -> Address:
@@ -42,14 +50,22 @@ def address_of(registry: AzureRegistry) -> Address:
 
 def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> RegistrySettings:
     """What the spec asks for; a rule of the spec sees to it that all repositories have one retention."""
+    left_open = left_open_by(registry)
     return RegistrySettings(
         location=registry.location,
         # what the spec leaves open is decided by what is there (`fitted`)
-        sku=registry.sku if "sku" in registry.model_fields_set else "",
+        sku="" if "sku" in left_open else registry.sku,
         labels=tuple(sorted(registry.labels.items())),
         public_network_access=network.word_of(registry.public_network_access),
         untagged_days=untagged_days(repositories[0]) if repositories else None,
+        left_open=left_open,
     )
+
+
+def left_open_by(registry: AzureRegistry) -> tuple[str, ...]:
+    """The settings that a spec leaves to what is there."""
+    access = () if registry.public_network_access is not None else ("public_network_access",)
+    return (*access, *(() if "sku" in registry.model_fields_set else ("sku",)))
 
 
 def properties_of(wanted: RegistrySettings) -> Document:
@@ -77,7 +93,7 @@ def changed_in(wanted: Document, there: Document) -> Document:
     return changed
 
 
-def live_of(at: Address, found: Document) -> Live:
+def live_of(at: Address, found: Document, registry: AzureRegistry) -> Live:
     """The registry as Azure answers it: casing, times and what no spec sets count for nothing."""
     said: Document = found.get("properties") or {}
     there = tags.read(found.get("tags"))
@@ -102,6 +118,7 @@ def live_of(at: Address, found: Document) -> Live:
             untagged_days=int(retention["days"]) if retention.get("status") == "enabled" else None,
             failure=states.failure(found),
             under_way=states.under_way(found),
+            left_open=left_open_by(registry),
         ),
         marks=Marks.of(there),
         native=str(found.get("id", "")),

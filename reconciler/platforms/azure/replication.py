@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from reconciler.platforms.rescue import GOES_ALONG, naming
 from reconciler.words import all_of
 
 from . import states, tags
+from .hints import NotCarriedOut
+from .token_settings import is_ours
 from .waiting import Kept, kept_of, native_of, note, strays, waiting
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ _TYPE = "Microsoft.ContainerRegistry/registries/replications"
 SETTLING = 600.0
 #: codes of what can't be made yet, since one of its name was just deleted
 _REFUSED_FOR_A_WHILE = ("ReplicationBeingDeleted", "Conflict", "ResourceIsBeingDeleted")
-
+#: seconds in which what Azure took and did not carry out is asked for again: it may be so where one of its name was just deleted (the
+#: same issue), and terraform-provider-azurerm waits until it has found none for half a minute
+RECREATING = 120.0
 #: seconds in which the plan's other changes of a registry have begun
 STARTING = 30.0
 #: how one that failed is mended
@@ -98,7 +102,8 @@ class ReplicationKind(Kind, ReleasedAlong):
         return super().fingerprint(states.over(live))
 
     def limit(self, desired: Desired, live: Live | None) -> str | None:
-        return states.limit(live.settings.under_way) if live is not None else None
+        doomed = states.limit(live.settings.under_way) if live is not None else None
+        return doomed or tags.too_many("replication", live)
 
     def weakens(self, before: ReplicationSettings | None, after: ReplicationSettings | None) -> Iterator[Weakening]:
         if before is not None and before.endpoint and (after is None or not after.endpoint):
@@ -110,13 +115,35 @@ class ReplicationKind(Kind, ReleasedAlong):
         items = session.once("replications", lambda: session.replications(own)) if found["registry"] else ()
         all_live = [_live(session, item) for item in items]
         # the home location is in the list too (terraform-provider-azurerm, container_registry_resource.go)
-        away = [live for live in all_live if live.settings.location != session.registry.location]
+        away = self._now(
+            session, (live for live in all_live if live.settings.location != session.registry.location), wanted
+        )
         there = [_owing(session, live) if live.marks.owner or live.address in wanted else live for live in away]
         yield from there
         listed = {live.address for live in there}
         missing = [at for at in wanted if at.kind == KIND and at not in listed]
         yield from _missing(session, missing)
+        staying = {live.settings.location: live.address.name for live in there if not _goes(session, live, wanted)}
+        for at in missing:
+            if name := staying.get(wanted[at].settings.location):
+                session.refused[at] = (
+                    f"replication {name}, which somebody else made, is in {at.name} already: delete it first, or take {at.name} out"
+                    " of replication_regions"
+                )
         session.notices += strays(session, [*missing, *(live.address for live in there if live.owed)])
+
+    def _now(self, session: AzureSession, listed: Iterable[Live], wanted: Collection[Address]) -> Iterable[Live]:
+        """The same, with ours and those of the spec as each is when it is asked for itself: the list may say of one that failed that
+        all is well, and the other way round (https://github.com/Azure/ARO-HCP/pull/6250)."""
+
+        def now(live: Live) -> Live | None:
+            if live.marks.owner != session.owner and live.address not in wanted:
+                return live
+            ask = partial(session.client.replications.get, *session.group, live.address.name)
+            found = session.found_plain(live.address, "replications:get", ask)
+            return _live(session, found) if found is not None else None
+
+        return [live for live in session.map(now, listed) if live is not None]
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         for at in addresses:
@@ -160,7 +187,8 @@ class ReplicationKind(Kind, ReleasedAlong):
                 raise Moved("somebody else has made one there meanwhile")
             return session.done(at, "replications:create", begin)
 
-        found = session.patiently(make, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
+        taken = partial(session.patiently, make, lambda error: isinstance(error, NotCarriedOut), RECREATING)
+        found = session.patiently(taken, lambda error: getattr(error, "code", "") in _REFUSED_FOR_A_WHILE, SETTLING)
         return states.written(_live(session, found or {}))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
@@ -211,9 +239,14 @@ class ReplicationKind(Kind, ReleasedAlong):
         session.done(live.address, "replications:delete", begin)
 
 
+def _goes(session: AzureSession, live: Live, wanted: Mapping[Address, Desired]) -> bool:
+    """Whether a plan deletes it: ours, which the spec does not have."""
+    return live.address not in wanted and is_ours(live.marks, session.owner, session.name)
+
+
 def _owing(session: AzureSession, live: Live) -> Live:
     """With what waits to be put back on it, unless it is another's."""
-    if live.marks.owner not in (None, session.owner) or live.marks.elsewhere(session.name):
+    if live.marks.owner is not None and not is_ours(live.marks, session.owner, session.name):
         return live
     waits = waiting(session, live.address)
     return live if waits is None else replace(live, owed=True, notes=(*live.notes, note(session, live.address, waits)))

@@ -26,14 +26,14 @@ from reconciler.model.platform import Estate, Platform
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.rescue import Rescue
 
-from . import endpoints, lists, roles, tags
+from . import endpoints, lists, operations, roles, tags
 from .documents import mode_of, plain, properties
-from .operations import Polling
+from .hints import NO_GROUP
 from .others_roles import BUILT_IN, OtherRole, of_definition
 from .pipeline import Calls, Sending, policies
 from .remembered import Remembered
 from .spec import AzureRegistry
-from .troubles import FAILURES, NotAzure, is_absent, translated
+from .troubles import FAILURES, NotAzure, code_of, is_absent, translated
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -60,6 +60,8 @@ class AzureSession(HttpSession):
         self._http: requests.Session | None = None
         #: the registry's properties, as they were last read
         self.home: Document = {}
+        #: whether Azure has said that it has no such resource group
+        self.groupless = False
         self._principals: dict[str, str] = {}
         self.remembered = Remembered()
         #: keeps the tags of others while what has them is made anew
@@ -139,6 +141,7 @@ class AzureSession(HttpSession):
                 return ask()
             except HttpResponseError as error:
                 if is_absent(error):
+                    self.groupless = self.groupless or code_of(error) == NO_GROUP
                     return None
                 raise
 
@@ -224,6 +227,7 @@ class AzureSession(HttpSession):
 
     def begin_listing(self) -> None:
         """A listing begins: nothing of an earlier one is remembered."""
+        self.groupless = False
         self.remembered.clear()
 
     def found_plain(self, at: str, operation: str, ask: Callable[[], Any]) -> Document | None:
@@ -238,14 +242,13 @@ class AzureSession(HttpSession):
 
     def _carried_out(self, at: str, operation: str, begin: Callable[..., Any]) -> Document:
         """Waits in this thread, whose calls are known to be for this address and change; the library would in one of its own."""
-        initial = begin(polling=False, cls=lambda response, *_: response).result()
-        polling = Polling(POLLING, at, operation)
-        polling.initialize(self._arm, initial, lambda response: response)
-        polling.run()
-        final: Any = polling.resource()
-        text = final.http_response.text() if final is not None else ""
-        found = json.loads(text) if text.strip() else {}
-        return found if isinstance(found, dict) else {}
+        initial: Any = begin(polling=False, cls=lambda response, *_: response).result()
+        try:
+            return operations.outcome(self._arm, initial, operations.Polling(POLLING, at, operation))
+        except operations.Unseen:
+            begun = initial.http_request
+            read = partial(self.json, "GET", operation, str(begun.url), at=at, version="")
+            return operations.seen_by_itself(self, at, operation, begun.method, read)
 
     def listed(self, at: str, operation: str, ask: Callable[[], Any]) -> list[Document]:
         """All pages of a list, as JSON; empty if the registry is not there. Raises PlatformError."""

@@ -20,13 +20,16 @@ __all__ = ["AzureRegistry", "AzureTarget", "AzureTokenTarget"]
 Location = Annotated[str, Text(r"[a-z0-9]+", "an Azure location, such as westeurope")]
 ResourceGroup = Annotated[str, Text(r"[\w().-]{0,89}[\w()-]", "a resource group's name", 90)]
 AcrName = Annotated[str, Text(r"[A-Za-z0-9]{5,50}", "5 to 50 letters and digits")]
+#: what login servers end with: https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
+#: https://learn.microsoft.com/azure/china/resources-developer-guide
+_SUFFIXES = {"public": "azurecr.io", "china": "azurecr.cn", "government": "azurecr.us"}
 
 
 class AzureRegistry(RegistryBase):
     """One Azure Container Registry."""
 
     grant_types = ("azure", "azure-token", "kubernetes")
-    placing = ("registry_name", "resource_group", "subscription_id", "location")
+    placing = ("registry_name", "resource_group", "subscription_id", "location", "cloud")
     identity = ("tenant_id",)
     leaves_out = True
 
@@ -70,7 +73,12 @@ class AzureRegistry(RegistryBase):
 
     def still_finds(self, later: RegistryBase) -> Collection[str]:
         """The identities, which are called after the registry's name in the spec."""
-        return ("identity",) if isinstance(later, AzureRegistry) and self.group.lower() == later.group.lower() else ()
+        return ("identity",) if isinstance(later, AzureRegistry) and self._group == later._group else ()
+
+    def met_by(self, other: RegistryBase) -> Collection[str]:
+        """All but the identities, which are called after the registry's name in the spec."""
+        same = isinstance(other, AzureRegistry) and other._id == self._id
+        return ("registry", "mode", "replication", "repository", "assignment", "scope-map", "token") if same else ()
 
     @property
     def common_labels(self) -> Mapping[str, str]:
@@ -82,9 +90,19 @@ class AzureRegistry(RegistryBase):
         return f"{self.group}/providers/Microsoft.ContainerRegistry/registries/{self.registry_name}"
 
     @property
-    def _id(self) -> str:
-        """The same as it is compared: Azure's ids have no case."""
-        return self.resource.lower()
+    def _id(self) -> tuple[str, str]:
+        """In which of Azure's clouds it is, and its id as it is compared: Azure's ids have no case."""
+        return self.cloud, self.resource.lower()
+
+    @property
+    def _name(self) -> tuple[str, str]:
+        """What no two registries have in common: names are one in each of Azure's clouds."""
+        return self.cloud, self.registry_name.lower()
+
+    @property
+    def _group(self) -> tuple[str, str]:
+        """The same of its resource group."""
+        return self.cloud, self.group.lower()
 
     @property
     def group(self) -> str:
@@ -95,6 +113,16 @@ class AzureRegistry(RegistryBase):
     def made_with(self) -> str:
         """The role assignment mode that the registry is made with."""
         return self.role_assignment_mode or "abac"
+
+    @property
+    def known_mode(self) -> str:
+        """The role assignment mode that it has by the spec alone; "" where that is decided by a registry that was there before."""
+        return self.role_assignment_mode or ("" if self.adopt else "abac")
+
+    @property
+    def usual_server(self) -> str:
+        """What its images are pulled from, unless Azure adds a hash."""
+        return f"{self.registry_name.lower()}.{_SUFFIXES[self.cloud]}"
 
     def identity_name(self, job: str) -> str:
         """The name of one of its two managed identities: `pull` or `push`."""
@@ -164,12 +192,8 @@ class AzureRegistry(RegistryBase):
             refused(repository, "encryption", rules.NO_KEYS),
             refused(repository, "lifecycle_policy", "is for AWS; use retention on Azure"),
             refused(repository, "native_name", "is for AWS; on Azure, name is the repository's own name"),
-            self._repository_labels(repository),
+            refused(repository, "labels", rules.NO_LABELS),
         )
-
-    def _repository_labels(self, repository: Repository) -> Iterator[Fault]:
-        if repository.labels:
-            yield Fault(("labels",), rules.NO_LABELS, unable=True)
 
     def _retention(self, repository: Repository) -> Iterator[Fault]:
         retention = repository.retention
@@ -222,7 +246,7 @@ class AzureRegistry(RegistryBase):
             yield Fault(("name",), fault)
 
     def clashes(self, other: RegistryBase, base: str) -> str | None:
-        if isinstance(other, AzureRegistry) and other.registry_name.lower() == self.registry_name.lower():
+        if isinstance(other, AzureRegistry) and other._name == self._name:
             return f"registry {other.name} has the same registry_name"
         return None
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.resource import Live
+from reconciler.platforms.http import HttpSession
 from reconciler.words import duration
 
 from .documents import properties
-
-if TYPE_CHECKING:
-    from .session import AzureSession
 
 Document = dict[str, Any]
 SUCCEEDED, DELETING = "Succeeded", "Deleting"
@@ -80,7 +78,7 @@ def remark(failed: str, word: str, mended: str) -> tuple[str, ...]:
     )
 
 
-def settled(session: AzureSession, at: str, read: Callable[[], Document | None]) -> Document | None:
+def settled(session: HttpSession, at: str, read: Callable[[], Document | None]) -> Document | None:
     """What `read` gives, once nothing is under way with it: what is written meanwhile is refused, or comes to nothing. Raises
     PlatformError if something still is after some minutes."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, REGISTRY
+from reconciler.model.marks import ADOPTED, APPLIED, LABELS, ORIGIN, OWNER, REGISTRY, Marks
+from reconciler.model.resource import Live
 from reconciler.platforms.spec_labels import WAS, Labels, SpecLabels
 
-from .rules import MAX_TAG_VALUE
+from .rules import MAX_TAG_VALUE, MAX_TAGS
 
 __all__ = ["WAS", "Labels", "foreign", "is_ours", "noted", "of_spec", "own_labels", "read"]
 
@@ -59,9 +61,14 @@ def _displaced(key: str) -> str:
 
 
 def _in_casing_of_labels(tags: Mapping[str, str]) -> Labels:
-    """The tags, with what is kept of others' under the key of the label that stands in its place."""
-    keys = {key.lower(): key for key in tags if not is_ours(key)}
-    return {WAS + keys.get(name.lower(), name) if (name := _displaced(key)) else key: tags[key] for key in tags}
+    """The tags, with labels in the casing that is recorded of them, whatever casing Azure has, and with what is kept of others' under
+    the key of the label that stands in its place. Azure keeps the casing of a key that is there
+    (https://github.com/turbot/guardrails-samples/issues/871), and policies and providers change it
+    (https://github.com/hashicorp/terraform-provider-azurerm/issues/25018)."""
+    recorded = {key.lower(): key for key in _recorded(tags)}
+    labels = {key if is_ours(key) else recorded.get(key.lower(), key): value for key, value in tags.items()}
+    keys = {key.lower(): key for key in labels if not is_ours(key)}
+    return {WAS + keys.get(name.lower(), name) if (name := _displaced(key)) else key: labels[key] for key in labels}
 
 
 def read(tags: Mapping[str, str] | None) -> Labels:
@@ -69,7 +76,10 @@ def read(tags: Mapping[str, str] | None) -> Labels:
     found = {}
     for key, value in (tags or {}).items():
         small = key.lower()
-        found[small if is_ours(small) and not small.startswith(WAS) else key] = value
+        if small.startswith(WAS):
+            found[f"{WAS}{key[len(WAS) :]}"] = value
+        else:
+            found[small if is_ours(small) else key] = value
     return found
 
 
@@ -118,3 +128,23 @@ def let_go(there: Mapping[str, str]) -> Labels:
     given_back = {name: value for key, value in there.items() if (name := _displaced(key))}
     was = Caseless(given_back)
     return {**{key: value for key, value in there.items() if not is_ours(key) and key not in was}, **given_back}
+
+
+def too_many(what: str, live: Live | None, beside: int = 0) -> str | None:
+    """Why Azure does not take our marks beside the tags of others on what is there; None if it does. `what`: what it is, in words;
+    `beside`: how many tags of ours it has that are no marks."""
+    theirs = len(of_others(live))
+    adopted = live is not None and not live.vacant and (live.marks.adopted or live.marks.owner is None)
+    ours = len(Marks("owner", "spec", "applied", "registry", adopted).texts()) + beside
+    if theirs + ours <= MAX_TAGS:
+        return None
+    return (
+        f"the {what} would have {theirs + ours} tags; Azure allows at most {MAX_TAGS}: {theirs} set by somebody else, and {ours} for"
+        " reconciler's marks; remove some of the others' first"
+    )
+
+
+def of_others(live: Live | None) -> Labels:
+    """The tags of others in what a live resource has beside its settings."""
+    found: Labels = json.loads(live.rest or "{}").get("tags", {}) if live is not None else {}
+    return found

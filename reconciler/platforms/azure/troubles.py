@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from shlex import quote
 from typing import Any
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
@@ -14,38 +13,21 @@ from reconciler.model.call_log import current_address
 from reconciler.platforms.http import Trouble
 from reconciler.redaction import unnamed_hidden
 
+from .hints import ENTRA_HINTS, HINTS, NotCarriedOut, hint_for
 from .spec import AzureRegistry
 
 #: what to do about an answer that Azure does not write
 BETWEEN = (
     "check the endpoint override if one is set, and anything between here and Azure, such as a proxy with a login page"
 )
-#: codes of Azure Resource Manager: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors,
-#: and of role assignments: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting
-_HINTS = {
-    "AuthorizationFailed": "give these credentials a role with that action there, such as Contributor together with Role Based Access"
-    " Control Administrator",
-    "LinkedAuthorizationFailed": "give these credentials a role with that action there",
-    "SubscriptionNotFound": "check subscription_id, and the tenant of the credentials (tenant_id)",
-    "InvalidAuthenticationTokenTenant": "log in to the tenant of the subscription: set tenant_id of the registry to it, or"
-    " `az login --tenant` with it",
-    "ResourceGroupNotFound": "create the resource group first: az group create --name {group} --location {location}",
-    "MissingSubscriptionRegistration": "register the provider: az provider register --namespace Microsoft.ContainerRegistry"
-    " --subscription {subscription}",
-    "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
-    "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
-    "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
-    "PrincipalNotFound": "check the principal's object id, and principal_type",
-    "PrincipalTypeNotSupported": "check principal_type",
-}
 #: methods of which a 404 is an answer; of all others it is a refusal
 _ABSENT = ("GET", "HEAD", "DELETE")
 #: whose message is enough
 _IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
+#: a resource provider in a message
+_NAMESPACE = re.compile(r"\bMicrosoft\.[A-Za-z]+\b")
 #: signatures in the URLs of operations, which some messages repeat
 _SIGNED = re.compile(r"https://\S+\?\S+")
-
-
 #: what each kind of credentials said, where azure-identity tried several: `ChainedTokenCredential` joins them so
 _TRIED = re.compile(r"^\t(\w+): (.*)$", re.MULTILINE)
 #: how they say that nobody has set them up: azure.identity.CredentialUnavailableError, whose texts these are
@@ -55,17 +37,6 @@ _NOT_SET_UP = re.compile(
 )
 #: why Entra gives none, and what to do: https://learn.microsoft.com/entra/identity-platform/reference-error-codes#aadsts-error-codes
 _ENTRA = re.compile(r"\b(AADSTS[0-9]+)\b")
-_ENTRA_HINTS = {
-    "AADSTS7000222": "its secret has expired: make another one, `az ad app credential reset --id` with its client id, and set"
-    " AZURE_CLIENT_SECRET",
-    "AADSTS7000215": "AZURE_CLIENT_SECRET is not its secret: set the secret's value, and not its id",
-    "AADSTS700016": "no application of that tenant has AZURE_CLIENT_ID: check it, and AZURE_TENANT_ID",
-    "AADSTS90002": "there is no such tenant: check AZURE_TENANT_ID, and tenant_id of the registry",
-    "AADSTS700024": "the federated token has expired: have another one made",
-    "AADSTS70021": "no federated credential of the application is for this token: check its issuer, subject and audience",
-    "AADSTS500011": "the tenant does not know what the token is for: check AZURE_TENANT_ID, and the cloud",
-    "AADSTS50076": "it wants a second factor: `az login` again",
-}
 
 
 #: what OpenSSL says of a certificate that nobody here has signed
@@ -143,7 +114,7 @@ def _no_token(error: Exception) -> tuple[str, str]:
         ("", ""),
     )
     code = _ENTRA.search(why or text)
-    hint = _ENTRA_HINTS.get(code[1], "") if code is not None else ""
+    hint = ENTRA_HINTS.get(code[1], "") if code is not None else ""
     if _UNTRUSTED in why:
         hint = "trust the authority that signed its certificate (REQUESTS_CA_BUNDLE), or check AZURE_AUTHORITY_HOST"
     elif whose and code is None:
@@ -160,12 +131,10 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     code = code_of(error)
     said = str(getattr(error.error, "message", "") or said_in(response).get("message") or "")
     status = int(error.status_code or 0)
-    if code == "AuthorizationFailed" and getattr(getattr(response, "request", None), "method", "") == "GET":
+    if code == "AuthorizationFailed" and operation.endswith((":get", ":list")):
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
-    elif code in _HINTS:
-        hint = _HINTS[code].format(
-            group=quote(registry.resource_group), location=registry.location, subscription=registry.subscription_id
-        )
+    elif code in HINTS:
+        hint = hint_for(code, registry, address, _namespace(said, operation))
     elif status == 401:
         hint = "log in again: `az login`"
     elif status == 403:
@@ -178,17 +147,34 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = BETWEEN
     elif status == 404:
         hint = "what it is in, or what it names, is gone or not yet seen everywhere: make a new plan"
+    elif status < 300:
+        hint = "run again; changes already made are kept"
+    elif code in _IN_USE:
+        hint = ""
+    elif status == 409:
+        hint = "something else is being done with it: run again when that is over"
     else:
-        hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
+        hint = "change what Azure names, in the spec or there, and run again; its support can look the request id up"
     without = "the operation failed" if status < 300 else f"HTTP {status}"
     message = f"{code}: {said}" if code else f"{without}, without Azure's reason for it"
-    return PlatformError(
+    kind = NotCarriedOut if status < 300 else PlatformError
+    return kind(
         _SIGNED.sub("(a signed URL)", message),
         address=address,
         operation=operation,
         request_id=str(response.headers.get("x-ms-request-id", "")),
         code=code or str(status),
         hint=hint,
+    )
+
+
+def _namespace(said: str, operation: str) -> str:
+    """The provider that is not registered, which only the message names (https://github.com/Azure/msrestazure-for-python/issues/53)."""
+    found = _NAMESPACE.search(said)
+    if found is not None:
+        return found[0]
+    return (
+        "Microsoft.ManagedIdentity" if operation.startswith("userAssignedIdentities") else "Microsoft.ContainerRegistry"
     )
 
 

@@ -19,6 +19,7 @@ from reconciler.redaction import redacted
 
 from .auth import BUSY, NO_LOGIN, NO_SCOPE, Busy, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
 from .challenge import challenges
+from .deadline import limit
 from .limits import ENCODING, limited
 from .proxies import bypassed
 from .refusal import Refusal
@@ -189,10 +190,10 @@ class RegistryClient:
         whole = self._session.estate.timeout if self._session is not None else READ_TIMEOUT
         seconds = min(READ_TIMEOUT, max(_SHORTEST, whole))
         try:
-            return httpx.Client(
+            made = httpx.Client(
                 verify=context,
                 timeout=httpx.Timeout(seconds, connect=CONNECT_TIMEOUT),
-                event_hooks={"response": [limited(seconds)]},
+                event_hooks={"response": [limited]},
                 # no session: Harbor takes whoever comes with the one of somebody without a login for that
                 # (https://github.com/goharbor/harbor/issues/14404). And an answer that sends elsewhere would take the login along
                 follow_redirects=False,
@@ -202,6 +203,8 @@ class RegistryClient:
             )
         except (httpx.InvalidURL, ValueError, ImportError) as error:
             raise no_proxy(error, self.url.join("/v2/")) from None
+        limit(made, seconds)
+        return made
 
     def _tags(self, repository: str) -> httpx.Response:
         return self._get(f"/v2/{repository}/tags/list?n=1", scope=_pull(repository))

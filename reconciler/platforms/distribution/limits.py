@@ -1,10 +1,9 @@
-"""How much of an answer is read, and for how long: a registry may send without end, or little that unpacks to much."""
+"""How much of an answer is read: a registry may send without end, or little that unpacks to much."""
 
 from __future__ import annotations
 
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 
@@ -20,29 +19,25 @@ class TooLong(httpx.DecodingError):
     """An answer is longer than what is read of it."""
 
 
-def limited(seconds: float) -> Callable[[httpx.Response], None]:
+def limited(answer: httpx.Response) -> None:
     """What httpx calls with each answer (https://www.python-httpx.org/advanced/event-hooks/). From then on, reading the answer raises
-    TooLong, or ReadTimeout if it has not come whole after that many seconds; DecodingError if it is packed as nobody asked for."""
-
-    def hook(answer: httpx.Response) -> None:
-        packed = answer.headers.pop("Content-Encoding", "").strip().lower()
-        if packed not in ("", "identity", ENCODING):
-            raise httpx.DecodingError("an encoding that was not asked for", request=answer.request)
-        assert isinstance(answer.stream, httpx.SyncByteStream)
-        answer.stream = _Limited(answer.stream, time.monotonic() + seconds, packed=packed == ENCODING)
-
-    return hook
+    TooLong; DecodingError if it is packed as nobody asked for."""
+    packed = answer.headers.pop("Content-Encoding", "").strip().lower()
+    if packed not in ("", "identity", ENCODING):
+        raise httpx.DecodingError("an encoding that was not asked for", request=answer.request)
+    assert isinstance(answer.stream, httpx.SyncByteStream)
+    answer.stream = _Limited(answer.stream, packed=packed == ENCODING)
 
 
 class _Limited(httpx.SyncByteStream):
     """The bytes of an answer, unpacked."""
 
-    def __init__(self, stream: httpx.SyncByteStream, until: float, *, packed: bool) -> None:
-        self._stream, self._until, self._packed = stream, until, packed
+    def __init__(self, stream: httpx.SyncByteStream, *, packed: bool) -> None:
+        self._stream, self._packed = stream, packed
 
     def __iter__(self) -> Iterator[bytes]:
         length = 0
-        for piece in self._unpacked() if self._packed else self._timely():
+        for piece in self._unpacked() if self._packed else self._stream:
             length += len(piece)
             if length > LONGEST:
                 raise TooLong("too long")
@@ -51,16 +46,10 @@ class _Limited(httpx.SyncByteStream):
     def close(self) -> None:
         self._stream.close()
 
-    def _timely(self) -> Iterator[bytes]:
-        for piece in self._stream:
-            if time.monotonic() > self._until:
-                raise httpx.ReadTimeout("the whole answer did not come in time")
-            yield piece
-
     def _unpacked(self) -> Iterator[bytes]:
         unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)  # with a header as gzip has it
         try:
-            for piece in self._timely():
+            for piece in self._stream:
                 rest = piece
                 while rest:
                     yield unpacking.decompress(rest, _PIECE)

@@ -15,25 +15,29 @@ _OPERATION = "log in"
 _EXACT, _BARE, _URL, _BELOW = range(4)
 
 
-def entry_of(registry: ExternalRegistry, entries: Mapping[str, Any], source: str, default: Any = None) -> Any:
-    """What `auths` or `credHelpers` have for a registry; `default` if nothing. `source`: where they come from, for people.
+def entry_of(registry: ExternalRegistry, entries: Mapping[str, Any], source: str) -> tuple[str, Any] | None:
+    """What `auths` or `credHelpers` have for a registry, with the host that it names; None if they have nothing. `source`: where they
+    come from, for people.
 
     Docker takes the key that is the host, and else any whose host it is, whatever stands before and behind
-    (https://github.com/docker/cli, cli/config/credentials/file_store.go, ConvertToHostname). The key that names it best counts here.
-    Raises PlatformError if several logins are for what is below the host, and none for the host itself.
+    (https://github.com/docker/cli, cli/config/credentials/file_store.go, ConvertToHostname). The key that names it best counts here;
+    one with the port that is meant without it is for the same registry, if there is none without. Raises PlatformError if several
+    logins are for what is below the host, and none for the host itself.
     """
     host = host_of(registry)
-    ranks = {key: rank for key in entries if (rank := _rank(key, host)) is not None}
-    best = [key for key, rank in ranks.items() if rank == min(ranks.values())]
-    if not best:
-        return default
-    if ranks[best[0]] == _BELOW and any(entries[key] != entries[best[0]] for key in best):
-        raise refused(
-            registry,
-            f"{source} has a login for each of {len(best)} places below {host}, and none for the host itself",
-            "have `credentials` name what holds the one that is meant",
-        )
-    return entries[best[0]]
+    port = "80" if registry.url.startswith("http://") else "443"
+    for name in (host,) if host == HUB or ":" in host else (host, f"{host}:{port}"):
+        ranks = {key: rank for key in entries if (rank := _rank(key, name)) is not None}
+        best = [key for key, rank in ranks.items() if rank == min(ranks.values())]
+        if best and ranks[best[0]] == _BELOW and any(entries[key] != entries[best[0]] for key in best):
+            raise refused(
+                registry,
+                f"{source} has a login for each of {len(best)} places below {name}, and none for the host itself",
+                "have `credentials` name what holds the one that is meant",
+            )
+        if best:
+            return name, entries[best[0]]
+    return None
 
 
 def refused(registry: ExternalRegistry, message: str, hint: str) -> PlatformError:

@@ -97,22 +97,22 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
     except (ValueError, RecursionError):
         raise refused(registry, f"{file} is no JSON", "check credentials.docker_config") from None
     source = f"{file}"
-    host = host_of(registry)
     # as docker has it: a helper of the registry's own comes first, and an empty one is none
     # (https://docs.docker.com/reference/cli/docker/login/#credential-helpers)
     helpers = _mapping(document, "credHelpers")
     store = document.get("credsStore") if isinstance(document, dict) else None
-    helper = entry_of(registry, helpers, source, store)
+    named = entry_of(registry, helpers, source)
+    host, helper = named or (host_of(registry), store)
     if isinstance(helper, str) and helper:
-        return _of_helper(registry, helper, host, source)
+        # a store has what docker has noted of it, without the login
+        noted = None if named else entry_of(registry, _mapping(document, "auths"), source)
+        return _of_helper(registry, helper, noted[0] if noted else host, source)
     return _of_auths(registry, document, source)
 
 
 def _of_auths(registry: ExternalRegistry, document: Any, source: str) -> Login:
     """The login of a config.json for the registry."""
-    host = host_of(registry)
-    auths = _mapping(document, "auths")
-    entry = entry_of(registry, auths, source)
+    host, entry = entry_of(registry, _mapping(document, "auths"), source) or (host_of(registry), None)
     if not isinstance(entry, dict):
         raise refused(
             registry,

@@ -167,8 +167,8 @@ class ExternalRegistry(RegistryBase):
         return repository
 
     def repository_faults(self, repository: Repository) -> Iterator[Fault]:
-        why = "this is up to the external registry's operator; remove it"
-        fields = ("retention", "lifecycle_policy", "encryption")
+        why = "this is up to the external registry's operator, and no spec can say it"
+        fields = ("immutable_tags", "scan_on_push", "retention", "lifecycle_policy", "encryption", "labels")
         own_name = "is for AWS; in an external registry, name is the repository's own name"
         yield from each(
             *(refused(repository, field, why) for field in fields), refused(repository, "native_name", own_name)

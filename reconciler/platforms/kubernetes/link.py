@@ -19,6 +19,7 @@ from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import APPLY_AGAIN
 
 from .connection import ACCOUNTS, PULL_SECRETS, Document, is_taken, names_of
 from .in_cluster import InCluster
@@ -78,7 +79,6 @@ class LinkKind(InCluster, Kind, GivesAccess):
         notes = session.ledger(Notes)
         clusters = {place.cluster for at in wanted if at.kind == LINK and (place := Place.of(at))}
         session.notices += notes.lacking(clusters)
-        moot = {live.address for live in found[SECRET] if live.moot}
         lost = {live.address for live in found[SECRET] if not live.settings.noted}
         secrets = {live.address: live for live in found[SECRET]}
         named = (at for cluster in notes.clusters for at in notes.addresses(cluster, LINK))
@@ -88,12 +88,11 @@ class LinkKind(InCluster, Kind, GivesAccess):
                 continue
             account = notes.accounts.get(place.service_account)
             if isinstance(account, PlatformError):
-                if at in wanted:
-                    session.unseen[at] = account.sentence
+                session.barred(at, account.sentence, wanted=at in wanted)
                 continue
             if at in wanted and account is None:
-                if place.secret_at(at.registry) not in moot:
-                    session.notices.append(_pending(place))
+                if not session.giving_up:
+                    session.pending[at] = session.pending.get(place.secret_at(at.registry)) or _pending(place)
                 yield replace(_live(session, at, place, None), moot=True)
                 continue
             whose = secrets[of].marks if (of := place.secret_at(at.registry)) in secrets else Marks()
@@ -145,8 +144,7 @@ class LinkKind(InCluster, Kind, GivesAccess):
 
 
 def _pending(place: Place) -> str:
-    missing = f"cluster {place.cluster}: service account {place} is not there yet"
-    return f"{missing}: the pull secret of grant {place.grant} is linked once it is"
+    return f"service account {place} is not in cluster {place.cluster}: {APPLY_AGAIN} once it is there"
 
 
 def _whose(session: HttpSession, at: Address, place: Place) -> Marks:

@@ -50,13 +50,15 @@ _HOST = re.compile(r"(https://)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[
 
 class Held:
     """What a secret holds. `host`: of the one registry that it logs in to; `login`: user name and password; None of what is not one
-    login that a kubelet can read. `usual`: whether all clients read it alike. `others`: further registries in it."""
+    login that a kubelet can read. `usual`: whether all clients read it alike. `others`: further registries in it. `hosts`: all that
+    it has an entry for, read or not."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.host = ""
         self.login: tuple[str, str] | None = None
         self.usual = False
         self.others: tuple[str, ...] = ()
+        self.hosts: tuple[str, ...] = ()
         self._read(data)
 
     def __repr__(self) -> str:
@@ -66,6 +68,7 @@ class Held:
         auths = _auths(data.get(KEY))
         if auths is None:
             return
+        self.hosts = tuple(auths)
         logins = {host: _login(entry) for host, entry in auths.items()}
         if not logins or None in logins.values():
             return
@@ -76,7 +79,12 @@ class Held:
     @property
     def shown(self) -> str:
         """The registry, for people."""
-        return self.host if _HOST.fullmatch(self.host) else "no registry"
+        return shown(self.host)
+
+
+def shown(host: str) -> str:
+    """A registry as a secret has it, for people."""
+    return host if _HOST.fullmatch(host) else "no registry"
 
 
 def _auths(value: Any) -> Mapping[str, Any] | None:

@@ -22,6 +22,7 @@ from reconciler.model.marks import OWNER, Marks
 from reconciler.model.resource import Desired
 from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
+from reconciler.words import APPLY_AGAIN
 
 from .connection import ACCOUNTS, NOTES, Connection, Document, annotations_of, is_taken
 from .settings import LINK, SECRET, Place
@@ -147,14 +148,16 @@ class Notes(Ledger):
                 self.troubles[cluster] = error
             return error
 
-    def out_of_sight(self, wanted: Collection[str]) -> Iterator[str]:
-        """That a cluster could not be looked at in which nothing is wanted, in words, after a listing. `wanted`: clusters in which
-        something is."""
-        for name in sorted(self.troubles.keys() - wanted):
-            yield (
-                f"{self.troubles[name].message}: what grants that left the spec have made in cluster {name} stays as it is until a"
-                " plan can look at it"
-            )
+    def out_of_sight(self, wanted: Collection[str]) -> Mapping[Address, str]:
+        """That a cluster could not be looked at in which nothing is wanted, in words, by where its notes stand, after a listing.
+        `wanted`: clusters in which something is."""
+        return {
+            self.of(
+                name
+            ): f"{self.troubles[name].message}: what grants that left the spec have made in cluster {name} stays as it is"
+            f" until a plan can look at it; {APPLY_AGAIN} then"
+            for name in sorted(self.troubles.keys() - wanted)
+        }
 
     def lacking(self, wanted: Set[str]) -> Iterator[str]:
         """That a cluster of these lacks the namespace of the notes, in words, after a listing. That is asked for only where nothing

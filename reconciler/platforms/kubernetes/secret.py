@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from reconciler.errors import Moved, PlatformError
-from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.renewal import Renewable, Renewal, Renewed
@@ -22,13 +21,28 @@ from reconciler.model.resource import Desired, Live
 from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
+from reconciler.words import APPLY_AGAIN, Named
 
 from . import login_document, validity, written_by
-from .connection import SECRETS, Document, annotations_of, is_taken, names_of
+from .connection import SECRETS, Document, annotations_of, is_taken
 from .in_cluster import InCluster
 from .notes import LABELS, Notes
-from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
+from .secret_login import (
+    GRANT,
+    NAMESPACE,
+    beside,
+    cut_off,
+    issuer_of,
+    known,
+    login_for,
+    lost_with,
+    marks_of,
+    place_of,
+    read,
+    said_of,
+)
 from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
+from .used_by import used, users
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
@@ -66,6 +80,10 @@ class SecretKind(InCluster, Kind, Renewable):
         #: who logs in by a grant's secret, by the registry, in words
         self.identity = identity
 
+    def shown(self, settings: SecretSettings) -> dict[str, Any]:
+        # words that describe a login, which nobody shows
+        return {**super().shown(settings), "login": Named(settings.login)}
+
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         usual = self.shown(SecretSettings("", ""))
         return {key: value for key, value in usual.items() if key not in ("secret", "identity")}
@@ -91,39 +109,40 @@ class SecretKind(InCluster, Kind, Renewable):
         for link, place in links.items():
             by_secret.setdefault(replace(place, account=""), {})[link] = place
         accounts = sorted({place.service_account for place in links.values()})
-        needed = {place.service_account for at, place in links.items() if at in wanted}
         accounts_there, there = session.maps(
             (lambda at: notes.tried(at[0], partial(notes.account, at)), accounts),
             (lambda at: notes.tried(secrets[at].cluster, partial(read, session, at)), secrets),
         )
         notes.accounts = dict(zip(accounts, accounts_there, strict=True))
-        barred = [
-            *(found for at, found in notes.accounts.items() if at not in needed),
-            *(found for at, found in zip(secrets, there, strict=True) if at not in wanted),
-        ]
-        session.notices += sorted({_stays(item) for item in barred if isinstance(item, PlatformError)})
-        session.notices += notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
+        session.pending |= notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
         for (at, place), document in zip(secrets.items(), there, strict=True):
             if isinstance(document, PlatformError):
-                if at in wanted:
-                    session.unseen[at] = document.sentence
+                session.barred(at, document.sentence, wanted=at in wanted)
                 continue  # its note stays
-            if document is not None and "deletionTimestamp" in document["metadata"] and at in wanted:
-                session.notices.append(
-                    f"{_native(document, place)} {_ending(document)}: it is made again once it is gone"
-                )
+            asked = at in wanted and not session.giving_up
+            if document is not None and "deletionTimestamp" in document["metadata"] and asked:
+                native = _native(document, place)
+                session.pending[at] = f"{native} {_ending(document)}: {APPLY_AGAIN} once it is gone"
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
-                live = self._live(session, at, place, document, asked=at in wanted and not session.giving_up)
-                going = self.gives and (at not in wanted or session.giving_up)
-                yield replace(live, foreign=tuple(_used(notes, at, by_secret.get(place, {})))) if going else live
-            elif at in wanted and not any(
+                live = self._live(session, at, place, document, asked=asked)
+                of_secret = by_secret.get(place, {})
+                if self.gives and asked:
+                    live = replace(live, cut_off=cut_off(live, users(notes, at, wanted, of_secret)))
+                elif self.gives:
+                    live = replace(live, foreign=tuple(used(notes, at, of_secret)))
+                yield live
+            elif asked and not any(
                 notes.accounts.get(link.service_account) for link in by_secret.get(place, {}).values()
             ):
-                session.notices.append(_pending(place))
+                session.pending[at] = _pending(place)
                 yield replace(_gone(notes, at, place), moot=True)
-            elif at not in wanted or notes.marks(at).owner:
-                yield _gone(notes, at, place, wanted=at in wanted)
+            else:
+                gone = _gone(notes, at, place, wanted=at in wanted)
+                whom = users(notes, at, wanted, by_secret.get(place, {})) if self.gives and asked else ()
+                gone = replace(gone, cut_off=cut_off(gone, whom))
+                if at not in wanted or gone.marks.owner or gone.cut_off:
+                    yield gone
 
     def read(self, session: HttpSession, addresses: Sequence[Address]) -> Iterator[Live]:
         notes = session.ledger(Notes)
@@ -143,8 +162,11 @@ class SecretKind(InCluster, Kind, Renewable):
 
     def fingerprint(self, live: Live | None) -> str:
         """Without what is said of the login: of what we have written ourselves, a refresh makes a good one, and each gets old."""
-        said = replace(live, settings=replace(live.settings, login=GOOD)) if live is not None else None
-        return super().fingerprint(said)
+        if live is None or (
+            live.vacant and live.marks.owner is None
+        ):  # it is said only of whoever names what is not there
+            return super().fingerprint(None)
+        return super().fingerprint(replace(live, settings=replace(live.settings, login=GOOD)))
 
     def create(self, session: HttpSession, write: Write) -> Live:
         at = write.desired.address
@@ -241,7 +263,9 @@ class SecretKind(InCluster, Kind, Renewable):
             needs=self.needs(session.name, place.grant),
             native=_native(document, place),
             etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
-            notes=by_others(document, _HELD, "what it holds") if login != GOOD else (),
+            notes=()
+            if login == GOOD
+            else (*by_others(document, _HELD, "what it holds"), *lost_with(session, document)),
             version="" if written_by.ours(document, _HELD) else str(metadata.get("resourceVersion") or "?"),
         )
 
@@ -257,6 +281,11 @@ class SecretKind(InCluster, Kind, Renewable):
                 return Renewal(
                     at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
                 )
+            if document.get("type") != login_document.TYPE:
+                said = (
+                    f"it is of type {document.get('type')}, which no kubelet logs in with, and which can't be changed"
+                )
+                return Renewal(at, Renewed.FAILED, message=f"{said}\nrun `reconciler apply`, which makes it anew")
             texts, lasting = annotations_of(document), issuer_of(session).lasting
             if lasting:
                 # whoever runs this may not have heard of a rotation: neither is what the secret holds good then, if it is the
@@ -290,11 +319,6 @@ def _check_name(write: Write, place: Place, owner: str) -> None:
             address=write.desired.address,
             hint="make a new plan: somebody has edited this one",
         )
-
-
-def _stays(error: PlatformError) -> str:
-    """That what is only noted can't be looked at: whoever has deleted its namespace may have deleted the right to."""
-    return f"what an earlier apply has made can't be looked at, and stays as it is: {error.message}"
 
 
 @contextmanager
@@ -331,23 +355,10 @@ def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> di
     return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
 
 
-def _used(notes: Notes, at: Address, links: Mapping[Address, Place]) -> Iterator[ForeignAccess]:
-    """What a secret gives to whom no link of ours is known to give it: to the service accounts that name it of those that were looked
-    at; where no link is known at all, to whoever uses it. `links`: its links."""
-    place = place_of(at)
-    for link, to in links.items():
-        account = notes.accounts.get(to.service_account)
-        names = names_of(account) if isinstance(account, dict) and notes.marks(link).owner is None else ()
-        if place.secret_of(notes.session.owner) in names:
-            yield ForeignAccess(at, f"service account {to} names it", (to.pulls(at.registry),), stays=True)
-    if not links:
-        yield ForeignAccess(at, "service accounts and pods that name it", (place.pulls(at.registry),), stays=True)
-
-
 def _pending(place: Place) -> str:
     return (
-        f"cluster {place.cluster}: namespace {place.namespace} is not there yet, or has no service account of grant {place.grant}:"
-        " its pull secret is made once it has one"
+        f"namespace {place.namespace} of cluster {place.cluster} is not there, or has no service account of grant {place.grant}:"
+        f" {APPLY_AGAIN} once it has one"
     )
 
 

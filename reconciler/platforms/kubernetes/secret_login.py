@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.errors import PlatformError
+from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.marks import Marks
+from reconciler.model.resource import Live
 from reconciler.model.service import Credentials, FewLogins, LogsIn
 from reconciler.platforms.http import HttpSession
-from reconciler.words import counted
+from reconciler.words import all_of, counted, plural
 
 from . import login_document, validity
 from .connection import SECRETS, Document, annotations_of
@@ -22,6 +25,10 @@ from .written_by import by_others
 
 #: where a secret says that it was made: a copy of it in another namespace is not ours
 NAMESPACE, GRANT = "reconciler-namespace", "reconciler-grant"
+#: how what is said of a login begins that is for another registry, or was ended by a newer one
+_ELSEWHERE, _REPLACED = "one of", "one that another has replaced"
+#: what is said of a login that is not the one that it is to be
+_OTHER, _BY_HAND = "another one", "changed by hand"
 
 
 def issuer_of(session: Any) -> LogsIn:
@@ -90,19 +97,42 @@ def _wrong(session: HttpSession, place: Place, document: Document, held: Held, w
     if held.login is None:
         return login_document.UNREADABLE
     if held.host != host:
-        return f"one of {held.shown}"
+        return f"{_ELSEWHERE} {held.shown}"
     if held.others:
         return f"beside {counted(len(held.others), 'other login')}"
     if login is not None:
-        return GOOD if held.login == (login.username, login.password) else "another one"
+        return GOOD if held.login == (login.username, login.password) else _OTHER
     if by_others(document, "f:data", ""):
-        return "changed by hand"
+        return _BY_HAND
     texts = annotations_of(document)
     if trouble := validity.trouble(texts, datetime.now(UTC)):
         return trouble
     end = validity.ends(texts)
     over = isinstance(issuer, FewLogins) and end is not None and issuer.is_over(place.grant, end)
-    return "one that another has replaced" if over else GOOD
+    return _REPLACED if over else GOOD
+
+
+def lost_with(session: HttpSession, document: Document) -> tuple[str, ...]:
+    """That a write of the login takes those for other registries, in a sentence; none if it holds none."""
+    host = issuer_of(session).login_host()
+    others = sorted({login_document.shown(item) for item in Held(document.get("data") or {}).hosts if item != host})
+    if not others:
+        return ()
+    logins = plural(len(others), "login", "logins")
+    return (
+        f"its {logins} for {all_of(others)} {plural(len(others), 'goes', 'go')}: it is to hold that of registry {session.name} alone",
+    )
+
+
+def cut_off(live: Live, users: Iterable[Access]) -> tuple[Access, ...]:
+    """What those who use a secret can do by it once an apply has put it right, and can't now; of another login that somebody has put
+    there nobody knows it."""
+    said = live.settings.login
+    useless = (login_document.UNREADABLE, f"{_ELSEWHERE} ", _REPLACED, validity.ENDED)
+    if live.vacant or live.settings.type != login_document.TYPE or said.startswith(useless):
+        return tuple(users)
+    unknown = said in (_OTHER, _BY_HAND) and live.version
+    return tuple(replace(item, may=True) for item in users) if unknown else ()
 
 
 def read(session: HttpSession, at: Address) -> Document | None:

@@ -19,6 +19,8 @@ FORBIDDEN, GONE, TAKEN, THROTTLED, NO_NAMESPACE, TERMINATING = (
     "NamespaceNotFound",
     "NamespaceTerminating",
 )
+#: one of each kind of object, in words
+_ONE = {"secrets": "secret", "serviceaccounts": "service account", "configmaps": "ConfigMap"}
 _WHO = re.compile(r'[Uu]ser "([^"]*)" cannot ')
 #: seconds before what is throttled is sent again, where the cluster does not say: it says 1
 _PAUSE = 1.0
@@ -73,7 +75,8 @@ def refused(error: Any, at: str, operation: str, namespace: str, cluster: str) -
             **said,
         )
     if status == 403:
-        return _forbidden(message, said, operation, namespace, cluster)
+        name = str(_map(body.get("details")).get("name") or "")
+        return _forbidden(message, said, name, namespace, cluster)
     if status == 404 and _map(body.get("details")).get("kind") == "namespaces":
         return PlatformError(
             f"there is no namespace {namespace} in cluster {cluster} yet",
@@ -112,7 +115,8 @@ def refused(error: Any, at: str, operation: str, namespace: str, cluster: str) -
     )
 
 
-def _forbidden(message: str, said: dict[str, Any], operation: str, namespace: str, cluster: str) -> PlatformError:
+def _forbidden(message: str, said: dict[str, Any], name: str, namespace: str, cluster: str) -> PlatformError:
+    """`name`: of what may not be seen or written; "" where no Role could name it."""
     found = _WHO.search(message)
     who = f"user {found[1]}" if found else "this login"
     if found is None and message:  # an admission controller, say
@@ -122,10 +126,14 @@ def _forbidden(message: str, said: dict[str, Any], operation: str, namespace: st
             hint="ask whoever runs the cluster",
             **said,
         )
+    verb, _, resource = said["operation"].partition(" ")
+    what = f"{_ONE.get(resource, resource)} {name}" if name else resource
+    named = f", by the name {name}" if name else ""
     return PlatformError(
-        f"{who} may not {operation} in namespace {namespace} of cluster {cluster}",
+        f"{who} may not {verb} {what} in namespace {namespace} of cluster {cluster}",
         code=FORBIDDEN,
-        hint=f"allow {operation} there with a Role; without rights in it, a namespace that does not exist looks the same",
+        hint=f"give that user a Role there with the verb {verb} on {resource}{named}; without rights in it, a namespace that does not"
+        " exist looks the same",
         **said,
     )
 

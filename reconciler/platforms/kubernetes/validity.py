@@ -10,6 +10,8 @@ from reconciler.model.service import Credentials
 _MADE, _ENDS = "reconciler-made", "reconciler-valid-until"
 #: the parts of its life after which a login is renewed by `reconciler refresh`, and after which a plan renews it, since nobody did
 DUE, LATE = 0.5, 0.75
+#: how what is said of a login begins that is over
+ENDED = "one that ended at"
 
 
 def noted(login: Credentials) -> dict[str, str | None]:
@@ -43,7 +45,7 @@ def trouble(texts: Mapping[str, str], now: datetime) -> str:
     if end is None:
         return "one whose end is not noted"
     if end <= now:
-        return f"one that ended at {_text(end)}"
+        return f"{ENDED} {_text(end)}"
     return f"one that ends at {_text(end)}, and was not renewed in time" if used(texts, now) >= LATE else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,6 +49,9 @@ class LocalRegistry(RegistryBase):
 
     def found_by(self, later: RegistryBase) -> bool:
         return isinstance(later, LocalRegistry) and os.path.normpath(self.path) == os.path.normpath(later.path)
+
+    def met_by(self, other: RegistryBase) -> Collection[str]:
+        return ("repository",) if self.found_by(other) else ()
 
     def native_name(self, repository: str) -> str:
         return repository

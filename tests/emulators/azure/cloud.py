@@ -217,7 +217,7 @@ class Cloud:
                 f" '{one.path}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
             )
         group = one.names.get("group")
-        if group and group.lower() in self.state.knobs.missing_groups and one.method == "PUT":
+        if group and group.lower() in self.state.knobs.missing_groups:
             raise Refusal(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
 
 

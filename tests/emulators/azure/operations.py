@@ -22,9 +22,11 @@ def start(
     word: str,
     finish: Callable[[], object],
     fail: Callable[[], object],
+    error: tuple[str, str] | None = None,
 ) -> dict[str, str]:
-    """Starts the making of something; the headers of the answer to that. `fail`: what is left of it if it fails."""
-    error = state.knobs.failing.get(kind)
+    """Starts the making of something; the headers of the answer to that. `fail`: what is left of it if it fails; `error`: the code
+    and the message with which it does."""
+    error = error or state.knobs.failing.get(kind)
     operation = _new(state, kind, word, fail if error else finish, error)
     path = f"{resource}/operationStatuses/{operation.name}"
     return {"Azure-AsyncOperation": _url(state, asked, path, operation), **_wait(state)}
@@ -52,7 +54,8 @@ def look(state: State, asked: Asked) -> Reply:
 
 
 def result(state: State, asked: Asked) -> Reply:
-    """How a delete stands: 202 with `null`, then 200 with nothing."""
+    """How a delete stands: 202 with `null`, then 200 with nothing. What is answered of one that failed is recorded nowhere; Azure
+    Storage says it in a 200 (https://github.com/pulumi/pulumi-azure-native/issues/4835)."""
     operation = _known(state, asked)
     if not _advanced(operation):
         return Reply(202, NULL, {"Location": _again(state, asked, operation), **_wait(state)})

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import operations
 from .state import Child, Registry, Resource, State, now, zulu
+from .tags import tags_in
 from .wire import NULL, Asked, Document, Refusal, Reply, invalid, not_found
 
 TYPE = "Microsoft.ContainerRegistry/registries"
@@ -93,7 +94,7 @@ def put(state: State, asked: Asked) -> Reply:
             )
         _change_sku(found, sku)
         _change_mode(state, found, properties)
-        found.tags, found.properties, found.modified = _tags(body) or {}, properties, time
+        found.tags, found.properties, found.modified = tags_in(body, found.tags) or {}, properties, time
         return Reply(200, shown(state, found))
     if not re.fullmatch(r"[a-zA-Z0-9]{5,50}", name):
         raise invalid(f"The specified registry name {name} is invalid.", "InvalidRegistryName")
@@ -101,7 +102,7 @@ def put(state: State, asked: Asked) -> Reply:
         id=f"/subscriptions/{asked.names['subscription']}/resourceGroups/{asked.names['group']}/providers/{TYPE}/{name}",
         name=name,
         location=body["location"].lower(),
-        tags=_tags(body) or {},
+        tags=tags_in(body) or {},
         properties=properties,
         created=time,
         modified=time,
@@ -141,10 +142,11 @@ def patch(state: State, asked: Asked) -> Reply:
     if unknown:
         raise invalid(f"The property '{unknown[0]}' can't be updated.")
     properties = _merged(found.properties, given)
-    _check(sku, properties)
+    # what needs a larger tier can't come with it: https://github.com/hashicorp/terraform-provider-azurerm/issues/8698
+    _check(min(sku, found.sku, key=_rank), properties)
     _change_sku(found, sku)
     _change_mode(state, found, properties)
-    tags = _tags(body)
+    tags = tags_in(body, found.tags)
     found.tags = found.tags if tags is None else tags
     found.properties, found.modified = properties, now()
     # the state is of the last operation, which this one is
@@ -243,32 +245,38 @@ def cased(state: State, identifier: str) -> str:
 
 
 def put_replication(state: State, asked: Asked) -> Reply:
-    """Premium alone. One that was just deleted is refused for a while (https://github.com/Azure/azure-rest-api-specs/issues/18934)."""
+    """Premium alone. Where one was just deleted, 201 is answered and the operation fails, for a while
+    (https://github.com/Azure/azure-rest-api-specs/issues/18934; with which code, is not known here)."""
     home, name, body = existing(state, asked), asked.names["replication"], asked.object()
     location = str(body.get("location", "")).lower().replace(" ", "")
     if home.sku != "Premium":
         raise Refusal(400, "FeatureNotSupported", "Geo-replication is supported in the Premium tier only.")
-    if not location or location == home.location:
-        raise invalid(f"A replication can't be made in location '{location}', the registry's own.")
-    if home.deleted.get(name.lower(), 0) > 0:
-        home.deleted[name.lower()] -= 1
-        raise Refusal(409, "ReplicationBeingDeleted", f"The replication {name} is being deleted; try again later.")
+    if not location:
+        raise invalid("The location property is required for this definition.", "LocationRequired")
+    if location == home.location:
+        # nothing is made, and nothing is said: https://github.com/Azure/azure-rest-api-specs/issues/10233
+        return Reply(200, shown_replication(state, own_replication(home)))
     found = home.replications.get(name.lower())
     time = now()
     properties = {"regionEndpointEnabled": True, "zoneRedundancy": "Disabled", **asked.properties()}
     if found is not None:
-        found.tags, found.properties, found.modified = _tags(body) or {}, properties, time
+        found.tags, found.properties, found.modified = tags_in(body, found.tags) or {}, properties, time
         return Reply(200, shown_replication(state, found))
     identifier = f"{home.id}/replications/{name}"
-    made = Resource(identifier, name, location, _tags(body) or {}, properties, time, time, "Creating")
+    made = Resource(identifier, name, location, tags_in(body) or {}, properties, time, time, "Creating")
     home.replications[name.lower()] = made
 
     def finish() -> None:
         made.state = "Succeeded"
 
-    headers = operations.start(
-        state, asked, "replications", identifier, "Creating", finish, lambda: home.replications.pop(name.lower(), None)
-    )
+    def fail() -> None:
+        home.replications.pop(name.lower(), None)
+
+    error = None
+    if home.deleted.get(name.lower(), 0) > 0:
+        home.deleted[name.lower()] -= 1
+        error = "ResourceNotFound", f"The resource {name} could not be found."
+    headers = operations.start(state, asked, "replications", identifier, "Creating", finish, fail, error)
     return Reply(201, shown_replication(state, made), headers)
 
 
@@ -296,7 +304,7 @@ def get_replication(state: State, asked: Asked) -> Reply:
 def patch_replication(state: State, asked: Asked) -> Reply:
     """One that failed stays so: https://github.com/Azure/ARO-HCP/pull/2366"""
     found, body = _replication(state, asked), asked.object()
-    tags = _tags(body)
+    tags = tags_in(body, found.tags)
     found.tags = found.tags if tags is None else tags
     found.properties = _merged(found.properties, asked.properties())
     found.modified = now()
@@ -304,10 +312,14 @@ def patch_replication(state: State, asked: Asked) -> Reply:
 
 
 def delete_replication(state: State, asked: Asked) -> Reply:
+    """That of the home location is refused, with this code: https://github.com/Azure/acr/issues/294 (somebody's command line could:
+    https://github.com/Azure/acr/issues/729)."""
     home, name = existing(state, asked), asked.names["replication"]
     found = home.replications.get(name.lower())
     if name.lower() == home.location:
-        raise invalid("The replication in the registry's own location can't be deleted.", "CannotDeleteHomeReplication")
+        raise invalid(
+            "The replication in the registry's own location can't be deleted.", "HomeReplicationCannotBeDeleted"
+        )
     if found is None:
         return Reply(204)
 
@@ -344,22 +356,6 @@ def _sku(body: Document, *, required: bool) -> str:
     return str(name)
 
 
-def _tags(body: Document) -> dict[str, str] | None:
-    """At most 50: https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations."""
-    found = body.get("tags")
-    if found is None:
-        return None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise invalid("Tags must be strings.", "InvalidTagValue")
-    if len(found) > 50:
-        raise invalid("The number of tags exceeds the limit of 50.", "TooManyTags")
-    if any(len(key) > 512 or len(value) > 256 for key, value in found.items()):
-        raise invalid("A tag's key has at most 512 characters, its value at most 256.", "InvalidTagNameLength")
-    if len({key.lower() for key in found}) < len(found):
-        raise invalid("Tag names are case-insensitive.", "DuplicateTag")
-    return dict(found)
-
-
 def _merged(before: Document, given: Any) -> Document:
     """`given` over `before`, mapping by mapping."""
     found = dict(before)
@@ -369,14 +365,19 @@ def _merged(before: Document, given: Any) -> Document:
     return found
 
 
+def _rank(sku: str) -> int:
+    """How large a tier is; one that nobody can ask for is the largest."""
+    return SKUS.index(sku) if sku in SKUS else len(SKUS)
+
+
 def _check(sku: str, properties: Document) -> None:
     """What each tier has: ../../shared/azure/facts.md (terraform-provider-azurerm, container_registry_resource.go)."""
-    if properties.get("publicNetworkAccess") == "Disabled" and sku != "Premium":
+    if properties.get("publicNetworkAccess") == "Disabled" and sku in SKUS[:-1]:
         raise invalid("Disabling public network access is supported in the Premium tier only.", "FeatureNotSupported")
     if properties.get("anonymousPullEnabled") and sku == "Basic":
         raise invalid("Anonymous pull is supported in the Standard and Premium tiers only.", "FeatureNotSupported")
     retention = (properties.get("policies") or {}).get("retentionPolicy") or {}
-    if retention.get("status") == "enabled" and sku != "Premium":
+    if retention.get("status") == "enabled" and sku in SKUS[:-1]:
         raise invalid("The retention policy is supported in the Premium tier only.", "FeatureNotSupported")
     if not 0 <= int(retention.get("days", 7)) <= 365:
         raise invalid("A retention has 0 to 365 days.")

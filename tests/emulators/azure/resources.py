@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from . import registries
 from .state import TENANT, Resource, State, fresh_id, now
+from .tags import tags_in
 from .wire import Asked, Document, Refusal, Reply, invalid
 
 IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -25,14 +26,12 @@ def put_identity(state: State, asked: Asked) -> Reply:
         raise invalid(f"The name '{name}' is not valid.", "InvalidResourceName")
     found, time = state.identities.get(_key(asked)), now()
     if found is not None:
-        found.tags, found.modified = dict(body.get("tags") or {}), time
+        found.tags, found.modified = tags_in(body, found.tags) or {}, time
         return Reply(200, shown_identity(found))
     names = asked.names
     identifier = f"/subscriptions/{names['subscription']}/resourcegroups/{names['group']}/providers/{IDENTITY}/{name}"
     properties = {"tenantId": TENANT, "principalId": fresh_id(), "clientId": fresh_id(), "isolationScope": "None"}
-    made = Resource(
-        identifier, name, body["location"].lower(), dict(body.get("tags") or {}), properties, time, time, "Fresh"
-    )
+    made = Resource(identifier, name, body["location"].lower(), tags_in(body) or {}, properties, time, time, "Fresh")
     state.identities[_key(asked)] = made
     state.principals[properties["clientId"]] = properties["principalId"]
     return Reply(201, shown_identity(made))
@@ -40,8 +39,9 @@ def put_identity(state: State, asked: Asked) -> Reply:
 
 def patch_identity(state: State, asked: Asked) -> Reply:
     found, body = _identity(state, asked), asked.object()
-    if body.get("tags") is not None:
-        found.tags = dict(body["tags"])
+    tags = tags_in(body, found.tags)
+    if tags is not None:
+        found.tags = tags
     found.modified = now()
     return Reply(200, shown_identity(found))
 

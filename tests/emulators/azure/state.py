@@ -28,12 +28,14 @@ class Knobs:
     failing: kinds of operations (`registries`, `replications`, `tokens`) that end with this code and message instead
     taken: names of registries that somebody else has
     login_server: what a registry's login server is; `{name}`, `{hash}` and `{here}` (this server) stand for themselves
-    settling: how many PUTs of a just-deleted replication are refused
+    settling: how many PUTs of a just-deleted replication come to nothing
     page: items on one page of a list
     seed: of the order of lists; None: sorted
     odd_casing: whether ids and locations come back in another casing
     fresh: whether a fresh identity is known only with its principalType
     unknown_principals: object ids that don't exist
+    principal_types: what principals are, by their object ids: the type that is said must be that
+    refused_names: how many names of new role assignments can't be taken, however often they are sent
     missing_groups: resource groups that don't exist, in lower case
     denied: beginnings of actions, such as `roleAssignments:PUT`, that the caller may not do
     blind: whether the data plane refuses the caller
@@ -52,6 +54,8 @@ class Knobs:
     odd_casing: bool = False
     fresh: bool = True
     unknown_principals: set[str] = field(default_factory=set)
+    principal_types: dict[str, str] = field(default_factory=dict)
+    refused_names: int = 0
     missing_groups: set[str] = field(default_factory=set)
     denied: list[str] = field(default_factory=list)
     blind: bool = False
@@ -150,6 +154,8 @@ class State:
         self.registries: dict[str, Registry] = {}
         self.identities: dict[str, Resource] = {}
         self.assignments: dict[str, Assignment] = {}
+        #: names of role assignments that can't be taken
+        self.refused_names: set[str] = set()
         self.operations: dict[str, Operation] = {}
         #: object ids by client id, of who logs in
         self.principals: dict[str, str] = {}
