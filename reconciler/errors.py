@@ -73,19 +73,53 @@ class PlatformError(ReconcilerError):
         # what a cloud says may hold any character; `message` keeps them as they came
         return f"{one_line(text)}\n  {one_line(self.hint)}" if self.hint else one_line(text)
 
+    @property
+    def sentence(self) -> str:
+        """What failed, with its request id and what to do next, where the address is said already: one line."""
+        request = f" (request id {self.request_id})" if self.request_id else ""
+        return one_line(f"{self.message}{request}" + (f"; {self.hint}" if self.hint else ""))
+
     def __reduce__(self) -> tuple[object, ...]:
         # keyword-only arguments are lost by Exception's own pickling, and an executor may be another process
-        return (_platform_error, (self.message, {k: v for k, v in self.__dict__.items() if k != "message"}))
+        return (_platform_error, (type(self), self.message, {k: v for k, v in self.__dict__.items() if k != "message"}))
 
 
 class TimeIsUp(PlatformError):
     """A platform throttled a call until the run's time limit ran out."""
 
 
-def _platform_error(message: str, fields: dict[str, object]) -> PlatformError:
-    error = PlatformError(message)
+class RepositoryNotFound(PlatformError):
+    """The registry has no such repository, or what is there of that name is not the registry's."""
+
+
+class RepositoryExists(PlatformError):
+    """A repository of that name is there already, whoever made it."""
+
+
+class RepositoryNotEmpty(PlatformError):
+    """A repository that was to be deleted holds images, or what others put on it."""
+
+
+class RepositoryOfSpec(PlatformError):
+    """A repository is the spec's: what becomes of it is said there."""
+
+
+class UnsupportedAccess(PlatformError):
+    """The platform, or the registry as it is set up, can't give such access."""
+
+
+class CredentialsDenied(PlatformError):
+    """No credentials can be had that give just what was asked for, for as long as it was asked for."""
+
+
+def _platform_error(kind: type[PlatformError], message: str, fields: dict[str, object]) -> PlatformError:
+    error = kind(message)
     error.__dict__.update(fields)
     return error
+
+
+class RegistryNotFound(ReconcilerError):
+    """Nothing says where a registry of that name is: no spec that has it, and no binding."""
 
 
 class ReadFailed(ReconcilerError):

@@ -62,6 +62,26 @@ class Stage:
         self.document["clusters"][0]["kubeconfig"] = str(self.cluster.kubeconfig(user, url=url))
         self.write()
 
+    def reach_by(self, script: str, *arguments: str, **variables: str) -> None:
+        """Reaches the cluster by a kubeconfig whose login a shell script gives, as a program beside it."""
+        path = self.cluster.kubeconfig()
+        program = path.with_suffix(".sh")
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        document = yaml.safe_load(path.read_text())
+        document["users"][0]["user"] = {
+            "exec": {
+                "apiVersion": "client.authentication.k8s.io/v1",
+                "command": f"./{program.name}",
+                "args": list(arguments),
+                "env": [{"name": name, "value": value} for name, value in variables.items()],
+                "interactiveMode": "Never",
+            }
+        }
+        path.write_text(yaml.safe_dump(document))
+        self.document["clusters"][0]["kubeconfig"] = str(path)
+        self.write()
+
     def run_in_a_pod(self, user: str = ADMIN) -> None:
         """Has the tool run as in a pod of the cluster, which finds there its address, a token and the authority:
         https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/"""

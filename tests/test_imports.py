@@ -24,6 +24,7 @@ FLOORS = (
     ("review",),
     ("render",),
     ("api", "schemas"),
+    ("sdk",),
     ("cli",),
     ("__main__",),
 )

@@ -23,9 +23,9 @@ from .usage import HOW_TO_COMPLETE, asked_to_complete, named, plainly
 FAULTS = logging.getLogger("reconciler.faults")
 
 #: whose report counts as much as what they do
-_WRITES = frozenset({"apply", "destroy", "release", "gc", "credentials", "refresh"})
+_WRITES = frozenset({"apply", "destroy", "release", "gc", "credentials", "refresh", "repository"})
 #: those of them that don't ask first
-_AT_ONCE = frozenset({"gc", "credentials", "refresh", "serve", "schema"})
+_AT_ONCE = frozenset({"gc", "credentials", "refresh", "repository", "serve", "schema"})
 #: typer brings its own copy of click, whose name is private; BadParameter is what it shows of it
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 

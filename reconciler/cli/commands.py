@@ -16,6 +16,7 @@ COMMANDS = {
     "graph": "graph",
     "who-can": "who_can",
     "output": "output",
+    "repository": "repository",
     "credentials": "credentials",
     "refresh": "refresh",
     "serve": "serve",

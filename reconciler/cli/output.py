@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from reconciler.spec.models import Spec
     from reconciler.spec.registry import RegistryBase
 
-EXAMPLES = "Examples: reconciler output; reconciler output --format dotenv > images.env"
+EXAMPLES = (
+    "Examples: reconciler output; reconciler output --format dotenv > images.env;"
+    " reconciler output --format binding --registry images"
+)
 
 
 class OutputFormat(StrEnum):
@@ -30,6 +33,7 @@ class OutputFormat(StrEnum):
 
     JSON = "json"
     DOTENV = "dotenv"
+    BINDING = "binding"
 
 
 def run(
@@ -45,10 +49,12 @@ def run(
         ),
     ] = None,
 ) -> int:
-    """Print names and URIs of repositories, and role ARNs."""
+    """Print names and URIs of repositories, and role ARNs. With --format binding, print each registry as a variable, for programs
+    that run where there is no spec. No secret is among it."""
     from reconciler.api.spec import load_spec
     from reconciler.engine.expand import platform_of
     from reconciler.platforms.catalog import CATALOG
+    from reconciler.spec.binding import binding_of, variable
 
     loaded = load_spec(spec)
     values: list[Output] = []
@@ -58,7 +64,10 @@ def run(
             values += platform_of(CATALOG, here.platform).outputs(loaded, here)
         except PlatformError as error:
             missing.append(f"registry {here.name}: {error}; its values are left out")
-    if form is OutputFormat.JSON:
+    if form is OutputFormat.BINDING:
+        for here in _chosen(loaded, registry or ()):
+            typer.echo(f"{variable(here.name)}={binding_of(loaded, here.name, _known(values, here)).written()}")
+    elif form is OutputFormat.JSON:
         document: dict[str, dict[str, str]] = {}
         for item in values:
             document.setdefault(item.address, {})[item.name] = item.value
@@ -66,11 +75,20 @@ def run(
     else:
         for name, item in _variables(values).items():
             typer.echo(f"{name}={item.value}")
-    for note in dict.fromkeys(item.note for item in values if item.note):
+    for note in dict.fromkeys(item.note for item in values if item.note) if form is not OutputFormat.BINDING else ():
         typer.echo(f"note: {note}", err=True)
     if missing:
         raise ReconcilerError("\n".join(missing))
     return Exit.OK
+
+
+def _known(values: Iterable[Output], registry: RegistryBase) -> dict[str, dict[str, str]]:
+    """What a binding has of a registry beside what the spec says: role ARNs, but nothing of repositories, which come and go."""
+    found: dict[str, dict[str, str]] = {}
+    for item in values:
+        if item.address.registry == registry.name and item.address.kind != "repository":
+            found.setdefault(item.address, {})[item.name] = item.value
+    return found
 
 
 def _chosen(spec: Spec, names: Collection[str]) -> list[RegistryBase]:

@@ -16,6 +16,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.change import Action, Change
+from reconciler.model.marks import Origin
 from reconciler.model.platform import PARALLELISM, TIMEOUT, Platforms
 from reconciler.model.resource import Desired, Live
 
@@ -109,6 +110,27 @@ def apply(
     return [run.outcomes[change.address] for change in plan.changes]
 
 
+def at_once(plan: Plan, sessions: Sessions, *, origin: Origin) -> list[Outcome]:
+    """Carries out a plan that was made in this moment from what is wanted alone, and nothing of which was read: an outcome for each
+    change. `origin`: what the resources will say made them.
+
+    Raises PlanRefused or GuardViolation before anything is written.
+    """
+    refuse(plan)
+    for name, session in sessions.items():
+        session.learn(item for item in known(plan) if item.address.registry == name)
+    refuse_altered(plan, sessions)
+    run = _Run(plan, sessions, {}, Event(), origin=origin)
+    with ThreadPoolExecutor(max(1, len(plan.changes)), thread_name_prefix="runtime") as pool:
+        run.go(pool, len(plan.changes))
+    run.take_back()
+    return [run.outcomes[change.address] for change in plan.changes]
+
+
+def _nothing(_: object) -> None:
+    """Nobody wants a report."""
+
+
 #: what became of what comes first, where that was not done
 _FATES = {Status.FAILED: "failed", Status.SKIPPED: "was skipped", Status.STALE: "was stale"}
 
@@ -120,10 +142,12 @@ class _Run:
         sessions: Sessions,
         moved: Mapping[str, str],
         stop: Event,
-        on_start: Callable[[Change], None],
-        on_outcome: Callable[[Outcome], None],
+        on_start: Callable[[Change], None] = _nothing,
+        on_outcome: Callable[[Outcome], None] = _nothing,
+        origin: Origin = "spec",
     ) -> None:
         self.plan = plan
+        self.origin = origin
         self.stop = stop
         self.sessions = sessions
         self.moved = moved
@@ -208,6 +232,7 @@ class _Run:
         return Task(
             change,
             self.plan.owner,
+            self.origin,
             children=tuple(self.children.get(change.address, ())),
             carried=parent in self.made and parent not in self.remade,
             remade=parent in self.remade,

@@ -48,6 +48,22 @@ def owned(live: Live, wanted: Desired, owner: str, seen: Picture) -> str:
     return f"{live.native or 'it'} is owned by the spec '{live.marks.owner}', and this spec is '{owner}'; {remedy}"
 
 
+def at_two_addresses(address: Address, seen: Picture) -> str:
+    """One native object under two addresses: whatever one of them did to it, it would do to the other's."""
+    other, live = seen.twice[address], seen.live[address]
+    elsewhere = seen.kinds[address.registry][live.kind].elsewhere
+    if elsewhere and len({address, other} & seen.desired.keys()) == 1:
+        was, now = sorted((address, other), key=lambda at: at in seen.desired)
+        return (
+            f"{live.native} was made as {was}, and what is in {elsewhere} does not move in one apply from registry {was.registry} to"
+            f" {now.registry}: give the grant another name with it, or apply once without the grant"
+        )
+    return (
+        f"{live.native} is also {other}: the spec describes the same resource twice, so nothing is done to it; remove or rename one"
+        " of the two"
+    )
+
+
 def otherwise_made(live: Live, how_to_adopt: str) -> str:
     """It is the spec's owner's, and was not made from a spec."""
     made = (

@@ -16,7 +16,7 @@ from reconciler.model.resource import Desired, Live
 
 from .beside import Beside, given
 from .cause import cause, mark_of, marks_written
-from .conflict import in_another_registry, otherwise_made, owned
+from .conflict import at_two_addresses, in_another_registry, otherwise_made, owned
 from .difference import PLANNED, Difference
 from .fields import changes_of, changes_to, set_by
 from .meant import meant
@@ -50,6 +50,9 @@ class _Differ:
 
     def run(self) -> Difference:
         live = self.picture.live
+        for address, why in self.picture.unseen.items():
+            if why:
+                self.problem(address, why)
         for address, wanted in self.picture.desired.items():
             self.wanted(self.kind(wanted).fitted(wanted, live.get(address)), live.get(address))
         self.unwanted()
@@ -79,13 +82,18 @@ class _Differ:
             self.found.problems.append(found)
 
     def wanted(self, wanted: Desired, live: Live | None) -> None:
+        if wanted.address in self.picture.unseen:
+            return
         if wanted.parent in self.blocked:
             self.blocked.add(wanted.address)
             return
         if wanted.address in self.picture.twice:
-            self.two_addresses(wanted.address)
+            self.problem(wanted.address, at_two_addresses(wanted.address, self.picture))
             return
         if live is not None and live.moot:
+            if not live.vacant and live.marks.owner is None and wanted.address in self.adopt:
+                self.take_over(wanted, live)
+            self.found.remark(wanted.address, live.notes)
             return
         if live is None or live.vacant:
             self.add(wanted, live, Action.CREATE, self.missing_cause(wanted, live))
@@ -109,22 +117,6 @@ class _Differ:
                 f"{live.native or 'it'} already exists and has no owner; {self.how_to_adopt(wanted)}",
                 conflict=True,
             )
-
-    def two_addresses(self, address: Address) -> None:
-        """One native object under two addresses: whatever one of them did to it, it would do to the other's."""
-        other = self.picture.twice[address]
-        elsewhere = self.picture.kinds[address.registry][self.picture.live[address].kind].elsewhere
-        if elsewhere and len({address, other} & self.picture.desired.keys()) == 1:
-            was, now = sorted((address, other), key=lambda at: at in self.picture.desired)
-            said = f"what is in {elsewhere} does not move in one apply from registry {was.registry} to {now.registry}"
-            hint = "give the grant another name with it, or apply once without the grant"
-            self.problem(address, f"{self.picture.live[address].native} was made as {was}, and {said}: {hint}")
-            return
-        self.problem(
-            address,
-            f"{self.picture.live[address].native} is also {other}: the spec describes the same resource twice, so"
-            " nothing is done to it; remove or rename one of the two",
-        )
 
     def lost_its_mark(self, wanted: Desired, live: Live) -> bool:
         """A document below a resource of ours that says just what is wanted, without our mark: only the mark is missing."""
@@ -269,7 +261,7 @@ class _Differ:
                 continue
             if address in self.picture.twice:
                 if live.parent not in self.picture.twice:
-                    self.two_addresses(address)
+                    self.problem(address, at_two_addresses(address, self.picture))
                 continue
             if live.vacant and live.marks.applied is None:
                 continue

@@ -33,6 +33,10 @@ class Difference:
     def leave(self, address: Address, remarks: Iterable[str]) -> None:
         """Nothing is to be changed there."""
         self.unchanged += 1
+        self.remark(address, remarks)
+
+    def remark(self, address: Address, remarks: Iterable[str]) -> None:
+        """What there is to say of what is there unless a change of it is planned."""
         if found := tuple(remarks):
             self.remarks[address] = found
 

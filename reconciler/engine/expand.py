@@ -28,7 +28,14 @@ def platform_of(platforms: Platforms, name: str) -> Platform:
 def estate_of(spec: Spec, parallelism: int = PARALLELISM, timeout: float = TIMEOUT, rescue: str = ".") -> Estate:
     """What the sessions must know of a spec."""
     registries = tuple(sorted(spec.registries, key=lambda item: item.name))
-    return Estate(spec.name, spec.base, registries, parallelism, timeout, rescue, clusters=spec.clusters)
+    examples = {
+        item.name: tuple(found.name for found in spec.repositories_by_registry[item.name][: item.tried_with])
+        for item in registries
+        if item.tried_with and spec.repositories_by_registry[item.name]
+    }
+    return Estate(
+        spec.name, spec.base, registries, parallelism, timeout, rescue, clusters=spec.clusters, examples=examples
+    )
 
 
 def expand(spec: Spec, platforms: Platforms) -> tuple[Kinds, dict[str, dict[Address, Desired]]]:

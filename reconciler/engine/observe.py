@@ -3,7 +3,7 @@ addresses read again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -13,6 +13,7 @@ from reconciler.errors import Halted, PlatformError, ReadFailed, ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.call_log import working_on
 from reconciler.model.change import Change
+from reconciler.model.kind import Kind
 from reconciler.model.placed import Known, Placed, Places, apart
 from reconciler.model.platform import Session
 from reconciler.model.resource import Desired, Live
@@ -22,10 +23,12 @@ from .sessions import Sessions
 
 
 class Listed(dict[Address, Live]):
-    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `notices`:
-    what else there is to know, in sentences. `places`: those that the spec only names, and by what they are known."""
+    """A registry's live resources by address. `refused`: what the platform would not take of what is wanted, in words. `unseen`:
+    what of that was not looked at, as in Session. `notices`: what else there is to know, in sentences. `places`: those that the spec
+    only names, and by what they are known."""
 
     refused: Mapping[Address, str] = {}
+    unseen: Mapping[Address, str] = {}
     notices: Sequence[str] = ()
     places: Places = {}
 
@@ -74,18 +77,19 @@ def observe(
     return found
 
 
-def list_registry(session: Session, wanted: Mapping[Address, Desired]) -> Listed:
-    """Checks one registry and lists it. A function of its own, so that any executor can run it."""
+def list_registry(session: Session, wanted: Mapping[Address, Desired], only: Collection[str] | None = None) -> Listed:
+    """Checks one registry and lists it. A function of its own, so that any executor can run it. `only`: these kinds, and those that
+    must be listed before them (None: all)."""
     with working_on(session.name):
         try:
             session.check()
             if session.given_up:
                 raise Halted(f"registry {session.name}: stopped reading")
-            found = Listed((live.address, live) for group in _kinds(session, wanted).values() for live in group)
-            found.refused = dict(session.refused)
+            found = Listed((live.address, live) for group in _kinds(session, wanted, only).values() for live in group)
+            found.refused, found.unseen = dict(session.refused), dict(session.unseen)
             # kinds are listed side by side: which of them is faster is no part of a plan
             found.notices = tuple(sorted(session.notices))
-            found.places = places_of(session, {*wanted, *found})
+            found.places = places_of(session, {*wanted, *found} - session.unseen.keys())
             return found
         except OSError as error:
             raise PlatformError(os_sentence(error), operation="read") from error
@@ -116,9 +120,12 @@ def together(listed: Mapping[str, Listed]) -> Places:
     return places
 
 
-def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Sequence[Live]]:
+def _kinds(
+    session: Session, wanted: Mapping[Address, Desired], only: Collection[str] | None
+) -> dict[str, Sequence[Live]]:
     """Each kind's live resources, in the platform's order of kinds."""
-    kinds = session.platform.kinds
+    chosen = session.platform.kinds if only is None else set(_with_first(session.platform.kinds, only))
+    kinds = {name: kind for name, kind in session.platform.kinds.items() if name in chosen}
     found: dict[str, Sequence[Live]] = {}
 
     def listed(name: str) -> Sequence[Live]:
@@ -144,6 +151,13 @@ def _kinds(session: Session, wanted: Mapping[Address, Desired]) -> dict[str, Seq
     if session.given_up:
         raise Halted(f"registry {session.name}: stopped reading")
     return {name: found[name] for name in kinds}
+
+
+def _with_first(kinds: Mapping[str, Kind], names: Iterable[str]) -> Iterator[str]:
+    """These kinds, and those that must be listed before them."""
+    for name in names:
+        yield name
+        yield from _with_first(kinds, kinds[name].after)
 
 
 def _side_by_side(

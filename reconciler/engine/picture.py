@@ -22,14 +22,13 @@ T = TypeVar("T")
 class Picture:
     """Desired and live by address. `kinds`: by registry. `unowned`: per registry, names of repositories that nobody owns or wants.
 
-    `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the
-    registries' resources are. `refused`: what its platform would not take of what is wanted, in words. `released`: what is to be let
-    go of. `pushers`: who can push, where that is known otherwise than by what is wanted and what others gave. `staying`: what
-    registries have of native documents that others have parts of too, and what gives access beside or by others, where the plan
-    leaves it as it is (None: nothing).
-    `neighbours`: what other registries have in the same native document, by address. `elsewhere`: what the spec describes, wants no
-    more, and is by its mark of a registry that the spec does not have. `ending`: the registries of which all is deleted, each with
-    the resource that holds it.
+    `twice`: addresses that stand for one and the same native object, each with the other. `homes`: whose the registries' resources
+    are. `refused`: what its platform would not take of what is wanted, in words. `unseen`: what of that was not looked at, as in
+    Session. `released`: what is to be let go of. `pushers`: who can push, where that is known otherwise than by what is wanted and
+    what others gave. `staying`: what registries have of native documents that others have parts of too, and what gives access beside
+    or by others, where the plan leaves it as it is (None: nothing). `neighbours`: what other registries have in the same native
+    document, by address. `elsewhere`: what the spec describes, wants no more, and is by its mark of a registry that the spec does not
+    have. `ending`: the registries of which all is deleted, each with the resource that holds it.
     """
 
     kinds: Kinds
@@ -40,6 +39,7 @@ class Picture:
     twice: Mapping[Address, Address] = field(default_factory=dict)
     homes: Mapping[str, Home] = field(default_factory=dict)
     refused: Mapping[Address, str] = field(default_factory=dict)
+    unseen: Mapping[Address, str] = field(default_factory=dict)
     released: frozenset[Address] = frozenset()
     pushers: Mapping[Address, tuple[str, ...]] | None = None
     staying: Mapping[Address, Live | None] = field(default_factory=dict)
@@ -58,9 +58,10 @@ def picture(
     released: frozenset[Address] = frozenset(),
     homes: Mapping[str, Home] | None = None,
     refused: Mapping[Address, str] | None = None,
+    unseen: Mapping[Address, str] | None = None,
 ) -> Picture:
     """The registries' parts as one picture. `destroy`: nothing is wanted any more. `retired`: registries of which nothing is.
-    `released`, `homes`, `refused`: as in Picture."""
+    `released`, `homes`, `refused`, `unseen`: as in Picture."""
     wanted = {} if destroy else _joined([found for name, found in desired.items() if name not in retired])
     wanted = _without(wanted, released)
     everything = _joined(listed.values())
@@ -78,6 +79,7 @@ def picture(
         twice=_twice(live),
         homes=homes or {},
         refused=refused or {},
+        unseen=unseen or {},
         released=released,
         elsewhere=_elsewhere(everything, live, _joined(desired.values())),
     )

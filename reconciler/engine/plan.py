@@ -42,7 +42,7 @@ from .release import all_released, check_releases, idle, named, released_by, rel
 from .renamed import renamed
 from .required import required
 from .sessions import Sessions, sessions_of
-from .targets import check_along, check_targets, select
+from .targets import check_along, check_targets, named_alone, select
 from .unmatched import check_permissions, unmatched
 from .whole import count as images_of
 from .whole import ending_by, going_with, note_of, released_inside
@@ -59,7 +59,7 @@ class Plan:
     many changes and problems no target matches. `basis`: what it was made from, besides its changes. `variables`: values that
     the spec took from the environment. `warnings`: such as names in guards or on the command line that match nothing, and what there
     is to know of resources that do not change. `clusters`: those of the spec. `places`: those that the spec only names, such as
-    clusters, and by what they were known.
+    clusters, and by what they were known. `examples`: as the estate has them.
     """
 
     owner: str
@@ -82,6 +82,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     places: Places = field(default_factory=dict)
+    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def destroy(self) -> bool:
@@ -91,7 +92,7 @@ class Plan:
     @property
     def estate(self) -> Estate:
         """What sessions need to know."""
-        return Estate(self.owner, self.base, self.registries, clusters=self.clusters)
+        return Estate(self.owner, self.base, self.registries, clusters=self.clusters, examples=self.examples)
 
     @property
     def kept(self) -> tuple[ForeignAccess, ...]:
@@ -162,6 +163,7 @@ def make_plan(
     with nullcontext(sessions) if sessions is not None else sessions_of(estate, platforms=platforms) as opened:
         for registry in spec.registries:
             opened[registry.name].giving_up = wishes.destroy or registry.retired
+            opened[registry.name].targeted = named_alone(wishes, desired)
         listed = observe(opened, desired, executor, on_read)
         places = together(listed)
         refused = dict(chain.from_iterable(found.refused.items() for found in listed.values()))
@@ -178,6 +180,7 @@ def make_plan(
             released=released,
             homes=homes,
             refused=refused,
+            unseen=dict(chain.from_iterable(found.unseen.items() for found in listed.values())),
         )
         difference = diff(seen, spec.name, wishes.adopt)
         if ending := ending_by(difference.changes.values(), kinds):
@@ -246,7 +249,8 @@ def count_images(difference: Difference, seen: Picture, sessions: Sessions, wish
 
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *, spec_hash: str | None = None) -> Plan:
     """Orders the changes and asks the guards. `spec_hash`: what the plan says it is made from, if not the spec's own hash. Pure."""
-    registries = estate_of(spec).registries
+    estate = estate_of(spec)
+    registries = estate.registries
     by = reaching(seen.live.values(), difference.changes, seen.kinds, spec.name)
     changes = with_reach(difference.changes, by, seen.kinds, seen.homes, spec.name)
     # whoever only lets go of something asks nothing of what is there
@@ -257,6 +261,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         spec_hash=spec_digest(spec) if spec_hash is None else spec_hash,
         registries=registries,
         clusters=spec.clusters,
+        examples=estate.examples,
         problems=tuple(sorted(difference.problems)),
         foreign=_left_to_others(seen, changes),
         unowned={name: len(found) for name, found in sorted(seen.unowned.items())},

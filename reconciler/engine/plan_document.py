@@ -242,6 +242,9 @@ class PlanDocument(_Part, Generic[R]):
         description="Where each registry is, and the role that calls are made as, if any; and by `cluster NAME`, how each cluster is"
         " reached. Relative paths are relative to this file's folder.",
     )
+    examples: dict[str, tuple[str, ...]] = Field(
+        {}, description="Per registry whose login may have to be tried with them, some repositories of the spec."
+    )
     places: dict[str, dict[str, str]] = Field(
         {},
         description="By what the places were known that the spec only names, such as `cluster NAME`, the surest first: apply refuses"

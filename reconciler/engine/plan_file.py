@@ -92,6 +92,7 @@ def _document(plan: Plan, folder: str | Path) -> dict[str, Any]:
             **{item.name: " ".join((item.platform, *item.place(base, here))) for item in plan.registries},
             **{f"cluster {item.name}": " ".join(item.place(base, here)) for item in plan.clusters},
         },
+        **({"examples": {name: list(found) for name, found in sorted(plan.examples.items())}} if plan.examples else {}),
         **({"places": {name: dict(known) for name, known in sorted(plan.places.items())}} if plan.places else {}),
         "changes": [_change(change, going) for change in plan.changes],
         "graph": plain(plan.graph),

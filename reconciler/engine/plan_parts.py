@@ -100,6 +100,7 @@ class Loading:
             registries=self.registries,
             clusters=document.clusters,
             places=document.places,
+            examples=document.examples,
             changes=changes,
             graph=tuple((_address(first), _address(then)) for first, then in document.graph),
             verdicts=_verdicts(document.guards),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
@@ -11,8 +12,18 @@ from reconciler.model.resource import Desired
 from reconciler.spec.selection import matches_any
 
 from .difference import Difference
+from .expand import Wanted
 from .meant import meant
 from .order import edges_of, going_with, needed_first
+from .wishes import Wishes
+
+
+def named_alone(wishes: Wishes, desired: Wanted) -> frozenset[Address]:
+    """What the targets name, if that is all that is asked for, and each of it is wanted; else nothing: a glob, or an address that the
+    spec does not have, may name what only a listing finds."""
+    wanted = set(chain.from_iterable(desired.values()))
+    whole = wishes.release or not wanted.issuperset(wishes.targets)
+    return frozenset() if whole else frozenset(map(Address, wishes.targets))
 
 
 def check_targets(targets: Iterable[str], addresses: Collection[str]) -> None:

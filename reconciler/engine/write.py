@@ -43,7 +43,7 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one change. `seconds`: how long it took. `places`: what in the spec an error is about. `time_is_up`: it failed
-    because the platform throttled it until the time limit ran out.
+    because the platform throttled it until the time limit ran out. `live`: what was created, as the platform answered it.
     """
 
     address: Address
@@ -54,6 +54,7 @@ class Outcome:
     request_id: str = ""
     places: tuple[Place, ...] = ()
     time_is_up: bool = False
+    live: Live | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,10 @@ def carry_out(session: Session, task: Task) -> Outcome:
     status, message, request_id = Status.DONE, "", ""
     places: tuple[Place, ...] = ()
     time_is_up = False
+    made: Live | None = None
     with working_on(change.address), changing():
         try:
-            message = write(session, task)
+            message, made = write(session, task)
         except PlatformError as error:
             status, message, request_id, places = Status.FAILED, str(error), error.request_id, error.places
             time_is_up = isinstance(error, TimeIsUp)
@@ -104,15 +106,15 @@ def carry_out(session: Session, task: Task) -> Outcome:
             )
     seconds = time.monotonic() - started
     message = message.removeprefix(f"{change.address}: ")  # whoever prints an outcome names its address
-    return Outcome(change.address, change.action, status, message, seconds, request_id, places, time_is_up)
+    return Outcome(change.address, change.action, status, message, seconds, request_id, places, time_is_up, made)
 
 
 class NotConverged(ReconcilerError):
     """The platform accepted the write and answered something else than was asked for."""
 
 
-def write(session: Session, task: Task) -> str:
-    """Writes one change; returns what is to be said of it beside that it is done, most often nothing.
+def write(session: Session, task: Task) -> tuple[str, Live | None]:
+    """Writes one change; returns what is to be said of it beside that it is done, most often nothing, and what was created.
 
     Raises Moved, NotConverged and PlatformError.
     """
@@ -123,11 +125,11 @@ def write(session: Session, task: Task) -> str:
     wanted = change.desired
     if wanted is None:
         if live is None or _is_gone(change, live):
-            return GONE
+            return GONE, None
         if change.action is Action.RELEASE:
-            return _release(session, kind, live)
+            return _release(session, kind, live), None
         kind.delete(session, live, force=change.force)
-        return ""
+        return "", None
     # what may hold images from before is guarded as what was there before is
     adopted = (
         change.action is Action.ADOPT
@@ -145,7 +147,7 @@ def write(session: Session, task: Task) -> str:
     wrong = unconverged(change, now, session)
     if wrong:
         raise NotConverged(f"did not converge: the platform answered that {wrong}")
-    return ""
+    return "", now if live is None else None
 
 
 def _release(session: Session, kind: Kind, live: Live) -> str:

@@ -68,7 +68,8 @@ class ForeignAccess:
     `access`: what it gives now. `removal`: how to remove it with the platform's own means, as an imperative sentence; "" where that
     isn't known. `after`: what it gives once the plan is applied, where that differs. `stays`: whether it was given above the
     resource, so that it does not go with it. `place`: the address that it has once a spec takes it over; None if none can. `through`:
-    the address of what gives it, where that can be taken over, and it changes with that from then on.
+    the address of what gives it, where that can be taken over, and it changes with that from then on. `at_runtime`: whether a program
+    gave it by the runtime interface of this registry.
     """
 
     address: Address
@@ -79,6 +80,7 @@ class ForeignAccess:
     stays: bool = False
     place: Address | None = field(default=None, compare=False)
     through: Address | None = field(default=None, compare=False)
+    at_runtime: bool = field(default=False, compare=False)
 
     @property
     def left(self) -> tuple[Access, ...]:

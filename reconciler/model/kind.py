@@ -330,9 +330,9 @@ class ReachesMarked:
 
 
 class Releasable:
-    """What a kind offers that can let go of a resource and leave it there."""
+    """What a kind offers that can let go of a resource and leave it. `comes_back`: whether a spec that still has it makes it its own
+    again, since nothing there says that nobody owns it."""
 
-    #: whether a spec that still has it makes it its own again, since nothing of what is there says that nobody owns it
     comes_back: ClassVar[bool] = False
 
     @abstractmethod
@@ -346,9 +346,9 @@ class Releasable:
 
 
 class ExpiresUncounted:
-    """What a kind offers whose settings say which images expire, on a platform that counts none of them."""
+    """What a kind offers whose settings say which images expire, on a platform that counts none of them. `uncounted`: why it counts
+    none, as a sentence without its end."""
 
-    #: why none are counted, as a sentence without its end
     uncounted: ClassVar[str]
 
 
@@ -362,10 +362,11 @@ class ExpiresImages:
 
 
 class HoldsImages:
-    """What a kind offers whose resources hold images: they are pulled from it, and deleted with it."""
+    """What a kind offers whose resources hold images: they are pulled from it, and deleted with it. `noun`: what people call one.
+    `exclusive`: whether the platform itself refuses to make one that is there."""
 
-    #: what people call one
     noun: ClassVar[str] = "repository"
+    exclusive: ClassVar[bool] = False
     #: where the images alone make one, and nothing of ours: what becomes of those that are there before it is the spec's, as a
     #: sentence without its end
     images_before: ClassVar[str] = ""

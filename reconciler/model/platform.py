@@ -34,7 +34,8 @@ class Estate:
 
     `parallelism`: how many calls a session may have under way at once. `timeout`: for how many seconds it may try what is throttled.
     `rescue`: the folder for files that keep what others had put on a resource while it is replaced. `rates`: how often each operation
-    may be called, as far as the run has learned it; all its sessions share them.
+    may be called, as far as the run has learned it; all its sessions share them. `examples`: by registry, some repositories that the
+    spec has in it, where its login may have to be tried with them.
     """
 
     owner: str
@@ -45,6 +46,7 @@ class Estate:
     rescue: str = "."
     rates: Rates = field(default_factory=Rates, repr=False, compare=False)
     clusters: tuple[Cluster, ...] = ()
+    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     def registry(self, name: str) -> RegistryBase:
         """The registry of that name."""
@@ -77,12 +79,18 @@ class Session(ABC):
         self.given_up = False
         #: whether nothing of the registry is wanted any more: what only what is wanted needs can be left out of a listing
         self.giving_up = False
+        #: what the caller named, where that is all that it asks for and the spec wants each of it: what can't be needed for that may
+        #: be left out of a listing. Empty: it asks for everything
+        self.targeted: frozenset[Address] = frozenset()
         #: set by whoever wants what is carried out to stop; a call that only waits for its turn is not sent then
         self.stop = Event()
         #: takes how many reads are done, and of how many more it is known now that they are to be done
         self.on_step: Callable[[int, int], None] = _nobody
         #: what a listing found of the wanted that the platform would not take, in words: limits that only it knows
         self.refused: dict[Address, str] = {}
+        #: what of the wanted a listing has not looked at: nothing is planned for it. Each with why it could not, in words, which is
+        #: in the way of a plan with it; "" where nothing that the caller named needs it
+        self.unseen: dict[Address, str] = {}
         #: what else a listing found that a reader of the plan must know, in sentences
         self.notices: list[str] = []
         self._ledgers: dict[type[Ledger], Ledger] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconciler.places import Place
@@ -50,16 +51,17 @@ class NativeName:
 class Live:
     """A resource as the platform has it.
 
-    `native`: the platform's own name, such as an ARN. `rest`: everything else in the native document that a write must keep,
-    as canonical text: it counts for the fingerprint. `etag`: what the platform wants back with a write, if it has such a
-    thing; it changes with any write beside ours, so it counts for nothing. `vacant`: nothing of ours is there, only what
-    others put into the native document, or our mark of what was applied (a crash between a delete and the removal of its mark
-    leaves that). `owed`: what others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that
-    others gave in it. `neighbours`: what other registries of the spec have in the same native document; a plan says it. `moot`: it is
-    not there, and what is wanted of it is given by something else already. `stands_at`: where it stands, of a kind whose resources
-    can take each other's place under other names: it is deleted only after what is made there (`Desired.instead_of`). `version`: of
-    what holds a secret, which no plan can have, by what the platform tells its states apart where somebody else has written it last;
-    "" where we have. It counts for the fingerprint.
+    `native`: the platform's own name, such as an ARN. `rest`: everything else in the native document that a write must keep, as
+    canonical text: it counts for the fingerprint. `etag`: what the platform wants back with a write, if it has such a thing; it
+    changes with any write beside ours, so it counts for nothing. `vacant`: nothing of ours is there, only what others put into the
+    native document, or our mark of what was applied (a crash between a delete and the removal of its mark leaves that). `owed`: what
+    others had put on it waits to be put back, since a replacement was cut off. `foreign`: access that others gave in it.
+    `neighbours`: what other registries of the spec have in the same native document; a plan says it. `moot`: what is wanted of it is
+    given by something else already; unless it is `vacant`, by the same thing as others made it, which a spec can adopt. `stands_at`:
+    where it stands, of a kind whose resources can take each other's place under other names: it is deleted only after what is made
+    there (`Desired.instead_of`). `version`: of what holds a secret, which no plan can have, by what the platform tells its states
+    apart where somebody else has written it last; "" where we have. It counts for the fingerprint. `created_at`: when it was made,
+    with a time zone, where the platform says that of a kind that holds images; it counts for nothing.
     """
 
     address: Address
@@ -79,6 +81,7 @@ class Live:
     moot: bool = False
     stands_at: Address | None = None
     version: str = ""
+    created_at: datetime | None = field(default=None, compare=False)
 
     @property
     def given(self) -> Given:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.engine.plan import Plan
 from reconciler.engine.pushing import of_push
-from reconciler.model.change import Action, Cause, Change
+from reconciler.model.address import Address
+from reconciler.model.change import Action, Cause, Change, PlanProblem
 from reconciler.spec.registry import RegistryBase
-from reconciler.words import natural
+from reconciler.words import natural, some_of
 
 from . import counts, sentences
 from .change_item import BY_WHOM, UNTOUCHED, ChangeItem, change_item, reading_order
@@ -191,7 +192,7 @@ def report_of(plan: Plan, *, full: bool = True, gathered: bool = False) -> Repor
         foreign=_foreign(plan),
         problems=Section(
             Topic.PROBLEMS,
-            tuple(Statement(item.address, item.message, (item.address,)) for item in plan.problems),
+            tuple(_problems(plan.problems)),
         ),
         violations=Section(
             Topic.VIOLATIONS,
@@ -224,6 +225,14 @@ def _drift_totals(plan: Plan) -> str:
     return counts.drift_totals(
         plan.causes, plan.unchanged, foreign=len(foreign), conflicts=conflicts, problems=problems
     )
+
+
+def _problems(problems: Iterable[PlanProblem]) -> Iterator[Statement]:
+    """The problems; those of which the same is said, such as of all that is in one place, are one."""
+    alike: dict[str, list[Address]] = {}
+    for item in problems:
+        alike.setdefault(item.message, []).append(item.address)
+    yield from (Statement(some_of(found), message, tuple(found)) for message, found in alike.items())
 
 
 def _removals(plan: Plan) -> Iterator[Statement]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -63,6 +63,8 @@ class RegistryBase(Model):
     identity: ClassVar[tuple[str, ...]] = ()
     #: whether there is anything that its platform can't honour and that is left out where it comes from the defaults (`Fault.unable`)
     leaves_out: ClassVar[bool] = False
+    #: of how many repositories its sessions must know the names, to try its login with
+    tried_with: ClassVar[int] = 0
     #: whether whoever can push can delete images too
     pushers_delete: ClassVar[bool] = False
 
@@ -72,6 +74,11 @@ class RegistryBase(Model):
         `base`: the folder that relative paths start from. `start`: the folder that they are said relative to, or None: resolved.
         """
         return ()
+
+    def portable(self, base: str) -> dict[str, Any]:
+        """The registry as a spec writes it that may be in another folder, as JSON values. `base`: the folder that relative paths
+        start from."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     @property
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:

@@ -168,6 +168,10 @@ class Distribution:
         """Its host and port."""
         return self.url.partition("//")[2]
 
+    def let_in(self, users: Mapping[str, str]) -> None:
+        """Lets these in by Basic, with these passwords, and nobody else from now on: it reads the file again once that is newer."""
+        (self.authority.folder / "htpasswd").write_text("".join(f"{_hashed(*item)}\n" for item in users.items()))
+
     def push(self, name: str, login: tuple[str, str]) -> None:
         """Pushes an image of one layer, by skopeo, which is no client of ours."""
         from tests.images import Image

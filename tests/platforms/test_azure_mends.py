@@ -195,12 +195,33 @@ def test_a_destroy_says_that_a_registry_without_its_tags_stays(azure: AzureSandb
     assert azure.state()["registries"] == {}
 
 
+@pytest.mark.parametrize(("key", "value"), [("reconciler-registry", "other"), ("reconciler-origin", "byhand")])
+@pytest.mark.parametrize("retired", [False, True])
+def test_a_registry_that_goes_names_replications_that_only_look_like_ours(
+    azure: AzureSandbox, key: str, value: str, retired: bool
+) -> None:
+    premium = {"sku": "Premium", "replication_regions": ["northeurope"]}
+    azure.apply(azure.document("app-a", registry=premium))
+    azure.acr.replications["northeurope"].tags[key] = value
+    document = azure.document(registry={**premium, "retired": True}, guards={"max_deletes": "100%"})
+    plan = azure.plan(document if retired else azure.document("app-a", registry=premium), destroy=not retired)
+    (change,) = (item for item in plan.changes if item.address == f"images.registry.{NAME}")
+    assert change.notes == ("also deletes what somebody else made there: replication northeurope",)
+
+
 def test_a_token_that_somebody_gave_the_map_of_our_notes_is_named(azure: AzureSandbox) -> None:
     azure.apply(azure.document("app-a"))
     notes = "reconciler-spec-1"
     azure.call("PUT", f"{RESOURCE}/tokens/theirs", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/{notes}"}})
     without = azure.document(guards={"max_deletes": "100%"})
-    (outcome,) = azure.carry_out(azure.plan(without))
+    plan = azure.plan(without)
+    (change,) = plan.changes
+    assert change.notes == (
+        f"somebody gave token theirs the scope map {notes}, which is for notes alone: Azure keeps it as long as that token has it, so"
+        " that this fails until it has another one",
+    )
+    assert loads(dumps(plan), platforms=azure.platforms).changes == plan.changes
+    (outcome,) = azure.carry_out(plan)
     assert f"somebody gave token theirs the scope map {notes}, which is for notes alone" in outcome.message
     assert "give it another scope map, and run again: then the note goes" in outcome.message
     azure.call(
@@ -208,6 +229,25 @@ def test_a_token_that_somebody_gave_the_map_of_our_notes_is_named(azure: AzureSa
     )
     azure.apply(without)
     assert azure.plan(without).changes == ()
+
+
+def test_a_map_of_notes_that_a_token_has_is_said_of_those_alone_whose_move_would_leave_nothing_in_it(
+    azure: AzureSandbox,
+) -> None:
+    azure.apply(azure.document("app-a", "app-b"))
+    for name in ("theirs", "another"):
+        said_of = {"scopeMapId": f"{RESOURCE}/scopeMaps/reconciler-spec-1"}
+        azure.call("PUT", f"{RESOURCE}/tokens/{name}", {"properties": said_of})
+    (change,) = azure.plan(azure.document("app-a", {"name": "app-b", "protect": True})).changes
+    assert change.notes == ()
+    protected = azure.document({"name": "app-a", "protect": True}, {"name": "app-b", "protect": True})
+    assert [item.notes for item in azure.plan(protected).changes] == [
+        (
+            "somebody gave tokens another and theirs the scope map reconciler-spec-1, which is for notes alone: Azure keeps it as"
+            " long as those tokens have it, so that this fails until they have another one",
+        )
+    ] * 2
+    azure.apply(azure.document("app-a", {"name": "app-b", "protect": True}))
 
 
 def test_a_repository_that_is_to_be_adopted_is_noted_to_need_none(azure: AzureSandbox) -> None:

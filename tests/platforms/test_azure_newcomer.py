@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from azure.core.exceptions import ServiceRequestError
 
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import ReadFailed, SpecError
 from reconciler.model.change import Action
 from reconciler.platforms.azure import rules
+from reconciler.platforms.azure.spec import AzureRegistry
+from reconciler.platforms.azure.troubles import translated
 from tests.emulators.azure.faults import Fails
 from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import NAME, RESOURCE, AzureSandbox
@@ -166,6 +169,16 @@ def test_an_authority_whose_certificate_nobody_trusts_is_said(
         azure.plan(azure.document("app-a"))
     assert "REQUESTS_CA_BUNDLE" in str(failed.value)
     assert "az login" not in str(failed.value)
+
+
+def test_an_api_whose_certificate_nobody_trusts_is_said(azure: AzureSandbox) -> None:
+    error = ServiceRequestError(
+        "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] unable to get issuer'))"
+    )
+    here = azure.spec(azure.document("app-a")).registries[0]
+    assert isinstance(here, AzureRegistry)
+    assert "REQUESTS_CA_BUNDLE" in translated(error, "", "registries:get", here).hint
+    assert "check the network" in translated(ServiceRequestError("refused"), "", "registries:get", here).hint
 
 
 def test_a_tenant_that_is_not_the_subscription_s_is_said(azure: AzureSandbox) -> None:

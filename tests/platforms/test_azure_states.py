@@ -215,7 +215,9 @@ def test_what_is_under_way_is_no_match_and_an_apply_waits_for_it(
     assert NO_CHANGES not in words(plan)
     (change,) = plan.changes
     assert (change.address, change.action) == (address, Action.UPDATE)
-    assert change.notes == (f"it is being {doing}: run again when that is done; an apply waits for it",)
+    assert change.notes == (
+        f"it is being {doing}: run again when that is done; an apply waits for it, at most 10 minutes",
+    )
     ends = Ends(of(azure, address), operation, 3)
     azure_stand_in.behaviours.append(ends)
     assert [item.status for item in azure.carry_out(plan, verify=True)] == [Status.DONE]
@@ -272,7 +274,7 @@ def test_what_is_being_deleted_and_is_to_go_is_waited_for(
 ) -> None:
     azure.acr.state = "Deleting"
     plan = azure.plan(document, destroy=True)
-    assert "it is being deleted: run again when that is done; an apply waits for it" in words(plan)
+    assert "it is being deleted: run again when that is done; an apply waits for it, at most 10 minutes" in words(plan)
 
     class Gone(Ends):
         def before(self, call: Call) -> Answer | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from reconciler.model.service import Credentials
 from reconciler.platforms.external.session import ExternalSession
 from reconciler.platforms.kubernetes import validity
 from tests.command_line import ROOT
+from tests.emulators.distribution import docker_registry
 from tests.emulators.kubernetes import Fails, KubernetesCall
 from tests.emulators.proxy import Proxy
 from tests.onprem import OTHER, PASSWORD, Stage, login_in, secret_name
@@ -159,6 +161,23 @@ def test_a_login_that_the_registry_does_not_take_is_never_written(stage: Stage, 
     assert "the registry refuses the login of user alice" in said
     assert password(stage, namespace) == PASSWORD
     assert "of-last-year" not in said
+
+
+def test_a_login_that_the_registry_has_ceased_to_take_is_not_good(stage: Stage, namespace: str, tmp_path: Path) -> None:
+    """In the first minutes of a rotation, job and secret both have the former login, and every pull fails."""
+    with docker_registry(tmp_path / "registry", users={"alice": PASSWORD}) as registry:
+        stage.document["registries"][0] |= {"url": registry.url, "ca_file": str(registry.authority.file)}
+        stage.write()
+        stage.apply()
+        at = f"onprem.pull-secret.prod/{namespace}/prod"
+        assert f"{at} good\n" in stage.run("refresh")
+        registry.let_in({"alice": OTHER})
+        said = stage.run("refresh", code=1)
+    assert f"{at} failed: " in said
+    assert "the registry refuses the login of user alice" in said
+    said = stage.run("refresh", code=1)
+    assert f"{at} failed: " in said, "nobody knows whether it is good"
+    assert "the registry refuses connections" in said
 
 
 def test_what_is_not_there_or_not_ours_is_said_and_left(stage: Stage, namespace: str) -> None:

@@ -68,7 +68,10 @@ class LocalSandbox(Sandbox):
 
     def state(self) -> Document:
         files = (path for path in sorted(self.folder.rglob("*")) if path.is_file() and path.suffix == ".json")
-        return {str(path.relative_to(self.folder)): json.loads(path.read_text()) for path in files}
+        found = {str(path.relative_to(self.folder)): json.loads(path.read_text()) for path in files}
+        for document in found.values():
+            document.pop("created_at", None)  # as a cloud's own time, it is another one in each run
+        return found
 
     def repository_names(self) -> set[str]:
         return {unquote(place.rpartition("/")[2].removesuffix(".json")) for place in self.state()}

@@ -19,7 +19,7 @@ from .session import PATIENCE, AwsSession
 _DENIED = ("AccessDenied", "AccessDeniedException")
 #: a session that is longer than the role's own limit, or than the hour that whoever is a role already can have:
 #: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (DurationSeconds)
-_TOO_LONG = "ValidationError"
+TOO_LONG = "ValidationError"
 
 
 class LoginSession(AwsSession):
@@ -38,7 +38,10 @@ class LoginSession(AwsSession):
         credentials that it was had with (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html).
         Raises PlatformError.
         """
-        given = _assumed(self)
+        return self.token_by(_assumed(self))
+
+    def token_by(self, given: Mapping[str, Any]) -> Credentials:
+        """An authorization token that was had with what `sts:AssumeRole` gave. Raises PlatformError."""
         answer = self.as_role("ecr", "get_authorization_token", given)
         try:
             (data,) = answer["authorizationData"]
@@ -61,15 +64,18 @@ def _assumed(session: AwsSession) -> Mapping[str, Any]:
     """Credentials of the pull role, for as long as they can be had."""
     longest = session.registry.max_session_seconds
     try:
-        return _assumed_for(session, longest)
+        return assumed(session, PULL_ROLE, longest)
     except PlatformError as error:
-        if error.code != _TOO_LONG or longest <= USUAL_SESSION:
+        if error.code != TOO_LONG or longest <= USUAL_SESSION:
             raise
-    return _assumed_for(session, USUAL_SESSION)
+    return assumed(session, PULL_ROLE, USUAL_SESSION)
 
 
-def _assumed_for(session: AwsSession, seconds: int) -> Mapping[str, Any]:
-    arn, name = session.registry.role_arns[PULL_ROLE], session.registry.role_name(PULL_ROLE)
+def assumed(session: AwsSession, role: str, seconds: int, policy: str = "") -> Mapping[str, Any]:
+    """Credentials of one of the registry's roles for so many seconds. `policy`: what they can do no more than, as a session policy.
+    Raises PlatformError; its code is TOO_LONG where the session would be longer than it can be."""
+    arn, name = session.registry.role_arns[role], session.registry.role_name(role)
+    narrowed: dict[str, Any] = {"Policy": policy} if policy else {}
     ask = partial(
         session.call,
         "sts",
@@ -77,6 +83,7 @@ def _assumed_for(session: AwsSession, seconds: int) -> Mapping[str, Any]:
         RoleArn=arn,
         RoleSessionName=f"reconciler-{session.owner}",
         DurationSeconds=seconds,
+        **narrowed,
     )
     try:
         # a role that was just made may not be assumed yet: IAM is eventually consistent

@@ -179,9 +179,9 @@ class AwsPlatform(Platform):
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
         with needing("aws", registry.name, "AWS"):
-            from .login import LoginSession
+            from .runtime_access import RuntimeSession
 
-        return LoginSession(self, estate, _aws(registry))
+        return RuntimeSession(self, estate, _aws(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         here = _aws(registry)

@@ -13,6 +13,7 @@ from reconciler.words import all_of
 
 from . import effective, inclusion, policy, statements
 from .policy import Document, Statement
+from .runtime_statements import is_runtime
 from .verbs import ECR, principal_of, principals_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ def foreign(at: Address, document: Document) -> Iterator[ForeignAccess]:
             yield ForeignAccess(at, name)
         else:
             given = tuple(sorted(accesses(at, statement, denies)))
-            yield ForeignAccess(at, name if given else f"{name} names only principals that were deleted", given)
+            if runtime := is_runtime(statement.sid):
+                name = f"given at run time, {name}"
+            what = name if given else f"{name} names only principals that were deleted"
+            yield ForeignAccess(at, what, given, at_runtime=runtime)
 
 
 def removable(session: AwsSession, at: Address, document: Document) -> Iterator[ForeignAccess]:

@@ -54,6 +54,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     name = KIND
     settings = RepositorySettings
+    exclusive = True
     immutable = frozenset({"encryption", "native_name"})
     after = ("role", "ledger")
     permissions = {
@@ -169,7 +170,8 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         created = session.repository_call(
             "create_repository",
             at,
-            absent=("RepositoryAlreadyExistsException",),
+            # whoever makes one at run time wants to know that it was there; a plan knew that it wasn't
+            absent=("RepositoryAlreadyExistsException",) if write.marks.origin == "spec" else (),
             tags=as_list(tags),
             imageScanningConfiguration={"scanOnPush": wanted.scan_on_push},
             encryptionConfiguration=native.encryption_for(wanted.encryption),

@@ -163,6 +163,7 @@ def live_of(registry: AwsRegistry, at: Address, repository: Mapping[str, Any], t
         native=repository["repositoryArn"],
         needs=(Address.of(at.registry, "region", names.arn_part(repository["repositoryArn"], 3)),),
         rest=text(others) if others else "",
+        created_at=repository.get("createdAt"),
     )
 
 

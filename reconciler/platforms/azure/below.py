@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.access import ForeignAccess
@@ -69,7 +69,7 @@ class Below:
         named = (key for key in self._maps if not key.startswith("_") and not self._is_note(key))
         maps = set(named) - self._ours - used
         away = (item for item in self.replications if _location(item) != self.registry.location)
-        theirs = (item for item in away if Marks.of(tags.read(item.get("tags"))).owner != self.owner)
+        theirs = (item for item in away if not self._is_ours(Marks.of(tags.read(item.get("tags")))))
         return [
             *sorted(f"{CONNECTION}{item.get('name', '')}" for item in self.connections),
             *(f"scope map {key}" for key in sorted(maps)),
@@ -87,8 +87,10 @@ class Below:
     @cached_property
     def _ours(self) -> set[str]:
         """The scope maps of our grants: what has the name of one of our notes is no token's."""
-        is_ours = partial(token_settings.is_ours, owner=self.owner, registry=self.registry.name)
-        return {key for key, found in self._marks.items() if not key.startswith(rules.NOTES) and is_ours(found)}
+        return {key for key, found in self._marks.items() if not key.startswith(rules.NOTES) and self._is_ours(found)}
+
+    def _is_ours(self, marks: Marks) -> bool:
+        return token_settings.is_ours(marks, self.owner, self.registry.name)
 
     def _is_note(self, key: str) -> bool:
         return key.startswith(rules.NOTES) and self._marks[key].owner == self.owner

@@ -91,8 +91,8 @@ class Estimate:
     wanted: Mapping[Address, Desired]
     owner: str
     registry: str
-    before: str
-    after: str
+    before: str = ""
+    after: str = ""
 
     def refusal(self) -> tuple[Address, str] | None:
         """What of the spec would be too much, and why; None: nothing is. It is said of something that is made or changed: of the
@@ -134,6 +134,25 @@ class Estimate:
             going_grants=len(tokens.keys() & self._ours - wanted),
             going_notes=0,
         )
+
+    def held(self) -> Mapping[str, str]:
+        """What keeps a note where it is, as a sentence without its end, by the name of its repository: somebody's token that has the
+        map, of which nothing would be left."""
+        by_map: dict[str, list[str]] = {}
+        for name, item in sorted(_named(self.tokens).items()):
+            by_map.setdefault(map_of(item), []).append(name)
+        if not any(name.startswith(rules.NOTES) for name in by_map):
+            return {}
+        there, found = _named(self.scope_maps), {}
+        for name, actions in self._notes.items():
+            if not actions and name in by_map and name in there:
+                has, gets = (
+                    ("that token has", "it has") if len(by_map[name]) == 1 else ("those tokens have", "they have")
+                )
+                why = f"Azure keeps it as long as {has} it, so that this fails until {gets} another one"
+                said = f"{notes.held(name, by_map[name])}: {why}"
+                found.update(dict.fromkeys(notes.names_in(there[name]), said))
+        return found
 
     def _growing(self) -> Iterator[Address]:
         there = _named(self.scope_maps), _named(self.tokens)

@@ -262,13 +262,25 @@ class Notes:
             if not having:
                 raise
             raise PlatformError(
-                f"somebody gave {plural(len(having), 'token')} {all_of(having)} the scope map {name}, which is for notes alone",
+                held(name, having),
                 address=at,
                 operation=error.operation,
                 request_id=error.request_id,
                 code=error.code,
                 hint=f"give {plural(len(having), 'it', 'them')} another scope map, and run again: then the note goes",
             ) from None
+
+
+def held(name: str, tokens: Sequence[str]) -> str:
+    """That tokens have a map of notes, as a sentence without its end."""
+    return (
+        f"somebody gave {plural(len(tokens), 'token')} {all_of(tokens)} the scope map {name}, which is for notes alone"
+    )
+
+
+def names_in(scope_map: Mapping[str, Any]) -> list[str]:
+    """The repositories that a scope map notes."""
+    return list(filter(None, (_named(str(action)) for action in properties(scope_map).get("actions") or ())))
 
 
 def _is_ours(key: str, value: str) -> bool:

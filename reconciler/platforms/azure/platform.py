@@ -56,7 +56,7 @@ class AzurePlatform(Platform):
             ModeKind(),
             ScopeMapKind(),
             TokenKind(),
-            SecretKind(_token_of),
+            SecretKind(_token_of, gives=False),
             # what a token's scope map gives is said of whoever holds the token
             LinkKind(gives=False),
         )

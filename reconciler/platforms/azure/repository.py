@@ -21,6 +21,7 @@ from reconciler.spec.repository import Repository
 from reconciler.words import images_counted
 
 from . import notes
+from .limits import Estimate
 from .notes import Note, Notes
 from .spec import AzureRegistry
 
@@ -105,8 +106,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         if found["registry"]:
-            maps = session.once("scope maps", lambda: session.scope_maps(session.own_address()))
-            yield from (_live(session, note) for note in notes.read(maps))
+            own = session.own_address()
+            maps = session.once("scope maps", lambda: session.scope_maps(own))
+            tokens = session.once("tokens", lambda: session.tokens(own))
+            held = Estimate(maps, tokens, wanted, session.owner, session.name).held()
+            for note in notes.read(maps):
+                yield replace(_live(session, note), notes=tuple(filter(None, [held.get(note.name)])))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         names = {at.name: at for at in addresses if not at.where}

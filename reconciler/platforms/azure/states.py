@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
 from reconciler.model.resource import Live
+from reconciler.words import duration
 
 from .documents import properties
 
@@ -72,7 +73,11 @@ def remark(failed: str, word: str, mended: str) -> tuple[str, ...]:
     if failed:
         how = "was canceled" if failed == "Canceled" else "failed"
         return (f"Azure reports that its last operation {how}: {mended}",)
-    return (f"it is {doing(word)}: run again when that is done; an apply waits for it",) if word else ()
+    return (
+        (f"it is {doing(word)}: run again when that is done; an apply waits for it, at most {duration(PATIENCE)}",)
+        if word
+        else ()
+    )
 
 
 def settled(session: AzureSession, at: str, read: Callable[[], Document | None]) -> Document | None:

@@ -128,7 +128,7 @@ def marks_of(found: Mapping[str, Any]) -> Marks:
 
 
 def is_ours(marks: Marks, owner: str, registry: str) -> bool:
-    """Whether a scope map with these marks is one that a plan of this registry manages, or deletes if the spec does not have it."""
+    """Whether what has these marks is something that a plan of this registry manages, or deletes if the spec does not have it."""
     return (marks.owner, marks.origin) == (owner, "spec") and not marks.elsewhere(registry)
 
 

@@ -68,6 +68,10 @@ _ENTRA_HINTS = {
 }
 
 
+#: what OpenSSL says of a certificate that nobody here has signed
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
+
 class NotAzure(Exception):
     """The answer is none of Azure's: a proxy's page, say. It must not count as "there is nothing". `status`: its HTTP status."""
 
@@ -123,7 +127,9 @@ def translated(error: Exception, address: str, operation: str, registry: AzureRe
         address=address,
         operation=operation,
         code=type(error).__name__,
-        hint="check the network, and the endpoint override if one is set; then run again",
+        hint="trust the authority that signed the certificate (REQUESTS_CA_BUNDLE), or check the endpoint override"
+        if _UNTRUSTED in str(error)
+        else "check the network, and the endpoint override if one is set; then run again",
     )
 
 
@@ -138,7 +144,7 @@ def _no_token(error: Exception) -> tuple[str, str]:
     )
     code = _ENTRA.search(why or text)
     hint = _ENTRA_HINTS.get(code[1], "") if code is not None else ""
-    if "CERTIFICATE_VERIFY_FAILED" in why:
+    if _UNTRUSTED in why:
         hint = "trust the authority that signed its certificate (REQUESTS_CA_BUNDLE), or check AZURE_AUTHORITY_HOST"
     elif whose and code is None:
         hint = "check the network, and AZURE_AUTHORITY_HOST if it is set; then run again"

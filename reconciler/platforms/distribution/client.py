@@ -6,7 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,11 +83,12 @@ class RegistryClient:
             )
         return answer
 
-    def check_login(self, repository: str = "") -> None:
+    def check_login(self, repository: str = "", known: Sequence[str] = ()) -> None:
         """Fails unless the login works, also for pulling from a repository if one is given, whether or not that is there yet.
 
         What decides is the token service, or the registry by Basic: where a service gives tokens to everybody, /v2/ answers 200 to
-        any login. A registry that asks for none is offered it.
+        any login. A registry that asks for none is offered it. `known`: repositories that it may pull from: if the service gives it
+        no token for nothing, one for any of them will do.
         """
         if self.reach().status_code == httpx.codes.OK:
             self._auth.offer()
@@ -96,7 +97,7 @@ class RegistryClient:
             answer = self._get("/v2/", scope=_pull(repository) if repository else NO_SCOPE)
         except LoginRefused:
             # nor to nobody, who may pull what is public all the same: each repository says so by itself
-            if self.login is None and not repository:
+            if not repository and (self.login is None or any(map(self._gets_token, known))):
                 return
             raise
         by_token = answer.request.headers.get("Authorization", "").startswith("Bearer ")
@@ -111,6 +112,14 @@ class RegistryClient:
             raise self._refused(answer, repository)
         if answer.status_code not in (200, *((404,) if repository else ())):
             raise self._failed(answer)
+
+    def _gets_token(self, repository: str) -> bool:
+        """Whether the token service gives the login a token to pull from a repository."""
+        try:
+            answer = self._get("/v2/", scope=_pull(repository))
+        except LoginRefused:
+            return False
+        return str(answer.request.headers.get("Authorization", "")).startswith("Bearer ")
 
     def holds(self, repository: str) -> bool | Refusal:
         """Whether there is such a repository; a Refusal if the registry doesn't say that to these credentials."""

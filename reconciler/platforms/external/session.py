@@ -9,6 +9,7 @@ from reconciler.model.platform import Estate, Platform
 from reconciler.model.service import Credentials
 from reconciler.platforms.distribution.auth import Login
 from reconciler.platforms.distribution.client import RegistryClient
+from reconciler.platforms.distribution.refusal import Refusal
 from reconciler.platforms.http import HttpSession
 from reconciler.platforms.paths import path_of
 
@@ -26,6 +27,7 @@ class ExternalSession(HttpSession):
         self.registry = registry
         #: why the registry can't be asked; None if it can, or was not tried
         self.trouble: PlatformError | None = None
+        self._tried = False
 
     @cached_property
     def login(self) -> Login | None:
@@ -41,9 +43,12 @@ class ExternalSession(HttpSession):
 
     def check(self) -> None:
         """Whether a registry is there, and takes the login. Trouble with it is raised where something is wanted of the registry: what
-        is given up needs none."""
+        is given up needs none. It is asked once: each of many secrets holds the same login."""
+        if self._tried:
+            return
+        self._tried = True
         try:
-            self.client.check_login()
+            self.client.check_login(known=self.estate.examples.get(self.name, ()))
         except PlatformError as error:
             error.address = error.address or self.name
             self.trouble = error
@@ -53,8 +58,7 @@ class ExternalSession(HttpSession):
 
     def login_of(self, grant: str) -> Credentials:
         """The operator's login."""
-        if self.trouble is not None:
-            raise self.trouble
+        self._reached()
         found = self.login
         if found is None:
             raise PlatformError(
@@ -77,6 +81,27 @@ class ExternalSession(HttpSession):
         found = self.login_of("")
         note = "the login is the operator's: what it may do, and until when, is up to the registry"
         return Credentials(found.registry, found.username, found.password, None, notes=(note,))
+
+    def is_there(self, repository: str) -> bool | None:
+        self._reached()
+        found = self.client.holds(repository)
+        return None if isinstance(found, Refusal) else found
+
+    def all_there(self) -> list[str]:
+        self._reached()
+        found = self.client.repositories()
+        if isinstance(found, Refusal):
+            raise PlatformError(
+                f"which repositories registry {self.name} has can't be known: {found.why}",
+                address=self.name,
+                operation="list",
+                hint="ask for each by its name",
+            )
+        return sorted(found)
+
+    def _reached(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble
 
     def close(self) -> None:
         if "client" in self.__dict__:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -77,12 +78,19 @@ class LoginSource(Model):
         return None
 
 
+def _anywhere(path: str, base: str) -> str:
+    """A path of a spec, as it is from any folder."""
+    return os.path.abspath(os.path.join(base, os.path.expanduser(path)))
+
+
 class ExternalRegistry(RegistryBase):
     """A registry that the cluster's operator runs; repositories appear there with the first push."""
 
     grant_types = ("kubernetes",)
     leaves_out = True
     identity = ("credentials",)
+    # each is one more try of a login that may be wrong
+    tried_with = 3
     whole_login = (
         "a grant to a cluster hands on the login that the registry has in this spec, whatever that may do there"
     )
@@ -91,6 +99,14 @@ class ExternalRegistry(RegistryBase):
     url: Url = Field(description="The registry's address.")
     credentials: LoginSource | None = Field(None, description="Where its login comes from. Default: anonymous access.")
     ca_file: FilePath | None = Field(None, description="A private CA's certificates; TLS is always verified.")
+
+    def portable(self, base: str) -> dict[str, Any]:
+        found = super().portable(base)
+        if self.ca_file is not None:
+            found["ca_file"] = _anywhere(self.ca_file, base)
+        if self.credentials is not None and self.credentials.docker_config is not None:
+            found["credentials"] = {"docker_config": _anywhere(self.credentials.docker_config, base)}
+        return found
 
     @property
     def named_cluster(self) -> tuple[tuple[str, ...], str] | None:

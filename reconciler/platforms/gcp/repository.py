@@ -62,6 +62,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
 
     name = KIND
     settings = RepositorySettings
+    exclusive = True
     immutable = frozenset({"encryption", "format", "mode"})
     after = ("account",)
     uncounted = "Google has no call that counts what cleanup policies would delete"
@@ -212,7 +213,13 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresUncounted):
         """It exists: an answer to our own call was lost on the way (fine), or somebody else was faster (an error)."""
         at = write.desired.address
         live = self._at_last(session, at)
-        if live is None or live.marks != write.marks or live.settings != write.desired.settings:
+        # whoever makes one at run time wants to know that it was there; a plan knew that it wasn't
+        if (
+            live is None
+            or write.marks.origin != "spec"
+            or live.marks != write.marks
+            or live.settings != write.desired.settings
+        ):
             raise PlatformError(
                 "somebody else created it since the plan was made",
                 address=at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from reconciler.model.address import Address
@@ -174,7 +175,17 @@ def live_of(at: Address, found: Mapping[str, Any]) -> Live:
         needs=(Address.of(at.registry, "location", location),),
         rest=text(rest) if rest else "",
         notes=tuple(notes),
+        created_at=_time(found.get("createTime")),
     )
+
+
+def _time(text: Any) -> datetime | None:
+    """A time as Google writes it, with up to nine digits of a second; None if it is none."""
+    try:
+        made = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return made if made.tzinfo is not None else None
 
 
 def parts_of(name: str) -> tuple[str, str, str]:

@@ -5,7 +5,6 @@ https://kubernetes.io/docs/reference/kubernetes-api/
 
 from __future__ import annotations
 
-import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.paths import path_of
 from reconciler.spec.cluster import Cluster
 
+from .plugin import NoLogin, heard, limited, settings_with
 from .trouble import (
     FORBIDDEN,
     GONE,
@@ -45,6 +45,8 @@ Document = dict[str, Any]
 MANAGER = "reconciler"
 #: the kinds of object, as RBAC calls them, with what the client's methods call them
 SECRETS, ACCOUNTS, NOTES = "secrets", "serviceaccounts", "configmaps"
+#: the field of a service account that names its pull secrets
+PULL_SECRETS = "imagePullSecrets"
 _METHODS = {SECRETS: "secret", ACCOUNTS: "service_account", NOTES: "config_map"}
 #: changes the fields that it names and no others; a list is replaced whole. Said at each patch: what the client would take instead
 #: puts our entry in the place of everybody's (https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply)
@@ -59,7 +61,7 @@ class Connection:
     def __init__(self, session: HttpSession, cluster: Cluster) -> None:
         self.session = session
         self.cluster = cluster
-        self._lock = Lock()
+        self._lock, self._one_renews = Lock(), Lock()
         self._made: Any = None
 
     @property
@@ -213,26 +215,17 @@ class Connection:
                 with needing("kubernetes", self.session.name, "a grant to a cluster"):
                     import urllib3
                     from kubernetes import client, config
-                settings = client.Configuration()
+                settings = settings_with(self._renewing)
                 settings.retries = False  # what is asked for again is decided here
                 settings.connection_pool_maxsize = self.session.estate.parallelism
                 try:
-                    with _plugin() as failed:
+                    with heard(self._longest):
                         if self.cluster.in_cluster:
                             config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
                         else:
-                            config.load_kube_config(  # type: ignore[no-untyped-call]
-                                self._kubeconfig(),
-                                self.cluster.context,
-                                client_configuration=settings,
-                                persist_config=False,
-                            )
+                            self._load(settings)
                 except Exception as error:  # whatever a file, or a command that it names, makes of it
                     raise self._not_configured(error) from None
-                if failed:
-                    raise self._not_configured(
-                        _NoLogin("the command that its kubeconfig names for the login gives none")
-                    )
                 if not settings.verify_ssl and not self.cluster.in_cluster:
                     # the client would warn at each call, in its own words
                     warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
@@ -243,9 +236,35 @@ class Connection:
                     self._made = client.ApiClient(settings)
                 except Exception:  # by the address of a proxy, which is not shown: it may hold a password
                     raise self._not_configured(
-                        _NoLogin("the proxy's address in the environment or the kubeconfig can't be read")
+                        NoLogin("the proxy's address in the environment or the kubeconfig can't be read")
                     ) from None
             return self._made
+
+    def _load(self, settings: Any) -> None:
+        """As `load_kube_config` does, with a time limit for the command that it runs, now and when the login has ended."""
+        from kubernetes.config import ConfigException, kube_config
+
+        path = self._kubeconfig() or kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+        merged = kube_config.KubeConfigMerger(path)  # type: ignore[no-untyped-call]
+        if merged.config is None:
+            raise ConfigException("Invalid kube-config file. No configuration found.")
+        limited(merged.config, self._longest)
+        kube_config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+            merged.config, self.cluster.context, client_configuration=settings, persist_config=False
+        )
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        try:
+            with self._one_renews, heard(self._longest):
+                yield
+        except Exception as error:  # whatever the command makes of it
+            raise self._not_configured(error) from None
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that nothing which is waited for may take."""
+        return self.session.estate.timeout
 
     def _kubeconfig(self) -> str | None:
         given = self.cluster.kubeconfig
@@ -273,7 +292,7 @@ def _why(error: Exception) -> str:
     """What is wrong with a kubeconfig, without what is in it, which may be a login."""
     if isinstance(error, OSError):
         return os_sentence(error)
-    if isinstance(error, _NoLogin):
+    if isinstance(error, NoLogin):
         return str(error)
     text = str(error)
     known = re.fullmatch(
@@ -282,35 +301,6 @@ def _why(error: Exception) -> str:
         text,
     )
     return text if known else f"its kubeconfig can't be read ({type(error).__name__})"
-
-
-class _NoLogin(Exception):
-    """A command that a kubeconfig names gives no login."""
-
-
-@contextmanager
-def _plugin() -> Iterator[list[str]]:
-    """Whether the command that a kubeconfig names for its login has failed inside: the client goes on without one, and logs what the
-    command has said, which may be a secret, by the root logger."""
-    failed: list[str] = []
-    mine = get_ident()
-
-    def keeps(record: logging.LogRecord) -> bool:
-        if record.thread != mine or not record.pathname.endswith(("kube_config.py", "exec_provider.py")):
-            return True
-        if record.levelno >= logging.ERROR:
-            failed.append(record.name)
-        return False
-
-    root = logging.getLogger()
-    nothing = logging.NullHandler()  # else the root logger is set up to print
-    root.addFilter(keeps)
-    root.addHandler(nothing)
-    try:
-        yield failed
-    finally:
-        root.removeFilter(keeps)
-        root.removeHandler(nothing)
 
 
 def authorities(file: str | None) -> str:
@@ -325,6 +315,11 @@ def authorities(file: str | None) -> str:
 def annotations_of(found: Mapping[str, Any]) -> dict[str, str]:
     """An object's annotations."""
     return dict(found.get("metadata", {}).get("annotations") or {})
+
+
+def names_of(account: Document) -> list[str]:
+    """The names of a service account's pull secrets, in its order."""
+    return [str(item.get("name")) for item in account.get(PULL_SECRETS) or ()]
 
 
 def is_taken(error: BaseException) -> bool:

@@ -12,27 +12,31 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import Access, Principal
+from reconciler.model.access import Access
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, GivesAccess, Kind, Verb, Write
+from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 
-from .connection import ACCOUNTS, Document, is_taken
+from .connection import ACCOUNTS, PULL_SECRETS, Document, is_taken, names_of
 from .in_cluster import InCluster
 from .notes import Notes
+from .secret_login import marks_of
+from .secret_login import read as read_secret
 from .settings import LINK, SECRET, LinkSettings, Place
 from .trouble import GONE
 from .written_by import by_others
 
-_LIST = "imagePullSecrets"
 #: seconds in which the list is written again that others write too: 50 writers were done in 4
 PATIENCE = 30.0
 #: seconds between two tries, at first and at most; each waits for a random part of it
 _FIRST, _MOST = 0.1, 3.0
-#: what whoever has a secret can do with the registry: its login is not narrower
-PULL_ALL = "pull all repositories of the registry"
+
+
+#: what is said of an entry once the notes are lost
+_NOBODYS = "is there, and no note says who has made it: it stays when the grant goes; to take it over, add --adopt with its address"
 
 
 class LinkKind(InCluster, Kind, GivesAccess):
@@ -56,13 +60,15 @@ class LinkKind(InCluster, Kind, GivesAccess):
     def access(self, address: Address, settings: LinkSettings) -> Iterable[Access]:
         place = Place.of(address)
         if self.gives and place is not None and settings.secret:
-            who = Principal(f"service account {place} in cluster {place.cluster}")
-            yield Access(who, PULL_ALL, address.registry, "")
+            yield place.pulls(address.registry)
 
     def access_by_grant(self, address: Address, settings: LinkSettings) -> Iterable[tuple[str, Access]]:
         place = Place.of(address)
         grant = place.grant if place is not None else ""
         return ((grant, item) for item in self.access(address, settings))
+
+    def remarks(self, live: Live, wanted: Desired, *, changed: bool) -> Iterable[str]:
+        return () if live.moot else super().remarks(live, wanted, changed=changed)
 
     def unasked(self, wanted: Desired, registry: RegistryBase) -> str | None:
         place = Place.of(wanted.address)
@@ -73,20 +79,29 @@ class LinkKind(InCluster, Kind, GivesAccess):
         clusters = {place.cluster for at in wanted if at.kind == LINK and (place := Place.of(at))}
         session.notices += notes.lacking(clusters)
         moot = {live.address for live in found[SECRET] if live.moot}
+        lost = {live.address for live in found[SECRET] if not live.settings.noted}
+        secrets = {live.address: live for live in found[SECRET]}
         named = (at for cluster in notes.clusters for at in notes.addresses(cluster, LINK))
         for at in sorted({*(at for at, item in wanted.items() if item.kind == LINK), *named}):
             place = Place.of(at)
-            if place is None:
+            if place is None or place.cluster in notes.unasked:
                 continue
-            account = notes.accounts.get((place.cluster, place.namespace, place.account))
-            if isinstance(account, str):  # it can't be looked at, and nobody wants it
+            account = notes.accounts.get(place.service_account)
+            if isinstance(account, PlatformError):
+                if at in wanted:
+                    session.unseen[at] = account.sentence
                 continue
             if at in wanted and account is None:
                 if place.secret_at(at.registry) not in moot:
                     session.notices.append(_pending(place))
                 yield replace(_live(session, at, place, None), moot=True)
                 continue
-            live = _live(session, at, place, account)
+            whose = secrets[of].marks if (of := place.secret_at(at.registry)) in secrets else Marks()
+            if at not in wanted and whose.owner == session.owner and whose.elsewhere(session.name):
+                continue  # the registry had another name, or another one has its name now
+            live = _live(session, at, place, account, whose)
+            if live.moot and at in wanted and place.secret_at(at.registry) in lost:
+                live = replace(live, notes=(_NOBODYS,))
             if at not in wanted and live.vacant and live.marks.owner is not None and live.marks.applied is None:
                 live = replace(live, marks=replace(live.marks, applied=""))  # its note goes
             if not live.vacant or live.marks.owner is not None:
@@ -97,7 +112,7 @@ class LinkKind(InCluster, Kind, GivesAccess):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
-            account = notes.account((place.cluster, place.namespace, place.account))
+            account = notes.account(place.service_account)
             live = _live(session, at, place, account)
             if not live.vacant or live.marks.owner is not None:
                 yield live
@@ -134,10 +149,24 @@ def _pending(place: Place) -> str:
     return f"{missing}: the pull secret of grant {place.grant} is linked once it is"
 
 
-def _live(session: HttpSession, at: Address, place: Place, account: Document | None) -> Live:
-    marks = session.ledger(Notes).marks(at)
+def _whose(session: HttpSession, at: Address, place: Place) -> Marks:
+    """The marks of a link's secret."""
+    document = read_secret(session, place.secret_at(at.registry))
+    return marks_of(document, place, session.owner) if document is not None else Marks()
+
+
+def _live(
+    session: HttpSession, at: Address, place: Place, account: Document | None, whose: Marks | None = None
+) -> Live:
+    """A link as it is there. `whose`: the marks of its secret, which are read if they are left out and decide."""
+    notes = session.ledger(Notes)
+    marks, noted = notes.marks(at), notes.by_any_registry(at)
     name = place.secret_of(session.owner)
-    linked = account is not None and name in _names(account)
+    linked = account is not None and name in names_of(account)
+    if linked and noted.elsewhere(at.registry):
+        whose = _whose(session, at, place) if whose is None else whose
+        if (whose.owner, whose.registry) == (session.owner, at.registry):
+            marks = replace(noted, registry=None)  # it goes by what its secret says, and is noted anew
     settings = LinkSettings(name) if linked else LinkSettings()
     if linked and marks.owner is None:  # whoever wrote it there keeps it
         return Live(at, LINK, settings, marks, moot=True)
@@ -151,14 +180,10 @@ def _live(session: HttpSession, at: Address, place: Place, account: Document | N
         needs=(place.secret_at(at.registry),),
         stands_at=place.account_at,
         vacant=not linked,
-        notes=by_others(account, f"f:{_LIST}", "its list of pull secrets")
+        notes=by_others(account, f"f:{PULL_SECRETS}", "its list of pull secrets")
         if account is not None and not linked
         else (),
     )
-
-
-def _names(account: Document) -> list[str]:
-    return [str(item.get("name")) for item in account.get(_LIST) or ()]
 
 
 def _change(session: HttpSession, place: Place, changed: Callable[[list[str]], list[str]]) -> Document | None:
@@ -170,12 +195,12 @@ def _change(session: HttpSession, place: Place, changed: Callable[[list[str]], l
         account = connection.read(ACCOUNTS, place.namespace, place.account)
         if account is None:
             return None
-        before = account.get(_LIST) or []
-        names = changed(_names(account))
-        if names == _names(account):
+        before = account.get(PULL_SECRETS) or []
+        names = changed(names_of(account))
+        if names == names_of(account):
             return account
         metadata = {key: account["metadata"][key] for key in ("uid", "resourceVersion")}
-        body: dict[str, Any] = {"metadata": metadata, _LIST: _entries(before, names)}
+        body: dict[str, Any] = {"metadata": metadata, PULL_SECRETS: _entries(before, names)}
         return connection.patch(ACCOUNTS, place.namespace, place.account, body)
 
     import tenacity  # here: few runs need it

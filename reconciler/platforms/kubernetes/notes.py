@@ -7,11 +7,13 @@ One entry for each, so that nobody who writes another one is in the way.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
+from functools import partial
 from threading import Lock
+from typing import TypeVar
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, TimeIsUp
 from reconciler.model.address import Address
 from reconciler.model.canonical import digest
 from reconciler.model.kind import Write
@@ -22,7 +24,10 @@ from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 
 from .connection import ACCOUNTS, NOTES, Connection, Document, annotations_of, is_taken
-from .trouble import GONE, NO_NAMESPACE
+from .settings import LINK, SECRET, Place
+from .trouble import GONE, NO_NAMESPACE, NoAnswer
+
+T = TypeVar("T")
 
 #: what selects everything that this tool makes
 LABELS = {"app.kubernetes.io/managed-by": "reconciler"}
@@ -46,8 +51,11 @@ class Notes(Ledger):
         super().__init__(session)
         self.clusters = {item.name: Connection(session, item) for item in session.estate.clusters}
         self._uids: dict[str, str] = {}
-        #: what a listing has read of service accounts, by cluster, namespace and name
-        self.accounts: dict[tuple[str, str, str], Document | str | None] = {}
+        #: what a listing has read of service accounts, by cluster, namespace and name, or why it could not
+        self.accounts: dict[tuple[str, str, str], Document | PlatformError | None] = {}
+        #: the clusters that a listing could not look at, each with why, and those that it had no need to look at
+        self.troubles: dict[str, PlatformError] = {}
+        self.unasked: frozenset[str] = frozenset()
         #: by grant, the login that this run writes into all of its secrets, where too many would end each other; `choosing` is held
         #: by whoever chooses one
         self.logins: dict[str, Credentials] = {}
@@ -71,8 +79,8 @@ class Notes(Ledger):
         return Address.of(self.session.name, _CARRIER, cluster)
 
     def key(self, at: Address) -> str:
-        # without the cluster, which may get another name in the spec
-        return f"{at.registry}.{at.kind}.{digest(at.name.partition('/')[2])}"
+        # without the cluster and the registry, which may get other names in the spec: what there is has one note
+        return f"{at.kind}.{digest(at.name.partition('/')[2])}"
 
     def entries(self, desired: Desired, applied: str) -> Texts:
         at = desired.address
@@ -84,18 +92,20 @@ class Notes(Ledger):
         return self.entries(write.desired, "")
 
     def noted(self, at: Address) -> Collection[str]:
-        return (self.key(at),) if self.key(at) in self.texts(self.carrier(at)) else ()
-
-    def forget(self, at: Address) -> None:
-        self.change(at, {}, (self.key(at),))
+        return (self.key(at),) if self.marks(at).owner is not None else ()
 
     def marks(self, at: Address, texts: Texts | None = None) -> Marks:
         """Whose the resource at an address is by its note; none if nothing is noted."""
-        found = self.texts(self.carrier(at)) if texts is None else texts
-        entry = _read(found.get(self.key(at), ""))
-        if _address(entry, at.name.partition("/")[0]) != at:
+        found = self.by_any_registry(at, texts)
+        return found if found.registry == at.registry else Marks()
+
+    def by_any_registry(self, at: Address, texts: Texts | None = None) -> Marks:
+        """The same as the registry of the spec has noted it that made the resource, whatever that is called."""
+        entry = _read((self.texts(self.carrier(at)) if texts is None else texts).get(self.key(at), ""))
+        noted = _address(entry, at.name.partition("/")[0])
+        if noted is None or (noted.kind, noted.name) != (at.kind, at.name):
             return Marks()
-        return Marks(self.session.owner, "spec", entry.get(_APPLIED) or None, at.registry)
+        return Marks(self.session.owner, "spec", entry.get(_APPLIED) or None, noted.registry)
 
     def addresses(self, cluster: str, kind: str) -> Iterator[Address]:
         """The addresses of a kind in this registry that a listing has found noted."""
@@ -104,10 +114,52 @@ class Notes(Ledger):
             if at is not None and (at.registry, at.kind) == (self.session.name, kind) and self.key(at) == key:
                 yield at
 
-    def lacking(self, wanted: Collection[str]) -> Iterator[str]:
+    def look(self, wanted: Collection[Address]) -> None:
+        """For a listing: reads the notes in each cluster, or in those alone that have what the caller named. One that can't be read
+        is in `troubles`, and those that were left out are `unasked`, with nothing seen there of what is wanted."""
+        named = [self._cluster_of(at) for at in self.session.targeted]
+        self.unasked = frozenset(self.clusters.keys() - set(named)) if named and "" not in named else frozenset()
+        self.session.unseen |= {at: "" for at in wanted if self._cluster_of(at) in self.unasked}
+        carriers = [self.of(name) for name in self.clusters if name not in self.unasked]
+        found = self.session.map(lambda carrier: self.tried(carrier.name, partial(self._fetched, carrier)), carriers)
+        for carrier, texts in zip(carriers, found, strict=True):
+            if isinstance(texts, PlatformError):
+                self.troubles[carrier.name] = texts
+            else:
+                self.learn(carrier, texts)
+
+    @staticmethod
+    def _cluster_of(at: Address) -> str:
+        place = Place.of(at) if at.kind in (SECRET, LINK) else None
+        return place.cluster if place is not None else ""
+
+    def tried(self, cluster: str, read: Callable[[], T]) -> T | PlatformError:
+        """What is read in a cluster, or why it can't be: that is up to whoever wants it. A cluster from which no answer came is not
+        asked again. Raises TimeIsUp."""
+        if cluster in self.troubles:
+            return self.troubles[cluster]
+        try:
+            return read()
+        except TimeIsUp:
+            raise
+        except PlatformError as error:
+            if isinstance(error, NoAnswer) and not error.code:
+                self.troubles[cluster] = error
+            return error
+
+    def out_of_sight(self, wanted: Collection[str]) -> Iterator[str]:
+        """That a cluster could not be looked at in which nothing is wanted, in words, after a listing. `wanted`: clusters in which
+        something is."""
+        for name in sorted(self.troubles.keys() - wanted):
+            yield (
+                f"{self.troubles[name].message}: what grants that left the spec have made in cluster {name} stays as it is until a"
+                " plan can look at it"
+            )
+
+    def lacking(self, wanted: Set[str]) -> Iterator[str]:
         """That a cluster of these lacks the namespace of the notes, in words, after a listing. That is asked for only where nothing
         that was read shows it, and whoever may not ask does not know."""
-        for name in sorted(wanted):
+        for name in sorted(wanted - self.troubles.keys() - self.unasked):
             connection = self.clusters[name]
             namespace = connection.cluster.namespace
             seen = {at[1] for at, found in self.accounts.items() if at[0] == name and isinstance(found, dict)}

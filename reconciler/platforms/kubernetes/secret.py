@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from reconciler.errors import Moved, PlatformError
+from reconciler.model.access import ForeignAccess
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
 from reconciler.model.renewal import Renewable, Renewal, Renewed
@@ -23,12 +24,11 @@ from reconciler.platforms.http import HttpSession
 from reconciler.spec.registry import RegistryBase
 
 from . import login_document, validity, written_by
-from .connection import SECRETS, Document, annotations_of, is_taken
+from .connection import SECRETS, Document, annotations_of, is_taken, names_of
 from .in_cluster import InCluster
 from .notes import LABELS, Notes
 from .secret_login import GRANT, NAMESPACE, beside, issuer_of, known, login_for, marks_of, place_of, read, said_of
 from .settings import GOOD, LINK, SECRET, Place, SecretSettings, nobody
-from .trouble import FORBIDDEN
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
@@ -57,8 +57,12 @@ class SecretKind(InCluster, Kind, Renewable):
         self,
         needs: Callable[[str, str], tuple[Address, ...]] = nobody,
         identity: Callable[[Any, str], str] | None = None,
+        *,
+        gives: bool = True,
     ) -> None:
         self.needs = needs
+        #: whether it is what gives access, to whatever names it; else a login of the grant's own does
+        self.gives = gives
         #: who logs in by a grant's secret, by the registry, in words
         self.identity = identity
 
@@ -80,21 +84,29 @@ class SecretKind(InCluster, Kind, Renewable):
 
     def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         notes = session.ledger(Notes)
-        clusters = [notes.of(name) for name in notes.clusters]
-        for carrier, texts in zip(clusters, notes.fetch(clusters), strict=True):
-            notes.learn(carrier, texts)
+        notes.look(wanted)
         notes.check_clusters()
         secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
-        accounts = sorted({(place.cluster, place.namespace, place.account) for place in links.values()})
-        needed = {(place.cluster, place.namespace, place.account) for at, place in links.items() if at in wanted}
+        by_secret: dict[Place, dict[Address, Place]] = {}
+        for link, place in links.items():
+            by_secret.setdefault(replace(place, account=""), {})[link] = place
+        accounts = sorted({place.service_account for place in links.values()})
+        needed = {place.service_account for at, place in links.items() if at in wanted}
         accounts_there, there = session.maps(
-            (lambda at: _allowed(partial(notes.account, at), wanted=at in needed), accounts),
-            (lambda at: _allowed(partial(read, session, at), wanted=at in wanted), secrets),
+            (lambda at: notes.tried(at[0], partial(notes.account, at)), accounts),
+            (lambda at: notes.tried(secrets[at].cluster, partial(read, session, at)), secrets),
         )
-        session.notices += sorted({str(item) for item in (*accounts_there, *there) if isinstance(item, Barred)})
         notes.accounts = dict(zip(accounts, accounts_there, strict=True))
+        barred = [
+            *(found for at, found in notes.accounts.items() if at not in needed),
+            *(found for at, found in zip(secrets, there, strict=True) if at not in wanted),
+        ]
+        session.notices += sorted({_stays(item) for item in barred if isinstance(item, PlatformError)})
+        session.notices += notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
         for (at, place), document in zip(secrets.items(), there, strict=True):
-            if isinstance(document, Barred):
+            if isinstance(document, PlatformError):
+                if at in wanted:
+                    session.unseen[at] = document.sentence
                 continue  # its note stays
             if document is not None and "deletionTimestamp" in document["metadata"] and at in wanted:
                 session.notices.append(
@@ -102,8 +114,12 @@ class SecretKind(InCluster, Kind, Renewable):
                 )
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
-                yield self._live(session, at, place, document, asked=at in wanted and not session.giving_up)
-            elif at in wanted and not any(_accounts_of(notes, place, links)):
+                live = self._live(session, at, place, document, asked=at in wanted and not session.giving_up)
+                going = self.gives and (at not in wanted or session.giving_up)
+                yield replace(live, foreign=tuple(_used(notes, at, by_secret.get(place, {})))) if going else live
+            elif at in wanted and not any(
+                notes.accounts.get(link.service_account) for link in by_secret.get(place, {}).values()
+            ):
                 session.notices.append(_pending(place))
                 yield replace(_gone(notes, at, place), moot=True)
             elif at not in wanted or notes.marks(at).owner:
@@ -241,13 +257,14 @@ class SecretKind(InCluster, Kind, Renewable):
                 return Renewal(
                     at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
                 )
-            texts = annotations_of(document)
-            said = said_of(session, place, document, None)
-            if said == GOOD and (issuer_of(session).lasting or validity.used(texts, now) < validity.DUE):
-                return Renewal(at, Renewed.GOOD, validity.ends(texts))
-            if issuer_of(session).lasting:
-                # whoever runs this may not have heard of a rotation, and would put the former login back
+            texts, lasting = annotations_of(document), issuer_of(session).lasting
+            if lasting:
+                # whoever runs this may not have heard of a rotation: neither is what the secret holds good then, if it is the
+                # same, nor must the former login be put back
                 session.check()
+            said = said_of(session, place, document, None)
+            if said == GOOD and (lasting or validity.used(texts, now) < validity.DUE):
+                return Renewal(at, Renewed.GOOD, validity.ends(texts))
             metadata = {key: document["metadata"][key] for key in ("uid", "resourceVersion")}
             try:
                 login = login_for(session, place)
@@ -275,20 +292,9 @@ def _check_name(write: Write, place: Place, owner: str) -> None:
         )
 
 
-class Barred(str):
-    """That what is only noted can't be looked at, in words: whoever has deleted its namespace may have deleted the right to."""
-
-    __slots__ = ()
-
-
-def _allowed(read: Callable[[], Document | None], *, wanted: bool) -> Document | Barred | None:
-    """What is there. Raises PlatformError, but for what nobody wants and may not be looked at."""
-    try:
-        return read()
-    except PlatformError as error:
-        if wanted or error.code != FORBIDDEN:
-            raise
-        return Barred(f"what an earlier apply has made can't be looked at, and stays as it is: {error.message}")
+def _stays(error: PlatformError) -> str:
+    """That what is only noted can't be looked at: whoever has deleted its namespace may have deleted the right to."""
+    return f"what an earlier apply has made can't be looked at, and stays as it is: {error.message}"
 
 
 @contextmanager
@@ -319,16 +325,23 @@ def _ending(document: Document) -> str:
 
 
 def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> dict[Address, Place]:
-    """What is wanted or noted of a kind, with its place."""
+    """What is wanted or noted of a kind in the clusters that a listing has looked at or tried to, with its place."""
     named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
     found = {*(at for at, item in wanted.items() if item.kind == kind), *named}
-    return {at: place for at in sorted(found) if (place := Place.of(at)) is not None}
+    return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
 
 
-def _accounts_of(notes: Notes, place: Place, links: Mapping[Address, Place]) -> Iterator[Document | str | None]:
-    for link in links.values():
-        if (link.cluster, link.namespace, link.grant) == (place.cluster, place.namespace, place.grant):
-            yield notes.accounts.get((link.cluster, link.namespace, link.account))
+def _used(notes: Notes, at: Address, links: Mapping[Address, Place]) -> Iterator[ForeignAccess]:
+    """What a secret gives to whom no link of ours is known to give it: to the service accounts that name it of those that were looked
+    at; where no link is known at all, to whoever uses it. `links`: its links."""
+    place = place_of(at)
+    for link, to in links.items():
+        account = notes.accounts.get(to.service_account)
+        names = names_of(account) if isinstance(account, dict) and notes.marks(link).owner is None else ()
+        if place.secret_of(notes.session.owner) in names:
+            yield ForeignAccess(at, f"service account {to} names it", (to.pulls(at.registry),), stays=True)
+    if not links:
+        yield ForeignAccess(at, "service accounts and pods that name it", (place.pulls(at.registry),), stays=True)
 
 
 def _pending(place: Place) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from reconciler.model.access import Access, Principal
 from reconciler.model.address import Address
 from reconciler.model.resource import Desired
 from reconciler.spec.models import Grant, Spec
@@ -63,6 +64,18 @@ class Place:
     def secret_at(self, registry: str) -> Address:
         """The address of the secret."""
         return Address.of(registry, SECRET, f"{self.cluster}/{self.namespace}/{self.grant}")
+
+    def pulls(self, registry: str) -> Access:
+        """What whoever pulls by it can do with the registry, where its login is not narrower: the service account, or of a secret
+        whoever uses that."""
+        secret = f"{SECRET} {self.cluster}/{self.namespace}/{self.grant}"
+        who = f"service account {self} in cluster {self.cluster}" if self.account else f"whoever uses {secret}"
+        return Access(Principal(who), "pull all repositories of the registry", registry, "")
+
+    @property
+    def service_account(self) -> tuple[str, str, str]:
+        """The cluster, namespace and name of a link's service account."""
+        return self.cluster, self.namespace, self.account
 
     @property
     def account_at(self) -> Address:

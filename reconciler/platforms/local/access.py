@@ -102,7 +102,8 @@ def foreign(registry: str, document: AccessDocument, file: str) -> Iterator[Fore
         given = _accesses(address, (str(user) for user in entry.users), entry.permission)
         users = all_of([quoted(str(user)) for user in entry.users])
         removal = f"delete the entry without a grant whose users are {users or 'none'} from {file}"
-        yield ForeignAccess(address, "an entry that was not made from a spec", tuple(sorted(given)), removal)
+        what = "an entry that was made at run time" if entry.at_runtime else "an entry that was not made from a spec"
+        yield ForeignAccess(address, what, tuple(sorted(given)), removal, at_runtime=entry.at_runtime)
 
 
 def _live(session: LocalSession, document: AccessDocument) -> Live:

@@ -60,12 +60,13 @@ _STORED_SETTINGS = frozenset(RepositorySettings.__dataclass_fields__) - {"labels
 @dataclass(frozen=True, slots=True)
 class RepositoryDocument:
     """A repository. `foreign_labels`: those that our mark does not list, and those whose place a label of ours has taken, which are
-    kept beside it."""
+    kept beside it. `created_at`: None of what was made before that was noted."""
 
     name: str
     settings: RepositorySettings = NO_SETTINGS
     marks: Marks = NO_MARKS
     foreign_labels: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
 
     @classmethod
     def parse(cls, name: str, document: Document) -> Self:
@@ -92,6 +93,7 @@ class RepositoryDocument:
                 **{key: value for key, value in labels.items() if key not in own},
                 **{key: value for key, value in (document.get("displaced_labels") or {}).items() if key in own},
             },
+            _time(document.get("created_at")),
         )
 
     def to_json(self) -> Document:
@@ -102,7 +104,15 @@ class RepositoryDocument:
             "labels": {**self.foreign_labels, **own},
             **({"displaced_labels": displaced} if displaced else {}),
             "marks": {**_stored(self.marks), LABELS: " ".join(own)} if own or self.marks != NO_MARKS else {},
+            **({"created_at": self.created_at.isoformat()} if self.created_at is not None else {}),
         }
+
+
+def _time(text: Any) -> datetime | None:
+    found = datetime.fromisoformat(text) if text is not None else None
+    if found is not None and found.tzinfo is None:
+        raise ValueError("created_at must have a time zone")
+    return found
 
 
 def _check_numbers(settings: RepositorySettings) -> None:
@@ -121,6 +131,10 @@ class Entry:
     permission: str = "pull"
 
 
+#: the key of an entry that a program made
+AT_RUNTIME = "runtime"
+
+
 @dataclass(frozen=True, slots=True)
 class ForeignEntry:
     """An entry that no spec made. `users` and `permission`: as written, also if this release does not know them.
@@ -131,6 +145,11 @@ class ForeignEntry:
     users: tuple[Any, ...]
     permission: str
     stored: Document
+
+    @property
+    def at_runtime(self) -> bool:
+        """Whether a program made it by the runtime interface."""
+        return self.stored.get(AT_RUNTIME) is True
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from reconciler.spec.registry import RegistryBase
 from . import access, repository
 from .access import AccessKind
 from .repository import RepositoryKind
+from .runtime_access import RuntimeSession
 from .session import DEFAULT_PLACE, LocalSession
 from .spec import LocalRegistry
 
@@ -39,7 +40,7 @@ class LocalPlatform(Platform):
                 yield Desired(at, AccessKind.name, entries, (home,), home, wanted.adopt, source)
 
     def open(self, estate: Estate, registry: RegistryBase) -> Session:
-        return LocalSession(self, estate, _local(registry))
+        return RuntimeSession(self, estate, _local(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
         session = LocalSession(self, Estate(spec.name, spec.base, spec.registries), _local(registry))

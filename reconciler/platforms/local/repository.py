@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.errors import PlatformError
@@ -52,6 +53,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresImages):
 
     name = "repository"
     settings = RepositorySettings
+    exclusive = True
 
     def shown(self, settings: RepositorySettings) -> dict[str, Any]:
         shown = super().shown(settings)
@@ -102,14 +104,15 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresImages):
                 raise PlatformError(
                     "the repository has been created meanwhile", operation="create", hint="make a new plan"
                 )
-            stored.write(RepositoryDocument(name, write.desired.settings, write.marks))
+            now = datetime.now(UTC).replace(microsecond=0)
+            stored.write(RepositoryDocument(name, write.desired.settings, write.marks, created_at=now))
         return _live(session, stored.read(name) or RepositoryDocument(name))
 
     def update(self, session: LocalSession, write: Write, live: Live) -> Live:
         stored, name = session.documents.repositories, live.address.name
         with session.store.writing():
             before = stored.read(name) or RepositoryDocument(name)
-            stored.write(RepositoryDocument(name, write.desired.settings, write.marks, before.foreign_labels))
+            stored.write(replace(before, settings=write.desired.settings, marks=write.marks))
         return _live(session, stored.read(name) or RepositoryDocument(name))
 
     def left(self, settings: RepositorySettings) -> RepositorySettings:
@@ -125,7 +128,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ExpiresImages):
             # what others had under the key of a label of ours is given back; any other label is a label like theirs from now on
             labels = {**dict(before.settings.labels), **before.foreign_labels}
             settings = replace(self.left(before.settings), labels=())
-            stored.write(RepositoryDocument(name, settings, foreign_labels=labels))
+            stored.write(RepositoryDocument(name, settings, foreign_labels=labels, created_at=before.created_at))
         return self.read_one(session, live.address)
 
     def delete(self, session: LocalSession, live: Live, *, force: bool) -> None:
@@ -169,4 +172,5 @@ def _live(session: LocalSession, document: RepositoryDocument) -> Live:
         marks=document.marks,
         native=session.file_of("repositories", document.name),
         rest=text(document.foreign_labels) if document.foreign_labels else "",
+        created_at=document.created_at,
     )

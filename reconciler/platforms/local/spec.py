@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,9 @@ class LocalRegistry(RegistryBase):
         if self.path.startswith(("/", "~")):
             return (self.path,)
         return (os.path.relpath(os.path.join(base, self.path), start),)
+
+    def portable(self, base: str) -> dict[str, Any]:
+        return {**super().portable(base), "path": str(self.folder(base))}
 
     def found_by(self, later: RegistryBase) -> bool:
         return isinstance(later, LocalRegistry) and os.path.normpath(self.path) == os.path.normpath(later.path)

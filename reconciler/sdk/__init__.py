@@ -1,0 +1,1 @@
+"""The runtime interface: repositories, credentials and access, for programs. `reconciler` itself hands on its names."""
