@@ -147,7 +147,9 @@ def said(found: Iterable[Access], before: Collection[Can] = ()) -> Said:
         these = set(cans(item))
         if not item.repository and not these.issubset(before):
             these.difference_update(before)
-        if item.note.endswith((COULD_ALREADY.format("it"), STILL_CAN.format("it"))):
+        if item.note.removesuffix(" by what others gave").endswith(
+            (COULD_ALREADY.format("it"), STILL_CAN.format("it"))
+        ):
             not_so |= these
         else:
             (perhaps if item.may else sure).update(these)
