@@ -140,7 +140,7 @@ class AssignmentKind(Kind, GivesAccess):
     def remarks_gone(self, live: Live) -> Iterable[str]:
         yield from live.notes
         if self.is_left(live):
-            yield "it names no grant: it was for one of the registry's own identities, which is gone since"
+            yield "it names no grant: it may have been for one of the registry's own identities, which is gone since"
 
     def is_left(self, live: Live) -> bool:
         settings: AssignmentSettings = live.settings
@@ -154,6 +154,9 @@ class AssignmentKind(Kind, GivesAccess):
             items = session.once("assignments", lambda: session.assignments(session.own_address()))
             # whatever others give stands with the registry, unless it takes a place of ours
             for live in self._lives(session, items):
+                if live.address in wanted:
+                    # whoever a grant names is no identity of the registry's, whatever became of the description
+                    live = replace(live, settings=replace(live.settings, orphan=False))
                 if live.address in wanted or (session.owner, "spec") == (live.marks.owner, live.marks.origin):
                     listed.add(live.address)
                     yield live
@@ -274,15 +277,16 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     texts = description.texts
     principal = str(said.get("principalId", "")).lower()
     who = next((job for job in IDENTITIES if session.principal(job) == principal), principal)
-    grants = texts.get(GRANTS, "")
+    grants, limits = texts.get(GRANTS, ""), str(said.get("condition") or "")
     settings = AssignmentSettings(
         who,
         str(said.get("principalType") or "ServicePrincipal"),
         role.job,
         role.mode,
         grants=tuple(grants.split(",")) if grants else (),
-        orphan=marks_of(item).owner is not None and not grants and who not in IDENTITIES,
-        **assignment_settings.read_condition(str(said.get("condition") or ""), role),
+        # no identity of the registry's has a condition
+        orphan=marks_of(item).owner is not None and not (grants or limits) and who not in IDENTITIES,
+        **assignment_settings.read_condition(limits, role),
     )
     at = assignment_settings.address_in(session.name, who, role, mode)
     needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]

@@ -42,7 +42,7 @@ class AssignmentSettings:
     with its slash; `whole`: all repositories, without a condition. `unnarrowed`: that no grant names repositories, where the mode is
     not known; `found`: and that the registry was there before. `grants`: whose names stand in its description. `other`: a condition
     that is none of ours, as it stands there. `by`: which repositories each grant is for, which no assignment says. `orphan`: whether
-    it was for one of the registry's own identities, and that is gone.
+    it may have been for one of the registry's own identities, which is gone: Azure does not say whether a principal is there.
     """
 
     principal: str
@@ -218,6 +218,8 @@ def read_condition(text: str, role: Role) -> dict[str, Any]:
     return {"names": tuple(sorted(only.exact)), "prefixes": tuple(sorted(only.prefixes))}
 
 
+#: of whom nobody can say whether they are there
+_GONE = "unless that was an identity of the registry's own, which is gone"
 #: what a principal is called, by its type: azure-mgmt-authorization 4, PrincipalType
 _WHAT = {
     "ServicePrincipal": "service principal",
@@ -236,8 +238,11 @@ def principal_of(settings: AssignmentSettings, registry: str) -> Principal:
 
 
 def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:
-    """Who can do what because of it; the catalog's names are none of that, and nobody is who is gone."""
-    if settings.job == roles.LIST or settings.orphan:
+    """Who can do what because of it; the catalog's names are none of that, and whoever may be gone perhaps can."""
+    if settings.orphan:
+        yield from (replace(item, may=True, note=_GONE) for item in access(at, replace(settings, orphan=False)))
+        return
+    if settings.job == roles.LIST:
         return
     who = principal_of(settings, at.registry)
     for verb in (roles.PULL, PUSH) if settings.job == PUSH else (roles.PULL,):

@@ -13,7 +13,7 @@ from reconciler.model.marks import Marks
 from reconciler.platforms import described
 
 from . import assignment_settings, roles
-from .assignment_settings import GRANTS, AssignmentSettings, principal_of
+from .assignment_settings import AssignmentSettings, principal_of
 from .documents import properties
 from .others_roles import BUILT_IN, IMPORT, OtherRole
 from .reach import WHOLE
@@ -143,10 +143,8 @@ def switched(items: Iterable[Document], here: Here, known: Known = BUILT_IN) -> 
 
 
 def _comes_again(item: Document, here: Here) -> bool:
-    """Whether whoever has one of ours gets another one in the other mode: one that names no grant is of the registry's own
-    identities."""
-    texts = described.parsed(str(properties(item).get("description") or "")).texts
-    return GRANTS not in texts or _principal(item) in here.granted
+    """Whether whoever has one of ours gets another one in the other mode."""
+    return _principal(item) in here.own or _principal(item) in here.granted
 
 
 def _sorted(items: Iterable[Document]) -> list[Document]:
