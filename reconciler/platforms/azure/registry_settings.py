@@ -37,9 +37,9 @@ class RegistrySettings:
     left_open: tuple[str, ...] = ()
 
     def as_v1(self) -> dict[str, Any]:
-        """What the mark is a hash of: what the spec asks for, and not what it leaves to what is there."""
-        usual = {name: getattr(RegistrySettings(), name) for name in self.left_open}
-        found: dict[str, Any] = plain(replace(self, left_open=(), **usual))
+        """What the mark is a hash of: what stands on the platform. What the spec leaves open is as it was when it was applied, so that
+        a hand that changes it is seen."""
+        found: dict[str, Any] = plain(replace(self, left_open=()))
         return found
 
 
