@@ -18,7 +18,9 @@ def native_name(seen: Picture, kind: Kind, wanted: Desired) -> NativeName | None
     if registry is None or not isinstance(kind, HoldsImages):
         return None
     others = (item.registry for item in seen.homes.values() if item.registry not in (None, registry))
-    return kind.native_name(wanted, registry, filter(None, others))
+    found = kind.native_name(wanted, registry, filter(None, others))
+    live = seen.live.get(wanted.address)
+    return kind.called(found, live) if live is not None else found
 
 
 def images_before(seen: Picture, kind: Kind, wanted: Desired, adopt: Collection[str]) -> str:

@@ -380,6 +380,10 @@ class HoldsImages:
         """What the platform calls the resource, and where its images are pulled from. `registry`: its own; `others`: the spec's other
         registries. Pure."""
 
+    def called(self, name: NativeName, live: Live) -> NativeName:
+        """The same where the platform has said more of it than the spec does. Pure."""
+        return name
+
     @abstractmethod
     def protected(self, settings: Settings) -> bool:
         """Whether the settings forbid that the resource is deleted or replaced. Pure."""

@@ -28,6 +28,7 @@ from .hints import NO_GROUP, hint_for
 from .reach import WHOLE
 from .registry_settings import (
     KIND,
+    SERVER,
     Document,
     RegistrySettings,
     address_of,
@@ -203,6 +204,10 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         here = _azure(registry)
         note = "unless Azure adds a hash to the login server"
         return NativeName(here.registry_name, here.usual_server, note)
+
+    def called(self, name: NativeName, live: Live) -> NativeName:
+        server = json.loads(live.rest or "{}").get(SERVER)
+        return replace(name, uri=server, note="") if server else name
 
     def protected(self, settings: RegistrySettings) -> bool:
         return False

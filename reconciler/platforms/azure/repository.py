@@ -75,6 +75,16 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         note = "as soon as it holds an image, unless Azure adds a hash to the login server"
         return NativeName(name, f"{registry.usual_server}/{name}", note)
 
+    def called(self, name: NativeName, live: Live) -> NativeName:
+        """By the login server, once that is known."""
+        if not live.vacant or not live.native:
+            return name
+        return replace(name, uri=live.native, note="as soon as it holds an image")
+
+    def fingerprint(self, live: Live | None) -> str:
+        """Where nothing is, that the login server is known is no difference."""
+        return super().fingerprint(None if live is not None and live.vacant else live)
+
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
 
@@ -110,8 +120,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             maps = session.once("scope maps", lambda: session.scope_maps(own))
             tokens = session.once("tokens", lambda: session.tokens(own))
             held = Estimate(maps, tokens, wanted, session.owner, session.name).held()
+            noted: set[Address] = set()
             for note in notes.read(maps):
-                yield replace(_live(session, note), notes=tuple(filter(None, [held.get(note.name)])))
+                live = replace(_live(session, note), notes=tuple(filter(None, [held.get(note.name)])))
+                noted.add(live.address)
+                yield live
+            yield from _without_note(session, (at for at in wanted if at.kind == KIND and at not in noted))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         names = {at.name: at for at in addresses if not at.where}
@@ -154,6 +168,14 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         return ()
+
+
+def _without_note(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Live]:
+    """That nothing is noted yet of what is wanted, and what its images will be pulled from."""
+    if server := session.login_server:
+        for at in addresses:
+            uri = f"{server}/{at.name}"
+            yield Live(at, KIND, RepositorySettings(), Marks(), uri, (session.own_address(),), vacant=True)
 
 
 def now_in(count: Callable[[], int], at: Address, operation: str, *, force: bool) -> int:
