@@ -14,6 +14,7 @@ from reconciler.model.canonical import applied_hash
 from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Kind, Releasable, Uncounted, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.served import ServedElsewhere
 from reconciler.model.weakening import Weakening
 from reconciler.platforms.http import Trouble
 from reconciler.spec.registry import RegistryBase
@@ -49,7 +50,7 @@ def settings_of(repository: Repository) -> RepositorySettings:
     return RepositorySettings(repository.protect, repository.delete_images)
 
 
-class RepositoryKind(Kind, HoldsImages, Releasable):
+class RepositoryKind(Kind, HoldsImages, Releasable, ServedElsewhere):
     """A repository of the registry."""
 
     name = KIND
@@ -75,7 +76,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         note = "as soon as it holds an image, unless Azure adds a hash to the login server"
         return NativeName(name, f"{registry.usual_server}/{name}", note)
 
-    def called(self, name: NativeName, live: Live) -> NativeName:
+    def as_served(self, name: NativeName, live: Live) -> NativeName:
         """By the login server, once that is known."""
         if not live.vacant or not live.native:
             return name
