@@ -54,8 +54,6 @@ _WRITE = (
 )
 #: what begins a replication's words
 _REPLICATION = "replication "
-#: tiers without what Premium alone has; of one that no spec has, nobody here knows that
-_SMALL = rules.TIERS[:-1]
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
@@ -173,10 +171,10 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll, ServedElsewhere):
                 f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
                 " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
-        if desired.settings.sku in _SMALL and (large := _large(live)):
+        if desired.settings.sku in rules.SMALL and (large := _large(live)):
             verb, they, are = ("need", "they", "are") if large[1:] else ("needs", "it", "is")
             return f"{all_of(large)} {verb} sku: Premium: Azure refuses {desired.settings.sku} while {they} {are} there"
-        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku in _SMALL:
+        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku in rules.SMALL:
             return (
                 "it is not reached from the internet, which needs sku: Premium: Azure refuses"
                 f" {desired.settings.sku} until the spec says public_network_access: true"

@@ -10,6 +10,8 @@ from reconciler.words import counted
 
 #: tiers, and the tokens and scope maps (each) that one takes: https://docs.azure.cn/en-us/container-registry/container-registry-skus
 TIERS = ("Basic", "Standard", "Premium")
+#: those without what the largest alone has; of one that no spec has, nobody here knows that
+SMALL = TIERS[:-1]
 TOKENS: Mapping[str, int] = {"Basic": 100, "Standard": 500, "Premium": 50_000}
 #: actions, and repositories, of one scope map (same page)
 MAX_ACTIONS = 500

@@ -25,6 +25,8 @@ from .written_by import by_others
 
 #: where a secret says that it was made: a copy of it in another namespace is not ours
 NAMESPACE, GRANT = "reconciler-namespace", "reconciler-grant"
+#: the field that the login is in, as `metadata.managedFields` name it
+LOGIN = f"f:data/f:{login_document.KEY}"
 #: how what is said of a login begins that is for another registry, or was ended by a newer one
 _ELSEWHERE, _REPLACED = "one of", "one that another has replaced"
 #: what is said of a login that is not the one that it is to be
@@ -85,8 +87,13 @@ def known(said: Callable[[], str], asked: bool | None) -> str:
 
 def said_of(session: HttpSession, place: Place, document: Document, written: Credentials | None) -> str:
     """What is wrong with the login that a secret holds, in words; GOOD if nothing is."""
-    issuer = issuer_of(session)
     held = Held(document.get("data") or {})
+    found = _wrong(session, place, document, held, written)
+    return login_document.UNUSUAL if found == GOOD and not held.usual else found
+
+
+def _wrong(session: HttpSession, place: Place, document: Document, held: Held, written: Credentials | None) -> str:
+    issuer = issuer_of(session)
     login = written or (issuer.login_of(place.grant) if issuer.lasting else None)
     host = login.registry if login is not None else issuer.login_host()
     if held.login is None:
@@ -97,7 +104,7 @@ def said_of(session: HttpSession, place: Place, document: Document, written: Cre
         return f"beside {counted(len(held.others), 'other login')}"
     if login is not None:
         return GOOD if held.login == (login.username, login.password) else _OTHER
-    if by_others(document, "f:data", ""):
+    if by_others(document, LOGIN, ""):
         return _BY_HAND
     texts = annotations_of(document)
     if trouble := validity.trouble(texts, datetime.now(UTC)):
