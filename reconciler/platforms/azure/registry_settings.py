@@ -17,6 +17,8 @@ from .spec import AzureRegistry, untagged_days
 
 Document = dict[str, Any]
 KIND = "registry"
+#: of what is kept beside the settings, what images are pulled from
+SERVER = "login_server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ def live_of(at: Address, found: Document, registry: AzureRegistry) -> Live:
     retention = (said.get("policies") or {}).get("retentionPolicy") or {}
     theirs = tags.foreign(there)
     large = network.needing_premium(said)
+    server = str(said.get("loginServer") or "")
     rest = {
+        **({SERVER: server} if server else {}),
         **({"tags": theirs} if theirs else {}),
         **({network.RULES: True} if network.has_rules(said) else {}),
         **({network.LARGE: large} if large else {}),
