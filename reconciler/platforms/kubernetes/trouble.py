@@ -29,7 +29,10 @@ _LONGEST = 1 << 16
 
 
 class NoAnswer(PlatformError):
-    """No answer came from a cluster, or one that does not say what it did; it may if it is asked again."""
+    """No answer came from a cluster, or one that does not say what it did; it may if it is asked again. `passes`: whether that is of
+    any use."""
+
+    passes: bool = True
 
 
 class Throttled(PlatformError):
@@ -154,7 +157,10 @@ def unreachable(error: BaseException, at: str, operation: str, cluster: str) -> 
         why, hint = "the proxy does not let the call through", "check HTTPS_PROXY and NO_PROXY"
     else:
         why, hint = "the connection was cut before an answer came", "run again"
-    return NoAnswer(f"cluster {cluster} can't be reached: {why}", address=at, operation=operation, hint=hint)
+    found = NoAnswer(f"cluster {cluster} can't be reached: {why}", address=at, operation=operation, hint=hint)
+    # https://docs.python.org/3/library/ssl.html#ssl.SSLCertVerificationError: it is the same the next time
+    found.passes = not any("Cert" in name for name in names)
+    return found
 
 
 def unreadable(error: BaseException, at: str, operation: str, cluster: str) -> NoAnswer:
