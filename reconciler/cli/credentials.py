@@ -77,7 +77,7 @@ def run(
         try:
             issued = issuing(opened).credentials(repositories, push=push, ttl=ttl, user=user)
         except PlatformError as error:
-            raise _not_yet_applied(error, spec, registry, repositories) from None
+            raise _not_yet_applied(error, spec, registry, repositories, user) from None
     for note in issued.notes:
         typer.echo(f"note: {note}", err=True)
     if not issued.served:
@@ -96,13 +96,19 @@ def run(
     return Exit.OK
 
 
-def _not_yet_applied(error: PlatformError, spec: Path, registry: str, repositories: str) -> PlatformError:
-    """The error, with another hint where the spec has what the registry doesn't."""
+def _not_yet_applied(
+    error: PlatformError, spec: Path, registry: str, repositories: str, user: str | None
+) -> PlatformError:
+    """The error, with another hint where the spec has what the registry doesn't. `user`: as whom it was asked, such as a grant."""
     from reconciler.api.spec import load_spec
     from reconciler.model.service import NO_REPOSITORY
     from reconciler.spec.selection import matches_any
 
-    wanted = (item.name for item in load_spec(spec).repositories_by_registry[registry])
+    loaded = load_spec(spec)
+    wanted = [item.name for item in loaded.repositories_by_registry[registry]]
+    if any((item.name, item.registry) == (user, registry) for item in loaded.grants):
+        by = {name: loaded.grants_by_repository.get((registry, name), ()) for name in wanted}
+        wanted = [name for name, grants in by.items() if any(item.name == user for item in grants)]
     found = [name for name in wanted if matches_any(name, (repositories,))]
     if error.code == NO_REPOSITORY and found:
         error.hint = f"the spec has {some_of(found)}: `reconciler apply` creates {'it' if len(found) == 1 else 'them'}"

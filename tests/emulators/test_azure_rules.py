@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -266,3 +267,59 @@ def test_it_runs_as_a_process(tmp_path: Path) -> None:
         finally:
             process.terminate()
     assert process.returncode == 0
+
+
+def test_the_replication_of_the_home_location_is_neither_made_nor_deleted(arm: httpx.Client) -> None:
+    """https://github.com/Azure/azure-rest-api-specs/issues/10233, https://github.com/Azure/acr/issues/294"""
+    make(arm)
+    path = f"{REGISTRY}/replications/westeurope"
+    assert arm.put(path, json={"location": "westeurope", "tags": {"a": "b"}}).status_code == 200
+    assert arm.get(path).json()["tags"] == {}
+    assert error(arm.delete(path)) == (400, "HomeReplicationCannotBeDeleted")
+
+
+def test_the_replication_that_was_just_deleted_is_taken_and_comes_to_nothing(
+    arm: httpx.Client, azure_stand_in: Server
+) -> None:
+    """https://github.com/Azure/azure-rest-api-specs/issues/18934"""
+    make(arm)
+    azure_stand_in.cloud.state.knobs.settling = 1
+    path, body = f"{REGISTRY}/replications/northeurope", {"location": "northeurope"}
+
+    def look(url: str) -> httpx.Response:
+        return arm.get(url, params=dict(parse_qsl(urlsplit(url).query)))
+
+    def operation() -> Any:
+        got = arm.put(path, json=body)
+        assert got.status_code == 201
+        return look(got.headers["azure-asyncoperation"]).json()["status"]
+
+    assert operation() == "Succeeded"
+    assert look(arm.delete(path).headers["location"]).status_code == 200
+    assert (operation(), arm.get(path).status_code) == ("Failed", 404)
+    assert operation() == "Succeeded"
+
+
+def test_what_needs_a_larger_tier_can_t_come_with_it(arm: httpx.Client) -> None:
+    """https://github.com/hashicorp/terraform-provider-azurerm/issues/8698"""
+    make(arm, "Basic")
+    body = {"sku": {"name": "Premium"}, "properties": {"publicNetworkAccess": "Disabled"}}
+    assert error(arm.patch(REGISTRY, json=body)) == (400, "FeatureNotSupported")
+    assert arm.patch(REGISTRY, json={"sku": body["sku"]}).status_code == 200
+    assert arm.patch(REGISTRY, json={"properties": body["properties"]}).status_code == 200
+
+
+def test_a_principal_is_of_the_type_that_is_said(arm: httpx.Client, azure_stand_in: Server) -> None:
+    """https://github.com/Azure/modern-web-app-pattern-dotnet/issues/129, https://github.com/Azure/azure-cli/issues/11594"""
+    make(arm)
+    azure_stand_in.cloud.state.knobs.principal_types[WHO] = "Group"
+    assert error(assign(arm)) == (400, "UnmatchedPrincipalType")
+    assert error(assign(arm, principalType="MSI")) == (400, "InvalidPrincipalType")
+    assert assign(arm, principalType="Group").status_code == 201
+
+
+def test_an_action_of_a_repository_in_capitals_is_refused(arm: httpx.Client) -> None:
+    """https://github.com/Azure/acr/issues/639"""
+    make(arm)
+    body = {"properties": {"actions": ["repositories/App/content/read"]}}
+    assert error(arm.put(f"{REGISTRY}/scopeMaps/partner", json=body)) == (400, "InvalidAction")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from reconciler import session
+from reconciler.cli.app import run
 from reconciler.engine.plan_file import dumps, loads
+from reconciler.errors import PlatformError
 from reconciler.model.change import Action, Cause
+from reconciler.model.service import issuing
 from reconciler.render.report import report_of
 from reconciler.render.text import drift_lines, joined, plan_lines
+from reconciler.review.make import make_review
+from reconciler.spec.variables import StandIns
 from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox
 
 HOME = f"images.registry.{NAME}"
@@ -81,3 +90,41 @@ def test_the_admin_user_deletes_images_and_lets_nobody_in(azure: AzureSandbox) -
     text = joined(plan_lines(report_of(azure.plan(azure.document("app-a")))))
     assert "whoever has the password of the admin user can no longer delete images in any repository" in text
     assert "change who has access" not in text
+
+
+@pytest.mark.parametrize(
+    ("cloud", "suffix"), [("public", "azurecr.io"), ("china", "azurecr.cn"), ("government", "azurecr.us")]
+)
+def test_each_of_azure_s_clouds_has_login_servers_of_its_own(cloud: str, suffix: str, azure: AzureSandbox) -> None:
+    document = azure.document("app-a", registry={"cloud": cloud})
+    nothing = azure.spec({**document, "registries": [], "repositories": []})
+    plan = make_review(nothing, azure.spec(document), (), StandIns({}), azure.platforms).plan
+    uris = {item.native_name.uri for item in plan.changes if item.native_name is not None}
+    assert uris == {f"{NAME}.{suffix}", f"{NAME}.{suffix}/app-a"}
+
+
+def test_a_grant_that_does_not_cover_a_repository_needs_no_apply(
+    azure: AzureSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partner = {"name": "partner", "repositories": ["app-a"], "to": {"type": "azure-token"}}
+    document = azure.document("app-a", "app-b", grants=(partner,))
+    azure.apply(document)
+    monkeypatch.chdir(tmp_path)
+    ask = ["credentials", "images/app-b", "--as", "partner"]
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(document))
+    assert run(ask) == 1
+    assert "grant partner gives nothing on app-b\n  it gives access to app-a" in capsys.readouterr().err
+    document["grants"][0]["repositories"].append("app-b")
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(document))
+    assert run(ask) == 1
+    assert "the spec has app-b: `reconciler apply` creates it" in capsys.readouterr().err
+
+
+def test_a_token_that_a_hand_deleted_is_made_anew_by_an_apply(azure: AzureSandbox) -> None:
+    document = azure.document("app-a", grants=({"name": "partner", "to": {"type": "azure-token"}},))
+    azure.apply(document)
+    azure.acr.tokens.pop("partner")
+    with session(azure.spec(document)) as opened, pytest.raises(PlatformError) as refused:
+        issuing(opened).credentials("*", push=False, ttl=3600.0, user="partner")
+    assert "token partner is not there: somebody deleted it" in str(refused.value)
+    assert refused.value.hint == "run `reconciler apply`, which makes it anew"

@@ -233,3 +233,12 @@ def test_one_that_will_stay_with_others_is_counted_before_it_is_theirs(azure: Az
     parts = "5 of grants, 1 for notes of repositories, and 1 of others"
     wanted = renamed(document(azure, 5), 1)
     assert refused(azure.plan(wanted)) == [("images.scope-map.other-partner-0", said(7, parts, "Basic"))]
+
+
+def test_tokens_of_grants_to_clusters_count_and_the_error_names_their_type(azure: AzureSandbox) -> None:
+    to = {"type": "kubernetes", "cluster": "prod", "namespaces": ["checkout"]}
+    grants = tuple({"name": f"cluster-{number}", "to": to} for number in range(6))
+    clusters = [{"name": "prod", "context": "nowhere"}]
+    found = refused(azure.plan(azure.document("app-a", grants=grants, clusters=clusters)))
+    parts = "6 of grants and 1 for notes of repositories"
+    assert (f"images.registry.{NAME}", said(7, parts, "Basic")) in found

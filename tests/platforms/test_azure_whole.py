@@ -24,7 +24,7 @@ ABOVE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
 READER = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
 WRITER = "2a1e307c-b015-4ebd-883e-5b7698a07328"
 OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-UNLISTED = "its catalog leaves out repositories that somebody took off the list, and Azure says how much it stores, but not where"
+UNLISTED = "its catalog may leave out repositories that somebody took off the list, and Azure says how much it stores, but not where"
 PARTNER = {"name": "partner", "repositories": ["app-a"], "to": {"type": "azure-token"}}
 DELETABLE = {"name": "app-a", "delete_images": True}
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 KIND = assignment_settings.KIND
 _TYPE = "Microsoft.Authorization/roleAssignments"
+#: what an assignment to an identity needs in a subscription that is managed from another tenant, and a PUT without it takes away:
+#: https://github.com/hashicorp/terraform-provider-azurerm/issues/9348
+_DELEGATED = "delegatedManagedIdentityResourceId"
 #: the code of a name that Azure can't take ("Please use a new Guid")
 NAME_REFUSED = "HashConflictOnDifferentRoleAssignmentIds"
 #: seconds in which an identity that was just made may not be found: https://github.com/MicrosoftDocs/azure-docs/issues/103085
@@ -235,6 +238,9 @@ class AssignmentKind(Kind, GivesAccess):
                 "principalType": settings.principal_type,
                 "description": _description(write.marks, settings, live),
                 **({"condition": limits, "conditionVersion": "2.0"} if limits else {}),
+                **{
+                    key: text for key, text in _kept(live.rest if live is not None else "").items() if key == _DELEGATED
+                },
             }
         }
         found = session.assignment("PUT", write.desired.address, path, body)
@@ -253,7 +259,7 @@ def _description(marks: Marks, settings: AssignmentSettings, live: Live | None) 
 
 
 def _kept(rest: str) -> dict[str, str]:
-    """What people wrote in the description."""
+    """What people wrote in the description, and what else others gave it."""
     found: dict[str, str] = json.loads(rest or "{}")
     return found
 
@@ -280,7 +286,7 @@ def _live(session: AzureSession, item: Document, role: Role, mode: str) -> Live:
     )
     at = assignment_settings.address_in(session.name, who, role, mode)
     needs = [session.own_address(), *([Address.of(session.name, "identity", who)] if settings.own else [])]
-    rest = description.of_people
+    rest = {**description.of_people, **({_DELEGATED: str(said[_DELEGATED])} if said.get(_DELEGATED) else {})}
     return Live(
         address=at,
         kind=KIND,

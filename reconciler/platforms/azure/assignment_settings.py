@@ -218,12 +218,21 @@ def read_condition(text: str, role: Role) -> dict[str, Any]:
     return {"names": tuple(sorted(only.exact)), "prefixes": tuple(sorted(only.prefixes))}
 
 
+#: what a principal is called, by its type: azure-mgmt-authorization 4, PrincipalType
+_WHAT = {
+    "ServicePrincipal": "service principal",
+    "Group": "group",
+    "User": "user",
+    "ForeignGroup": "foreign group",
+    "Device": "device",
+}
+
+
 def principal_of(settings: AssignmentSettings, registry: str) -> Principal:
     """Who it is for, as access names it."""
     if settings.own:
         return Principal(f"managed identity {registry}-{settings.principal}")
-    words = {"Group": "group", "User": "user"}
-    return Principal(f"{words.get(settings.principal_type, 'service principal')} {settings.principal}")
+    return Principal(f"{_WHAT.get(settings.principal_type, 'principal')} {settings.principal}")
 
 
 def access(at: Address, settings: AssignmentSettings) -> Iterator[Access]:

@@ -23,7 +23,7 @@ from reconciler.redaction import redacted, unnamed_hidden
 
 from . import endpoints
 from .answers import NOTHING, Said, document_of, is_own, said_in
-from .denials import reason, unreached, way_out
+from .denials import counting, reason, unreached, way_out
 from .lists import Repeats, gathered, pages_of
 from .pipeline import PASSING, Patient, Sending, read_all
 from .troubles import FAILURES, NotAzure, translated
@@ -100,7 +100,7 @@ class DataPlane:
         except _Vain as vain:
             if vain.waited:
                 self._silent = str(vain)
-            raise Uncounted(str(vain)) from None
+            raise Uncounted(f"{vain}{counting(vain.status, vain.said)}") from None
 
     def _asked(self, at: str, ask: Callable[[ContainerRegistryClient], T]) -> T | None:
         """What the registry answers; None if it says that the repository is not there. Raises _Vain."""

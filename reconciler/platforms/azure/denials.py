@@ -13,6 +13,12 @@ from .troubles import BETWEEN
 #: what urllib3 puts before its words
 _WHERE = re.compile(r"^HTTPS?Connection(?:Pool)?\([^)]*\): ")
 _UNLOCKED = "--write-enabled true --delete-enabled true"
+#: what counting images takes, by the mode of the registry: https://learn.microsoft.com/azure/container-registry/
+#: container-registry-rbac-built-in-roles-directory-reference
+_COUNTS = (
+    "; to count takes Container Registry Repository Reader and Container Registry Repository Catalog Lister (AcrPull in mode"
+    " legacy)"
+)
 
 
 def is_said(status: int, said: Said) -> bool:
@@ -31,6 +37,11 @@ def reason(server: str, status: int, said: Said) -> str:
     if status in (401, 403):
         return f"{server} refuses these credentials{words}"
     return f"{server} answered HTTP {status}{words if said.code else ''}"
+
+
+def counting(status: int, said: Said) -> str:
+    """Which roles whoever counts images has to have, as the end of a sentence, where that is why a question was in vain; else ""."""
+    return _COUNTS if said.code and not said.is_network and status in (401, 403) else ""
 
 
 def unreached(server: str, error: BaseException) -> str:
@@ -63,7 +74,8 @@ def way_out(registry: str, repository: str, status: int, said: Said) -> str:
         )
     if status in (401, 403):
         return (
-            "give them Container Registry Repository Contributor on the registry (AcrDelete in mode legacy), or delete the"
+            "give them Container Registry Repository Contributor (AcrDelete in mode legacy) on the resource group, since what is"
+            " given on the registry itself is foreign access to each plan; or delete the"
             f" repository with `az acr repository delete --name {registry} --repository {repository}`"
         )
     return Trouble.SERVER.hint(cloud="Azure") if status >= 500 else "run again; changes already made are kept"

@@ -20,13 +20,19 @@ HINTS = {
     "InvalidAuthenticationTokenTenant": "log in to the tenant of the subscription: set tenant_id of the registry to it, or"
     " `az login --tenant` with it",
     NO_GROUP: "create the resource group first: az group create --name {group} --location {location}",
-    "MissingSubscriptionRegistration": "register the provider: az provider register --namespace Microsoft.ContainerRegistry"
+    "ResourceGroupBeingDeleted": "wait until it is gone and create it anew, or choose another resource_group",
+    "MissingSubscriptionRegistration": "register the provider: az provider register --namespace {namespace}"
     " --subscription {subscription}",
     "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
     "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
     "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
     "HashConflictOnDifferentRoleAssignmentIds": "run again; if it fails again, assign that role by hand with"
     " `az role assignment create`, and take it over with --adopt {address}",
+    "RoleAssignmentExists": "somebody assigned that role since the plan was made: make a new plan, which names it, and"
+    " take it over with --adopt {address}",
+    "UnmatchedPrincipalType": "the message says what the principal is: set principal_type to that, in a grant of its own if"
+    " the others of its grant are something else",
+    "InvalidPrincipalId": "check principal_ids: each is the object id of a principal of the registry's tenant",
     "PrincipalNotFound": "check the principal's object id, and principal_type",
     "PrincipalTypeNotSupported": "check principal_type",
 }
@@ -48,7 +54,9 @@ class NotCarriedOut(PlatformError):
     """Azure took what was asked for, and its operation failed."""
 
 
-def hint_for(code: str, registry: AzureRegistry, address: str = "") -> str:
+def hint_for(code: str, registry: AzureRegistry, address: str = "", namespace: str = "") -> str:
     """What to do about an error of a code that is known."""
     group, subscription = quote(registry.resource_group), registry.subscription_id
-    return HINTS[code].format(group=group, location=registry.location, subscription=subscription, address=address)
+    return HINTS[code].format(
+        group=group, location=registry.location, subscription=subscription, address=address, namespace=namespace
+    )

@@ -103,6 +103,10 @@ def _with_map(session: AzureSession, user: str) -> tuple[Address, Mapping[str, A
     at = Address.of(session.name, KIND, user.lower())
     token = _token(session, at)
     above = ScopeMapKind().read_one(session, Address.of(session.name, "scope-map", at.name))
+    if token is None and above is not None and above.marks.owner == session.estate.owner:
+        raise _refused(
+            f"token {at.name} is not there: somebody deleted it", "run `reconciler apply`, which makes it anew"
+        )
     if token is None or above is None:
         raise _refused(
             f"registry {session.name} has no token for a grant {user}",

@@ -201,7 +201,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
     def native_name(self, wanted: Desired, registry: RegistryBase, others: Iterable[RegistryBase]) -> NativeName:
         here = _azure(registry)
         note = "unless Azure adds a hash to the login server"
-        return NativeName(here.registry_name, f"{here.registry_name.lower()}.azurecr.io", note)
+        return NativeName(here.registry_name, here.usual_server, note)
 
     def protected(self, settings: RegistrySettings) -> bool:
         return False
@@ -279,8 +279,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
             "tags": {**tags.of_spec(dict(wanted.labels)), **write.marks.texts(), **carried},
             "properties": {**properties_of(wanted), "roleAssignmentMode": made_with},
         }
-        session.done(at, "registries:create", partial(session.client.registries.begin_create, *session.group, body))
-        return states.written(live_of(at, session.fresh(at), here))
+        begin = partial(session.client.registries.begin_create, *session.group, body)
+        made = session.done(at, "registries:create", begin)
+        return states.written(live_of(at, made or session.fresh(at), here))
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """In one PATCH, or two where the tier changes: up before what needs it, down after what it does not have."""

@@ -73,7 +73,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             raise TypeError(f"registry {registry.name} is not on Azure")
         name = wanted.address.name
         note = "as soon as it holds an image, unless Azure adds a hash to the login server"
-        return NativeName(name, f"{registry.registry_name.lower()}.azurecr.io/{name}", note)
+        return NativeName(name, f"{registry.usual_server}/{name}", note)
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect

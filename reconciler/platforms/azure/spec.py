@@ -20,6 +20,9 @@ __all__ = ["AzureRegistry", "AzureTarget", "AzureTokenTarget"]
 Location = Annotated[str, Text(r"[a-z0-9]+", "an Azure location, such as westeurope")]
 ResourceGroup = Annotated[str, Text(r"[\w().-]{0,89}[\w()-]", "a resource group's name", 90)]
 AcrName = Annotated[str, Text(r"[A-Za-z0-9]{5,50}", "5 to 50 letters and digits")]
+#: what login servers end with: https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
+#: https://learn.microsoft.com/azure/china/resources-developer-guide
+_SUFFIXES = {"public": "azurecr.io", "china": "azurecr.cn", "government": "azurecr.us"}
 
 
 class AzureRegistry(RegistryBase):
@@ -115,6 +118,11 @@ class AzureRegistry(RegistryBase):
     def known_mode(self) -> str:
         """The role assignment mode that it has by the spec alone; "" where that is decided by a registry that was there before."""
         return self.role_assignment_mode or ("" if self.adopt else "abac")
+
+    @property
+    def usual_server(self) -> str:
+        """What its images are pulled from, unless Azure adds a hash."""
+        return f"{self.registry_name.lower()}.{_SUFFIXES[self.cloud]}"
 
     def identity_name(self, job: str) -> str:
         """The name of one of its two managed identities: `pull` or `push`."""

@@ -159,14 +159,12 @@ class ScopeMapKind(Kind, GivesAccess):
     def create(self, session: AzureSession, write: Write) -> Live:
         at = write.desired.address
         begin = partial(session.client.scope_maps.begin_create, *session.group, at.name, self._body(write))
-        session.done(at, "scopeMaps:create", begin)
-        return self._there(session, at)
+        return _map_live(session, session.done(at, "scopeMaps:create", begin) or {})
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         at = live.address
         begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, self._body(write, live.rest))
-        session.done(at, "scopeMaps:update", begin)
-        return self._there(session, at)
+        return _map_live(session, session.done(at, "scopeMaps:update", begin) or {})
 
     def _body(self, write: Write, rest: str = "") -> dict[str, Any]:
         description = described.written(write.marks.texts(), **_of_people(rest))
@@ -180,14 +178,6 @@ class ScopeMapKind(Kind, GivesAccess):
             body = {"properties": {"description": described.written(texts, **_of_people(live.rest))}}
             begin = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
             session.done(at, "scopeMaps:update", begin)
-
-    def _there(self, session: AzureSession, at: Address) -> Live:
-        found = self.read_one(session, at)
-        if found is None:
-            raise PlatformError(
-                "it was made and is not there", address=at, hint="run again; changes already made are kept"
-            )
-        return found
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         if live.foreign:
@@ -209,6 +199,10 @@ class ScopeMapKind(Kind, GivesAccess):
             session.done(
                 at, "scopeMaps:delete", partial(session.client.scope_maps.begin_delete, *session.group, at.name)
             )
+
+
+class _Unseen(PlatformError):
+    """What was made is not seen."""
 
 
 class TokenKind(Kind, GivesAccess):
@@ -282,8 +276,8 @@ class TokenKind(Kind, GivesAccess):
         """A PUT, without passwords: they come from `reconciler credentials` alone."""
         at = write.desired.address
         body = {"properties": {"scopeMapId": self._map(session, write), "status": "enabled"}}
-        session.done(at, "tokens:create", partial(session.client.tokens.begin_create, *session.group, at.name, body))
-        return self._there(session, at)
+        begin = partial(session.client.tokens.begin_create, *session.group, at.name, body)
+        return self._written(session, at, session.done(at, "tokens:create", begin) or {})
 
     def update(self, session: AzureSession, write: Write, live: Live) -> Live:
         """A PATCH: a PUT would take its passwords away (https://github.com/Azure/acr/issues/667)."""
@@ -291,19 +285,24 @@ class TokenKind(Kind, GivesAccess):
         if write.marks.adopted:
             ScopeMapKind().note_adopted(session, Address.of(at.registry, MAP_KIND, at.name))
         body = {"properties": {"scopeMapId": self._map(session, write), "status": "enabled"}}
-        session.done(at, "tokens:update", partial(session.client.tokens.begin_update, *session.group, at.name, body))
-        return self._there(session, at)
+        begin = partial(session.client.tokens.begin_update, *session.group, at.name, body)
+        return self._written(session, at, session.done(at, "tokens:update", begin) or {})
 
     def _map(self, session: AzureSession, write: Write) -> str:
         return f"{session.registry.resource}/scopeMaps/{write.desired.settings.scope_map}"
 
-    def _there(self, session: AzureSession, at: Address) -> Live:
-        found = self.read_one(session, at)
-        if found is None:
-            raise PlatformError(
-                "it was made and is not there", address=at, hint="run again; changes already made are kept"
-            )
-        return found
+    def _written(self, session: AzureSession, at: Address, found: Mapping[str, Any]) -> Live:
+        """A token as the write has answered it, with its scope map, which says whose it is."""
+
+        def above() -> Live:
+            live = ScopeMapKind().read_one(session, Address.of(at.registry, MAP_KIND, at.name))
+            if live is None:
+                raise _Unseen("its scope map is not there", address=at, hint="run again; changes already made are kept")
+            return live
+
+        # one that was just made may not be seen yet: https://github.com/hashicorp/terraform-provider-azurerm/issues/32935
+        found_above = session.patiently(above, lambda error: isinstance(error, _Unseen), session.behind)
+        return _token_live(session, found, {at.name: found_above}, {})
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         begin = partial(session.client.tokens.begin_delete, *session.group, live.address.name)

@@ -24,6 +24,8 @@ BETWEEN = (
 _ABSENT = ("GET", "HEAD", "DELETE")
 #: whose message is enough
 _IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
+#: a resource provider in a message
+_NAMESPACE = re.compile(r"\bMicrosoft\.[A-Za-z]+\b")
 #: signatures in the URLs of operations, which some messages repeat
 _SIGNED = re.compile(r"https://\S+\?\S+")
 #: what each kind of credentials said, where azure-identity tried several: `ChainedTokenCredential` joins them so
@@ -132,7 +134,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
     if code == "AuthorizationFailed" and operation.endswith((":get", ":list")):
         hint = "give these credentials a role with that action there; to plan, Reader is enough"
     elif code in HINTS:
-        hint = hint_for(code, registry, address)
+        hint = hint_for(code, registry, address, _namespace(said, operation))
     elif status == 401:
         hint = "log in again: `az login`"
     elif status == 403:
@@ -145,8 +147,14 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = BETWEEN
     elif status == 404:
         hint = "what it is in, or what it names, is gone or not yet seen everywhere: make a new plan"
+    elif status < 300:
+        hint = "run again; changes already made are kept"
+    elif code in _IN_USE:
+        hint = ""
+    elif status == 409:
+        hint = "something else is being done with it: run again when that is over"
     else:
-        hint = "" if code in _IN_USE else "run again; changes already made are kept" if status < 300 else ""
+        hint = "change what Azure names, in the spec or there, and run again; its support can look the request id up"
     without = "the operation failed" if status < 300 else f"HTTP {status}"
     message = f"{code}: {said}" if code else f"{without}, without Azure's reason for it"
     kind = NotCarriedOut if status < 300 else PlatformError
@@ -157,6 +165,16 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         request_id=str(response.headers.get("x-ms-request-id", "")),
         code=code or str(status),
         hint=hint,
+    )
+
+
+def _namespace(said: str, operation: str) -> str:
+    """The provider that is not registered, which only the message names (https://github.com/Azure/msrestazure-for-python/issues/53)."""
+    found = _NAMESPACE.search(said)
+    if found is not None:
+        return found[0]
+    return (
+        "Microsoft.ManagedIdentity" if operation.startswith("userAssignedIdentities") else "Microsoft.ContainerRegistry"
     )
 
 

@@ -16,7 +16,7 @@ ACTION = "Microsoft.ContainerRegistry/registries/listUsages/read"
 
 
 #: where some images are known: those of a repository that is not listed can't be told from them
-UNTOLD = "its catalog leaves out repositories that somebody took off the list, and Azure says how much it stores, but not where"
+UNTOLD = "its catalog may leave out repositories that somebody took off the list, and Azure says how much it stores, but not where"
 
 
 def check(session: AzureSession, at: str) -> None:

@@ -8,8 +8,20 @@ from __future__ import annotations
 
 from .access import may, token_may
 from .data import push
-from .faults import Fails, FailsOften, fault
+from .faults import Answers, Fails, FailsOften, fault, refused
 from .server import Server, serving
 from .state import Knobs
 
-__all__ = ["Fails", "FailsOften", "Knobs", "Server", "fault", "may", "push", "serving", "token_may"]
+__all__ = [
+    "Answers",
+    "Fails",
+    "FailsOften",
+    "Knobs",
+    "Server",
+    "fault",
+    "may",
+    "push",
+    "refused",
+    "serving",
+    "token_may",
+]

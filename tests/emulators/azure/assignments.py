@@ -33,6 +33,8 @@ _DESCRIPTIONS = {
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "View all resources, but does not allow you to make any changes.",
 }
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+#: azure-mgmt-authorization 4, PrincipalType
+TYPES = ("User", "Group", "ServicePrincipal", "ForeignGroup", "Device")
 MAX_CONDITION, MAX_DESCRIPTION = 4096, 2048
 
 
@@ -124,13 +126,31 @@ def _check(state: State, principal: str, given: Document) -> None:
             "  See https://aka.ms/docs-principaltype",
             "PrincipalNotFound",
         )
+    _check_type(state, principal, given.get("principalType"))
     if given.get("condition"):
         if given.get("conditionVersion") != "2.0":
-            raise invalid("The condition version must be 2.0.", "InvalidConditionVersion")
+            # words, not the code: https://github.com/MicrosoftDocs/azure-docs/issues/119449
+            raise invalid("The given role assignment condition is invalid.", "InvalidConditionVersion")
         if len(str(given["condition"])) > MAX_CONDITION:
             raise invalid(f"A condition has at most {MAX_CONDITION} characters.", "ConditionTooLong")
     if len(str(given.get("description") or "")) > MAX_DESCRIPTION:
         raise invalid(f"A description has at most {MAX_DESCRIPTION} characters.", "DescriptionTooLong")
+
+
+def _check_type(state: State, principal: str, said: Any) -> None:
+    """Code and words: https://github.com/Azure/modern-web-app-pattern-dotnet/issues/129; that 'MSI' is refused, not how:
+    https://github.com/Azure/azure-cli/issues/11594."""
+    if said is None:
+        return
+    if said not in TYPES:
+        raise invalid(f"The principal type '{said}' is not known.", "InvalidPrincipalType")
+    known = state.knobs.principal_types.get(principal)
+    if known not in (None, said):
+        raise invalid(
+            f"The PrincipalId '{principal.replace('-', '')}' has type '{known}' , which is different from specified PrinciaplType"
+            f" '{said}'.",
+            "UnmatchedPrincipalType",
+        )
 
 
 def get(state: State, asked: Asked) -> Reply:

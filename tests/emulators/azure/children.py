@@ -30,7 +30,7 @@ def put_scope_map(state: State, asked: Asked) -> Reply:
     found = home.scope_maps.get(name.lower())
     if found is None:
         _check_name("scopeMaps", name)
-        _check_count(home, "scope maps", sum(1 for item in home.scope_maps if not item.startswith("_")))
+        _check_count(home, "scopeMaps", sum(1 for item in home.scope_maps if not item.startswith("_")))
     said: Document = {"actions": _actions(given.get("actions")), "type": "UserDefined"}
     if given.get("description"):
         said["description"] = _description(given["description"])
@@ -222,7 +222,9 @@ def _actions(found: Any) -> list[str]:
     if len(found) > MAX_ACTIONS:
         raise invalid(f"A scope map has at most {MAX_ACTIONS} actions.", "TooManyActions")
     for item in found:
-        if not _ACTION.fullmatch(item):
+        match = _ACTION.fullmatch(item)
+        # names in capitals are refused: https://github.com/Azure/acr/issues/639
+        if match is None or match["name"] != match["name"].lower():
             raise invalid(f"The action '{item}' is not known.", "InvalidAction")
     return list(dict.fromkeys(found))
 
@@ -240,4 +242,6 @@ def _check_name(kind: str, name: str) -> None:
 
 def _check_count(home: Registry, what: str, count: int) -> None:
     if count >= AT_MOST[home.sku]:
-        raise Refusal(409, "QuotaExceeded", f"A {home.sku} registry has at most {AT_MOST[home.sku]} {what}.")
+        # as said of webhooks: https://github.com/microsoft/vscode-docker/issues/1281
+        said = f"Quota exceeded for resource type {what} for the registry SKU {home.sku}. Learn more about the limits of tiers."
+        raise Refusal(409, "QuotaExceeded", said)

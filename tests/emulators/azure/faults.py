@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.emulators.fails import FailsNext
@@ -28,6 +29,28 @@ def fault(kind: str, retry_after: int = 0) -> Answer:
     if kind.isdigit():
         return Answer(status=int(kind), body={"error": {"code": _CODES.get(kind, "Failed"), "message": "It failed."}})
     return Answer(status=400, body={"error": {"code": kind, "message": "It is refused."}})
+
+
+def refused(status: int, code: str, message: str = "It is refused.") -> Answer:
+    """What Azure Resource Manager answers where it refuses something."""
+    return Answer(status, {"error": {"code": code, "message": message}})
+
+
+@dataclass
+class Answers:
+    """Calls of an operation are answered so, so often (-1: always); None: as they would be."""
+
+    operation: str
+    answer: Callable[[Call], Answer | None]
+    times: int = -1
+
+    def before(self, call: Call) -> Answer | None:
+        found = self.answer(call) if call.operation == self.operation and self.times else None
+        self.times -= found is not None
+        return found
+
+    def after(self, call: Call) -> Answer | None:
+        return None
 
 
 @dataclass

@@ -142,7 +142,8 @@ def patch(state: State, asked: Asked) -> Reply:
     if unknown:
         raise invalid(f"The property '{unknown[0]}' can't be updated.")
     properties = _merged(found.properties, given)
-    _check(sku, properties)
+    # what needs a larger tier can't come with it: https://github.com/hashicorp/terraform-provider-azurerm/issues/8698
+    _check(min(sku, found.sku, key=_rank), properties)
     _change_sku(found, sku)
     _change_mode(state, found, properties)
     tags = tags_in(body, found.tags)
@@ -250,8 +251,11 @@ def put_replication(state: State, asked: Asked) -> Reply:
     location = str(body.get("location", "")).lower().replace(" ", "")
     if home.sku != "Premium":
         raise Refusal(400, "FeatureNotSupported", "Geo-replication is supported in the Premium tier only.")
-    if not location or location == home.location:
-        raise invalid(f"A replication can't be made in location '{location}', the registry's own.")
+    if not location:
+        raise invalid("The location property is required for this definition.", "LocationRequired")
+    if location == home.location:
+        # nothing is made, and nothing is said: https://github.com/Azure/azure-rest-api-specs/issues/10233
+        return Reply(200, shown_replication(state, own_replication(home)))
     found = home.replications.get(name.lower())
     time = now()
     properties = {"regionEndpointEnabled": True, "zoneRedundancy": "Disabled", **asked.properties()}
@@ -308,10 +312,14 @@ def patch_replication(state: State, asked: Asked) -> Reply:
 
 
 def delete_replication(state: State, asked: Asked) -> Reply:
+    """That of the home location is refused, with this code: https://github.com/Azure/acr/issues/294 (somebody's command line could:
+    https://github.com/Azure/acr/issues/729)."""
     home, name = existing(state, asked), asked.names["replication"]
     found = home.replications.get(name.lower())
     if name.lower() == home.location:
-        raise invalid("The replication in the registry's own location can't be deleted.", "CannotDeleteHomeReplication")
+        raise invalid(
+            "The replication in the registry's own location can't be deleted.", "HomeReplicationCannotBeDeleted"
+        )
     if found is None:
         return Reply(204)
 
@@ -355,6 +363,11 @@ def _merged(before: Document, given: Any) -> Document:
         under = found.get(key)
         found[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return found
+
+
+def _rank(sku: str) -> int:
+    """How large a tier is; one that nobody can ask for is the largest."""
+    return SKUS.index(sku) if sku in SKUS else len(SKUS)
 
 
 def _check(sku: str, properties: Document) -> None:

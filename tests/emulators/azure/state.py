@@ -34,6 +34,7 @@ class Knobs:
     odd_casing: whether ids and locations come back in another casing
     fresh: whether a fresh identity is known only with its principalType
     unknown_principals: object ids that don't exist
+    principal_types: what principals are, by their object ids: the type that is said must be that
     refused_names: how many names of new role assignments can't be taken, however often they are sent
     missing_groups: resource groups that don't exist, in lower case
     denied: beginnings of actions, such as `roleAssignments:PUT`, that the caller may not do
@@ -53,6 +54,7 @@ class Knobs:
     odd_casing: bool = False
     fresh: bool = True
     unknown_principals: set[str] = field(default_factory=set)
+    principal_types: dict[str, str] = field(default_factory=dict)
     refused_names: int = 0
     missing_groups: set[str] = field(default_factory=set)
     denied: list[str] = field(default_factory=list)
