@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from reconciler.platforms.catalog import Spec
 
 EXAMPLES = "Examples: reconciler refresh; reconciler refresh --cluster prod --in-cluster"
-EXITS = told(ok="no login is left that has to be renewed", error="an error, or a login that could not be renewed")
+EXITS = told(
+    ok="no login of ours is left that has to be renewed", error="an error, or a login that could not be renewed"
+)
 
 
 def run(

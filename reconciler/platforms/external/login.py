@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,18 +82,18 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
         # a store has what docker has noted of it, without the login
         noted = None if named else _found(_mapping(document, "auths"), registry)
         return _of_helper(registry, helper, noted[0] if noted else host, source)
-    return _of_auths(registry, document, source)
+    to = "" if host == HUB else f" {host}"
+    # by another name docker writes none: https://docs.docker.com/reference/cli/docker/#change-the-docker-directory
+    folder = shlex.quote(str(file.parent))
+    how = f"log in with `docker --config {folder} login{to}`" if file.name == "config.json" else "write one into it"
+    return _of_auths(registry, document, source, how)
 
 
-def _of_auths(registry: ExternalRegistry, document: Any, source: str) -> Login:
-    """The login of a config.json for the registry."""
+def _of_auths(registry: ExternalRegistry, document: Any, source: str, how: str) -> Login:
+    """The login of a config.json for the registry. `how`: how it gets there."""
     host, entry = _found(_mapping(document, "auths"), registry) or (host_of(registry), None)
     if not isinstance(entry, dict):
-        raise _refused(
-            registry,
-            f"{source} has no login for {host}",
-            f"log in with `docker login {'' if host == HUB else host}`".rstrip(),
-        )
+        raise _refused(registry, f"{source} has no login for {host}", how)
     if entry.get("identitytoken"):
         raise _by_browser(registry, f"{source}: the login for {host}")
     name, password = entry.get("username"), entry.get("password")
@@ -143,7 +144,7 @@ def _of_secret(session: HttpSession, registry: ExternalRegistry, at: SecretRefer
         document = json.loads(base64.b64decode((found.get("data") or {}).get(KEY) or "", validate=True))
     except (ValueError, RecursionError):
         raise _refused(registry, f"{where} holds no {TYPE}", "check credentials.kubernetes_secret") from None
-    return _of_auths(registry, document, where)
+    return _of_auths(registry, document, where, "write one into it, or name another secret")
 
 
 def _checked(registry: ExternalRegistry, name: str, password: str, source: str) -> Login:
