@@ -39,8 +39,8 @@ class RegistrySettings:
     left_open: tuple[str, ...] = ()
 
     def as_v1(self) -> dict[str, Any]:
-        """What the mark is a hash of: what stands on the platform. What the spec leaves open is as it was when it was applied, so that
-        a hand that changes it is seen."""
+        """What the mark is a hash of: what stands on the platform. What the spec leaves open is as it was when it was applied: what a
+        hand changes of it is seen."""
         found: dict[str, Any] = plain(replace(self, left_open=()))
         return found
 
