@@ -85,7 +85,7 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
 
 
 def _of_auths(registry: ExternalRegistry, document: Any, source: str, hint: str = "") -> Login:
-    """The login of a config.json for the registry. `hint`: what to do if it has none, where that is not docker's."""
+    """The login of a config.json for the registry. `hint`: what to do if there is none, where that is not to log in by docker."""
     host, entry = _found(_mapping(document, "auths"), registry) or (host_of(registry), None)
     if not isinstance(entry, dict):
         raise _refused(
@@ -100,9 +100,11 @@ def _of_auths(registry: ExternalRegistry, document: Any, source: str, hint: str 
         try:
             name, _, password = base64.b64decode(str(entry["auth"]), validate=True).decode().partition(":")
         except ValueError:
-            raise _refused(registry, f"{source}: `auth` of {host} can't be read", "log in again") from None
+            raise _refused(registry, f"{source}: `auth` of {host} can't be read", hint or "log in again") from None
     if not (isinstance(name, str) and isinstance(password, str) and name and password):
-        raise _refused(registry, f"{source}: the login for {host} has no user name and password", "log in again")
+        raise _refused(
+            registry, f"{source}: the login for {host} has no user name and password", hint or "log in again"
+        )
     return _checked(registry, name, password, source)
 
 
