@@ -33,8 +33,17 @@ def estate_of(spec: Spec, parallelism: int = PARALLELISM, timeout: float = TIMEO
         for item in registries
         if item.tried_with and spec.repositories_by_registry[item.name]
     }
+    named = {name: frozenset(item.name for item in found) for name, found in spec.repositories_by_registry.items()}
     return Estate(
-        spec.name, spec.base, registries, parallelism, timeout, rescue, clusters=spec.clusters, examples=examples
+        spec.name,
+        spec.base,
+        registries,
+        parallelism,
+        timeout,
+        rescue,
+        clusters=spec.clusters,
+        examples=examples,
+        named=named,
     )
 
 

@@ -36,7 +36,7 @@ class Estate:
     `parallelism`: how many calls a session may have under way at once. `timeout`: for how many seconds it may try what is throttled.
     `rescue`: the folder for files that keep what others had put on a resource while it is replaced. `rates`: how often each operation
     may be called, as far as the run has learned it; all its sessions share them. `examples`: by registry, some repositories that the
-    spec has in it, where its login may have to be tried with them.
+    spec has in it, where its login may have to be tried with them. `named`: by registry, all of them; empty where there is no spec.
     """
 
     owner: str
@@ -48,6 +48,7 @@ class Estate:
     rates: Rates = field(default_factory=Rates, repr=False, compare=False)
     clusters: tuple[Cluster, ...] = ()
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    named: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
     def registry(self, name: str) -> RegistryBase:
         """The registry of that name."""

@@ -4,6 +4,7 @@ log of calls, and what to do about an error."""
 from __future__ import annotations
 
 import contextvars
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,8 @@ SPARE = 3
 
 #: seconds until what may pass is asked for again the first time
 _FIRST = 0.2
+#: seconds; what is to be asked again later than that was not asked until the end of the time limit
+_SOON = 10.0
 #: seconds; how soon a wait hears of a stop
 _LISTEN = 0.2
 
@@ -44,6 +47,7 @@ class Trouble(Enum):
     LOGIN = "log in again"
     DENIED = "allow {operation} to these credentials in {account}"
     THROTTLED = "{cloud} throttles {operation}: run again with a longer --timeout; changes already made are kept"
+    LATER = "run again then, or with a longer --timeout; changes already made are kept"
     QUOTA = "a quota of {account} is used up: request an increase"
     NOT_EMPTY = "images were pushed since the plan was made: make a new plan"
     IN_USE = "something else still uses it: remove that first"
@@ -151,22 +155,26 @@ class HttpSession(Session):
         return retrying(make)
 
     def pause(self, seconds: float, operation: str, cloud: str) -> None:
-        """Sleeps before a call that is throttled. Raises Halted if reading is given up, or if a stop is asked meanwhile and nothing
-        of the change is written yet; and TimeIsUp."""
+        """Sleeps before a call that is throttled. Raises TimeIsUp, without a sleep, if that would be over after the time limit, and
+        Halted if reading is given up, or if a stop is asked meanwhile and nothing of the change is written yet."""
         left = self.until - time.monotonic()
-        end = time.monotonic() + min(seconds, left)
+        if seconds >= left and not self.halt.is_set():
+            limit = f"the time limit of {duration(self.estate.timeout)}"
+            soon = seconds < _SOON
+            raise TimeIsUp(
+                f"{cloud} throttled it until {limit} ran out"
+                if soon
+                else f"{cloud} throttles it, and is to be asked again in {duration(math.ceil(seconds))}: {limit} is over before",
+                address=current_address(),
+                operation=operation,
+                hint=Trouble.THROTTLED.hint(operation=operation, cloud=cloud) if soon else Trouble.LATER.hint(),
+            )
+        end = time.monotonic() + seconds
         while (rest := end - time.monotonic()) > 0 or self.halt.is_set():
             if self.halt.wait(max(0, min(rest, _LISTEN))):
                 raise Halted(f"registry {self.name}: stopped waiting for {operation}")
             if self.stop.is_set() and not half_written():
                 raise Halted(f"interrupted while {operation} was waiting because {cloud} throttles it; it was not sent")
-        if seconds >= left:
-            raise TimeIsUp(
-                f"{cloud} throttled it until the time limit of {duration(self.estate.timeout)} ran out",
-                address=current_address(),
-                operation=operation,
-                hint=Trouble.THROTTLED.hint(operation=operation, cloud=cloud),
-            )
 
     def close(self) -> None:
         self._pool.shutdown(wait=not self.given_up, cancel_futures=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from reconciler.platforms.external.hosts import api_of, host_of
 from reconciler.platforms.external.spec import ExternalRegistry
 from tests.emulators.distribution import Elsewhere
-from tests.emulators.serving import served
 
 from .test_external import PASSWORD, Folder
 
@@ -28,25 +26,6 @@ def listed(*names: str) -> tuple[int, dict[str, str], str]:
 
 def tags(name: str) -> tuple[int, dict[str, str], str]:
     return 200, {}, json.dumps({"name": name, "tags": ["v1"]})
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Elsewhere]:
-    with served(Elsewhere()) as found:
-        found.answers = {"/v2/": REFUSED, f"/v2/ {BASIC}": (200, {}, "{}"), "/v2/team/app/tags/list": tags("team/app")}
-        yield found
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: Elsewhere) -> Folder:
-    monkeypatch.setenv("REG_USER", "alice")
-    monkeypatch.setenv("REG_PASSWORD", PASSWORD)
-    found = Folder(tmp_path)
-    found.registry |= {
-        "url": elsewhere.url,
-        "credentials": {"env": {"username": "REG_USER", "password": "REG_PASSWORD"}},
-    }
-    return found
 
 
 def test_a_registry_that_lets_anybody_in_is_asked_with_the_login_all_the_same(

@@ -76,7 +76,10 @@ def test_a_login_that_was_rotated_is_drift_and_is_written_in_place(stage: Stage)
         ({"auths": {}}, "none that a kubelet can read"),
         ({"auths": {"elsewhere.example.com": {"auth": "YTpi"}}}, "one of elsewhere.example.com"),
         ({"auths": {"HOST": {"auth": "!!"}}}, "none that a kubelet can read"),
-        ({"auths": {"HOST": {"username": "alice", "password": "pass:word"}}}, "none that a kubelet can read"),
+        (
+            {"auths": {"HOST": {"username": "alice", "password": "pass:word"}}},
+            "one that kubelets read, and not every client",
+        ),
         ({"auths": {"HOST": {"auth": "YTpi"}, "ghcr.io": {"auth": "YTpi"}}}, "beside 1 other login"),
         ({"auths": {"HOST": {"auth": "YTpi"}}}, "another one"),
     ],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from .auth import BUSY, NO_LOGIN, NO_SCOPE, Busy, Login, LoginRefused, RegistryA
 from .challenge import challenges
 from .deadline import limit
 from .limits import ENCODING, limited
+from .proxies import bypassed
 from .refusal import Refusal
 from .trouble import Overlong, no_proxy, trouble
 
@@ -34,6 +36,7 @@ REFUSED = frozenset({401, 403, 404, 405, 501})
 #: codes of a registry that does not have what was asked for; others may mean that it is not shown
 #: (https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes; Harbor says NOT_FOUND)
 MISSING = frozenset({"NAME_UNKNOWN", "MANIFEST_UNKNOWN", "NOT_FOUND"})
+_CATALOG = "/v2/_catalog"
 #: seconds for which what may pass is asked for again
 PATIENCE = 10.0
 #: seconds; the least that an answer may take, whatever the time limit of a run
@@ -76,12 +79,13 @@ class RegistryClient:
         answer = self._get("/v2/", login=False)
         if answer.status_code not in (200, 401) or (answer.status_code == 200 and _is_page(answer)):
             raise self._no_registry(answer)
-        if answer.status_code == 401 and not challenges(answer.headers.get_list("WWW-Authenticate")):
+        if answer.status_code == httpx.codes.UNAUTHORIZED and (fault := _unspoken(answer)) is not None:
+            said, hint = fault
             raise PlatformError(
-                "the registry asks for a login and does not say which kind",
+                f"the registry asks for a login {said}",
                 operation=operation_of("GET", answer.request.url, self.login),
                 code="401",
-                hint="ask its operator: the answer has no WWW-Authenticate header that can be read",
+                hint=f"ask its operator: {hint}",
             )
         return answer
 
@@ -144,7 +148,7 @@ class RegistryClient:
     def repositories(self) -> frozenset[str] | Refusal:
         """The names of all repositories; a Refusal if the registry doesn't list them to these credentials."""
         found: set[str] = set()
-        path = f"/v2/_catalog?n={PAGE}"
+        path = first = f"{_CATALOG}?n={PAGE}"
         seen: set[str] = set()
         for _ in range(PAGES):
             try:
@@ -155,6 +159,11 @@ class RegistryClient:
                 return Refusal(
                     f"it lists its repositories to others alone ({answer.status_code}{said_of(answer, self.login)})"
                 )
+            if answer.status_code == httpx.codes.BAD_REQUEST and path == first:
+                # it gives smaller pages, and refuses more: without a number it gives its own
+                # (https://distribution.github.io/distribution/about/configuration/#catalog)
+                path = _CATALOG
+                continue
             names = _names(answer) if answer.status_code == 200 else None
             if names is None:
                 raise self._failed(answer)
@@ -172,7 +181,7 @@ class RegistryClient:
             path = following
         raise PlatformError(
             "the registry's list of repositories does not end",
-            operation=operation_of("GET", self.url.copy_with(path="/v2/_catalog")),
+            operation=operation_of("GET", self.url.copy_with(path=_CATALOG)),
             hint="ask its operator: a page is its own next one, or there are more pages than are read",
         )
 
@@ -186,8 +195,11 @@ class RegistryClient:
                 verify=context,
                 timeout=httpx.Timeout(seconds, connect=CONNECT_TIMEOUT),
                 event_hooks={"response": [limited]},
-                # an answer that sends elsewhere would take the login along
+                # no session: Harbor takes whoever comes with the one of somebody without a login for that
+                # (https://github.com/goharbor/harbor/issues/14404). And an answer that sends elsewhere would take the login along
                 follow_redirects=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                mounts=bypassed(self.url),
                 headers={"User-Agent": "reconciler", "Accept": "application/json", "Accept-Encoding": ENCODING},
             )
         except (httpx.InvalidURL, ValueError, ImportError) as error:
@@ -233,7 +245,7 @@ class RegistryClient:
             url = answer.request.url.join(link)
         except httpx.InvalidURL:
             return None
-        return url.raw_path.decode() if url.path == "/v2/_catalog" else None
+        return url.raw_path.decode() if url.path == _CATALOG else None
 
     # -- errors -------------------------------------------------------------------------------------------------
 
@@ -298,6 +310,20 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
         raise PlatformError(
             f"the certificates in {ca_file} can't be read: {why}", hint="check ca_file: certificates in PEM"
         ) from None
+
+
+def _unspoken(answer: httpx.Response) -> tuple[str, str] | None:
+    """Why a login that is asked for can't be sent, and what to say to its operator; None if it can."""
+    asked = challenges(answer.headers.get_list("WWW-Authenticate"))
+    if not asked:
+        return "and does not say which kind", "the answer has no WWW-Authenticate header that can be read"
+    schemes = sorted({item.scheme for item in asked})
+    if any(item.scheme == "basic" or (item.scheme == "bearer" and item.parameters.get("realm")) for item in asked):
+        return None
+    if "bearer" in schemes:
+        return "by Bearer, and does not say where a token is to be had", "the challenge has no realm"
+    kinds = " or ".join(scheme.capitalize() for scheme in schemes)
+    return f"by {kinds}, of which none was sent", "clients of registries log in by Basic or Bearer"
 
 
 def _unreadable(answer: httpx.Response) -> str:

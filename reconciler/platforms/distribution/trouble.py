@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -13,11 +12,10 @@ from reconciler.errors import PlatformError
 
 from .auth import Login, operation_of
 from .limits import LONGEST, TooLong
+from .proxies import is_proxied, named
 
 #: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/#error-codes
 _EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)
-#: what httpx reads: https://www.python-httpx.org/environment_variables/
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 class NoAnswer(PlatformError):
@@ -30,13 +28,11 @@ class Overlong(PlatformError):
 
 def no_proxy(error: Exception, url: httpx.URL) -> PlatformError:
     """That no call can be made through the proxy that the environment names. What it says is not shown: it may hold a password."""
-    names = [name for name in (*_PROXIES, *map(str.lower, _PROXIES)) if os.environ.get(name)]
-    named = " or ".join(names) or "the system's settings"
     if isinstance(error, ImportError):
-        why = f"{named} gives a SOCKS proxy, and the library that speaks SOCKS is not installed"
+        why = f"{named()} gives a SOCKS proxy, and the library that speaks SOCKS is not installed"
         hint = "run `pip install 'httpx[socks]'`, or give a proxy by http://"
     else:
-        why = f"the proxy in {named} can't be read"
+        why = f"the proxy in {named()} can't be read"
         hint = (
             "write http://user:password@host:port, with what is special in the password as %XX, such as %2F for a slash"
         )
@@ -60,6 +56,13 @@ def trouble(error: httpx.HTTPError, registry: httpx.URL, login: Login | None) ->
                 f"{whose} does not speak TLS there",
                 operation=where,
                 hint="check the port; a registry without TLS is reached on this machine alone, by http://",
+            )
+        # whoever calls through a proxy looks up and connects to nobody else
+        if isinstance(cause, socket.gaierror | ConnectionRefusedError | httpx.ConnectTimeout) and is_proxied(url):
+            why = "refuses connections" if isinstance(cause, ConnectionRefusedError) else "can't be connected to"
+            why = "has a name that is not known here" if isinstance(cause, socket.gaierror) else why
+            return NoAnswer(
+                f"the proxy to {host} {why}", operation=where, hint=f"check {named()}, and whether the proxy runs"
             )
         if isinstance(cause, socket.gaierror):
             return NoAnswer(f"there is no host {host}", operation=where, hint="check `url`, and the network's names")

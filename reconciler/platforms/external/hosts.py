@@ -26,5 +26,12 @@ def host_of(registry: ExternalRegistry) -> str:
 
 
 def api_of(registry: ExternalRegistry) -> str:
-    """Where the registry's API is, whichever of its names the spec gives."""
-    return _HUB_API if host_of(registry) == HUB else registry.url
+    """Where the registry's API is, whichever of its names the spec gives, and however it writes that."""
+    host = host_of(registry)
+    return _HUB_API if host == HUB else f"{urlsplit(registry.url).scheme}://{host}"
+
+
+def asked_as(registry: ExternalRegistry, name: str) -> str:
+    """A repository's name as the registry's API has it: official images of Docker Hub, which have one part for whoever pulls them,
+    are below `library` (https://github.com/distribution/reference, normalize.go)."""
+    return f"library/{name}" if host_of(registry) == HUB and "/" not in name else name

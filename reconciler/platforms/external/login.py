@@ -15,11 +15,12 @@ from reconciler.errors import PlatformError, os_sentence
 from reconciler.platforms.distribution.auth import Login
 from reconciler.platforms.http import HttpSession
 from reconciler.platforms.kubernetes.connection import SECRETS
-from reconciler.platforms.kubernetes.login_document import KEY, TYPE
+from reconciler.platforms.kubernetes.login_document import KEY, TYPE, pair_of
 from reconciler.platforms.kubernetes.notes import Notes
 from reconciler.platforms.paths import path_of
 
-from .hosts import HUB, HUBS, host_of
+from .docker_config import entry_of, refused
+from .hosts import HUB, host_of
 from .spec import EnvCredentials, ExternalRegistry, SecretReference
 
 #: a helper is a program that the search path has, never a path of a config.json that a spec brings along
@@ -27,9 +28,19 @@ _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: what docker stores as the name of whoever logged in by a browser; then the secret is a refresh token of OAuth 2, which no registry
 #: takes by Basic (https://github.com/docker/docker-credential-helpers#development)
 _BY_BROWSER = "<token>"
+#: what a helper says that has no login for a host, on its standard output
+#: (https://github.com/docker/docker-credential-helpers, credentials/error.go)
+_NONE = "credentials not found in native keychain"
+#: helpers whose logins end after hours, and that may give the same one for a while: of Amazon ECR
+#: (https://github.com/awslabs/amazon-ecr-credential-helper), Google (https://cloud.google.com/artifact-registry/docs/docker/authentication)
+#: and Azure (https://github.com/chrismellard/docker-credential-acr-env)
+_ENDING = frozenset({"ecr-login", "gcloud", "gcr", "acr-env"})
+_PROGRAM = "docker-credential-"
+#: what a password may hold within: the file of a Google service account's key is one, as it is downloaded
+#: (https://cloud.google.com/artifact-registry/docs/docker/authentication#json-key)
+_WITHIN = "\t\r\n"
 #: seconds in which a credential helper must answer
 _HELPER_TIMEOUT = 30.0
-_OPERATION = "log in"
 
 
 def login_of(session: HttpSession, registry: ExternalRegistry) -> Login | None:
@@ -45,10 +56,25 @@ def login_of(session: HttpSession, registry: ExternalRegistry) -> Login | None:
     return _of_secret(session, registry, source.kubernetes_secret)
 
 
+def check_lasting(session: HttpSession, registry: ExternalRegistry, login: Login) -> None:
+    """Raises PlatformError if the login, which was read before, comes from a helper that makes another one each time: then it ends,
+    and nobody here knows when."""
+    program = login.source
+    if not program.startswith(_PROGRAM):
+        return
+    if program.removeprefix(_PROGRAM) in _ENDING or login_of(session, registry) != login:
+        raise refused(
+            registry,
+            f"{program} gives logins that end, and not when they do: pods that are given one can't pull any more then",
+            "name a login that lasts in `credentials`, such as a robot account's; for a registry of AWS, Azure or Google, use that"
+            " platform, whose logins `reconciler refresh` renews",
+        )
+
+
 def _of_env(registry: ExternalRegistry, names: EnvCredentials) -> Login:
     found = {name: os.environ.get(name, "") for name in (names.username, names.password)}
     if missing := [name for name, value in found.items() if not value]:
-        raise _refused(
+        raise refused(
             registry,
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, or empty",
             "set what credentials.env names in the environment",
@@ -65,30 +91,30 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
     try:
         document = json.loads(file.read_bytes())
     except OSError as error:
-        raise _refused(
+        raise refused(
             registry, f"{file} can't be read: {os_sentence(error)}", "check credentials.docker_config"
         ) from None
     except (ValueError, RecursionError):
-        raise _refused(registry, f"{file} is no JSON", "check credentials.docker_config") from None
+        raise refused(registry, f"{file} is no JSON", "check credentials.docker_config") from None
     source = f"{file}"
     # as docker has it: a helper of the registry's own comes first, and an empty one is none
     # (https://docs.docker.com/reference/cli/docker/login/#credential-helpers)
     helpers = _mapping(document, "credHelpers")
     store = document.get("credsStore") if isinstance(document, dict) else None
-    named = _found(helpers, registry)
+    named = entry_of(registry, helpers, source)
     host, helper = named or (host_of(registry), store)
     if isinstance(helper, str) and helper:
         # a store has what docker has noted of it, without the login
-        noted = None if named else _found(_mapping(document, "auths"), registry)
+        noted = None if named else entry_of(registry, _mapping(document, "auths"), source)
         return _of_helper(registry, helper, noted[0] if noted else host, source)
     return _of_auths(registry, document, source)
 
 
 def _of_auths(registry: ExternalRegistry, document: Any, source: str, hint: str = "") -> Login:
     """The login of a config.json for the registry. `hint`: what to do if there is none, where that is not to log in by docker."""
-    host, entry = _found(_mapping(document, "auths"), registry) or (host_of(registry), None)
+    host, entry = entry_of(registry, _mapping(document, "auths"), source) or (host_of(registry), None)
     if not isinstance(entry, dict):
-        raise _refused(
+        raise refused(
             registry,
             f"{source} has no login for {host}",
             hint or f"log in with `docker login{'' if host == HUB else f' {host}'}`",
@@ -97,40 +123,42 @@ def _of_auths(registry: ExternalRegistry, document: Any, source: str, hint: str 
         raise _by_browser(registry, f"{source}: the login for {host}")
     name, password = entry.get("username"), entry.get("password")
     if entry.get("auth"):
-        try:
-            name, _, password = base64.b64decode(str(entry["auth"]), validate=True).decode().partition(":")
-        except ValueError:
-            raise _refused(registry, f"{source}: `auth` of {host} can't be read", hint or "log in again") from None
+        pair = pair_of(entry["auth"])
+        if pair is None:
+            raise refused(registry, f"{source}: `auth` of {host} can't be read", hint or "log in again")
+        name, password = pair
     if not (isinstance(name, str) and isinstance(password, str) and name and password):
-        raise _refused(
-            registry, f"{source}: the login for {host} has no user name and password", hint or "log in again"
-        )
+        raise refused(registry, f"{source}: the login for {host} has no user name and password", hint or "log in again")
     return _checked(registry, name, password, source)
 
 
 def _of_helper(registry: ExternalRegistry, helper: str, host: str, source: str) -> Login:
     """https://github.com/docker/docker-credential-helpers: it is asked on standard input, and answers JSON."""
-    program = f"docker-credential-{helper}"
+    program = f"{_PROGRAM}{helper}"
     said = f"{program}, which {source} names,"
     if _HELPER.fullmatch(helper) is None:
-        raise _refused(registry, f"{source} names {helper!r}, which is no credential helper", "name one without a path")
+        raise refused(registry, f"{source} names {helper!r}, which is no credential helper", "name one without a path")
     try:
         ran = subprocess.run(  # noqa: S603 - what the user's own configuration names, as docker runs it
             [program, "get"], input=host, capture_output=True, text=True, timeout=_HELPER_TIMEOUT, check=False
         )
     except FileNotFoundError:
-        raise _refused(registry, f"{said} is not installed", f"install {program}, or log in without it") from None
+        raise refused(registry, f"{said} is not installed", f"install {program}, or log in without it") from None
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         why = "does not answer in time" if isinstance(error, subprocess.TimeoutExpired) else "can't be run"
         why = "answers no UTF-8" if isinstance(error, UnicodeDecodeError) else why
-        raise _refused(registry, f"{said} {why}", f"run `{program} get` by hand") from None
+        raise refused(registry, f"{said} {why}", f"run `{program} get` by hand") from None
     try:
         found = json.loads(ran.stdout) if ran.returncode == 0 else {}
-    except ValueError:
-        found = {}
-    name, password = (found.get(key) for key in ("Username", "Secret")) if isinstance(found, dict) else (None, None)
+    except (ValueError, RecursionError):
+        found = None
+    # what it says else is not shown: it may hold anything
+    if not isinstance(found, dict) or (ran.returncode != 0 and ran.stdout.strip() != _NONE):
+        why = f"fails with exit code {ran.returncode}" if ran.returncode else "answers what is no login"
+        raise refused(registry, f"{said} {why}", f"run `echo {host} | {program} get` by hand, which says why")
+    name, password = found.get("Username"), found.get("Secret")
     if not (isinstance(name, str) and isinstance(password, str) and name and password):
-        raise _refused(registry, f"{said} has no login for {host}", f"log in with `docker login {host}`")
+        raise refused(registry, f"{said} has no login for {host}", f"log in with `docker login {host}`")
     if name == _BY_BROWSER:
         raise _by_browser(registry, f"what {program} has for {host}")
     return _checked(registry, name, password, program)
@@ -140,55 +168,37 @@ def _of_secret(session: HttpSession, registry: ExternalRegistry, at: SecretRefer
     where = f"secret {at.namespace}/{at.name} of cluster {at.cluster}"
     found = session.ledger(Notes).clusters[at.cluster].read(SECRETS, at.namespace, at.name)
     if found is None:
-        raise _refused(registry, f"{where} is not there", "check credentials.kubernetes_secret")
+        raise refused(registry, f"{where} is not there", "check credentials.kubernetes_secret")
     try:
         document = json.loads(base64.b64decode((found.get("data") or {}).get(KEY) or "", validate=True))
     except (ValueError, RecursionError):
-        raise _refused(registry, f"{where} holds no {TYPE}", "check credentials.kubernetes_secret") from None
+        raise refused(registry, f"{where} holds no {TYPE}", "check credentials.kubernetes_secret") from None
     hint = f"put one for {host_of(registry)} into it, or name another one in credentials.kubernetes_secret"
     return _of_auths(registry, document, where, hint)
 
 
 def _checked(registry: ExternalRegistry, name: str, password: str, source: str) -> Login:
     if ":" in name:  # https://www.rfc-editor.org/rfc/rfc7617#section-2
-        raise _refused(registry, "the user name holds a colon, which no login can", f"check {source}")
+        raise refused(registry, "the user name holds a colon, which no login can", f"check {source}")
     try:
         f"{name}{password}".encode()
     except UnicodeEncodeError:  # bytes of another encoding in the environment, or half a character in JSON
-        raise _refused(registry, "the login is no UTF-8, which no registry takes", f"check {source}") from None
-    if any(ord(character) < 32 or ord(character) == 127 for character in name + password):
-        raise _refused(registry, "the login holds a control character, such as a line break", f"check {source}")
+        raise refused(registry, "the login is no UTF-8, which no registry takes", f"check {source}") from None
+    within = password.translate(dict.fromkeys(map(ord, _WITHIN))) if password == password.strip(_WITHIN) else password
+    if any(ord(character) < 32 or ord(character) == 127 for character in name + within):
+        raise refused(
+            registry,
+            "the login holds a control character, such as a line break at an end of the password, or in the name",
+            f"check {source}",
+        )
     return Login(name, password, source)
 
 
 def _by_browser(registry: ExternalRegistry, what: str) -> PlatformError:
-    return _refused(
+    return refused(
         registry,
         f"{what} is a token of a login by a browser, which is no user name and password",
         "log in with a user name and a password, or an access token in its place",
-    )
-
-
-def _refused(registry: ExternalRegistry, message: str, hint: str) -> PlatformError:
-    return PlatformError(message, address=registry.name, operation=_OPERATION, hint=hint)
-
-
-def _found(entries: Mapping[str, Any], registry: ExternalRegistry) -> tuple[str, Any] | None:
-    """The entry of a config.json for the registry, with the host that it names: one with the port that is meant without it is for the
-    same registry, if there is none without."""
-    host = host_of(registry)
-    port = "80" if registry.url.startswith("http://") else "443"
-    names = (host,) if host == HUB or ":" in host else (host, f"{host}:{port}")
-    return next(((name, entries[key]) for name in names for key in entries if _is(key, name)), None)
-
-
-def _is(key: str, host: str) -> bool:
-    """Whether a key of a config.json names the host, with or without a scheme and a path behind it."""
-    if host == HUB:
-        return key == HUB or key in HUBS
-    bare = key.partition("://")[2] or key
-    return bare.rstrip("/") == host or (
-        bare.partition("/")[0] == host and bare.partition("/")[2] in ("v1/", "v2/", "v1", "v2")
     )
 
 

@@ -79,14 +79,18 @@ def _said(session: ExternalSession, named: Sequence[str]) -> Iterator[str]:
     there = _catalog(session)
     if isinstance(there, Refusal):
         yield f"which other repositories registry {session.name} has can't be known: {there.why}"
-        answers = dict(zip(named, session.map(session.client.holds, named), strict=True))
+        listed = []
     else:
-        if others := sorted(there - set(named)):
+        listed = [name for name in named if session.asked_as(name) in there]
+        if others := sorted(there - {session.asked_as(name) for name in named} - session.named_beside()):
             yield _others(session.name, [session.client.hidden(name) for name in others])
-        answers = {name: name in there for name in named}
-        # that the login may list is not that it may pull: the first that is there is an example of all
-        for name in [name for name in named if name in there][:1]:
-            answers[name] = session.client.holds(name) or True
+    # what a catalog leaves out may be there all the same, such as what a cache has not pulled yet
+    # (https://github.com/distribution/distribution/issues/2307); and that the login may list is not that it may pull: the
+    # first that is there is an example of all
+    asked = [name for name in named if name not in listed[1:]]
+    answers = dict(zip(asked, session.map(session.answer_for, asked), strict=True))
+    for name in listed[:1]:
+        answers[name] = answers[name] or True
     if unsure := {name: answer for name, answer in answers.items() if isinstance(answer, Refusal)}:
         yield _unsure(session.name, unsure)
     if missing := [name for name, answer in answers.items() if answer is False]:

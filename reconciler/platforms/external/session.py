@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from reconciler.errors import PlatformError
+from reconciler.errors import PlatformError, TimeIsUp
 from reconciler.model.platform import Estate, Platform
 from reconciler.model.service import Credentials
 from reconciler.platforms.distribution.auth import Login
 from reconciler.platforms.distribution.client import RegistryClient
 from reconciler.platforms.distribution.refusal import Refusal
+from reconciler.platforms.distribution.trouble import NoAnswer
 from reconciler.platforms.http import HttpSession
 from reconciler.platforms.paths import path_of
 
@@ -48,18 +49,56 @@ class ExternalSession(HttpSession):
             return
         self._tried = True
         try:
-            self.client.check_login(known=self.estate.examples.get(self.name, ()))
+            known = self.estate.examples.get(self.name, ())
+            self.client.check_login(known=[self.asked_as(name) for name in known])
         except PlatformError as error:
             error.address = error.address or self.name
             self.trouble = error
+
+    def asked_as(self, name: str) -> str:
+        """A repository's name in the registry's API."""
+        return hosts.asked_as(self.registry, name)
+
+    def named_beside(self) -> set[str]:
+        """What other registries of the spec at the same address name, which have a login of their own, as the API has it."""
+        here = hosts.api_of(self.registry)
+        return {
+            hosts.asked_as(other, name)
+            for other in self.estate.registries
+            if other.name != self.name and isinstance(other, ExternalRegistry) and hosts.api_of(other) == here
+            for name in self.estate.named.get(other.name, ())
+        }
+
+    def holds(self, name: str) -> bool | Refusal:
+        """Whether there is such a repository, as the registry's client says it. Raises PlatformError."""
+        return self.client.holds(self.asked_as(name))
+
+    def answer_for(self, name: str) -> bool | Refusal:
+        """`holds`, where an answer that says nothing of one repository is a Refusal: it says nothing of others either. Raises
+        PlatformError if no answer comes, or none in time."""
+        try:
+            return self.holds(name)
+        except (NoAnswer, TimeIsUp):
+            raise
+        except PlatformError as error:
+            return Refusal(error.message)
 
     def login_host(self) -> str:
         return hosts.host_of(self.registry)
 
     def login_of(self, grant: str) -> Credentials:
-        """The operator's login."""
+        """The operator's login, for a cluster. Raises PlatformError also where it is one that ends."""
         self._reached()
-        found = self.login
+        return self._credentials(self._for_clusters)
+
+    @cached_property
+    def _for_clusters(self) -> Login | None:
+        """The login, once it is known that it lasts: to know that, a helper may run again."""
+        if self.login is not None:
+            login.check_lasting(self, self.registry, self.login)
+        return self.login
+
+    def _credentials(self, found: Login | None) -> Credentials:
         if found is None:
             raise PlatformError(
                 f"registry {self.name} has no login in the spec, and whoever has none needs no pull secret",
@@ -78,13 +117,14 @@ class ExternalSession(HttpSession):
                 operation="credentials",
                 hint="leave out --as: the login is the operator's",
             )
-        found = self.login_of("")
+        self._reached()
+        found = self._credentials(self.login)
         note = "the login is the operator's: what it may do, and until when, is up to the registry"
         return Credentials(found.registry, found.username, found.password, None, notes=(note,))
 
     def is_there(self, repository: str) -> bool | None:
         self._reached()
-        found = self.client.holds(repository)
+        found = self.holds(repository)
         return None if isinstance(found, Refusal) else found
 
     def all_there(self) -> list[str]:

@@ -7,7 +7,6 @@ kubelet that can't read one entry uses none of a pod's pull secrets (pkg/credent
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +19,8 @@ KEY = ".dockerconfigjson"
 TYPE = "kubernetes.io/dockerconfigjson"
 #: what is said of a secret that no kubelet could log in with
 UNREADABLE = "none that a kubelet can read"
+#: and of one that kubelets read, and skopeo, say, does not
+UNUSUAL = "one that kubelets read, and not every client"
 
 
 def written(login: Credentials) -> str:
@@ -49,11 +50,13 @@ _HOST = re.compile(r"(https://)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[
 
 class Held:
     """What a secret holds. `host`: of the one registry that it logs in to; `login`: user name and password; None of what is not one
-    login that a kubelet can read. `others`: further registries in it. `hosts`: all that it has an entry for, read or not."""
+    login that a kubelet can read. `usual`: whether all clients read it alike. `others`: further registries in it. `hosts`: all that
+    it has an entry for, read or not."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.host = ""
         self.login: tuple[str, str] | None = None
+        self.usual = False
         self.others: tuple[str, ...] = ()
         self.hosts: tuple[str, ...] = ()
         self._read(data)
@@ -70,6 +73,7 @@ class Held:
         if not logins or None in logins.values():
             return
         self.host, self.login = next(iter(logins.items()))
+        self.usual = self.login is not None and _is_usual(auths[self.host], self.login)
         self.others = tuple(logins)[1:]
 
     @property
@@ -92,13 +96,30 @@ def _auths(value: Any) -> Mapping[str, Any] | None:
     return auths if isinstance(auths, dict) else None
 
 
+def pair_of(auth: Any) -> tuple[str, str] | None:
+    """The user name and the password in an `auth`, as docker and kubelets read it: line breaks are skipped, and there may be no
+    padding (decodeDockerConfigFieldAuth of Kubernetes, pkg/credentialprovider/config.go). None if they can't."""
+    if not isinstance(auth, str):
+        return None
+    text = auth.replace("\r", "").replace("\n", "")
+    padding = "" if text.endswith("=") else "=" * (-len(text) % 4)
+    try:
+        name, colon, password = base64.b64decode(text + padding, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (name, password) if colon else None
+
+
 def _login(entry: Any) -> tuple[str, str] | None:
-    """User name and password of one entry; None if it is not one that kubelets and skopeo both read alike."""
+    """User name and password of one entry, as a kubelet reads it: `auth` counts before the two by themselves."""
     if not isinstance(entry, dict):
         return None
-    try:
-        name, colon, password = base64.b64decode(entry.get("auth") or "", validate=True).decode().partition(":")
-    except (TypeError, ValueError, binascii.Error):
-        return None
-    said = entry.get("username", name), entry.get("password", password)
-    return (name, password) if colon and name and password and said == (name, password) else None
+    pair = pair_of(entry["auth"]) if entry.get("auth") else (entry.get("username"), entry.get("password"))
+    name, password = pair or (None, None)
+    return (name, password) if isinstance(name, str) and isinstance(password, str) and name and password else None
+
+
+def _is_usual(entry: Mapping[str, Any], login: tuple[str, str]) -> bool:
+    """Whether all clients read one login there: skopeo needs `auth`, with its padding."""
+    said = entry.get("username", login[0]), entry.get("password", login[1])
+    return said == login and entry.get("auth") == base64.b64encode(":".join(login).encode()).decode()

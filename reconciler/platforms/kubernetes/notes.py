@@ -163,6 +163,24 @@ class Notes(Ledger):
             for name in sorted(self.troubles.keys() - wanted)
         }
 
+    def left_behind(self, wanted: Collection[Address]) -> Mapping[Address, str]:
+        """What is noted of registries that the spec does not have, with what to do, in words, after a listing. `wanted`: what
+        the spec has in this registry now: it goes by the mark of its secret."""
+        known, notes = {item.name for item in self.session.estate.registries}, name_of(self.session.owner)
+        here = {(at.kind, at.name) for at in wanted}
+        noted = (
+            at
+            for name in self.clusters.keys() - self.unasked - self.troubles.keys()
+            for text in self.texts(self.of(name)).values()
+            if (at := _address(_read(text), name)) is not None
+        )
+        return {
+            at: f"it was made for registry {at.registry}, which the spec does not have: it stays, with its login; put that registry"
+            f" back without its grants and apply, or delete it by hand with its line in ConfigMap {notes}"
+            for at in noted
+            if at.registry not in known and (at.kind, at.name) not in here
+        }
+
     def lacking(self, wanted: Set[str]) -> Iterator[str]:
         """That a cluster of these lacks the namespace of the notes, in words, after a listing. That is asked for only where nothing
         that was read shows it, and whoever may not ask does not know."""

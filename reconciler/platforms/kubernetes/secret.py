@@ -119,6 +119,7 @@ class SecretKind(InCluster, Kind, Renewable):
             (lambda at: notes.tried(secrets[at].cluster, partial(read, session, at)), secrets),
         )
         notes.accounts = dict(zip(accounts, accounts_there, strict=True))
+        session.pending |= notes.left_behind(wanted)
         session.pending |= notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
         for (at, place), document in zip(secrets.items(), there, strict=True):
             if isinstance(document, PlatformError):

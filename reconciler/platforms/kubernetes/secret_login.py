@@ -87,8 +87,13 @@ def known(said: Callable[[], str], asked: bool | None) -> str:
 
 def said_of(session: HttpSession, place: Place, document: Document, written: Credentials | None) -> str:
     """What is wrong with the login that a secret holds, in words; GOOD if nothing is."""
-    issuer = issuer_of(session)
     held = Held(document.get("data") or {})
+    found = _wrong(session, place, document, held, written)
+    return login_document.UNUSUAL if found == GOOD and not held.usual else found
+
+
+def _wrong(session: HttpSession, place: Place, document: Document, held: Held, written: Credentials | None) -> str:
+    issuer = issuer_of(session)
     login = written or (issuer.login_of(place.grant) if issuer.lasting else None)
     host = login.registry if login is not None else issuer.login_host()
     if held.login is None:
