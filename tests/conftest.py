@@ -56,9 +56,11 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a server or git's processes is slow; all else is quick."""
+    """What needs a server or git's processes is slow, all else is quick; the longest come first."""
     slow_platforms = {platform for platform in PLATFORMS if sandbox_class(platform).slow}
     slow = {*slow_platforms, "azure_server", "cluster", "forge", "gcp_server", "stand_in", "http", "clone"}
+    # where several processes share the tests, none is to be left alone at the end with the longest: those of pages and of installing
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         used = {*getattr(item, "fixturenames", ()), parameters.get("sandbox")}

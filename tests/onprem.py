@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ import yaml
 from kubernetes.config import incluster_config
 
 from reconciler.cli.app import run
+from reconciler.model.service import Credentials
+from reconciler.platforms.external.session import ExternalSession
 from reconciler.platforms.kubernetes.login_document import KEY
 from tests.cluster import ADMIN, Cluster
 from tests.command_line import Reconciler
 from tests.emulators.distribution import Distribution, available, docker_registry
 
+#: of the logins of `tokens`
+LIFE = timedelta(hours=1)
 PASSWORD, OTHER = "pass:word", "an0ther-passw0rd"
 
 
@@ -149,6 +154,20 @@ def stage(
     found.login_as("alice", PASSWORD)
     found.write()
     return found
+
+
+@pytest.fixture
+def tokens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A registry whose logins end after an hour, as clouds' do: the passwords that it has made."""
+    made: list[str] = []
+
+    def login_of(self: ExternalSession, grant: str) -> Credentials:
+        made.append(f"token-{len(made)}")
+        return Credentials(self.login_host(), "alice", made[-1], datetime.now(UTC) + LIFE)
+
+    monkeypatch.setattr(ExternalSession, "lasting", False)
+    monkeypatch.setattr(ExternalSession, "login_of", login_of)
+    return made
 
 
 def login_in(secret: Any) -> dict[str, Any]:

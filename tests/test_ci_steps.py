@@ -250,8 +250,10 @@ def test_the_scripts_of_gitlab(runner: Runner) -> None:
     runner.clone.write(LOCAL)
     token = f"{runner.clone.folder}.tmp/aws-token"
     given = {"CI_PROJECT_DIR": str(runner.clone.folder), "AWS_TOKEN": "jwt", "AWS_WEB_IDENTITY_TOKEN_FILE": token}
-    assert runner.run("\n".join(jobs[".on-aws"]["before_script"][1:]), **given).returncode == 0
-    assert Path(token).read_text() == "jwt"
+    of_azure = f"{runner.clone.folder}.tmp/azure-token"
+    given |= {"AZURE_TOKEN": "other", "AZURE_FEDERATED_TOKEN_FILE": of_azure}
+    assert runner.run("\n".join(jobs[".signed-in"]["before_script"][1:]), **given).returncode == 0
+    assert (Path(token).read_text(), Path(of_azure).read_text()) == ("jwt", "other")
     for job in ("plan", "apply"):
         found = runner.run("\n".join(jobs[job]["script"]))
         assert found.returncode == 0, found.stderr

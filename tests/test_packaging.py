@@ -290,7 +290,7 @@ def readers(home: Path, index: Path) -> dict[str, str]:
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(index),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_NO_COMPILE": "1",  # most modules are never imported
+        "PIP_COMPILE": "0",  # most modules are never imported; PIP_NO_COMPILE=1 would compile them
         "PYTHON": sys.executable,  # script/bootstrap's
         "PIPX_DEFAULT_PYTHON": sys.executable,
         "UV_NO_INDEX": "1",

@@ -101,14 +101,30 @@ def run(
         return Exit.OK
     found = [section for section in known if section.topic == _word(topic)]
     if found:
-        texts = [section.text for section in [item for item in found if item.level == 1] or found]
+        texts = list(_texts([item for item in found if item.level == 1] or found))
     elif fields := list(_fields(topic, known)):
         texts = fields
+    elif typed := _of_type(topic, known):
+        texts = [typed.text]
     else:
         texts = [next(section.text for section in known if section.topic == _nearest(topic, known))]
     for text in texts:
         _show(text)
     return Exit.OK
+
+
+def _texts(found: list[Section]) -> Iterator[str]:
+    """What sections say, that of the spec's page first; where several pages have one that is called so, each with its page's name."""
+    ordered = sorted(found, key=lambda item: item.page != "spec")
+    named = len({item.page for item in ordered}) > 1
+    yield from (f"From the page `{item.page}`:\n\n{item.text}\n" if named else item.text for item in ordered)
+
+
+def _of_type(topic: str, known: list[Section]) -> Section | None:
+    """The innermost section of the spec's page that is about a type of grant."""
+    row = f"| `type` | `{topic}` |"
+    found = [section for section in known if section.page == "spec" and row in section.text]
+    return max(found, key=lambda item: item.level, default=None)
 
 
 def see_also(command: str) -> str:

@@ -30,10 +30,11 @@ def run(spec: SpecArgument = DEFAULT_SPEC) -> int:
 
     loaded = load_spec(spec)
     for registry in loaded.registries:
-        at = "".join(f"{place.at}: " for place in loaded.source(registry.name))
         notes = registry.notes(loaded.repositories_by_registry[registry.name])
         unknown = () if registry.platform in plannable else (_VALIDATED_ALONE.format(registry.platform),)
         for note in (*notes, *unknown):
+            places = loaded.source(registry.name, getattr(note, "of", "") or None)
+            at = "".join(f"{place.at}: " for place in places[-1:])
             typer.echo(f"{at}note: registry {registry.name}: {note}", err=True)
     for note in about_all(loaded):
         typer.echo(f"note: {note}", err=True)

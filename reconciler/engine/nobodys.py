@@ -20,7 +20,9 @@ def nobodys(seen: Picture, described: Mapping[Address, Desired], retired: Collec
     found: dict[str, list[Address]] = {}
     for address in described:
         live = seen.live.get(address)
-        if live is None or live.vacant or live.moot or live.marks.owner is not None or live.parent in seen.live:
+        if live is None or live.vacant or live.marks.owner is not None or live.parent in seen.live:
+            continue
+        if live.moot and not live.native:  # it is not there: something else gives the same
             continue
         found.setdefault(address.registry if address.registry in retired else "", []).append(address)
     yield from chain.from_iterable(_unmarked(addresses, name) for name, addresses in found.items())

@@ -37,6 +37,20 @@ class GrantTarget(Model):
         yield from ()
 
 
+class Note(str):
+    """What a writer of a spec may not expect, as the end of a sentence. `of`: the repository at whose line it is said; "": at the
+    registry's."""
+
+    of: str = ""
+
+    @classmethod
+    def about(cls, text: str, names: Sequence[str]) -> Note:
+        """A note about what these repositories say themselves, said at the line of the first."""
+        note = cls(text)
+        note.of = names[0]
+        return note
+
+
 class RegistryBase(Model):
     """A collection of repositories with shared identity and access control."""
 

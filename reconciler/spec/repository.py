@@ -90,7 +90,9 @@ class RepositoryDefaults(Model):
         None, description="AWS: an ECR lifecycle policy to use as is, instead of `retention`."
     )
     encryption: Encryption | None = Field(None, description="Encrypt with a key of your own.")
-    labels: dict[LabelKey, LabelValue] = Field({}, description="The repository's labels (tags on AWS and Azure).")
+    labels: dict[LabelKey, LabelValue] = Field(
+        {}, description="The repository's labels (tags on AWS). Azure has no such."
+    )
     protect: Flag = Field(
         False,
         description="Never delete or replace the repository, until this is applied as false. Stored on the platform.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
-from reconciler.words import did_you_mean
+from reconciler.words import any_of, did_you_mean
 
 from .cluster import Cluster
 from .fields import Absent, Fault, each
@@ -295,7 +295,7 @@ def _not_honoured(
         yield Fault(
             (*at, "to", "type"),
             f"a grant to '{grant.to.type}' is not supported by registry {registry.name}, which can grant to"
-            f" {' or '.join(registry.grant_types)}",
+            f" {any_of(registry.grant_types)}",
         )
         return
     if registry.whole_login and grant.to.named_cluster is not None:

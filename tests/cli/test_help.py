@@ -224,3 +224,14 @@ def test_the_permission_to_delete_is_said_to_be_for_whatever_a_guard_asks_it_for
         " there before it was adopted."
     )
     assert said in " ".join(reconciler(command, "--help").stdout.split())
+
+
+def test_sections_of_several_pages_say_which_page_each_is_of_that_of_the_spec_first() -> None:
+    text = reconciler("help", "guards").stdout
+    pages = re.findall(r"^From the page `(.+)`:$", text, re.MULTILINE)
+    assert pages[0] == "spec"
+    assert len(pages) == len(set(pages)) == text.count("\n## Guards\n")
+
+
+def test_a_type_of_grant_is_a_topic() -> None:
+    assert "To Azure" in reconciler("help", "azure-token").stdout

@@ -316,10 +316,3 @@ def test_a_principal_is_of_the_type_that_is_said(arm: httpx.Client, azure_stand_
     assert error(assign(arm)) == (400, "UnmatchedPrincipalType")
     assert error(assign(arm, principalType="MSI")) == (400, "InvalidPrincipalType")
     assert assign(arm, principalType="Group").status_code == 201
-
-
-def test_an_action_of_a_repository_in_capitals_is_refused(arm: httpx.Client) -> None:
-    """https://github.com/Azure/acr/issues/639"""
-    make(arm)
-    body = {"properties": {"actions": ["repositories/App/content/read"]}}
-    assert error(arm.put(f"{REGISTRY}/scopeMaps/partner", json=body)) == (400, "InvalidAction")

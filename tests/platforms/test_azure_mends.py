@@ -69,7 +69,8 @@ def test_a_change_of_the_mode_says_which_role_of_whom_counts_no_longer(
 
 
 def test_a_label_takes_the_place_of_a_tag_of_others_in_another_casing_and_gives_it_back(azure: AzureSandbox) -> None:
-    """https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: keys have no case."""
+    """https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: keys have no case; that one that is there
+    keeps its casing: https://github.com/turbot/guardrails-samples/issues/871."""
     azure.call("PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Basic"}, "tags": {"Team": "theirs"}})
     document = azure.document("app-a", registry={"adopt": True, "labels": {"team": "ours"}})
     assert 'labels.team: "theirs" (set by somebody else) → "ours"' in joined(
@@ -77,7 +78,7 @@ def test_a_label_takes_the_place_of_a_tag_of_others_in_another_casing_and_gives_
     )
     azure.apply(document)
     found = {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()}
-    assert found == {"team": "ours", "reconciler-was-Team": "theirs"}
+    assert found == {"Team": "ours", "reconciler-was-Team": "theirs"}
     assert azure.plan(document).changes == ()
     azure.apply(azure.document("app-a", registry={"adopt": True}))
     assert {key: value for key, value in azure.acr.tags.items() if "team" in key.lower()} == {"Team": "theirs"}

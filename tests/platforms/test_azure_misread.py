@@ -128,3 +128,30 @@ def test_a_token_that_a_hand_deleted_is_made_anew_by_an_apply(azure: AzureSandbo
         issuing(opened).credentials("*", push=False, ttl=3600.0, user="partner")
     assert "token partner is not there: somebody deleted it" in str(refused.value)
     assert refused.value.hint == "run `reconciler apply`, which makes it anew"
+
+
+def test_the_plan_of_a_new_registry_says_its_tier_where_it_is_and_whether_the_internet_reaches_it(
+    azure: AzureSandbox,
+) -> None:
+    text = joined(plan_lines(report_of(azure.plan(azure.document("app-a")))))
+    for said in ('sku: "Basic"', 'location: "westeurope"', "public_network_access: "):
+        assert said in text
+
+
+def test_an_identity_that_is_let_go_of_says_which_tag_goes(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a"))
+    plan = azure.plan(azure.document("app-a"), release=[HOME])
+    (pull,) = (change for change in plan.changes if change.address == "images.identity.pull")
+    assert [(item.path, item.old, item.new) for item in pull.fields] == [("reconciler-registry-name", NAME, None)]
+
+
+def test_a_note_about_repositories_is_said_at_the_line_of_the_first_of_them(
+    azure: AzureSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = yaml.safe_dump(azure.document("app-a", {"name": "app-b", "adopt": True}), sort_keys=False)
+    (tmp_path / "registry.yaml").write_text(text)
+    assert run(["validate"]) == 0
+    (line,) = (number for number, row in enumerate(text.splitlines(), 1) if "name: app-b" in row)
+    (note,) = (row for row in capsys.readouterr().err.splitlines() if "needs no adopt, as app-b has it" in row)
+    assert note.startswith((f"registry.yaml:{line - 1}:", f"registry.yaml:{line}:"))

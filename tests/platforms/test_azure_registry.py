@@ -289,6 +289,10 @@ def test_a_login_server_is_read_and_never_derived(azure: AzureSandbox) -> None:
     assert server.startswith("acmeimages-")
     assert found[f"images.registry.{NAME}", "login_server"] == server  # type: ignore[index]
     assert found["images.repository.team/b", "uri"] == f"{server}/team/b"  # type: ignore[index]
+    for item in azure.cloud.identities.values():
+        at = f"images.identity.{item.name.removeprefix('images-')}"
+        ids = tuple(found[at, name] for name in ("id", "client_id", "principal_id"))  # type: ignore[index]
+        assert ids == (item.id, item.properties["clientId"], item.properties["principalId"])
 
 
 @pytest.mark.parametrize(

@@ -150,12 +150,13 @@ def test_a_replication_that_was_just_deleted_is_tried_again_where_its_operation_
     assert azure.plan(replicated).changes == ()
 
 
-def test_a_replication_that_azure_never_carries_out_fails_with_its_reason(azure: AzureSandbox) -> None:
+@pytest.mark.parametrize("code", ["RegionIsFull", "ResourceNotFound", "AuthorizationFailed"])
+def test_a_replication_that_azure_never_carries_out_fails_with_its_reason(azure: AzureSandbox, code: str) -> None:
     azure.apply(not_replicated(azure))
     document = azure.document("app-a", registry={"sku": "Premium", "replication_regions": ["northeurope"]})
-    azure.cloud.knobs.failing = {"replications": ("RegionIsFull", "There is no room.")}
+    azure.cloud.knobs.failing = {"replications": (code, "There is no room.")}
     (outcome,) = azure.carry_out(azure.plan(document))
-    assert (outcome.status, "RegionIsFull: There is no room." in outcome.message) == (Status.FAILED, True)
+    assert (outcome.status, f"{code}: There is no room." in outcome.message) == (Status.FAILED, True)
 
 
 @dataclass
@@ -309,4 +310,17 @@ def test_a_list_that_still_has_our_token_does_not_make_its_scope_map_nobody_s(
     behind = Answers("tokens:list", lambda call: None if azure.acr.tokens else Answer(200, {"value": stale}), 1)
     azure_stand_in.behaviours.append(behind)
     azure.carry_out(plan)
+    assert "partner" not in azure.acr.scope_maps
+
+
+def test_a_list_that_still_has_a_token_of_others_leaves_no_scope_map_behind(
+    azure: AzureSandbox, azure_stand_in: Server, partner: Document
+) -> None:
+    azure.call("PUT", f"{RESOURCE}/tokens/others", {"properties": {"scopeMapId": f"{RESOURCE}/scopeMaps/partner"}})
+    stale = [shown_token(azure.cloud, item) for item in azure.acr.tokens.values()]
+    azure.call("DELETE", f"{RESOURCE}/tokens/others")
+    plan = azure.plan({**partner, "grants": []})
+    behind = Answers("tokens:list", lambda call: None if azure.acr.tokens else Answer(200, {"value": stale}))
+    azure_stand_in.behaviours.append(behind)
+    assert {outcome.status for outcome in azure.carry_out(plan)} == {Status.DONE}
     assert "partner" not in azure.acr.scope_maps

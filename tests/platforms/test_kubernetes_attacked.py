@@ -612,6 +612,7 @@ def catalog(answer: Callable[[BaseHTTPRequestHandler], Got]) -> Callable[[BaseHT
     return all_of
 
 
+@pytest.mark.slow  # much to read
 @pytest.mark.parametrize("which", ["catalog", "tags"])
 def test_14_a_registry_that_gives_all_at_once_is_read(plans: Any, which: str) -> None:
     """Not all heed `n`: 26000 repositories, or tags that are commits, are more than 1 MiB."""
@@ -690,6 +691,7 @@ def test_14_one_503_is_asked_again(plans: Any) -> None:
     assert code == 0, said
 
 
+@pytest.mark.slow  # much to unpack
 def test_15_an_answer_that_unpacks_to_much_is_not_held_in_memory(plans: Any, tmp_path: Path) -> None:
     bomb = gzip.compress(b'{"repositories":["' + b"a" * 400_000_000 + b'"]}', 6)  # 390 kB on the wire
 

@@ -129,3 +129,28 @@ def test_notes_in_another_namespace_are_made_anew_and_links_are_named(stage: Sta
     assert left not in said
     assert "No changes" in stage.plan()
     assert stage.cluster.pull_secrets(left, "app") == [secret_name(stage, "other")]
+
+
+def test_what_was_made_for_a_registry_that_the_spec_has_no_longer_is_pending(stage: Stage) -> None:
+    """Its name and those of its grants are other ones: nothing else finds the login that is left."""
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.document["registries"][0]["name"] = stage.document["repositories"][0]["registry"] = "cellar"
+    stage.document["grants"][0] |= {"name": "later", "registry": "cellar"}
+    stage.write()
+    said = stage.apply()
+    assert (
+        f"onprem.link.prod/{namespace}/prod/app, onprem.pull-secret.prod/{namespace}/prod: it was made for registry onprem"
+        in said
+    )
+    assert "Apply: 2 done, 2 pending." in said
+    assert "Drift: 2 pending, 2 unchanged." in stage.run("drift", code=2)
+    there = dict(stage.document["registries"][0], name="onprem")
+    stage.document["registries"].append(there | {"url": there["url"].replace("localhost", "127.0.0.1")})
+    stage.write()
+    assert "Apply: 2 done." in stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, "later")]
+    stage.document["registries"].pop()
+    stage.write()
+    assert "No changes." in stage.plan("--detailed-exitcode")

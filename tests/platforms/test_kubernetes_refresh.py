@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from tests.command_line import ROOT
 from tests.emulators.distribution import docker_registry
 from tests.emulators.kubernetes import Fails, KubernetesCall
 from tests.emulators.proxy import Proxy
-from tests.onprem import OTHER, PASSWORD, Stage, login_in, secret_name
+from tests.onprem import LIFE, OTHER, PASSWORD, Stage, login_in, secret_name
 
-LIFE = timedelta(hours=1)
 EXAMPLE = ROOT / "examples" / "kubernetes"
 
 
@@ -29,20 +28,6 @@ def age(stage: Stage, namespace: str, part: float) -> None:
     texts = {"reconciler-made": made.isoformat(), "reconciler-valid-until": (made + LIFE).isoformat()}
     at = f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage)}?fieldManager=reconciler"
     stage.cluster.request("PATCH", at, {"metadata": {"annotations": texts}}, kind="application/merge-patch+json")
-
-
-@pytest.fixture
-def tokens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A registry whose logins end after an hour, as clouds' do: the passwords that it has made."""
-    made: list[str] = []
-
-    def login_of(self: ExternalSession, grant: str) -> Credentials:
-        made.append(f"token-{len(made)}")
-        return Credentials(self.login_host(), "alice", made[-1], datetime.now(UTC) + LIFE)
-
-    monkeypatch.setattr(ExternalSession, "lasting", False)
-    monkeypatch.setattr(ExternalSession, "login_of", login_of)
-    return made
 
 
 @pytest.fixture

@@ -705,9 +705,15 @@ def _no_identity_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a moto_server process."""
-    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as url:
+def moto_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What moto's process prints."""
+    return tmp_path_factory.mktemp("moto") / "moto.log"
+
+
+@pytest.fixture(scope="session")
+def moto(moto_log: Path) -> Iterator[str]:
+    """The URL of a process of moto's."""
+    with moto_server(moto_log) as url:
         yield url
 
 

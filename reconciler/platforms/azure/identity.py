@@ -12,6 +12,7 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
+from reconciler.model.platform import Output
 from reconciler.model.released import ReleasedAlong
 from reconciler.model.resource import Desired, Live
 from reconciler.spec.registry import RegistryBase
@@ -37,6 +38,10 @@ class IdentitySettings:
     registry_name: str = ""
 
 
+#: what is printed of an identity, and what Azure calls it
+_IDS = {"client_id": "clientId", "principal_id": "principalId"}
+
+
 class IdentityKind(Kind, ReleasedAlong):
     """A user-assigned managed identity."""
 
@@ -54,6 +59,10 @@ class IdentityKind(Kind, ReleasedAlong):
         Verb.RELEASE: (f"{_TYPE}/write", f"{_TYPE}/read"),
         Verb.DELETE: (f"{_TYPE}/delete",),
     }
+
+    def shown(self, settings: IdentitySettings) -> dict[str, Any]:
+        """By the tag in which it stands of which registry it is."""
+        return {"location": settings.location, tags.REGISTRY_NAME: settings.registry_name or None}
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
         here = home.registry
@@ -137,6 +146,14 @@ class IdentityKind(Kind, ReleasedAlong):
 def settings_of(registry: AzureRegistry) -> IdentitySettings:
     """What a registry asks for."""
     return IdentitySettings(registry.location, registry.registry_name.lower())
+
+
+def outputs(at: Address, found: Mapping[str, Any]) -> Iterator[Output]:
+    """By what an identity is attached, signed in as and granted something; nothing of one that is not there."""
+    said = found.get("properties") or {}
+    for name, known in (("id", found.get("id")), *((key, said.get(azure)) for key, azure in _IDS.items())):
+        if known:
+            yield Output(at, name, str(known))
 
 
 def _tags(write: Write) -> dict[str, str]:

@@ -63,7 +63,7 @@ def outcome(arm: ARMPipelineClient[Any, Any], initial: Any, polling: Polling) ->
         polling.run()
     except HttpResponseError as error:
         # the first look may find nothing: https://github.com/hashicorp/go-azure-sdk/issues/740
-        if is_absent(error) or code_of(error) == "AuthorizationFailed":
+        if is_absent(error) or (error.status_code, code_of(error)) == (403, "AuthorizationFailed"):
             raise Unseen from None
         raise
     final: Any = polling.resource()
@@ -88,7 +88,7 @@ def seen_by_itself(
         if read() is None:
             return {}
         raise _Passing(
-            f"Azure took the delete, and it is still there after {states.PATIENCE:.0f} seconds",
+            "Azure took the delete, and it is still there",
             address=at,
             operation=operation,
             hint=f"allow {_LOOK} on the subscription to these credentials, which says why; or run again once it is gone",

@@ -152,10 +152,11 @@ class AzurePlatform(Platform):
         return IssuingSession(self, estate, _azure(registry))
 
     def outputs(self, spec: Spec, registry: RegistryBase) -> Iterator[Output]:
-        """Reads the registry: its login server may carry a hash, and follows from nothing in the spec."""
+        """Reads the registry and its identities: a login server may carry a hash, and it and ids follow from nothing in the spec."""
         here = _azure(registry)
         with closing(self.open(Estate(spec.name, spec.base, spec.registries), here)) as session:
             server = session.login_server
+            known = [(at, session.identity(at)) for at in _identities(here)] if server else []
         if not server:
             raise PlatformError(
                 "its login server is not known yet",
@@ -163,6 +164,8 @@ class AzurePlatform(Platform):
                 hint="Azure says it once the registry is made: apply first",
             )
         yield Output(_home(here), "login_server", server)
+        for at, found in known:
+            yield from identity.outputs(at, found or {})
         for wanted in spec.repositories_by_registry[here.name]:
             at = Address.of(here.name, repository.KIND, wanted.name)
             yield Output(at, "name", wanted.name)
@@ -173,6 +176,10 @@ def _azure(registry: RegistryBase) -> AzureRegistry:
     if not isinstance(registry, AzureRegistry):
         raise TypeError(f"registry {registry.name} is not on Azure")
     return registry
+
+
+def _identities(here: AzureRegistry) -> list[Address]:
+    return [Address.of(here.name, "identity", job) for job in IDENTITIES]
 
 
 def _in_modes(at: Address) -> Iterator[Address]:

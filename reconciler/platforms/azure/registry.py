@@ -53,8 +53,6 @@ _WRITE = (
 )
 #: what begins a replication's words
 _REPLICATION = "replication "
-#: tiers without what Premium alone has; of one that no spec has, nobody here knows that
-_SMALL = rules.TIERS[:-1]
 #: tiers from the smallest
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
@@ -92,8 +90,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         }
 
     def usual(self, address: Address, home: Home) -> dict[str, Any]:
-        location = home.registry.location if isinstance(home.registry, AzureRegistry) else ""
-        return self.shown(RegistrySettings(location))
+        """But for what it costs, where it is and from where it is reached, which a new registry says in any case."""
+        shown = self.shown(RegistrySettings())
+        return {key: value for key, value in shown.items() if key not in ("sku", "location", "public_network_access")}
 
     def fitted(self, desired: Desired, live: Live | None) -> Desired:
         """What the spec leaves open stays as it is in a registry that was there before; one that we made is Basic and open."""
@@ -171,10 +170,10 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
                 f"its home location is {there}, and Azure can't change that: put {there} back, and give {desired.settings.location} a"
                 " second registry in the spec, under another name and registry_name; once its images are copied, retire the first"
             )
-        if desired.settings.sku in _SMALL and (large := _large(live)):
+        if desired.settings.sku in rules.SMALL and (large := _large(live)):
             verb, they, are = ("need", "they", "are") if large[1:] else ("needs", "it", "is")
             return f"{all_of(large)} {verb} sku: Premium: Azure refuses {desired.settings.sku} while {they} {are} there"
-        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku in _SMALL:
+        if desired.settings.public_network_access == network.CLOSED and desired.settings.sku in rules.SMALL:
             return (
                 "it is not reached from the internet, which needs sku: Premium: Azure refuses"
                 f" {desired.settings.sku} until the spec says public_network_access: true"

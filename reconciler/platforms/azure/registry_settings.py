@@ -54,7 +54,7 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
     return RegistrySettings(
         location=registry.location,
         # what the spec leaves open is decided by what is there (`fitted`)
-        sku="" if "sku" in left_open else registry.sku,
+        sku=registry.sku or "",
         labels=tuple(sorted(registry.labels.items())),
         public_network_access=network.word_of(registry.public_network_access),
         untagged_days=untagged_days(repositories[0]) if repositories else None,
@@ -65,7 +65,7 @@ def settings_of(registry: AzureRegistry, repositories: Sequence[Repository]) -> 
 def left_open_by(registry: AzureRegistry) -> tuple[str, ...]:
     """The settings that a spec leaves to what is there."""
     access = () if registry.public_network_access is not None else ("public_network_access",)
-    return (*access, *(() if "sku" in registry.model_fields_set else ("sku",)))
+    return (*access, *(() if registry.sku is not None else ("sku",)))
 
 
 def properties_of(wanted: RegistrySettings) -> Document:

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from reconciler.model.marks import PREFIX
+from reconciler.words import counted
 
 #: tiers, and the tokens and scope maps (each) that one takes: https://docs.azure.cn/en-us/container-registry/container-registry-skus
 TIERS = ("Basic", "Standard", "Premium")
+#: those without what the largest alone has; of one that no spec has, nobody here knows that
+SMALL = TIERS[:-1]
 TOKENS: Mapping[str, int] = {"Basic": 100, "Standard": 500, "Premium": 50_000}
 #: actions, and repositories, of one scope map (same page)
 MAX_ACTIONS = 500
@@ -63,9 +66,7 @@ def token_fault(name: str) -> str | None:
         return f"names that start with '{NOTES}' are reserved: the grant's token would be called '{name}'"
     if _TOKEN.fullmatch(name):
         return None
-    return (
-        f"its token would be called '{name}' ({len(name)} characters); Azure takes 5 to 49 letters, digits and hyphens"
-    )
+    return f"its token would be called '{name}' ({counted(len(name), 'character')}); Azure takes 5 to 49 letters, digits and hyphens"
 
 
 def may_be_token(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reconciler.spec.fields import Fault, Flag, Text, each, repeated
-from reconciler.spec.registry import GrantTarget, RegistryBase, refused
+from reconciler.spec.registry import GrantTarget, Note, RegistryBase, refused
 from reconciler.spec.repository import LabelKey, LabelValue, Repository
 from reconciler.words import plural, some_of
 
@@ -40,7 +40,10 @@ class AzureRegistry(RegistryBase):
         description="The home location, which can't change: the plan is refused if the registry is in another one."
     )
     registry_name: AcrName = Field(description="The global name: 5 to 50 letters and digits.")
-    sku: Literal["Basic", "Standard", "Premium"] = Field("Basic", description="The pricing tier.")
+    sku: Literal["Basic", "Standard", "Premium"] | None = Field(
+        None,
+        description="The pricing tier. Default: Basic for a registry that is created; an adopted one keeps what it has.",
+    )
     replication_regions: tuple[Location, ...] = Field((), description="Locations of geo-replications; Premium only.")
     role_assignment_mode: Literal["abac", "legacy"] | None = Field(
         None,
@@ -120,6 +123,11 @@ class AzureRegistry(RegistryBase):
         return self.role_assignment_mode or ("" if self.adopt else "abac")
 
     @property
+    def _tier_said(self) -> str:
+        """The tier for people, where another one is needed."""
+        return self.sku or ("that which an adopted registry has" if self.adopt else "Basic, the default")
+
+    @property
     def usual_server(self) -> str:
         """What its images are pulled from, unless Azure adds a hash."""
         return f"{self.registry_name.lower()}.{_SUFFIXES[self.cloud]}"
@@ -141,11 +149,13 @@ class AzureRegistry(RegistryBase):
     def notes(self, repositories: Sequence[Repository] = ()) -> Iterator[str]:
         described = [item.name for item in repositories if item.description]
         if described:
-            yield (f"Azure has no description of a repository: that of {some_of(described)} stays in the spec alone")
+            said = f"Azure has no description of a repository: that of {some_of(described)} stays in the spec alone"
+            yield Note.about(said, described)
         if taken := [item.name for item in repositories if item.adopt]:
-            yield (
+            yield Note.about(
                 f"a repository on Azure is a note, and needs no adopt, as {some_of(taken)} {plural(len(taken), 'has', 'have')} it:"
-                " a registry that is there is taken over by its own adopt"
+                " a registry that is there is taken over by its own adopt",
+                taken,
             )
         if any(item.retention is not None for item in repositories):
             yield (
@@ -165,7 +175,7 @@ class AzureRegistry(RegistryBase):
 
     def _tier(self) -> Iterator[Fault]:
         if self.replication_regions and self.sku != "Premium":
-            yield Fault(("sku",), f"geo-replication needs sku: Premium, not {self.sku}")
+            yield Fault(("sku",), f"geo-replication needs sku: Premium, not {self._tier_said}")
 
     def _home(self) -> Iterator[Fault]:
         if self.location in self.replication_regions:
@@ -174,7 +184,8 @@ class AzureRegistry(RegistryBase):
 
     def _network(self) -> Iterator[Fault]:
         if self.public_network_access is False and self.sku != "Premium":
-            yield Fault(("public_network_access",), f"public_network_access: false needs sku: Premium, not {self.sku}")
+            fault = f"public_network_access: false needs sku: Premium, not {self._tier_said}"
+            yield Fault(("public_network_access",), fault)
 
     def _labels(self) -> Iterator[Fault]:
         for path, fault in rules.label_faults(self.labels):
@@ -207,7 +218,7 @@ class AzureRegistry(RegistryBase):
             return
         at = ("retention", "untagged_days")
         if self.sku != "Premium":
-            yield Fault(at, f"retention needs sku: Premium, not {self.sku}", unable=True)
+            yield Fault(at, f"retention needs sku: Premium, not {self._tier_said}", unable=True)
         elif retention.untagged_days > rules.MAX_UNTAGGED_DAYS:
             yield Fault(at, f"Azure takes at most {rules.MAX_UNTAGGED_DAYS} days")
 

@@ -187,10 +187,15 @@ class ScopeMapKind(Kind, GivesAccess):
         """With its token: Azure keeps a scope map that a token has. One that tokens of others have is let go."""
         at = live.address
         session.done(at, "tokens:delete", partial(session.client.tokens.begin_delete, *session.group, at.name))
-        users = {str(item.get("name", "")).lower() for item in _having(session, at.name)}
-        if at.name in users:
-            _refuse_own(session, at)
-        if users - {at.name}:
+        users = _having(session, at.name)
+        if at.name in users:  # without the scope map's marks it would be nobody's, and go on working
+            raise PlatformError(
+                "its token is still there, although Azure said that it was deleted",
+                address=at,
+                operation="tokens:delete",
+                hint="run again: both are deleted then",
+            )
+        if users:
             kept = _of_people(live.rest)
             body = {"properties": {"description": f"{kept.get('before', '')}{kept.get('behind', '')}"}}
             update = partial(session.client.scope_maps.begin_update, *session.group, at.name, body)
@@ -309,18 +314,17 @@ class TokenKind(Kind, GivesAccess):
         session.done(live.address, "tokens:delete", begin)
 
 
-def _having(session: AzureSession, name: str) -> list[Mapping[str, Any]]:
-    """The tokens that have a scope map, read now. Raises PlatformError."""
-    return [item for item in session.tokens(session.own_address()) if map_of(item) == name]
-
-
-def _refuse_own(session: AzureSession, at: Address) -> None:
-    """A list may still have what is gone (https://github.com/Azure/ARO-HCP/pull/2585), which a look at the token itself says. Raises
-    PlatformError where the grant's token is there: without the scope map's marks it would be nobody's, and go on working."""
-    ask = partial(session.client.tokens.get, *session.group, at.name)
-    if session.found_plain(at, "tokens:get", ask) is not None:
-        said = "its token is still there, although Azure said that it was deleted"
-        raise PlatformError(said, address=at, operation="tokens:delete", hint="run again: both are deleted then")
+def _having(session: AzureSession, name: str) -> set[str]:
+    """The names of the tokens that have a scope map, each asked for itself, since a list may still have what is gone
+    (https://github.com/Azure/ARO-HCP/pull/2585). Raises PlatformError."""
+    found: set[str] = set()
+    for item in session.tokens(session.own_address()):
+        token = str(item.get("name", "")).lower()
+        if map_of(item) == name:
+            ask = partial(session.client.tokens.get, *session.group, token)
+            there = session.found_plain(session.own_address(), "tokens:get", ask)
+            found.update({token} if there is not None and map_of(there) == name else ())
+    return found
 
 
 def _map_live(session: AzureSession, found: Mapping[str, Any]) -> Live:

@@ -15,6 +15,7 @@ import httpx
 
 from reconciler.errors import PlatformError
 from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession, logged
+from reconciler.platforms.tls import trusting
 from reconciler.redaction import redacted
 
 from .auth import BUSY, NO_LOGIN, NO_SCOPE, Busy, Login, LoginRefused, RegistryAuth, document_of, operation_of, said_of
@@ -298,18 +299,17 @@ class RegistryClient:
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-            # whichever authority is given is trusted, also one that another one has signed: as with kubectl, docker and curl
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        except (OSError, ssl.SSLError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else "it holds no certificate in PEM"
-            raise PlatformError(
-                f"the certificates in {ca_file} can't be read: {why}", hint="check ca_file: certificates in PEM"
-            ) from None
-    return context
+    try:
+        return trusting(ca_file)
+    except OSError as error:
+        why = (
+            error.strerror
+            if not isinstance(error, ssl.SSLError) and error.strerror
+            else "it holds no certificate in PEM"
+        )
+        raise PlatformError(
+            f"the certificates in {ca_file} can't be read: {why}", hint="check ca_file: certificates in PEM"
+        ) from None
 
 
 def _unspoken(answer: httpx.Response) -> tuple[str, str] | None:

@@ -110,14 +110,14 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
     return _of_auths(registry, document, source)
 
 
-def _of_auths(registry: ExternalRegistry, document: Any, source: str) -> Login:
-    """The login of a config.json for the registry."""
+def _of_auths(registry: ExternalRegistry, document: Any, source: str, hint: str = "") -> Login:
+    """The login of a config.json for the registry. `hint`: what to do if it has none, where that is not docker's."""
     host, entry = entry_of(registry, _mapping(document, "auths"), source) or (host_of(registry), None)
     if not isinstance(entry, dict):
         raise refused(
             registry,
             f"{source} has no login for {host}",
-            f"log in with `docker login {'' if host == HUB else host}`".rstrip(),
+            hint or f"log in with `docker login{'' if host == HUB else f' {host}'}`",
         )
     if entry.get("identitytoken"):
         raise _by_browser(registry, f"{source}: the login for {host}")
@@ -173,7 +173,8 @@ def _of_secret(session: HttpSession, registry: ExternalRegistry, at: SecretRefer
         document = json.loads(base64.b64decode((found.get("data") or {}).get(KEY) or "", validate=True))
     except (ValueError, RecursionError):
         raise refused(registry, f"{where} holds no {TYPE}", "check credentials.kubernetes_secret") from None
-    return _of_auths(registry, document, where)
+    hint = f"put one for {host_of(registry)} into it, or name another one in credentials.kubernetes_secret"
+    return _of_auths(registry, document, where, hint)
 
 
 def _checked(registry: ExternalRegistry, name: str, password: str, source: str) -> Login:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from hashlib import sha256
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -24,7 +23,9 @@ from reconciler.platforms.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpSession
 from reconciler.platforms.paths import path_of
 from reconciler.spec.cluster import Cluster
 
-from .plugin import NoLogin, heard, limited, settings_with
+from .client import client_of, settings_with
+from .kubeconfig import Reach, in_a_pod, load
+from .plugin import NoLogin
 from .trouble import (
     FORBIDDEN,
     GONE,
@@ -63,6 +64,7 @@ class Connection:
         self.cluster = cluster
         self._lock, self._one_renews = Lock(), Lock()
         self._made: Any = None
+        self._reach = Reach()
 
     @property
     def name(self) -> str:
@@ -110,7 +112,7 @@ class Connection:
         where = f"{url.scheme}://{host}{url.path.rstrip('/')}{name}"
         if not settings.verify_ssl:
             return f"{where}, not verified"
-        return f"{where}, {authorities(settings.ssl_ca_cert)}"
+        return f"{where}, {authorities(self._reach.ca)}"
 
     def create(self, resource: str, namespace: str, body: Document) -> Document:
         """Makes an object. Its code is TAKEN if one of that name is there. If no answer comes, what is there afterwards says whether
@@ -213,17 +215,14 @@ class Connection:
         with self._lock:
             if self._made is None:
                 with needing("kubernetes", self.session.name, "a grant to a cluster"):
+                    import kubernetes  # noqa: F401
                     import urllib3
-                    from kubernetes import client, config
                 settings = settings_with(self._renewing)
                 settings.retries = False  # what is asked for again is decided here
                 settings.connection_pool_maxsize = self.session.estate.parallelism
                 try:
-                    with heard(self._longest):
-                        if self.cluster.in_cluster:
-                            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
-                        else:
-                            self._load(settings)
+                    self._reach = self._loaded(settings)
+                    made = client_of(settings, self._reach)
                 except Exception as error:  # whatever a file, or a command that it names, makes of it
                     raise self._not_configured(error) from None
                 if not settings.verify_ssl and not self.cluster.in_cluster:
@@ -232,39 +231,21 @@ class Connection:
                     self.session.notices.append(
                         f"cluster {self.name}: its certificate is not verified, as the kubeconfig says (insecure-skip-tls-verify)"
                     )
-                try:
-                    self._made = client.ApiClient(settings)
-                except Exception:  # by the address of a proxy, which is not shown: it may hold a password
-                    raise self._not_configured(
-                        NoLogin("the proxy's address in the environment or the kubeconfig can't be read")
-                    ) from None
+                self._made = made
             return self._made
 
-    def _load(self, settings: Any) -> None:
-        """As `load_kube_config` does, with a time limit for the command that it runs, now and when the login has ended."""
-        from kubernetes.config import ConfigException, kube_config
-
-        path = self._kubeconfig() or kube_config.KUBE_CONFIG_DEFAULT_LOCATION
-        merged = kube_config.KubeConfigMerger(path)  # type: ignore[no-untyped-call]
-        if merged.config is None:
-            raise ConfigException("Invalid kube-config file. No configuration found.")
-        limited(merged.config, self._longest)
-        kube_config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
-            merged.config, self.cluster.context, client_configuration=settings, persist_config=False
-        )
+    def _loaded(self, settings: Any) -> Reach:
+        if self.cluster.in_cluster:
+            return in_a_pod(settings)
+        return load(settings, self._kubeconfig(), self.cluster.context, self.session.estate.timeout)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
         try:
-            with self._one_renews, heard(self._longest):
+            with self._one_renews:
                 yield
         except Exception as error:  # whatever the command makes of it
             raise self._not_configured(error) from None
-
-    @property
-    def _longest(self) -> float:
-        """Seconds that nothing which is waited for may take."""
-        return self.session.estate.timeout
 
     def _kubeconfig(self) -> str | None:
         given = self.cluster.kubeconfig
@@ -303,11 +284,11 @@ def _why(error: Exception) -> str:
     return text if known else f"its kubeconfig can't be read ({type(error).__name__})"
 
 
-def authorities(file: str | None) -> str:
-    """Who vouches for a cluster, in words: a hash of the certificates in a file, whatever their order."""
-    if not file:
+def authorities(certificates: bytes | None) -> str:
+    """Who vouches for a cluster, in words: a hash of certificates in PEM, whatever their order."""
+    if not certificates:
         return "vouched for by the system's authorities"
-    found = re.findall(rb"-----BEGIN [A-Z ]*CERTIFICATE-----(.*?)-----END", Path(file).read_bytes(), re.DOTALL)
+    found = re.findall(rb"-----BEGIN [A-Z ]*CERTIFICATE-----(.*?)-----END", certificates, re.DOTALL)
     known = sha256(b"\n".join(sorted(b"".join(item.split()) for item in found))).hexdigest()
     return f"vouched for by authorities with the SHA-256 {known}"
 

@@ -166,15 +166,16 @@ def _live(
         if (whose.owner, whose.registry) == (session.owner, at.registry):
             marks = replace(noted, registry=None)  # it goes by what its secret says, and is noted anew
     settings = LinkSettings(name) if linked else LinkSettings()
+    # the entry, and not the account: grants of several registries can be to one account
+    native = f"pull secret {name} of service account {place} in cluster {place.cluster}"
     if linked and marks.owner is None:  # whoever wrote it there keeps it
-        return Live(at, LINK, settings, marks, moot=True)
+        return Live(at, LINK, settings, marks, native=native, moot=True)
     return Live(
         at,
         LINK,
         settings,
         marks,
-        # the entry, and not the account: grants of several registries can be to one account
-        native=f"pull secret {name} of service account {place} in cluster {place.cluster}",
+        native=native,
         needs=(place.secret_at(at.registry),),
         stands_at=place.account_at,
         vacant=not linked,

@@ -37,6 +37,10 @@ _CARRIER = "note"
 #: a namespace that each cluster has:
 #: https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/#initial-namespaces
 _ALWAYS = "default"
+#: bytes of a ConfigMap's values: https://kubernetes.io/docs/concepts/configuration/configmap/#motivation
+_MOST = 1 << 20
+#: an applied hash, of which all are as long
+_APPLIED_AS = "v1-0123456789abcdef"
 _REGISTRY, _KIND, _NAME, _APPLIED = "registry", "kind", "name", "applied"
 
 
@@ -159,6 +163,24 @@ class Notes(Ledger):
             for name in sorted(self.troubles.keys() - wanted)
         }
 
+    def left_behind(self, wanted: Collection[Address]) -> Mapping[Address, str]:
+        """What is noted of registries that the spec does not have, with what to do, in words, after a listing. `wanted`: what
+        the spec has in this registry now: it goes by the mark of its secret."""
+        known, notes = {item.name for item in self.session.estate.registries}, name_of(self.session.owner)
+        here = {(at.kind, at.name) for at in wanted}
+        noted = (
+            at
+            for name in self.clusters.keys() - self.unasked - self.troubles.keys()
+            for text in self.texts(self.of(name)).values()
+            if (at := _address(_read(text), name)) is not None
+        )
+        return {
+            at: f"it was made for registry {at.registry}, which the spec does not have: it stays, with its login; put that registry"
+            f" back without its grants and apply, or delete it by hand with its line in ConfigMap {notes}"
+            for at in noted
+            if at.registry not in known and (at.kind, at.name) not in here
+        }
+
     def lacking(self, wanted: Set[str]) -> Iterator[str]:
         """That a cluster of these lacks the namespace of the notes, in words, after a listing. That is asked for only where nothing
         that was read shows it, and whoever may not ask does not know."""
@@ -183,6 +205,22 @@ class Notes(Ledger):
                     address=self.session.name,
                     operation=f"get {NOTES}",
                     hint="take one of them out of the spec, and name the other in its grants",
+                )
+
+    def check_room(self, wanted: Mapping[Address, Desired]) -> None:
+        """Fails if a ConfigMap can't hold what a cluster would have to note, after a listing. Raises PlatformError."""
+        for name in sorted(self.clusters.keys() - self.troubles.keys() - self.unasked):
+            texts = dict(self.texts(self.of(name)))
+            for at, item in wanted.items():
+                if self._cluster_of(at) == name:
+                    texts |= self.entries(item, _APPLIED_AS)
+            size = sum(len(text.encode()) for text in texts.values())
+            if size > _MOST:
+                raise PlatformError(
+                    f"the notes of what the spec makes in cluster {name} would take {size} bytes, and a ConfigMap holds {_MOST}",
+                    address=self.session.name,
+                    operation=f"get {NOTES}",
+                    hint="name fewer service accounts and namespaces in the spec, or make two specs of it: each has notes of its own",
                 )
 
     def fetch(self, carriers: Sequence[Address]) -> Sequence[Texts]:

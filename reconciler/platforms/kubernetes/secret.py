@@ -6,7 +6,7 @@ They are changed in place: a node that has an image by a secret needs no new log
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +29,7 @@ from .in_cluster import InCluster
 from .notes import LABELS, Notes
 from .secret_login import (
     GRANT,
+    LOGIN,
     NAMESPACE,
     beside,
     cut_off,
@@ -46,8 +47,8 @@ from .used_by import used, users
 from .written_by import by_others
 
 _IDENTITY = "reconciler-identity"
-#: the field that the login is in, as `metadata.managedFields` name it
-_HELD = "f:data"
+#: a kubelet reads a pod's pull secrets by their names at each pull (kubernetes/kubernetes, pkg/kubelet/kubelet_pods.go)
+_PODS = "pods that run and name it can't pull by it from then on: have them made anew, by `kubectl rollout restart` say"
 #: how often a secret is read again that somebody else writes meanwhile
 _TRIES = 5
 
@@ -100,10 +101,14 @@ class SecretKind(InCluster, Kind, Renewable):
             None,
         )
 
+    def remarks_gone(self, live: Live) -> Iterable[str]:
+        return live.notes if live.vacant else (*live.notes, _PODS)
+
     def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         notes = session.ledger(Notes)
         notes.look(wanted)
         notes.check_clusters()
+        notes.check_room(wanted)
         secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
         by_secret: dict[Place, dict[Address, Place]] = {}
         for link, place in links.items():
@@ -114,6 +119,7 @@ class SecretKind(InCluster, Kind, Renewable):
             (lambda at: notes.tried(secrets[at].cluster, partial(read, session, at)), secrets),
         )
         notes.accounts = dict(zip(accounts, accounts_there, strict=True))
+        session.pending |= notes.left_behind(wanted)
         session.pending |= notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
         for (at, place), document in zip(secrets.items(), there, strict=True):
             if isinstance(document, PlatformError):
@@ -265,8 +271,8 @@ class SecretKind(InCluster, Kind, Renewable):
             etag=f"{metadata.get('uid', '')}/{metadata.get('resourceVersion', '')}",
             notes=()
             if login == GOOD
-            else (*by_others(document, _HELD, "what it holds"), *lost_with(session, document)),
-            version="" if written_by.ours(document, _HELD) else str(metadata.get("resourceVersion") or "?"),
+            else (*by_others(document, LOGIN, "what it holds"), *lost_with(session, document)),
+            version="" if written_by.ours(document, LOGIN) else str(metadata.get("resourceVersion") or "?"),
         )
 
     def renew(self, session: HttpSession, desired: Desired, now: datetime) -> Renewal:

@@ -25,6 +25,8 @@ from .written_by import by_others
 
 #: where a secret says that it was made: a copy of it in another namespace is not ours
 NAMESPACE, GRANT = "reconciler-namespace", "reconciler-grant"
+#: the field that the login is in, as `metadata.managedFields` name it
+LOGIN = f"f:data/f:{login_document.KEY}"
 #: how what is said of a login begins that is for another registry, or was ended by a newer one
 _ELSEWHERE, _REPLACED = "one of", "one that another has replaced"
 #: what is said of a login that is not the one that it is to be
@@ -102,7 +104,7 @@ def _wrong(session: HttpSession, place: Place, document: Document, held: Held, w
         return f"beside {counted(len(held.others), 'other login')}"
     if login is not None:
         return GOOD if held.login == (login.username, login.password) else _OTHER
-    if by_others(document, "f:data", ""):
+    if by_others(document, LOGIN, ""):
         return _BY_HAND
     texts = annotations_of(document)
     if trouble := validity.trouble(texts, datetime.now(UTC)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from reconciler.errors import PlatformError
@@ -22,8 +22,14 @@ FORBIDDEN, GONE, TAKEN, THROTTLED, NO_NAMESPACE, TERMINATING = (
 #: one of each kind of object, in words
 _ONE = {"secrets": "secret", "serviceaccounts": "service account", "configmaps": "ConfigMap"}
 _WHO = re.compile(r'[Uu]ser "([^"]*)" cannot ')
+#: what a refusal says of whoever acts as somebody else, with what the user may not take on
+_ACTING = re.compile(r'\w+(?:/\w+)? "([^"]*)" is forbidden: [Uu]ser "[^"]*" cannot impersonate resource "(\w+)')
+#: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#anonymous-requests
+_ANONYMOUS = "system:anonymous"
 #: seconds before what is throttled is sent again, where the cluster does not say: it says 1
 _PAUSE = 1.0
+#: what it is called if nobody is there to be asked
+_NOBODY = frozenset({"NewConnectionError", "ConnectionRefusedError", "NameResolutionError", "gaierror"})
 #: bytes of an answer that are looked at
 _LONGEST = 1 << 16
 
@@ -126,6 +132,23 @@ def _forbidden(message: str, said: dict[str, Any], name: str, namespace: str, cl
             hint="ask whoever runs the cluster",
             **said,
         )
+    if found is not None and found[1] == _ANONYMOUS:  # what gives that user rights gives them to everybody
+        return PlatformError(
+            f"cluster {cluster} is asked without a login that it knows: it takes this for {_ANONYMOUS}",
+            code=FORBIDDEN,
+            hint="give the user of the kubeconfig a login, and check with `kubectl auth whoami`",
+            **said,
+        )
+    if acting := _ACTING.search(message):
+        whom = {"users": f"as {acting[1]}", "groups": f"in group {acting[1]}"}.get(
+            acting[2], f"with {acting[2]} {acting[1]}"
+        )
+        return PlatformError(
+            f"{who} may not act {whom} in cluster {cluster}, as its kubeconfig says",
+            code=FORBIDDEN,
+            hint=f"allow that user to impersonate {acting[2]}, or take `as` and what belongs to it out of the kubeconfig",
+            **said,
+        )
     verb, _, resource = said["operation"].partition(" ")
     what = f"{_ONE.get(resource, resource)} {name}" if name else resource
     named = f", by the name {name}" if name else ""
@@ -141,20 +164,35 @@ def _forbidden(message: str, said: dict[str, Any], name: str, namespace: str, cl
 def unreachable(error: BaseException, at: str, operation: str, cluster: str) -> NoAnswer:
     """That no answer came."""
     names = {type(item).__name__ for item in _chain(error)} | {str(getattr(error, "reason", "")).partition("\n")[0]}
-    if any("SSL" in name or "Certificate" in name for name in names):
+    if "ProxyError" in names:
+        why, hint = _of_proxy(error, names)
+    elif any("SSL" in name or "Certificate" in name for name in names):
         why, hint = (
             "its certificate is not trusted",
             "check certificate-authority and the server's name in the kubeconfig",
         )
-    elif names & {"NewConnectionError", "ConnectionRefusedError", "NameResolutionError", "gaierror"}:
+    elif names & _NOBODY:
         why, hint = "nothing answers there", "check the server in the kubeconfig, and the network"
     elif any("Timeout" in name for name in names):
         why, hint = "it does not answer in time", "check the network, and run again"
-    elif "ProxyError" in names:
-        why, hint = "the proxy does not let the call through", "check HTTPS_PROXY and NO_PROXY"
     else:
         why, hint = "the connection was cut before an answer came", "run again"
     return NoAnswer(f"cluster {cluster} can't be reached: {why}", address=at, operation=operation, hint=hint)
+
+
+def _of_proxy(error: BaseException, names: Collection[str]) -> tuple[str, str]:
+    """Why no connection through a proxy came about, and what to do. `names`: of the errors behind it."""
+    where = "check proxy-url in the kubeconfig, HTTPS_PROXY and NO_PROXY"
+    if any("SSL" in name or "Certificate" in name for name in names):
+        return "the proxy on the way there speaks no TLS, or its certificate is not trusted", where
+    if any(name in _NOBODY or "Timeout" in name for name in names):
+        return "the proxy on the way there does not answer", where
+    if any("connection failed: 407" in str(item) for item in _chain(error)):
+        return (
+            "the proxy on the way there wants a login, or another one",
+            "give it in the proxy's address, as http://user:password@host:port",
+        )
+    return "the proxy on the way there does not let the call through", where
 
 
 def unreadable(error: BaseException, at: str, operation: str, cluster: str) -> NoAnswer:

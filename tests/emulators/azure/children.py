@@ -222,9 +222,7 @@ def _actions(found: Any) -> list[str]:
     if len(found) > MAX_ACTIONS:
         raise invalid(f"A scope map has at most {MAX_ACTIONS} actions.", "TooManyActions")
     for item in found:
-        match = _ACTION.fullmatch(item)
-        # names in capitals are refused: https://github.com/Azure/acr/issues/639
-        if match is None or match["name"] != match["name"].lower():
+        if not _ACTION.fullmatch(item):
             raise invalid(f"The action '{item}' is not known.", "InvalidAction")
     return list(dict.fromkeys(found))
 
