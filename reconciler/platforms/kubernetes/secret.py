@@ -290,7 +290,13 @@ class SecretKind(InCluster, Kind, Renewable):
             document = read(session, at)
             if document is None:
                 return Renewal(at, Renewed.MISSING, message="there is no such secret yet: `reconciler apply` makes it")
-            if marks_of(document, place, session.owner).owner != session.owner:
+            marks = marks_of(document, place, session.owner)
+            if marks.owner == session.owner and marks.elsewhere(session.name):
+                said = (
+                    f"the secret belongs to registry {marks.registry}, and no login of another one is written into it"
+                )
+                return Renewal(at, Renewed.FAILED, message=f"{said}\nrun `reconciler plan`, which says how it moves")
+            if marks.owner != session.owner:
                 return Renewal(
                     at, Renewed.FOREIGN, message="the secret of that name is somebody else's, and is left alone"
                 )
