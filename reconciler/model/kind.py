@@ -346,8 +346,7 @@ class Releasable:
 
 
 class ExpiresUncounted:
-    """What a kind offers whose settings say which images expire, on a platform that counts none of them. `uncounted`: why it counts
-    none, as a sentence without its end."""
+    """What a kind offers whose settings say which images expire, on a platform that counts none. `uncounted`: why, as a sentence."""
 
     uncounted: ClassVar[str]
 

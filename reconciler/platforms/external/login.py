@@ -126,10 +126,10 @@ def _of_auths(registry: ExternalRegistry, document: Any, source: str, how: str) 
     if entry.get("auth"):
         pair = pair_of(entry["auth"])
         if pair is None:
-            raise refused(registry, f"{source}: `auth` of {host} can't be read", "log in again")
+            raise refused(registry, f"{source}: `auth` of {host} can't be read", how)
         name, password = pair
     if not (isinstance(name, str) and isinstance(password, str) and name and password):
-        raise refused(registry, f"{source}: the login for {host} has no user name and password", "log in again")
+        raise refused(registry, f"{source}: the login for {host} has no user name and password", how)
     return _checked(registry, name, password, source)
 
 
