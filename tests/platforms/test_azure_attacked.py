@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import pytest
+
 from reconciler import Plan
+from reconciler.errors import PlatformError
+from reconciler.model.platform import Estate
 from reconciler.platforms.azure import roles
 from reconciler.platforms.azure.assignment_settings import native_names
+from reconciler.platforms.azure.passwords import IssuingSession
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from tests.emulators.azure import Answers, Server, refused
+from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import RESOURCE, STRANGER, AzureSandbox
 from tests.sandbox.azure_fields import principal
 
@@ -43,3 +52,44 @@ def test_a_forged_assignment_of_ours_is_access_of_somebody(azure: AzureSandbox) 
     switched = words(azure.plan(azure.document("app-a", registry={"role_assignment_mode": "legacy"})))
     (line,) = (line for line in switched.splitlines() if f"{STRANGER} on the registry counts no longer" in line)
     assert "takes its place" not in line
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "ResourceNotFound"), (403, "AuthorizationFailed")])
+def test_a_password_whose_operation_is_not_seen_at_once_is_handed_out_or_says_why_not(
+    status: int, code: str, azure: AzureSandbox, azure_stand_in: Server
+) -> None:
+    """generateCredentials is a POST, of whose address there is no GET."""
+    document = azure.document("app-a", grants=({"name": "partner", "to": {"type": "azure-token"}},))
+    azure.apply(document)
+    spec = azure.spec(document)
+    path = "/providers/Microsoft.ContainerRegistry/locations/WESTEUROPE/operationResults/x?api-version=2025-11-01&s=1"
+    url = f"https://{azure.cloud.here}/subscriptions/00000000-0000-0000-0000-000000000000{path}"
+    made = {"name": "password1", "value": "sesame", "expiry": "2099-01-01T00:00:00Z"}
+    taken = Answer(202, text="null", headers={"Location": url})
+    looks: list[int] = []
+
+    def look(call: Call) -> Answer:
+        looks.append(1)
+        first = refused(status, code, "It is not seen.") if len(looks) == 1 or status == 403 else None
+        return first or Answer(200, {"username": "partner", "passwords": [made]})
+
+    azure_stand_in.behaviours.append(Answers("registries:generateCredentials", lambda call: taken))
+    azure_stand_in.behaviours.append(Answers("operationResults:GET", look))
+    session = azure.platforms["azure"].open(Estate(spec.name, spec.base, spec.registries), spec.registries[0])
+    assert isinstance(session, IssuingSession)
+    with closing(session):
+        if status == 404:
+            assert session.credentials("*", push=False, ttl=3600, user="partner").password == "sesame"
+        else:
+            with pytest.raises(PlatformError, match="AuthorizationFailed"):
+                session.credentials("*", push=False, ttl=3600, user="partner")
+
+
+def test_an_operation_that_ends_as_not_allowed_says_so(azure: AzureSandbox) -> None:
+    """The look at it is answered with 200: what is not allowed is what it did."""
+    registry = {"sku": "Premium"}
+    azure.apply(azure.document("app-a", registry=registry))
+    azure.cloud.knobs.failing["replications"] = ("AuthorizationFailed", "The client may not do that in northeurope.")
+    document = azure.document("app-a", registry={**registry, "replication_regions": ["northeurope"]})
+    (outcome,) = azure.carry_out(azure.plan(document))
+    assert "The client may not do that in northeurope" in outcome.message

@@ -57,13 +57,17 @@ class Polling(ARMPolling):
 
 def outcome(arm: ARMPipelineClient[Any, Any], initial: Any, polling: Polling) -> Document:
     """What an operation ends with, as JSON. `initial`: the answer to the call that began it. Raises HttpResponseError where it
-    failed, also where a 200 says so (https://github.com/pulumi/pulumi-azure-native/issues/4835), and Unseen."""
+    failed, also where a 200 says so (https://github.com/pulumi/pulumi-azure-native/issues/4835), and Unseen; of a POST, of whose
+    address there is no GET, HttpResponseError instead of that."""
+    method = initial.http_request.method
     polling.initialize(arm, initial, lambda response: response)
     try:
         polling.run()
     except HttpResponseError as error:
         # the first look may find nothing: https://github.com/hashicorp/go-azure-sdk/issues/740
-        if is_absent(error) or (error.status_code, code_of(error)) == (403, "AuthorizationFailed"):
+        if method != "POST" and (
+            is_absent(error) or (error.status_code, code_of(error)) == (403, "AuthorizationFailed")
+        ):
             raise Unseen from None
         raise
     final: Any = polling.resource()
@@ -73,9 +77,14 @@ def outcome(arm: ARMPipelineClient[Any, Any], initial: Any, polling: Polling) ->
         found = {}
     if str(found.get("status")).lower() in _BAD:
         raise HttpResponseError(response=final.http_response)
-    if not found and initial.http_request.method != "DELETE":
+    if not found and method not in ("DELETE", "POST"):
         raise Unseen
     return found
+
+
+def is_unseen(error: BaseException) -> bool:
+    """Whether a look found nothing, which another one may find."""
+    return isinstance(error, HttpResponseError) and is_absent(error)
 
 
 def seen_by_itself(

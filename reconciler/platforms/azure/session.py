@@ -243,8 +243,12 @@ class AzureSession(HttpSession):
     def _carried_out(self, at: str, operation: str, begin: Callable[..., Any]) -> Document:
         """Waits in this thread, whose calls are known to be for this address and change; the library would in one of its own."""
         initial: Any = begin(polling=False, cls=lambda response, *_: response).result()
-        try:
+
+        def look() -> Document:
             return operations.outcome(self._arm, initial, operations.Polling(POLLING, at, operation))
+
+        try:
+            return self.patiently(look, operations.is_unseen, self.behind)
         except operations.Unseen:
             begun = initial.http_request
             read = partial(self.json, "GET", operation, str(begun.url), at=at, version="")
