@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from reconciler import Plan
+from reconciler.engine.write import Status
 from reconciler.errors import PlatformError
 from reconciler.model.platform import Estate
 from reconciler.platforms.azure import roles
@@ -16,8 +17,19 @@ from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Answers, Server, refused
 from tests.emulators.serving import Answer, Call
-from tests.sandbox.azure import RESOURCE, STRANGER, AzureSandbox
+from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox
 from tests.sandbox.azure_fields import principal
+
+REGISTRY = f"images.registry.{NAME}"
+
+
+def filled(azure: AzureSandbox, left: int) -> None:
+    """Others have so many scope maps that a Basic registry has room for so many more."""
+    number = 0
+    while len([name for name in azure.acr.scope_maps if not name.startswith("_")]) < 100 - left:
+        said = {"actions": ["repositories/x/content/read"]}
+        azure.call("PUT", f"{RESOURCE}/scopeMaps/other{number:04}", {"properties": said})
+        number += 1
 
 
 def words(plan: Plan) -> str:
@@ -93,3 +105,40 @@ def test_an_operation_that_ends_as_not_allowed_says_so(azure: AzureSandbox) -> N
     document = azure.document("app-a", registry={**registry, "replication_regions": ["northeurope"]})
     (outcome,) = azure.carry_out(azure.plan(document))
     assert "The client may not do that in northeurope" in outcome.message
+
+
+def test_a_smaller_tier_without_room_for_a_note_that_moves_is_an_error_of_the_plan(azure: AzureSandbox) -> None:
+    """The registry has it before anything in it changes."""
+    azure.apply(azure.document({"name": "app-a", "protect": True}, registry={"sku": "Standard"}))
+    filled(azure, 0)
+    document = azure.document("app-a", registry={"sku": "Basic"})
+    (problem,) = azure.plan(document).problems
+    assert (problem.address, problem.message) == (
+        REGISTRY,
+        "while it is changed, the registry would have 101 scope maps, 1 of them for notes that go; its sku allows 100: apply with sku"
+        " Standard first, and then with Basic",
+    )
+    azure.apply(azure.document("app-a", registry={"sku": "Standard"}))
+    azure.apply(document)
+    assert (azure.acr.sku, azure.plan(document).changes) == ("Basic", ())
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"),
+    [
+        ("QuotaExceeded", False),
+        ("ScopeMapInUse", False),
+        ("AnotherOperationInProgress", True),
+        ("RegistryBeingDeleted", True),
+    ],
+)
+def test_only_what_ends_by_itself_is_to_be_waited_for(
+    code: str, passes: bool, azure: AzureSandbox, azure_stand_in: Server
+) -> None:
+    azure.apply(azure.document("app-a"))
+    plan = azure.plan(azure.document("app-a", grants=({"name": "partner", "to": {"type": "azure-token"}},)))
+    azure_stand_in.behaviours.append(Answers("scopeMaps:PUT", lambda call: refused(409, code, "It can't be.")))
+    (failed,) = (item for item in azure.carry_out(plan) if item.status is Status.FAILED)
+    assert code in failed.message
+    assert ("run again when that is over" in failed.message) == passes
+    assert ("choose a larger sku" in failed.message) == (code == "QuotaExceeded")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,16 +48,18 @@ class Count:
             f" fewer grants of type {TOKEN_TYPES}"
         )
 
-    def fault_on_the_way(self, skus: Iterable[str]) -> str | None:
-        """Why no tier of these takes what is there at once while what is new takes the place of what goes; None if one does."""
-        most, count = max(map(_most, skus)), self._after + self.going_grants + self.going_notes
+    def fault_on_the_way(self, before: str, after: str) -> str | None:
+        """Why a tier does not take what is there at once while what is new takes the place of what goes, or None. `before`: the tier
+        that there is, "" for none. The registry has the other one before anything in it changes, also where that is smaller."""
+        most, count = _most(after), self._after + self.going_grants + self.going_notes
         if count <= most or not (self.new_grants or self.new_notes):
             return None
         parts = {"of grants": self.going_grants, "for notes": self.going_notes}
         said = all_of([f"{number} of them {of} that go" for of, number in parts.items() if number])
+        kept = f"apply with sku {before} first, and then with {after}" if before and count <= _most(before) else ""
         return (
             f"while it is changed, the registry would have {count} {self.what}, {said}; its sku allows {most}:"
-            f" {self._way_out(count - most)}"
+            f" {kept or self._way_out(count - most)}"
         )
 
     def _way_out(self, missing: int) -> str:
@@ -98,8 +100,7 @@ class Estimate:
         """What of the spec would be too much, and why; None: nothing is. It is said of something that is made or changed: of the
         registry's tier, or of what is not there yet."""
         counts = tuple(self.counts())
-        # a larger tier comes first, and a smaller one last
-        on_the_way = (count.fault_on_the_way((self.before or self.after, self.after)) for count in counts)
+        on_the_way = (count.fault_on_the_way(self.before, self.after) for count in counts)
         faults = (*(count.fault(self.after) for count in counts), *on_the_way)
         fault = next(filter(None, faults), None)
         at = next(self._growing(), None) if fault else None
