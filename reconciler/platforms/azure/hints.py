@@ -25,6 +25,7 @@ HINTS = {
     " --subscription {subscription}",
     "ScopeLocked": "a lock on it, on its group or on its subscription forbids that: `az lock list` names it",
     "RequestDisallowedByPolicy": "a policy of the subscription forbids that; the message names it",
+    "QuotaExceeded": "remove what is not needed there, or choose a larger sku; a new plan says what there would be too much of",
     "RoleAssignmentLimitExceeded": "remove role assignments of the subscription, or grant to groups instead of single principals",
     "HashConflictOnDifferentRoleAssignmentIds": "run again; if it fails again, assign that role by hand with"
     " `az role assignment create`, and take it over with --adopt {address}",

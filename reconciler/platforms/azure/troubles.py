@@ -24,6 +24,9 @@ BETWEEN = (
 _ABSENT = ("GET", "HEAD", "DELETE")
 #: whose message is enough
 _IN_USE = {"RegistryNameAlreadyInUse", "AlreadyInUse", "AlreadyExists"}
+#: codes of what is refused only while something else goes on, such as AnotherOperationInProgress, ReplicationBeingDeleted:
+#: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
+_PASSES = re.compile("Conflict|InProgress|Being|^Operation")
 #: a resource provider in a message
 _NAMESPACE = re.compile(r"\bMicrosoft\.[A-Za-z]+\b")
 #: signatures in the URLs of operations, which some messages repeat
@@ -151,7 +154,7 @@ def _refusal(error: HttpResponseError, address: str, operation: str, registry: A
         hint = "run again; changes already made are kept"
     elif code in _IN_USE:
         hint = ""
-    elif status == 409:
+    elif status == 409 and _PASSES.search(code):
         hint = "something else is being done with it: run again when that is over"
     else:
         hint = "change what Azure names, in the spec or there, and run again; its support can look the request id up"
