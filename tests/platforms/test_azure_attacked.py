@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
+from typing import Any
 
 import pytest
 
-from reconciler import Plan
+from reconciler import Plan, dumps, loads
 from reconciler.engine.write import Status
 from reconciler.errors import PlatformError
 from reconciler.model.platform import Estate
@@ -142,3 +144,27 @@ def test_only_what_ends_by_itself_is_to_be_waited_for(
     assert code in failed.message
     assert ("run again when that is over" in failed.message) == passes
     assert ("choose a larger sku" in failed.message) == (code == "QuotaExceeded")
+
+
+@pytest.mark.parametrize("how", ["destroy", "release"])
+def test_what_waits_for_a_replication_that_is_not_there_goes_with_its_registry_and_is_named(
+    how: str, azure: AzureSandbox
+) -> None:
+    registry = {"sku": "Premium", "replication_regions": ["northeurope"]}
+    document = azure.document("app-a", registry=registry, guards={"max_deletes": "100%"})
+    azure.apply(document)
+    found = azure.acr.replications["northeurope"]
+    found.tags["cost"], found.state = "42", "Failed"
+    azure.cloud.knobs.failing["replications"] = ("RegionDown", "There is no room.")
+    azure.carry_out(azure.plan(document))
+    azure.cloud.knobs.failing.clear()
+    assert "northeurope" not in azure.acr.replications
+    (waits,) = os.listdir(azure.rescue)
+    wishes: dict[str, Any] = {"destroy": True} if how == "destroy" else {"release": (REGISTRY,)}
+    plan = azure.plan(document, **wishes)
+    (change,) = (item for item in plan.changes if item.address == REGISTRY)
+    (said,) = (note for note in change.notes if waits in note)
+    assert "northeurope: a replacement was interrupted: what others put on it (tag cost) is kept in" in said
+    assert "that file is deleted with it, and nothing in it is restored" in said
+    assert [item for item in azure.carry_out(loads(dumps(plan)), saved=True) if item.message] == []
+    assert os.listdir(azure.rescue) == []

@@ -21,7 +21,7 @@ from reconciler.model.whole import HoldsAll, PartlyCounted
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
-from . import mode, network, notes, others, replication, rules, states, tags, usage
+from . import mode, network, notes, others, replication, rules, states, tags, usage, waiting
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
 from .hints import NO_GROUP, hint_for
@@ -239,6 +239,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll, ServedElsewhere):
         return live.foreign
 
     def takes_along(self, live: Live) -> Iterator[str]:
+        yield from live.notes
         if found := _below(live):
             yield f"also deletes what somebody else made there: {all_of(found)}"
 
@@ -253,7 +254,12 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll, ServedElsewhere):
             if not mode.switches(session, there):
                 given = tuple(mode.given_by_others(session, own, there, assigned, granted(wanted)))
             beneath = below_of(session, own)
-            yield _with_others(session, own, there, (*given, *beneath.access(own)), beneath)
+            live = _with_others(session, own, there, (*given, *beneath.access(own)), beneath)
+            names = [
+                str(item.get("name", "")).lower()
+                for item in session.once("replications", lambda: session.replications(own))
+            ]
+            yield replace(live, notes=tuple(said for _, said in waiting.left(session, names)))
         elif session.groupless:
             here = session.registry
             session.refused[own] = (
@@ -317,7 +323,9 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll, ServedElsewhere):
             if there is None:
                 return None
             left = tags.let_go(tags.read(there.get("tags")))
-            return live_of(live.address, session.patch_registry(live.address, {"tags": left}), session.registry)
+            released = live_of(live.address, session.patch_registry(live.address, {"tags": left}), session.registry)
+        waiting.drop_left(session)
+        return released
 
     def delete(self, session: AzureSession, live: Live, *, force: bool) -> None:
         at = live.address
@@ -326,6 +334,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll, ServedElsewhere):
             # Azure deletes a registry with all of its images, without asking; its repositories were deleted before
             now_in(partial(session.part(data_plane).count_beside, ()), at, "registries:delete", force=force)
         session.done(at, "registries:delete", partial(session.client.registries.begin_delete, *session.group))
+        waiting.drop_left(session)
 
 
 def _refuse_protected(session: AzureSession, at: Address) -> None:

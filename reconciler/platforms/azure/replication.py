@@ -21,7 +21,7 @@ from reconciler.words import all_of
 from . import states, tags
 from .hints import NotCarriedOut
 from .token_settings import is_ours
-from .waiting import Kept, kept_of, native_of, note, strays, waiting
+from .waiting import Kept, kept_of, left, native_of, note, strays, waiting
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -130,7 +130,9 @@ class ReplicationKind(Kind, ReleasedAlong):
                     f"replication {name}, which somebody else made, is in {at.name} already: delete it first, or take {at.name} out"
                     " of replication_regions"
                 )
-        session.notices += strays(session, [*missing, *(live.address for live in there if live.owed)])
+        # those of a registry that goes go with it, which its own change says
+        along = [at for at, _ in left(session)] if session.giving_up else []
+        session.notices += strays(session, [*missing, *along, *(live.address for live in there if live.owed)])
 
     def _now(self, session: AzureSession, listed: Iterable[Live], wanted: Collection[Address]) -> Iterable[Live]:
         """The same, with ours and those of the spec as each is when it is asked for itself: the list may say of one that failed that

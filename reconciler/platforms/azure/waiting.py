@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reconciler.model.address import Address
+from reconciler.platforms.rescue import GOES_ALONG
 from reconciler.spec.messages import first_sentence
 from reconciler.words import plural
 
@@ -99,17 +100,34 @@ def note(session: AzureSession, at: Address, kept: Kept) -> str:
     return session.rescue.note(at, native_of(session, at), _named(kept), kept.plain)
 
 
+def left(session: AzureSession, there: Collection[str] = ()) -> Iterator[tuple[Address, str]]:
+    """What waits for replications that are not there, with what to say of it. `there`: the names of those that are."""
+    home = _home(session)
+    for _, native, found, why in session.rescue.strays(session.name, ()):
+        name = native.removeprefix(home)
+        if not why and native.startswith(home) and name not in there:
+            at = Address.of(session.name, "replication", name)
+            yield at, f"{name}: {session.rescue.note(at, native, _said(found) or 'nothing', found)}; {GOES_ALONG}"
+
+
+def drop_left(session: AzureSession) -> None:
+    """Deletes the files of replications, with the registry or once it is let go of: no apply puts back what is in them."""
+    for at, _ in left(session):
+        session.rescue.drop(at, native_of(session, at))
+
+
 def strays(session: AzureSession, owing: Iterable[Address]) -> Iterator[str]:
     """What is to be said of what waits in files and no apply puts back. `owing`: the addresses of what it is put back on."""
     known = {session.rescue.path(at, native_of(session, at)) for at in owing}
+    return session.rescue.notices(session.name, known, "replication", _home(session), _said)
 
-    def named(found: dict[str, Any]) -> str:
-        try:
-            return _named(_adapter().validate_python(found))
-        except ValidationError:
-            return ""
 
-    return session.rescue.notices(session.name, known, "replication", _home(session), named)
+def _said(found: dict[str, Any]) -> str:
+    """What there is of what a file holds; "" if it can't be said."""
+    try:
+        return _named(_adapter().validate_python(found))
+    except ValidationError:
+        return ""
 
 
 def _named(kept: Kept) -> str:
