@@ -117,7 +117,7 @@ def applied(desired: Desired, owner: str, origin: Origin = "spec") -> Live:
         desired.address,
         desired.kind,
         desired.settings,
-        Marks(owner, origin, applied_hash(desired.settings), desired.address.registry),
+        Marks(owner, origin, applied_hash(desired.settings), desired.address.registry, adopted=desired.adopt),
         needs=desired.needs,
         parent=desired.parent,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from contextlib import closing
 from typing import Any
@@ -15,12 +16,15 @@ from reconciler.model.platform import Estate
 from reconciler.platforms.azure import roles
 from reconciler.platforms.azure.assignment_settings import native_names
 from reconciler.platforms.azure.passwords import IssuingSession
+from reconciler.platforms.azure.rules import MODES
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
+from reconciler.review.make import planned
 from tests.emulators.azure import Answers, Server, refused
 from tests.emulators.serving import Answer, Call
 from tests.sandbox.azure import NAME, RESOURCE, STRANGER, AzureSandbox
 from tests.sandbox.azure_fields import principal
+from tests.sandbox.base import Document
 
 REGISTRY = f"images.registry.{NAME}"
 
@@ -168,3 +172,40 @@ def test_what_waits_for_a_replication_that_is_not_there_goes_with_its_registry_a
     assert "that file is deleted with it, and nothing in it is restored" in said
     assert [item for item in azure.carry_out(loads(dumps(plan)), saved=True) if item.message] == []
     assert os.listdir(azure.rescue) == []
+
+
+def reviewed(azure: AzureSandbox, base: Document, head: Document) -> tuple[set[str], set[str]]:
+    """Who loses access by a change of the spec, and the guards that stop it, as a review says."""
+    found = planned(azure.spec(base), azure.spec(head), azure.platforms).plan
+    losses = {item.principal.label for change in found.changes for item in change.losses}
+    return losses, {item.guard for item in found.violations}
+
+
+def there(azure: AzureSandbox, mode: str) -> None:
+    """A registry that was there before."""
+    said = {"roleAssignmentMode": MODES[mode]}
+    azure.call("PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Premium"}, "properties": said})
+
+
+@pytest.mark.parametrize("mode", sorted(MODES))
+def test_a_review_knows_that_an_adopted_registry_keeps_its_mode_where_the_spec_drops_it(
+    mode: str, azure: AzureSandbox
+) -> None:
+    there(azure, mode)
+    grants = ({"name": "one", "to": azure.target("1")},)
+    base = azure.document("app-a", registry={"adopt": True, "role_assignment_mode": mode}, grants=grants)
+    head = azure.document("app-a", registry={"adopt": True}, grants=grants)
+    azure.apply(base)
+    assert azure.plan(head).changes == ()
+    assert reviewed(azure, base, head) == (set(), set())
+
+
+def test_a_review_of_a_switch_of_an_adopted_registry_counts_no_more_deletes_than_the_plan(azure: AzureSandbox) -> None:
+    there(azure, "abac")
+    grants = ({"name": "one", "to": azure.target("1")}, {"name": "two", "to": azure.target("2")})
+    base = azure.document("app-a", "app-b", registry={"adopt": True}, grants=grants)
+    head = copy.deepcopy(base)
+    head["registries"][0]["role_assignment_mode"] = "legacy"
+    azure.apply(base)
+    assert azure.plan(head).violations == ()
+    assert "max_deletes" not in reviewed(azure, base, head)[1]

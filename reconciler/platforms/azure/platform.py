@@ -138,8 +138,8 @@ class AzurePlatform(Platform):
         self, item: Desired, earlier: RegistryBase, registry: RegistryBase, wanted: Mapping[Address, Desired]
     ) -> Desired:
         """A role assignment of the mode that the registry had stands beside those of the mode that it is to have."""
-        then, now = _azure(earlier), _azure(registry)
-        if item.kind != assignment_settings.KIND or not (then.known_mode and now.known_mode):
+        now = _azure(registry)
+        if item.kind != assignment_settings.KIND or not now.known_mode:
             return item
         role = assignment_settings.role_of(item.settings)
         at = assignment_settings.address_in(now.name, item.settings.principal, role, now.known_mode)
