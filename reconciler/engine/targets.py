@@ -8,7 +8,7 @@ from itertools import chain
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Change
-from reconciler.model.resource import Desired
+from reconciler.model.resource import Desired, all_needs
 from reconciler.spec.selection import matches_any
 
 from .difference import Difference
@@ -70,18 +70,3 @@ def select(difference: Difference, targets: Collection[str], desired: Mapping[Ad
     difference.pending = {at: why for at, why in difference.pending.items() if at in needed or matches_any(at, targets)}
     difference.remarks = {at: found for at, found in difference.remarks.items() if matches_any(at, targets)}
     difference.left_out = everything - len(difference.changes) - len(difference.problems) - len(difference.pending)
-
-
-def all_needs(addresses: Iterable[Address], desired: Mapping[Address, Desired]) -> set[Address]:
-    """The addresses, and all that these need in the spec, and that those need."""
-    found: set[Address] = set()
-    left = list(addresses)
-    while left:
-        address = left.pop()
-        if address in found:
-            continue
-        found.add(address)
-        wanted = desired.get(address)
-        if wanted is not None:
-            left += wanted.needs if wanted.parent is None else (*wanted.needs, wanted.parent)
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -89,3 +90,18 @@ class Live:
     def given(self) -> Given:
         """All that it gives access by."""
         return Given(self.settings, self.rest, self.foreign)
+
+
+def all_needs(addresses: Iterable[Address], desired: Mapping[Address, Desired]) -> set[Address]:
+    """The addresses, and all that these need in the spec, and that those need."""
+    found: set[Address] = set()
+    left = list(addresses)
+    while left:
+        address = left.pop()
+        if address in found:
+            continue
+        found.add(address)
+        wanted = desired.get(address)
+        if wanted is not None:
+            left += wanted.needs if wanted.parent is None else (*wanted.needs, wanted.parent)
+    return found

@@ -209,3 +209,32 @@ def test_a_review_of_a_switch_of_an_adopted_registry_counts_no_more_deletes_than
     azure.apply(base)
     assert azure.plan(head).violations == ()
     assert "max_deletes" not in reviewed(azure, base, head)[1]
+
+
+def test_a_plan_with_targets_needs_room_for_these_alone(azure: AzureSandbox) -> None:
+    old = {"name": "earlier", "repositories": ["app-b"], "to": {"type": "azure-token"}}
+    azure.apply(azure.document("app-a", "app-b", grants=(old,)))
+    filled(azure, 1)
+    grant = {"name": "partner", "repositories": ["app-b"], "to": {"type": "azure-token"}}
+    document = azure.document({"name": "app-a", "protect": True}, "app-b", grants=(grant,))
+    assert azure.plan(document).problems != ()
+    targets = ("images.scope-map.partner", "images.token.partner")
+    plan = azure.plan(document, targets=targets)
+    assert plan.problems == ()
+    assert [item for item in azure.carry_out(plan) if item.message] == []
+    # and no room is left for another one
+    grants = ({**grant, "name": "another"}, grant)
+    document = azure.document({"name": "app-a", "protect": True}, "app-b", grants=grants)
+    plan = azure.plan(document, targets=("images.scope-map.another",))
+    (problem,) = plan.problems
+    assert problem.message.startswith(
+        "the registry would have 101 scope maps (3 of grants, 1 for notes of repositories, and 97 of"
+    )
+
+
+def test_targets_move_a_note_only_where_there_is_room_for_it_meanwhile(azure: AzureSandbox) -> None:
+    azure.apply(azure.document("app-a", "app-b"))
+    filled(azure, 0)
+    document = azure.document({"name": "app-a", "protect": True}, {"name": "app-b", "protect": True})
+    (problem,) = azure.plan(document, targets=("images.repository.app-a",)).problems
+    assert (problem.address, "101 scope maps" in problem.message) == ("images.repository.app-a", True)

@@ -86,7 +86,8 @@ def _most(sku: str) -> int:
 @dataclass(frozen=True)
 class Estimate:
     """A registry's scope maps and tokens as Azure lists them, and what its spec asks for. `owner`, `registry`: whose marks are ours;
-    `before`: the tier that it has, "" where there is no registry yet; `after`: the one that it is to have."""
+    `before`: the tier that it has, "" where there is no registry yet; `after`: the one that it is to have. `targets`: what alone is
+    written, so that nothing goes; empty: all is as the spec says."""
 
     scope_maps: Documents
     tokens: Documents
@@ -95,6 +96,7 @@ class Estimate:
     registry: str
     before: str = ""
     after: str = ""
+    targets: frozenset[Address] = frozenset()
 
     def refusal(self) -> tuple[Address, str] | None:
         """What of the spec would be too much, and why; None: nothing is. It is said of something that is made or changed: of the
@@ -110,6 +112,8 @@ class Estimate:
         """What there would be."""
         maps, tokens = _named(self.scope_maps), _named(self.tokens)
         grants, wanted = {at.name for at in self._of(MAP_KIND)}, {at.name for at in self._of(KIND)}
+        if self.targets:
+            grants, wanted = grants | self._ours, wanted | (tokens.keys() & self._ours)
         own = self._ours | grants
         # Azure keeps a scope map that a token has: with one of others it is theirs from then on
         theirs = {map_of(item) for name, item in tokens.items() if name not in own}
@@ -165,7 +169,8 @@ class Estimate:
         yield from (at for at in self._of("repository") if noted.get(at.name) is not None)
 
     def _of(self, kind: str) -> list[Address]:
-        return sorted(at for at, item in self.wanted.items() if item.kind == kind)
+        written = self.targets or self.wanted
+        return sorted(at for at, item in self.wanted.items() if item.kind == kind and at in written)
 
     @cached_property
     def _ours(self) -> set[str]:
@@ -187,7 +192,9 @@ class Estimate:
         """The notes that are written, and those that go (None), by the names of their repositories."""
         there = {note.name: note for note in notes.read(self.scope_maps)}
         found: dict[str, notes.Note | None] = {
-            name: None for name, note in there.items() if (note.owner, note.origin) == (self.owner, "spec")
+            name: None
+            for name, note in there.items()
+            if (note.owner, note.origin) == (self.owner, "spec") and not self.targets
         }
         for at in self._of("repository"):
             before = there.get(at.name)

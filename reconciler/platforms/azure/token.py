@@ -17,7 +17,7 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import applied_hash, text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
-from reconciler.model.resource import Desired, Live
+from reconciler.model.resource import Desired, Live, all_needs
 from reconciler.platforms import described
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import all_of
@@ -132,6 +132,7 @@ class ScopeMapKind(Kind, GivesAccess):
             session.name,
             live.settings.sku if live else "",
             session.platform.kinds[home.kind].fitted(home, live).settings.sku,
+            frozenset(all_needs(session.targeted, wanted)),
         )
         if refusal := estimate.refusal():
             session.refused[refusal[0]] = refusal[1]
