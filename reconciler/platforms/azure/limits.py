@@ -50,7 +50,7 @@ class Count:
 
     def fault_on_the_way(self, before: str, after: str) -> str | None:
         """Why a tier does not take what is there at once while what is new takes the place of what goes, or None. `before`: the tier
-        that there is, "" for none. The registry has the other one before anything in it changes, also where that is smaller."""
+        that there is, "" for none. The registry has the other one before any scope map changes, also where that is smaller."""
         most, count = _most(after), self._after + self.going_grants + self.going_notes
         if count <= most or not (self.new_grants or self.new_notes):
             return None
