@@ -57,6 +57,9 @@ def test_whoever_has_an_assignment_without_names_of_grants_loses_access_with_it(
     assert f"service principal {principal(1)} may no longer be able to pull any repository of the registry" in text
     # whoever a grant names is there
     assert f"service principal {principal(1)} can no longer pull any repository" in words(azure.plan(document))
+    outcomes = azure.carry_out(loads(dumps(azure.plan(document))), saved=True)
+    assert [(item.status, item.message) for item in outcomes] == [(Status.DONE, "")]
+    assert azure.plan(document).changes == ()
 
 
 def test_a_forged_assignment_of_ours_is_access_of_somebody(azure: AzureSandbox) -> None:
@@ -114,7 +117,7 @@ def test_an_operation_that_ends_as_not_allowed_says_so(azure: AzureSandbox) -> N
 
 
 def test_a_smaller_tier_without_room_for_a_note_that_moves_is_an_error_of_the_plan(azure: AzureSandbox) -> None:
-    """The registry has it before anything in it changes."""
+    """The registry has it before any scope map changes."""
     azure.apply(azure.document({"name": "app-a", "protect": True}, registry={"sku": "Standard"}))
     filled(azure, 0)
     document = azure.document("app-a", registry={"sku": "Basic"})

@@ -147,6 +147,11 @@ class AssignmentKind(Kind, GivesAccess, CanBeOrphaned):
         settings: AssignmentSettings = live.settings
         return settings.orphan
 
+    def fingerprint(self, live: Live | None) -> str:
+        """Without whom it may have been for, which also hangs on the grants of the spec."""
+        known = replace(live, settings=replace(live.settings, orphan=False)) if live is not None else None
+        return super().fingerprint(known)
+
     # -- verbs --------------------------------------------------------------------------------------------------
 
     def list(self, session: AzureSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
