@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.onprem import Stage, login_in, secret_name
+from tests.emulators.proxy import Proxy
+from tests.onprem import Stage, login_in, notes_of, secret_name
 
 MERGE = "application/merge-patch+json"
 
@@ -22,6 +25,22 @@ def to_second(stage: Stage, name: str) -> None:
     for grant in stage.document["grants"]:
         if grant["name"] == name:
             grant["registry"] = "second"
+    stage.write()
+
+
+def secret_at(stage: Stage, namespace: str, grant: str = "prod") -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets/{secret_name(stage, grant)}"
+
+
+def account_at(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/serviceaccounts/app"
+
+
+def rename(stage: Stage, name: str = "harbor") -> None:
+    """The registry has another name in the spec."""
+    stage.document["registries"][0]["name"] = name
+    for item in (*stage.document["grants"], *stage.document["repositories"]):
+        item["registry"] = name
     stage.write()
 
 
@@ -46,3 +65,78 @@ def test_refresh_does_not_move_a_grant_that_no_plan_moves(stage: Stage, namespac
     assert login_in(stage.secret(namespace, secret_name(stage))) == before, said
     assert "renewed" not in said
     assert "belongs to registry onprem" in said
+
+
+# -- B: a grant moves to another registry once nothing of it is there any more -------------------------------------
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_grant_that_moves_after_its_secret_was_deleted_loses_no_entry(
+    stage: Stage, namespace: str, linked: bool
+) -> None:
+    to_second(stage, "prod")
+    stage.cluster.request("DELETE", secret_at(stage, namespace))
+    if not linked:
+        stage.cluster.request("PATCH", account_at(namespace), {"imagePullSecrets": []}, kind=MERGE)
+    said = stage.run("apply", "--yes", code=int(linked))
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage)], said
+    if linked:
+        assert "does not move in one apply from registry onprem to second" in said
+        return
+    assert stage.secret(namespace, secret_name(stage)) is not None, said
+    assert "No changes." in stage.plan()
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == []
+    assert notes_of(stage) is None
+
+
+def test_a_delete_takes_no_secret_that_another_registry_has_made_meanwhile(
+    stage: Stage, namespace: str, cluster_proxy: Proxy
+) -> None:
+    stage.cluster.request("DELETE", secret_at(stage, namespace))
+    stage.document["grants"].clear()
+    stage.reach(url=cluster_proxy.url)
+
+    class Makes:
+        looks = 0
+
+        def before(self, call: Any) -> None:
+            self.looks += call.operation == "secrets:get"
+            if call.operation == "secrets:get" and self.looks == 3:  # the plan has looked, and apply before it deletes
+                marks = {
+                    "reconciler-owner": stage.document["name"],
+                    "reconciler-origin": "spec",
+                    "reconciler-registry": "second",
+                    "reconciler-namespace": namespace,
+                    "reconciler-grant": "prod",
+                }
+                body = {"metadata": {"name": secret_name(stage), "annotations": marks}}
+                stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+
+        def after(self, call: Any) -> None:
+            return None
+
+    cluster_proxy.behaviours.append(Makes())
+    said = stage.run("apply", "--yes", code=None)
+    assert stage.secret(namespace, secret_name(stage)) is not None, said
+
+
+# -- C: a registry with another name whose secret was deleted by hand ----------------------------------------------
+
+
+def test_a_renamed_registry_whose_secret_was_deleted_keeps_its_links(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    rename(stage)
+    stage.cluster.request("DELETE", secret_at(stage, namespace))
+    said = stage.apply()
+    assert f"harbor: service account {namespace}/app in cluster prod can now pull" in said
+    assert "No changes." in stage.plan()
+    stage.document["grants"].clear()
+    stage.write()
+    said = stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [], said
+    assert notes_of(stage) is None

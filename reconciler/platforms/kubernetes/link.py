@@ -111,6 +111,8 @@ class LinkKind(InCluster, Kind, GivesAccess):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
+            if notes.taken(at):
+                continue
             account = notes.account(place.service_account)
             live = _live(session, at, place, account)
             if not live.vacant or live.marks.owner is not None:
@@ -163,8 +165,10 @@ def _live(
     linked = account is not None and name in names_of(account)
     if linked and noted.elsewhere(at.registry):
         whose = _whose(session, at, place) if whose is None else whose
-        if (whose.owner, whose.registry) == (session.owner, at.registry):
-            marks = replace(noted, registry=None)  # it goes by what its secret says, and is noted anew
+        # it goes by what its secret says, and without one by whether a registry is left that it could be of, and is noted anew
+        ours = (whose.owner, whose.registry) == (session.owner, at.registry)
+        if ours or (whose.owner is None and noted.registry not in notes.registries):
+            marks = replace(noted, registry=None)
     settings = LinkSettings(name) if linked else LinkSettings()
     # the entry, and not the account: grants of several registries can be to one account
     native = f"pull secret {name} of service account {place} in cluster {place.cluster}"
