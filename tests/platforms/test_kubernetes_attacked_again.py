@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.emulators.kubernetes import Fails
 from tests.emulators.proxy import Proxy
 from tests.onprem import Stage, login_in, notes_of, secret_name
 
@@ -140,3 +141,24 @@ def test_a_renamed_registry_whose_secret_was_deleted_keeps_its_links(stage: Stag
     said = stage.apply()
     assert stage.cluster.pull_secrets(namespace, "app") == [], said
     assert notes_of(stage) is None
+
+
+# -- D: access that can't be taken away ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["link.prod/{}/prod/app", "pull-secret.prod/{}/prod", ""])
+def test_what_another_registry_gives_the_same_account_is_not_in_the_way_of_a_revocation(
+    stage: Stage, namespace: str, cluster_proxy: Proxy, target: str
+) -> None:
+    stage.document["grants"].clear()
+    stage.grant("other", namespace, "app")
+    to_second(stage, "other")
+    if target:
+        theirs = {"metadata": {"name": secret_name(stage, "other")}}
+        stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+        said = stage.run("apply", "--yes", "--target", f"onprem.{target.format(namespace)}")
+    else:  # also where it fails on the way
+        stage.reach(url=cluster_proxy.url)
+        cluster_proxy.behaviours.append(Fails("secrets:create", "403"))
+        said = stage.apply(code=1)
+    assert stage.cluster.pull_secrets(namespace, "app") == [], said

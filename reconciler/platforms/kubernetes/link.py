@@ -181,7 +181,7 @@ def _live(
         marks,
         native=native,
         needs=(place.secret_at(at.registry),),
-        stands_at=place.account_at,
+        stands_at=place.account_in(at.registry),
         vacant=not linked,
         notes=by_others(account, f"f:{PULL_SECRETS}", "its list of pull secrets")
         if account is not None and not linked
