@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.errors import ReconcilerError
-from reconciler.words import did_you_mean, one_line
+from reconciler.words import all_of, did_you_mean, one_line
 
 from .exits import Exit, told
 from .options import DEFAULT_SPEC, SpecArgument, Verbose, log_calls
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from reconciler.platforms.catalog import Spec
 
 EXAMPLES = "Examples: reconciler refresh; reconciler refresh --cluster prod --in-cluster"
-EXITS = told(ok="no login is left that has to be renewed", error="an error, or a login that could not be renewed")
+EXITS = told(
+    ok="no login of ours is left that has to be renewed", error="an error, or a login that could not be renewed"
+)
 
 
 def run(
@@ -58,13 +60,17 @@ def run(
         failed |= bad
         typer.echo(line(item), err=bad)
     if not done:
-        typer.echo("No grant of the spec has a pull secret there.")
+        where = f" in cluster {all_of(names)}" if cluster else ""
+        typer.echo(f"No grant of the spec makes a pull secret{where}.")
     return Exit.ERROR if failed else Exit.OK
 
 
 def line(item: Renewal) -> str:
     """What became of one login."""
-    end = f", good until {item.until.isoformat(timespec='seconds').replace('+00:00', 'Z')}" if item.until else ""
+    from reconciler.model.renewal import Renewed
+
+    good = "" if item.outcome is Renewed.GOOD else ", good"
+    end = f"{good} until {item.until.isoformat(timespec='seconds').replace('+00:00', 'Z')}" if item.until else ""
     message, _, hint = item.message.partition("\n")
     said = f": {one_line(message)}" if message else ""
     more = f"\n  {one_line(hint.strip())}" if hint.strip() else ""

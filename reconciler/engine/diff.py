@@ -11,6 +11,7 @@ from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.change import Action, Cause, Change, FieldChange, PlanProblem
 from reconciler.model.kind import GivesAccess, HoldsImages, Home, Kind, Releasable, Trait
+from reconciler.model.orphaned import CanBeOrphaned
 from reconciler.model.renewal import Renewable
 from reconciler.model.resource import Desired, Live
 
@@ -286,6 +287,7 @@ class _Differ:
             self.found.changes[live.address] = self.weaker(self.removal(live, tuple(foreign.get(live.address, ()))))
 
     def removal(self, live: Live, foreign: tuple[ForeignAccess, ...]) -> Change:
+        kind = self.kind(live)
         along = sorted(self.below(live.address), key=lambda item: item.address)
         shared = Trait.SHARED in self.kind(live).traits
         kept = given(live).of(None) if shared else Given()
@@ -302,7 +304,7 @@ class _Differ:
             action=Action.DELETE,
             address=live.address,
             kind=live.kind,
-            cause=Cause.DRIFT if self.kind(live).is_left(live) else Cause.PENDING,
+            cause=Cause.DRIFT if isinstance(kind, CanBeOrphaned) and kind.is_orphan(live) else Cause.PENDING,
             live=live,
             fingerprint=self.kind(live).fingerprint(live),
             needs=needs_of_going(live, along, self.picture.live),

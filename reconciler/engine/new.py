@@ -7,6 +7,7 @@ from collections.abc import Collection
 from reconciler.model.address import Address
 from reconciler.model.kind import HoldsImages, Kind
 from reconciler.model.resource import Desired, NativeName
+from reconciler.model.served import ServedElsewhere
 
 from .picture import Picture
 
@@ -18,7 +19,9 @@ def native_name(seen: Picture, kind: Kind, wanted: Desired) -> NativeName | None
     if registry is None or not isinstance(kind, HoldsImages):
         return None
     others = (item.registry for item in seen.homes.values() if item.registry not in (None, registry))
-    return kind.native_name(wanted, registry, filter(None, others))
+    found = kind.native_name(wanted, registry, filter(None, others))
+    live = seen.live.get(wanted.address)
+    return kind.as_served(found, live) if live is not None and isinstance(kind, ServedElsewhere) else found
 
 
 def images_before(seen: Picture, kind: Kind, wanted: Desired, adopt: Collection[str]) -> str:

@@ -155,10 +155,6 @@ class Kind(ABC):
         """What a reader of the plan must know of what is there and goes, in sentences without its name. Pure."""
         return live.notes
 
-    def is_left(self, live: Live) -> bool:
-        """Whether something of ours is left of what a hand has deleted: no change of a spec is why it goes. Pure."""
-        return False
-
     def danger(self, before: Settings, after: Settings) -> str:
         """What a change of the settings endangers beyond what it says, as a sentence without its end, so that it needs permission; ""
         if nothing. Pure."""
@@ -350,8 +346,7 @@ class Releasable:
 
 
 class ExpiresUncounted:
-    """What a kind offers whose settings say which images expire, on a platform that counts none of them. `uncounted`: why it counts
-    none, as a sentence without its end."""
+    """What a kind offers whose settings say which images expire, on a platform that counts none. `uncounted`: why, as a sentence."""
 
     uncounted: ClassVar[str]
 

@@ -47,7 +47,7 @@ class Trouble(Enum):
     LOGIN = "log in again"
     DENIED = "allow {operation} to these credentials in {account}"
     THROTTLED = "{cloud} throttles {operation}: run again with a longer --timeout; changes already made are kept"
-    LATER = "run again then, or with a longer --timeout; changes already made are kept"
+    LATER = "to wait for it, run with a longer --timeout: changes already made are kept"
     QUOTA = "a quota of {account} is used up: request an increase"
     NOT_EMPTY = "images were pushed since the plan was made: make a new plan"
     IN_USE = "something else still uses it: remove that first"

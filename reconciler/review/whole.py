@@ -26,8 +26,9 @@ class OfTheWhole(Parts):
     def of_the_whole(self) -> None:
         for edit in self.causes.of.get(("name", ""), ()):
             self.part(Risk.UNMANAGED, edit).messages.append(
-                f"the spec's name changes from {edit.old} to {edit.new}: all that {edit.old} owns stays as it is, and is in"
-                " the way of the next plan; this review compares as if the spec had been called so before"
+                f"the spec's name changes from {edit.old} to {edit.new}: all that {edit.old} owns stays as it is, and"
+                " what of it goes by the same name is in the way of the next plan; this review compares as if the spec had been"
+                " called so before"
             )
         kept = {registry.name: registry for registry in self.head.registries}
         for registry in self.base.registries:

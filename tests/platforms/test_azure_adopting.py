@@ -77,8 +77,8 @@ def test_a_repository_of_an_adopted_registry_is_not_said_to_be_new(wishes: Docum
         assert change.action is Action.CREATE
         assert change.notes == ("images that were pushed to it before stay, and are the spec's from then on",)
         assert change_item(change).state == "may exist: what it is in is adopted as it is"
-        when = "as soon as it holds an image, unless Azure adds a hash to the login server"
-        assert change_item(change).native_name == f"as app-a, pulled from {NAME}.azurecr.io/app-a {when}"
+        server = azure.acr.properties["loginServer"]
+        assert change_item(change).native_name == f"as app-a, pulled from {server}/app-a as soon as it holds an image"
     azure.carry_out(loads(dumps(plan)), saved=True)
     assert set(azure.acr.images) == {"app-a"}
 

@@ -12,6 +12,7 @@ from reconciler.cli.app import run
 from reconciler.engine.plan_file import dumps, loads
 from reconciler.errors import PlatformError
 from reconciler.model.change import Action, Cause
+from reconciler.model.resource import NativeName
 from reconciler.model.service import issuing
 from reconciler.render.report import report_of
 from reconciler.render.text import drift_lines, joined, plan_lines
@@ -155,3 +156,16 @@ def test_a_note_about_repositories_is_said_at_the_line_of_the_first_of_them(
     (line,) = (number for number, row in enumerate(text.splitlines(), 1) if "name: app-b" in row)
     (note,) = (row for row in capsys.readouterr().err.splitlines() if "needs no adopt, as app-b has it" in row)
     assert note.startswith((f"registry.yaml:{line - 1}:", f"registry.yaml:{line}:"))
+
+
+def test_a_login_server_that_is_known_is_said_of_what_is_new_and_adopted(azure: AzureSandbox) -> None:
+    azure.cloud.knobs.login_server = "{name}-{hash}.azurecr.io"
+    azure.call("PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Basic"}, "properties": {}})
+    server = azure.acr.properties["loginServer"]
+    document = azure.document("app-a", registry={"adopt": True})
+    plan = azure.plan(document)
+    names = {str(item.address): item.native_name for item in plan.changes if item.native_name is not None}
+    assert names[HOME] == NativeName(NAME, server)
+    assert names["images.repository.app-a"] == NativeName("app-a", f"{server}/app-a", "as soon as it holds an image")
+    azure.carry_out(loads(dumps(plan), platforms=azure.platforms), saved=True)
+    assert azure.plan(document).changes == ()

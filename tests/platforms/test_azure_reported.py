@@ -15,7 +15,7 @@ from reconciler.engine.plan_file import dumps
 from reconciler.engine.write import Status
 from reconciler.errors import ReconcilerError
 from reconciler.model.address import Address
-from reconciler.model.change import Action
+from reconciler.model.change import Action, Cause
 from reconciler.render.report import report_of
 from reconciler.render.text import joined, plan_lines
 from tests.emulators.azure import Answers, Server, refused
@@ -108,7 +108,8 @@ def test_a_tier_that_no_spec_has_stays_where_the_spec_leaves_it_open(
     azure: AzureSandbox, word: str, public_network_access: str
 ) -> None:
     document = tiered(azure, word, public_network_access)
-    assert azure.plan(document).changes == ()
+    (change,) = azure.plan(document).changes
+    assert change.cause is Cause.BOTH, "that a hand changed it is seen"
     document["registries"][0]["labels"] = {"team": "a"}
     plan = azure.plan(document)
     (change,) = plan.changes
@@ -118,8 +119,38 @@ def test_a_tier_that_no_spec_has_stays_where_the_spec_leaves_it_open(
     assert (azure.acr.sku, azure.acr.tags["team"]) == (word, "a")
 
 
-def test_a_tier_that_a_hand_changed_where_the_spec_leaves_it_open_is_no_change(azure: AzureSandbox) -> None:
-    assert azure.plan(tiered(azure, "Standard")).changes == ()
+def test_what_a_hand_changed_where_the_spec_leaves_it_open_stays_and_is_seen_once(azure: AzureSandbox) -> None:
+    document = tiered(azure, "Standard", "Disabled")
+    azure.acr.properties["publicNetworkAccess"] = "Enabled"
+    (change,) = azure.plan(document).changes
+    assert str(change.address) == f"images.registry.{NAME}"
+    azure.apply(document)
+    assert (azure.acr.sku, azure.acr.properties["publicNetworkAccess"]) == ("Standard", "Enabled")
+    assert azure.plan(document).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"sku": "Standard"}, {}),
+        ({"sku": "Premium", "public_network_access": False}, {"sku": "Premium"}),
+    ],
+)
+def test_what_a_spec_no_longer_says_of_a_registry_of_ours_was_changed_by_no_hand(
+    azure: AzureSandbox, before: Document, after: Document
+) -> None:
+    azure.apply(azure.document("app-a", registry=before))
+    (change,) = azure.plan(azure.document("app-a", registry=after)).changes
+    assert change.cause is Cause.PENDING
+
+
+@pytest.mark.parametrize("named", [{"sku": "Premium"}, {"sku": "Premium", "public_network_access": False}])
+def test_what_a_spec_says_as_it_is_in_an_adopted_registry_is_no_change(azure: AzureSandbox, named: Document) -> None:
+    azure.call("PUT", RESOURCE, {"location": "westeurope", "sku": {"name": "Premium"}, "properties": {}})
+    azure.acr.properties["publicNetworkAccess"] = "Disabled"
+    azure.apply(azure.document("app-a", registry={"adopt": True}))
+    for fields in (named, {}):
+        assert azure.plan(azure.document("app-a", registry={"adopt": True, **fields})).changes == ()
 
 
 def test_a_saved_plan_with_a_tier_that_no_spec_has_is_refused(azure: AzureSandbox) -> None:

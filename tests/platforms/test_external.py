@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -245,8 +246,13 @@ def test_the_login_comes_from_a_docker_config(folder: Folder, by_basic: Distribu
     ):
         (tmp_path / "config.json").write_text(text)
         assert said in folder("plan", code=1).replace(f"{tmp_path}/", "").replace("./", "")
+    (tmp_path / "config.json").write_text("{}")
+    assert re.search(rf"log in with `docker --config \S+ login {by_basic.place}`", folder("plan", code=1))
     (tmp_path / "config.json").unlink()
     assert "config.json can't be read" in folder("plan", code=1)
+    folder.registry["credentials"] = {"docker_config": "logins.json"}
+    (tmp_path / "logins.json").write_text("{}")
+    assert "write one into it" in folder("plan", code=1), "by another name docker writes none"
 
 
 def test_a_credential_helper_is_asked_as_docker_asks_it(

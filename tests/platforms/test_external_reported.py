@@ -12,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 import yaml
 from aiohttp import web
 
+from reconciler.platforms.distribution.trouble import trouble
 from reconciler.platforms.external import hosts
 from reconciler.platforms.kubernetes.login_document import KEY, TYPE
 from tests.emulators.distribution import Elsewhere, docker_registry
@@ -150,8 +152,8 @@ def test_a_helper_that_gives_logins_that_end_is_read_with_and_handed_on_to_no_cl
     stage: Stage, tmp_path: Path, name: str
 ) -> None:
     """terraform-provider-helm#861, terraform-aws-eks-blueprints-addons#284, pulumi/pulumi-docker#1149,
-    upmc-enterprises/registry-creds#68:
-    each plan has a change, and nobody knows when pods can't pull any more. ECR's own gives the same login for some hours."""
+    upmc-enterprises/registry-creds#68: each plan has a change, and nobody knows when pods can't pull any more. ECR's own
+    gives the same login for some hours."""
     stage.document["registries"][0]["credentials"] = {"docker_config": "config.json"}
     (stage.reconciler.folder / "config.json").write_text(json.dumps({"credHelpers": {stage.registry.place: name}}))
     stage.write()
@@ -179,7 +181,7 @@ def test_a_registry_that_wants_to_be_asked_after_the_time_limit_ends_the_run_at_
         "registry onprem throttles it, and is to be asked again in 6 hours: the time limit of 12 seconds is over before"
         in said
     )
-    assert "run again then, or with a longer --timeout" in said
+    assert "run with a longer --timeout" in said
 
 
 def test_a_cluster_that_wants_to_be_asked_after_the_time_limit_ends_the_run_at_once(
@@ -214,8 +216,8 @@ def test_a_registry_that_gives_smaller_pages_is_read(
 @pytest.mark.parametrize("how", ["unpadded", "line break", "wrapped"])
 @pytest.mark.parametrize("source", ["docker_config", "kubernetes_secret"])
 def test_auth_is_read_as_docker_and_kubelets_read_it(stage: Stage, how: str, source: str) -> None:
-    """kubernetes/kubernetes#82147, #82148, #85687: Docker Desktop writes it without padding, others break lines. Go skips line
-    breaks."""
+    """kubernetes/kubernetes#82147, #82148, #85687: Docker Desktop writes it without padding, others break lines. Go skips
+    line breaks."""
     stage.login_as("bob", OTHER)
     plain = auth("bob", OTHER)
     assert plain.endswith("=")
@@ -256,8 +258,9 @@ def test_every_form_of_docker_hub_is_read(
 
 
 def test_a_key_with_a_path_is_read(folder: Folder, elsewhere: Elsewhere) -> None:
-    """podman-container-tools/skopeo#773, oras-project/oras-go#836: podman and kubelets have logins by path, and docker itself takes
-    such a key for its host (ConvertToHostname of github.com/docker/cli, cli/config/credentials/file_store.go)."""
+    """podman-container-tools/skopeo#773, oras-project/oras-go#836: podman and kubelets have logins by path, and docker
+    itself takes such a key for its host (ConvertToHostname of github.com/docker/cli,
+    cli/config/credentials/file_store.go)."""
     config(folder, auths={f"{host_of(folder)}/team": {"auth": auth("alice", PASSWORD)}})
     folder("plan")
 
@@ -287,8 +290,8 @@ def test_the_key_file_of_a_google_service_account_is_a_password_as_it_is_downloa
 
 @pytest.mark.parametrize("kind", ["Basic", "Bearer"])
 def test_no_cookie_is_sent(folder: Folder, kind: str) -> None:
-    """goharbor/harbor#14404, #11115, dotnet/sdk#37221, dotnet/sdk-container-builds#418: Harbor gives whoever has no login a session,
-    and takes who comes with one for that; no other client of registries keeps cookies."""
+    """goharbor/harbor#14404, #11115, dotnet/sdk#37221, dotnet/sdk-container-builds#418: Harbor gives whoever has no login
+    a session, and takes who comes with one for that; no other client of registries keeps cookies."""
 
     def does(request: web.BaseRequest) -> web.StreamResponse:
         challenge = f'Bearer realm="{found.url}/token",service="s"' if kind == "Bearer" else "Basic realm=r"
@@ -308,8 +311,8 @@ def test_no_cookie_is_sent(folder: Folder, kind: str) -> None:
 def test_a_network_in_no_proxy_is_heeded_for_registries_as_for_clusters(
     folder: Folder, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
-    """curl/curl#9773, pydantic/httpx2#1165, python/cpython#149746, dask/dask-kubernetes#420: Go, curl and the client of clusters
-    do."""
+    """curl/curl#9773, pydantic/httpx2#1165, python/cpython#149746, dask/dask-kubernetes#420: Go, curl and the client of
+    clusters do."""
     with docker_registry(tmp_path / "registry", users={"alice": PASSWORD}) as found:
         found.push("team/app", ("alice", PASSWORD))
         folder.at(found)
@@ -334,9 +337,8 @@ def chained(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
 def test_an_authority_that_another_one_has_signed_can_be_trusted(
     folder: Folder, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
-    """kubernetes-client/python#2160 (and docker, curl and Go, which take whatever `ca.crt` holds for trusted; so does Python
-    3.13): the
-    hint says to give the certificate of the authority that signed it, which is what was given."""
+    """kubernetes-client/python#2160 (and docker, curl and Go, which take whatever `ca.crt` holds for trusted; so does
+    Python 3.13): the hint says to give the certificate of the authority that signed it, which is what was given."""
     authority, context = chained(tmp_path)
     secure = Elsewhere()
     secure.tls, secure.host = context, "localhost"
@@ -361,9 +363,8 @@ def test_a_login_that_was_not_sent_is_not_said_to_be_refused(
 def test_a_helper_that_fails_is_not_said_to_have_no_login(
     folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
-    """docker/docker-credential-helpers#299, #118, #217, replicate/cog#2588, #3166. One without the login says `credentials not
-    found in
-    native keychain` (github.com/docker/docker-credential-helpers, credentials/error.go)."""
+    """docker/docker-credential-helpers#299, #118, #217, replicate/cog#2588, #3166. One without the login says
+    `credentials not found in native keychain` (github.com/docker/docker-credential-helpers, credentials/error.go)."""
     config(folder, credHelpers={host_of(folder): "mine"})
     program(tmp_path, "mine", f"echo '{said}'; exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -384,10 +385,33 @@ def test_a_proxy_that_can_t_be_reached_is_named_for_a_registry(folder: Folder, p
     assert "proxy" in said.lower()
 
 
+@pytest.mark.parametrize(
+    ("kind", "cause", "whose"),
+    [
+        (httpx.ConnectError, OSError(101, "Network is unreachable"), "the proxy to registry.example.com can't be"),
+        (httpx.ConnectTimeout, TimeoutError("timed out"), "the proxy to registry.example.com can't be connected to"),
+        (httpx.ReadTimeout, TimeoutError("timed out"), "the registry does not answer in time"),
+        (httpx.ConnectError, ConnectionResetError(104, "Connection reset by peer"), "the registry closes"),
+    ],
+)
+def test_what_is_said_of_a_proxy_is_that_it_can_t_be_reached(
+    monkeypatch: pytest.MonkeyPatch, kind: type[httpx.TransportError], cause: OSError, whose: str
+) -> None:
+    url = httpx.URL("https://registry.example.com/v2/")
+    error = kind("", request=httpx.Request("GET", url))
+    error.__cause__ = cause
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:Hunter22@proxy.example.com:3128")
+    said = trouble(error, url, None)
+    assert said.message.startswith(whose)
+    assert "Hunter22" not in f"{said} {said.hint}"
+    monkeypatch.setenv("NO_PROXY", "registry.example.com")
+    assert "proxy" not in trouble(error, url, None).message
+
+
 @pytest.mark.parametrize("form", ["no auth", "unpadded"])
 def test_what_a_kubelet_can_read_is_not_said_to_be_none(stage: Stage, form: str) -> None:
-    """kubernetes/website#26673 (only user name and password: works), kubernetes/kubernetes#82148; containers/image#1660: skopeo
-    can't."""
+    """kubernetes/website#26673 (only user name and password: works), kubernetes/kubernetes#82148; containers/image#1660:
+    skopeo can't."""
     namespace = granted(stage)
     stage.apply()
     entry = {"auth": auth("bob", OTHER).rstrip("=")} if form == "unpadded" else {"username": "bob", "password": OTHER}
@@ -421,8 +445,8 @@ def test_what_another_registry_of_the_spec_names_at_the_same_address_is_named(
 def test_an_official_image_of_docker_hub_is_asked_for_by_its_whole_name(
     folder: Folder, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """argoproj-labs/argocd-image-updater#377 (`defaultns: library`), docker-archive/docker-registry#1071 (401 for what is not there):
-    docker.io/nginx, which `output` prints, is library/nginx to the API."""
+    """argoproj-labs/argocd-image-updater#377 (`defaultns: library`), docker-archive/docker-registry#1071 (401 for what is
+    not there): docker.io/nginx, which `output` prints, is library/nginx to the API."""
     monkeypatch.setattr(hosts, "_HUB_API", elsewhere.url)
     folder.registry["url"] = "https://docker.io"
     folder.repositories = ["nginx"]

@@ -121,3 +121,26 @@ def test_a_secret_that_may_not_be_read_is_in_the_way_of_itself_alone(stage: Stag
     assert "Plan: 3 to create, 0 unchanged." in said
     stage.apply("--target", f"onprem.link.prod/{ours}/here/app")
     assert cluster.pull_secrets(ours, "app") == [secret_name(stage, "here")]
+
+
+def test_nothing_is_made_while_the_namespace_of_the_notes_is_not_there(stage: Stage) -> None:
+    cluster = stage.cluster
+    namespace = cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    home = f"{namespace}-notes"
+    stage.document["clusters"][0]["namespace"] = home
+    stage.write()
+    both = f"onprem.link.prod/{namespace}/prod/app, onprem.pull-secret.prod/{namespace}/prod"
+    said = stage.apply()
+    assert (
+        f"{both}: namespace {home} of cluster prod, in which the spec notes what it makes there, does not exist" in said
+    )
+    assert said.startswith("No changes yet, 2 pending.")
+    assert "Nothing to destroy." in stage.plan("--destroy")
+    cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": home}})
+    assert "Apply: 2 done." in stage.apply()
+    # notes that are to be elsewhere make nothing of what is there go
+    stage.document["clusters"][0]["namespace"] = f"{home}-later"
+    stage.write()
+    assert "No changes yet, 2 pending." in stage.plan("--detailed-exitcode", code=2)
+    assert stage.secret(namespace, secret_name(stage)) is not None

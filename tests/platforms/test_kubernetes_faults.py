@@ -105,14 +105,16 @@ def test_nothing_listens_there_or_its_certificate_is_nobody_s(stage: Stage, tmp_
     config.write_text(text)
     stage.document["clusters"][0]["kubeconfig"] = str(config)
     stage.write()
-    assert "cluster prod can't be reached: its certificate is not trusted" in stage.plan(code=1)
+    said = stage.plan("-v", code=1)
+    assert "cluster prod can't be reached: its certificate is not trusted" in said
+    assert said.count(" get configmaps ") == 1, "it is the same the next time"
     stage.document["clusters"][0]["kubeconfig"] = "nowhere.yaml"
     stage.write()
     assert "cluster prod can't be reached as the spec says" in stage.plan(code=1)
     stage.document["clusters"] = [{"name": "prod", "in_cluster": True}]
     stage.write()
     said = stage.plan(code=1)
-    assert "`in_cluster: true` is for a pod of the cluster" in said
+    assert "`in_cluster: true` are for a pod of the cluster" in said
 
 
 def test_a_namespace_that_is_being_deleted_says_so(stage: Stage) -> None:

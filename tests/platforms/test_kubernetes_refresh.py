@@ -48,9 +48,9 @@ def test_a_login_is_renewed_after_half_of_its_life(stage: Stage, tokens: list[st
     assert "No changes" in stage.plan()
     before = stage.secret(namespace, secret_name(stage))
     at = f"onprem.pull-secret.prod/{namespace}/prod"
-    assert f"{at} good, good until 20" in stage.run("refresh")
+    assert f"{at} good until 20" in stage.run("refresh")
     age(stage, namespace, 0.45)
-    assert f"{at} good, good until 20" in stage.run("refresh")
+    assert f"{at} good until 20" in stage.run("refresh")
     assert tokens == ["token-0"]
     age(stage, namespace, 0.55)
     assert "No changes" in stage.plan()
@@ -222,11 +222,11 @@ def test_clusters_are_chosen_by_name(stage: Stage, namespace: str) -> None:
     )
     assert "--in-cluster is for one cluster" in stage.run("refresh", "--in-cluster", code=1)
     said = stage.run("refresh", "--cluster", "prod", "--in-cluster", code=1)
-    assert "cluster prod can't be reached as the spec says" in said
-    assert "`in_cluster: true` is for a pod of the cluster" in said
+    assert "cluster prod can't be reached as from one of its own pods: KUBERNETES_SERVICE_HOST and" in said
+    assert "`--in-cluster` and `in_cluster: true` are for a pod of the cluster" in said
     stage.document["clusters"].append({"name": "other", "context": "nowhere"})
     stage.write()
-    assert "No grant of the spec has a pull secret there." in stage.run("refresh", "--cluster", "other")
+    assert "No grant of the spec makes a pull secret in cluster other." in stage.run("refresh", "--cluster", "other")
 
 
 def test_a_pod_of_the_cluster_reaches_it_whatever_the_spec_says(stage: Stage, namespace: str) -> None:

@@ -17,6 +17,7 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Trait, Verb, Write
 from reconciler.model.marks import Marks
+from reconciler.model.orphaned import CanBeOrphaned
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms import described
 from reconciler.spec.registry import RegistryBase
@@ -45,7 +46,7 @@ NAME_REFUSED = "HashConflictOnDifferentRoleAssignmentIds"
 SPREADING = 120.0
 
 
-class AssignmentKind(Kind, GivesAccess):
+class AssignmentKind(Kind, GivesAccess, CanBeOrphaned):
     """A role on the registry, for somebody."""
 
     name = KIND
@@ -139,10 +140,10 @@ class AssignmentKind(Kind, GivesAccess):
 
     def remarks_gone(self, live: Live) -> Iterable[str]:
         yield from live.notes
-        if self.is_left(live):
+        if self.is_orphan(live):
             yield "it names no grant: it was for one of the registry's own identities, which is gone since"
 
-    def is_left(self, live: Live) -> bool:
+    def is_orphan(self, live: Live) -> bool:
         settings: AssignmentSettings = live.settings
         return settings.orphan
 

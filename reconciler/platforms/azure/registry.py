@@ -6,28 +6,28 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import PlatformError
-from reconciler.model.access import DELETE_IMAGES, PUSH, Access, ForeignAccess, Given, Principal
+from reconciler.model.access import Access, ForeignAccess, Given
 from reconciler.model.address import Address
 from reconciler.model.canonical import text
 from reconciler.model.kind import Found, GivesAccess, Home, Kind, Uncounted, Verb, Write
 from reconciler.model.released import ReleasesAll
 from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.served import ServedElsewhere
 from reconciler.model.weakening import Weakening
 from reconciler.model.whole import HoldsAll, PartlyCounted
 from reconciler.spec.registry import RegistryBase
 from reconciler.words import Named, all_of
 
-from . import mode, network, notes, others, replication, roles, rules, states, tags, usage
+from . import mode, network, notes, others, replication, rules, states, tags, usage
 from .assignment import granted
 from .below import CONNECTION, Below, below_of, connections_of
 from .hints import NO_GROUP, hint_for
-from .reach import WHOLE
 from .registry_settings import (
     KIND,
+    SERVER,
     Document,
     RegistrySettings,
     address_of,
@@ -38,6 +38,7 @@ from .registry_settings import (
 )
 from .repository import data_plane, now_in
 from .spec import AzureRegistry
+from .switched_on import switched_on, to_admin, to_anyone
 
 if TYPE_CHECKING:
     from .session import AzureSession
@@ -57,7 +58,7 @@ _REPLICATION = "replication "
 _ORDER = {name: number for number, name in enumerate(rules.TIERS)}
 
 
-class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
+class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll, ServedElsewhere):
     """The registry. Its repositories are notes of ours (`repository.py`); what else it holds, nobody noted."""
 
     name = KIND
@@ -144,7 +145,7 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
 
     def access(self, address: Address, settings: RegistrySettings) -> Iterable[Access]:
         """What no spec asks for, and somebody may have switched on by hand."""
-        return (*_to_anyone(address, settings), *_to_admin(address, settings))
+        return (*to_anyone(address, settings), *to_admin(address, settings))
 
     def gains_and_losses(
         self, address: Address, before: Given, after: Given, home: Home
@@ -201,6 +202,10 @@ class RegistryKind(Kind, HoldsAll, GivesAccess, ReleasesAll):
         here = _azure(registry)
         note = "unless Azure adds a hash to the login server"
         return NativeName(here.registry_name, here.usual_server, note)
+
+    def as_served(self, name: NativeName, live: Live) -> NativeName:
+        server = json.loads(live.rest or "{}").get(SERVER)
+        return replace(name, uri=server, note="") if server else name
 
     def protected(self, settings: RegistrySettings) -> bool:
         return False
@@ -346,32 +351,8 @@ def _with_others(
     live, more = live_of(at, there, session.registry), below.more()
     rest = text({**json.loads(live.rest or "{}"), "below": more}) if more else live.rest
     ours = live.marks.owner == session.owner and not live.marks.elsewhere(session.name)
-    own = () if ours else _switched_on(session, live)
+    own = () if ours else switched_on(session, live)
     return replace(live, foreign=(*own, *given), rest=rest)
-
-
-def _to_anyone(at: Address, settings: RegistrySettings) -> Iterator[Access]:
-    if settings.anonymous_pull:
-        yield Access(Principal("anyone", public=True), f"{roles.PULL} {WHOLE}", at.registry, "")
-
-
-def _to_admin(at: Address, settings: RegistrySettings) -> Iterator[Access]:
-    if settings.admin_user:
-        admin = Principal("whoever has the password of the admin user")
-        # who has access is none of what it can change
-        yield from (Access(admin, f"{verb} {WHOLE}", at.registry, "") for verb in (roles.PULL, PUSH, DELETE_IMAGES))
-
-
-def _switched_on(session: AzureSession, live: Live) -> Iterator[ForeignAccess]:
-    """What the settings of a registry that is not ours give, until it is adopted."""
-    at, name = live.address, quote(session.registry.registry_name)
-    for what, option, access in (
-        ("its anonymous pull", "anonymous-enabled", _to_anyone(at, live.settings)),
-        ("its admin user", "admin-enabled", _to_admin(at, live.settings)),
-    ):
-        if found := tuple(access):
-            removal = f"run `az acr update --name {name} --{option} false`"
-            yield ForeignAccess(at, what, found, removal, place=at)
 
 
 #: tags that marks take: owner, origin, applied, registry, adopted, and what is noted of the mode

@@ -17,6 +17,8 @@ from .spec import AzureRegistry, untagged_days
 
 Document = dict[str, Any]
 KIND = "registry"
+#: of what is kept beside the settings, what images are pulled from
+SERVER = "login_server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ class RegistrySettings:
     left_open: tuple[str, ...] = ()
 
     def as_v1(self) -> dict[str, Any]:
-        """What the mark is a hash of: what the spec asks for, and not what it leaves to what is there."""
-        usual = {name: getattr(RegistrySettings(), name) for name in self.left_open}
-        found: dict[str, Any] = plain(replace(self, left_open=(), **usual))
+        """What the mark is a hash of: what stands on the platform. What the spec leaves open is as it was when it was applied: what a
+        hand changes of it is seen."""
+        found: dict[str, Any] = plain(replace(self, left_open=()))
         return found
 
 
@@ -100,7 +102,9 @@ def live_of(at: Address, found: Document, registry: AzureRegistry) -> Live:
     retention = (said.get("policies") or {}).get("retentionPolicy") or {}
     theirs = tags.foreign(there)
     large = network.needing_premium(said)
+    server = str(said.get("loginServer") or "")
     rest = {
+        **({SERVER: server} if server else {}),
         **({"tags": theirs} if theirs else {}),
         **({network.RULES: True} if network.has_rules(said) else {}),
         **({network.LARGE: large} if large else {}),

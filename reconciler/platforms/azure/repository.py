@@ -14,6 +14,7 @@ from reconciler.model.canonical import applied_hash
 from reconciler.model.kind import UNCOUNTED, Found, HoldsImages, Kind, Releasable, Uncounted, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live, NativeName
+from reconciler.model.served import ServedElsewhere
 from reconciler.model.weakening import Weakening
 from reconciler.platforms.http import Trouble
 from reconciler.spec.registry import RegistryBase
@@ -49,7 +50,7 @@ def settings_of(repository: Repository) -> RepositorySettings:
     return RepositorySettings(repository.protect, repository.delete_images)
 
 
-class RepositoryKind(Kind, HoldsImages, Releasable):
+class RepositoryKind(Kind, HoldsImages, Releasable, ServedElsewhere):
     """A repository of the registry."""
 
     name = KIND
@@ -74,6 +75,16 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
         name = wanted.address.name
         note = "as soon as it holds an image, unless Azure adds a hash to the login server"
         return NativeName(name, f"{registry.usual_server}/{name}", note)
+
+    def as_served(self, name: NativeName, live: Live) -> NativeName:
+        """By the login server, once that is known."""
+        if not live.vacant or not live.native:
+            return name
+        return replace(name, uri=live.native, note="as soon as it holds an image")
+
+    def fingerprint(self, live: Live | None) -> str:
+        """Where nothing is, that the login server is known is no difference."""
+        return super().fingerprint(None if live is not None and live.vacant else live)
 
     def protected(self, settings: RepositorySettings) -> bool:
         return settings.protect
@@ -110,8 +121,12 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
             maps = session.once("scope maps", lambda: session.scope_maps(own))
             tokens = session.once("tokens", lambda: session.tokens(own))
             held = Estimate(maps, tokens, wanted, session.owner, session.name).held()
+            noted: set[Address] = set()
             for note in notes.read(maps):
-                yield replace(_live(session, note), notes=tuple(filter(None, [held.get(note.name)])))
+                live = replace(_live(session, note), notes=tuple(filter(None, [held.get(note.name)])))
+                noted.add(live.address)
+                yield live
+            yield from _without_note(session, (at for at in wanted if at.kind == KIND and at not in noted))
 
     def read(self, session: AzureSession, addresses: Sequence[Address]) -> Iterator[Live]:
         names = {at.name: at for at in addresses if not at.where}
@@ -154,6 +169,14 @@ class RepositoryKind(Kind, HoldsImages, Releasable):
 
     def given_by_others(self, session: AzureSession, live: Live) -> tuple[ForeignAccess, ...]:
         return ()
+
+
+def _without_note(session: AzureSession, addresses: Iterable[Address]) -> Iterator[Live]:
+    """That nothing is noted yet of what is wanted, and what its images will be pulled from."""
+    if server := session.login_server:
+        for at in addresses:
+            uri = f"{server}/{at.name}"
+            yield Live(at, KIND, RepositorySettings(), Marks(), uri, (session.own_address(),), vacant=True)
 
 
 def now_in(count: Callable[[], int], at: Address, operation: str, *, force: bool) -> int:

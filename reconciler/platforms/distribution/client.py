@@ -323,7 +323,7 @@ def _unspoken(answer: httpx.Response) -> tuple[str, str] | None:
     if "bearer" in schemes:
         return "by Bearer, and does not say where a token is to be had", "the challenge has no realm"
     kinds = " or ".join(scheme.capitalize() for scheme in schemes)
-    return f"by {kinds}, of which none was sent", "clients of registries log in by Basic or Bearer"
+    return f"by {kinds}, and none was sent", "clients of registries log in by Basic or Bearer"
 
 
 def _unreadable(answer: httpx.Response) -> str:

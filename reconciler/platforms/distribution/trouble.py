@@ -57,8 +57,7 @@ def trouble(error: httpx.HTTPError, registry: httpx.URL, login: Login | None) ->
                 operation=where,
                 hint="check the port; a registry without TLS is reached on this machine alone, by http://",
             )
-        # whoever calls through a proxy looks up and connects to nobody else
-        if isinstance(cause, socket.gaierror | ConnectionRefusedError | httpx.ConnectTimeout) and is_proxied(url):
+        if _is_of_proxy(error, cause) and is_proxied(url):
             why = "refuses connections" if isinstance(cause, ConnectionRefusedError) else "can't be connected to"
             why = "has a name that is not known here" if isinstance(cause, socket.gaierror) else why
             return NoAnswer(
@@ -86,6 +85,13 @@ def trouble(error: httpx.HTTPError, registry: httpx.URL, login: Login | None) ->
             f"{whose} answers what can't be unpacked", operation=where, hint="ask the registry's operator"
         )
     return NoAnswer(f"{whose} closes the connection", operation=where, hint="run again")
+
+
+def _is_of_proxy(error: httpx.HTTPError, cause: BaseException) -> bool:
+    """Whether it is the proxy that was not reached, where there is one: whoever calls through it looks up and connects to nobody
+    else. A connection that is cut may be cut by what is behind it."""
+    cut = isinstance(cause, ConnectionResetError | BrokenPipeError | ConnectionAbortedError)
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and isinstance(cause, OSError) and not cut
 
 
 def _why(error: ssl.SSLCertVerificationError) -> str:

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,28 +108,28 @@ def _of_config(registry: ExternalRegistry, file: Path) -> Login:
         # a store has what docker has noted of it, without the login
         noted = None if named else entry_of(registry, _mapping(document, "auths"), source)
         return _of_helper(registry, helper, noted[0] if noted else host, source)
-    return _of_auths(registry, document, source)
+    to = "" if host == HUB else f" {host}"
+    # by another name docker writes none: https://docs.docker.com/reference/cli/docker/#change-the-docker-directory
+    folder = shlex.quote(str(file.parent))
+    how = f"log in with `docker --config {folder} login{to}`" if file.name == "config.json" else "write one into it"
+    return _of_auths(registry, document, source, how)
 
 
-def _of_auths(registry: ExternalRegistry, document: Any, source: str, hint: str = "") -> Login:
-    """The login of a config.json for the registry. `hint`: what to do if it has none, where that is not docker's."""
+def _of_auths(registry: ExternalRegistry, document: Any, source: str, how: str) -> Login:
+    """The login of a config.json for the registry. `how`: how it gets there."""
     host, entry = entry_of(registry, _mapping(document, "auths"), source) or (host_of(registry), None)
     if not isinstance(entry, dict):
-        raise refused(
-            registry,
-            f"{source} has no login for {host}",
-            hint or f"log in with `docker login{'' if host == HUB else f' {host}'}`",
-        )
+        raise refused(registry, f"{source} has no login for {host}", how)
     if entry.get("identitytoken"):
         raise _by_browser(registry, f"{source}: the login for {host}")
     name, password = entry.get("username"), entry.get("password")
     if entry.get("auth"):
         pair = pair_of(entry["auth"])
         if pair is None:
-            raise refused(registry, f"{source}: `auth` of {host} can't be read", "log in again")
+            raise refused(registry, f"{source}: `auth` of {host} can't be read", how)
         name, password = pair
     if not (isinstance(name, str) and isinstance(password, str) and name and password):
-        raise refused(registry, f"{source}: the login for {host} has no user name and password", "log in again")
+        raise refused(registry, f"{source}: the login for {host} has no user name and password", how)
     return _checked(registry, name, password, source)
 
 
@@ -173,8 +174,8 @@ def _of_secret(session: HttpSession, registry: ExternalRegistry, at: SecretRefer
         document = json.loads(base64.b64decode((found.get("data") or {}).get(KEY) or "", validate=True))
     except (ValueError, RecursionError):
         raise refused(registry, f"{where} holds no {TYPE}", "check credentials.kubernetes_secret") from None
-    hint = f"put one for {host_of(registry)} into it, or name another one in credentials.kubernetes_secret"
-    return _of_auths(registry, document, where, hint)
+    how = f"put one for {host_of(registry)} into it, or name another one in credentials.kubernetes_secret"
+    return _of_auths(registry, document, where, how)
 
 
 def _checked(registry: ExternalRegistry, name: str, password: str, source: str) -> Login:

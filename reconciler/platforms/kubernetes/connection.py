@@ -177,7 +177,7 @@ class Connection:
 
         if not reads:
             return once()
-        return self.session.patiently(once, lambda error: isinstance(error, NoAnswer), PATIENCE)
+        return self.session.patiently(once, lambda error: isinstance(error, NoAnswer) and error.passes, PATIENCE)
 
     def _once(self, operation: str, namespace: str, make: Callable[..., Any], *, reads: bool) -> Document:
         import urllib3
@@ -253,14 +253,18 @@ class Connection:
 
     def _not_configured(self, error: Exception) -> PlatformError:
         if self.cluster.in_cluster:
-            hint = "`in_cluster: true` is for a pod of the cluster; elsewhere give a context or a kubeconfig"
-        else:
-            hint = "check the kubeconfig with `kubectl" + "".join(
-                f" --{key} {value}"
-                for key, value in (("kubeconfig", self._kubeconfig()), ("context", self.cluster.context))
-                if value
+            return PlatformError(
+                f"cluster {self.name} can't be reached as from one of its own pods: {_why(error)}",
+                address=self.session.name,
+                operation="log in",
+                hint="`--in-cluster` and `in_cluster: true` are for a pod of the cluster; elsewhere give a context or a kubeconfig",
             )
-            hint += " get --raw /version`"
+        hint = "check the kubeconfig with `kubectl" + "".join(
+            f" --{key} {value}"
+            for key, value in (("kubeconfig", self._kubeconfig()), ("context", self.cluster.context))
+            if value
+        )
+        hint += " get --raw /version`"
         return PlatformError(
             f"cluster {self.name} can't be reached as the spec says: {_why(error)}",
             address=self.session.name,
@@ -276,9 +280,11 @@ def _why(error: Exception) -> str:
     if isinstance(error, NoLogin):
         return str(error)
     text = str(error)
+    if text == "Service host/port is not set.":
+        return "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, which each pod has, are not set"
     known = re.fullmatch(
         r"Invalid kube-config file\. (No configuration found\.|Expected object with name \S+ in \S+ list)"
-        r"|Service host/port is not set\.|Service (token|certificate) (file|is)[\w ]*\.?|Cert file does not exists\.",
+        r"|Service (token|certificate) (file|is)[\w ]*\.?|Cert file does not exists\.",
         text,
     )
     return text if known else f"its kubeconfig can't be read ({type(error).__name__})"

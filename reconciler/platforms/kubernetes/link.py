@@ -77,8 +77,6 @@ class LinkKind(InCluster, Kind, GivesAccess):
 
     def list(self, session: HttpSession, wanted: Mapping[Address, Desired], found: Found) -> Iterator[Live]:
         notes = session.ledger(Notes)
-        clusters = {place.cluster for at in wanted if at.kind == LINK and (place := Place.of(at))}
-        session.notices += notes.lacking(clusters)
         lost = {live.address for live in found[SECRET] if not live.settings.noted}
         secrets = {live.address: live for live in found[SECRET]}
         named = (at for cluster in notes.clusters for at in notes.addresses(cluster, LINK))
@@ -89,6 +87,9 @@ class LinkKind(InCluster, Kind, GivesAccess):
             account = notes.accounts.get(place.service_account)
             if isinstance(account, PlatformError):
                 session.barred(at, account.sentence, wanted=at in wanted)
+                continue
+            if at in session.pending:
+                yield replace(_live(session, at, place, None), moot=True)
                 continue
             if at in wanted and account is None:
                 if not session.giving_up:

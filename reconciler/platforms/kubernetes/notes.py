@@ -187,17 +187,18 @@ class Notes(Ledger):
             if at.registry not in self.registries and (at.kind, at.name) not in here
         }
 
-    def lacking(self, wanted: Set[str]) -> Iterator[str]:
-        """That a cluster of these lacks the namespace of the notes, in words, after a listing. That is asked for only where nothing
-        that was read shows it, and whoever may not ask does not know."""
+    def lacking(self, wanted: Set[str]) -> Iterator[tuple[str, str]]:
+        """Which clusters of these lack the namespace of the notes, after what is there was read, and what to do, in words. That is
+        asked for only where nothing that was read shows it, and whoever may not ask does not know."""
         for name in sorted(wanted - self.troubles.keys() - self.unasked):
             connection = self.clusters[name]
             namespace = connection.cluster.namespace
             seen = {at[1] for at, found in self.accounts.items() if at[0] == name and isinstance(found, dict)}
             if name not in self._uids and namespace not in {_ALWAYS, *seen} and connection.home == "":
                 yield (
-                    f"cluster {name}: namespace {namespace}, in which the spec notes what it makes there, does not exist:"
-                    " nothing is made until it does; make it, or give the cluster another `namespace` in the spec"
+                    name,
+                    f"namespace {namespace} of cluster {name}, in which the spec notes what it makes there, does not exist: make it,"
+                    f" or give the cluster another `namespace` in the spec, and {APPLY_AGAIN} then",
                 )
 
     def check_clusters(self) -> None:

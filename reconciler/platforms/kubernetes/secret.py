@@ -121,12 +121,19 @@ class SecretKind(InCluster, Kind, Renewable):
         )
         notes.accounts = dict(zip(accounts, accounts_there, strict=True))
         session.pending |= notes.left_behind(wanted)
-        session.pending |= notes.out_of_sight({place.cluster for at, place in secrets.items() if at in wanted})
+        clusters = {place.cluster for at, place in secrets.items() if at in wanted}
+        session.pending |= notes.out_of_sight(clusters)
+        lacking = {} if session.giving_up else dict(notes.lacking(clusters))
+        nowhere = [at for at, place in (*secrets.items(), *links.items()) if at in wanted and place.cluster in lacking]
+        session.pending |= {at: lacking[place_of(at).cluster] for at in nowhere}
         for (at, place), document in zip(secrets.items(), there, strict=True):
             if isinstance(document, PlatformError):
                 session.barred(at, document.sentence, wanted=at in wanted)
                 continue  # its note stays
             asked = at in wanted and not session.giving_up
+            if at in session.pending:
+                yield replace(_gone(notes, at, place), moot=True)
+                continue
             if document is not None and "deletionTimestamp" in document["metadata"] and asked:
                 native = _native(document, place)
                 session.pending[at] = f"{native} {_ending(document)}: {APPLY_AGAIN} once it is gone"

@@ -35,7 +35,10 @@ _LONGEST = 1 << 16
 
 
 class NoAnswer(PlatformError):
-    """No answer came from a cluster, or one that does not say what it did; it may if it is asked again."""
+    """No answer came from a cluster, or one that does not say what it did; it may if it is asked again. `passes`: whether that is of
+    any use."""
+
+    passes: bool = True
 
 
 class Throttled(PlatformError):
@@ -177,7 +180,10 @@ def unreachable(error: BaseException, at: str, operation: str, cluster: str) -> 
         why, hint = "it does not answer in time", "check the network, and run again"
     else:
         why, hint = "the connection was cut before an answer came", "run again"
-    return NoAnswer(f"cluster {cluster} can't be reached: {why}", address=at, operation=operation, hint=hint)
+    found = NoAnswer(f"cluster {cluster} can't be reached: {why}", address=at, operation=operation, hint=hint)
+    # https://docs.python.org/3/library/ssl.html#ssl.SSLCertVerificationError: it is the same the next time
+    found.passes = not any("Cert" in name for name in names)
+    return found
 
 
 def _of_proxy(error: BaseException, names: Collection[str]) -> tuple[str, str]:
