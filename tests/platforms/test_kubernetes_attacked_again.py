@@ -162,3 +162,26 @@ def test_what_another_registry_gives_the_same_account_is_not_in_the_way_of_a_rev
         cluster_proxy.behaviours.append(Fails("secrets:create", "403"))
         said = stage.apply(code=1)
     assert stage.cluster.pull_secrets(namespace, "app") == [], said
+
+
+# -- E: a renamed grant whose new secret waits --------------------------------------------------------------------
+
+
+def test_a_renamed_grant_leaves_the_old_secret_while_the_new_one_can_not_be_made(stage: Stage, namespace: str) -> None:
+    at = f"/api/v1/namespaces/{namespace}/secrets"
+    waiting = {"metadata": {"name": secret_name(stage, "live"), "finalizers": ["example.com/x"]}}
+    stage.cluster.request("POST", at, waiting)
+    stage.cluster.request("DELETE", secret_at(stage, namespace, "live"))
+    stage.document["grants"][0]["name"] = "live"
+    stage.write()
+    said = stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage)], said
+    assert stage.secret(namespace, secret_name(stage)) is not None, said
+    assert f"it stays until onprem.link.prod/{namespace}/live/app takes its place" in said
+    assert "4 pending" in said
+    free = {"metadata": {"finalizers": None}}
+    stage.cluster.request("PATCH", secret_at(stage, namespace, "live"), free, kind=MERGE)
+    stage.apply()
+    assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, "live")]
+    assert stage.secret(namespace, secret_name(stage)) is None
+    assert "No changes." in stage.plan()

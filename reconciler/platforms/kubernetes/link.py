@@ -100,6 +100,11 @@ class LinkKind(InCluster, Kind, GivesAccess):
             if at not in wanted and whose.owner == session.owner and whose.elsewhere(session.name):
                 continue  # the registry had another name, or another one has its name now
             live = _live(session, at, place, account, whose)
+            waits = session.pending.get(place.secret_at(at.registry), "") if at in wanted and live.vacant else ""
+            if waits:  # it would name a secret that is not there
+                session.pending[at] = waits
+                yield replace(live, moot=True)
+                continue
             if live.moot and at in wanted and place.secret_at(at.registry) in lost:
                 live = replace(live, notes=(_NOBODYS,))
             if at not in wanted and live.vacant and live.marks.owner is not None and live.marks.applied is None:
