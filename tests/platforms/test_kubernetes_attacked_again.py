@@ -8,7 +8,7 @@ import pytest
 
 from tests.emulators.kubernetes import Fails
 from tests.emulators.proxy import Proxy
-from tests.onprem import Stage, login_in, notes_of, secret_name
+from tests.onprem import OTHER, Stage, login_in, notes_of, secret_name
 
 MERGE = "application/merge-patch+json"
 
@@ -185,3 +185,32 @@ def test_a_renamed_grant_leaves_the_old_secret_while_the_new_one_can_not_be_made
     assert stage.cluster.pull_secrets(namespace, "app") == [secret_name(stage, "live")]
     assert stage.secret(namespace, secret_name(stage)) is None
     assert "No changes." in stage.plan()
+
+
+# -- F: who gets another login by a renaming ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["review", "plan"])
+def test_a_grant_renamed_together_with_its_login_gives_another_login(
+    stage: Stage, namespace: str, command: str
+) -> None:
+    text = (stage.reconciler.folder / "registry.yaml").read_text()
+    (stage.reconciler.folder / "base.yaml").write_text(text)
+    stage.monkeypatch.setenv("ADMIN_USER", "bob")
+    stage.monkeypatch.setenv("ADMIN_PASSWORD", OTHER)
+    arguments = ["review", "--base", "base.yaml"] if command == "review" else ["plan", "--out", "plan.json"]
+    gains = "can now do what the login in ADMIN_USER and ADMIN_PASSWORD may"
+    stage.document["grants"][0]["name"] = "live"
+    stage.write()
+    assert gains not in stage.run(*arguments)  # with the same login
+    admin = {"env": {"username": "ADMIN_USER", "password": "ADMIN_PASSWORD"}}
+    stage.document["registries"][0]["credentials"] = admin
+    stage.write()
+    said = stage.run(*arguments, code=None)
+    assert f"whoever uses pull-secret prod/{namespace}/live {gains}" in said
+    assert "Nobody gains or loses access" not in said
+    if command == "plan":
+        assert gains in stage.run("show", "plan.json")
+        only = f"onprem.pull-secret.prod/{namespace}/live"
+        stage.plan("--target", only, "--out", "plan.json")
+        stage.run("apply", "plan.json", "--yes")
