@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.platforms.kubernetes import run_within
+from tests.cluster import await_that
 from tests.emulators.kubernetes import Fails
 from tests.emulators.proxy import Proxy
 from tests.onprem import OTHER, Stage, login_in, notes_of, secret_name
@@ -214,3 +221,96 @@ def test_a_grant_renamed_together_with_its_login_gives_another_login(
         only = f"onprem.pull-secret.prod/{namespace}/live"
         stage.plan("--target", only, "--out", "plan.json")
         stage.run("apply", "plan.json", "--yes")
+
+
+# -- G: whose access ends with a secret, where its account can not be read --------------------------------------
+
+
+def test_who_may_lose_by_a_secret_that_goes_is_said_where_its_account_can_not_be_read(
+    stage: Stage, namespace: str
+) -> None:
+    notes = f"reconciler-{stage.document['name']}-notes"
+    stage.cluster.allow("reconciler", "default", ["get", "patch", "delete"], "configmaps", names=[notes])
+    stage.cluster.allow("reconciler", namespace, ["get", "patch", "delete"], "secrets")
+    stage.document["grants"].clear()
+    stage.reach("reconciler")
+    said = stage.plan()
+    assert f"-   pull-secret prod/{namespace}/prod" in said
+    assert f"service account {namespace}/app in cluster prod may" in said
+    assert "Nobody gains or loses access" not in said, said
+
+
+# -- I: a registry that refuses the login -------------------------------------------------------------------------
+
+
+def test_a_login_that_is_refused_is_in_the_way_of_a_secret_that_is_to_be_made(stage: Stage, namespace: str) -> None:
+    other = stage.cluster.namespace("app")
+    stage.document["grants"][0]["to"]["namespaces"] = [other]
+    stage.document["registries"].pop()
+    stage.write()
+    stage.login_as("alice", "wrong")
+    said = stage.run("plan", "--detailed-exitcode", code=None)
+    assert "The plan can't be applied" in said, said
+    assert f"onprem.pull-secret.prod/{other}/prod: the registry refuses the login of user alice" in said
+    stage.apply("--target", f"onprem.link.prod/{namespace}/*", "--target", f"onprem.pull-secret.prod/{namespace}/*")
+    assert stage.secret(namespace, secret_name(stage)) is None
+
+
+# -- J: a mark that names no registry of the spec -----------------------------------------------------------------
+
+
+def mark(stage: Stage, namespace: str, name: str = "harbor") -> None:
+    """The secret's mark says the new name, as kubernetes.md has it."""
+    body = {"metadata": {"annotations": {"reconciler-registry": name}}}
+    stage.cluster.request("PATCH", secret_at(stage, namespace), body, kind=MERGE)
+
+
+def test_what_a_hand_has_marked_for_a_registry_that_is_not_there_is_named(stage: Stage, namespace: str) -> None:
+    mark(stage, namespace, "gone")
+    stage.document["grants"].clear()
+    stage.write()
+    for command in (["apply", "--yes"], ["plan"], ["destroy", "--yes"]):
+        said = stage.run(*command)
+        assert f"onprem.pull-secret.prod/{namespace}/prod: secret {secret_name(stage)} in namespace {namespace}" in said
+        assert "its mark reconciler-registry says 'gone', which the spec does not have" in said
+    mark(stage, namespace, "onprem")
+    stage.apply()
+    assert stage.secret(namespace, secret_name(stage)) is None
+    assert notes_of(stage) is None
+
+
+# -- K: a plugin whose run is ended -------------------------------------------------------------------------------
+
+
+def test_a_plugin_ends_with_whoever_runs_it(tmp_path: Path) -> None:
+    marker, program = tmp_path / "pid", tmp_path / "plugin.sh"
+    program.write_text(f"#!/bin/sh\necho $$ > {marker}.new\nmv {marker}.new {marker}\nexec sleep 300\n")
+    program.chmod(0o755)
+    command = [sys.executable, "-I", "-S", run_within.__file__, "60", "60", str(program)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        await_that(marker.exists)
+        process.terminate()
+        pid = int(marker.read_text())
+        process.wait()
+        left = Path(f"/proc/{pid}").exists()
+        if left:
+            os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+# -- M: what is retired, and is pending ---------------------------------------------------------------------------
+
+
+def test_a_retired_registry_is_not_said_to_have_nothing_left_while_something_is_pending(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    notes = f"reconciler-{stage.document['name']}-notes"
+    stage.cluster.allow("reconciler", "default", ["get", "patch", "delete"], "configmaps", names=[notes])
+    stage.document["grants"].clear()
+    stage.document["registries"][0]["retired"] = True
+    stage.reach("reconciler")
+    said = stage.apply()
+    assert stage.secret(namespace, secret_name(stage)) is not None
+    assert f"onprem.pull-secret.prod/{namespace}/prod: an earlier apply has made it, and it stays" in said
+    assert "nothing of it is left; take it out of the spec" not in said

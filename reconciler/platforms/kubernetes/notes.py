@@ -18,8 +18,8 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import digest
 from reconciler.model.kind import Write
 from reconciler.model.ledger import Ledger, Texts
-from reconciler.model.marks import OWNER, Marks
-from reconciler.model.resource import Desired
+from reconciler.model.marks import OWNER, REGISTRY, Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 from reconciler.words import APPLY_AGAIN
@@ -117,6 +117,17 @@ class Notes(Ledger):
         """Whether another registry of the spec has noted what stands at an address, so that nothing there is this one's."""
         noted = self.by_any_registry(at)
         return noted.elsewhere(at.registry) and noted.registry in self.registries
+
+    def lost(self, live: Live) -> str:
+        """That what is noted of this registry stays, since it says of itself that it is of one that the spec does not have, in words;
+        "" if not."""
+        noted, marks = self.marks(live.address), live.marks
+        if noted.owner is None or marks.owner != noted.owner or marks.registry in (None, *self.registries):
+            return ""
+        return (
+            f"{live.native} stays, with its login: its mark {REGISTRY} says '{marks.registry}', which the spec does not have; set it"
+            f" back to {self.session.name} and apply, or delete it by hand"
+        )
 
     def addresses(self, cluster: str, kind: str) -> Iterator[Address]:
         """The addresses of a kind in this registry that a listing has found noted."""

@@ -140,6 +140,8 @@ class SecretKind(InCluster, Kind, Renewable):
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
                 live = self._live(session, at, place, document, asked=asked)
+                if at not in wanted and (why := notes.lost(live)):
+                    session.pending[at] = why
                 of_secret = by_secret.get(place, {})
                 if self.gives and asked:
                     live = replace(live, cut_off=cut_off(live, users(notes, at, wanted, of_secret)))
