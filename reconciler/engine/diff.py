@@ -275,7 +275,7 @@ class _Differ:
                 self.found.unclear[address] = live.marks.origin or ""
             else:
                 noted.setdefault(live.parent, []).append(address)
-        doomed = self.found.spared(doomed, noted)
+        doomed = self.found.kept_for(self.found.spared(doomed, noted), self.picture.desired)
         going = {live.address for live in doomed}
         left = chain(self.found.runtime, self.found.unclear, *noted.values())
         self.found.emptied(map(self.picture.live.__getitem__, left), going)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from reconciler.model.address import Address
 from reconciler.model.change import Change, PlanProblem
 from reconciler.model.marks import ORIGIN
-from reconciler.model.resource import Live
-from reconciler.words import all_of, plural, some_of
+from reconciler.model.resource import Desired, Live
+from reconciler.words import APPLY_AGAIN, all_of, plural, some_of
 
 #: origins of what a plan may change: one that was removed by hand is put right
 PLANNED = ("spec", None)
@@ -57,6 +57,21 @@ class Difference:
                 f" {ORIGIN}=spec again",
             )
         return going
+
+    def kept_for(self, doomed: Iterable[Live], desired: Mapping[Address, Desired]) -> list[Live]:
+        """Of what is to be deleted, what is: where what takes the place of something can't be made yet, that stays, with all that it
+        needs."""
+        coming = {place.anywhere: at for at in self.pending if at in desired for place in desired[at].instead_of}
+        left = {live.address: live for live in doomed}
+        kept: dict[Address, Address] = {}
+        for live in left.values() if coming else ():
+            places = [at.anywhere for at in (live.address, live.stands_at) if at is not None]
+            if not live.vacant and (first := next((coming[at] for at in places if at in coming), None)):
+                kept |= {at: first for at in (live.address, *live.needs) if at in left}
+        self.pending |= {
+            at: f"it stays until {first} takes its place: {APPLY_AGAIN} then" for at, first in kept.items()
+        }
+        return [live for at, live in left.items() if at not in kept]
 
     def emptied(self, left: Iterable[Live], going: Collection[Address]) -> None:
         """What is left alone and needs what is deleted stays, and gives that nothing any more: no change says who loses by it."""

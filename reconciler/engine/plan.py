@@ -32,6 +32,7 @@ from .difference import Difference
 from .expand import Kinds, estate_of, expand
 from .expiring import count_expiring, uncounted
 from .guard import Verdict
+from .logins import with_other_logins
 from .neighbours import left_out, sharing
 from .nobodys import nobodys
 from .observe import OnRead, observe, together
@@ -255,7 +256,8 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
     estate = estate_of(spec)
     registries = estate.registries
     by = reaching(seen.live.values(), difference.changes, seen.kinds, spec.name)
-    changes = with_reach(difference.changes, by, seen.kinds, seen.homes, spec.name)
+    reached = with_reach(difference.changes, by, seen.kinds, seen.homes, spec.name)
+    changes = with_other_logins(reached, seen.kinds)
     # whoever only lets go of something asks nothing of what is there
     letting_go = wishes.destroy or (wishes.release and not any(change.desired for change in changes.values()))
     plan = Plan(

@@ -17,6 +17,7 @@ from .counting import given_after, leans, overlaps
 from .diff import diff
 from .expand import Kinds
 from .expiring import expires
+from .logins import with_other_logins
 from .picture import Picture
 from .plan import Plan, homes_of, judged
 from .reach import reaching, with_reach
@@ -50,7 +51,7 @@ def again(said: Plan, kinds: Kinds) -> Plan:
         raise ValueError(missing)
     there = (*said.basis.reaching, *(change.live for change in said.changes if change.live is not None))
     by = reaching(there, found.changes, kinds, said.owner)
-    reached = with_reach(found.changes, by, kinds, seen.homes, said.owner)
+    reached = with_other_logins(with_reach(found.changes, by, kinds, seen.homes, said.owner), kinds)
     changes = {address: _counted(reached[address], given[address], said, seen) for address in given}
     return judged(said, changes, kinds)
 

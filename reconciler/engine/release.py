@@ -143,7 +143,7 @@ def idle(spec: Spec, seen: Picture, *, destroy: bool) -> Iterator[str]:
     elif not (seen.desired or seen.live or seen.elsewhere or destroy or spec.repositories):
         yield "the spec describes no resources: it has no repositories"
     owned = {address for address, live in seen.live.items() if live.marks.owner == spec.name and not live.vacant}
-    left = {address.registry for address in (*owned, *seen.elsewhere)}
+    left = {address.registry for address in (*owned, *seen.elsewhere, *seen.pending)}
     for registry in spec.registries:
         if registry.retired and registry.name not in left:
             yield f"registry {registry.name} is retired and nothing of it is left; take it out of the spec"

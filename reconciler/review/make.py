@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from reconciler.engine.diff import diff
 from reconciler.engine.expand import Kinds, Wanted, expand, platform_of
+from reconciler.engine.logins import with_other_logins
 from reconciler.engine.picture import Picture, picture
 from reconciler.engine.plan import Plan, homes_of, settle
 from reconciler.engine.release import released_by
@@ -136,7 +137,7 @@ def planned(base: Spec, head: Spec, platforms: Platforms) -> Planned:
     released = released_by(head, (), kinds, [*desired.values(), *listed.values()])
     seen = picture(kinds, desired, listed, retired=retired, released=released, homes=homes)
     difference = diff(seen, head.name, shown=False)
-    changes = _without_moves(difference.changes, stood)
+    changes = _without_moves(with_other_logins(difference.changes, kinds, stood), stood)
     return Planned(seen, changes, settle(head, seen, difference, Wishes(), spec_hash=""), renamed)
 
 

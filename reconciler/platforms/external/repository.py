@@ -12,7 +12,7 @@ from reconciler.model.kind import Found, Kind, Verb, Write
 from reconciler.model.marks import Marks
 from reconciler.model.resource import Desired, Live
 from reconciler.platforms.distribution.refusal import Refusal
-from reconciler.platforms.kubernetes.settings import SECRET
+from reconciler.platforms.kubernetes.settings import GOOD, SECRET
 from reconciler.words import all_of, counted, plural, some_of
 
 from .hosts import HUB, host_of
@@ -45,6 +45,7 @@ class RepositoryKind(Kind):
             if wanted and not going:
                 raise session.trouble
             session.notices.append(f"registry {session.name} is not looked at: {session.trouble.message}")
+            session.refused |= dict.fromkeys(_waiting(wanted, found[SECRET]), session.trouble.sentence)
         elif not session.giving_up:
             session.notices += _said(session, sorted(named))
         yield from self.read(session, list(named.values()))
@@ -120,3 +121,9 @@ def _others(registry: str, names: Sequence[str]) -> str:
 def _unsure(registry: str, answers: Mapping[str, Refusal]) -> str:
     why = next(iter(answers.values())).why
     return f"registry {registry} does not say whether it has {all_of(list(answers))}: {why}"
+
+
+def _waiting(wanted: Mapping[Address, Desired], secrets: Sequence[Live]) -> Iterator[Address]:
+    """The pull secrets that are wanted and would get a login, which nobody knows to be good."""
+    good = {live.address for live in secrets if live.moot or (not live.vacant and live.settings.login == GOOD)}
+    yield from (at for at, item in wanted.items() if item.kind == SECRET and at not in good)

@@ -100,6 +100,11 @@ class LinkKind(InCluster, Kind, GivesAccess):
             if at not in wanted and whose.owner == session.owner and whose.elsewhere(session.name):
                 continue  # the registry had another name, or another one has its name now
             live = _live(session, at, place, account, whose)
+            waits = session.pending.get(place.secret_at(at.registry), "") if at in wanted and live.vacant else ""
+            if waits:  # it would name a secret that is not there
+                session.pending[at] = waits
+                yield replace(live, moot=True)
+                continue
             if live.moot and at in wanted and place.secret_at(at.registry) in lost:
                 live = replace(live, notes=(_NOBODYS,))
             if at not in wanted and live.vacant and live.marks.owner is not None and live.marks.applied is None:
@@ -112,6 +117,8 @@ class LinkKind(InCluster, Kind, GivesAccess):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
+            if notes.taken(at):
+                continue
             account = notes.account(place.service_account)
             live = _live(session, at, place, account)
             if not live.vacant or live.marks.owner is not None:
@@ -164,8 +171,10 @@ def _live(
     linked = account is not None and name in names_of(account)
     if linked and noted.elsewhere(at.registry):
         whose = _whose(session, at, place) if whose is None else whose
-        if (whose.owner, whose.registry) == (session.owner, at.registry):
-            marks = replace(noted, registry=None)  # it goes by what its secret says, and is noted anew
+        # it goes by what its secret says, and without one by whether a registry is left that it could be of, and is noted anew
+        ours = (whose.owner, whose.registry) == (session.owner, at.registry)
+        if ours or (whose.owner is None and noted.registry not in notes.registries):
+            marks = replace(noted, registry=None)
     settings = LinkSettings(name) if linked else LinkSettings()
     # the entry, and not the account: grants of several registries can be to one account
     native = f"pull secret {name} of service account {place} in cluster {place.cluster}"
@@ -178,7 +187,7 @@ def _live(
         marks,
         native=native,
         needs=(place.secret_at(at.registry),),
-        stands_at=place.account_at,
+        stands_at=place.account_in(at.registry),
         vacant=not linked,
         notes=by_others(account, f"f:{PULL_SECRETS}", "its list of pull secrets")
         if account is not None and not linked

@@ -18,8 +18,8 @@ from reconciler.model.address import Address
 from reconciler.model.canonical import digest
 from reconciler.model.kind import Write
 from reconciler.model.ledger import Ledger, Texts
-from reconciler.model.marks import OWNER, Marks
-from reconciler.model.resource import Desired
+from reconciler.model.marks import OWNER, REGISTRY, Marks
+from reconciler.model.resource import Desired, Live
 from reconciler.model.service import Credentials
 from reconciler.platforms.http import HttpSession
 from reconciler.words import APPLY_AGAIN
@@ -55,6 +55,7 @@ class Notes(Ledger):
     def __init__(self, session: HttpSession) -> None:
         super().__init__(session)
         self.clusters = {item.name: Connection(session, item) for item in session.estate.clusters}
+        self.registries = frozenset(item.name for item in session.estate.registries)
         self._uids: dict[str, str] = {}
         #: what a listing has read of service accounts, by cluster, namespace and name, or why it could not
         self.accounts: dict[tuple[str, str, str], Document | PlatformError | None] = {}
@@ -112,6 +113,22 @@ class Notes(Ledger):
             return Marks()
         return Marks(self.session.owner, "spec", entry.get(_APPLIED) or None, noted.registry)
 
+    def taken(self, at: Address) -> bool:
+        """Whether another registry of the spec has noted what stands at an address, so that nothing there is this one's."""
+        noted = self.by_any_registry(at)
+        return noted.elsewhere(at.registry) and noted.registry in self.registries
+
+    def lost(self, live: Live) -> str:
+        """That what is noted of this registry stays, since it says of itself that it is of one that the spec does not have, in words;
+        "" if not."""
+        noted, marks = self.marks(live.address), live.marks
+        if noted.owner is None or marks.owner != noted.owner or marks.registry in (None, *self.registries):
+            return ""
+        return (
+            f"{live.native} stays, with its login: its mark {REGISTRY} says '{marks.registry}', which the spec does not have; set it"
+            f" back to {self.session.name} and apply, or delete it by hand"
+        )
+
     def addresses(self, cluster: str, kind: str) -> Iterator[Address]:
         """The addresses of a kind in this registry that a listing has found noted."""
         for key, text in self.texts(self.of(cluster)).items():
@@ -166,7 +183,7 @@ class Notes(Ledger):
     def left_behind(self, wanted: Collection[Address]) -> Mapping[Address, str]:
         """What is noted of registries that the spec does not have, with what to do, in words, after a listing. `wanted`: what
         the spec has in this registry now: it goes by the mark of its secret."""
-        known, notes = {item.name for item in self.session.estate.registries}, name_of(self.session.owner)
+        notes = name_of(self.session.owner)
         here = {(at.kind, at.name) for at in wanted}
         noted = (
             at
@@ -178,7 +195,7 @@ class Notes(Ledger):
             at: f"it was made for registry {at.registry}, which the spec does not have: it stays, with its login; put that registry"
             f" back without its grants and apply, or delete it by hand with its line in ConfigMap {notes}"
             for at in noted
-            if at.registry not in known and (at.kind, at.name) not in here
+            if at.registry not in self.registries and (at.kind, at.name) not in here
         }
 
     def lacking(self, wanted: Set[str]) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,9 @@ from collections.abc import Sequence
 #: the exit codes of timeout(1): the command took too long, and could not be run
 OVERDUE, MISSING = 124, 127
 
+#: the signals that end a process unless it handles them, and that somebody sends
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 def asked() -> bool:
     """Whether the client library says that somebody can be asked.
@@ -34,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command; its exit code."""
     alone, asking, *command = arguments
     terminal = asked()
+    for name in ENDING:  # whoever runs this may be ended by it, and the command, in a session of its own, would go on
+        signal.signal(name, _ended)
     try:
         process = subprocess.Popen(  # noqa: S603 - what the user's own kubeconfig names, as kubectl runs it
             command,
@@ -55,6 +60,11 @@ def main(arguments: Sequence[str]) -> int:
     sys.stdout.buffer.write(output)
     sys.stderr.buffer.write(errors or b"")
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _ended(number: int, frame: object) -> None:
+    """Ends this program by way of what is to be done at its end."""
+    sys.exit(128 + number)
 
 
 def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:

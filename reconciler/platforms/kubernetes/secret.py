@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.errors import Moved, PlatformError
 from reconciler.model.address import Address
 from reconciler.model.kind import Found, Home, Kind, Verb, Write
+from reconciler.model.marks import Marks
 from reconciler.model.renewal import Renewable, Renewal, Renewed
 from reconciler.model.resource import Desired, Live
 from reconciler.model.service import Credentials
@@ -139,6 +140,8 @@ class SecretKind(InCluster, Kind, Renewable):
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
                 live = self._live(session, at, place, document, asked=asked)
+                if at not in wanted and (why := notes.lost(live)):
+                    session.pending[at] = why
                 of_secret = by_secret.get(place, {})
                 if self.gives and asked:
                     live = replace(live, cut_off=cut_off(live, users(notes, at, wanted, of_secret)))
@@ -162,6 +165,8 @@ class SecretKind(InCluster, Kind, Renewable):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
+            if notes.taken(at):
+                continue
             document = read(session, at)
             if document is not None:
                 yield self._live(session, at, place, document, asked=None)
@@ -232,7 +237,9 @@ class SecretKind(InCluster, Kind, Renewable):
         place = place_of(at)
         notes = session.ledger(Notes)
         document = read(session, at)
-        if document is not None and marks_of(document, place, session.owner).owner == session.owner:
+        marks = marks_of(document, place, session.owner) if document is not None else Marks()
+        # another registry of the spec may have made it meanwhile, or have taken the name of one that was
+        if document is not None and marks.owner == session.owner and not marks.elsewhere(session.name):
             with _hiding(None, "somebody else has changed it meanwhile"):
                 notes.clusters[place.cluster].delete(SECRETS, place.namespace, document)
             left = read(session, at)

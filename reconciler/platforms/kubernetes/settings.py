@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from reconciler.model.access import Access, Principal
@@ -77,10 +77,9 @@ class Place:
         """The cluster, namespace and name of a link's service account."""
         return self.cluster, self.namespace, self.account
 
-    @property
-    def account_at(self) -> Address:
-        """Of a link, where it stands in whichever registry and by whichever grant: a service account has one list."""
-        return Address.of("clusters", LINK, f"{self.cluster}/{self.namespace}/{self.account}")
+    def account_in(self, registry: str) -> Address:
+        """Of a link, where it stands by whichever grant of a registry: what gives access to another one takes nobody's place."""
+        return Address.of(registry, LINK, f"{self.cluster}/{self.namespace}/{self.account}")
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.account}" if self.account else self.namespace
@@ -112,10 +111,20 @@ def desired(
             continue
         source = spec.source(registry.name, None, (grant,))
         settings = SecretSettings(secret_name(spec.name, grant.name), identity(grant))
+        others = [item.name for item in spec.registries if item.name != registry.name]
         for namespace in sorted(grant.to.namespaces):
             at = Address.of(registry.name, SECRET, f"{grant.to.cluster}/{namespace}/{grant.name}")
-            yield Desired(at, SECRET, settings, needs(registry.name, grant.name), source=source)
+            # a grant has one secret, in whichever registry it is: what that was in another one goes after this
+            yield Desired(
+                at, SECRET, settings, needs(registry.name, grant.name), source=source, instead_of=_in(others, at)
+            )
             for account in sorted(grant.to.service_accounts):
                 link = Address.of(registry.name, LINK, f"{at.name}/{account}")
-                there = Place(grant.to.cluster, namespace, grant.name, account).account_at
-                yield Desired(link, LINK, LinkSettings(settings.secret), (at,), source=source, instead_of=(there,))
+                there = Place(grant.to.cluster, namespace, grant.name, account).account_in(registry.name)
+                before = (there, *_in(others, link))
+                yield Desired(link, LINK, LinkSettings(settings.secret), (at,), source=source, instead_of=before)
+
+
+def _in(registries: Iterable[str], at: Address) -> tuple[Address, ...]:
+    """What is called the same in these registries."""
+    return tuple(Address.of(name, at.kind, at.name) for name in registries)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
+from reconciler.errors import PlatformError
 from reconciler.model.access import Access, ForeignAccess
 from reconciler.model.address import Address
 
@@ -31,6 +33,10 @@ def used(notes: Notes, at: Address, links: Mapping[Address, Place]) -> Iterator[
     place = place_of(at)
     for link, to in links.items():
         account = notes.accounts.get(to.service_account)
+        if isinstance(account, PlatformError):  # its link stays: nobody knows whether it is there
+            may = replace(to.pulls(at.registry), may=True)
+            yield ForeignAccess(at, f"service account {to}, which can't be looked at, may name it", (may,), stays=True)
+            continue
         names = names_of(account) if isinstance(account, dict) and notes.marks(link).owner is None else ()
         if place.secret_of(notes.session.owner) in names:
             yield ForeignAccess(at, f"service account {to} names it", (to.pulls(at.registry),), stays=True)
