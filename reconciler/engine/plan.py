@@ -251,6 +251,16 @@ def count_images(difference: Difference, seen: Picture, sessions: Sessions, wish
         changes[address] = replace(change, images=count, force=allowed, notes=notes)
 
 
+def _said_once(pending: Mapping[Address, str], kinds: Kinds) -> dict[Address, str]:
+    """What is pending, in order. What is no resource, such as a place where a spec has notes, may be shared by registries: it counts
+    once where all say the same of it."""
+    found: dict[tuple[object, ...], tuple[Address, str]] = {}
+    for at, why in sorted(pending.items()):
+        one = at.kind in kinds.get(at.registry, ())
+        found.setdefault((at.registry if one else "", at.kind, at.name, at.where, why), (at, why))
+    return dict(found.values())
+
+
 def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *, spec_hash: str | None = None) -> Plan:
     """Orders the changes and asks the guards. `spec_hash`: what the plan says it is made from, if not the spec's own hash. Pure."""
     estate = estate_of(spec)
@@ -275,7 +285,7 @@ def settle(spec: Spec, seen: Picture, difference: Difference, wishes: Wishes, *,
         unchanged=difference.unchanged,
         left_out=0 if wishes.release else difference.left_out,  # whoever names one thing asked for that alone
         unclear=dict(sorted(difference.unclear.items())),
-        pending=dict(sorted(difference.pending.items())),
+        pending=_said_once(difference.pending, seen.kinds),
         basis=Basis(
             rules=spec.guards,
             owned=difference.owned,

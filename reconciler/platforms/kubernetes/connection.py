@@ -63,6 +63,7 @@ class Connection:
         self.session = session
         self.cluster = cluster
         self._lock, self._one_renews = Lock(), Lock()
+        self._asking, self._uids = Lock(), dict[str, str | None]()
         self._made: Any = None
         self._reach = Reach()
 
@@ -72,21 +73,30 @@ class Connection:
         return self.cluster.name
 
     def read(self, resource: str, namespace: str, name: str) -> Document | None:
-        """The object; None if it isn't there, or its namespace isn't."""
+        """The object; None if it isn't there, or its namespace isn't: with that the Role goes that let somebody look there."""
         try:
             return self._call("get", resource, namespace, partial(self._method("read", resource), name, namespace))
         except PlatformError as error:
-            if error.code == GONE:
+            if error.code == GONE or (error.code == FORBIDDEN and self._uid_of(namespace) == ""):
                 return None
             raise
 
     @cached_property
     def home(self) -> str | None:
         """The uid of the namespace of the spec's notes; "" if there is no such namespace, None if the login may not know."""
+        return self._uid_of(self.cluster.namespace)
+
+    def _uid_of(self, namespace: str) -> str | None:
+        """The uid of a namespace as it was when it was first asked for; "" if there was none, None if the login may not know."""
+        with self._asking:
+            if namespace not in self._uids:
+                self._uids[namespace] = self._asked(namespace)
+            return self._uids[namespace]
+
+    def _asked(self, name: str) -> str | None:
         client = self._client()
         from kubernetes.client import CoreV1Api
 
-        name = self.cluster.namespace
         try:
             found = self._call("get", "namespaces", name, partial(CoreV1Api(client).read_namespace, name))
         except PlatformError as error:

@@ -86,7 +86,7 @@ class LinkKind(InCluster, Kind, GivesAccess):
                 continue
             account = notes.accounts.get(place.service_account)
             if isinstance(account, PlatformError):
-                session.barred(at, account.sentence, wanted=at in wanted)
+                notes.barred(at, account, wanted=at in wanted)
                 continue
             if at in session.pending:
                 yield replace(_live(session, at, place, None), moot=True)

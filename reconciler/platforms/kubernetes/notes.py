@@ -26,7 +26,7 @@ from reconciler.words import APPLY_AGAIN
 
 from .connection import ACCOUNTS, NOTES, Connection, Document, annotations_of, is_taken
 from .settings import LINK, SECRET, Place
-from .trouble import GONE, NO_NAMESPACE, NoAnswer
+from .trouble import FORBIDDEN, GONE, NO_NAMESPACE, NoAnswer
 
 T = TypeVar("T")
 
@@ -176,9 +176,21 @@ class Notes(Ledger):
             self.of(
                 name
             ): f"{self.troubles[name].message}: what grants that left the spec have made in cluster {name} stays as it is"
-            f" until a plan can look at it; {APPLY_AGAIN} then"
+            f" until a plan can look at it; {APPLY_AGAIN} then, or take it out of the spec if it is gone for good, or the spec has"
+            " never made anything there"
             for name in sorted(self.troubles.keys() - wanted)
         }
+
+    def barred(self, at: Address, error: PlatformError, *, wanted: bool) -> None:
+        """For a listing: that something can't be looked at, and how to let go of it where nobody can ever again."""
+        why, place = error.sentence, Place.of(at)
+        if error.code == FORBIDDEN and not wanted and place is not None:
+            home = self.clusters[place.cluster].cluster.namespace
+            why = (
+                f"{error.message}; allow that again, or, if namespace {place.namespace} is gone, let that user get namespaces, or"
+                f" take {self.key(at)} out of ConfigMap {name_of(self.session.owner)} in namespace {home}"
+            )
+        self.session.barred(at, why, wanted=wanted)
 
     def left_behind(self, wanted: Collection[Address]) -> Mapping[Address, str]:
         """What is noted of registries that the spec does not have, with what to do, in words, after a listing. `wanted`: what

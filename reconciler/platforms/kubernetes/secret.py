@@ -128,7 +128,7 @@ class SecretKind(InCluster, Kind, Renewable):
         session.pending |= {at: lacking[place_of(at).cluster] for at in nowhere}
         for (at, place), document in zip(secrets.items(), there, strict=True):
             if isinstance(document, PlatformError):
-                session.barred(at, document.sentence, wanted=at in wanted)
+                notes.barred(at, document, wanted=at in wanted)
                 continue  # its note stays
             asked = at in wanted and not session.giving_up
             if at in session.pending:
