@@ -25,6 +25,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import APPLY_AGAIN, Named
 
 from . import login_document, validity, written_by
+from .claims import addresses, claim
 from .connection import SECRETS, Document, annotations_of, is_taken
 from .in_cluster import InCluster
 from .notes import LABELS, Notes
@@ -110,7 +111,8 @@ class SecretKind(InCluster, Kind, Renewable):
         notes.look(wanted)
         notes.check_clusters()
         notes.check_room(wanted)
-        secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
+        claim(session)
+        secrets, links = (addresses(notes, wanted, kind) for kind in (SECRET, LINK))
         by_secret: dict[Place, dict[Address, Place]] = {}
         for link, place in links.items():
             by_secret.setdefault(replace(place, account=""), {})[link] = place
@@ -165,9 +167,10 @@ class SecretKind(InCluster, Kind, Renewable):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
-            if notes.taken(at):
-                continue
             document = read(session, at)
+            marks = marks_of(document, place, session.owner) if document is not None else Marks()
+            if notes.taken(at) and marks.registry != session.name:
+                continue
             if document is not None:
                 yield self._live(session, at, place, document, asked=None)
             elif notes.marks(at).owner:
@@ -372,13 +375,6 @@ def _ending(document: Document) -> str:
         if finalizers
         else "is being deleted"
     )
-
-
-def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> dict[Address, Place]:
-    """What is wanted or noted of a kind in the clusters that a listing has looked at or tried to, with its place."""
-    named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
-    found = {*(at for at, item in wanted.items() if item.kind == kind), *named}
-    return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
 
 
 def _pending(place: Place) -> str:
