@@ -34,6 +34,8 @@ from .secret_login import (
     NAMESPACE,
     beside,
     cut_off,
+    holds_some,
+    in_its_place,
     issuer_of,
     known,
     login_for,
@@ -131,6 +133,8 @@ class SecretKind(InCluster, Kind, Renewable):
                 notes.barred(at, document, wanted=at in wanted)
                 continue  # its note stays
             asked = at in wanted and not session.giving_up
+            if document is not None and not asked and notes.noted(at) and in_its_place(document, place, session.owner):
+                document = None  # its note goes
             if at in session.pending:
                 yield replace(_gone(notes, at, place), moot=True)
                 continue
@@ -145,7 +149,7 @@ class SecretKind(InCluster, Kind, Renewable):
                 of_secret = by_secret.get(place, {})
                 if self.gives and asked:
                     live = replace(live, cut_off=cut_off(live, users(notes, at, wanted, of_secret)))
-                elif self.gives:
+                elif self.gives and (live.marks.owner == session.owner or holds_some(document)):
                     live = replace(live, foreign=tuple(used(notes, at, of_secret)))
                 yield live
             elif asked and not any(
@@ -168,7 +172,9 @@ class SecretKind(InCluster, Kind, Renewable):
             if notes.taken(at):
                 continue
             document = read(session, at)
-            if document is not None:
+            # a type can't be changed, so that nobody adopts what is of another one
+            there = document is not None and not (notes.noted(at) and in_its_place(document, place, session.owner))
+            if document is not None and there:
                 yield self._live(session, at, place, document, asked=None)
             elif notes.marks(at).owner:
                 yield _gone(notes, at, place)
