@@ -314,3 +314,48 @@ def test_a_retired_registry_is_not_said_to_have_nothing_left_while_something_is_
     assert stage.secret(namespace, secret_name(stage)) is not None
     assert f"onprem.pull-secret.prod/{namespace}/prod: an earlier apply has made it, and it stays" in said
     assert "nothing of it is left; take it out of the spec" not in said
+
+
+# -- L: what leaves the spec together with the name of its registry ------------------------------------------------
+
+
+@pytest.mark.parametrize("unlinked", [True, False])
+def test_what_leaves_with_the_name_of_its_registry_goes_by_its_mark(stage: Stage, unlinked: bool) -> None:
+    one, two = stage.cluster.namespace("app"), stage.cluster.namespace("app")
+    stage.grant("prod", one, "app")
+    stage.document["grants"][0]["to"]["namespaces"].append(two)
+    second(stage)
+    stage.apply()
+    rename(stage)
+    mark(stage, one)
+    mark(stage, two)
+    if unlinked:
+        stage.cluster.request("PATCH", account_at(two), {"imagePullSecrets": []}, kind=MERGE)
+    stage.document["grants"][0]["to"]["namespaces"].remove(two)
+    stage.write()
+    said = stage.apply()
+    if not unlinked:
+        assert f"harbor: service account {two}/app in cluster prod can no longer pull" in said
+    assert "pending" not in said
+    assert stage.secret(two, secret_name(stage)) is None, said
+    assert stage.cluster.pull_secrets(two, "app") == []
+    assert two not in str(notes_of(stage))
+    assert stage.cluster.pull_secrets(one, "app") == [secret_name(stage)]
+    assert "No changes." in stage.plan("--detailed-exitcode")
+
+
+def test_what_leaves_with_the_name_of_its_registry_and_is_not_marked_is_named(stage: Stage) -> None:
+    one, two = stage.cluster.namespace("app"), stage.cluster.namespace("app")
+    stage.grant("prod", one, "app")
+    stage.document["grants"][0]["to"]["namespaces"].append(two)
+    stage.write()
+    stage.apply()
+    rename(stage)
+    mark(stage, one)
+    stage.document["grants"][0]["to"]["namespaces"].remove(two)
+    stage.write()
+    stage.apply()
+    assert f"onprem.pull-secret.prod/{two}/prod: it was made for registry onprem" in stage.plan()
+    mark(stage, two)
+    stage.apply()
+    assert stage.secret(two, secret_name(stage)) is None

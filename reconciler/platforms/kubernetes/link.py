@@ -117,10 +117,10 @@ class LinkKind(InCluster, Kind, GivesAccess):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
-            if notes.taken(at):
-                continue
             account = notes.account(place.service_account)
             live = _live(session, at, place, account)
+            if live.marks.owner is None and notes.taken(at):
+                continue
             if not live.vacant or live.marks.owner is not None:
                 yield live
 
@@ -169,7 +169,7 @@ def _live(
     marks, noted = notes.marks(at), notes.by_any_registry(at)
     name = place.secret_of(session.owner)
     linked = account is not None and name in names_of(account)
-    if linked and noted.elsewhere(at.registry):
+    if noted.elsewhere(at.registry):
         whose = _whose(session, at, place) if whose is None else whose
         # it goes by what its secret says, and without one by whether a registry is left that it could be of, and is noted anew
         ours = (whose.owner, whose.registry) == (session.owner, at.registry)

@@ -62,6 +62,8 @@ class Notes(Ledger):
         #: the clusters that a listing could not look at, each with why, and those that it had no need to look at
         self.troubles: dict[str, PlatformError] = {}
         self.unasked: frozenset[str] = frozenset()
+        #: of the secrets that are noted of registries which the spec has no longer, those of another one by their mark, with that
+        self.claimed: dict[Address, str] = {}
         #: by grant, the login that this run writes into all of its secrets, where too many would end each other; `choosing` is held
         #: by whoever chooses one
         self.logins: dict[str, Credentials] = {}
@@ -130,11 +132,34 @@ class Notes(Ledger):
         )
 
     def addresses(self, cluster: str, kind: str) -> Iterator[Address]:
-        """The addresses of a kind in this registry that a listing has found noted."""
+        """The addresses of a kind in this registry that a listing has found noted, or its registry has by a mark (`claimed`)."""
+        for noted in self._noted(cluster):
+            at = self._here(noted)
+            ours = noted.registry == self.session.name or self.claimed.get(_secret_of(at)) == self.session.name
+            if at.kind == kind and ours:
+                yield at
+
+    def strays(self) -> Iterator[Address]:
+        """Where the secrets would stand in this registry that are noted of one which the spec has no longer."""
+        found = (noted for name in self.clusters.keys() - self.unasked for noted in self._noted(name))
+        yield from (
+            self._here(noted) for noted in found if noted.kind == SECRET and noted.registry not in self.registries
+        )
+
+    def _noted(self, cluster: str) -> Iterator[Address]:
         for key, text in self.texts(self.of(cluster)).items():
             at = _address(_read(text), cluster)
-            if at is not None and (at.registry, at.kind) == (self.session.name, kind) and self.key(at) == key:
+            if at is not None and Place.of(at) is not None and self.key(at) == key:
                 yield at
+
+    def _here(self, at: Address) -> Address:
+        return Address.of(self.session.name, at.kind, at.name)
+
+    def forget(self, at: Address) -> None:
+        """Takes the note away, also that of a registry which the spec has no longer: this one has got it by its mark."""
+        noted = self.by_any_registry(at).registry
+        left = (self.key(at),) if noted is not None and not self.taken(at) else ()
+        self.change(at, {}, [*left])
 
     def look(self, wanted: Collection[Address]) -> None:
         """For a listing: reads the notes in each cluster, or in those alone that have what the caller named. One that can't be read
@@ -207,7 +232,9 @@ class Notes(Ledger):
             at: f"it was made for registry {at.registry}, which the spec does not have: it stays, with its login; put that registry"
             f" back without its grants and apply, or delete it by hand with its line in ConfigMap {notes}"
             for at in noted
-            if at.registry not in self.registries and (at.kind, at.name) not in here
+            if at.registry not in self.registries
+            and (at.kind, at.name) not in here
+            and _secret_of(self._here(at)) not in self.claimed
         }
 
     def lacking(self, wanted: Set[str]) -> Iterator[tuple[str, str]]:
@@ -335,6 +362,12 @@ def _address(entry: Mapping[str, str], cluster: str) -> Address | None:
         return None
     at = Address.of(entry[_REGISTRY], entry[_KIND], f"{cluster}/{entry[_NAME]}")
     return at if (at.registry, at.kind) == (entry[_REGISTRY], entry[_KIND]) else None
+
+
+def _secret_of(at: Address) -> Address:
+    """A secret's own address, or that of a link's secret."""
+    place = Place.of(at)
+    return place.secret_at(at.registry) if place is not None else at
 
 
 def _read(text: str) -> Mapping[str, str]:

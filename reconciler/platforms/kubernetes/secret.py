@@ -25,6 +25,7 @@ from reconciler.spec.registry import RegistryBase
 from reconciler.words import APPLY_AGAIN, Named
 
 from . import login_document, validity, written_by
+from .claims import addresses, claim
 from .connection import SECRETS, Document, annotations_of, is_taken
 from .in_cluster import InCluster
 from .notes import LABELS, Notes
@@ -34,6 +35,7 @@ from .secret_login import (
     NAMESPACE,
     beside,
     cut_off,
+    ending,
     holds_some,
     in_its_place,
     issuer_of,
@@ -112,7 +114,8 @@ class SecretKind(InCluster, Kind, Renewable):
         notes.look(wanted)
         notes.check_clusters()
         notes.check_room(wanted)
-        secrets, links = (_addresses(notes, wanted, kind) for kind in (SECRET, LINK))
+        claim(session)
+        secrets, links = (addresses(notes, wanted, kind) for kind in (SECRET, LINK))
         by_secret: dict[Place, dict[Address, Place]] = {}
         for link, place in links.items():
             by_secret.setdefault(replace(place, account=""), {})[link] = place
@@ -140,7 +143,7 @@ class SecretKind(InCluster, Kind, Renewable):
                 continue
             if document is not None and "deletionTimestamp" in document["metadata"] and asked:
                 native = _native(document, place)
-                session.pending[at] = f"{native} {_ending(document)}: {APPLY_AGAIN} once it is gone"
+                session.pending[at] = f"{native} {ending(document)}: {APPLY_AGAIN} once it is gone"
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
                 live = self._live(session, at, place, document, asked=asked)
@@ -169,12 +172,13 @@ class SecretKind(InCluster, Kind, Renewable):
         known = [(at, place) for at in addresses if (place := Place.of(at)) and place.cluster in notes.clusters]
         for (at, place), texts in zip(known, notes.read([at for at, _ in known]), strict=True):
             notes.learn(notes.carrier(at), texts)
-            if notes.taken(at):
-                continue
             document = read(session, at)
-            # a type can't be changed, so that nobody adopts what is of another one
-            there = document is not None and not (notes.noted(at) and in_its_place(document, place, session.owner))
-            if document is not None and there:
+            marks = marks_of(document, place, session.owner) if document is not None else Marks()
+            if notes.taken(at) and marks.registry != session.name:
+                continue
+            if document is not None and notes.noted(at) and in_its_place(document, place, session.owner):
+                document = None  # nobody adopts it: a type can't be changed
+            if document is not None:
                 yield self._live(session, at, place, document, asked=None)
             elif notes.marks(at).owner:
                 yield _gone(notes, at, place)
@@ -251,7 +255,7 @@ class SecretKind(InCluster, Kind, Renewable):
             left = read(session, at)
             if left is not None and "deletionTimestamp" in left["metadata"]:
                 hint = "have whoever has set them take them away, and apply again: until then it stays, with its login"
-                raise PlatformError(_ending(left), address=at, operation="delete secrets", hint=hint)
+                raise PlatformError(ending(left), address=at, operation="delete secrets", hint=hint)
         notes.forget(at)
 
     def _live(
@@ -368,23 +372,6 @@ def _hiding(login: Credentials | None, taken: str) -> Iterator[None]:
 
 def _native(document: Document, place: Place) -> str:
     return f"secret {document['metadata']['name']} in namespace {place.namespace} of cluster {place.cluster}"
-
-
-def _ending(document: Document) -> str:
-    """That it is being deleted."""
-    finalizers = [str(item) for item in document["metadata"].get("finalizers") or ()]
-    return (
-        f"is being deleted, and waits for its finalizers ({', '.join(finalizers)})"
-        if finalizers
-        else "is being deleted"
-    )
-
-
-def _addresses(notes: Notes, wanted: Mapping[Address, Desired], kind: str) -> dict[Address, Place]:
-    """What is wanted or noted of a kind in the clusters that a listing has looked at or tried to, with its place."""
-    named = (at for cluster in notes.clusters for at in notes.addresses(cluster, kind))
-    found = {*(at for at, item in wanted.items() if item.kind == kind), *named}
-    return {at: place for at in sorted(found) if (place := Place.of(at)) and place.cluster not in notes.unasked}
 
 
 def _pending(place: Place) -> str:

@@ -163,6 +163,16 @@ def holds_some(document: Document) -> bool:
     return bool(Held(document.get("data") or {}).hosts)
 
 
+def ending(document: Document) -> str:
+    """That it is being deleted."""
+    finalizers = [str(item) for item in document["metadata"].get("finalizers") or ()]
+    return (
+        f"is being deleted, and waits for its finalizers ({', '.join(finalizers)})"
+        if finalizers
+        else "is being deleted"
+    )
+
+
 def place_of(at: Address) -> Place:
     place = Place.of(at)
     if place is None:
