@@ -277,13 +277,16 @@ def test_what_somebody_writes_into_the_notes_reaches_nothing_that_is_not_ours(st
     victim = {"metadata": {"name": secret_name(stage, "victim")}, "data": {"key": base64.b64encode(b"x").decode()}}
     stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", victim)
     place = {"registry": "onprem", "kind": "pull-secret", "name": f"{namespace}/victim"}
-    key = f"onprem.pull-secret.{digest(place['name'])}"
+    key = f"pull-secret.{digest(place['name'])}"
     text = json.dumps({**place, "applied": "v1-0123456789abcdef"})
     at = f"/api/v1/namespaces/default/configmaps/reconciler-{stage.document['name']}-notes"
     others = ({**place, "name": "a/b"}, {**place, "kind": "x.y"}, {**place, "registry": "a@b"}, {"name": 1})
+    assert key.partition(".")[0] in {found.partition(".")[0] for found in stage.cluster.request("GET", at)["data"]}
     for value in (text, "not json", "[[[", *map(json.dumps, others)):
         stage.cluster.request("PATCH", at, {"data": {key: value}}, kind="application/merge-patch+json")
-        stage.apply()
+        said = stage.apply()
+        # what is forged well is read, and taken out: nothing of ours is there
+        assert (key in stage.cluster.request("GET", at)["data"]) == (value != text), said
         assert stage.secret(namespace, secret_name(stage, "victim")) is not None
     stage.document["grants"].clear()
     stage.write()

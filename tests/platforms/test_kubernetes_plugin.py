@@ -112,3 +112,13 @@ def test_what_a_command_prints_and_how_it_ends_is_passed_on() -> None:
 def test_only_where_somebody_can_be_asked_is_there_anything_to_read() -> None:
     assert within("cat").stdout == ""
     assert within("cat", interactive=True).stdout == "yes\n"
+
+
+def test_what_a_command_says_without_an_end_is_not_kept(tmp_path: Path) -> None:
+    program = tmp_path / "plugin.sh"
+    program.write_text("#!/bin/sh\nhead -c 9000000 /dev/zero\nhead -c 9000000 /dev/zero >&2\nexit 3\n")
+    program.chmod(0o755)
+    command = [sys.executable, "-I", "-S", run_within.__file__, "60", "60", str(program)]
+    found = subprocess.run(command, capture_output=True, check=False)
+    assert found.returncode == 3
+    assert (len(found.stdout), len(found.stderr)) == (run_within.KEPT, run_within.KEPT)

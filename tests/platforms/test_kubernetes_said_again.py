@@ -78,3 +78,42 @@ def test_a_cluster_that_is_down_and_of_which_the_spec_has_nothing_is_pending_onc
     stage.document["clusters"].pop()
     stage.write()
     assert "No drift" in stage.run("drift")
+
+
+# -- what stands in the place of a secret of ours -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["apply", "--yes"], ["destroy", "--yes"]])
+def test_a_secret_of_others_by_a_name_that_is_noted_stays_and_gives_nothing_and_the_note_goes(
+    stage: Stage, command: list[str]
+) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    stage.cluster.request("DELETE", secret_at(stage, namespace))
+    theirs = {"metadata": {"name": secret_name(stage)}, "data": {"key": "eA=="}}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    assert "already exists and has no owner" in stage.plan(code=6)
+    if command[0] == "apply":
+        stage.document["grants"].clear()
+        stage.write()
+    said = stage.run(*command)
+    assert stage.secret(namespace, secret_name(stage)) is not None
+    assert "whoever uses pull-secret" not in said, said
+    assert notes_of(stage) is None
+    assert stage.cluster.pull_secrets(namespace, "app") == []
+
+
+def test_a_login_that_others_have_put_in_the_place_of_a_secret_is_named_as_theirs(stage: Stage) -> None:
+    namespace = stage.cluster.namespace("app")
+    stage.grant("prod", namespace, "app")
+    stage.apply()
+    held = stage.secret(namespace, secret_name(stage))
+    assert held is not None
+    stage.cluster.request("DELETE", secret_at(stage, namespace))
+    theirs = {"metadata": {"name": secret_name(stage)}, "type": held["type"], "data": held["data"]}
+    stage.cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", theirs)
+    stage.document["grants"].clear()
+    stage.write()
+    stage.apply()
+    assert f"whoever uses pull-secret prod/{namespace}/prod can pull all repositories of the registry" in stage.plan()

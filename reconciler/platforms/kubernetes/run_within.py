@@ -13,10 +13,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from threading import Thread
 
 #: the exit codes of timeout(1): the command took too long, and could not be run
 OVERDUE, MISSING = 124, 127
+#: bytes that are kept of what the command says: a login is far shorter, and some go on for ever
+KEPT = 1 << 20
 
 #: the signals that end a process unless it handles them, and that somebody sends
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -51,15 +55,39 @@ def main(arguments: Sequence[str]) -> int:
         return MISSING
     try:
         # until nobody holds its output any more: the client library waits for that
-        output, errors = process.communicate(timeout=float(asking if terminal else alone))
+        output, errors = _said(process, float(asking if terminal else alone))
     except subprocess.TimeoutExpired:
         return OVERDUE
     finally:
         if process.returncode is None:
             _end(process, group=not terminal)
     sys.stdout.buffer.write(output)
-    sys.stderr.buffer.write(errors or b"")
+    sys.stderr.buffer.write(errors)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _said(process: subprocess.Popen[bytes], limit: float) -> Sequence[bytes]:
+    """What a command writes to its output and to its errors, the first KEPT bytes of each. Raises TimeoutExpired."""
+    end = time.monotonic() + limit
+    kept = bytearray(), bytearray()
+    readers = [
+        Thread(target=_read, args=(stream.fileno(), into), daemon=True)
+        for stream, into in zip((process.stdout, process.stderr), kept, strict=True)
+        if stream is not None
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(max(0.0, end - time.monotonic()))
+        if reader.is_alive():
+            raise subprocess.TimeoutExpired(process.args, limit)
+    process.wait(max(0.0, end - time.monotonic()))
+    return tuple(map(bytes, kept))
+
+
+def _read(stream: int, into: bytearray) -> None:
+    while found := os.read(stream, 1 << 16):
+        into += found[: max(0, KEPT - len(into))]
 
 
 def _ended(number: int, frame: object) -> None:

@@ -35,6 +35,9 @@ from .secret_login import (
     NAMESPACE,
     beside,
     cut_off,
+    ending,
+    holds_some,
+    in_its_place,
     issuer_of,
     known,
     login_for,
@@ -133,12 +136,14 @@ class SecretKind(InCluster, Kind, Renewable):
                 notes.barred(at, document, wanted=at in wanted)
                 continue  # its note stays
             asked = at in wanted and not session.giving_up
+            if document is not None and not asked and notes.noted(at) and in_its_place(document, place, session.owner):
+                document = None  # its note goes
             if at in session.pending:
                 yield replace(_gone(notes, at, place), moot=True)
                 continue
             if document is not None and "deletionTimestamp" in document["metadata"] and asked:
                 native = _native(document, place)
-                session.pending[at] = f"{native} {_ending(document)}: {APPLY_AGAIN} once it is gone"
+                session.pending[at] = f"{native} {ending(document)}: {APPLY_AGAIN} once it is gone"
                 yield replace(_gone(notes, at, place), moot=True)
             elif document is not None:
                 live = self._live(session, at, place, document, asked=asked)
@@ -147,7 +152,7 @@ class SecretKind(InCluster, Kind, Renewable):
                 of_secret = by_secret.get(place, {})
                 if self.gives and asked:
                     live = replace(live, cut_off=cut_off(live, users(notes, at, wanted, of_secret)))
-                elif self.gives:
+                elif self.gives and (live.marks.owner == session.owner or holds_some(document)):
                     live = replace(live, foreign=tuple(used(notes, at, of_secret)))
                 yield live
             elif asked and not any(
@@ -171,6 +176,8 @@ class SecretKind(InCluster, Kind, Renewable):
             marks = marks_of(document, place, session.owner) if document is not None else Marks()
             if notes.taken(at) and marks.registry != session.name:
                 continue
+            if document is not None and notes.noted(at) and in_its_place(document, place, session.owner):
+                document = None  # nobody adopts it: a type can't be changed
             if document is not None:
                 yield self._live(session, at, place, document, asked=None)
             elif notes.marks(at).owner:
@@ -248,7 +255,7 @@ class SecretKind(InCluster, Kind, Renewable):
             left = read(session, at)
             if left is not None and "deletionTimestamp" in left["metadata"]:
                 hint = "have whoever has set them take them away, and apply again: until then it stays, with its login"
-                raise PlatformError(_ending(left), address=at, operation="delete secrets", hint=hint)
+                raise PlatformError(ending(left), address=at, operation="delete secrets", hint=hint)
         notes.forget(at)
 
     def _live(
@@ -365,16 +372,6 @@ def _hiding(login: Credentials | None, taken: str) -> Iterator[None]:
 
 def _native(document: Document, place: Place) -> str:
     return f"secret {document['metadata']['name']} in namespace {place.namespace} of cluster {place.cluster}"
-
-
-def _ending(document: Document) -> str:
-    """That it is being deleted."""
-    finalizers = [str(item) for item in document["metadata"].get("finalizers") or ()]
-    return (
-        f"is being deleted, and waits for its finalizers ({', '.join(finalizers)})"
-        if finalizers
-        else "is being deleted"
-    )
 
 
 def _pending(place: Place) -> str:

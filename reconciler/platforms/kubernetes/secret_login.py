@@ -153,6 +153,26 @@ def marks_of(document: Document, place: Place, owner: str) -> Marks:
     return found if texts.get(GRANT) == place.grant or found.owner != owner else Marks()
 
 
+def in_its_place(document: Document, place: Place, owner: str) -> bool:
+    """Whether a secret is somebody else's, and of a type that holds no login: what was noted there is gone."""
+    return marks_of(document, place, owner).owner != owner and document.get("type") != login_document.TYPE
+
+
+def holds_some(document: Document) -> bool:
+    """Whether there is any login in a secret, read or not."""
+    return bool(Held(document.get("data") or {}).hosts)
+
+
+def ending(document: Document) -> str:
+    """That it is being deleted."""
+    finalizers = [str(item) for item in document["metadata"].get("finalizers") or ()]
+    return (
+        f"is being deleted, and waits for its finalizers ({', '.join(finalizers)})"
+        if finalizers
+        else "is being deleted"
+    )
+
+
 def place_of(at: Address) -> Place:
     place = Place.of(at)
     if place is None:
