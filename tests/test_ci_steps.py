@@ -41,6 +41,7 @@ def runner(tmp_path: Path) -> Runner:
 def test_installing_runs_no_code_of_the_checkout(runner: Runner, name: str) -> None:
     runner.hostile()
     given = {"RECONCILER": "nothing-of-that-name==1", "GITHUB_ACTION_PATH": str(ROOT), "PIP_NO_INDEX": "1"}
+    given["PIP_BREAK_SYSTEM_PACKAGES"] = "1"  # Debian's pip would refuse before it looks for anything
     if name == ACTION.name:
         runner.environ["RUNNER_TEMP"] = str(runner.summary.parent / "runner")
         Path(runner.environ["RUNNER_TEMP"]).mkdir()

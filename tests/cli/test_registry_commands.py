@@ -247,20 +247,20 @@ def test_errors_say_what_to_do(here: Reconciler, arguments: tuple[str, ...], sai
 
 
 def test_a_registry_of_a_cloud_is_not_served_from_here(tmp_path: Path) -> None:
-    registry = {"name": "images", "platform": "aws", "account_id": "123456789012", "region": "us-east-1"}
+    registry = {"name": "images", "platform": "gcp", "project": "acme-images", "location": "europe-west1"}
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump({"version": 1, "name": "tests", "registries": [registry]}))
     here = Reconciler(tmp_path)
     for name in ("images",), ():
-        assert here("serve", *name, code=1) == "Error: only local registries can be served; images is on aws\n"
-        assert "images can only be removed from local registries; images is on aws" in here("gc", *name, code=1)
+        assert here("serve", *name, code=1) == "Error: only local registries can be served; images is on gcp\n"
+        assert "images can only be removed from local registries; images is on gcp" in here("gc", *name, code=1)
     told = here("credentials", "images/app", code=1)
     assert told == (
-        "Error:\ncredentials: this build can't issue credentials for platform aws\n"
+        "Error:\ncredentials: this build can't issue credentials for platform gcp\n"
         "  log in with the platform's own command\n"
     )
     with package.session(package.load_spec(tmp_path / "registry.yaml")) as images:
         for interface in (issuing, served_by, collecting):
-            with pytest.raises(PlatformError, match="platform aws"):
+            with pytest.raises(PlatformError, match="platform gcp"):
                 interface(images)
 
 
