@@ -234,7 +234,7 @@ def test_a_rule_for_all_that_somebody_made_is_a_conflict_also_if_ours_had_a_pref
         assert [problem.address for problem in plan.problems] == [AT]
         assert plan.problems[0].message == (
             "replication rule for all repositories in us-east-1 already exists and has no owner; to adopt it, add --adopt"
-            " images.replication.rule"
+            " images.replication.rule to plan and apply"
         )
         with pytest.raises(PlanRefused):
             aws.apply(document)

@@ -240,7 +240,7 @@ def test_a_location_that_can_t_be_looked_at_hides_no_other(gcp: GcpSandbox, stan
     moved = half_moved(gcp, stand_in, "repository", "app-a")
     gcp.estate.remove(PULL)
     stand_in.behaviours[:] = [DeniesIn(THIRD)]
-    failed, found = gcp.plan(moved).warnings
+    found, failed = gcp.plan(moved).warnings
     assert failed.startswith(f"{GONE}; whether it has some in {THIRD} can't be looked up")
     assert found == made_again(GONE)
 

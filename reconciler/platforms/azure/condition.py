@@ -42,6 +42,7 @@ MAX = 4096
 #: What names are made of: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests. No escape of
 #: a quote in a condition's text is documented, so a text with anything else is neither written nor understood.
 _TEXT = re.compile(r"[A-Za-z0-9._/-]+")
+# no group is possessive: Python before 3.11.5 loses its place in one (https://github.com/python/cpython/issues/106052)
 _SPACE = r"[ \t\r\n]*+"
 _VALUE = r"'[A-Za-z0-9._/*-]++'"
 _TOKEN = re.compile(
@@ -51,7 +52,7 @@ _TOKEN = re.compile(
     | {re.escape(_NAME)}{_SPACE}(?:
         (?P<one>StringEqualsIgnoreCase | StringStartsWithIgnoreCase | StringLikeIgnoreCase)\b{_SPACE}(?P<value>{_VALUE})
         | ForAnyOfAnyValues:(?P<any>StringEqualsIgnoreCase | StringLikeIgnoreCase)\b{_SPACE}
-            \{{{_SPACE}(?P<values>{_VALUE}(?:{_SPACE},{_SPACE}{_VALUE})*+){_SPACE}\}}
+            \{{{_SPACE}(?P<values>{_VALUE}(?:{_SPACE},{_SPACE}{_VALUE})*){_SPACE}\}}
     )){_SPACE}""",
     re.VERBOSE,
 )

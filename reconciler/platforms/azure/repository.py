@@ -80,7 +80,7 @@ class RepositoryKind(Kind, HoldsImages, Releasable, ServedElsewhere):
         """By the login server, once that is known."""
         if not live.vacant or not live.native:
             return name
-        return replace(name, uri=live.native, note="as soon as it holds an image")
+        return replace(name, uri=live.native.partition(" ")[0], note="as soon as it holds an image")
 
     def fingerprint(self, live: Live | None) -> str:
         """Where nothing is, that the login server is known is no difference."""
@@ -175,8 +175,9 @@ def _without_note(session: AzureSession, addresses: Iterable[Address]) -> Iterat
     """That nothing is noted yet of what is wanted, and what its images will be pulled from."""
     if server := session.login_server:
         for at in addresses:
-            uri = f"{server}/{at.name}"
-            yield Live(at, KIND, RepositorySettings(), Marks(), uri, (session.own_address(),), vacant=True)
+            # of which registry, too: one server may stand before several
+            native = f"{server}/{at.name} of {session.registry.registry_name}"
+            yield Live(at, KIND, RepositorySettings(), Marks(), native, (session.own_address(),), vacant=True)
 
 
 def now_in(count: Callable[[], int], at: Address, operation: str, *, force: bool) -> int:
