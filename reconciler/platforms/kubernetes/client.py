@@ -71,10 +71,11 @@ def client_of(settings: Any, reach: Reach) -> Any:
     with_headers = reach.headers
 
     class Rest(RESTClientObject):
-        def request(self, method: Any, url: Any, headers: Any = None, *more: Any, **named: Any) -> Any:
+        # by their names: the order is another one in each release
+        def request(self, method: Any, url: Any, *, headers: Any = None, **named: Any) -> Any:
             # a mapping has each header once
             sent = urllib3.HTTPHeaderDict([*(headers or {}).items(), *with_headers])
-            return super().request(method, url, sent, *more, **named)  # type: ignore[no-untyped-call]
+            return super().request(method, url, headers=sent, **named)  # type: ignore[no-untyped-call]
 
     try:
         if settings.proxy:
