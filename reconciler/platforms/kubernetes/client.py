@@ -71,8 +71,9 @@ def client_of(settings: Any, reach: Reach) -> Any:
     with_headers = reach.headers
 
     class Rest(RESTClientObject):
-        # by their names: the order is another one in each release
-        def request(self, method: Any, url: Any, *, headers: Any = None, **named: Any) -> Any:
+        def request(  # type: ignore[override]  # by names: their order is another one in each release
+            self, method: Any, url: Any, *, headers: Any = None, **named: Any
+        ) -> Any:
             # a mapping has each header once
             sent = urllib3.HTTPHeaderDict([*(headers or {}).items(), *with_headers])
             return super().request(method, url, headers=sent, **named)  # type: ignore[no-untyped-call]
