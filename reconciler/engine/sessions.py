@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from reconciler.errors import ReadFailed, ReconcilerError
+from reconciler.errors import ReadFailed, ReconcilerError, RegistryNotFound
 from reconciler.model.call_log import working_on
 from reconciler.model.platform import Estate, Platforms, Session
 from reconciler.spec.models import Spec
@@ -22,19 +22,24 @@ def open_session(estate: Estate, name: str, *, platforms: Platforms) -> Session:
     return platform_of(platforms, registry.platform).open(estate, registry)
 
 
+def registry_name(spec: Spec, name: str | None) -> str:
+    """The name of one of the spec's registries; it need not be given where there is only one. Raises RegistryNotFound."""
+    names = [registry.name for registry in spec.registries]
+    if name is None and len(names) != 1:
+        raise RegistryNotFound(f"name a registry: the spec has {', '.join(names) or 'none'}")
+    if name is not None and name not in names:
+        known = ", ".join(names) or "none"
+        raise RegistryNotFound(f"no registry is named {name!r}{did_you_mean(name, names)}; the spec has {known}")
+    return name or names[0]
+
+
 @contextmanager
 def session(spec: Spec, name: str | None = None, *, platforms: Platforms) -> Iterator[Session]:
     """A session with one of the spec's registries, closed at the end; the name is not needed where there is only one.
 
-    Raises ReconcilerError if there is no such registry, and PlatformError if its platform is not in this build.
+    Raises RegistryNotFound if there is no such registry, and PlatformError if its platform is not in this build.
     """
-    names = [registry.name for registry in spec.registries]
-    if name is None and len(names) != 1:
-        raise ReconcilerError(f"name a registry: the spec has {', '.join(names) or 'none'}")
-    if name is not None and name not in names:
-        known = ", ".join(names) or "none"
-        raise ReconcilerError(f"no registry is named {name!r}{did_you_mean(name, names)}; the spec has {known}")
-    found = open_session(estate_of(spec), name or names[0], platforms=platforms)
+    found = open_session(estate_of(spec), registry_name(spec, name), platforms=platforms)
     try:
         yield found
     finally:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.api.spec import load_spec
+from reconciler.engine.sessions import registry_name
 from reconciler.errors import RegistryNotFound
 from reconciler.platforms.catalog import Spec
 from reconciler.spec.binding import Binding, binding_of, parse_binding, variable
-from reconciler.words import did_you_mean
 
 #: what says where the spec is, where nothing else does
 SPEC, _USUAL = "RECONCILER_SPEC", "registry.yaml"
@@ -40,10 +40,4 @@ def registry_found(
             )
     if not isinstance(spec, Spec):
         spec = load_spec(spec, environ)
-    names = [item.name for item in spec.registries]
-    if name is None and len(names) != 1:
-        raise RegistryNotFound(f"name a registry: the spec has {', '.join(names) or 'none'}")
-    if name is not None and name not in names:
-        known = ", ".join(names) or "none"
-        raise RegistryNotFound(f"no registry is named {name!r}{did_you_mean(name, names)}; the spec has {known}")
-    return binding_of(spec, name or names[0])
+    return binding_of(spec, registry_name(spec, name))

@@ -6,12 +6,11 @@ A binding is JSON without secrets: the registry as the spec writes it, whose it 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from reconciler.errors import SpecError
+from reconciler.errors import Problem, SpecError
 
 from .loader import parse_spec
 from .models import Spec
@@ -105,11 +104,4 @@ def parse_binding(text: str, name: str, model: type[Spec]) -> Binding:
 
 
 def _fault(name: str, message: str) -> SpecError:
-    from reconciler.errors import Problem
-
     return SpecError([Problem(name, 1, 1, "", message)])
-
-
-def is_name(text: str) -> bool:
-    """Whether a registry can have that name."""
-    return re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", text) is not None
